@@ -1,0 +1,70 @@
+//! A broker's configuration, with RocketMQ's names where it has one.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// RocketMQ's `flushDiskType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlushDiskType {
+    /// Acknowledge once synced (`SYNC_FLUSH`).
+    Sync,
+    /// Acknowledge once cached, sync in the background (`ASYNC_FLUSH`).
+    Async,
+}
+
+/// Everything a broker may be told. `Default` is RocketMQ's default where it
+/// has one, except that the flush is synchronous.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerConfig {
+    /// RocketMQ's `brokerName`.
+    pub broker_name: String,
+    /// Where clients connect; also the store host of records and message ids.
+    pub listen: SocketAddr,
+    /// RocketMQ's `flushDiskType`.
+    pub flush_disk_type: FlushDiskType,
+    /// Size of a commit log segment file, bytes (`mapedFileSizeCommitLog`).
+    pub segment_bytes: u64,
+    /// Queues of a topic that is created by its first send
+    /// (`defaultTopicQueueNums`).
+    pub default_topic_queue_nums: u32,
+    /// A send that is not flushed within this is answered `FLUSH_DISK_TIMEOUT`
+    /// (`syncFlushTimeout`), milliseconds.
+    pub sync_flush_timeout_ms: u64,
+    /// `ASYNC_FLUSH`: pause between flushes (`flushIntervalCommitLog`),
+    /// milliseconds.
+    pub flush_interval_ms: u64,
+    /// Pause between checkpoints of the derived state
+    /// (`flushConsumerOffsetInterval`), milliseconds.
+    pub checkpoint_interval_ms: u64,
+    /// After this much idleness a durable mark is written behind the last
+    /// record (D12), milliseconds.
+    pub idle_mark_ms: u64,
+    /// Longest message body accepted (`maxMessageSize`), bytes.
+    pub max_message_bytes: usize,
+    /// Requests that may wait for a flush before sends are refused
+    /// (`sendThreadPoolQueueCapacity`).
+    pub pending_max: usize,
+    /// Appends are refused once less than this is free (D31), bytes.
+    pub reserve_bytes: u64,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            broker_name: "broker-a".to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 10911)),
+            flush_disk_type: FlushDiskType::Sync,
+            segment_bytes: 1 << 30,
+            default_topic_queue_nums: 8,
+            sync_flush_timeout_ms: 5_000,
+            flush_interval_ms: 500,
+            checkpoint_interval_ms: 5_000,
+            idle_mark_ms: 200,
+            max_message_bytes: 4 << 20,
+            pending_max: 10_000,
+            reserve_bytes: 64 << 20,
+        }
+    }
+}

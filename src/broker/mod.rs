@@ -1,0 +1,5 @@
+//! The broker.
+
+mod config;
+
+pub use config::{BrokerConfig, FlushDiskType};

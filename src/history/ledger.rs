@@ -1,0 +1,73 @@
+//! The ledger of faults: what was armed, what could have mattered, what fired.
+
+use std::collections::BTreeMap;
+
+/// A kind of fault, as counted in reports (guarantee.md, sections 3 and 4).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// The process dies; the page cache survives.
+    Kill,
+    /// The machine dies; only durable bytes survive.
+    PowerLoss,
+    /// The disk is gone; a blank one takes its place.
+    DiskDestroyed,
+    /// The disk is set back to an older image of itself.
+    DiskRolledBack,
+    /// A sync fails.
+    SyncError,
+    /// A read fails, and goes on failing until the sector is rewritten.
+    ReadError,
+    /// A durable sector changes.
+    Rot,
+    /// Writes fail for want of space.
+    DiskFull,
+    /// Operations take long.
+    DiskSlow,
+    /// Operations never return.
+    DiskHung,
+    /// Syncs return OK and do nothing.
+    DiskLying,
+    /// A write lands elsewhere.
+    MisdirectedWrite,
+    /// A write is reported and never done.
+    LostWrite,
+    /// Links are cut, both ways or one way.
+    Partition,
+    /// A client dies.
+    ClientKill,
+}
+
+/// One fault that fired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultEvent {
+    /// When, nanoseconds since the start of the run.
+    pub at_ns: u64,
+    /// What.
+    pub kind: FaultKind,
+    /// The node it hit.
+    pub node: u32,
+    /// Whether it could have mattered (guarantee.md, section 3, "Eligible").
+    pub eligible: bool,
+    /// Bytes of the commit log that were pending on that disk.
+    pub dirty_log_bytes: u64,
+    /// Bytes of all other files that were pending there.
+    pub dirty_other_bytes: u64,
+    /// Sends begun and not ended at that moment.
+    pub sends_in_flight: u64,
+    /// One past the last log address that the node held durably after it.
+    pub held_after: u64,
+    /// What it did, in words, for timelines.
+    pub note: String,
+}
+
+/// All faults of a run, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// What was planned, by kind.
+    pub armed: BTreeMap<FaultKind, u64>,
+    /// What fired.
+    pub fired: Vec<FaultEvent>,
+}

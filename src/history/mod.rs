@@ -1,0 +1,207 @@
+//! What clients saw, and what befell the cluster: the only input of judgement.
+//!
+//! Promise: typed, in the order in which it happened, and free of anything that
+//! only a simulator could produce; a history taken on real sockets is judged by
+//! the same checkers.
+//!
+//! Times are nanoseconds since the start of the run.
+
+mod ledger;
+
+pub use ledger::{FaultEvent, FaultKind, Ledger};
+
+use std::sync::{Arc, Mutex};
+
+/// A client of the run, unique within it.
+pub type ClientId = u32;
+/// A client's own count of its operations.
+pub type OpId = u64;
+
+/// A queue: the unit of order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Queue {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The queue's number in the topic.
+    pub queue_id: u32,
+}
+
+/// What a message says, as far as judgement cares: who sent it, its number
+/// there, and a digest of the whole body. Two sends never share a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Value {
+    /// The sender.
+    pub client: ClientId,
+    /// The sender's count.
+    pub sequence: u64,
+    /// xxh3-64 of the body.
+    pub digest: u64,
+}
+
+/// How a send ended. Three outcomes, never two (guarantee.md, section 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// `SEND_OK`.
+    Acknowledged {
+        /// Where.
+        queue: Queue,
+        /// The queue offset.
+        offset: u64,
+        /// The log address out of the message id.
+        address: u64,
+    },
+    /// Every attempt was answered with an error given only before an append.
+    Rejected {
+        /// The last response code.
+        code: i32,
+    },
+    /// Anything else.
+    Unknown,
+}
+
+/// One thing that a client did or saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A producer began to send; ended by `SendEnded` with the same client, op.
+    SendBegan {
+        /// The operation.
+        op: OpId,
+        /// What is sent.
+        value: Value,
+    },
+    /// The send's outcome, after all retries.
+    SendEnded {
+        /// The operation.
+        op: OpId,
+        /// How.
+        outcome: SendOutcome,
+    },
+    /// A pull was issued; ended by `Pulled`, or never.
+    PullBegan {
+        /// The operation.
+        op: OpId,
+        /// Of which queue.
+        queue: Queue,
+        /// From which offset.
+        offset: u64,
+    },
+    /// A pull was answered: found, not found, or moved.
+    Pulled {
+        /// The operation.
+        op: OpId,
+        /// Of which queue.
+        queue: Queue,
+        /// The offset that was asked for.
+        offset: u64,
+        /// `nextBeginOffset` of the answer.
+        next_begin_offset: u64,
+        /// Offset and value of each message, in the order served. A body that
+        /// no value can be read from has `None`.
+        messages: Vec<(u64, Option<Value>)>,
+        /// Whether the answer was "found".
+        found: bool,
+    },
+    /// A consumer finished processing a message.
+    Processed {
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+        /// The message's offset.
+        offset: u64,
+        /// What it says.
+        value: Value,
+    },
+    /// A consumer asked to commit a group offset: everything below is done.
+    CommitBegan {
+        /// The operation.
+        op: OpId,
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+        /// The next offset to consume.
+        offset: u64,
+    },
+    /// The offset commit was answered.
+    CommitEnded {
+        /// The operation.
+        op: OpId,
+        /// Whether it was acknowledged; otherwise unknown.
+        acknowledged: bool,
+    },
+    /// A consumer (re)started from the offset that the broker recorded;
+    /// `None` where the group had none.
+    Resumed {
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+        /// The recorded offset.
+        offset: Option<u64>,
+    },
+    /// The final reader's complete, fresh read of one queue, after heal.
+    FinalRead {
+        /// The queue.
+        queue: Queue,
+        /// The smallest offset that the broker offers.
+        min_offset: u64,
+        /// One past the largest.
+        max_offset: u64,
+        /// Everything read, in order.
+        messages: Vec<(u64, Option<Value>)>,
+    },
+    /// What the broker recorded for a group, read after heal.
+    FinalGroupOffset {
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+        /// The recorded offset, if any.
+        offset: Option<u64>,
+    },
+}
+
+/// An event, whose, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Nanoseconds since the start of the run.
+    pub at_ns: u64,
+    /// Whose.
+    pub client: ClientId,
+    /// What.
+    pub event: Event,
+}
+
+/// Every entry of a run, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// In the order recorded; times never fall.
+    pub entries: Vec<Entry>,
+}
+
+/// A shared, append-only history.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Arc<Mutex<History>>);
+
+impl Recorder {
+    /// Appends one entry.
+    pub fn record(&self, at_ns: u64, client: ClientId, event: Event) {
+        self.lock().entries.push(Entry {
+            at_ns,
+            client,
+            event,
+        });
+    }
+
+    /// Takes what was recorded so far.
+    pub fn take(&self) -> History {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, History> {
+        self.0
+            .lock()
+            .expect("a recorder's holder never panics while it holds it")
+    }
+}
