@@ -106,7 +106,7 @@ pub trait File: Clone + Send + Sync + 'static {
     /// Sets the size; bytes gained read zero. Durable only after a sync.
     fn set_len(&self, length: u64) -> impl Future<Output = io::Result<()>> + Send;
     /// The size as cached, bytes.
-    fn len(&self) -> impl Future<Output = io::Result<u64>> + Send;
+    fn size_bytes(&self) -> impl Future<Output = io::Result<u64>> + Send;
     /// Makes durable what was written before the call, with the size needed to
     /// read it back (fdatasync). After an error *nothing* is known of what was
     /// pending, and a retry that succeeds proves nothing (D23).

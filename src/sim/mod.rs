@@ -1,1 +1,4 @@
-//! (being built)
+//! The simulated world: disks, network, clocks, faults, workloads, and one run
+//! of one scenario with one seed.
+
+pub mod random;
