@@ -1,4 +1,4 @@
 //! The simulated world: disks, network, clocks, faults, workloads, and one run
 //! of one scenario with one seed.
 
-pub mod random;
+pub use crate::scenario::random;

@@ -1,0 +1,91 @@
+//! What each configuration promises: guarantee.md, section 6, as code.
+//!
+//! The table is a claim that the testbed tests. A cell that comes out otherwise
+//! is a finding, and is corrected here and there together.
+
+use serde::Serialize;
+
+use crate::history::FaultKind;
+
+/// How brokers replicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replication {
+    /// A single broker.
+    None,
+}
+
+/// When a broker acknowledges (RocketMQ's `flushDiskType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flush {
+    /// Once synced.
+    Sync,
+    /// Once cached.
+    Async,
+}
+
+/// What decides about promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Configuration {
+    /// How brokers replicate.
+    pub replication: Replication,
+    /// When a broker acknowledges.
+    pub flush: Flush,
+}
+
+/// What is promised under one kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promised {
+    /// Zero loss (OK).
+    ZeroLoss,
+    /// Zero loss, but unavailable while it lasts (U).
+    Unavailable,
+    /// Nothing: loss is possible (L).
+    Nothing,
+}
+
+/// What `configuration` promises under `kind`, alone.
+///
+/// Bad sectors: "L, U once detected"; since a single node has no other copy,
+/// what is detected is gone all the same.
+pub fn promised(configuration: Configuration, kind: FaultKind) -> Promised {
+    match (configuration.replication, configuration.flush) {
+        (Replication::None, Flush::Async) => single_async(kind),
+        (Replication::None, Flush::Sync) => single_sync(kind),
+    }
+}
+
+fn single_async(kind: FaultKind) -> Promised {
+    match kind {
+        FaultKind::PowerLoss | FaultKind::SyncError => Promised::Nothing,
+        FaultKind::DiskSlow => Promised::ZeroLoss,
+        _ => single_any_flush(kind),
+    }
+}
+
+fn single_sync(kind: FaultKind) -> Promised {
+    match kind {
+        FaultKind::PowerLoss => Promised::ZeroLoss,
+        FaultKind::SyncError | FaultKind::DiskSlow => Promised::Unavailable,
+        _ => single_any_flush(kind),
+    }
+}
+
+/// What the flush does not change: there is one copy.
+fn single_any_flush(kind: FaultKind) -> Promised {
+    match kind {
+        FaultKind::Kill | FaultKind::ClientKill => Promised::ZeroLoss,
+        FaultKind::Partition | FaultKind::DiskFull | FaultKind::DiskHung => Promised::Unavailable,
+        FaultKind::DiskDestroyed
+        | FaultKind::DiskRolledBack
+        | FaultKind::ReadError
+        | FaultKind::Rot
+        | FaultKind::DiskLying
+        | FaultKind::MisdirectedWrite
+        | FaultKind::LostWrite => Promised::Nothing,
+        FaultKind::PowerLoss | FaultKind::SyncError | FaultKind::DiskSlow => {
+            unreachable!("the rows of the flush decide these")
+        }
+    }
+}

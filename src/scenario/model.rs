@@ -1,0 +1,279 @@
+//! A scenario as data, after reading and validation.
+
+use std::ops::Range;
+
+use crate::broker::{BrokerConfig, FlushDiskType};
+use crate::check::{Configuration, Flush, Replication};
+
+use super::FaultRule;
+use super::random::Stream;
+
+/// An inclusive range, `low <= high`. The field that holds one names the unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Between {
+    /// The smallest value.
+    pub low: u64,
+    /// The largest value.
+    pub high: u64,
+}
+
+impl Between {
+    /// A value of the range, uniformly.
+    pub fn draw(self, stream: &mut Stream) -> u64 {
+        stream.between(self.low, self.high)
+    }
+}
+
+/// One scenario file, valid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// The path under `scenarios/` without `.toml`: names the scenario in every
+    /// output.
+    pub id: String,
+    /// The file as a user of the checkout would name it; never absolute.
+    pub file: String,
+    /// What it is, in a few words.
+    pub title: String,
+    /// Why it exists: the claim that it tests.
+    pub why: String,
+    /// The brokers.
+    pub cluster: Cluster,
+    /// The disk of every broker.
+    pub disk: Disk,
+    /// Every link.
+    pub network: Network,
+    /// What all clients have in common.
+    pub client: ClientSettings,
+    /// What clients do. Clients are numbered from 0 in this order.
+    pub workloads: Vec<Workload>,
+    /// What is done to them; empty where the file says `faults = "none"`.
+    pub faults: Vec<FaultRule>,
+    /// How long, and over which seeds.
+    pub run: RunSettings,
+    /// What must come out.
+    pub expect: Expectation,
+}
+
+impl Scenario {
+    /// What the brokers promise (guarantee.md, section 6).
+    pub fn configuration(&self) -> Configuration {
+        Configuration {
+            replication: self.cluster.replication,
+            flush: match self.cluster.broker.flush_disk_type {
+                FlushDiskType::Sync => Flush::Sync,
+                FlushDiskType::Async => Flush::Async,
+            },
+        }
+    }
+
+    /// Whether the scenario means to have no faults, and so is never void.
+    pub fn is_faultless(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// The numbers of the clients that send, in order of the workloads.
+    pub fn producers(&self) -> Vec<u32> {
+        self.clients_that(|workload| matches!(workload, Workload::Send(_)))
+    }
+
+    /// The numbers of the clients that consume, in order of the workloads.
+    pub fn consumers(&self) -> Vec<u32> {
+        self.clients_that(|workload| matches!(workload, Workload::Consume(_)))
+    }
+
+    fn clients_that(&self, wanted: impl Fn(&Workload) -> bool) -> Vec<u32> {
+        let mut first = 0;
+        let mut found = Vec::new();
+        for workload in &self.workloads {
+            let next = first + workload.client_count();
+            if wanted(workload) {
+                found.extend(first..next);
+            }
+            first = next;
+        }
+        found
+    }
+}
+
+/// `[cluster]`: the brokers and how they are set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// How many; 1 without replication.
+    pub brokers: u32,
+    /// How they replicate.
+    pub replication: Replication,
+    /// Every broker's configuration; the simulator replaces name and address.
+    pub broker: BrokerConfig,
+}
+
+/// `[disk]`: sizes and latencies of a broker's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// 512 or 4096.
+    pub sector_bytes: u32,
+    /// The disk's size, bytes.
+    pub capacity_bytes: u64,
+    /// A read.
+    pub read_us: Between,
+    /// A write into the page cache, and every change of a name or a size.
+    pub write_us: Between,
+    /// A sync of a file or of a directory.
+    pub sync_us: Between,
+}
+
+/// `[network]`: every link, both ways.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Network {
+    /// One way.
+    pub latency_us: Between,
+    /// Share of what is sent that is lost: on a stream it comes late, by
+    /// `retransmit_ms`; a peer message never comes.
+    pub loss: f64,
+    /// What a loss costs on a stream.
+    pub retransmit_ms: u64,
+}
+
+/// `[client]`: what all producers and consumers have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// One attempt of a send (RocketMQ's `sendMsgTimeout`).
+    pub send_timeout_ms: u64,
+    /// Further attempts after the first (`retryTimesWhenSendFailed`).
+    pub send_retries: u32,
+    /// How long the broker may hold a pull that finds nothing
+    /// (`brokerSuspendMaxTimeMillis`).
+    pub pull_suspend_ms: u64,
+}
+
+/// `[[workload]]`: what a number of clients do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Workload {
+    /// `kind = "send"`.
+    Send(Send),
+    /// `kind = "consume"`.
+    Consume(Consume),
+}
+
+impl Workload {
+    /// How many clients it has.
+    pub fn client_count(&self) -> u32 {
+        match self {
+            Self::Send(send) => send.producers,
+            Self::Consume(consume) => consume.consumers,
+        }
+    }
+
+    /// The topic that it sends to or consumes.
+    pub fn topic(&self) -> &str {
+        match self {
+            Self::Send(send) => &send.topic,
+            Self::Consume(consume) => &consume.topic,
+        }
+    }
+}
+
+/// Producers that send until the run's faults end, or `messages` are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Send {
+    /// The topic.
+    pub topic: String,
+    /// The topic's queues, used in turn.
+    pub queues: u32,
+    /// How many producers.
+    pub producers: u32,
+    /// Sends that one producer has begun and not ended, at most.
+    pub in_flight: u32,
+    /// All producers together send so many; `None`: no bound but time.
+    pub messages: Option<u64>,
+    /// All producers together begin so many sends a second; `None`: as fast as
+    /// `in_flight` lets them.
+    pub rate_per_s: Option<u64>,
+    /// Length of a body.
+    pub body_bytes: Between,
+}
+
+/// Consumers of one group, which share the topic's queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consume {
+    /// The topic.
+    pub topic: String,
+    /// The consumer group.
+    pub group: String,
+    /// How many consumers.
+    pub consumers: u32,
+    /// Messages asked for in one pull, at most (`pullBatchSize`).
+    pub batch_max: u32,
+    /// What processing one message takes.
+    pub processing_us: Between,
+    /// Pause between commits of the group's offsets
+    /// (`persistConsumerOffsetInterval`).
+    pub commit_interval_ms: u64,
+}
+
+/// `[run]`: how long, over which seeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSettings {
+    /// Seeds that `run` takes by itself; the end is excluded.
+    pub seeds: Range<u64>,
+    /// Workloads and faults last so long; then everything heals.
+    pub duration_ms: u64,
+    /// More events than this in one simulated second are a storm: the run ends
+    /// and reports it.
+    pub events_per_s_max: u64,
+}
+
+/// What a scenario must come to over its seeds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// Every non-void run passes.
+    ZeroLoss,
+    /// At least `share` of the non-void runs lose what was not promised, and
+    /// the rest pass.
+    Loss {
+        /// In (0, 1].
+        share: f64,
+    },
+    /// Every non-void run refuses to serve.
+    Halt,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::ZeroLoss => "zero-loss",
+            Self::Loss { .. } => "loss",
+            Self::Halt => "halt",
+        })
+    }
+}
+
+/// `[expect]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expectation {
+    /// What must come out.
+    pub outcome: Outcome,
+    /// After healing, a probe is acknowledged and every lag is zero within
+    /// this.
+    pub converge_within_ms: u64,
+    /// The share of runs that may be void.
+    pub void_max: f64,
+}
+
+/// How a run is observed. Never changes what happens in it: equal seeds give
+/// equal trace hashes under all options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Ask the white-box oracles too, and keep the product's own assertions.
+    pub oracle: bool,
+    /// Keep the full timeline.
+    pub timeline: bool,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            oracle: true,
+            timeline: false,
+        }
+    }
+}
