@@ -12,6 +12,8 @@ pub use ledger::{FaultEvent, FaultKind, Ledger};
 
 use std::sync::{Arc, Mutex};
 
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
 /// A client of the run, unique within it.
 pub type ClientId = u32;
 /// A client's own count of its operations.
@@ -36,6 +38,45 @@ pub struct Value {
     pub sequence: u64,
     /// xxh3-64 of the body.
     pub digest: u64,
+}
+
+impl Value {
+    /// Bytes of a body that say whose it is; the rest is filler.
+    pub const HEAD_BYTES: usize = 12;
+
+    /// A body of `length` bytes (at least [`Value::HEAD_BYTES`]) and what it
+    /// says. The filler follows from `seed` and the head.
+    pub fn make(client: ClientId, sequence: u64, length: usize, seed: u64) -> (Self, Vec<u8>) {
+        let length = length.max(Self::HEAD_BYTES);
+        let mut body = Vec::with_capacity(length + 8);
+        body.extend_from_slice(&client.to_be_bytes());
+        body.extend_from_slice(&sequence.to_be_bytes());
+        let mut filler = xxh3_64_with_seed(&body, seed);
+        while body.len() < length {
+            body.extend_from_slice(&filler.to_be_bytes());
+            filler = filler.rotate_left(23).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        body.truncate(length);
+        (
+            Self {
+                client,
+                sequence,
+                digest: xxh3_64(&body),
+            },
+            body,
+        )
+    }
+
+    /// What a body says; `None` where it is too short to say anything.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let (client, rest) = body.split_first_chunk::<4>()?;
+        let (sequence, _) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            client: u32::from_be_bytes(*client),
+            sequence: u64::from_be_bytes(*sequence),
+            digest: xxh3_64(body),
+        })
+    }
 }
 
 /// How a send ended. Three outcomes, never two (guarantee.md, section 1).
@@ -203,5 +244,19 @@ impl Recorder {
         self.0
             .lock()
             .expect("a recorder's holder never panics while it holds it")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Value;
+
+    #[test]
+    fn a_body_says_whose_it_is_and_every_byte_of_it_counts() {
+        let (value, mut body) = Value::make(3, 77, 100, 9);
+        assert_eq!((body.len(), Value::read(&body)), (100, Some(value)));
+        body[99] ^= 1;
+        assert_ne!(Value::read(&body), Some(value));
+        assert_eq!(Value::read(&body[..11]), None);
     }
 }

@@ -1,0 +1,190 @@
+//! [`Env`] over the simulated world.
+//!
+//! Promise: a handle of a process that died does nothing and reports nothing,
+//! whoever still holds it: user `Drop` code runs after the kill.
+
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+
+use super::disk_io::SimDisk;
+use super::net::{EndpointId, NodeId};
+use super::world::{Inner, TimerId, World};
+use crate::env::{ConnId, Env, Net, NetEvent, Timer};
+
+/// One process' view of the world.
+#[derive(Debug, Clone)]
+pub struct SimEnv {
+    pub(super) world: Arc<World>,
+    pub(super) node: NodeId,
+    pub(super) incarnation: u32,
+}
+
+impl SimEnv {
+    /// The world as the present process of a node sees it.
+    pub(crate) fn new(world: Arc<World>, node: NodeId, incarnation: u32) -> Self {
+        Self { world, node, incarnation }
+    }
+
+    /// Calls `act` on the world, unless this process is dead.
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+        let mut inner = self.world.lock();
+        inner.core.alive(self.node, self.incarnation).then(|| act(&mut inner))
+    }
+}
+
+impl Env for SimEnv {
+    type Disk = SimDisk;
+    type Net = SimNet;
+    type Timer = SimTimer;
+
+    fn now_ns(&self) -> u64 {
+        self.world.now_ns()
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.world.wall_ms(self.node)
+    }
+
+    fn random_u64(&self) -> u64 {
+        self.world.random_u64(self.node)
+    }
+
+    fn timer(&self) -> SimTimer {
+        let timer = self.world.lock().timers.add();
+        SimTimer { env: self.clone(), timer }
+    }
+
+    fn disk(&self) -> SimDisk {
+        SimDisk::new(self.clone())
+    }
+
+    fn net(&self) -> SimNet {
+        let endpoint = self.world.lock().net.open(self.node, self.incarnation);
+        SimNet { env: self.clone(), endpoint }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(madsim::task::spawn(task));
+    }
+}
+
+/// A timer in the world's agenda.
+#[derive(Debug)]
+pub struct SimTimer {
+    env: SimEnv,
+    timer: TimerId,
+}
+
+impl Timer for SimTimer {
+    fn reset(&mut self, deadline_ns: Option<u64>) {
+        let timer = self.timer;
+        self.env.with(|inner| inner.timers.reset(&mut inner.core, timer, deadline_ns));
+    }
+
+    async fn fired(&mut self) {
+        let timer = self.timer;
+        poll_fn(|context| {
+            let fired = self.env.with(|inner| {
+                inner.timers.poll(inner.core.now_ns, timer, context.waker())
+            });
+            if fired == Some(true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+impl Drop for SimTimer {
+    fn drop(&mut self) {
+        self.env.world.lock().timers.forget(self.timer);
+    }
+}
+
+/// An endpoint on the simulated network.
+#[derive(Debug)]
+pub struct SimNet {
+    env: SimEnv,
+    endpoint: EndpointId,
+}
+
+impl SimNet {
+    fn taken(address: SocketAddr) -> io::Error {
+        io::Error::new(io::ErrorKind::AddrInUse, format!("{address} has a listener already"))
+    }
+}
+
+impl Net for SimNet {
+    async fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        match self.env.with(|inner| inner.net.listen(self.endpoint, address)) {
+            Some(true) => Ok(address),
+            Some(false) => Err(Self::taken(address)),
+            None => pending().await,
+        }
+    }
+
+    async fn listen_peers(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        match self.env.with(|inner| inner.net.listen_peers(self.endpoint, address)) {
+            Some(true) => Ok(address),
+            Some(false) => Err(Self::taken(address)),
+            None => pending().await,
+        }
+    }
+
+    fn connect(&mut self, to: SocketAddr) -> ConnId {
+        let endpoint = self.endpoint;
+        self.env
+            .with(|inner| inner.net.connect(&mut inner.core, endpoint, to))
+            .unwrap_or(ConnId(u64::MAX))
+    }
+
+    fn write(&mut self, conn: ConnId, bytes: Bytes) {
+        let node = self.env.node;
+        self.env.with(|inner| {
+            inner.tap.stream_write(&inner.core, &inner.disks, node, conn, &bytes);
+            inner.net.write(&mut inner.core, conn, bytes);
+        });
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.env.with(|inner| inner.net.close(&mut inner.core, conn));
+    }
+
+    fn send(&mut self, to: SocketAddr, bytes: Bytes) {
+        let endpoint = self.endpoint;
+        self.env.with(|inner| inner.net.send_peer(&mut inner.core, endpoint, to, bytes));
+    }
+
+    fn try_next(&mut self) -> Option<NetEvent> {
+        let endpoint = self.endpoint;
+        self.env.with(|inner| inner.net.take_event(endpoint)).flatten()
+    }
+
+    async fn next(&mut self) -> NetEvent {
+        let endpoint = self.endpoint;
+        poll_fn(|context| {
+            let event = self.env.with(|inner| {
+                let event = inner.net.take_event(endpoint);
+                if event.is_none() {
+                    inner.net.wait(endpoint, context.waker());
+                }
+                event
+            });
+            match event.flatten() {
+                Some(event) => Poll::Ready(event),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for SimNet {
+    fn drop(&mut self) {
+        let endpoint = self.endpoint;
+        self.env.with(|inner| inner.net.close_endpoint(&mut inner.core, endpoint));
+    }
+}

@@ -1,0 +1,81 @@
+//! Links: what lies between two nodes, each direction for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::sim::latency::Latency;
+
+/// A node's number in the run.
+pub type NodeId = u32;
+
+/// One direction between two nodes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkConfig {
+    /// Time from send to arrival.
+    pub latency: Latency,
+    /// Share of packets lost: a peer message is gone, a stream is late by a
+    /// retransmission.
+    pub loss: f64,
+    /// Share of peer messages delivered twice.
+    pub duplicate: f64,
+    /// Share of peer messages held back long enough to be overtaken.
+    pub reorder: f64,
+    /// Share of stream writes that arrive in two pieces.
+    pub split: f64,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            latency: Latency {
+                min_ns: 200_000,
+                max_ns: 600_000,
+                tail_share: 0.01,
+                tail_max_ns: 5_000_000,
+            },
+            loss: 0.0,
+            duplicate: 0.0,
+            reorder: 0.0,
+            split: 0.02,
+        }
+    }
+}
+
+/// All links of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    default: LinkConfig,
+    special: BTreeMap<(NodeId, NodeId), LinkConfig>,
+    cut: BTreeSet<(NodeId, NodeId)>,
+}
+
+impl Links {
+    /// Every link as `default`.
+    pub(crate) fn new(default: LinkConfig) -> Self {
+        Self { default, ..Self::default() }
+    }
+
+    /// The link in one direction.
+    pub(crate) fn config(&self, from: NodeId, to: NodeId) -> &LinkConfig {
+        self.special.get(&(from, to)).unwrap_or(&self.default)
+    }
+
+    /// Gives one direction a character of its own.
+    pub(crate) fn set(&mut self, from: NodeId, to: NodeId, config: LinkConfig) {
+        self.special.insert((from, to), config);
+    }
+
+    /// Nothing arrives in this direction any more, not even what is in flight.
+    pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.cut.insert((from, to));
+    }
+
+    /// Undoes a cut.
+    pub(crate) fn heal(&mut self, from: NodeId, to: NodeId) {
+        self.cut.remove(&(from, to));
+    }
+
+    /// Whether nothing arrives in this direction.
+    pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        !self.cut.is_empty() && self.cut.contains(&(from, to))
+    }
+}

@@ -1,0 +1,242 @@
+//! The simulated network: byte streams with TCP's meaning and peer messages
+//! that may be late, lost, repeated, overtaken.
+//!
+//! ```text
+//!   endpoint ──write──▶ link: latency, loss, cut ──▶ agenda ──▶ inbox ──▶ endpoint
+//! ```
+//!
+//! A process that is killed leaves its streams to its operating system, which
+//! ends them (EOF or reset); a machine that loses power says nothing: its
+//! peers learn of it from silence, or from a reset once it is up again.
+
+mod link;
+mod peer;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::task::Waker;
+
+use bytes::Bytes;
+
+pub use link::{LinkConfig, NodeId};
+pub(crate) use stream::{Conn, Flight};
+
+use super::random::Stream;
+use super::world::{Core, Due};
+use crate::env::NetEvent;
+use link::Links;
+
+/// An endpoint's number in the run.
+pub(crate) type EndpointId = usize;
+
+/// A retransmission's delay, nanoseconds (Linux' minimal RTO).
+const RETRANSMIT_NS: u64 = 200_000_000;
+/// How long an operating system tries before it gives a stream up, nanoseconds.
+const GIVE_UP_NS: u64 = 60_000_000_000;
+/// A connect that nobody answers ends after this, nanoseconds.
+const CONNECT_TIMEOUT_NS: u64 = 3_000_000_000;
+
+/// Something on its way.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A connection request.
+    Connect { conn: usize, to: SocketAddr },
+    /// A connection request was accepted.
+    Accept { conn: usize },
+    /// The connect's time is up.
+    ConnectTimeout { conn: usize },
+    /// A piece of a stream, or its end, for one side of it.
+    Segment { flight: Flight, segment: Segment },
+    /// A peer message.
+    Peer { from_node: NodeId, from: SocketAddr, to: SocketAddr, bytes: Bytes },
+}
+
+/// What travels on a stream.
+#[derive(Debug)]
+pub(crate) enum Segment {
+    Bytes(Bytes),
+    /// The orderly end: nothing follows.
+    Fin,
+    /// The abrupt end: overtakes nothing, and is never retransmitted.
+    Reset,
+}
+
+/// Counts of what the network did to traffic.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkFates {
+    /// Peer messages lost, and stream segments that needed a retransmission.
+    pub lost: u64,
+    /// Peer messages delivered twice.
+    pub repeated: u64,
+    /// Peer messages held back to be overtaken.
+    pub overtaken: u64,
+    /// Arrivals that a cut link swallowed or held.
+    pub cut: u64,
+    /// Arrivals delivered.
+    pub delivered: u64,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    node: NodeId,
+    incarnation: u32,
+    open: bool,
+    inbox: VecDeque<NetEvent>,
+    waker: Option<Waker>,
+    peer_address: Option<SocketAddr>,
+}
+
+/// All streams, endpoints and links of a run.
+#[derive(Debug)]
+pub(crate) struct Network {
+    endpoints: Vec<Endpoint>,
+    conns: Vec<Conn>,
+    listeners: BTreeMap<SocketAddr, EndpointId>,
+    peer_listeners: BTreeMap<SocketAddr, EndpointId>,
+    links: Links,
+    random: Stream,
+    pub(crate) fates: NetworkFates,
+}
+
+impl Network {
+    pub(crate) fn new(default: LinkConfig, random: Stream) -> Self {
+        Self {
+            endpoints: Vec::new(),
+            conns: Vec::new(),
+            listeners: BTreeMap::new(),
+            peer_listeners: BTreeMap::new(),
+            links: Links::new(default),
+            random,
+            fates: NetworkFates::default(),
+        }
+    }
+
+    /// A new endpoint of a node's present incarnation.
+    pub(crate) fn open(&mut self, node: NodeId, incarnation: u32) -> EndpointId {
+        self.endpoints.push(Endpoint {
+            node,
+            incarnation,
+            open: true,
+            inbox: VecDeque::new(),
+            waker: None,
+            peer_address: None,
+        });
+        self.endpoints.len() - 1
+    }
+
+    /// Registers a listener of streams; false where the address is taken.
+    pub(crate) fn listen(&mut self, endpoint: EndpointId, address: SocketAddr) -> bool {
+        if self.listeners.contains_key(&address) {
+            return false;
+        }
+        self.listeners.insert(address, endpoint);
+        true
+    }
+
+    /// Registers a listener of peer messages; false where the address is taken.
+    pub(crate) fn listen_peers(&mut self, endpoint: EndpointId, address: SocketAddr) -> bool {
+        if self.peer_listeners.contains_key(&address) {
+            return false;
+        }
+        self.peer_listeners.insert(address, endpoint);
+        self.endpoints[endpoint].peer_address = Some(address);
+        true
+    }
+
+    /// The next event of an endpoint.
+    pub(crate) fn take_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
+        self.endpoints[endpoint].inbox.pop_front()
+    }
+
+    /// Whom to wake when an event comes.
+    pub(crate) fn wait(&mut self, endpoint: EndpointId, waker: &Waker) {
+        let slot = &mut self.endpoints[endpoint].waker;
+        match slot {
+            Some(known) if known.will_wake(waker) => {}
+            _ => *slot = Some(waker.clone()),
+        }
+    }
+
+    /// Something arrives.
+    pub(crate) fn arrive(&mut self, core: &mut Core, arrival: Arrival) {
+        match arrival {
+            Arrival::Connect { conn, to } => self.arrive_connect(core, conn, to),
+            Arrival::Accept { conn } => self.arrive_accept(core, conn),
+            Arrival::ConnectTimeout { conn } => self.connect_timed_out(core, conn),
+            Arrival::Segment { flight, segment } => self.arrive_segment(core, flight, segment),
+            Arrival::Peer { from_node, from, to, bytes } => {
+                self.arrive_peer(core, from_node, from, to, bytes);
+            }
+        }
+    }
+
+    /// The process of a node died. Its operating system, if it lives, ends the
+    /// streams; otherwise nobody says anything.
+    pub(crate) fn process_died(&mut self, core: &mut Core, node: NodeId) {
+        for endpoint in 0..self.endpoints.len() {
+            if self.endpoints[endpoint].node == node && self.endpoints[endpoint].open {
+                self.forget_endpoint(core, endpoint, core.os_up(node));
+            }
+        }
+    }
+
+    /// An endpoint was dropped by a living process.
+    pub(crate) fn close_endpoint(&mut self, core: &mut Core, endpoint: EndpointId) {
+        if self.endpoints[endpoint].open {
+            self.forget_endpoint(core, endpoint, true);
+        }
+    }
+
+    fn forget_endpoint(&mut self, core: &mut Core, endpoint: EndpointId, tell_peers: bool) {
+        let closed = &mut self.endpoints[endpoint];
+        closed.open = false;
+        closed.inbox = VecDeque::new();
+        closed.waker = None;
+        self.listeners.retain(|_, owner| *owner != endpoint);
+        self.peer_listeners.retain(|_, owner| *owner != endpoint);
+        self.end_streams_of(core, endpoint, tell_peers);
+    }
+
+    /// Cuts one direction, in-flight traffic included.
+    pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.links.cut(from, to);
+    }
+
+    /// Heals one direction; streams go on after a retransmission.
+    pub(crate) fn heal(&mut self, core: &mut Core, from: NodeId, to: NodeId) {
+        self.links.heal(from, to);
+        self.retransmit(core, from, to);
+    }
+
+    /// Gives one direction a character of its own.
+    pub(crate) fn set_link(&mut self, from: NodeId, to: NodeId, config: LinkConfig) {
+        self.links.set(from, to, config);
+    }
+
+    fn latency_ns(&mut self, from: NodeId, to: NodeId) -> u64 {
+        if from == to {
+            return 20_000;
+        }
+        self.links.config(from, to).latency.draw_ns(&mut self.random)
+    }
+
+    fn lost(&mut self, from: NodeId, to: NodeId) -> bool {
+        let loss = self.links.config(from, to).loss;
+        loss > 0.0 && self.random.chance(loss)
+    }
+
+    fn deliver(&mut self, endpoint: EndpointId, event: NetEvent) {
+        let endpoint = &mut self.endpoints[endpoint];
+        endpoint.inbox.push_back(event);
+        if let Some(waker) = &endpoint.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn plan(core: &mut Core, at_ns: u64, arrival: Arrival) {
+        core.agenda.add(at_ns, Due::Net(arrival));
+    }
+}

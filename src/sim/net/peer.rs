@@ -1,0 +1,69 @@
+//! Peer messages: whole, but late, lost, repeated, overtaken.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::{Arrival, EndpointId, Network, NodeId};
+use crate::env::NetEvent;
+use crate::sim::world::{Core, TraceKind, node_of};
+
+impl Network {
+    /// Sends one message; its fate is drawn now, a cut decides at arrival.
+    pub(crate) fn send_peer(
+        &mut self,
+        core: &mut Core,
+        endpoint: EndpointId,
+        to: SocketAddr,
+        bytes: Bytes,
+    ) {
+        let Some(from) = self.endpoints[endpoint].peer_address else {
+            panic!("an endpoint sends peer messages only after listen_peers");
+        };
+        let from_node = self.endpoints[endpoint].node;
+        let to_node = node_of(to);
+        if self.lost(from_node, to_node) {
+            self.fates.lost += 1;
+            core.trace(TraceKind::NetworkFate, to_node, 0, &bytes, || {
+                format!("peer message from n{from_node} lost")
+            });
+            return;
+        }
+        let link = *self.links.config(from_node, to_node);
+        let mut copies = 1;
+        if link.duplicate > 0.0 && self.random.chance(link.duplicate) {
+            self.fates.repeated += 1;
+            copies = 2;
+        }
+        for _ in 0..copies {
+            let mut at_ns = core.now_ns + self.latency_ns(from_node, to_node);
+            if link.reorder > 0.0 && self.random.chance(link.reorder) {
+                self.fates.overtaken += 1;
+                at_ns += self.random.below(10 * link.latency.max_ns);
+            }
+            let arrival = Arrival::Peer { from_node, from, to, bytes: bytes.clone() };
+            Self::plan(core, at_ns, arrival);
+        }
+    }
+
+    pub(super) fn arrive_peer(
+        &mut self,
+        core: &mut Core,
+        from_node: NodeId,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Bytes,
+    ) {
+        let to_node = node_of(to);
+        if self.links.is_cut(from_node, to_node) {
+            self.fates.cut += 1;
+            return;
+        }
+        let Some(&endpoint) = self.peer_listeners.get(&to) else { return };
+        self.fates.delivered += 1;
+        core.trace(TraceKind::Deliver, to_node, u64::from(from_node), &bytes, || {
+            format!("peer message from n{from_node}, {} bytes", bytes.len())
+        });
+        self.deliver(endpoint, NetEvent::Peer { from, bytes });
+    }
+}

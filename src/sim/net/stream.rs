@@ -1,0 +1,362 @@
+//! Byte streams: ordered, never repeated; loss and cuts show as delay.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::{
+    Arrival, CONNECT_TIMEOUT_NS, EndpointId, GIVE_UP_NS, Network, NodeId, RETRANSMIT_NS, Segment,
+};
+use crate::env::{CloseReason, ConnId, NetEvent};
+use crate::sim::world::{Core, TraceKind, node_of};
+
+/// Which end of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The one that connected.
+    Client,
+    /// The one that accepted.
+    Server,
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// A segment under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flight {
+    conn: usize,
+    to: Side,
+    number: u64,
+    sent_ns: u64,
+}
+
+/// A stream.
+///
+/// Invariants: 1. an end receives segments in the order of their numbers,
+/// without gaps; what overtook waits; 2. what a cut swallowed is sent again
+/// when the link heals, unless it was a reset; 3. an end that is not open
+/// receives nothing more.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    client: End,
+    server: End,
+    /// The server's endpoint is known.
+    accepted: bool,
+}
+
+#[derive(Debug)]
+struct End {
+    endpoint: EndpointId,
+    node: NodeId,
+    open: bool,
+    /// Number of the next segment that this end sends.
+    sends_next: u64,
+    /// Number of the next segment that this end receives.
+    expects: u64,
+    /// Arrived too early.
+    waiting: BTreeMap<u64, Segment>,
+    /// Meant for this end, swallowed by a cut.
+    swallowed: Vec<(u64, Segment)>,
+}
+
+impl End {
+    fn new(endpoint: EndpointId, node: NodeId) -> Self {
+        Self {
+            endpoint,
+            node,
+            open: true,
+            sends_next: 0,
+            expects: 0,
+            waiting: BTreeMap::new(),
+            swallowed: Vec::new(),
+        }
+    }
+
+    fn shut(&mut self) -> bool {
+        self.waiting.clear();
+        self.swallowed.clear();
+        std::mem::take(&mut self.open)
+    }
+}
+
+impl Conn {
+    fn end(&self, side: Side) -> &End {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    fn end_mut(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+}
+
+/// The id under which an end's owner knows the stream.
+fn conn_id(conn: usize, side: Side) -> ConnId {
+    ConnId((conn as u64) << 1 | u64::from(side == Side::Server))
+}
+
+/// The stream and the end behind an id.
+pub(crate) fn locate(id: ConnId) -> (usize, Side) {
+    let side = if id.0 & 1 == 1 { Side::Server } else { Side::Client };
+    ((id.0 >> 1) as usize, side)
+}
+
+impl Network {
+    /// Begins a stream.
+    pub(crate) fn connect(
+        &mut self,
+        core: &mut Core,
+        endpoint: EndpointId,
+        to: SocketAddr,
+    ) -> ConnId {
+        let from_node = self.endpoints[endpoint].node;
+        let to_node = node_of(to);
+        let conn = self.conns.len();
+        self.conns.push(Conn {
+            client: End::new(endpoint, from_node),
+            server: End::new(usize::MAX, to_node),
+            accepted: false,
+        });
+        let at_ns = core.now_ns + self.latency_ns(from_node, to_node);
+        Self::plan(core, at_ns, Arrival::Connect { conn, to });
+        Self::plan(core, core.now_ns + CONNECT_TIMEOUT_NS, Arrival::ConnectTimeout { conn });
+        conn_id(conn, Side::Client)
+    }
+
+    pub(super) fn arrive_connect(&mut self, core: &mut Core, conn: usize, to: SocketAddr) {
+        let (from_node, to_node) = (self.conns[conn].client.node, self.conns[conn].server.node);
+        if self.links.is_cut(from_node, to_node) || !core.os_up(to_node) {
+            self.fates.cut += 1;
+            return; // silence: the connect times out
+        }
+        core.trace(TraceKind::Stream, to_node, conn as u64, &[], || {
+            format!("n{from_node} connects")
+        });
+        let Some(&endpoint) = self.listeners.get(&to) else {
+            self.conns[conn].server.open = false;
+            self.send_segment(core, conn, Side::Server, Segment::Reset);
+            return;
+        };
+        self.conns[conn].server.endpoint = endpoint;
+        self.conns[conn].accepted = true;
+        let from = core.address_of(from_node);
+        self.deliver(endpoint, NetEvent::Accepted { conn: conn_id(conn, Side::Server), from });
+        let at_ns = core.now_ns + self.latency_ns(to_node, from_node);
+        Self::plan(core, at_ns, Arrival::Accept { conn });
+    }
+
+    pub(super) fn arrive_accept(&mut self, core: &mut Core, conn: usize) {
+        let (from_node, to_node) = (self.conns[conn].server.node, self.conns[conn].client.node);
+        if self.links.is_cut(from_node, to_node) {
+            // The answer is retransmitted like any segment.
+            Self::plan(core, core.now_ns + RETRANSMIT_NS, Arrival::Accept { conn });
+            return;
+        }
+        let client = &self.conns[conn].client;
+        if client.open {
+            let endpoint = client.endpoint;
+            self.deliver(endpoint, NetEvent::Connected { conn: conn_id(conn, Side::Client) });
+        }
+    }
+
+    pub(super) fn connect_timed_out(&mut self, core: &mut Core, conn: usize) {
+        if !self.conns[conn].accepted {
+            self.end_side(core, conn, Side::Client, CloseReason::Timeout);
+        }
+    }
+
+    /// Queues bytes for the other side.
+    pub(crate) fn write(&mut self, core: &mut Core, id: ConnId, mut bytes: Bytes) {
+        let (conn, side) = locate(id);
+        if !self.conns[conn].end(side).open || bytes.is_empty() {
+            return;
+        }
+        let (from, to) = self.nodes(conn, side);
+        let split = self.links.config(from, to).split;
+        if bytes.len() > 1 && split > 0.0 && self.random.chance(split) {
+            let at = 1 + self.random.below(bytes.len() as u64 - 1) as usize;
+            let head = bytes.split_to(at);
+            self.send_segment(core, conn, side, Segment::Bytes(head));
+        }
+        self.send_segment(core, conn, side, Segment::Bytes(bytes));
+    }
+
+    /// Closes one side, after what it has written.
+    pub(crate) fn close(&mut self, core: &mut Core, id: ConnId) {
+        let (conn, side) = locate(id);
+        if std::mem::take(&mut self.conns[conn].end_mut(side).open) {
+            self.send_segment(core, conn, side, Segment::Fin);
+        }
+    }
+
+    fn nodes(&self, conn: usize, from: Side) -> (NodeId, NodeId) {
+        (self.conns[conn].end(from).node, self.conns[conn].end(from.other()).node)
+    }
+
+    fn send_segment(&mut self, core: &mut Core, conn: usize, from: Side, segment: Segment) {
+        let (from_node, to_node) = self.nodes(conn, from);
+        let mut at_ns = core.now_ns + self.latency_ns(from_node, to_node);
+        if self.lost(from_node, to_node) {
+            self.fates.lost += 1;
+            at_ns += RETRANSMIT_NS;
+        }
+        let end = self.conns[conn].end_mut(from);
+        let flight = Flight {
+            conn,
+            to: from.other(),
+            number: end.sends_next,
+            sent_ns: core.now_ns,
+        };
+        end.sends_next += 1;
+        Self::plan(core, at_ns, Arrival::Segment { flight, segment });
+    }
+
+    pub(super) fn arrive_segment(&mut self, core: &mut Core, flight: Flight, segment: Segment) {
+        let Flight { conn, to, number, .. } = flight;
+        if to == Side::Server && !self.conns[conn].accepted {
+            return; // its connect never arrived, and will time out
+        }
+        let (from_node, to_node) = self.nodes(conn, to.other());
+        if self.links.is_cut(from_node, to_node) {
+            self.fates.cut += 1;
+            if !matches!(segment, Segment::Reset) {
+                self.conns[conn].end_mut(to).swallowed.push((number, segment));
+            }
+            return;
+        }
+        if !core.os_up(to_node) {
+            self.retry_at_dead_machine(core, flight, segment);
+            return;
+        }
+        if !self.conns[conn].end(to).open {
+            self.answer_reset(core, conn, to, &segment);
+            return;
+        }
+        self.receive_in_order(core, conn, to, number, segment);
+    }
+
+    fn receive_in_order(
+        &mut self,
+        core: &mut Core,
+        conn: usize,
+        to: Side,
+        number: u64,
+        segment: Segment,
+    ) {
+        let end = self.conns[conn].end_mut(to);
+        if number != end.expects {
+            end.waiting.insert(number, segment);
+            return;
+        }
+        let mut next = Some(segment);
+        while let Some(segment) = next {
+            self.conns[conn].end_mut(to).expects += 1;
+            self.hand_over(core, conn, to, segment);
+            let end = self.conns[conn].end_mut(to);
+            next = match end.waiting.is_empty() {
+                true => None,
+                false => end.waiting.remove(&end.expects),
+            };
+        }
+    }
+
+    /// Nobody answers: the sender's operating system tries again, and gives up
+    /// in the end.
+    fn retry_at_dead_machine(&mut self, core: &mut Core, flight: Flight, segment: Segment) {
+        if matches!(segment, Segment::Reset) {
+            return;
+        }
+        if core.now_ns - flight.sent_ns > GIVE_UP_NS {
+            self.end_side(core, flight.conn, flight.to.other(), CloseReason::Timeout);
+            return;
+        }
+        Self::plan(core, core.now_ns + 5 * RETRANSMIT_NS, Arrival::Segment { flight, segment });
+    }
+
+    /// The machine is up, but nobody there knows the stream.
+    fn answer_reset(&mut self, core: &mut Core, conn: usize, side: Side, segment: &Segment) {
+        if matches!(segment, Segment::Bytes(_)) && self.conns[conn].end(side.other()).open {
+            self.send_segment(core, conn, side, Segment::Reset);
+        }
+    }
+
+    fn hand_over(&mut self, core: &mut Core, conn: usize, side: Side, segment: Segment) {
+        match segment {
+            Segment::Bytes(bytes) => {
+                self.fates.delivered += 1;
+                let end = self.conns[conn].end(side);
+                let (node, endpoint) = (end.node, end.endpoint);
+                core.trace(TraceKind::Deliver, node, conn as u64, &bytes, || {
+                    format!("stream {conn}: {} bytes", bytes.len())
+                });
+                self.deliver(endpoint, NetEvent::Data { conn: conn_id(conn, side), bytes });
+            }
+            Segment::Fin => self.end_side(core, conn, side, CloseReason::Eof),
+            Segment::Reset => self.end_side(core, conn, side, CloseReason::Reset),
+        }
+    }
+
+    fn end_side(&mut self, core: &mut Core, conn: usize, side: Side, reason: CloseReason) {
+        let end = self.conns[conn].end_mut(side);
+        if !end.shut() {
+            return;
+        }
+        let (node, endpoint) = (end.node, end.endpoint);
+        core.trace(TraceKind::Stream, node, conn as u64, &[reason as u8], || {
+            format!("stream {conn} ended: {reason:?}")
+        });
+        self.deliver(endpoint, NetEvent::Closed { conn: conn_id(conn, side), reason });
+    }
+
+    /// Ends every stream of an endpoint that is gone.
+    pub(super) fn end_streams_of(
+        &mut self,
+        core: &mut Core,
+        endpoint: EndpointId,
+        tell_peers: bool,
+    ) {
+        for conn in 0..self.conns.len() {
+            for side in [Side::Client, Side::Server] {
+                let end = self.conns[conn].end_mut(side);
+                if end.endpoint != endpoint || !end.shut() {
+                    continue;
+                }
+                if tell_peers {
+                    let abrupt = self.random.chance(0.5);
+                    let segment = if abrupt { Segment::Reset } else { Segment::Fin };
+                    self.send_segment(core, conn, side, segment);
+                }
+            }
+        }
+    }
+
+    /// A direction is whole again: what the cut swallowed is sent again.
+    pub(super) fn retransmit(&mut self, core: &mut Core, from: NodeId, to: NodeId) {
+        for conn in 0..self.conns.len() {
+            for side in [Side::Client, Side::Server] {
+                if self.nodes(conn, side.other()) != (from, to) {
+                    continue;
+                }
+                let swallowed = std::mem::take(&mut self.conns[conn].end_mut(side).swallowed);
+                for (number, segment) in swallowed {
+                    let flight = Flight { conn, to: side, number, sent_ns: core.now_ns };
+                    let at_ns = core.now_ns + RETRANSMIT_NS;
+                    Self::plan(core, at_ns, Arrival::Segment { flight, segment });
+                }
+            }
+        }
+    }
+}

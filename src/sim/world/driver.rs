@@ -1,0 +1,84 @@
+//! The driver: the only task that sleeps on madsim's clock.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use madsim::time::{Instant, Sleep, TimeHandle, sleep_until};
+
+use super::{Due, Inner, World};
+
+/// What a woken node may take before the next event is looked at. It stands
+/// for the CPU time of a step, and lets all that was woken run first.
+const STEP: Duration = Duration::from_micros(20);
+
+/// Runs the agenda until `control`, which is called for each control step that
+/// is due, breaks off, or `events_max` events were handled, or nothing is left
+/// to happen.
+///
+/// Returns whether `control` ended it.
+pub(crate) async fn drive(
+    world: &Arc<World>,
+    events_max: u64,
+    mut control: impl FnMut(u64) -> std::ops::ControlFlow<()>,
+) -> DriveEnd {
+    let time = TimeHandle::current();
+    let start = time.now_instant() - time.elapsed();
+    let mut step = pin!(sleep_until(time.now_instant()));
+    loop {
+        settle(&time, &mut step).await;
+        let Some(due_control) = fire_next(world, &time, start) else {
+            return DriveEnd::NothingLeft;
+        };
+        for token in due_control {
+            if control(token).is_break() {
+                return DriveEnd::Control;
+            }
+        }
+        if world.lock().core.agenda_events > events_max {
+            return DriveEnd::TooManyEvents;
+        }
+    }
+}
+
+/// Why the driver stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DriveEnd {
+    /// A control step asked for it.
+    Control,
+    /// The agenda is empty: everyone waits for ever.
+    NothingLeft,
+    /// The budget of events was exceeded.
+    TooManyEvents,
+}
+
+async fn settle(time: &TimeHandle, step: &mut Pin<&mut Sleep>) {
+    step.as_mut().reset(time.now_instant() + STEP);
+    step.as_mut().await;
+}
+
+/// Moves madsim's clock to the next event and fires all that is due by then.
+fn fire_next(world: &World, time: &TimeHandle, start: Instant) -> Option<Vec<u64>> {
+    let mut inner = world.lock();
+    let next_ns = inner.core.agenda.next_at_ns()?;
+    let elapsed_ns = (time.now_instant() - start).as_nanos() as u64;
+    if next_ns > elapsed_ns {
+        time.advance(Duration::from_nanos(next_ns - elapsed_ns));
+    }
+    inner.core.now_ns = next_ns.max(elapsed_ns);
+    let now_ns = inner.core.now_ns;
+    while let Some(due) = inner.core.agenda.pop_due(now_ns) {
+        inner.core.agenda_events += 1;
+        fire(&mut inner, due);
+    }
+    Some(std::mem::take(&mut inner.due_control))
+}
+
+fn fire(inner: &mut Inner, due: Due) {
+    match due {
+        Due::Timer(timer) => inner.timers.due(&mut inner.core, timer),
+        Due::Net(arrival) => inner.net.arrive(&mut inner.core, arrival),
+        Due::Disk(node, op) => inner.disks[node as usize].complete(&mut inner.core, op),
+        Due::Control(step) => inner.due_control.push(step),
+    }
+}

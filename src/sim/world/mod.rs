@@ -1,0 +1,251 @@
+//! The world of one run: one clock, one agenda, one driver.
+//!
+//! ```text
+//!            ┌───────────── agenda (time, insertion) ─────────────┐
+//!   node ──▶ │ timers · network arrivals · disk completions · control │
+//!    ▲       └──────────────────────┬─────────────────────────────┘
+//!    └───────── wakes ────────── driver ── sleeps on madsim's clock
+//! ```
+//!
+//! Nothing but the driver sleeps on madsim's timers: a node waits for its
+//! inbox, its disk, or its timer, all of which the driver wakes.
+
+mod agenda;
+mod driver;
+mod timer;
+mod trace;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use agenda::Agenda;
+pub(crate) use driver::drive;
+pub(crate) use timer::{TimerId, Timers};
+pub use trace::TraceLine;
+pub(crate) use trace::{Trace, TraceKind};
+
+use super::disk_io::{DiskOpId, DiskIo};
+use super::net::{Arrival, LinkConfig, Network, NodeId};
+use super::random::{Purpose, Stream};
+use super::tap::Tap;
+
+/// Milliseconds since 1970 at the start of every run.
+const EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// What the agenda holds.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// A timer may be due.
+    Timer(TimerId),
+    /// Something arrives on the network.
+    Net(Arrival),
+    /// A disk operation completes.
+    Disk(NodeId, DiskOpId),
+    /// The run's own step: a fault, a start, a check. The number is the run's.
+    Control(u64),
+}
+
+/// A machine and the process on it.
+#[derive(Debug)]
+struct Node {
+    /// Counts the process' lives; handles of an earlier one are dead.
+    incarnation: u32,
+    process_up: bool,
+    os_up: bool,
+    random: Stream,
+}
+
+/// What every part of the world shares.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) now_ns: u64,
+    pub(crate) agenda: Agenda<Due>,
+    pub(crate) agenda_events: u64,
+    trace: Trace,
+    nodes: Vec<Node>,
+}
+
+impl Core {
+    /// Adds to the trace; `text` is called only when lines are kept.
+    pub(crate) fn trace(
+        &mut self,
+        kind: TraceKind,
+        node: NodeId,
+        detail: u64,
+        payload: &[u8],
+        text: impl FnOnce() -> String,
+    ) {
+        self.trace.add(self.now_ns, kind, node, detail, payload, text);
+    }
+
+    /// Whether a machine has power.
+    pub(crate) fn os_up(&self, node: NodeId) -> bool {
+        self.nodes[node as usize].os_up
+    }
+
+    /// Whether a process of that incarnation lives.
+    pub(crate) fn alive(&self, node: NodeId, incarnation: u32) -> bool {
+        let node = &self.nodes[node as usize];
+        node.process_up && node.incarnation == incarnation
+    }
+
+    /// A machine's own address, with no port of meaning.
+    pub(crate) fn address_of(&self, node: NodeId) -> SocketAddr {
+        address(node, 0)
+    }
+}
+
+/// A machine's address.
+pub fn address(node: NodeId, port: u16) -> SocketAddr {
+    let [_, high, middle, low] = (node + 1).to_be_bytes();
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, high, middle, low)), port)
+}
+
+/// The machine behind an address.
+pub(crate) fn node_of(address: SocketAddr) -> NodeId {
+    let IpAddr::V4(ip) = address.ip() else { panic!("machines have IPv4 addresses: {address}") };
+    let [_, high, middle, low] = ip.octets();
+    u32::from_be_bytes([0, high, middle, low]) - 1
+}
+
+/// Everything in the world, behind its lock.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    pub(crate) net: Network,
+    pub(crate) timers: Timers,
+    pub(crate) disks: Vec<DiskIo>,
+    pub(crate) tap: Tap,
+    /// Control steps that are due, for the driver to hand out.
+    due_control: Vec<u64>,
+}
+
+/// The world of one run.
+#[derive(Debug)]
+pub struct World {
+    inner: Mutex<Inner>,
+    seed: u64,
+}
+
+impl World {
+    /// An empty world.
+    pub(crate) fn new(seed: u64, link: LinkConfig, keep_lines: bool, tap: Tap) -> Self {
+        let core = Core {
+            now_ns: 0,
+            agenda: Agenda::default(),
+            agenda_events: 0,
+            trace: Trace::new(keep_lines),
+            nodes: Vec::new(),
+        };
+        let inner = Inner {
+            core,
+            net: Network::new(link, Stream::new(seed, Purpose::Network)),
+            timers: Timers::default(),
+            disks: Vec::new(),
+            tap,
+            due_control: Vec::new(),
+        };
+        Self { inner: Mutex::new(inner), seed }
+    }
+
+    /// Adds a machine, powered and with no process, and gives its number.
+    pub(crate) fn add_node(&self, disk: DiskIo) -> NodeId {
+        let mut inner = self.lock();
+        let node = inner.core.nodes.len() as NodeId;
+        let random = Stream::lane(self.seed, Purpose::Product, node);
+        inner.core.nodes.push(Node { incarnation: 0, process_up: false, os_up: true, random });
+        inner.disks.push(disk);
+        node
+    }
+
+    /// Everything, locked. A panic of a node leaves the lock poisoned; what the
+    /// unwinding drops still has to get through.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nanoseconds since the start of the run.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.lock().core.now_ns
+    }
+
+    /// A machine's wall clock, milliseconds since 1970.
+    pub(crate) fn wall_ms(&self, _node: NodeId) -> u64 {
+        EPOCH_MS + self.now_ns() / 1_000_000
+    }
+
+    /// 64 bits out of a machine's own stream.
+    pub(crate) fn random_u64(&self, node: NodeId) -> u64 {
+        self.lock().core.nodes[node as usize].random.next_u64()
+    }
+
+    /// Plans a step of the run.
+    pub(crate) fn plan_control(&self, at_ns: u64, step: u64) {
+        self.lock().core.agenda.add(at_ns, Due::Control(step));
+    }
+
+    /// A process starts; returns its incarnation.
+    pub(crate) fn process_starts(&self, node: NodeId) -> u32 {
+        let mut inner = self.lock();
+        let state = &mut inner.core.nodes[node as usize];
+        state.incarnation += 1;
+        state.process_up = true;
+        state.os_up = true;
+        let incarnation = state.incarnation;
+        inner.core.trace(TraceKind::Node, node, u64::from(incarnation), &[], || "starts".into());
+        incarnation
+    }
+
+    /// A process dies, with its machine or without.
+    pub(crate) fn process_dies(&self, node: NodeId, machine_too: bool) {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let state = &mut inner.core.nodes[node as usize];
+        state.process_up = false;
+        state.os_up = !machine_too;
+        inner.core.trace(TraceKind::Node, node, u64::from(machine_too), &[], || {
+            if machine_too { "machine goes down".into() } else { "process dies".into() }
+        });
+        inner.net.process_died(&mut inner.core, node);
+    }
+
+    /// The machine has power again; no process yet.
+    pub(crate) fn machine_up(&self, node: NodeId) {
+        self.lock().core.nodes[node as usize].os_up = true;
+    }
+
+    /// Hash and number of events so far.
+    pub(crate) fn trace_state(&self) -> (u64, u64) {
+        let inner = self.lock();
+        (inner.core.trace.hash(), inner.core.trace.events())
+    }
+
+    /// The events in words, if they were kept.
+    pub(crate) fn take_lines(&self) -> Vec<TraceLine> {
+        self.lock().core.trace.take_lines()
+    }
+
+    /// Adds an event of the run itself to the trace.
+    pub(crate) fn note(
+        &self,
+        kind: TraceKind,
+        node: NodeId,
+        detail: u64,
+        payload: &[u8],
+        text: impl FnOnce() -> String,
+    ) {
+        self.lock().core.trace(kind, node, detail, payload, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{address, node_of};
+
+    #[test]
+    fn addresses_name_their_machine() {
+        for node in [0, 1, 255, 256, 70_000] {
+            assert_eq!(node_of(address(node, 10911)), node);
+        }
+    }
+}
