@@ -1,1 +1,43 @@
-//! (being built)
+//! RocketMQ's wire protocol: frames, headers, and the requests of a producer
+//! and a consumer.
+//!
+//! Promise: bytes of a stream, cut anywhere, become the commands they say, or
+//! a typed error; never a panic, and never memory by a length that the peer
+//! merely claims. Client and broker use the same types, each way.
+//!
+//! ```text
+//!   0        4                 8
+//!   ┌────────┬──────┬──────────┬──────────┬────────┐
+//!   │ length │ type │ header   │ header   │ body   │   type 0: JSON
+//!   │        │      │ length   │          │        │   type 1: RocketMQ's binary
+//!   └────────┴──────┴──────────┴──────────┴────────┘
+//!      u32     u8       u24
+//! ```
+//!
+//! Decoding borrows: a [`Command`] shares the frame's memory, its [`Fields`]
+//! are read in one pass by the typed requests, and only a JSON header costs an
+//! allocation. Encoding writes straight into the frame.
+
+mod codes;
+mod command;
+mod decoder;
+mod encode;
+mod error;
+mod fields;
+mod json;
+mod message_id;
+mod schema;
+
+pub mod heartbeat;
+pub mod offset;
+pub mod pull;
+pub mod route;
+pub mod send;
+
+pub use codes::{RequestCode, ResponseCode};
+pub use command::{Command, Language, SerializeType};
+pub use decoder::{FRAME_BYTES_MAX, FrameDecoder};
+pub use encode::{NO_BODY, Request, encode_request, encode_response};
+pub use error::{DecodeError, FieldError};
+pub use fields::{FieldWriter, Fields, ReadFields, WriteFields};
+pub use message_id::{MessageId, MessageIdError};

@@ -1,0 +1,100 @@
+//! RocketMQ's numbers for requests and answers, under its names.
+
+/// What is asked (`RequestCode`). Any number may arrive; those served have
+/// names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestCode(pub i32);
+
+impl RequestCode {
+    /// Send one message, fields under their full names.
+    pub const SEND_MESSAGE: Self = Self(10);
+    /// Read messages of a queue, perhaps waiting for one.
+    pub const PULL_MESSAGE: Self = Self(11);
+    /// A group's recorded offset in a queue.
+    pub const QUERY_CONSUMER_OFFSET: Self = Self(14);
+    /// Record a group's offset in a queue.
+    pub const UPDATE_CONSUMER_OFFSET: Self = Self(15);
+    /// The first offset stored at or after a time.
+    pub const SEARCH_OFFSET_BY_TIMESTAMP: Self = Self(29);
+    /// One past the last offset of a queue.
+    pub const GET_MAX_OFFSET: Self = Self(30);
+    /// The first offset that a queue still has.
+    pub const GET_MIN_OFFSET: Self = Self(31);
+    /// A client says which groups it is in.
+    pub const HEART_BEAT: Self = Self(34);
+    /// A client leaves.
+    pub const UNREGISTER_CLIENT: Self = Self(35);
+    /// Where a topic's queues are.
+    pub const GET_ROUTEINFO_BY_TOPIC: Self = Self(105);
+    /// Send one message, fields under one-letter names.
+    pub const SEND_MESSAGE_V2: Self = Self(310);
+    /// As `PULL_MESSAGE`, from a client that assigns its queues itself.
+    pub const LITE_PULL_MESSAGE: Self = Self(361);
+}
+
+/// How a request ended (`ResponseCode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResponseCode(pub i32);
+
+impl ResponseCode {
+    /// Done; for a send `SEND_OK`, for a pull `FOUND`.
+    pub const SUCCESS: Self = Self(0);
+    /// Something failed, at any point.
+    pub const SYSTEM_ERROR: Self = Self(1);
+    /// Not now: too many pending, or not the leader.
+    pub const SYSTEM_BUSY: Self = Self(2);
+    /// No such request here.
+    pub const REQUEST_CODE_NOT_SUPPORTED: Self = Self(3);
+    /// In the log, not known to be durable.
+    pub const FLUSH_DISK_TIMEOUT: Self = Self(10);
+    /// In the log, no backup to copy it to.
+    pub const SLAVE_NOT_AVAILABLE: Self = Self(11);
+    /// In the log, not known to be on the backup.
+    pub const FLUSH_SLAVE_TIMEOUT: Self = Self(12);
+    /// The message breaks a limit.
+    pub const MESSAGE_ILLEGAL: Self = Self(13);
+    /// The broker takes no writes: starting, stopping, full, or its log failed.
+    pub const SERVICE_NOT_AVAILABLE: Self = Self(14);
+    /// The topic may not be written, or not be read.
+    pub const NO_PERMISSION: Self = Self(16);
+    /// No such topic, and none is made.
+    pub const TOPIC_NOT_EXIST: Self = Self(17);
+    /// Pull: nothing at that offset yet.
+    pub const PULL_NOT_FOUND: Self = Self(19);
+    /// Pull: nothing that matches there; go on from `nextBeginOffset`.
+    pub const PULL_RETRY_IMMEDIATELY: Self = Self(20);
+    /// Pull: the queue does not have that offset; go on from `nextBeginOffset`.
+    pub const PULL_OFFSET_MOVED: Self = Self(21);
+    /// The group has no offset recorded there.
+    pub const QUERY_NOT_FOUND: Self = Self(22);
+    /// Pull: the subscription cannot be parsed.
+    pub const SUBSCRIPTION_PARSE_FAILED: Self = Self(23);
+
+    /// Whether a send that got this answer is known *not* to be in the log: the
+    /// error is one that brokers give only before they append. `SYSTEM_ERROR`
+    /// is not: it may follow the append (a quorum timeout, a failed sync).
+    pub fn given_before_append(self) -> bool {
+        matches!(
+            self,
+            Self::SYSTEM_BUSY
+                | Self::REQUEST_CODE_NOT_SUPPORTED
+                | Self::MESSAGE_ILLEGAL
+                | Self::SERVICE_NOT_AVAILABLE
+                | Self::NO_PERMISSION
+                | Self::TOPIC_NOT_EXIST
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ResponseCode;
+
+    #[test]
+    fn only_errors_from_before_the_append_reject() {
+        let rejecting: Vec<i32> = (-2000..2000)
+            .filter(|code| ResponseCode(*code).given_before_append())
+            .collect();
+        assert_eq!(rejecting, [2, 3, 13, 14, 16, 17]);
+    }
+}

@@ -1,0 +1,60 @@
+//! Reading messages of one queue: requests 11 and 361.
+
+use super::codes::RequestCode;
+use super::encode::Request;
+use super::schema::header;
+
+/// Bit of `sys_flag`: record `commit_offset` as the group's.
+pub const FLAG_COMMIT_OFFSET: i32 = 1;
+/// Bit of `sys_flag`: wait for a message, up to `suspend_timeout_millis`.
+pub const FLAG_SUSPEND: i32 = 2;
+/// Bit of `sys_flag`: `subscription` says what is wanted.
+pub const FLAG_SUBSCRIPTION: i32 = 4;
+
+header! {
+    /// A read (`PullMessageRequestHeader`).
+    pub struct PullRequest<'a> {
+        /// The consumer's group.
+        consumer_group: &'a str = b"consumerGroup";
+        /// The topic.
+        topic: &'a str = b"topic";
+        /// The queue.
+        queue_id: i32 = b"queueId";
+        /// The first offset wanted.
+        queue_offset: i64 = b"queueOffset";
+        /// At most so many messages.
+        max_msg_nums: i32 = b"maxMsgNums";
+        /// `FLAG_…` bits.
+        sys_flag: i32 = b"sysFlag";
+        /// The group's offset; counts with [`FLAG_COMMIT_OFFSET`].
+        commit_offset: i64 = b"commitOffset";
+        /// How long to wait for a message, with [`FLAG_SUSPEND`].
+        suspend_timeout_millis: i64 = b"suspendTimeoutMillis";
+        /// `*`, or tags joined by `||`.
+        subscription: &'a str = b"subscription", or "*";
+        /// When the subscription was made, milliseconds since 1970.
+        sub_version: i64 = b"subVersion";
+        /// `TAG`, or `SQL92`.
+        expression_type: Option<&'a str> = b"expressionType", or None;
+    }
+}
+
+impl Request for PullRequest<'_> {
+    const CODE: RequestCode = RequestCode::PULL_MESSAGE;
+}
+
+header! {
+    /// How far the read went (`PullMessageResponseHeader`); the records are the
+    /// frame's body, one after the other.
+    pub struct PullResponse {
+        /// Which broker to ask next; 0 is the primary.
+        suggest_which_broker_id: i64 = b"suggestWhichBrokerId", or 0;
+        /// Everything that matches below this, from the offset asked for, is in
+        /// the body of a "found".
+        next_begin_offset: i64 = b"nextBeginOffset";
+        /// The first offset that the queue still has.
+        min_offset: i64 = b"minOffset";
+        /// One past its last.
+        max_offset: i64 = b"maxOffset";
+    }
+}
