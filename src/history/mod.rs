@@ -10,6 +10,7 @@ mod ledger;
 
 pub use ledger::{FaultEvent, FaultKind, Ledger};
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 /// A client of the run, unique within it.
@@ -26,6 +27,13 @@ pub struct Queue {
     pub queue_id: u32,
 }
 
+/// `topic/queue`.
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.queue_id)
+    }
+}
+
 /// What a message says, as far as judgement cares: who sent it, its number
 /// there, and a digest of the whole body. Two sends never share a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +44,22 @@ pub struct Value {
     pub sequence: u64,
     /// xxh3-64 of the body.
     pub digest: u64,
+}
+
+impl Value {
+    /// Not above any other value.
+    pub const MIN: Self = Self {
+        client: 0,
+        sequence: 0,
+        digest: 0,
+    };
+}
+
+/// The sender and its count; not the digest, which says nothing to a reader.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {} #{}", self.client, self.sequence)
+    }
 }
 
 /// How a send ended. Three outcomes, never two (guarantee.md, section 1).
@@ -130,8 +154,19 @@ pub enum Event {
         /// Whether it was acknowledged; otherwise unknown.
         acknowledged: bool,
     },
+    /// A consumer asked where its group stands; ended by the next `Resumed` of
+    /// the same client, group and queue. Where it is left out, a `Resumed`
+    /// counts as begun when it ended: right unless a queue changes its consumer
+    /// while the old one still commits.
+    ResumeBegan {
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+    },
     /// A consumer (re)started from the offset that the broker recorded;
-    /// `None` where the group had none.
+    /// `None` where the group had none: then it starts at the queue's smallest
+    /// offset.
     Resumed {
         /// The group.
         group: Arc<str>,
