@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::env::Disk;
-use crate::log::ConsumeQueue;
+use crate::log::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
+
+/// Entries of a queue's file (`mappedFileSizeConsumeQueue`, 300,000).
+const ENTRIES_PER_FILE: u64 = 300_000;
 
 /// A topic.
 pub(crate) struct Topic<D: Disk> {
@@ -19,6 +22,8 @@ pub(crate) struct TopicQueue<D: Disk> {
     pub(crate) next_offset: u64,
     /// Its entries, up to what is applied.
     pub(crate) entries: ConsumeQueue<D>,
+    /// Applied in this round and not written yet.
+    pub(crate) pending: Vec<QueueEntry>,
 }
 
 /// Every topic, by name.
@@ -49,17 +54,29 @@ impl<D: Disk> Topics<D> {
         self.0.get_mut(topic)?.queues.get_mut(queue_id as usize)
     }
 
-    /// Adds a queue behind the topic's last.
-    pub(crate) fn add_queue(&mut self, topic: &str, queue: TopicQueue<D>) {
-        if let Some(known) = self.0.get_mut(topic) {
-            known.queues.push(queue);
-            return;
-        }
+    /// Adds a topic with its queues.
+    pub(crate) fn add(&mut self, topic: &str, queues: Vec<TopicQueue<D>>) {
         let name: Arc<str> = topic.into();
-        self.0.insert(name.clone(), Topic { name, queues: vec![queue] });
+        self.0.insert(name.clone(), Topic { name, queues });
     }
 
+    /// Every topic.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic<D>> {
         self.0.values_mut()
     }
+}
+
+/// Opens a topic's queues, each as far as its tail says.
+pub(crate) async fn open_queues<D: Disk>(
+    disk: &D,
+    topic: &str,
+    tails: &[QueueTail],
+) -> Result<Vec<TopicQueue<D>>, QueueError> {
+    let mut queues = Vec::with_capacity(tails.len());
+    for (queue_id, tail) in (0..).zip(tails) {
+        let entries =
+            ConsumeQueue::open(disk.clone(), topic, queue_id, ENTRIES_PER_FILE, tail).await?;
+        queues.push(TopicQueue { next_offset: tail.entries, entries, pending: Vec::new() });
+    }
+    Ok(queues)
 }

@@ -293,7 +293,7 @@ impl Disk for SimDisk {
                 format!("rename {from} to {to}")
             });
             inner.disks[node as usize].model.rename(from, to)?;
-            inner.tap.renamed(&inner.disks, node, to);
+            inner.tap.renamed(node, to);
             Ok(())
         })
         .await
@@ -349,7 +349,8 @@ impl File for SimFile {
             disk.counts.written_bytes += bytes.len() as u64;
             let written = disk.model.write(*handle, position, bytes.clone());
             if let Ok(seq) = &written {
-                inner.tap.written(&inner.core, node, handle.ino, *seq, path, &bytes);
+                let file = (handle.ino, *seq);
+                inner.tap.written(&inner.core, node, file, path, position, &bytes);
             }
             written.map(drop)
         })

@@ -10,8 +10,8 @@ mod send;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use consume::{ConsumePlan, consume};
-pub use finish::{FinalPlan, read_everything};
+pub use consume::{ConsumePlan, consume, share_of_queues};
+pub use finish::{FinalPlan, Finished, read_everything};
 pub use send::{SendPlan, send};
 
 /// What a workload lets others see while it runs.

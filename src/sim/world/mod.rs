@@ -24,7 +24,7 @@ pub(crate) use timer::{TimerId, Timers};
 pub use trace::TraceLine;
 pub(crate) use trace::{Trace, TraceKind};
 
-use super::disk_io::{DiskOpId, DiskIo};
+use super::disk_io::{DiskIo, DiskOpId};
 use super::net::{Arrival, LinkConfig, Network, NodeId};
 use super::random::{Purpose, Stream};
 use super::tap::Tap;
@@ -76,6 +76,11 @@ impl Core {
         text: impl FnOnce() -> String,
     ) {
         self.trace.add(self.now_ns, kind, node, detail, payload, text);
+    }
+
+    /// How many events the trace has.
+    pub(crate) fn trace_events(&self) -> u64 {
+        self.trace.events()
     }
 
     /// Whether a machine has power.
