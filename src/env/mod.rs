@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+pub(crate) mod path;
 pub mod real;
 
 /// One node's world. Cheap to clone.
