@@ -30,6 +30,7 @@ mod model;
 mod names;
 mod observe;
 mod power;
+mod row;
 
 mod step;
 mod survival;
@@ -42,6 +43,7 @@ pub use image::DiskImage;
 pub use model::{DiskConfig, DiskModel, Handle};
 pub use observe::Pending;
 pub use power::{FileLoss, PowerLossReport};
+pub use row::Row;
 
 pub use step::{StepDisk, StepFile, block_on};
 pub use survival::Survival;
@@ -54,3 +56,6 @@ pub struct Ino(pub u64);
 /// The position of a change in the order of all changes of a disk, files and
 /// directories together. The first is 1.
 pub type Seq = u64;
+
+#[cfg(test)]
+mod tests;

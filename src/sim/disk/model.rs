@@ -218,6 +218,9 @@ impl DiskModel {
             let name = (parent, name.to_owned());
             match self.lookup(&name) {
                 Some(ino) if self.names.is_directory(ino) => continue,
+                Some(_) if depth < components.len() => {
+                    return Err(refused(io::ErrorKind::NotADirectory, directory));
+                }
                 Some(_) => return Err(refused(io::ErrorKind::AlreadyExists, directory)),
                 None if self.free_bytes() < self.config.sector_bytes => return Err(full()),
                 None => self.new_directory(name),
