@@ -22,9 +22,11 @@
 //! ending at once, for tests that crash at each operation in turn.
 
 mod content;
+mod data;
 mod error;
 mod fault;
 mod file;
+mod harm;
 mod image;
 mod model;
 mod names;
