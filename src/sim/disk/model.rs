@@ -159,8 +159,10 @@ impl DiskModel {
         }
     }
 
-    /// Renames a file or a directory; `to` is replaced where both are files.
-    /// Atomic as a name, unordered with data. `NotFound`, `AlreadyExists`.
+    /// Renames a file or a directory; what stood at `to` is replaced, as
+    /// rename(2) does: a file by a file, an empty directory by a directory.
+    /// Atomic as a name, unordered with data. `NotFound`, `IsADirectory`,
+    /// `NotADirectory`, `DirectoryNotEmpty`.
     pub fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         let (source, target) = (self.name(from)?, self.name(to)?);
         let ino = self.lookup(&source).ok_or_else(|| not_found(from))?;
@@ -168,18 +170,31 @@ impl DiskModel {
             return Ok(());
         }
         let replaced = self.lookup(&target);
+        if let Some(kind) = self.no_rename(ino, replaced) {
+            return Err(refused(kind, to));
+        }
         if self.names.is_directory(ino) && to.starts_with(&format!("{from}/")) {
             return Err(refused(io::ErrorKind::InvalidInput, to));
-        }
-        if replaced
-            .is_some_and(|other| self.names.is_directory(ino) || self.names.is_directory(other))
-        {
-            return Err(refused(io::ErrorKind::AlreadyExists, to));
         }
         let seq = self.next_seq();
         self.names
             .change(EntryChange::rename(seq, source, target, ino));
+        if let Some(replaced) = replaced {
+            self.reap(replaced);
+        }
         Ok(())
+    }
+
+    /// Why `ino` cannot take the place of `replaced`.
+    fn no_rename(&self, ino: Ino, replaced: Option<Ino>) -> Option<io::ErrorKind> {
+        let target = self.names.directories.get(&replaced?);
+        match (self.names.is_directory(ino), target) {
+            (false, None) => None,
+            (false, Some(_)) => Some(io::ErrorKind::IsADirectory),
+            (true, None) => Some(io::ErrorKind::NotADirectory),
+            (true, Some(target)) if target.cached.is_empty() => None,
+            (true, Some(_)) => Some(io::ErrorKind::DirectoryNotEmpty),
+        }
     }
 
     /// Removes a file's name. `NotFound`; `IsADirectory`.

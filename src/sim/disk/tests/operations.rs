@@ -314,7 +314,10 @@ fn errors_have_the_kinds_of_std() {
     assert_eq!(kind(disk.open("d").map(drop)), IsADirectory);
     assert_eq!(kind(disk.remove("d")), IsADirectory);
     assert_eq!(kind(disk.rename("g", "h")), NotFound);
-    assert_eq!(kind(disk.rename("f", "d")), AlreadyExists);
+    assert_eq!(kind(disk.rename("f", "d")), IsADirectory);
+    assert_eq!(kind(disk.rename("d", "f")), NotADirectory);
+    disk.create_dir("full/inner").unwrap();
+    assert_eq!(kind(disk.rename("d", "full")), DirectoryNotEmpty);
     assert_eq!(kind(disk.rename("d", "d/e/d")), InvalidInput);
     assert_eq!(kind(disk.list("f").map(drop)), NotADirectory);
     assert_eq!(kind(disk.create_dir("f/g")), NotADirectory);
