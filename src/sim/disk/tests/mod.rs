@@ -75,3 +75,9 @@ fn cached(disk: &mut DiskModel, path: &str) -> Vec<u8> {
     let length = disk.size(file).unwrap() as usize;
     disk.read(file, 0, length).unwrap().to_vec()
 }
+
+#[test]
+fn a_step_disk_means_what_every_disk_means() {
+    let fresh = |_: &str| StepDisk::new(std::sync::Arc::new(std::sync::Mutex::new(blank())));
+    block_on(crate::env::conformance::all(fresh));
+}
