@@ -271,3 +271,69 @@ fn parse_name(name: &str) -> Option<u64> {
 pub(super) fn segment_path(address: u64) -> String {
     format!("{COMMIT_LOG_DIR}/{address:020}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: SegmentHeader = SegmentHeader {
+        cluster_id: 1,
+        disk_id: 2,
+        incarnation: 0xfeed_f00d,
+        generation: 3,
+        segment_bytes: 1 << 30,
+        sector_bytes: 512,
+        base: Position {
+            next_index: 8,
+            term: 4,
+            address: 0xabcd,
+            hash: 0x1122_3344_5566_7788,
+        },
+        durable_address: 0xabef,
+    };
+
+    /// A change here is a change of format: it must be seen.
+    #[test]
+    fn a_segment_begins_with_these_bytes() {
+        let bytes = HEADER.encode();
+        assert_eq!(bytes.len(), 512);
+        assert!(bytes[SEGMENT_HEADER_BYTES..].iter().all(|byte| *byte == 0));
+        let line = |line: &[u8]| {
+            line.iter()
+                .map(|byte| format!("{byte:02x} "))
+                .collect::<String>()
+        };
+        let lines = bytes[..SEGMENT_HEADER_BYTES].chunks(16).map(line);
+        insta::assert_snapshot!(
+            lines
+                .map(|line| line.trim_end().to_owned() + "\n")
+                .collect::<String>()
+        );
+    }
+
+    #[test]
+    fn a_header_reads_back_and_no_flipped_bit_does() {
+        let bytes = HEADER.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Some(HEADER));
+        assert_eq!(SegmentHeader::decode(&bytes[..95]), None);
+        for bit in 0..SEGMENT_HEADER_BYTES * 8 {
+            let mut flipped = bytes.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(SegmentHeader::decode(&flipped), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn names_are_twenty_digits_and_nothing_else() {
+        assert_eq!(segment_path(7), "commitlog/00000000000000000007");
+        assert_eq!(parse_name("00000000000000000007"), Some(7));
+        for name in [
+            "7",
+            "0000000000000000000x",
+            "00000000000000000007.tmp",
+            "99999999999999999999",
+        ] {
+            assert_eq!(parse_name(name), None, "{name}");
+        }
+    }
+}
