@@ -22,6 +22,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub(crate) mod path;
 pub mod real;
 

@@ -5,9 +5,7 @@ use bytes::Bytes;
 /// A file's content: `bytes`, then zeros up to `size_bytes`.
 ///
 /// Invariant: `bytes.len() <= size_bytes`. Only the application of surviving
-/// pieces after a power loss leaves it for a moment, and ends with [`clip`].
-///
-/// [`clip`]: Content::clip
+/// pieces after a power loss leaves it for a moment, and ends by clipping.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
     bytes: Vec<u8>,

@@ -166,8 +166,8 @@ impl FileNode {
         while let Some(op) = self.pop_upto(upto) {
             match op.change {
                 Change::Grow(size) if kind == SyncKind::Data => growth = Some((op.seq, size)),
-                Change::Shrink(_) => {
-                    growth = None;
+                Change::Shrink(size) => {
+                    growth = growth.map(|(seq, grown): (Seq, u64)| (seq, grown.min(size)));
                     strays.extend(self.apply(op, sector_bytes));
                 }
                 _ => strays.extend(self.apply(op, sector_bytes)),

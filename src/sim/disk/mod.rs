@@ -22,14 +22,17 @@
 //! ending at once, for tests that crash at each operation in turn.
 
 mod content;
+mod data;
 mod error;
 mod fault;
 mod file;
+mod harm;
 mod image;
 mod model;
 mod names;
 mod observe;
 mod power;
+mod row;
 
 mod step;
 mod survival;
@@ -42,6 +45,7 @@ pub use image::DiskImage;
 pub use model::{DiskConfig, DiskModel, Handle};
 pub use observe::Pending;
 pub use power::{FileLoss, PowerLossReport};
+pub use row::Row;
 
 pub use step::{StepDisk, StepFile, block_on};
 pub use survival::Survival;
@@ -54,3 +58,6 @@ pub struct Ino(pub u64);
 /// The position of a change in the order of all changes of a disk, files and
 /// directories together. The first is 1.
 pub type Seq = u64;
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,19 @@
-//! The disk and its everyday operations. Syncs: [`super::sync`]; power loss:
-//! [`super::power`]; what an oracle may ask: [`super::observe`].
+//! The disk itself: its files by name, its handles, and the process kill.
+//!
+//! Its other sides have files of their own: `data` (bytes), `sync`, `power`
+//! (what a power loss leaves), `harm` (faults and damage), `image` (forks and
+//! older states), `observe` (what an oracle may ask).
 
 use std::collections::BTreeMap;
 use std::io;
 
-use bytes::Bytes;
-
 use super::error::{DiskError, full, not_found, refused};
-use super::fault::{ArmedFault, DiskFault, DiskSpeed, Faults, FiredFault, RotKind, Trigger};
-use super::file::{Fate, FileNode};
+use super::fault::{DiskSpeed, Faults};
+use super::file::FileNode;
 use super::names::{EntryChange, Name, Names};
 use super::sync::Syncs;
 use super::{Ino, Seq};
 use crate::env::path;
-use crate::sim::random::Stream;
 
 /// A disk's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct DiskModel {
     pub(super) faults: Faults,
     pub(super) seq: Seq,
     pub(super) generation: u64,
-    speed: DiskSpeed,
+    pub(super) speed: DiskSpeed,
     pub(super) next_ino: u64,
     next_fd: u64,
 }
@@ -159,8 +159,10 @@ impl DiskModel {
         }
     }
 
-    /// Renames a file or a directory; `to` is replaced where both are files.
-    /// Atomic as a name, unordered with data. `NotFound`, `AlreadyExists`.
+    /// Renames a file or a directory; what stood at `to` is replaced, as
+    /// rename(2) does: a file by a file, an empty directory by a directory.
+    /// Atomic as a name, unordered with data. `NotFound`, `IsADirectory`,
+    /// `NotADirectory`, `DirectoryNotEmpty`.
     pub fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         let (source, target) = (self.name(from)?, self.name(to)?);
         let ino = self.lookup(&source).ok_or_else(|| not_found(from))?;
@@ -168,18 +170,31 @@ impl DiskModel {
             return Ok(());
         }
         let replaced = self.lookup(&target);
+        if let Some(kind) = self.no_rename(ino, replaced) {
+            return Err(refused(kind, to));
+        }
         if self.names.is_directory(ino) && to.starts_with(&format!("{from}/")) {
             return Err(refused(io::ErrorKind::InvalidInput, to));
-        }
-        if replaced
-            .is_some_and(|other| self.names.is_directory(ino) || self.names.is_directory(other))
-        {
-            return Err(refused(io::ErrorKind::AlreadyExists, to));
         }
         let seq = self.next_seq();
         self.names
             .change(EntryChange::rename(seq, source, target, ino));
+        if let Some(replaced) = replaced {
+            self.reap(replaced);
+        }
         Ok(())
+    }
+
+    /// Why `ino` cannot take the place of `replaced`.
+    fn no_rename(&self, ino: Ino, replaced: Option<Ino>) -> Option<io::ErrorKind> {
+        let target = self.names.directories.get(&replaced?);
+        match (self.names.is_directory(ino), target) {
+            (false, None) => None,
+            (false, Some(_)) => Some(io::ErrorKind::IsADirectory),
+            (true, None) => Some(io::ErrorKind::NotADirectory),
+            (true, Some(target)) if target.cached.is_empty() => None,
+            (true, Some(_)) => Some(io::ErrorKind::DirectoryNotEmpty),
+        }
     }
 
     /// Removes a file's name. `NotFound`; `IsADirectory`.
@@ -218,6 +233,9 @@ impl DiskModel {
             let name = (parent, name.to_owned());
             match self.lookup(&name) {
                 Some(ino) if self.names.is_directory(ino) => continue,
+                Some(_) if depth < components.len() => {
+                    return Err(refused(io::ErrorKind::NotADirectory, directory));
+                }
                 Some(_) => return Err(refused(io::ErrorKind::AlreadyExists, directory)),
                 None if self.free_bytes() < self.config.sector_bytes => return Err(full()),
                 None => self.new_directory(name),
@@ -231,135 +249,6 @@ impl DiskModel {
         self.names.directories.insert(ino, Default::default());
         let seq = self.next_seq();
         self.names.change(EntryChange::create(seq, name, ino));
-    }
-
-    /// Writes to the cache; the answer is the change's sequence number.
-    /// `StorageFull` where only a part found room: that part stays.
-    pub fn write(&mut self, handle: Handle, position: u64, bytes: Bytes) -> io::Result<Seq> {
-        let ino = self.live(handle)?;
-        if bytes.is_empty() {
-            return Ok(self.file(ino).last_seq());
-        }
-        let mut fault = self.trip_file(Trigger::Write, ino);
-        let mut room = self.room(ino, position, bytes.len() as u64);
-        let mut fate = Fate::Done;
-        match &mut fault {
-            Some((DiskFault::NoSpace, dice)) => {
-                room = room.min(dice.below(bytes.len() as u64));
-                room -= room.min((position + room) % self.config.sector_bytes);
-            }
-            Some((DiskFault::LostWrite, _)) => fate = Fate::Lost,
-            Some((DiskFault::MisdirectedWrite, dice)) => {
-                fate = self.misdirect(ino, position..position + room, dice)
-            }
-            _ => {}
-        }
-        let part = bytes.slice(..room as usize);
-        let seq = self.write_cached(ino, position, &part, fate)?;
-        if let Some((fault, dice)) = fault {
-            self.record_fired(fault, ino);
-            if let DiskFault::WritebackError { cache } = fault {
-                self.fail_writeback(ino, seq, cache, dice);
-            }
-        }
-        match part.len() == bytes.len() {
-            true => Ok(seq),
-            false => Err(full()),
-        }
-    }
-
-    fn write_cached(&mut self, ino: Ino, at: u64, part: &Bytes, fate: Fate) -> io::Result<Seq> {
-        if part.is_empty() {
-            return Ok(self.file(ino).last_seq());
-        }
-        self.refuse_partial_rewrite(ino, at, part.len() as u64)?;
-        let (seq, sector_bytes) = (self.next_seq(), self.config.sector_bytes);
-        self.file_mut(ino).write(seq, at, part, sector_bytes, fate);
-        Ok(seq)
-    }
-
-    /// To write a part of a sector the rest of it is read first.
-    fn refuse_partial_rewrite(&self, ino: Ino, position: u64, length: u64) -> io::Result<()> {
-        let end = position + length;
-        for edge in [position, end] {
-            if !edge.is_multiple_of(self.config.sector_bytes) {
-                self.readable(ino, edge, 1)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads up to `length` bytes from the cache, fewer at the end of the file.
-    /// An unreadable sector that is not pending is an error.
-    pub fn read(&mut self, handle: Handle, position: u64, length: usize) -> io::Result<Bytes> {
-        let ino = self.live(handle)?;
-        let size = self.file(ino).cached.size_bytes();
-        let covered = size.saturating_sub(position).min(length as u64);
-        if covered == 0 {
-            return Ok(Bytes::new());
-        }
-        if let Some((fault, mut dice)) = self.trip_file(Trigger::Read, ino) {
-            self.record_fired(fault, ino);
-            self.decay(ino, position..position + covered, fault, &mut dice);
-        }
-        self.readable(ino, position, covered)?;
-        Ok(self.file(ino).cached.read(position, length))
-    }
-
-    fn readable(&self, ino: Ino, position: u64, length: u64) -> io::Result<()> {
-        let sector_bytes = self.config.sector_bytes;
-        match self.file(ino).unreadable_in(position, length, sector_bytes) {
-            None => Ok(()),
-            Some(sector) => Err(DiskError::Unreadable {
-                path: self.path_or_ino(ino),
-                position: sector * sector_bytes,
-            }
-            .into()),
-        }
-    }
-
-    /// Sets the cached size; the answer is the change's sequence number. What
-    /// is gained reads zero and reserves nothing.
-    pub fn set_len(&mut self, handle: Handle, size_bytes: u64) -> io::Result<Seq> {
-        let ino = self.live(handle)?;
-        let seq = self.seq + 1;
-        if self.file_mut(ino).set_len(seq, size_bytes) {
-            self.seq = seq;
-        }
-        Ok(self.file(ino).last_seq())
-    }
-
-    /// The cached size, bytes.
-    pub fn size(&self, handle: Handle) -> io::Result<u64> {
-        Ok(self.file(self.live(handle)?).cached.size_bytes())
-    }
-
-    /// Bytes that may still be written. No reservation.
-    pub fn free_bytes(&self) -> u64 {
-        if self.config.capacity_bytes == u64::MAX {
-            return u64::MAX;
-        }
-        let used = self
-            .files
-            .values()
-            .map(|file| file.allocated_bytes(self.config.sector_bytes));
-        self.config.capacity_bytes.saturating_sub(used.sum())
-    }
-
-    /// Changes the room of the disk; what is written stays.
-    pub fn set_capacity(&mut self, capacity_bytes: u64) {
-        self.config.capacity_bytes = capacity_bytes;
-    }
-
-    /// How many of `length` bytes at `position` find room.
-    fn room(&self, ino: Ino, position: u64, length: u64) -> u64 {
-        let free = self.free_bytes();
-        if free == u64::MAX {
-            return length;
-        }
-        let allocated = self.file(ino).allocated_bytes(self.config.sector_bytes);
-        let free = free - free % self.config.sector_bytes;
-        (allocated + free).saturating_sub(position).min(length)
     }
 
     /// The process is gone: its handles are dead, what it wrote stays cached,
@@ -385,72 +274,6 @@ impl DiskModel {
         for file in self.files.values_mut() {
             file.evict_clean();
         }
-    }
-
-    /// Arms a fault. Several may wait; an operation sets off at most one.
-    pub fn arm(&mut self, fault: ArmedFault) {
-        self.faults.arm(fault);
-    }
-
-    /// Forgets every armed fault (the phase in which the cluster heals).
-    pub fn disarm(&mut self) {
-        self.faults.disarm();
-    }
-
-    /// What fired since the last call.
-    pub fn take_fired(&mut self) -> Vec<FiredFault> {
-        self.faults.take_fired()
-    }
-
-    /// How fast it answers; the caller's business.
-    pub fn speed(&self) -> DiskSpeed {
-        self.speed
-    }
-
-    /// Sets what [`DiskModel::speed`] says.
-    pub fn set_speed(&mut self, speed: DiskSpeed) {
-        self.speed = speed;
-    }
-
-    /// The sector at `position` decays on the medium, now; clean cached pages
-    /// of it are dropped. `NotFound`.
-    pub fn rot(&mut self, path: &str, position: u64, kind: RotKind, seed: u64) -> io::Result<()> {
-        let ino = self.file_at(path)?;
-        let mut dice = Stream::new(seed, crate::sim::random::Purpose::Faults);
-        self.rot_sector(ino, position / self.config.sector_bytes, kind, &mut dice);
-        Ok(())
-    }
-
-    /// The sector at `position` cannot be read from now on, until it is
-    /// rewritten. `NotFound`.
-    pub fn make_unreadable(&mut self, path: &str, position: u64) -> io::Result<()> {
-        let (ino, sector) = (self.file_at(path)?, position / self.config.sector_bytes);
-        self.file_mut(ino).unreadable.insert(sector);
-        Ok(())
-    }
-
-    fn file_at(&self, path: &str) -> io::Result<Ino> {
-        let ino = self
-            .lookup(&self.name(path)?)
-            .ok_or_else(|| not_found(path))?;
-        match self.files.contains_key(&ino) {
-            true => Ok(ino),
-            false => Err(refused(io::ErrorKind::IsADirectory, path)),
-        }
-    }
-
-    pub(super) fn record_fired(&mut self, fault: DiskFault, ino: Ino) {
-        let pending_bytes = self.file(ino).pending_bytes();
-        self.faults
-            .record(fault, self.path_or_ino(ino), pending_bytes);
-    }
-
-    /// The fault that this operation on a file sets off.
-    pub(super) fn trip_file(&mut self, trigger: Trigger, ino: Ino) -> Option<(DiskFault, Stream)> {
-        if self.faults.is_quiet() {
-            return None;
-        }
-        self.faults.trip(trigger, &self.path_or_ino(ino))
     }
 
     /// The cached path; a file without a name goes by its number.
@@ -488,7 +311,7 @@ impl DiskModel {
         }
     }
 
-    fn name(&self, path: &str) -> io::Result<Name> {
+    pub(super) fn name(&self, path: &str) -> io::Result<Name> {
         let (parent, name) = path::split(path)?;
         let parent = self
             .names
@@ -500,7 +323,7 @@ impl DiskModel {
         }
     }
 
-    fn lookup(&self, (directory, name): &Name) -> Option<Ino> {
+    pub(super) fn lookup(&self, (directory, name): &Name) -> Option<Ino> {
         self.names.directories[directory].cached.get(name).copied()
     }
 

@@ -1,10 +1,8 @@
-//! Power loss, failed writeback, and damage to the medium: what happens to the
-//! pieces that lay between cache and medium.
+//! Power loss and failed writeback: what becomes of the pieces that lay between
+//! cache and medium.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
-use super::fault::{DiskFault, RotKind};
 use super::file::{Change, Fate, FileNode, PendingOp, Stray};
 use super::model::DiskModel;
 use super::names::Names;
@@ -272,74 +270,6 @@ impl DiskModel {
         if let Some(victim) = self.files.get_mut(&stray.to) {
             let size = victim.durable.size_bytes();
             victim.durable.write(stray.position, &stray.sectors, size);
-        }
-    }
-
-    /// Where a write goes that misses its place: some other sector of the same
-    /// disk that holds data, or nowhere where the dice find its own.
-    pub(super) fn misdirect(&self, ino: Ino, range: Range<u64>, dice: &mut Stream) -> Fate {
-        let sector_bytes = self.config.sector_bytes;
-        let own = range.start / sector_bytes..range.end.div_ceil(sector_bytes);
-        let sectors = |file: &FileNode| (file.durable.bytes().len() as u64).div_ceil(sector_bytes);
-        let total: u64 = self.files.values().map(sectors).sum();
-        let mut pick = dice.below(total);
-        for (to, file) in &self.files {
-            let here = sectors(file);
-            if pick < here {
-                return match *to == ino && own.contains(&pick) {
-                    true => Fate::Lost,
-                    false => Fate::Misdirected {
-                        to: *to,
-                        position: pick * sector_bytes,
-                    },
-                };
-            }
-            pick -= here;
-        }
-        Fate::Lost
-    }
-
-    /// A read finds what the fault did to one of its sectors, a clean one where
-    /// there is any.
-    pub(super) fn decay(
-        &mut self,
-        ino: Ino,
-        range: Range<u64>,
-        fault: DiskFault,
-        dice: &mut Stream,
-    ) {
-        let sector_bytes = self.config.sector_bytes;
-        let first = range.start / sector_bytes;
-        let count = range.end.div_ceil(sector_bytes) - first;
-        let pick = dice.below(count);
-        let mut sectors = (0..count).map(|step| first + (pick + step) % count);
-        let clean = |sector: &u64| !self.file(ino).is_sector_dirty(*sector, sector_bytes);
-        let sector = sectors.find(clean).unwrap_or(first + pick);
-        match fault {
-            DiskFault::Rot(kind) => self.rot_sector(ino, sector, kind, dice),
-            _ => {
-                self.file_mut(ino).unreadable.insert(sector);
-            }
-        }
-    }
-
-    /// Changes a sector of the medium, and of the cache where it is clean.
-    pub(super) fn rot_sector(&mut self, ino: Ino, sector: u64, kind: RotKind, dice: &mut Stream) {
-        let sector_bytes = self.config.sector_bytes;
-        let file = self.file_mut(ino);
-        let mut bytes = vec![0; sector_bytes as usize];
-        file.durable.copy_to(sector * sector_bytes, &mut bytes);
-        let bit = dice.below(8 * sector_bytes) as usize;
-        match kind {
-            RotKind::Bit => bytes[bit / 8] ^= 1 << (bit % 8),
-            RotKind::Zeros => bytes.fill(0),
-            RotKind::Garbage => dice.fill(&mut bytes),
-        }
-        let size = file.durable.size_bytes();
-        file.durable.write(sector * sector_bytes, &bytes, size);
-        if !file.is_sector_dirty(sector, sector_bytes) {
-            let size = file.cached.size_bytes();
-            file.cached.write(sector * sector_bytes, &bytes, size);
         }
     }
 
