@@ -1,1 +1,1 @@
-//! (being built)
+//! The commit log (being built).
