@@ -28,6 +28,9 @@ mod json;
 mod message_id;
 mod schema;
 
+#[cfg(test)]
+mod tests;
+
 pub mod heartbeat;
 pub mod offset;
 pub mod pull;

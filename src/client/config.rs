@@ -1,0 +1,135 @@
+//! What a client may be told, with RocketMQ's names and defaults where it has
+//! them.
+
+use std::net::SocketAddr;
+
+use crate::remoting::SerializeType;
+
+/// What every client needs. Times are milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Unique among the clients (`clientID`).
+    pub client_id: String,
+    /// Brokers to ask for routes; a stream to each is kept.
+    pub brokers: Vec<SocketAddr>,
+    /// How headers are written.
+    pub serialize_type: SerializeType,
+    /// A connect that takes longer has failed (`connectTimeoutMillis`).
+    pub connect_timeout_ms: u64,
+    /// An answer to anything but a send or a waiting pull that takes longer is
+    /// given up.
+    pub request_timeout_ms: u64,
+    /// A stream on which nothing was heard for so long, though something was
+    /// asked and given up, is taken for dead and closed.
+    pub silence_ms_max: u64,
+    /// Pause before the first reconnect; doubles up to the next.
+    pub reconnect_ms_min: u64,
+    /// Longest pause before a reconnect.
+    pub reconnect_ms_max: u64,
+    /// Pause between heartbeats (`heartbeatBrokerInterval`).
+    pub heartbeat_interval_ms: u64,
+    /// Pause between looks at a topic's route (`pollNameServerInterval`).
+    pub route_interval_ms: u64,
+}
+
+impl ClientConfig {
+    /// RocketMQ's defaults, and the compact header.
+    pub fn new(client_id: impl Into<String>, brokers: Vec<SocketAddr>) -> Self {
+        Self {
+            client_id: client_id.into(),
+            brokers,
+            serialize_type: SerializeType::Binary,
+            connect_timeout_ms: 3_000,
+            request_timeout_ms: 3_000,
+            silence_ms_max: 6_000,
+            reconnect_ms_min: 20,
+            reconnect_ms_max: 2_000,
+            heartbeat_interval_ms: 30_000,
+            route_interval_ms: 30_000,
+        }
+    }
+}
+
+/// What a producer needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerConfig {
+    /// What every client needs.
+    pub client: ClientConfig,
+    /// The producer's group.
+    pub group: String,
+    /// An attempt that is not answered within this is unresolved
+    /// (`sendMsgTimeout`, which in RocketMQ bounds all attempts together).
+    pub send_timeout_ms: u64,
+    /// Attempts after the first (`retryTimesWhenSendFailed`).
+    pub retries: u32,
+    /// Pause before the first retry; doubles with each.
+    pub retry_delay_ms: u64,
+    /// Queues of a topic that the first send creates
+    /// (`defaultTopicQueueNums`).
+    pub default_topic_queue_nums: u32,
+    /// Longest message body (`maxMessageSize`), bytes. A longer one is rejected
+    /// without being sent.
+    pub message_bytes_max: usize,
+}
+
+impl ProducerConfig {
+    /// RocketMQ's defaults.
+    pub fn new(client: ClientConfig, group: impl Into<String>) -> Self {
+        Self {
+            client,
+            group: group.into(),
+            send_timeout_ms: 3_000,
+            retries: 2,
+            retry_delay_ms: 50,
+            default_topic_queue_nums: 8,
+            message_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// What a consumer of one topic needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerConfig {
+    /// What every client needs.
+    pub client: ClientConfig,
+    /// The consumer's group.
+    pub group: String,
+    /// The topic.
+    pub topic: String,
+    /// The queues it consumes; `None` for all that the route has.
+    pub queues: Option<Vec<u32>>,
+    /// Messages asked for in one pull (`pullBatchSize`).
+    pub pull_batch_size: u32,
+    /// How long a pull may wait at the broker for a message
+    /// (`brokerSuspendMaxTimeMillis`), milliseconds.
+    pub suspend_timeout_ms: u64,
+    /// Pulls of one queue that find nothing start at least so far apart, for
+    /// brokers that do not wait, milliseconds.
+    pub empty_pull_ms_min: u64,
+    /// Pause after an error (`pullTimeDelayMillsWhenException`), milliseconds.
+    pub retry_delay_ms: u64,
+    /// A queue with so many unprocessed messages is not pulled
+    /// (`pullThresholdForQueue`).
+    pub unprocessed_max: usize,
+    /// Pause between commits of offsets (`persistConsumerOffsetInterval`),
+    /// milliseconds.
+    pub commit_interval_ms: u64,
+}
+
+impl ConsumerConfig {
+    /// RocketMQ's defaults, and all queues.
+    pub fn new(client: ClientConfig, group: impl Into<String>, topic: impl Into<String>) -> Self {
+        Self {
+            client,
+            group: group.into(),
+            topic: topic.into(),
+            queues: None,
+            pull_batch_size: 32,
+            suspend_timeout_ms: 15_000,
+            empty_pull_ms_min: 50,
+            retry_delay_ms: 1_000,
+            unprocessed_max: 1_000,
+            commit_interval_ms: 5_000,
+        }
+    }
+}

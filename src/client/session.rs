@@ -1,0 +1,362 @@
+//! Which broker has a topic, and that this client is alive.
+//!
+//! Promise: a request goes to the broker that the topic's route names, or it is
+//! not written. Routes are asked for at every broker in turn, looked at again at
+//! intervals, when a stream to the named broker ends, and when it is doubted.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::config::ClientConfig;
+use super::wire::{Happening, Wire, ms};
+use crate::env::Env;
+use crate::remoting::heartbeat::{Heartbeat, HeartbeatData};
+use crate::remoting::route::{PRIMARY_ID, QueueData, RouteRequest, TopicRouteData};
+use crate::remoting::{Command, Request, ResponseCode};
+
+/// Looks at a route that did not come, or is doubted, are so far apart.
+const ASK_AGAIN_MS: u64 = 500;
+
+/// A topic of a session, by its place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TopicId(usize);
+
+#[cfg(test)]
+impl TopicId {
+    pub(super) const FIRST: Self = Self(0);
+}
+
+/// Where a topic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Route {
+    /// Its queues are `0..queues`.
+    pub(super) queues: u32,
+    /// The broker that has them.
+    pub(super) broker: SocketAddr,
+}
+
+/// What [`Session::next`] reports.
+#[derive(Debug)]
+pub(super) enum SessionEvent<T> {
+    /// The topic's route is known and its broker is up.
+    Ready(TopicId),
+    /// No broker that was asked knows the topic.
+    NoSuchTopic(TopicId),
+    /// As [`Happening::Answer`].
+    Answer { tag: T, command: Command },
+    /// As [`Happening::Unanswered`].
+    Unanswered { tag: T },
+    /// The time given to [`Session::wake_at`] has come.
+    Due,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Tag<T> {
+    Route { topic: TopicId, asked: SocketAddr },
+    Heartbeat,
+    User(T),
+}
+
+struct Topic {
+    name: Arc<str>,
+    route: Option<Route>,
+    asking: bool,
+    asked_ns: Option<u64>,
+    ask_at_ns: u64,
+}
+
+/// What a session says of its client, and does for it.
+pub(super) struct Profile {
+    /// The groups it is in.
+    pub(super) heartbeat: HeartbeatData,
+    /// Queues of a topic that no broker knows; such a topic is made by the
+    /// first send to the broker that was asked. `None`: there is no such topic.
+    pub(super) new_topic_queues: Option<u32>,
+}
+
+/// A client's view of the cluster.
+pub(super) struct Session<E: Env, T> {
+    wire: Wire<E, Tag<T>>,
+    config: ClientConfig,
+    heartbeat: Bytes,
+    new_topic_queues: Option<u32>,
+    next_heartbeat_ns: u64,
+    topics: Vec<Topic>,
+    /// Which of the configured brokers is asked next.
+    turn: usize,
+    wake_ns: Option<u64>,
+    events: VecDeque<SessionEvent<T>>,
+}
+
+impl<E: Env, T: Copy> Session<E, T> {
+    pub(super) fn new(env: E, config: ClientConfig, profile: Profile) -> Self {
+        let heartbeat = serde_json::to_vec(&profile.heartbeat)
+            .expect("a struct of strings and numbers has a JSON form");
+        let mut wire = Wire::new(env, config.clone());
+        for broker in &config.brokers {
+            wire.keep(*broker);
+        }
+        Self {
+            next_heartbeat_ns: wire
+                .env()
+                .now_ns()
+                .saturating_add(ms(config.heartbeat_interval_ms)),
+            wire,
+            config,
+            heartbeat: heartbeat.into(),
+            new_topic_queues: profile.new_topic_queues,
+            topics: Vec::new(),
+            turn: 0,
+            wake_ns: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn env(&self) -> &E {
+        self.wire.env()
+    }
+
+    /// The topic's id; its route is asked for from now on.
+    pub(super) fn topic(&mut self, name: &str) -> TopicId {
+        if let Some(known) = self.topics.iter().position(|topic| *topic.name == *name) {
+            return TopicId(known);
+        }
+        self.topics.push(Topic {
+            name: name.into(),
+            route: None,
+            asking: false,
+            asked_ns: None,
+            ask_at_ns: 0,
+        });
+        TopicId(self.topics.len() - 1)
+    }
+
+    pub(super) fn name(&self, topic: TopicId) -> &Arc<str> {
+        &self.topics[topic.0].name
+    }
+
+    /// Where the topic is, as far as known.
+    pub(super) fn route(&self, topic: TopicId) -> Option<Route> {
+        self.topics[topic.0].route
+    }
+
+    /// The broker did not behave as the route's: look at the route soon.
+    pub(super) fn doubt(&mut self, topic: TopicId) {
+        let now_ns = self.env().now_ns();
+        let topic = &mut self.topics[topic.0];
+        let soonest_ns = topic
+            .asked_ns
+            .map_or(now_ns, |asked_ns| asked_ns.saturating_add(ms(ASK_AGAIN_MS)));
+        topic.ask_at_ns = topic.ask_at_ns.min(soonest_ns);
+    }
+
+    /// Writes a request to the topic's broker, or returns false: it is not
+    /// known or not up, and nothing has left. `Ready` follows.
+    pub(super) fn request<R: Request>(
+        &mut self,
+        topic: TopicId,
+        request: &R,
+        body: &[u8],
+        timeout_ms: u64,
+        tag: T,
+    ) -> bool {
+        self.topics[topic.0].route.is_some_and(|route| {
+            self.wire
+                .request(route.broker, request, body, timeout_ms, Tag::User(tag))
+        })
+    }
+
+    /// Asks for a `Due` no later than at that time.
+    pub(super) fn wake_at(&mut self, at_ns: u64) {
+        self.wake_ns = Some(self.wake_ns.map_or(at_ns, |set_ns| set_ns.min(at_ns)));
+    }
+
+    /// The next thing that happens. Cancel-safe.
+    pub(super) async fn next(&mut self) -> SessionEvent<T> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            self.ask_routes();
+            let wake_ns = self.first_wake_ns();
+            self.wire.set_wake(Some(wake_ns));
+            match self.wire.next().await {
+                Happening::Up(peer) => self.on_up(peer),
+                Happening::Down(peer) => self.on_down(peer),
+                Happening::Due => self.on_due(),
+                Happening::Answer { tag, command } => self.on_answer(tag, command),
+                Happening::Unanswered { tag } => self.on_unanswered(tag),
+            }
+        }
+    }
+
+    fn first_wake_ns(&self) -> u64 {
+        let now_ns = self.env().now_ns();
+        self.topics
+            .iter()
+            // One that is overdue waits for a broker to come up.
+            .filter(|topic| !topic.asking && topic.ask_at_ns > now_ns)
+            .map(|topic| topic.ask_at_ns)
+            .chain(self.wake_ns)
+            .fold(self.next_heartbeat_ns, u64::min)
+    }
+
+    fn on_up(&mut self, peer: SocketAddr) {
+        self.beat(peer);
+        for (at, topic) in self.topics.iter().enumerate() {
+            if topic.route.is_some_and(|route| route.broker == peer) {
+                self.events.push_back(SessionEvent::Ready(TopicId(at)));
+            }
+        }
+    }
+
+    fn on_down(&mut self, peer: SocketAddr) {
+        for topic in &mut self.topics {
+            if topic.route.is_some_and(|route| route.broker == peer) {
+                topic.ask_at_ns = 0;
+            }
+        }
+    }
+
+    fn on_due(&mut self) {
+        let now_ns = self.env().now_ns();
+        if self.next_heartbeat_ns <= now_ns {
+            self.next_heartbeat_ns = now_ns.saturating_add(ms(self.config.heartbeat_interval_ms));
+            for peer in self.wire.up() {
+                self.beat(peer);
+            }
+        }
+        if self.wake_ns.is_some_and(|at_ns| at_ns <= now_ns) {
+            self.wake_ns = None;
+            self.events.push_back(SessionEvent::Due);
+        }
+    }
+
+    fn on_answer(&mut self, tag: Tag<T>, command: Command) {
+        match tag {
+            Tag::Heartbeat => {}
+            Tag::Route { topic, asked } => self.on_route(topic, asked, &command),
+            Tag::User(tag) => self.events.push_back(SessionEvent::Answer { tag, command }),
+        }
+    }
+
+    fn on_unanswered(&mut self, tag: Tag<T>) {
+        match tag {
+            Tag::Heartbeat => {}
+            Tag::Route { topic, .. } => {
+                self.topics[topic.0].asking = false;
+            }
+            Tag::User(tag) => self.events.push_back(SessionEvent::Unanswered { tag }),
+        }
+    }
+
+    /// A heartbeat, where the peer is up; whether it is answered says nothing.
+    fn beat(&mut self, peer: SocketAddr) {
+        let timeout_ms = self.config.request_timeout_ms;
+        let body = self.heartbeat.clone();
+        self.wire
+            .request(peer, &Heartbeat, &body, timeout_ms, Tag::Heartbeat);
+    }
+
+    /// Asks for every route that is due, where a broker is up to be asked.
+    fn ask_routes(&mut self) {
+        let now_ns = self.env().now_ns();
+        for at in 0..self.topics.len() {
+            let topic = &self.topics[at];
+            if topic.asking || topic.ask_at_ns > now_ns {
+                continue;
+            }
+            let name = Arc::clone(&topic.name);
+            let Some(asked) = self.next_broker() else {
+                return;
+            };
+            let tag = Tag::Route {
+                topic: TopicId(at),
+                asked,
+            };
+            let request = RouteRequest { topic: &name };
+            let timeout_ms = self.config.request_timeout_ms;
+            if self.wire.request(asked, &request, &[], timeout_ms, tag) {
+                self.topics[at].asking = true;
+                self.topics[at].asked_ns = Some(now_ns);
+            }
+        }
+    }
+
+    /// The next configured broker that is up, in turn.
+    fn next_broker(&mut self) -> Option<SocketAddr> {
+        let brokers = &self.config.brokers;
+        let (before, from) = brokers.split_at(self.turn.min(brokers.len()));
+        let broker = from
+            .iter()
+            .chain(before)
+            .find(|broker| self.wire.is_up(**broker))
+            .copied()?;
+        let at = brokers.iter().position(|known| *known == broker)?;
+        self.turn = (at + 1) % brokers.len();
+        Some(broker)
+    }
+
+    fn on_route(&mut self, id: TopicId, asked: SocketAddr, command: &Command) {
+        let now_ns = self.env().now_ns();
+        let found = match ResponseCode(command.code) {
+            ResponseCode::SUCCESS => read_route(&command.body),
+            ResponseCode::TOPIC_NOT_EXIST => {
+                self.events.push_back(SessionEvent::NoSuchTopic(id));
+                self.new_topic_queues.map(|queues| Route {
+                    queues,
+                    broker: asked,
+                })
+            }
+            _ => None,
+        };
+        // A route that is only assumed is looked at again as one that is not
+        // known: the first send makes the topic.
+        let known = found.is_some() && command.code == ResponseCode::SUCCESS.0;
+        let pause_ms = if known {
+            self.config.route_interval_ms
+        } else {
+            ASK_AGAIN_MS
+        };
+        let topic = &mut self.topics[id.0];
+        topic.asking = false;
+        topic.ask_at_ns = now_ns.saturating_add(ms(pause_ms));
+        // An assumption never replaces knowledge: a broker that has not heard
+        // of the topic yet may be asked.
+        if let Some(route) = found
+            && (known || topic.route.is_none())
+        {
+            topic.route = Some(route);
+            self.wire.keep(route.broker);
+            if self.wire.is_up(route.broker) {
+                self.events.push_back(SessionEvent::Ready(id));
+            }
+        }
+    }
+}
+
+/// The first broker that has queues of the topic and a primary; `None` where
+/// there is none, or the answer cannot be read.
+///
+/// A topic has one broker here (replicas of it apart): a queue's number alone
+/// names the queue.
+fn read_route(body: &[u8]) -> Option<Route> {
+    let data: TopicRouteData = serde_json::from_slice(body).ok()?;
+    let with_queues = |queues: &&QueueData| queues.write_queue_nums > 0;
+    data.queue_datas
+        .iter()
+        .filter(with_queues)
+        .find_map(|queues| {
+            let broker = data
+                .broker_datas
+                .iter()
+                .find(|broker| broker.broker_name == queues.broker_name)?;
+            Some(Route {
+                queues: queues.write_queue_nums,
+                broker: broker.broker_addrs.get(PRIMARY_ID)?.parse().ok()?,
+            })
+        })
+}
