@@ -120,3 +120,68 @@ impl fmt::Display for Skipped {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::story::story;
+    use crate::check::{Counts, Facts, Waived, durability};
+
+    fn skipped(text: &str) -> Vec<String> {
+        let history = story(text);
+        let skipped = super::check(&Facts::new(&history), &Waived::none());
+        skipped.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn all_processed_once_or_more() {
+        let text = "resume none; process 1@0; process 2@1; process 1@0; commit 2;
+                    final 0..2: 1@0 2@1; recorded 2";
+        assert!(skipped(text).is_empty());
+        let history = story(text);
+        let counts = Counts::of(&Facts::new(&history));
+        assert_eq!((counts.processed, counts.repeated), (3, 1));
+    }
+
+    #[test]
+    fn what_the_recorded_offset_has_passed_was_processed() {
+        insta::assert_snapshot!(
+            skipped(
+                "resume none; process 3@2; process 6@5; commit 6;
+                 final 0..6: 1@0 2@1 3@2 4@3 6@5; recorded 6"
+            )
+            .join("\n"),
+            @r"
+        group red-packet skipped 2 messages of orders/3, offsets 0 to 1: its offset was 6 at 6.000s
+        group red-packet skipped orders/3 offset 3: its offset was 6 at 6.000s
+        "
+        );
+    }
+
+    #[test]
+    fn what_lies_before_the_start_or_above_the_offset_is_not_due() {
+        assert!(skipped("resume 1; final 0..3: 1@0 2@1 3@2; recorded 1").is_empty());
+    }
+
+    #[test]
+    fn another_message_processed_at_the_offset_does_not_count() {
+        let text = "resume none; process 9@0; commit 1; final 0..1: 1@0; recorded 1";
+        assert_eq!(skipped(text).len(), 1);
+    }
+
+    #[test]
+    fn without_a_final_offset_the_acknowledged_commit_counts() {
+        assert_eq!(skipped("commit 1; final 0..1: 1@0").len(), 1);
+        assert!(skipped("begin 1; final 0..1: 1@0").is_empty());
+    }
+
+    #[test]
+    fn an_offset_reused_after_an_allowed_loss_is_not_skipped() {
+        let text = "send 1; ack 1@0; process 1@0; commit 1; send 2; ack 2@0;
+                    final 0..1: 2@0; recorded 1";
+        let history = story(text);
+        let facts = Facts::new(&history);
+        assert_eq!(super::check(&facts, &Waived::none()).len(), 1);
+        let waived = Waived::of(&durability::check(&facts));
+        assert!(super::check(&facts, &waived).is_empty());
+    }
+}

@@ -181,3 +181,67 @@ fn never_committed(facts: &Facts<'_>, key: Key<'_>, offset: u64, index: usize) -
         event: index as u64,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Violation;
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    fn wrong(text: &str) -> Vec<String> {
+        let history = story(text);
+        let violations = super::check(&Facts::new(&history));
+        let findings = violations.iter().map(Violation::finding);
+        findings.flat_map(|finding| finding.lines).collect()
+    }
+
+    #[test]
+    fn the_last_acknowledged_commit_is_what_is_recorded() {
+        assert!(wrong("resume none; commit 5; commit 9; resume 9; recorded 9").is_empty());
+        assert!(wrong("resume none; recorded none").is_empty());
+    }
+
+    #[test]
+    fn falling_back_is_a_loss() {
+        insta::assert_snapshot!(
+            wrong("resume none; commit 5; commit 9; resume 5; recorded none").join("\n"),
+            @r"
+        group red-packet on orders/3: commit of 9 acknowledged at 3.000s, recorded as 5 at 4.000s
+        group red-packet on orders/3: commit of 9 acknowledged at 3.000s, no offset recorded at 5.000s
+        "
+        );
+    }
+
+    #[test]
+    fn offset_zero_is_as_good_as_none_and_no_better() {
+        assert!(wrong("resume 0; recorded 0").is_empty());
+        assert_eq!(wrong("commit 5; resume 0").len(), 1);
+    }
+
+    #[test]
+    fn a_smaller_offset_committed_later_is_no_loss() {
+        assert!(wrong("commit 9; commit 5; resume 5").is_empty());
+        assert_eq!(wrong("commit 9; commit 5; resume 9").len(), 1);
+    }
+
+    #[test]
+    fn an_unanswered_commit_may_be_applied_at_any_time() {
+        assert!(wrong("begin 5; commit 9; resume 9; resume 5").is_empty());
+        assert!(wrong("commit 5; begin 9; resume 5; resume 9").is_empty());
+    }
+
+    #[test]
+    fn a_commit_acknowledged_while_the_question_was_under_way_binds_nobody() {
+        assert!(wrong("commit 5; query; commit 9; resume 5").is_empty());
+        assert_eq!(wrong("commit 5; commit 9; query; resume 5").len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_committed_is_not_recorded() {
+        insta::assert_snapshot!(
+            wrong("resume 7").join("\n"),
+            @"group red-packet on orders/3: recorded as 7 at 1.000s, which no consumer ever committed"
+        );
+        assert_eq!(wrong("commit 5; resume 7").len(), 1);
+    }
+}

@@ -12,6 +12,8 @@ pub(super) struct GroupFacts {
     pub(super) processed: BTreeSet<(u64, Value)>,
     /// How often something was processed, repeats included.
     pub(super) processed_events: u64,
+    /// What the first consumer was told.
+    pub(super) first_resumed: Option<Option<u64>>,
     /// Commits and answers about the recorded offset, in the order in which
     /// they ended, or began where they never ended.
     pub(super) steps: Vec<Step>,
@@ -49,11 +51,7 @@ pub(super) struct FinalOffset {
 impl GroupFacts {
     /// The group's recorded start: what its first consumer was told.
     pub(super) fn start(&self) -> u64 {
-        let first = self.steps.iter().find_map(|step| match step {
-            Step::Recorded { offset, .. } => Some(*offset),
-            _ => None,
-        });
-        first.flatten().unwrap_or(0)
+        self.first_resumed.flatten().unwrap_or(0)
     }
 
     /// Everything below counts as done: the offset recorded after heal; where
@@ -139,8 +137,9 @@ pub(super) fn add<'a>(
             offset,
         } => {
             let began = pairs.resumes.remove(&(client, (group, queue)));
-            let steps = &mut groups.entry((group, queue)).or_default().steps;
-            steps.push(Step::Recorded {
+            let facts = groups.entry((group, queue)).or_default();
+            facts.first_resumed.get_or_insert(*offset);
+            facts.steps.push(Step::Recorded {
                 began: began.unwrap_or(index),
                 ended: index,
                 offset: *offset,

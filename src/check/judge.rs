@@ -253,3 +253,7 @@ fn verdict(evidence: &Evidence<'_>, findings: &[Finding], any_lost: bool) -> Ver
         Verdict::Pass
     }
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -42,3 +42,50 @@ fn read_only(queue: &QueueFacts<'_>) -> Places {
     }
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    fn lost(text: &str) -> Vec<String> {
+        let history = story(text);
+        let lost = super::check(&Facts::new(&history));
+        lost.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_unknown_message_may_come_and_then_stays() {
+        assert!(lost("send 1; unknown 1; final 0..1: 1@0").is_empty());
+        assert!(lost("send 1; unknown 1; final 0..0:").is_empty());
+        assert!(lost("send 1; unknown 1; pull 0..1: 1@0; final 0..1: 1@0").is_empty());
+    }
+
+    #[test]
+    fn once_read_it_must_not_go() {
+        insta::assert_snapshot!(
+            lost("send 1; unknown 1; pull 0..1: 1@0; final 0..0:").join("\n"),
+            @"orders/3 offset 0 read at 3.000s, absent after convergence"
+        );
+        insta::assert_snapshot!(
+            lost("send 1; pull 0..1: 1@0; pull 0..1: 2@0; final 0..1: 1@0").join("\n"),
+            @r"
+        orders/3 offset 0 read at 2.000s, replaced by client 1 #2 in the pull of 0..1 answered at 3.000s
+        orders/3 offset 0 read at 3.000s, replaced by client 1 #1 after convergence
+        "
+        );
+    }
+
+    #[test]
+    fn a_second_copy_that_was_read_stays_too() {
+        assert_eq!(
+            lost("send 1; ack 1@5; pull 4..5: 1@4; final 4..6: 1@5"),
+            ["orders/3 offset 4 read at 3.000s, absent after convergence"]
+        );
+    }
+
+    #[test]
+    fn acknowledged_places_are_left_to_durability() {
+        assert!(lost("send 1; ack 1@0; pull 0..1: 1@0; final 0..0:").is_empty());
+    }
+}

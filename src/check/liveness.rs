@@ -108,3 +108,68 @@ impl Moment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Liveness;
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    const S: u64 = 1_000_000_000;
+
+    fn in_time() -> Liveness {
+        Liveness {
+            core: true,
+            healed_ns: 10 * S,
+            bound_ns: 30 * S,
+            probed_ns: Some(11 * S),
+            caught_up_ns: Some(40 * S),
+        }
+    }
+
+    fn missed(liveness: Liveness, text: &str) -> Vec<String> {
+        let history = story(text);
+        let findings = super::check(&Facts::new(&history), &liveness);
+        findings.into_iter().flat_map(|found| found.lines).collect()
+    }
+
+    #[test]
+    fn in_time_is_in_time() {
+        let text = "send 1; ack 1@0; resume none; final 0..1: 1@0; recorded 1";
+        assert!(missed(in_time(), text).is_empty());
+    }
+
+    #[test]
+    fn late_and_never_are_not() {
+        let liveness = Liveness {
+            probed_ns: None,
+            caught_up_ns: Some(41 * S),
+            ..in_time()
+        };
+        insta::assert_snapshot!(
+            missed(liveness, "send 1; ack 1@0; resume none; final 0..3: 1@0; recorded 1; send 2")
+                .join("\n"),
+            @r"
+        no probe was acknowledged within 30.000s of healing at 10.000s
+        the last consumer had caught up at 41.000s, later than 30.000s after healing at 10.000s
+        group red-packet on orders/3 lags by 2: recorded 1 of 3
+        "
+        );
+        assert_eq!(missed(in_time(), "final 0..3: 1@0; recorded none").len(), 1);
+    }
+
+    #[test]
+    fn without_a_core_only_what_was_acknowledged_is_due() {
+        let liveness = Liveness {
+            core: false,
+            probed_ns: None,
+            caught_up_ns: None,
+            ..in_time()
+        };
+        assert!(missed(liveness, "final 0..3: 1@0; recorded 1").is_empty());
+        insta::assert_snapshot!(
+            missed(liveness, "send 1; ack 1@0").join("\n"),
+            @"orders/3 could not be read back: 1 acknowledged messages unaccounted for"
+        );
+    }
+}

@@ -14,3 +14,14 @@ impl fmt::Display for At {
         f.pad(&format!("{}.{:03}s", ms / 1_000, ms % 1_000))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::At;
+
+    #[test]
+    fn cut_to_milliseconds_and_padded() {
+        assert_eq!(At(11_020_999_999).to_string(), "11.020s");
+        assert_eq!(format!("{:>9}", At(5)), "   0.000s");
+    }
+}

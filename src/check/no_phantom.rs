@@ -124,3 +124,48 @@ impl fmt::Display for Phantom {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    fn phantoms(text: &str) -> Vec<String> {
+        let history = story(text);
+        let phantoms = super::check(&Facts::new(&history));
+        phantoms.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_was_sent_may_be_read() {
+        let text = "send 1; pull 0..1: 1@0; ack 1@0; send 2; unknown 2; final 0..2: 1@0 2@1";
+        assert!(phantoms(text).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_must_not() {
+        insta::assert_snapshot!(
+            phantoms("pull 0..1: 1@0; send 1; send 2; reject 2; final 0..5: 1@1 1!@2 ?@3 2@4")
+                .join("\n"),
+            @r"
+        orders/3 offset 0 read at 1.000s: client 1 #1 was never sent
+        orders/3 offset 2 read at 5.000s: client 1 #1 was sent with another body
+        orders/3 offset 3 read at 5.000s: no value can be read from its body
+        orders/3 offset 4 read at 5.000s: client 1 #2 was rejected at 4.000s with code 2
+        "
+        );
+    }
+
+    #[test]
+    fn a_rejection_that_comes_after_the_read_is_one_too() {
+        assert_eq!(phantoms("send 1; pull 0..1: 1@0; reject 1").len(), 1);
+    }
+
+    #[test]
+    fn each_is_reported_once() {
+        assert_eq!(
+            phantoms("pull 0..1: 7@0; pull 0..1: 7@0; final 0..1: 7@0").len(),
+            1
+        );
+    }
+}

@@ -79,3 +79,41 @@ impl fmt::Display for Reused {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::story::story;
+    use crate::check::{Facts, Waived, durability};
+
+    fn reused(text: &str) -> Vec<String> {
+        let history = story(text);
+        let reused = super::check(&Facts::new(&history), &Waived::none());
+        reused.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_value_for_each_offset() {
+        let text = "send 1; ack 1@0; pull 0..1: 1@0; send 2; ack 2@1; final 0..2: 1@0 2@1";
+        assert!(reused(text).is_empty());
+    }
+
+    #[test]
+    fn acknowledged_twice_or_read_as_another() {
+        insta::assert_snapshot!(
+            reused("send 1; ack 1@0; send 2; ack 2@0; pull 7..8: 3@7; final 7..8: 4@7").join("\n"),
+            @r"
+        orders/3 offset 0 named client 1 #1 at 2.000s, and client 1 #2 at 4.000s
+        orders/3 offset 7 named client 1 #3 at 5.000s, and client 1 #4 at 6.000s
+        "
+        );
+    }
+
+    #[test]
+    fn reuse_after_an_allowed_loss_belongs_to_that_loss() {
+        let history = story("send 1; ack 1@0; send 2; ack 2@0; final 0..1: 2@0");
+        let facts = Facts::new(&history);
+        let waived = Waived::of(&durability::check(&facts));
+        assert!(super::check(&facts, &waived).is_empty());
+        assert_eq!(super::check(&facts, &Waived::none()).len(), 1);
+    }
+}

@@ -180,3 +180,67 @@ impl fmt::Display for OutOfOrder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::story::story;
+    use crate::check::{Facts, Waived, durability};
+
+    fn disorder(text: &str) -> Vec<String> {
+        let history = story(text);
+        let disorder = super::check(&Facts::new(&history), &Waived::none());
+        disorder.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn later_sends_get_larger_offsets() {
+        assert!(disorder("send 1; ack 1@0; send 2; ack 2@1; final 0..2: 1@0 2@1").is_empty());
+    }
+
+    #[test]
+    fn concurrent_sends_get_any() {
+        assert!(disorder("send 1; send 2; ack 2@1; ack 1@0").is_empty());
+    }
+
+    #[test]
+    fn sent_after_the_acknowledgement_and_stored_before_it() {
+        insta::assert_snapshot!(
+            disorder("send 1; ack 1@5; send 2; ack 2@4; send 3; unknown 3; final 3..6: 3@3 2@4 1@5")
+                .join("\n"),
+            @r"
+        orders/3 offset 5 acknowledged to client 1 #1 at 2.000s, but client 1 #3, sent at 5.000s, stands at 3
+        orders/3 offset 5 acknowledged to client 1 #1 at 2.000s, but client 1 #2, sent at 3.000s, stands at 4
+        "
+        );
+    }
+
+    #[test]
+    fn a_later_smaller_acknowledgement_does_not_hide_an_earlier_larger_one() {
+        let text = "send 1; send 2; send 9; ack 1@8; ack 2@3; send 3; ack 3@5";
+        assert_eq!(disorder(text).len(), 1);
+    }
+
+    #[test]
+    fn an_answer_serves_in_order() {
+        insta::assert_snapshot!(
+            disorder("pull 0..3: 1@0 2@2 3@1 4@1").join("\n"),
+            @r"
+        orders/3 served offset 1 behind 2 in one answer at 1.000s
+        orders/3 served offset 1 behind 1 in one answer at 1.000s
+        "
+        );
+    }
+
+    #[test]
+    fn only_survivors_are_held_to_their_order() {
+        // 2 at offset 9 is lost; 1 at offset 5 survives, and so does its order.
+        let text = "send 1; ack 1@5; send 2; ack 2@9; send 3; ack 3@6; send 4; ack 4@4;
+                    final 0..10: 4@4 1@5 3@6";
+        let history = story(text);
+        let facts = Facts::new(&history);
+        let waived = Waived::of(&durability::check(&facts));
+        let left = super::check(&facts, &waived);
+        assert_eq!(left.len(), 1);
+        assert!(left[0].to_string().contains("#4"), "{}", left[0]);
+    }
+}

@@ -121,3 +121,57 @@ impl fmt::Display for Uncommitted {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CommitFact;
+    use crate::check::story::queue;
+
+    fn limit(node: u32, end_address: u64) -> CommitFact {
+        CommitFact::Limit { node, end_address }
+    }
+
+    fn served(node: u32, offset: u64, end_address: u64) -> CommitFact {
+        CommitFact::Served {
+            at_ns: 2_500_000_000,
+            event: 9,
+            node,
+            queue: queue(),
+            offset,
+            end_address,
+        }
+    }
+
+    #[test]
+    fn up_to_the_limit_all_may_be_served() {
+        let facts = [limit(0, 200), served(0, 0, 100), served(0, 1, 200)];
+        assert!(super::check(&facts).is_empty());
+    }
+
+    #[test]
+    fn beyond_it_nothing() {
+        let facts = [
+            limit(0, 200),
+            served(0, 2, 201),
+            limit(0, 300),
+            served(0, 2, 201),
+        ];
+        let found = super::check(&facts);
+        assert_eq!(found.len(), 1);
+        insta::assert_snapshot!(
+            found[0],
+            @"orders/3 offset 2 served by broker 0 at 2.500s: its record ends at 201, the read limit was 200"
+        );
+    }
+
+    #[test]
+    fn limits_are_a_node_s_own_and_may_fall() {
+        let facts = [
+            limit(0, 200),
+            served(1, 0, 100),
+            limit(0, 50),
+            served(0, 0, 100),
+        ];
+        assert_eq!(super::check(&facts).len(), 2);
+    }
+}
