@@ -83,7 +83,10 @@ impl<E: Env> Serving<E> {
             return;
         }
         let write = Box::pin(self.store.snapshot());
-        self.snapshot = Some(Snapshot { applied_address, write });
+        self.snapshot = Some(Snapshot {
+            applied_address,
+            write,
+        });
         self.start_checkpoint();
     }
 
@@ -95,12 +98,17 @@ impl<E: Env> Serving<E> {
         if self.chore.is_some() {
             return;
         }
-        let Some(snapshot) = self.snapshot.take_if(ready) else { return };
+        let Some(snapshot) = self.snapshot.take_if(ready) else {
+            return;
+        };
         self.snapshot_address = snapshot.applied_address;
         let checkpoint = self.store.log.checkpoint();
         self.chore = Some(Box::pin(async move {
             snapshot.write.await?;
-            checkpoint.await.map_err(|source| StoreError::Io { doing: "a checkpoint", source })
+            checkpoint.await.map_err(|source| StoreError::Io {
+                doing: "a checkpoint",
+                source,
+            })
         }));
     }
 }
@@ -146,13 +154,19 @@ impl<D: Disk> Store<D> {
                 }
             }
             let written = replace_aside(&disk, STATE_FILE, &state.encode(&tails)).await;
-            written.map_err(|source| StoreError::Io { doing: "writing the state", source })
+            written.map_err(|source| StoreError::Io {
+                doing: "writing the state",
+                source,
+            })
         }
     }
 
     /// Bytes that may be appended before the disk counts as full (D31).
     pub(super) async fn room_bytes(&self) -> Result<u64, StoreError> {
         let room = self.log.room_bytes().await;
-        room.map_err(|source| StoreError::Io { doing: "asking for free space", source })
+        room.map_err(|source| StoreError::Io {
+            doing: "asking for free space",
+            source,
+        })
     }
 }

@@ -113,11 +113,17 @@ impl StoreError {
     }
 
     pub(super) fn undecodable(address: u64, why: DecodeError) -> Self {
-        Self::Undecodable { address, what: why.to_string() }
+        Self::Undecodable {
+            address,
+            what: why.to_string(),
+        }
     }
 
     pub(super) fn bad_entry(address: u64, why: BadEntry) -> Self {
-        Self::Undecodable { address, what: why.to_string() }
+        Self::Undecodable {
+            address,
+            what: why.to_string(),
+        }
     }
 }
 

@@ -28,6 +28,6 @@ mod waiters;
 pub use config::{BrokerConfig, FlushDiskType};
 pub use entries::{BadEntry, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
-pub use open::{SalvageReport, salvage};
+pub use open::salvage;
 pub use server::Broker;
 pub use state::AppliedState;

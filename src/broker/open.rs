@@ -17,9 +17,10 @@ use super::store::{Change, Store, Unapplied};
 use super::topics::{Topics, open_queues};
 use crate::env::Disk;
 use crate::log::{
-    Aside, CommitLog, Entry, LogConfig, QueueEntry, OpenError, QueueTail, SalvageError,
+    Aside, CommitLog, Entry, LogConfig, OpenError, QueueEntry, QueueTail, SalvageError,
     SalvageReport, read_aside,
 };
+use crate::log::{CopiedTail, LogEnd, Recovery};
 use crate::record::{EntryKind, Message, Properties, key, tag_hash};
 
 /// The file that holds the snapshot of the applied state.
@@ -30,7 +31,10 @@ const REPLAY_BYTES: u64 = 1 << 20;
 impl BrokerConfig {
     /// What of it the log is told.
     pub fn log_config(&self) -> LogConfig {
-        LogConfig { segment_bytes: self.segment_bytes, reserve_bytes: self.reserve_bytes }
+        LogConfig {
+            segment_bytes: self.segment_bytes,
+            reserve_bytes: self.reserve_bytes,
+        }
     }
 }
 
@@ -47,7 +51,7 @@ impl<D: Disk> Store<D> {
         rebuild: bool,
     ) -> Result<(Self, Vec<String>), StoreError> {
         let (log, recovery) = CommitLog::open(disk.clone(), config.log_config(), entropy).await?;
-        let mut report = vec![recovery.to_string()];
+        let mut report = vec![words(&recovery)];
         let snapshot = match rebuild {
             true => None,
             false => read_snapshot(&disk, &mut report).await?,
@@ -56,12 +60,18 @@ impl<D: Disk> Store<D> {
         let log_end = log.flushed().address;
         if state.applied_address > log_end {
             let applied = state.applied_address;
-            return Err(StoreError::LogBehindState { log_end, applied, path: STATE_FILE });
+            return Err(StoreError::LogBehindState {
+                log_end,
+                applied,
+                path: STATE_FILE,
+            });
         }
         let topics = match open_topics(&disk, &tails).await {
             Ok(topics) => topics,
             Err(why) => {
-                report.push(format!("{why}; everything derived is made again from the log"));
+                report.push(format!(
+                    "{why}; everything derived is made again from the log"
+                ));
                 state = AppliedState::default();
                 Topics::default()
             }
@@ -80,7 +90,10 @@ impl<D: Disk> Store<D> {
             for entry in batch.entries {
                 address = entry.end_address;
                 let change = self.change_of(&entry).await?;
-                self.unapplied.push_back(Unapplied { end_address: address, change });
+                self.unapplied.push_back(Unapplied {
+                    end_address: address,
+                    change,
+                });
             }
             self.apply().await?;
         }
@@ -109,16 +122,27 @@ impl<D: Disk> Store<D> {
     fn message_change(&mut self, entry: &Entry) -> Result<Change, StoreError> {
         let message = Message::decode(&entry.record)
             .map_err(|why| StoreError::undecodable(entry.address, why))?;
-        let inconsistent = |what: String| StoreError::Inconsistent { address: entry.address, what };
+        let inconsistent = |what: String| StoreError::Inconsistent {
+            address: entry.address,
+            what,
+        };
         let Some(topic) = self.topics.get_mut(message.topic) else {
-            return Err(inconsistent(format!("topic {} was never made", message.topic)));
+            return Err(inconsistent(format!(
+                "topic {} was never made",
+                message.topic
+            )));
         };
         let name = topic.name.clone();
         let Some(queue) = topic.queues.get_mut(message.queue_id as usize) else {
-            return Err(inconsistent(format!("{name} has no queue {}", message.queue_id)));
+            return Err(inconsistent(format!(
+                "{name} has no queue {}",
+                message.queue_id
+            )));
         };
         queue.next_offset = message.queue_offset + 1;
-        let tag = Properties::new(message.properties).get(key::TAGS).map_or(0, tag_hash);
+        let tag = Properties::new(message.properties)
+            .get(key::TAGS)
+            .map_or(0, tag_hash);
         Ok(Change::Message {
             topic: name,
             queue_id: message.queue_id,
@@ -132,12 +156,45 @@ impl<D: Disk> Store<D> {
     }
 }
 
+/// What opening the log found, for the operator.
+fn words(recovery: &Recovery) -> String {
+    let stop = if recovery.clean {
+        "after a clean stop"
+    } else {
+        "after a crash"
+    };
+    let end = match &recovery.end {
+        LogEnd::Clean => String::new(),
+        LogEnd::Ambiguous {
+            address,
+            path,
+            position,
+            flaw,
+        } => format!(
+            ", cut at address {address}: {flaw} at {path} position {position}, \
+             torn by a crash or rotten since"
+        ),
+    };
+    let copied = recovery.copied.map_or(String::new(), |copied| {
+        let CopiedTail {
+            from_address,
+            upto_address,
+            entries,
+        } = copied;
+        format!(", {entries} entries of {from_address}..{upto_address} copied to fresh sectors")
+    });
+    format!("log opened {stop}{end}{copied}")
+}
+
 async fn read_snapshot<D: Disk>(
     disk: &D,
     report: &mut Vec<String>,
 ) -> Result<Option<(AppliedState, QueueTails)>, StoreError> {
     let read = read_aside(disk, STATE_FILE).await;
-    let read = read.map_err(|source| StoreError::Io { doing: "reading the state", source })?;
+    let read = read.map_err(|source| StoreError::Io {
+        doing: "reading the state",
+        source,
+    })?;
     let decoded = match read {
         Aside::Missing => return Ok(None),
         Aside::Corrupt { why } => Err(why),
@@ -145,7 +202,9 @@ async fn read_snapshot<D: Disk>(
     };
     Ok(decoded
         .map_err(|why| {
-            report.push(format!("{STATE_FILE} is unreadable ({why}); it is made again from the log"));
+            report.push(format!(
+                "{STATE_FILE} is unreadable ({why}); it is made again from the log"
+            ));
         })
         .ok())
 }

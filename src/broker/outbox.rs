@@ -29,7 +29,14 @@ impl Outbox {
         fields: &impl WriteFields,
         body: impl IntoIterator<Item = impl AsRef<[u8]>>,
     ) {
-        encode_response(self.buffer(conn), reply_to, ResponseCode::SUCCESS, "", fields, body);
+        encode_response(
+            self.buffer(conn),
+            reply_to,
+            ResponseCode::SUCCESS,
+            "",
+            fields,
+            body,
+        );
     }
 
     /// Answers with an error and words for people.

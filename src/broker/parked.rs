@@ -36,10 +36,7 @@ impl Parked {
     }
 
     /// Takes those for which `has_grown(topic, queue, offset)`.
-    pub(crate) fn take_served(
-        &mut self,
-        has_grown: impl Fn(&str, u32, u64) -> bool,
-    ) -> Vec<Pull> {
+    pub(crate) fn take_served(&mut self, has_grown: impl Fn(&str, u32, u64) -> bool) -> Vec<Pull> {
         self.take(|waiting| {
             let pull = &waiting.pull;
             has_grown(&pull.topic, pull.queue_id, pull.offset)
@@ -49,7 +46,9 @@ impl Parked {
     /// Takes all, to refuse them.
     pub(crate) fn take_all(&mut self) -> Vec<(ConnId, ReplyTo)> {
         let all = self.take(|_| true);
-        all.into_iter().map(|pull| (pull.conn, pull.reply_to)).collect()
+        all.into_iter()
+            .map(|pull| (pull.conn, pull.reply_to))
+            .collect()
     }
 
     /// The stream is gone.
@@ -66,7 +65,9 @@ impl Parked {
         if !self.0.iter().any(&wanted) {
             return Vec::new();
         }
-        let (taken, kept) = std::mem::take(&mut self.0).into_iter().partition(|w| wanted(w));
+        let (taken, kept) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|w| wanted(w));
         self.0 = kept;
         let taken: Vec<Waiting> = taken;
         taken.into_iter().map(|waiting| waiting.pull).collect()

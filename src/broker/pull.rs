@@ -5,9 +5,9 @@ use super::parked::Pull;
 use super::server::{Broker, Serving};
 use super::store::Store;
 use crate::env::{ConnId, Disk, Env};
+use crate::record::Message;
 use crate::remoting::pull::{FLAG_SUSPEND, PullRequest, PullResponse};
 use crate::remoting::{Command, ResponseCode};
-use crate::record::Message;
 use bytes::Bytes;
 
 /// Bytes of records in one answer, at most (`maxTransferBytesOnMessageInMemory`);
@@ -33,7 +33,8 @@ impl<E: Env> Broker<E> {
             Ok(request) => request,
             Err(error) => {
                 let code = ResponseCode::SYSTEM_ERROR;
-                self.outbox.refuse(conn, command.reply_to(), code, &error.to_string());
+                self.outbox
+                    .refuse(conn, command.reply_to(), code, &error.to_string());
                 return Ok(());
             }
         };
@@ -104,7 +105,8 @@ impl<E: Env> Broker<E> {
             return Ok(());
         }
         fields.next_begin_offset = found.next_begin_offset as i64;
-        self.outbox.answer_with_body(pull.conn, pull.reply_to, &fields, &found.records);
+        self.outbox
+            .answer_with_body(pull.conn, pull.reply_to, &fields, &found.records);
         Ok(())
     }
 }
@@ -112,13 +114,19 @@ impl<E: Env> Broker<E> {
 impl<D: Disk> Store<D> {
     /// One past the last offset that may be served; 0 for an unknown queue.
     pub(super) fn queue_end(&self, topic: &str, queue_id: u32) -> u64 {
-        let next = self.state.topic(topic).and_then(|queues| queues.get(queue_id as usize));
+        let next = self
+            .state
+            .topic(topic)
+            .and_then(|queues| queues.get(queue_id as usize));
         next.copied().unwrap_or(0)
     }
 
     /// Reads from a queue, every record verified (D28).
     async fn read_queue(&self, pull: &Pull, end: u64) -> Result<Found, StoreError> {
-        let mut found = Found { records: Vec::new(), next_begin_offset: pull.offset };
+        let mut found = Found {
+            records: Vec::new(),
+            next_begin_offset: pull.offset,
+        };
         let count = pull.max_messages.min((end - pull.offset) as usize);
         if count == 0 {
             return Ok(found);
@@ -127,7 +135,11 @@ impl<D: Disk> Store<D> {
         let queue = queue.expect("a queue with an end is known");
         let mut bytes = 0;
         for entry in queue.entries.read(pull.offset, count as u64).await? {
-            let record = self.log.read(entry.address, entry.record_bytes).await?.record;
+            let record = self
+                .log
+                .read(entry.address, entry.record_bytes)
+                .await?
+                .record;
             bytes += record.len();
             if bytes > ANSWER_BYTES_MAX && !found.records.is_empty() {
                 break;

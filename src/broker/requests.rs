@@ -5,9 +5,7 @@ use super::error::StoreError;
 use super::send::{Answered, SendAnswer, is_topic};
 use super::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
-use crate::remoting::offset::{
-    MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset,
-};
+use crate::remoting::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset};
 use crate::remoting::route::{
     BrokerData, PERM_READ_WRITE, PRIMARY_ID, QueueData, RouteRequest, TopicRouteData,
 };
@@ -48,26 +46,34 @@ impl<E: Env> Broker<E> {
     fn answer_at_once(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
         match RequestCode(command.code) {
             RequestCode::GET_MAX_OFFSET => {
-                let Some(request) = self.parse::<MaxOffset<'_>>(conn, command) else { return };
-                let end = serving.store.queue_end(request.topic, request.queue_id as u32);
+                let Some(request) = self.parse::<MaxOffset<'_>>(conn, command) else {
+                    return;
+                };
+                let end = serving
+                    .store
+                    .queue_end(request.topic, request.queue_id as u32);
                 let fields = OffsetResponse { offset: end as i64 };
-                self.outbox.answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
+                self.outbox
+                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
             }
             RequestCode::GET_MIN_OFFSET => {
                 if self.parse::<MinOffset<'_>>(conn, command).is_none() {
                     return;
                 }
                 let fields = OffsetResponse { offset: 0 };
-                self.outbox.answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
+                self.outbox
+                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
             }
             RequestCode::HEART_BEAT | RequestCode::UNREGISTER_CLIENT => {
-                self.outbox.answer(conn, command.reply_to(), ResponseCode::SUCCESS, &());
+                self.outbox
+                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &());
             }
             RequestCode::GET_ROUTEINFO_BY_TOPIC => self.route(serving, conn, command),
             RequestCode(code) => {
                 let remark = format!("request code {code} is not served here");
                 let refusal = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
-                self.outbox.refuse(conn, command.reply_to(), refusal, &remark);
+                self.outbox
+                    .refuse(conn, command.reply_to(), refusal, &remark);
             }
         }
     }
@@ -75,7 +81,9 @@ impl<E: Env> Broker<E> {
     /// Every topic has a route: one that is not there is made by its first send
     /// (`autoCreateTopicEnable`).
     fn route(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
-        let Some(request) = self.parse::<RouteRequest<'_>>(conn, command) else { return };
+        let Some(request) = self.parse::<RouteRequest<'_>>(conn, command) else {
+            return;
+        };
         let known = serving.store.queue_count(request.topic);
         let queues = known.unwrap_or(self.config.default_topic_queue_nums);
         let name = self.config.broker_name.clone();
@@ -95,20 +103,35 @@ impl<E: Env> Broker<E> {
             ..TopicRouteData::default()
         };
         let body = serde_json::to_vec(&route).expect("a route is plain data");
-        self.outbox.answer_with_body(conn, command.reply_to(), &(), [body]);
+        self.outbox
+            .answer_with_body(conn, command.reply_to(), &(), [body]);
     }
 
     fn query_offset(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
-        let Some(request) = self.parse::<QueryOffset<'_>>(conn, command) else { return };
-        let QueryOffset { consumer_group, topic, queue_id } = request;
-        match serving.store.state.group_offset(consumer_group, topic, queue_id as u32) {
+        let Some(request) = self.parse::<QueryOffset<'_>>(conn, command) else {
+            return;
+        };
+        let QueryOffset {
+            consumer_group,
+            topic,
+            queue_id,
+        } = request;
+        match serving
+            .store
+            .state
+            .group_offset(consumer_group, topic, queue_id as u32)
+        {
             Some(offset) => {
-                let fields = OffsetResponse { offset: offset as i64 };
-                self.outbox.answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
+                let fields = OffsetResponse {
+                    offset: offset as i64,
+                };
+                self.outbox
+                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
             }
             None => {
                 let code = ResponseCode::QUERY_NOT_FOUND;
-                self.outbox.refuse(conn, command.reply_to(), code, "the group has none here");
+                self.outbox
+                    .refuse(conn, command.reply_to(), code, "the group has none here");
             }
         }
     }
@@ -121,9 +144,13 @@ impl<E: Env> Broker<E> {
         command: &Command,
     ) -> Result<(), StoreError> {
         let reply_to = command.reply_to();
-        let Some(request) = self.parse::<UpdateOffset<'_>>(conn, command) else { return Ok(()) };
+        let Some(request) = self.parse::<UpdateOffset<'_>>(conn, command) else {
+            return Ok(());
+        };
         let group = request.consumer_group;
-        let queue_end = serving.store.queue_end(request.topic, request.queue_id as u32);
+        let queue_end = serving
+            .store
+            .queue_end(request.topic, request.queue_id as u32);
         let refused = if group.is_empty() || group.len() > GROUP_BYTES_MAX {
             Some("a group's name has 1 to 255 bytes")
         } else if !is_topic(request.topic) {
@@ -134,7 +161,8 @@ impl<E: Env> Broker<E> {
             None
         };
         if let Some(remark) = refused {
-            self.outbox.refuse(conn, reply_to, ResponseCode::SYSTEM_ERROR, remark);
+            self.outbox
+                .refuse(conn, reply_to, ResponseCode::SYSTEM_ERROR, remark);
             return Ok(());
         }
         let commit = OffsetCommit {
@@ -145,7 +173,10 @@ impl<E: Env> Broker<E> {
         };
         match serving.store.append_offset(commit) {
             Ok(staged) if !command.is_oneway() => {
-                let answer = SendAnswer { reply_to, what: Answered::OffsetCommit };
+                let answer = SendAnswer {
+                    reply_to,
+                    what: Answered::OffsetCommit,
+                };
                 self.wait_for(serving, conn, staged, answer);
                 Ok(())
             }
@@ -160,7 +191,8 @@ impl<E: Env> Broker<E> {
         parsed
             .map_err(|error| {
                 let code = ResponseCode::SYSTEM_ERROR;
-                self.outbox.refuse(conn, command.reply_to(), code, &error.to_string());
+                self.outbox
+                    .refuse(conn, command.reply_to(), code, &error.to_string());
             })
             .ok()
     }

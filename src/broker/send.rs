@@ -21,7 +21,11 @@ pub(crate) struct SendAnswer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answered {
     /// Where its message is.
-    Message { queue_id: u32, queue_offset: u64, address: u64 },
+    Message {
+        queue_id: u32,
+        queue_offset: u64,
+        address: u64,
+    },
     /// That its offset commit holds.
     OffsetCommit,
 }
@@ -59,9 +63,17 @@ impl<E: Env> Broker<E> {
             body: &command.body,
         };
         match serving.store.append_message(message).await {
-            Ok(Appended { staged, queue_id, queue_offset }) => {
+            Ok(Appended {
+                staged,
+                queue_id,
+                queue_offset,
+            }) => {
                 serving.room_bytes = serving.room_bytes.saturating_sub(staged_cost(staged));
-                let what = Answered::Message { queue_id, queue_offset, address: staged.address };
+                let what = Answered::Message {
+                    queue_id,
+                    queue_offset,
+                    address: staged.address,
+                };
                 self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
                 Ok(())
             }
@@ -116,12 +128,14 @@ impl<E: Env> Broker<E> {
             }
             AppendError::Log(failed) => {
                 let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                self.outbox.refuse(conn, reply_to, code, &failed.to_string());
+                self.outbox
+                    .refuse(conn, reply_to, code, &failed.to_string());
                 return Err(failed.into());
             }
             AppendError::Queue(failed) => {
                 let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                self.outbox.refuse(conn, reply_to, code, &failed.to_string());
+                self.outbox
+                    .refuse(conn, reply_to, code, &failed.to_string());
                 return Err(failed.into());
             }
         };
@@ -169,8 +183,15 @@ impl<E: Env> Broker<E> {
         let SendAnswer { reply_to, what } = answer;
         match what {
             Answered::OffsetCommit => self.outbox.answer(conn, reply_to, code, &()),
-            Answered::Message { queue_id, queue_offset, address } => {
-                let id = MessageId { host: self.config.listen, address };
+            Answered::Message {
+                queue_id,
+                queue_offset,
+                address,
+            } => {
+                let id = MessageId {
+                    host: self.config.listen,
+                    address,
+                };
                 let fields = SendResponse {
                     msg_id: &id.to_string(),
                     queue_id: queue_id as i32,

@@ -190,7 +190,10 @@ impl<E: Env> Broker<E> {
 
     /// Everything that follows from what was staged or became durable.
     async fn step(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
-        let rolling = matches!(serving.job.as_ref().map(Job::kind), Some(JobKind::Roll { .. }));
+        let rolling = matches!(
+            serving.job.as_ref().map(Job::kind),
+            Some(JobKind::Roll { .. })
+        );
         if !rolling {
             serving.store.log.write().await?;
         }
@@ -274,10 +277,12 @@ impl<E: Env> Broker<E> {
         while let Some(waiter) = serving.waiters.pop() {
             let remark = "the log failed before this was durable";
             let code = ResponseCode::SYSTEM_ERROR;
-            self.outbox.refuse(waiter.conn, waiter.answer.reply_to, code, remark);
+            self.outbox
+                .refuse(waiter.conn, waiter.answer.reply_to, code, remark);
         }
         for (conn, reply_to) in serving.parked.take_all() {
-            self.outbox.refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, "the log failed");
+            self.outbox
+                .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, "the log failed");
         }
         self.outbox.flush(&mut self.net);
     }
@@ -313,7 +318,8 @@ impl<E: Env> Broker<E> {
                 self.sessions.feed(conn, bytes);
                 while let Some(command) = self.next_command(conn) {
                     let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                    self.outbox.refuse(conn, command.reply_to(), code, "the log is being opened");
+                    self.outbox
+                        .refuse(conn, command.reply_to(), code, "the log is being opened");
                 }
             }
             NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
@@ -327,15 +333,27 @@ impl<E: Env> Broker<E> {
     /// start trusts.
     async fn stop_cleanly(&mut self, mut serving: Serving<E>) -> Result<(), BrokerError> {
         if let Some(job) = serving.job.take() {
-            serving.store.log.job_done(job.await).map_err(StoreError::from)?;
+            serving
+                .store
+                .log
+                .job_done(job.await)
+                .map_err(StoreError::from)?;
         }
         if let Some(chore) = serving.chore.take() {
             chore.await?;
         }
-        serving.store.make_durable().await?;
+        serving
+            .store
+            .make_durable()
+            .await
+            .map_err(StoreError::from)?;
         self.step(&mut serving).await?;
         if let Some(job) = serving.job.take() {
-            serving.store.log.job_done(job.await).map_err(StoreError::from)?;
+            serving
+                .store
+                .log
+                .job_done(job.await)
+                .map_err(StoreError::from)?;
         }
         serving.store.close().await?;
         Ok(())

@@ -20,7 +20,13 @@ pub(crate) struct Sessions(BTreeMap<ConnId, Session>);
 
 impl Sessions {
     pub(crate) fn add(&mut self, conn: ConnId, from: SocketAddr) {
-        self.0.insert(conn, Session { from, decoder: FrameDecoder::new() });
+        self.0.insert(
+            conn,
+            Session {
+                from,
+                decoder: FrameDecoder::new(),
+            },
+        );
     }
 
     pub(crate) fn remove(&mut self, conn: ConnId) {

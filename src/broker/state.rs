@@ -50,18 +50,25 @@ impl AppliedState {
 
     /// Every topic with the next offset of each of its queues.
     pub fn topics(&self) -> impl Iterator<Item = (&str, &[u64])> {
-        self.topics.iter().map(|(topic, next)| (topic.as_str(), next.as_slice()))
+        self.topics
+            .iter()
+            .map(|(topic, next)| (topic.as_str(), next.as_slice()))
     }
 
     /// The next offset that a group is to consume.
     pub fn group_offset(&self, group: &str, topic: &str, queue_id: u32) -> Option<u64> {
-        self.offsets.get(&(group.to_owned(), topic.to_owned(), queue_id)).copied()
+        self.offsets
+            .get(&(group.to_owned(), topic.to_owned(), queue_id))
+            .copied()
     }
 
     /// Applies a message: its queue is one longer. Returns false where the topic,
     /// the queue or the offset is not the one that is due.
     pub fn apply_message(&mut self, topic: &str, queue_id: u32, offset: u64) -> bool {
-        let next = self.topics.get_mut(topic).and_then(|queues| queues.get_mut(queue_id as usize));
+        let next = self
+            .topics
+            .get_mut(topic)
+            .and_then(|queues| queues.get_mut(queue_id as usize));
         match next {
             Some(next) if *next == offset => {
                 *next += 1;
@@ -73,7 +80,8 @@ impl AppliedState {
 
     /// Applies an offset commit: a register, the last one wins (D22).
     pub fn apply_offset(&mut self, commit: OffsetCommit) {
-        self.offsets.insert((commit.group, commit.topic, commit.queue_id), commit.offset);
+        self.offsets
+            .insert((commit.group, commit.topic, commit.queue_id), commit.offset);
     }
 
     /// Applies a topic's configuration; queues are only ever added.
@@ -89,15 +97,26 @@ impl AppliedState {
         let queue = |topic: &str, number: usize, next_offset: u64| {
             let tail = tails.get(topic).and_then(|tails| tails.get(number));
             let last_sector = tail.map_or(String::new(), |tail| to_hex(&tail.last_sector));
-            SnapshotQueue { next_offset, last_sector }
+            SnapshotQueue {
+                next_offset,
+                last_sector,
+            }
         };
         let topics = self.topics.iter().map(|(topic, queues)| {
             let queues = queues.iter().enumerate();
-            (topic.clone(), queues.map(|(number, next)| queue(topic, number, *next)).collect())
+            (
+                topic.clone(),
+                queues
+                    .map(|(number, next)| queue(topic, number, *next))
+                    .collect(),
+            )
         });
-        let offsets = self.offsets.iter().map(|((group, topic, queue_id), offset)| {
-            (group.clone(), topic.clone(), *queue_id, *offset)
-        });
+        let offsets = self
+            .offsets
+            .iter()
+            .map(|((group, topic, queue_id), offset)| {
+                (group.clone(), topic.clone(), *queue_id, *offset)
+            });
         let snapshot = Snapshot {
             applied_address: self.applied_address,
             topics: topics.collect(),
@@ -109,15 +128,25 @@ impl AppliedState {
     /// Reads a snapshot; the error says why it is none.
     pub fn decode(bytes: &[u8]) -> Result<(Self, QueueTails), String> {
         let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
-        let mut state = Self { applied_address: snapshot.applied_address, ..Self::default() };
+        let mut state = Self {
+            applied_address: snapshot.applied_address,
+            ..Self::default()
+        };
         let mut tails = QueueTails::new();
         for (topic, queues) in snapshot.topics {
             let mut next_offsets = Vec::with_capacity(queues.len());
             let mut topic_tails = Vec::with_capacity(queues.len());
-            for SnapshotQueue { next_offset, last_sector } in queues {
+            for SnapshotQueue {
+                next_offset,
+                last_sector,
+            } in queues
+            {
                 let last_sector = from_hex(&last_sector).ok_or("a sector is not hex")?.into();
                 next_offsets.push(next_offset);
-                topic_tails.push(QueueTail { entries: next_offset, last_sector });
+                topic_tails.push(QueueTail {
+                    entries: next_offset,
+                    last_sector,
+                });
             }
             state.topics.insert(topic.clone(), next_offsets);
             tails.insert(topic, topic_tails);
@@ -131,15 +160,19 @@ impl AppliedState {
 
 fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string never fails");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string never fails");
+            text
+        })
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -147,14 +180,25 @@ mod tests {
     use super::{AppliedState, OffsetCommit, QueueTail, QueueTails, TopicConfig};
 
     fn commit(offset: u64) -> OffsetCommit {
-        OffsetCommit { group: "g".into(), topic: "t".into(), queue_id: 1, offset }
+        OffsetCommit {
+            group: "g".into(),
+            topic: "t".into(),
+            queue_id: 1,
+            offset,
+        }
     }
 
     #[test]
     fn folds_and_comes_back_from_its_snapshot() {
         let mut state = AppliedState::default();
-        assert!(!state.apply_message("t", 0, 0), "the topic is not known yet");
-        state.apply_topic(TopicConfig { topic: "t".into(), queues: 2 });
+        assert!(
+            !state.apply_message("t", 0, 0),
+            "the topic is not known yet"
+        );
+        state.apply_topic(TopicConfig {
+            topic: "t".into(),
+            queues: 2,
+        });
         assert!(state.apply_message("t", 1, 0));
         assert!(!state.apply_message("t", 1, 0), "offset 0 is taken");
         assert!(!state.apply_message("t", 2, 0), "no such queue");
@@ -163,8 +207,14 @@ mod tests {
         state.applied_address = 99;
         assert_eq!(state.group_offset("g", "t", 1), Some(5));
         assert_eq!(state.topic("t"), Some(&[0, 1][..]));
-        let tail = |entries, byte| QueueTail { entries, last_sector: vec![byte; 20].into() };
+        let tail = |entries, byte| QueueTail {
+            entries,
+            last_sector: vec![byte; 20].into(),
+        };
         let tails: QueueTails = [("t".to_owned(), vec![tail(0, 7), tail(1, 255)])].into();
-        assert_eq!(AppliedState::decode(&state.encode(&tails)), Ok((state, tails)));
+        assert_eq!(
+            AppliedState::decode(&state.encode(&tails)),
+            Ok((state, tails))
+        );
     }
 }

@@ -60,7 +60,12 @@ pub(super) struct Unapplied {
 /// What an entry does to the state.
 #[derive(Debug)]
 pub(super) enum Change {
-    Message { topic: Arc<str>, queue_id: u32, queue_offset: u64, entry: QueueEntry },
+    Message {
+        topic: Arc<str>,
+        queue_id: u32,
+        queue_offset: u64,
+        entry: QueueEntry,
+    },
     Offset(OffsetCommit),
     Topic(TopicConfig),
     Nothing,
@@ -110,7 +115,9 @@ impl<D: Disk> Store<D> {
 
     /// How many queues a topic has, as the next append sees it.
     pub(crate) fn queue_count(&self, topic: &str) -> Option<u32> {
-        self.topics.get(topic).map(|topic| topic.queues.len() as u32)
+        self.topics
+            .get(topic)
+            .map(|topic| topic.queues.len() as u32)
     }
 
     /// Stages a message; its topic is made with the default number of queues
@@ -124,10 +131,15 @@ impl<D: Disk> Store<D> {
         }
         let queue_id = self.choose_queue(message.topic, message.queue_id)?;
         let store_host = self.config.listen;
-        let topic = self.topics.get_mut(message.topic).expect("made above where it was missing");
+        let topic = self
+            .topics
+            .get_mut(message.topic)
+            .expect("made above where it was missing");
         let queue = &mut topic.queues[queue_id as usize];
         let queue_offset = queue.next_offset;
-        let tag = Properties::new(message.properties).get(key::TAGS).map_or(0, tag_hash);
+        let tag = Properties::new(message.properties)
+            .get(key::TAGS)
+            .map_or(0, tag_hash);
         let mut record_bytes = 0;
         let staged = self.log.stage(EntryKind::Message, TERM, |address, out| {
             let before = out.len();
@@ -152,10 +164,26 @@ impl<D: Disk> Store<D> {
             Ok(())
         })?;
         queue.next_offset += 1;
-        let entry = QueueEntry { address: staged.address, record_bytes, tag_hash: tag };
-        let change = Change::Message { topic: topic.name.clone(), queue_id, queue_offset, entry };
-        self.unapplied.push_back(Unapplied { end_address: staged.end_address, change });
-        Ok(Appended { staged, queue_id, queue_offset })
+        let entry = QueueEntry {
+            address: staged.address,
+            record_bytes,
+            tag_hash: tag,
+        };
+        let change = Change::Message {
+            topic: topic.name.clone(),
+            queue_id,
+            queue_offset,
+            entry,
+        };
+        self.unapplied.push_back(Unapplied {
+            end_address: staged.end_address,
+            change,
+        });
+        Ok(Appended {
+            staged,
+            queue_id,
+            queue_offset,
+        })
     }
 
     /// Stages a group's offset.
@@ -165,14 +193,20 @@ impl<D: Disk> Store<D> {
             Ok(())
         })?;
         let change = Change::Offset(commit);
-        self.unapplied.push_back(Unapplied { end_address: staged.end_address, change });
+        self.unapplied.push_back(Unapplied {
+            end_address: staged.end_address,
+            change,
+        });
         Ok(staged)
     }
 
     /// Stages a topic with the default number of queues.
     async fn append_topic(&mut self, topic: &str) -> Result<(), AppendError> {
         let queues = self.config.default_topic_queue_nums;
-        let config = TopicConfig { topic: topic.to_owned(), queues };
+        let config = TopicConfig {
+            topic: topic.to_owned(),
+            queues,
+        };
         let empty = vec![QueueTail::default(); queues as usize];
         let opened = open_queues(&self.disk, topic, &empty).await?;
         let staged = self.log.stage(EntryKind::TopicConfig, TERM, |_, out| {
@@ -181,7 +215,10 @@ impl<D: Disk> Store<D> {
         })?;
         self.topics.add(topic, opened);
         let change = Change::Topic(config);
-        self.unapplied.push_back(Unapplied { end_address: staged.end_address, change });
+        self.unapplied.push_back(Unapplied {
+            end_address: staged.end_address,
+            change,
+        });
         Ok(())
     }
 
@@ -192,7 +229,10 @@ impl<D: Disk> Store<D> {
             return Ok((self.round_robin % u64::from(queues.max(1))) as u32);
         };
         if wanted >= queues {
-            return Err(AppendError::NoSuchQueue { queue_id: wanted, queues });
+            return Err(AppendError::NoSuchQueue {
+                queue_id: wanted,
+                queues,
+            });
         }
         Ok(wanted)
     }
@@ -205,8 +245,10 @@ impl<D: Disk> Store<D> {
             if next.end_address > limit {
                 break;
             }
-            let Unapplied { end_address, change } =
-                self.unapplied.pop_front().expect("it was at the front");
+            let Unapplied {
+                end_address,
+                change,
+            } = self.unapplied.pop_front().expect("it was at the front");
             self.apply_one(change)?;
             self.state.applied_address = end_address;
         }
@@ -217,7 +259,12 @@ impl<D: Disk> Store<D> {
 
     fn apply_one(&mut self, change: Change) -> Result<(), StoreError> {
         match change {
-            Change::Message { topic, queue_id, queue_offset, entry } => {
+            Change::Message {
+                topic,
+                queue_id,
+                queue_offset,
+                entry,
+            } => {
                 if !self.state.apply_message(&topic, queue_id, queue_offset) {
                     return Err(StoreError::Inconsistent {
                         address: entry.address,
@@ -225,8 +272,15 @@ impl<D: Disk> Store<D> {
                     });
                 }
                 let queue = self.topics.queue_mut(&topic, queue_id);
-                queue.expect("its topic was applied before").pending.push(entry);
-                if self.touched.last().is_none_or(|last| last.0 != topic || last.1 != queue_id) {
+                queue
+                    .expect("its topic was applied before")
+                    .pending
+                    .push(entry);
+                if self
+                    .touched
+                    .last()
+                    .is_none_or(|last| last.0 != topic || last.1 != queue_id)
+                {
                     self.touched.push((topic, queue_id));
                 }
             }
@@ -241,7 +295,10 @@ impl<D: Disk> Store<D> {
     /// second time.
     async fn write_queues(&mut self) -> Result<(), StoreError> {
         for (topic, queue_id) in self.touched.drain(..) {
-            let queue = self.topics.queue_mut(&topic, queue_id).expect("it was just applied to");
+            let queue = self
+                .topics
+                .queue_mut(&topic, queue_id)
+                .expect("it was just applied to");
             queue.entries.append(&queue.pending).await?;
             queue.pending.clear();
         }

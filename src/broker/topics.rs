@@ -76,7 +76,11 @@ pub(crate) async fn open_queues<D: Disk>(
     for (queue_id, tail) in (0..).zip(tails) {
         let entries =
             ConsumeQueue::open(disk.clone(), topic, queue_id, ENTRIES_PER_FILE, tail).await?;
-        queues.push(TopicQueue { next_offset: tail.entries, entries, pending: Vec::new() });
+        queues.push(TopicQueue {
+            next_offset: tail.entries,
+            entries,
+            pending: Vec::new(),
+        });
     }
     Ok(queues)
 }

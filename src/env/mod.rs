@@ -24,8 +24,11 @@ use bytes::Bytes;
 
 #[cfg(test)]
 pub(crate) mod conformance;
+mod either;
 pub(crate) mod path;
 pub mod real;
+
+pub use either::{Either, either};
 
 /// One node's world. Cheap to clone.
 pub trait Env: Clone + Send + Sync + 'static {

@@ -93,7 +93,10 @@ pub struct ReplyTo {
 impl Command {
     /// What the answer to this request needs.
     pub fn reply_to(&self) -> ReplyTo {
-        ReplyTo { serialize_type: self.serialize_type, opaque: self.opaque }
+        ReplyTo {
+            serialize_type: self.serialize_type,
+            opaque: self.opaque,
+        }
     }
 
     /// Reads a frame without its length field.

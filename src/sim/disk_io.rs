@@ -105,7 +105,9 @@ impl DiskIo {
 
     /// Whether an operation has been in flight for at least so long.
     pub(crate) fn overdue(&self, now_ns: u64, bound_ns: u64) -> bool {
-        self.ops.values().any(|op| op.result.is_none() && now_ns - op.begun_ns >= bound_ns)
+        self.ops
+            .values()
+            .any(|op| op.result.is_none() && now_ns - op.begun_ns >= bound_ns)
     }
 
     /// The process died: its futures are gone, its syncs go on.
@@ -127,7 +129,10 @@ impl DiskIo {
         self.model.set_speed(speed);
         if matches!(speed, DiskSpeed::Normal | DiskSpeed::Slow { .. }) {
             for op in std::mem::take(&mut self.stalled) {
-                core.agenda.add(core.now_ns + self.latency.sync.min_ns, Due::Disk(self.node, op));
+                core.agenda.add(
+                    core.now_ns + self.latency.sync.min_ns,
+                    Due::Disk(self.node, op),
+                );
             }
         }
     }
@@ -137,7 +142,16 @@ impl DiskIo {
         self.next_op += 1;
         let op = self.next_op;
         let begun_ns = core.now_ns;
-        self.ops.insert(op, Op { sync, of, begun_ns, result: None, waker: None });
+        self.ops.insert(
+            op,
+            Op {
+                sync,
+                of,
+                begun_ns,
+                result: None,
+                waker: None,
+            },
+        );
         match self.model.speed() {
             DiskSpeed::Stalled => self.stalled.push(op),
             DiskSpeed::Hung => {}
@@ -150,12 +164,15 @@ impl DiskIo {
     fn plan(&mut self, core: &mut Core, op: DiskOpId, factor: u32) {
         let latency_ns =
             self.latency.sync.draw_ns(&mut self.random) * u64::from(factor) + self.extra_ns;
-        core.agenda.add(core.now_ns + latency_ns, Due::Disk(self.node, op));
+        core.agenda
+            .add(core.now_ns + latency_ns, Due::Disk(self.node, op));
     }
 
     /// An operation's time has come: returns what became durable.
     pub(crate) fn complete(&mut self, core: &mut Core, op: DiskOpId) -> Option<Synced> {
-        let Some(state) = self.ops.get_mut(&op) else { return None };
+        let Some(state) = self.ops.get_mut(&op) else {
+            return None;
+        };
         if self.model.speed() == DiskSpeed::Stalled {
             self.stalled.push(op);
             return None;
@@ -170,10 +187,16 @@ impl DiskIo {
                 Err(error) => (Err(error), None),
             },
         };
-        core.trace(TraceKind::Disk, self.node, op, &[u8::from(result.is_ok())], || match &result {
-            Ok(()) => "synced".to_owned(),
-            Err(error) => format!("sync failed: {error}"),
-        });
+        core.trace(
+            TraceKind::Disk,
+            self.node,
+            op,
+            &[u8::from(result.is_ok())],
+            || match &result {
+                Ok(()) => "synced".to_owned(),
+                Err(error) => format!("sync failed: {error}"),
+            },
+        );
         state.result = Some(result);
         match state.waker.take() {
             Some(waker) => waker.wake(),
@@ -184,7 +207,9 @@ impl DiskIo {
     }
 
     fn poll(&mut self, op: DiskOpId, waker: &Waker) -> Poll<io::Result<()>> {
-        let Some(state) = self.ops.get_mut(&op) else { return Poll::Pending };
+        let Some(state) = self.ops.get_mut(&op) else {
+            return Poll::Pending;
+        };
         match state.result.take() {
             Some(result) => {
                 self.ops.remove(&op);
@@ -220,7 +245,8 @@ impl SimDisk {
     }
 
     async fn model<R>(&self, act: impl FnOnce(&mut DiskModel) -> R) -> R {
-        self.call(|inner, node| act(&mut inner.disks[node as usize].model)).await
+        self.call(|inner, node| act(&mut inner.disks[node as usize].model))
+            .await
     }
 
     /// A metadata operation: traced by its name and path.
@@ -231,9 +257,11 @@ impl SimDisk {
         act: impl FnOnce(&mut DiskModel) -> R,
     ) -> R {
         self.call(|inner, node| {
-            inner.core.trace(TraceKind::Disk, node, 0, path.as_bytes(), || {
-                format!("{verb} {path}")
-            });
+            inner
+                .core
+                .trace(TraceKind::Disk, node, 0, path.as_bytes(), || {
+                    format!("{verb} {path}")
+                });
             act(&mut inner.disks[node as usize].model)
         })
         .await
@@ -253,15 +281,23 @@ impl SimDisk {
             .await?;
         poll_fn(|context| {
             let node = self.env.node as usize;
-            let polled = self.env.with(|inner| inner.disks[node].poll(op, context.waker()));
+            let polled = self
+                .env
+                .with(|inner| inner.disks[node].poll(op, context.waker()));
             polled.unwrap_or(Poll::Pending)
         })
         .await
     }
 
     fn file(&self, handle: Handle, path: &str) -> SimFile {
-        let open = OpenFile { disk: self.clone(), handle, path: path.to_owned() };
-        SimFile { open: Arc::new(open) }
+        let open = OpenFile {
+            disk: self.clone(),
+            handle,
+            path: path.to_owned(),
+        };
+        SimFile {
+            open: Arc::new(open),
+        }
     }
 }
 
@@ -289,9 +325,11 @@ impl Disk for SimDisk {
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.call(|inner, node| {
-            inner.core.trace(TraceKind::Disk, node, 1, to.as_bytes(), || {
-                format!("rename {from} to {to}")
-            });
+            inner
+                .core
+                .trace(TraceKind::Disk, node, 1, to.as_bytes(), || {
+                    format!("rename {from} to {to}")
+                });
             inner.disks[node as usize].model.rename(from, to)?;
             inner.tap.renamed(node, to);
             Ok(())
@@ -308,11 +346,15 @@ impl Disk for SimDisk {
     }
 
     async fn create_dir(&self, directory: &str) -> io::Result<()> {
-        self.named("create directory", directory, |disk| disk.create_dir(directory)).await
+        self.named("create directory", directory, |disk| {
+            disk.create_dir(directory)
+        })
+        .await
     }
 
     async fn sync_dir(&self, directory: &str) -> io::Result<()> {
-        self.sync_op(|disk| disk.begin_sync_dir(directory), OpOf::Directory).await
+        self.sync_op(|disk| disk.begin_sync_dir(directory), OpOf::Directory)
+            .await
     }
 }
 
@@ -333,7 +375,9 @@ struct OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         let node = self.disk.env.node as usize;
-        self.disk.env.with(|inner| inner.disks[node].model.close(self.handle));
+        self.disk
+            .env
+            .with(|inner| inner.disks[node].model.close(self.handle));
     }
 }
 
@@ -341,16 +385,20 @@ impl File for SimFile {
     async fn write_at(&self, position: u64, bytes: Bytes) -> io::Result<()> {
         let OpenFile { disk, handle, path } = &*self.open;
         disk.call(|inner, node| {
-            inner.core.trace(TraceKind::Disk, node, position, &bytes, || {
-                format!("write {path} at {position}, {} bytes", bytes.len())
-            });
+            inner
+                .core
+                .trace(TraceKind::Disk, node, position, &bytes, || {
+                    format!("write {path} at {position}, {} bytes", bytes.len())
+                });
             let disk = &mut inner.disks[node as usize];
             disk.counts.writes += 1;
             disk.counts.written_bytes += bytes.len() as u64;
             let written = disk.model.write(*handle, position, bytes.clone());
             if let Ok(seq) = &written {
                 let file = (handle.ino, *seq);
-                inner.tap.written(&inner.core, node, file, path, position, &bytes);
+                inner
+                    .tap
+                    .written(&inner.core, node, file, path, position, &bytes);
             }
             written.map(drop)
         })
@@ -369,20 +417,27 @@ impl File for SimFile {
 
     async fn set_len(&self, length: u64) -> io::Result<()> {
         let OpenFile { disk, handle, path } = &*self.open;
-        disk.named("set length of", path, |disk| disk.set_len(*handle, length)).await.map(drop)
+        disk.named("set length of", path, |disk| disk.set_len(*handle, length))
+            .await
+            .map(drop)
     }
 
     async fn size_bytes(&self) -> io::Result<u64> {
-        self.open.disk.model(|disk| disk.size(self.open.handle)).await
+        self.open
+            .disk
+            .model(|disk| disk.size(self.open.handle))
+            .await
     }
 
     async fn sync_data(&self) -> io::Result<()> {
         let OpenFile { disk, handle, .. } = &*self.open;
-        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::Data), OpOf::File).await
+        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::Data), OpOf::File)
+            .await
     }
 
     async fn sync_all(&self) -> io::Result<()> {
         let OpenFile { disk, handle, .. } = &*self.open;
-        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::All), OpOf::File).await
+        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::All), OpOf::File)
+            .await
     }
 }

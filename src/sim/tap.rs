@@ -19,10 +19,11 @@ use super::disk::{Ino, Seq};
 use super::disk_io::{DiskIo, Synced};
 use super::net::NodeId;
 use super::world::Core;
-use crate::check::{CommitFact, Finding};
+use crate::check::Finding;
+use crate::check::read_committed::CommitFact;
 use crate::env::ConnId;
 use crate::log::LogConfig;
-pub(crate) use holdings::{Holdings, held_address};
+use holdings::Holdings;
 
 /// What an acknowledgement of a message rested on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,9 +35,19 @@ pub async fn consume<E: Env>(
     let consumer = Consumer::new(env.clone(), config);
     let processing = env.timer();
     let in_hand = VecDeque::new();
-    Consuming { env, plan, group, recorder, progress, consumer, processing, in_hand, done: 0 }
-        .run()
-        .await;
+    Consuming {
+        env,
+        plan,
+        group,
+        recorder,
+        progress,
+        consumer,
+        processing,
+        in_hand,
+        done: 0,
+    }
+    .run()
+    .await;
 }
 
 struct Consuming<E: Env> {
@@ -65,14 +75,31 @@ impl<E: Env> Consuming<E> {
 
     fn saw(&mut self, event: ConsumerEvent) {
         match event {
-            ConsumerEvent::Resumed { queue, recorded, .. } => {
-                self.record(Event::Resumed { group: self.group.clone(), queue, offset: recorded });
+            ConsumerEvent::Resumed {
+                queue, recorded, ..
+            } => {
+                self.record(Event::Resumed {
+                    group: self.group.clone(),
+                    queue,
+                    offset: recorded,
+                });
             }
             ConsumerEvent::PullBegan { op, queue, offset } => {
                 self.record(Event::PullBegan { op, queue, offset });
             }
-            ConsumerEvent::Pulled { op, queue, offset, end, next_begin_offset, messages, .. } => {
-                let values = messages.iter().map(|m| (m.offset, Value::read(&m.body))).collect();
+            ConsumerEvent::Pulled {
+                op,
+                queue,
+                offset,
+                end,
+                next_begin_offset,
+                messages,
+                ..
+            } => {
+                let values = messages
+                    .iter()
+                    .map(|m| (m.offset, Value::read(&m.body)))
+                    .collect();
                 self.record(Event::Pulled {
                     op,
                     queue: queue.clone(),
@@ -85,9 +112,16 @@ impl<E: Env> Consuming<E> {
             }
             ConsumerEvent::CommitBegan { op, queue, offset } => {
                 let group = self.group.clone();
-                self.record(Event::CommitBegan { op, group, queue, offset });
+                self.record(Event::CommitBegan {
+                    op,
+                    group,
+                    queue,
+                    offset,
+                });
             }
-            ConsumerEvent::CommitEnded { op, acknowledged, .. } => {
+            ConsumerEvent::CommitEnded {
+                op, acknowledged, ..
+            } => {
                 if acknowledged {
                     self.progress.0.uncommitted.store(0, Ordering::Relaxed);
                 }
@@ -99,7 +133,8 @@ impl<E: Env> Consuming<E> {
 
     fn take_in_hand(&mut self, queue: &Queue, messages: Vec<Received>) {
         let idle = self.in_hand.is_empty();
-        self.in_hand.extend(messages.into_iter().map(|message| (queue.clone(), message)));
+        self.in_hand
+            .extend(messages.into_iter().map(|message| (queue.clone(), message)));
         if idle {
             self.begin_one();
         }
@@ -112,29 +147,39 @@ impl<E: Env> Consuming<E> {
         let range = &self.plan.processing_ns;
         let spread = range.end() - range.start() + 1;
         let dice = xxh3_64_with_seed(&self.done.to_be_bytes(), self.plan.seed);
-        self.processing.reset(Some(self.env.now_ns() + range.start() + dice % spread));
+        self.processing
+            .reset(Some(self.env.now_ns() + range.start() + dice % spread));
     }
 
     fn finish_one(&mut self) {
-        let Some((queue, message)) = self.in_hand.pop_front() else { return };
+        let Some((queue, message)) = self.in_hand.pop_front() else {
+            return;
+        };
         self.done += 1;
         self.progress.0.processed.fetch_add(1, Ordering::Relaxed);
         self.progress.0.uncommitted.fetch_add(1, Ordering::Relaxed);
         self.consumer.processed(queue.queue_id, message.offset);
         if let Some(value) = Value::read(&message.body) {
             let (group, offset) = (self.group.clone(), message.offset);
-            self.record(Event::Processed { group, queue, offset, value });
+            self.record(Event::Processed {
+                group,
+                queue,
+                offset,
+                value,
+            });
         }
         self.begin_one();
     }
 
     fn record(&self, event: Event) {
-        self.recorder.record(self.env.now_ns(), self.plan.client, event);
+        self.recorder
+            .record(self.env.now_ns(), self.plan.client, event);
     }
 }
 
 /// Which queues each of several consumers of a group takes: in turn.
 pub fn share_of_queues(queues: u32, consumers: u32, consumer: u32) -> Vec<u32> {
-    (0..queues).filter(|queue| queue % consumers == consumer).collect()
+    (0..queues)
+        .filter(|queue| queue % consumers == consumer)
+        .collect()
 }
-

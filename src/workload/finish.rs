@@ -37,7 +37,12 @@ pub async fn read_everything<E: Env>(
     config: ClientConfig,
     recorder: Recorder,
 ) -> Finished {
-    let reading = Reading { env, plan, config, recorder };
+    let reading = Reading {
+        env,
+        plan,
+        config,
+        recorder,
+    };
     let caught_up_ns = reading.wait_for_groups().await;
     let mut read = true;
     for (topic, groups) in &reading.plan.topics {
@@ -76,7 +81,10 @@ impl<E: Env> Reading<E> {
             let ends = reader.queue_ends(topic).await.ok()?;
             for group in groups {
                 let offsets = reader.group_offsets(group, topic).await.ok()?;
-                let lags = offsets.iter().zip(&ends).any(|(offset, end)| offset.unwrap_or(0) < *end);
+                let lags = offsets
+                    .iter()
+                    .zip(&ends)
+                    .any(|(offset, end)| offset.unwrap_or(0) < *end);
                 if lags {
                     return Some(false);
                 }
@@ -90,8 +98,15 @@ impl<E: Env> Reading<E> {
         for group in groups {
             let offsets = reader.group_offsets(group, topic).await.ok()?;
             for (queue_id, offset) in (0..).zip(offsets) {
-                let queue = Queue { topic: topic.into(), queue_id };
-                self.record(Event::FinalGroupOffset { group: group.as_str().into(), queue, offset });
+                let queue = Queue {
+                    topic: topic.into(),
+                    queue_id,
+                };
+                self.record(Event::FinalGroupOffset {
+                    group: group.as_str().into(),
+                    queue,
+                    offset,
+                });
             }
         }
         for contents in reader.read_all(topic).await.ok()? {
@@ -101,7 +116,10 @@ impl<E: Env> Reading<E> {
             let mut messages: Vec<_> = readable.chain(bad).collect();
             messages.sort_by_key(|(offset, _)| *offset);
             self.record(Event::FinalRead {
-                queue: Queue { topic: topic.into(), queue_id: contents.queue_id },
+                queue: Queue {
+                    topic: topic.into(),
+                    queue_id: contents.queue_id,
+                },
                 min_offset: contents.min_offset,
                 max_offset: contents.max_offset,
                 messages,
@@ -115,6 +133,7 @@ impl<E: Env> Reading<E> {
     }
 
     fn record(&self, event: Event) {
-        self.recorder.record(self.env.now_ns(), self.plan.client, event);
+        self.recorder
+            .record(self.env.now_ns(), self.plan.client, event);
     }
 }

@@ -43,9 +43,18 @@ pub async fn send<E: Env>(
 ) {
     let producer = Producer::new(env.clone(), config);
     let pacing = env.timer();
-    Sending { next_at_ns: env.now_ns(), env, plan, recorder, progress, producer, pacing, begun: 0 }
-        .run()
-        .await;
+    Sending {
+        next_at_ns: env.now_ns(),
+        env,
+        plan,
+        recorder,
+        progress,
+        producer,
+        pacing,
+        begun: 0,
+    }
+    .run()
+    .await;
 }
 
 struct Sending<E: Env> {
@@ -72,7 +81,9 @@ impl<E: Env> Sending<E> {
     }
 
     fn is_done(&self) -> bool {
-        self.plan.messages.is_some_and(|messages| self.begun >= messages)
+        self.plan
+            .messages
+            .is_some_and(|messages| self.begun >= messages)
             || self.env.now_ns() >= self.plan.stop_at_ns
     }
 
@@ -97,7 +108,9 @@ impl<E: Env> Sending<E> {
         let dice = xxh3_64_with_seed(&sequence.to_be_bytes(), self.plan.seed);
         let length = (bytes.start() + dice % spread) as usize;
         let (value, body) = Value::make(self.plan.client, sequence, length, self.plan.seed);
-        let op = self.producer.submit(&self.plan.topic, None, body.into(), "");
+        let op = self
+            .producer
+            .submit(&self.plan.topic, None, body.into(), "");
         self.progress.0.in_flight.fetch_add(1, Ordering::Relaxed);
         self.progress.0.begun.fetch_add(1, Ordering::Relaxed);
         self.record(Event::SendBegan { op, value });
@@ -126,6 +139,7 @@ impl<E: Env> Sending<E> {
     }
 
     fn record(&self, event: Event) {
-        self.recorder.record(self.env.now_ns(), self.plan.client, event);
+        self.recorder
+            .record(self.env.now_ns(), self.plan.client, event);
     }
 }

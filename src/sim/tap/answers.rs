@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Acknowledgement, Medium, Tap};
 use crate::broker::OffsetCommit;
-use crate::check::{CommitFact, Finding, Promise};
+use crate::check::read_committed::CommitFact;
+use crate::check::{Finding, Promise};
 use crate::history::Queue;
 use crate::remoting::offset::UpdateOffset;
 use crate::remoting::{Command, FrameDecoder, MessageId, RequestCode, ResponseCode};
@@ -24,7 +25,9 @@ impl Tap {
             if command.code != RequestCode::UPDATE_CONSUMER_OFFSET.0 || command.is_response() {
                 continue;
             }
-            let Ok(request) = command.header::<UpdateOffset<'_>>() else { continue };
+            let Ok(request) = command.header::<UpdateOffset<'_>>() else {
+                continue;
+            };
             let mut record = Vec::new();
             OffsetCommit {
                 group: request.consumer_group.to_owned(),
@@ -33,7 +36,8 @@ impl Tap {
                 offset: request.commit_offset as u64,
             }
             .encode(&mut record);
-            self.commits.insert((stream, command.opaque), xxh3_64(&record));
+            self.commits
+                .insert((stream, command.opaque), xxh3_64(&record));
         }
     }
 
@@ -62,12 +66,18 @@ impl Tap {
     }
 
     fn send_acknowledged(&mut self, core: &Core, disk: &DiskIo, node: NodeId, id: &[u8]) {
-        let Some(address) = address_of(id) else { return };
+        let Some(address) = address_of(id) else {
+            return;
+        };
         let relied_end = self.relied_end(disk, node);
         let entry = self.holdings[node as usize].entry(address);
         let end_address = entry.map_or(u64::MAX, |entry| entry.end_address);
         if end_address > relied_end {
-            self.unheld(core, format!("message at log address {address}"), relied_end);
+            self.unheld(
+                core,
+                format!("message at log address {address}"),
+                relied_end,
+            );
         }
         if let Some(entry) = entry {
             self.acknowledgements.push(Acknowledgement {
@@ -91,19 +101,27 @@ impl Tap {
     /// Records of a queue come in the order of their addresses: the last one
     /// is the one to ask about.
     fn records_served(&mut self, core: &Core, disk: &DiskIo, node: NodeId, records: &[u8]) {
-        let Some(last) = last_record(records) else { return };
+        let Some(last) = last_record(records) else {
+            return;
+        };
         let relied_end = self.relied_end(disk, node);
         let entry = self.holdings[node as usize].entry(last.address);
         let end_address = entry.map_or(last.address + 1, |entry| entry.end_address);
         if end_address <= relied_end {
             return;
         }
-        self.served_early.push(CommitFact::Limit { node, end_address: relied_end });
+        self.served_early.push(CommitFact::Limit {
+            node,
+            end_address: relied_end,
+        });
         self.served_early.push(CommitFact::Served {
             at_ns: core.now_ns,
             event: core.trace_events(),
             node,
-            queue: Queue { topic: last.topic.into(), queue_id: last.queue_id },
+            queue: Queue {
+                topic: last.topic.into(),
+                queue_id: last.queue_id,
+            },
             offset: last.queue_offset,
             end_address,
         });
@@ -116,7 +134,9 @@ impl Tap {
         };
         self.findings.push(Finding {
             promise: Promise::Acknowledgement,
-            lines: vec![format!("{what} acknowledged, {medium} only up to {relied_end}")],
+            lines: vec![format!(
+                "{what} acknowledged, {medium} only up to {relied_end}"
+            )],
             at_ns: core.now_ns,
             event: core.trace_events(),
             moments_ns: Vec::new(),
@@ -136,7 +156,9 @@ fn mentions(bytes: &[u8], code: RequestCode) -> bool {
     match bytes.get(4..10) {
         Some([1, _, _, _, high, low]) => {
             let first = i32::from(u16::from_be_bytes([*high, *low]));
-            let length = bytes.first_chunk().map_or(0, |word| u32::from_be_bytes(*word));
+            let length = bytes
+                .first_chunk()
+                .map_or(0, |word| u32::from_be_bytes(*word));
             first == code.0 || bytes.len() > length as usize + 4
         }
         _ => true,
@@ -144,7 +166,13 @@ fn mentions(bytes: &[u8], code: RequestCode) -> bool {
 }
 
 fn address_of(id: &[u8]) -> Option<u64> {
-    Some(std::str::from_utf8(id).ok()?.parse::<MessageId>().ok()?.address)
+    Some(
+        std::str::from_utf8(id)
+            .ok()?
+            .parse::<MessageId>()
+            .ok()?
+            .address,
+    )
 }
 
 struct Served {

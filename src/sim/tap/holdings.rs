@@ -56,7 +56,9 @@ impl Holdings {
         position: u64,
         bytes: &Bytes,
     ) {
-        let Some(name) = path.strip_prefix(COMMIT_LOG_DIR) else { return };
+        let Some(name) = path.strip_prefix(COMMIT_LOG_DIR) else {
+            return;
+        };
         let named = name.bytes().skip(1).all(|byte| byte.is_ascii_digit());
         let mut at = 0;
         while let Some((entry, record)) = entry_at(&bytes[at..], position + at as u64) {
@@ -65,7 +67,10 @@ impl Holdings {
                 self.written_aside = true;
                 continue;
             }
-            let entry = WrittenEntry { written_ns: now_ns, ..entry };
+            let entry = WrittenEntry {
+                written_ns: now_ns,
+                ..entry
+            };
             self.add(entry, ino, seq);
             if entry_kind(&bytes[at - record.len() - ENVELOPE_BYTES..]) == EntryKind::OffsetCommit {
                 self.commits.insert(xxh3_64(record), entry.end_address);
@@ -74,14 +79,26 @@ impl Holdings {
     }
 
     fn add(&mut self, entry: WrittenEntry, ino: Ino, seq: Seq) {
-        while self.entries.last().is_some_and(|last| last.end_address > entry.address) {
+        while self
+            .entries
+            .last()
+            .is_some_and(|last| last.end_address > entry.address)
+        {
             self.entries.pop();
         }
-        while self.undurable.back().is_some_and(|last| last.end_address > entry.address) {
+        while self
+            .undurable
+            .back()
+            .is_some_and(|last| last.end_address > entry.address)
+        {
             self.undurable.pop_back();
         }
         self.entries.push(entry);
-        self.undurable.push_back(Undurable { ino, seq, end_address: entry.end_address });
+        self.undurable.push_back(Undurable {
+            ino,
+            seq,
+            end_address: entry.end_address,
+        });
     }
 
     pub(super) fn renamed(&mut self, to: &str) {
@@ -94,7 +111,9 @@ impl Holdings {
     /// Moves the watermark over what has become durable.
     pub(super) fn settle(&mut self, disk: &DiskModel) {
         while let Some(oldest) = self.undurable.front() {
-            let durable = disk.durable_seq(oldest.ino).is_none_or(|seq| seq >= oldest.seq)
+            let durable = disk
+                .durable_seq(oldest.ino)
+                .is_none_or(|seq| seq >= oldest.seq)
                 && disk.is_linked_durably(oldest.ino);
             if !durable {
                 return;
@@ -128,12 +147,17 @@ impl Holdings {
 
     /// One past the last log address written.
     pub(super) fn cached_end(&self) -> u64 {
-        self.entries.last().map_or(0, |entry| entry.end_address).max(self.durable_end)
+        self.entries
+            .last()
+            .map_or(0, |entry| entry.end_address)
+            .max(self.durable_end)
     }
 
     /// The entry at an address.
     pub(super) fn entry(&self, address: u64) -> Option<WrittenEntry> {
-        let found = self.entries.binary_search_by_key(&address, |entry| entry.address);
+        let found = self
+            .entries
+            .binary_search_by_key(&address, |entry| entry.address);
         found.ok().map(|index| self.entries[index])
     }
 
@@ -146,13 +170,18 @@ impl Holdings {
 /// The entry that `bytes` begin with, and its record.
 fn entry_at(bytes: &[u8], position: u64) -> Option<(WrittenEntry, &[u8])> {
     let incarnation = u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
-    let Parsed::Entry(envelope) = parse(bytes, incarnation, position) else { return None };
+    let Parsed::Entry(envelope) = parse(bytes, incarnation, position) else {
+        return None;
+    };
     let entry = WrittenEntry {
         address: envelope.log.address,
         end_address: envelope.log.end_address(),
         written_ns: 0,
     };
-    Some((entry, &bytes[ENVELOPE_BYTES..envelope.log.framed_bytes() as usize]))
+    Some((
+        entry,
+        &bytes[ENVELOPE_BYTES..envelope.log.framed_bytes() as usize],
+    ))
 }
 
 fn entry_kind(envelope: &[u8]) -> EntryKind {
