@@ -102,7 +102,7 @@ impl fmt::Display for Value {
 }
 
 /// How a send ended. Three outcomes, never two (guarantee.md, section 1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SendOutcome {
     /// `SEND_OK`.
     Acknowledged {
@@ -123,7 +123,7 @@ pub enum SendOutcome {
 }
 
 /// One thing that a client did or saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A producer began to send; ended by `SendEnded` with the same client, op.
     SendBegan {
@@ -237,7 +237,7 @@ pub enum Event {
 }
 
 /// An event, whose, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// Nanoseconds since the start of the run.
     pub at_ns: u64,

@@ -15,6 +15,7 @@ mod disk_io;
 mod env;
 mod latency;
 mod net;
+mod run;
 mod tap;
 mod world;
 
@@ -23,4 +24,5 @@ pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
 pub use env::{SimEnv, SimNet, SimTimer};
 pub use latency::Latency;
 pub use net::{LinkConfig, NetworkFates, NodeId};
+pub use run::run;
 pub use world::{TraceLine, World, address};

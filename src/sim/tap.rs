@@ -11,7 +11,7 @@
 mod answers;
 mod holdings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -23,21 +23,8 @@ use crate::check::Finding;
 use crate::check::read_committed::CommitFact;
 use crate::env::ConnId;
 use crate::log::LogConfig;
-use holdings::Holdings;
-
-/// What an acknowledgement of a message rested on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Acknowledgement {
-    pub(crate) node: NodeId,
-    /// The entry's log address.
-    pub(crate) address: u64,
-    /// One past its last.
-    pub(crate) end_address: u64,
-    /// When the broker wrote it to its page cache, nanoseconds.
-    pub(crate) written_ns: u64,
-    /// When the broker answered, nanoseconds.
-    pub(crate) answered_ns: u64,
-}
+use holdings::{Holdings, held_address};
+pub(crate) use holdings::WrittenEntry;
 
 /// Which medium an acknowledgement rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +45,7 @@ pub(crate) struct Tap {
     holdings: Vec<Holdings>,
     /// Offset commits asked for and not answered: the digest of their entry.
     commits: BTreeMap<(u64, i32), u64>,
-    pub(crate) acknowledgements: Vec<Acknowledgement>,
+    acknowledged: BTreeSet<NodeId>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) served_early: Vec<CommitFact>,
 }
@@ -72,7 +59,7 @@ impl Tap {
             brokers,
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             commits: BTreeMap::new(),
-            acknowledgements: Vec::new(),
+            acknowledged: BTreeSet::new(),
             findings: Vec::new(),
             served_early: Vec::new(),
         }
@@ -118,6 +105,28 @@ impl Tap {
     pub(crate) fn durable_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
         let log_config = self.log_config;
         self.holdings[node as usize].durable_end(&disk.model, log_config)
+    }
+
+    /// One past the last log address that a disk would still hold durably,
+    /// whatever the account says.
+    pub(crate) fn held_now(&self, disk: &DiskIo) -> u64 {
+        held_address(&disk.model, self.log_config)
+    }
+
+    /// Whether a broker ever acknowledged a message.
+    pub(crate) fn has_acknowledged(&self, node: NodeId) -> bool {
+        self.acknowledged.contains(&node)
+    }
+
+    /// The newest entry written before `at_ns` that is `wanted`, of any broker.
+    pub(crate) fn written_before(
+        &self,
+        at_ns: u64,
+        wanted: impl Fn(&WrittenEntry) -> bool,
+    ) -> Option<WrittenEntry> {
+        let all = self.holdings.iter().flat_map(Holdings::everything_written);
+        let before = all.filter(|entry| entry.written_ns <= at_ns && wanted(entry));
+        before.max_by_key(|entry| entry.written_ns).copied()
     }
 
     /// One past the last log address that may be relied on.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Acknowledgement, Medium, Tap};
+use super::{Medium, Tap};
 use crate::broker::OffsetCommit;
 use crate::check::read_committed::CommitFact;
 use crate::check::{Finding, Promise};
@@ -79,15 +79,7 @@ impl Tap {
                 relied_end,
             );
         }
-        if let Some(entry) = entry {
-            self.acknowledgements.push(Acknowledgement {
-                node,
-                address,
-                end_address: entry.end_address,
-                written_ns: entry.written_ns,
-                answered_ns: core.now_ns,
-            });
-        }
+        self.acknowledged.insert(node);
     }
 
     fn offset_committed(&mut self, core: &Core, disk: &DiskIo, node: NodeId, digest: u64) {

@@ -21,6 +21,10 @@ pub(crate) struct WrittenEntry {
     pub(crate) address: u64,
     pub(crate) end_address: u64,
     pub(crate) written_ns: u64,
+    /// Of a message: its queue's number and its offset there.
+    pub(crate) place: Option<(u32, u64)>,
+    /// Of an offset commit: the digest of its record.
+    pub(crate) commit_digest: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -37,6 +41,8 @@ struct Undurable {
 #[derive(Debug, Default)]
 pub(crate) struct Holdings {
     entries: Vec<WrittenEntry>,
+    /// Every entry ever written, in the order of the writes.
+    everything: Vec<WrittenEntry>,
     undurable: VecDeque<Undurable>,
     durable_end: u64,
     /// The watermark has to be taken anew.
@@ -61,44 +67,29 @@ impl Holdings {
         };
         let named = name.bytes().skip(1).all(|byte| byte.is_ascii_digit());
         let mut at = 0;
-        while let Some((entry, record)) = entry_at(&bytes[at..], position + at as u64) {
-            at += ENVELOPE_BYTES + record.len();
-            if !named {
+        while let Some((entry, framed_bytes)) = entry_at(&bytes[at..], position + at as u64) {
+            at += framed_bytes;
+            if named {
+                self.add(WrittenEntry { written_ns: now_ns, ..entry }, ino, seq);
+            } else {
                 self.written_aside = true;
-                continue;
-            }
-            let entry = WrittenEntry {
-                written_ns: now_ns,
-                ..entry
-            };
-            self.add(entry, ino, seq);
-            if entry_kind(&bytes[at - record.len() - ENVELOPE_BYTES..]) == EntryKind::OffsetCommit {
-                self.commits.insert(xxh3_64(record), entry.end_address);
             }
         }
     }
 
     fn add(&mut self, entry: WrittenEntry, ino: Ino, seq: Seq) {
-        while self
-            .entries
-            .last()
-            .is_some_and(|last| last.end_address > entry.address)
-        {
+        while self.entries.last().is_some_and(|last| last.end_address > entry.address) {
             self.entries.pop();
         }
-        while self
-            .undurable
-            .back()
-            .is_some_and(|last| last.end_address > entry.address)
-        {
+        while self.undurable.back().is_some_and(|last| last.end_address > entry.address) {
             self.undurable.pop_back();
         }
         self.entries.push(entry);
-        self.undurable.push_back(Undurable {
-            ino,
-            seq,
-            end_address: entry.end_address,
-        });
+        self.everything.push(entry);
+        self.undurable.push_back(Undurable { ino, seq, end_address: entry.end_address });
+        if let Some(digest) = entry.commit_digest {
+            self.commits.insert(digest, entry.end_address);
+        }
     }
 
     pub(super) fn renamed(&mut self, to: &str) {
@@ -153,6 +144,11 @@ impl Holdings {
             .max(self.durable_end)
     }
 
+    /// Every entry ever written, in the order of the writes.
+    pub(super) fn everything_written(&self) -> impl Iterator<Item = &WrittenEntry> {
+        self.everything.iter()
+    }
+
     /// The entry at an address.
     pub(super) fn entry(&self, address: u64) -> Option<WrittenEntry> {
         let found = self
@@ -167,30 +163,29 @@ impl Holdings {
     }
 }
 
-/// The entry that `bytes` begin with, and its record.
-fn entry_at(bytes: &[u8], position: u64) -> Option<(WrittenEntry, &[u8])> {
+/// The entry that `bytes` begin with, and how many of them it takes.
+fn entry_at(bytes: &[u8], position: u64) -> Option<(WrittenEntry, usize)> {
     let incarnation = u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
-    let Parsed::Entry(envelope) = parse(bytes, incarnation, position) else {
-        return None;
-    };
+    let Parsed::Entry(envelope) = parse(bytes, incarnation, position) else { return None };
+    let framed_bytes = envelope.log.framed_bytes() as usize;
+    let record = &bytes[ENVELOPE_BYTES..framed_bytes];
+    let is_message = envelope.log.kind == EntryKind::Message;
+    let is_commit = envelope.log.kind == EntryKind::OffsetCommit;
     let entry = WrittenEntry {
         address: envelope.log.address,
         end_address: envelope.log.end_address(),
         written_ns: 0,
+        place: is_message.then(|| place_of(record)).flatten(),
+        commit_digest: is_commit.then(|| xxh3_64(record)),
     };
-    Some((
-        entry,
-        &bytes[ENVELOPE_BYTES..envelope.log.framed_bytes() as usize],
-    ))
+    Some((entry, framed_bytes))
 }
 
-fn entry_kind(envelope: &[u8]) -> EntryKind {
-    match envelope[76] {
-        2 => EntryKind::OffsetCommit,
-        3 => EntryKind::TopicConfig,
-        4 => EntryKind::NoOp,
-        _ => EntryKind::Message,
-    }
+/// QUEUEID and QUEUEOFFSET of a message record.
+fn place_of(record: &[u8]) -> Option<(u32, u64)> {
+    let queue_id = u32::from_be_bytes(*record.get(12..)?.first_chunk()?);
+    let queue_offset = u64::from_be_bytes(*record.get(20..)?.first_chunk()?);
+    Some((queue_id, queue_offset))
 }
 
 /// How far a disk's durable bytes hold the log, as its recovery finds them: the

@@ -84,6 +84,11 @@ impl Core {
         self.trace.events()
     }
 
+    /// How many machines there are.
+    pub(crate) fn node_count(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+
     /// Whether a machine has power.
     pub(crate) fn os_up(&self, node: NodeId) -> bool {
         self.nodes[node as usize].os_up
@@ -249,6 +254,11 @@ impl World {
     /// The events in words, if they were kept.
     pub(crate) fn take_lines(&self) -> Vec<TraceLine> {
         self.lock().core.trace.take_lines()
+    }
+
+    /// How many events the agenda has handled.
+    pub(crate) fn agenda_events(&self) -> u64 {
+        self.lock().core.agenda_events
     }
 
     /// Adds an event of the run itself to the trace.

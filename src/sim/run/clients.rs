@@ -1,0 +1,274 @@
+//! The clients' machines, each with one workload.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use madsim::runtime::Handle;
+
+use super::cluster::client_disk;
+use crate::client::{ClientConfig, ConsumerConfig, ProducerConfig};
+use crate::history::{ClientId, Recorder};
+use crate::remoting::SerializeType;
+use crate::scenario::{Consume, Scenario, Send, Workload};
+use crate::sim::env::SimEnv;
+use crate::sim::net::NodeId;
+use crate::sim::world::World;
+use crate::workload::{
+    ConsumePlan, FinalPlan, Finished, Progress, SendPlan, consume, read_everything, send,
+    share_of_queues,
+};
+
+/// One seed in so many speaks JSON headers, as real clients do; the others the
+/// binary header, which costs a fraction.
+const JSON_ONE_IN: u64 = 16;
+
+/// A client of the scenario.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) node: NodeId,
+    number: ClientId,
+    role: Role,
+    life: Option<madsim::task::NodeId>,
+    lives: u32,
+    pub(super) progress: Progress,
+}
+
+#[derive(Debug, Clone)]
+enum Role {
+    Producer(Send),
+    Consumer { consume: Consume, queues: Vec<u32> },
+}
+
+/// What all clients of a run share.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) world: Arc<World>,
+    pub(super) handle: Handle,
+    pub(super) recorder: Recorder,
+    pub(super) brokers: Vec<std::net::SocketAddr>,
+    pub(super) seed: u64,
+    pub(super) stop_at_ns: u64,
+}
+
+impl Setting {
+    fn client_config(&self, name: String) -> ClientConfig {
+        let mut config = ClientConfig::new(name, self.brokers.clone());
+        if self.seed % JSON_ONE_IN == JSON_ONE_IN - 1 {
+            config.serialize_type = SerializeType::Json;
+        }
+        config
+    }
+
+    /// Starts a process on a node of its own.
+    fn spawn<F: Future<Output = ()> + std::marker::Send + 'static>(
+        &self,
+        node: NodeId,
+        process: impl FnOnce(SimEnv) -> F,
+    ) -> madsim::task::NodeId {
+        let incarnation = self.world.process_starts(node);
+        let env = SimEnv::new(Arc::clone(&self.world), node, incarnation);
+        let madsim = self.handle.create_node().build();
+        drop(madsim.spawn(process(env)));
+        madsim.id()
+    }
+}
+
+/// The clients of a scenario, in the order of its workloads.
+pub(super) fn all(scenario: &Scenario, setting: &Setting) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for workload in &scenario.workloads {
+        for index in 0..workload.client_count() {
+            let role = match workload {
+                Workload::Send(send) => Role::Producer(send.clone()),
+                Workload::Consume(consume) => Role::Consumer {
+                    consume: consume.clone(),
+                    queues: share_of_queues(
+                        scenario.cluster.broker.default_topic_queue_nums,
+                        consume.consumers,
+                        index,
+                    ),
+                },
+            };
+            clients.push(Client::new(setting, clients.len() as ClientId, role));
+        }
+    }
+    clients
+}
+
+impl Client {
+    fn new(setting: &Setting, number: ClientId, role: Role) -> Self {
+        let node = add_node(setting);
+        Self { node, number, role, life: None, lives: 0, progress: Progress::default() }
+    }
+
+    /// Whether a process runs on it.
+    pub(super) fn is_up(&self) -> bool {
+        self.life.is_some()
+    }
+
+    /// Whether it sends and has not come to its end.
+    pub(super) fn is_sending(&self) -> bool {
+        matches!(self.role, Role::Producer(_)) && self.is_up() && !self.progress.is_finished()
+    }
+
+    /// Starts its workload, for the first time or again.
+    pub(super) fn start(&mut self, scenario: &Scenario, setting: &Setting) {
+        assert!(self.life.is_none(), "a client has one process");
+        self.progress = Progress::default();
+        let (recorder, progress) = (setting.recorder.clone(), self.progress.clone());
+        let client = setting.client_config(format!("client-{}-{}", self.number, self.lives));
+        let seed = setting.seed ^ u64::from(self.number) << 32;
+        let life = match &self.role {
+            Role::Producer(what) => {
+                let plan = SendPlan {
+                    client: self.number,
+                    life: self.lives,
+                    topic: what.topic.clone(),
+                    in_flight_max: u64::from(what.in_flight),
+                    messages: what.messages.map(|all| all.div_ceil(u64::from(what.producers))),
+                    pause_ns: pause_ns(what),
+                    stop_at_ns: setting.stop_at_ns,
+                    body_bytes: what.body_bytes.low..=what.body_bytes.high,
+                    seed,
+                };
+                let mut config = ProducerConfig::new(client, "producers");
+                config.send_timeout_ms = scenario.client.send_timeout_ms;
+                config.retries = scenario.client.send_retries;
+                setting.spawn(self.node, |env| send(env, plan, config, recorder, progress))
+            }
+            Role::Consumer { consume: what, queues } => {
+                let processing = what.processing_us;
+                let plan = ConsumePlan {
+                    client: self.number,
+                    processing_ns: processing.low * 1_000..=processing.high * 1_000,
+                    seed,
+                };
+                let mut config =
+                    ConsumerConfig::new(client, what.group.clone(), what.topic.clone());
+                config.queues = Some(queues.clone());
+                config.pull_batch_size = what.batch_max;
+                config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
+                config.commit_interval_ms = what.commit_interval_ms;
+                setting.spawn(self.node, |env| consume(env, plan, config, recorder, progress))
+            }
+        };
+        self.life = Some(life);
+        self.lives += 1;
+    }
+
+    /// Ends its process without a word.
+    pub(super) fn kill(&mut self, handle: &Handle) {
+        if let Some(life) = self.life.take() {
+            handle.kill(life);
+            self.progress.died();
+        }
+    }
+}
+
+fn pause_ns(what: &Send) -> u64 {
+    what.rate_per_s.map_or(0, |rate| 1_000_000_000 * u64::from(what.producers) / rate.max(1))
+}
+
+fn add_node(setting: &Setting) -> NodeId {
+    // The number is known only once the node is there: clients' disks never act.
+    setting.world.add_node(client_disk(u32::MAX, setting.seed))
+}
+
+/// A producer that shows that the cluster serves: one message for each queue.
+#[derive(Debug)]
+pub(super) struct Probe {
+    node: NodeId,
+    number: ClientId,
+    lives: u32,
+    wanted: u64,
+    progress: Progress,
+    life: Option<madsim::task::NodeId>,
+}
+
+impl Probe {
+    pub(super) fn new(setting: &Setting, number: ClientId, wanted: u64) -> Self {
+        let node = add_node(setting);
+        Self { node, number, lives: 0, wanted, progress: Progress::default(), life: None }
+    }
+
+    /// Starts it anew.
+    pub(super) fn start(&mut self, setting: &Setting, topic: &str) {
+        if let Some(life) = self.life.take() {
+            setting.handle.kill(life);
+        }
+        self.progress = Progress::default();
+        let plan = SendPlan {
+            client: self.number,
+            life: self.lives,
+            topic: topic.to_owned(),
+            in_flight_max: 1,
+            messages: Some(self.wanted),
+            pause_ns: 0,
+            stop_at_ns: u64::MAX,
+            body_bytes: 32..=32,
+            seed: setting.seed,
+        };
+        let name = format!("probe-{}", self.lives);
+        let config = ProducerConfig::new(setting.client_config(name), "probes");
+        let (recorder, progress) = (setting.recorder.clone(), self.progress.clone());
+        let life = setting.spawn(self.node, |env| send(env, plan, config, recorder, progress));
+        self.life = Some(life);
+        self.lives += 1;
+    }
+
+    /// Ends it.
+    pub(super) fn kill(&mut self, handle: &Handle) {
+        if let Some(life) = self.life.take() {
+            handle.kill(life);
+        }
+    }
+
+    /// `None` while it is sending; then whether all was acknowledged.
+    pub(super) fn outcome(&self) -> Option<bool> {
+        self.progress.is_finished().then(|| self.progress.acknowledged() == self.wanted)
+    }
+}
+
+/// The last reader.
+#[derive(Debug)]
+pub(super) struct LastReader {
+    node: NodeId,
+    number: ClientId,
+    life: Option<madsim::task::NodeId>,
+    finished: Arc<Mutex<Option<Finished>>>,
+}
+
+impl LastReader {
+    pub(super) fn new(setting: &Setting, number: ClientId) -> Self {
+        Self { node: add_node(setting), number, life: None, finished: Arc::default() }
+    }
+
+    /// Starts it.
+    pub(super) fn start(
+        &mut self,
+        setting: &Setting,
+        topics: Vec<(String, Vec<String>)>,
+        bound_ms: u64,
+    ) {
+        let plan =
+            FinalPlan { client: self.number, topics, catch_up_ms: bound_ms, read_ms: bound_ms };
+        let config = setting.client_config("last-reader".to_owned());
+        let (recorder, finished) = (setting.recorder.clone(), Arc::clone(&self.finished));
+        let life = setting.spawn(self.node, |env| async move {
+            let came = read_everything(env, plan, config, recorder).await;
+            *finished.lock().unwrap_or_else(PoisonError::into_inner) = Some(came);
+        });
+        self.life = Some(life);
+    }
+
+    /// Ends it.
+    pub(super) fn kill(&mut self, handle: &Handle) {
+        if let Some(life) = self.life.take() {
+            handle.kill(life);
+        }
+    }
+
+    /// What came of it, once it has.
+    pub(super) fn finished(&self) -> Option<Finished> {
+        *self.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

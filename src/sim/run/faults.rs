@@ -1,0 +1,388 @@
+//! Planned faults: waited for, fired, taken back, and put into the ledger.
+
+use super::phases::{Run, Step};
+use super::process::Operator;
+use crate::history::{FaultEvent, FaultKind};
+use crate::scenario::{Condition, CutDirection, Effect, FileClass, SyncErrorCache, Victim};
+use crate::scenario;
+use crate::sim::disk::{ArmedFault, CacheAfterError, DiskFault, DiskSpeed, RotKind, Survival};
+use crate::sim::world::TraceKind;
+
+/// Pause between two looks at a condition, nanoseconds.
+const LOOK_NS: u64 = 500_000;
+/// What survives a fault that takes nothing from the disk.
+const TAKES_NOTHING: u64 = u64::MAX;
+/// Where the commit log's files are.
+const COMMIT_LOG: &str = "commitlog/";
+
+/// The end of a fault that lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undo {
+    Space(usize),
+    Speed(usize),
+    Lying(usize),
+    Cut(usize, CutDirection),
+}
+
+impl Run<'_> {
+    /// Plans a fault, and what has to be done ahead of it.
+    pub(super) fn arm(&mut self, fault: usize) {
+        let planned = &self.plan.faults[fault];
+        let from_ns = planned.trigger.from_ns;
+        *self.ledger.armed.entry(planned.effect.kind()).or_default() += 1;
+        let image = match (&planned.effect, planned.victim) {
+            (Effect::DiskRolledBack { age_ns, .. }, Victim::Broker(broker)) => {
+                Some((from_ns.saturating_sub(*age_ns), broker as usize))
+            }
+            _ => None,
+        };
+        if let Some((at_ns, machine)) = image {
+            self.at(at_ns, Step::TakeImage(machine));
+        }
+        self.at(from_ns, Step::Fault(fault));
+    }
+
+    pub(super) fn take_image(&mut self, machine: usize) {
+        let inner = self.world.lock();
+        self.machines[machine].image = Some(inner.disks[machine].model.image());
+    }
+
+    /// Fires a fault if its condition holds, or looks again a little later.
+    pub(super) fn try_fault(&mut self, fault: usize) {
+        let planned = self.plan.faults[fault].clone();
+        let now_ns = self.world.now_ns();
+        if self.holds(planned.victim, planned.trigger.when) {
+            self.fire(planned.victim, &planned.effect);
+        } else if now_ns + LOOK_NS <= planned.trigger.until_ns {
+            self.at(now_ns + LOOK_NS, Step::Fault(fault));
+        }
+    }
+
+    fn holds(&self, victim: Victim, when: Condition) -> bool {
+        match victim {
+            Victim::Broker(broker) => {
+                let up = self.machines[broker as usize].is_up();
+                let met = match when {
+                    Condition::Always => true,
+                    Condition::Dirty => self.dirty(broker).0 > 0,
+                    Condition::InFlight => self.sends_in_flight() > 0,
+                };
+                up && met
+            }
+            Victim::Client(client) => {
+                let client = &self.clients[client as usize];
+                let idle = client.progress.in_flight() + client.progress.uncommitted() == 0;
+                client.is_up() && !(when == Condition::InFlight && idle)
+            }
+        }
+    }
+
+    /// Bytes pending in the commit log, and in all other files.
+    fn dirty(&self, broker: u32) -> (u64, u64) {
+        let inner = self.world.lock();
+        let disk = &inner.disks[broker as usize].model;
+        let log = disk.pending_bytes(COMMIT_LOG);
+        (log, disk.pending_bytes("") - log)
+    }
+
+    fn fire(&mut self, victim: Victim, effect: &Effect) {
+        match victim {
+            Victim::Client(client) => self.kill_client(client as usize, effect),
+            Victim::Broker(broker) => self.harm_broker(broker, effect),
+        }
+    }
+
+    fn kill_client(&mut self, index: usize, effect: &Effect) {
+        let Effect::ClientKill { down_ns } = *effect else {
+            panic!("the reader of scenarios gives clients this fault alone")
+        };
+        let client = &mut self.clients[index];
+        let eligible = client.progress.in_flight() + client.progress.uncommitted() > 0;
+        let node = client.node;
+        client.kill(&self.handle);
+        self.world.process_dies(node, false);
+        let note = format!("client {index} dies");
+        self.enter(FaultKind::ClientKill, node, eligible, (0, 0), TAKES_NOTHING, note);
+        self.at(self.world.now_ns() + down_ns, Step::StartClient(index));
+    }
+
+    fn harm_broker(&mut self, broker: u32, effect: &Effect) {
+        let machine = broker as usize;
+        match *effect {
+            Effect::Kill { down_ns } => self.kill(machine, down_ns),
+            Effect::Restart { down_ns: _ } => self.restart(machine),
+            Effect::PowerLoss { survival, down_ns } => self.power_loss(machine, survival, down_ns),
+            Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
+            Effect::DiskRolledBack { down_ns, .. } => self.roll_back(machine, down_ns),
+            Effect::SyncError { file, cache } => {
+                let cache = match cache {
+                    SyncErrorCache::Keeps => CacheAfterError::KeepsNew,
+                    SyncErrorCache::Reverts => CacheAfterError::Reverts,
+                };
+                self.arm_disk(machine, DiskFault::SyncError { cache }, file);
+            }
+            Effect::ReadError { file } => self.arm_disk(machine, DiskFault::ReadError, file),
+            Effect::Rot { file } => self.arm_disk(machine, DiskFault::Rot(RotKind::Bit), file),
+            Effect::MisdirectedWrite { file } => {
+                self.arm_disk(machine, DiskFault::MisdirectedWrite, file);
+            }
+            Effect::LostWrite { file } => self.arm_disk(machine, DiskFault::LostWrite, file),
+            Effect::DiskFull { lasts_ns } => self.fill_disk(machine, lasts_ns),
+            Effect::DiskSlow { extra_ns, lasts_ns } => {
+                self.world.lock().disks[machine].extra_ns = extra_ns;
+                self.open_window(machine, FaultKind::DiskSlow, lasts_ns, Undo::Speed(machine));
+            }
+            Effect::DiskHung { lasts_ns } => {
+                self.set_speed(machine, DiskSpeed::Stalled);
+                self.open_window(machine, FaultKind::DiskHung, lasts_ns, Undo::Speed(machine));
+            }
+            Effect::DiskLying { lasts_ns } => {
+                let lie = ArmedFault {
+                    times: u64::MAX,
+                    ..ArmedFault::next(DiskFault::LyingSync, "", self.survival.next_u64())
+                };
+                self.world.lock().disks[machine].model.arm(lie);
+                self.open_window(machine, FaultKind::DiskLying, lasts_ns, Undo::Lying(machine));
+            }
+            Effect::Partition { cut, lasts_ns } => {
+                self.cut(machine, cut);
+                self.open_window(machine, FaultKind::Partition, lasts_ns, Undo::Cut(machine, cut));
+            }
+            Effect::ClientKill { .. } => panic!("the reader of scenarios gives brokers no such fault"),
+        }
+    }
+
+    fn kill(&mut self, machine: usize, down_ns: u64) {
+        let dirty = self.dirty(machine as u32);
+        let eligible = self.sends_in_flight() > 0;
+        self.end_process(machine, false);
+        self.world.lock().disks[machine].process_died();
+        let note = format!("b{machine} killed");
+        self.enter(FaultKind::Kill, machine as u32, eligible, dirty, TAKES_NOTHING, note);
+        self.start_later(machine, down_ns, Operator::None);
+    }
+
+    fn restart(&mut self, machine: usize) {
+        let dirty = self.dirty(machine as u32);
+        let eligible = self.sends_in_flight() > 0;
+        let note = format!("b{machine} asked to stop");
+        self.enter(FaultKind::Restart, machine as u32, eligible, dirty, TAKES_NOTHING, note);
+        self.machines[machine].stop();
+    }
+
+    fn power_loss(&mut self, machine: usize, survival: scenario::Survival, down_ns: u64) {
+        let dirty = self.dirty(machine as u32);
+        let eligible = dirty.0 > 0 || self.sends_in_flight() > 0;
+        self.end_process(machine, true);
+        let held_after = {
+            let mut inner = self.world.lock();
+            let inner = &mut *inner;
+            let disk = &mut inner.disks[machine];
+            disk.model.power_loss(survival_of(survival), &mut self.survival);
+            disk.machine_died();
+            inner.tap.lost_cache(disk, machine as u32);
+            inner.tap.durable_end(disk, machine as u32)
+        };
+        let note = format!("b{machine} power lost, survival {survival:?}");
+        self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, held_after, note);
+        self.start_later(machine, down_ns, Operator::None);
+    }
+
+    fn destroy(&mut self, machine: usize, down_ns: u64) {
+        let dirty = self.dirty(machine as u32);
+        self.end_process(machine, true);
+        let eligible = {
+            let mut inner = self.world.lock();
+            let inner = &mut *inner;
+            let disk = &mut inner.disks[machine];
+            disk.model.replace();
+            disk.machine_died();
+            inner.tap.lost_cache(disk, machine as u32);
+            inner.tap.has_acknowledged(machine as u32)
+        };
+        let note = format!("b{machine} disk destroyed, a blank one put in");
+        self.enter(FaultKind::DiskDestroyed, machine as u32, eligible, dirty, 0, note);
+        self.start_later(machine, down_ns, Operator::Format);
+    }
+
+    fn roll_back(&mut self, machine: usize, down_ns: u64) {
+        let Some(image) = self.machines[machine].image.take() else { return };
+        let dirty = self.dirty(machine as u32);
+        self.end_process(machine, true);
+        let (eligible, held_after) = {
+            let mut inner = self.world.lock();
+            let inner = &mut *inner;
+            let disk = &mut inner.disks[machine];
+            disk.model.roll_back(&image);
+            disk.machine_died();
+            inner.tap.lost_cache(disk, machine as u32);
+            let eligible = inner.tap.has_acknowledged(machine as u32);
+            (eligible, inner.tap.durable_end(disk, machine as u32))
+        };
+        let note = format!("b{machine} disk set back to an older image");
+        self.enter(FaultKind::DiskRolledBack, machine as u32, eligible, dirty, held_after, note);
+        self.start_later(machine, down_ns, Operator::None);
+    }
+
+    fn end_process(&mut self, machine: usize, machine_too: bool) {
+        self.machines[machine].kill(&self.handle);
+        self.world.process_dies(machine as u32, machine_too);
+    }
+
+    fn start_later(&mut self, machine: usize, down_ns: u64, operator: Operator) {
+        // madsim wants a millisecond between a death and the next life.
+        let down_ns = down_ns.max(2_000_000);
+        self.machines[machine].start_planned = true;
+        self.at(self.world.now_ns() + down_ns, Step::StartBroker(machine, operator));
+    }
+
+    fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass) {
+        let under = match file {
+            FileClass::CommitLog => COMMIT_LOG,
+            FileClass::Any => "",
+        };
+        let armed = ArmedFault::next(fault, under, self.survival.next_u64());
+        self.world.lock().disks[machine].model.arm(armed);
+    }
+
+    fn fill_disk(&mut self, machine: usize, lasts_ns: u64) {
+        {
+            let mut inner = self.world.lock();
+            let disk = &mut inner.disks[machine].model;
+            // Somebody else took the space: a write that began may still end
+            // in the middle.
+            let seed = self.survival.next_u64();
+            disk.arm(ArmedFault::next(DiskFault::NoSpace, COMMIT_LOG, seed));
+            disk.set_capacity(0);
+        }
+        self.open_window(machine, FaultKind::DiskFull, lasts_ns, Undo::Space(machine));
+    }
+
+    fn set_speed(&mut self, machine: usize, speed: DiskSpeed) {
+        let mut inner = self.world.lock();
+        let inner = &mut *inner;
+        inner.disks[machine].set_speed(&mut inner.core, speed);
+    }
+
+    fn cut(&mut self, machine: usize, cut: CutDirection) {
+        let mut inner = self.world.lock();
+        let others = inner.core.node_count();
+        for other in (0..others).filter(|other| *other != machine as u32) {
+            if cut != CutDirection::Outbound {
+                inner.net.cut(other, machine as u32);
+            }
+            if cut != CutDirection::Inbound {
+                inner.net.cut(machine as u32, other);
+            }
+        }
+    }
+
+    fn heal_links(&mut self, machine: usize) {
+        let mut inner = self.world.lock();
+        let inner = &mut *inner;
+        for other in 0..inner.core.node_count() {
+            inner.net.heal(&mut inner.core, other, machine as u32);
+            inner.net.heal(&mut inner.core, machine as u32, other);
+        }
+    }
+
+    /// A fault that lasts: whether it mattered is seen when it ends.
+    fn open_window(&mut self, machine: usize, kind: FaultKind, lasts_ns: u64, undo: Undo) {
+        let dirty = self.dirty(machine as u32);
+        let note = format!("b{machine} {kind} begins");
+        let eligible = self.sends_in_flight() > 0;
+        self.enter(kind, machine as u32, eligible, dirty, TAKES_NOTHING, note);
+        self.open_windows.insert((machine as u32, kind), self.ledger.fired.len() - 1);
+        self.at(self.world.now_ns() + lasts_ns, Step::Undo(undo));
+    }
+
+    /// Ends a fault that lasts.
+    pub(super) fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Space(machine) => {
+                let capacity = self.scenario.disk.capacity_bytes;
+                self.world.lock().disks[machine].model.set_capacity(capacity);
+            }
+            Undo::Speed(machine) => {
+                self.world.lock().disks[machine].extra_ns = 0;
+                self.set_speed(machine, DiskSpeed::Normal);
+            }
+            Undo::Lying(machine) => self.world.lock().disks[machine].model.disarm(),
+            Undo::Cut(machine, _) => self.heal_links(machine),
+        }
+    }
+
+    /// The safety phase is over: nothing harms any more.
+    pub(super) fn take_back_everything(&mut self) {
+        for machine in 0..self.machines.len() {
+            self.world.lock().disks[machine].model.disarm();
+            self.undo(Undo::Space(machine));
+            self.undo(Undo::Speed(machine));
+            self.heal_links(machine);
+        }
+        for fault in &mut self.plan.faults {
+            fault.trigger.until_ns = 0;
+            fault.trigger.when = Condition::Dirty;
+        }
+    }
+
+    /// Enters what armed disk faults did since the last look.
+    pub(super) fn note_fired(&mut self) {
+        for machine in 0..self.machines.len() {
+            let fired = self.world.lock().disks[machine].model.take_fired();
+            for fault in fired {
+                let kind = fault.fault.kind();
+                if kind == FaultKind::DiskLying {
+                    continue; // entered when it began
+                }
+                let held_after = {
+                    let mut inner = self.world.lock();
+                    let inner = &mut *inner;
+                    inner.tap.held_now(&inner.disks[machine])
+                };
+                let log = fault.path.starts_with(COMMIT_LOG);
+                let pending = fault.pending_bytes;
+                let dirty = if log { (pending, 0) } else { (0, pending) };
+                let note = format!("b{machine} {kind} in {}", fault.path);
+                self.enter(kind, machine as u32, true, dirty, held_after, note);
+            }
+        }
+    }
+
+    fn enter(
+        &mut self,
+        kind: FaultKind,
+        node: u32,
+        eligible: bool,
+        (dirty_log_bytes, dirty_other_bytes): (u64, u64),
+        held_after: u64,
+        note: String,
+    ) {
+        self.world.note(TraceKind::Fault, node, dirty_log_bytes, note.as_bytes(), || note.clone());
+        self.ledger.fired.push(FaultEvent {
+            at_ns: self.world.now_ns(),
+            kind,
+            node,
+            eligible,
+            dirty_log_bytes,
+            dirty_other_bytes,
+            sends_in_flight: self.sends_in_flight(),
+            held_after,
+            note,
+        });
+    }
+}
+
+fn survival_of(survival: scenario::Survival) -> Survival {
+    match survival {
+        scenario::Survival::None => Survival::None,
+        scenario::Survival::All => Survival::All,
+        scenario::Survival::Prefix => Survival::Prefix,
+        scenario::Survival::SectorSubset => Survival::SectorSubset,
+        scenario::Survival::Torn => Survival::Torn,
+        scenario::Survival::Garbage => Survival::Garbage,
+        scenario::Survival::SizeWithoutData => Survival::SizeWithoutData,
+        scenario::Survival::DataWithoutSize => Survival::DataWithoutSize,
+        scenario::Survival::EntrySubset => Survival::EntrySubset,
+    }
+}

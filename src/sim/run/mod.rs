@@ -1,0 +1,87 @@
+//! One run: one scenario, one seed, judged.
+//!
+//! ```text
+//!   plan(scenario, seed) ─▶ safety phase: workloads under faults
+//!                               │  duration
+//!                               ▼
+//!                           everything heals: disks, links, processes
+//!                               │  probe acknowledged, sends ended
+//!                               ▼
+//!                           groups catch up, a fresh reader reads all
+//!                               ▼
+//!                           history, ledger ─▶ judge
+//! ```
+
+mod blame;
+mod clients;
+mod cluster;
+mod faults;
+mod phases;
+mod process;
+mod timeline;
+
+use std::sync::Arc;
+
+use madsim::runtime::{Handle, Runtime};
+
+use self::phases::Run;
+use super::world::{DriveEnd, drive};
+use crate::check::{Ending, Evidence, judge};
+use crate::report::{RunReport, Trace};
+use crate::scenario::{RunOptions, Scenario};
+
+/// Runs `scenario` with `seed`. To be called on a fresh thread: madsim's
+/// repeatability begins there.
+///
+/// # Panics
+/// Where product code panics.
+pub fn run(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
+    let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
+    runtime.block_on(run_here(scenario, seed, options))
+}
+
+async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
+    let mut run = Run::new(scenario, seed, options, Handle::current());
+    run.begin();
+    let world = Arc::clone(&run.world);
+    let end = drive(&world, run.events_max(), |step| run.step(step)).await;
+    let ending = match end {
+        DriveEnd::Control => run.ending.clone(),
+        DriveEnd::TooManyEvents | DriveEnd::NothingLeft => run.storm(),
+    };
+    run.end().await;
+    report(run, ending, options)
+}
+
+fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
+    let history = run.recorder.take();
+    let (hash, events) = run.world.trace_state();
+    let timeline = match options.timeline {
+        true => timeline::merge(run.world.take_lines(), &history),
+        false => Vec::new(),
+    };
+    let trace = Trace {
+        hash: timeline::with_history(hash, &history),
+        events: events + history.entries.len() as u64,
+        simulated_ns: run.world.now_ns(),
+        timeline,
+    };
+    let mut inner = run.world.lock();
+    let tap = &mut inner.tap;
+    let (oracle, commit_facts) = match options.oracle {
+        true => (std::mem::take(&mut tap.findings), std::mem::take(&mut tap.served_early)),
+        false => (Vec::new(), Vec::new()),
+    };
+    let judgement = judge(Evidence {
+        configuration: run.scenario.configuration(),
+        faultless: run.scenario.is_faultless(),
+        history: &history,
+        ledger: &run.ledger,
+        blame: &|lost| blame::blame(lost, &run.ledger, tap),
+        commit_facts: &commit_facts,
+        oracle,
+        liveness: run.liveness(),
+        ending,
+    });
+    RunReport::new(&run.scenario.id, run.seed, trace, &run.ledger, judgement)
+}

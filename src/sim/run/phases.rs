@@ -1,0 +1,347 @@
+//! The run's own steps: starts, faults, ticks, and the two phases.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use madsim::runtime::Handle;
+
+use super::clients::{self, Client, LastReader, Probe, Setting};
+use super::cluster::Machine;
+use super::faults::Undo;
+use super::process::{Exit, Operator};
+use crate::check::{Ending, Liveness};
+use crate::history::{FaultKind, Ledger, Recorder};
+use crate::broker::FlushDiskType;
+use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
+use crate::sim::latency::Latency;
+use crate::sim::net::LinkConfig;
+use crate::sim::random::{Purpose, Stream};
+use crate::sim::tap::{Medium, Tap};
+use crate::sim::world::World;
+
+/// Pause between two looks at the run, nanoseconds.
+const TICK_NS: u64 = 10_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+const MS_NS: u64 = 1_000_000;
+
+/// Something the run does at its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A broker starts.
+    StartBroker(usize, Operator),
+    /// A client starts.
+    StartClient(usize),
+    /// A planned fault may fire.
+    Fault(usize),
+    /// An image is taken of the disk that a planned fault will roll back.
+    TakeImage(usize),
+    /// A fault ends.
+    Undo(Undo),
+    /// A look at everything.
+    Tick,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Workloads under faults.
+    Safety,
+    /// Everything healed; the cluster has to serve again.
+    Healing,
+    /// The last reader is at work.
+    Reading,
+}
+
+/// A run under way.
+pub(super) struct Run<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) seed: u64,
+    pub(super) world: Arc<World>,
+    pub(super) handle: Handle,
+    pub(super) recorder: Recorder,
+    pub(super) ledger: Ledger,
+    pub(super) plan: FaultPlan,
+    pub(super) machines: Vec<Machine>,
+    pub(super) clients: Vec<Client>,
+    pub(super) setting: Setting,
+    pub(super) survival: Stream,
+    pub(super) ending: Ending,
+    /// Lies that a disk tells, and those it told: index into the ledger.
+    pub(super) open_windows: BTreeMap<(u32, FaultKind), usize>,
+    probe: Probe,
+    last_reader: LastReader,
+    steps: Vec<Step>,
+    phase: Phase,
+    healed_ns: u64,
+    probed_ns: Option<u64>,
+    second: (u64, u64),
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        seed: u64,
+        options: &RunOptions,
+        handle: Handle,
+    ) -> Self {
+        let medium = match scenario.cluster.broker.flush_disk_type {
+            FlushDiskType::Sync => Medium::Durable,
+            FlushDiskType::Async => Medium::Cached,
+        };
+        let brokers = scenario.cluster.brokers;
+        let tap = Tap::new(brokers, medium, scenario.cluster.broker.log_config());
+        let world = Arc::new(World::new(seed, link(scenario), options.timeline, tap));
+        let machines: Vec<Machine> =
+            (0..brokers).map(|broker| Machine::new(&world, scenario, seed, broker)).collect();
+        let recorder = Recorder::default();
+        let setting = Setting {
+            world: Arc::clone(&world),
+            handle: handle.clone(),
+            recorder: recorder.clone(),
+            brokers: machines.iter().map(Machine::address).collect(),
+            seed,
+            stop_at_ns: scenario.run.duration_ms * MS_NS,
+        };
+        let clients = clients::all(scenario, &setting);
+        let beyond = clients.len() as u32;
+        let queues = u64::from(scenario.cluster.broker.default_topic_queue_nums);
+        Self {
+            probe: Probe::new(&setting, beyond, queues),
+            last_reader: LastReader::new(&setting, beyond + 1),
+            plan: plan(scenario, seed),
+            survival: Stream::new(seed, Purpose::Survival),
+            ledger: Ledger::default(),
+            ending: Ending::Completed,
+            open_windows: BTreeMap::new(),
+            steps: Vec::new(),
+            phase: Phase::Safety,
+            healed_ns: 0,
+            probed_ns: None,
+            second: (0, 0),
+            scenario,
+            seed,
+            world,
+            handle,
+            recorder,
+            machines,
+            clients,
+            setting,
+        }
+    }
+
+    /// Plans everything that is known from the start.
+    pub(super) fn begin(&mut self) {
+        for machine in 0..self.machines.len() {
+            self.machines[machine].start_planned = true;
+            self.at(0, Step::StartBroker(machine, Operator::Format));
+        }
+        for client in 0..self.clients.len() {
+            self.at(0, Step::StartClient(client));
+        }
+        for fault in 0..self.plan.faults.len() {
+            self.arm(fault);
+        }
+        self.at(TICK_NS, Step::Tick);
+    }
+
+    /// Plans one step.
+    pub(super) fn at(&mut self, at_ns: u64, step: Step) {
+        self.steps.push(step);
+        self.world.plan_control(at_ns, self.steps.len() as u64 - 1);
+    }
+
+    /// Does the step of that number.
+    pub(super) fn step(&mut self, number: u64) -> ControlFlow<()> {
+        match self.steps[number as usize].clone() {
+            Step::StartBroker(machine, operator) => self.start_broker(machine, operator),
+            Step::StartClient(client) => self.start_client(client),
+            Step::Fault(fault) => self.try_fault(fault),
+            Step::TakeImage(machine) => self.take_image(machine),
+            Step::Undo(undo) => self.undo(undo),
+            Step::Tick => {
+                self.at(self.world.now_ns() + TICK_NS, Step::Tick);
+                return self.tick();
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn start_broker(&mut self, machine: usize, operator: Operator) {
+        if !self.machines[machine].is_up() {
+            self.machines[machine].start(&self.world, &self.handle, operator);
+        }
+    }
+
+    fn start_client(&mut self, client: usize) {
+        if !self.clients[client].is_up() {
+            self.clients[client].start(self.scenario, &self.setting);
+        }
+    }
+
+    fn tick(&mut self) -> ControlFlow<()> {
+        self.note_exits();
+        self.note_fired();
+        if self.storms() {
+            return ControlFlow::Break(());
+        }
+        let now_ns = self.world.now_ns();
+        match self.phase {
+            Phase::Safety if now_ns >= self.setting.stop_at_ns => self.heal(now_ns),
+            Phase::Healing => self.watch_healing(now_ns),
+            Phase::Reading => {
+                let patience_ns = 3 * self.bound_ns() + 60 * SECOND_NS;
+                let late = now_ns > self.healed_ns + patience_ns;
+                if self.last_reader.finished().is_some() || late {
+                    return ControlFlow::Break(());
+                }
+            }
+            Phase::Safety => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// A broker that stopped cleanly starts again; one that refuses waits for
+    /// its operator, who comes when everything heals.
+    fn note_exits(&mut self) {
+        for index in 0..self.machines.len() {
+            let exit = self.machines[index].take_exit(&self.handle);
+            if exit.is_some() {
+                self.world.process_dies(self.machines[index].node, false);
+            }
+            match exit {
+                Some(Exit::Clean) => {
+                    self.machines[index].start_planned = true;
+                    let start = Step::StartBroker(index, Operator::None);
+                    self.at(self.world.now_ns() + 2 * MS_NS, start);
+                }
+                Some(Exit::Refused(_)) if self.phase != Phase::Safety => self.call_operator(index),
+                _ => {}
+            }
+        }
+    }
+
+    fn call_operator(&mut self, machine: usize) {
+        self.machines[machine].start_planned = true;
+        let start = Step::StartBroker(machine, Operator::Salvage);
+        self.at(self.world.now_ns() + 10 * MS_NS, start);
+    }
+
+    /// The end of the safety phase: every fault is taken back, every process
+    /// runs again.
+    fn heal(&mut self, now_ns: u64) {
+        self.phase = Phase::Healing;
+        self.healed_ns = now_ns;
+        self.take_back_everything();
+        for machine in 0..self.machines.len() {
+            if self.machines[machine].refused.is_some() {
+                self.call_operator(machine);
+            } else if !self.machines[machine].is_up() && !self.machines[machine].start_planned {
+                self.at(now_ns + MS_NS, Step::StartBroker(machine, Operator::None));
+            }
+        }
+        let topic = self.topics()[0].0.clone();
+        self.probe.start(&self.setting, &topic);
+    }
+
+    fn watch_healing(&mut self, now_ns: u64) {
+        let late = now_ns > self.healed_ns + self.bound_ns();
+        match self.probe.outcome() {
+            Some(true) if self.probed_ns.is_none() => self.probed_ns = Some(now_ns),
+            Some(false) if !late => {
+                let topic = self.topics()[0].0.clone();
+                self.probe.start(&self.setting, &topic);
+            }
+            _ => {}
+        }
+        let sending = self.clients.iter().any(Client::is_sending);
+        if (self.probed_ns.is_some() && !sending) || late {
+            self.phase = Phase::Reading;
+            let bound_ms = self.scenario.expect.converge_within_ms;
+            self.last_reader.start(&self.setting, self.topics(), bound_ms);
+        }
+    }
+
+    /// Every topic, with the groups that consume it.
+    fn topics(&self) -> Vec<(String, Vec<String>)> {
+        let mut topics: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for workload in &self.scenario.workloads {
+            let groups = topics.entry(workload.topic().to_owned()).or_default();
+            if let Workload::Consume(consume) = workload {
+                groups.insert(consume.group.clone());
+            }
+        }
+        topics.into_iter().map(|(topic, groups)| (topic, groups.into_iter().collect())).collect()
+    }
+
+    /// Sends begun and not ended.
+    pub(super) fn sends_in_flight(&self) -> u64 {
+        self.clients.iter().map(|client| client.progress.in_flight()).sum()
+    }
+
+    fn storms(&mut self) -> bool {
+        let now_ns = self.world.now_ns();
+        let events = self.world.agenda_events();
+        let (since_ns, before) = self.second;
+        if now_ns - since_ns < SECOND_NS {
+            return false;
+        }
+        self.second = (now_ns, events);
+        let stormed = events - before > self.scenario.run.events_per_s_max;
+        if stormed {
+            self.ending = Ending::Storm { at_ns: now_ns, event: events, events_per_s: events - before };
+        }
+        stormed
+    }
+
+    /// How the run ended where the driver gave up.
+    pub(super) fn storm(&self) -> Ending {
+        let event = self.world.agenda_events();
+        Ending::Storm { at_ns: self.world.now_ns(), event, events_per_s: event }
+    }
+
+    /// More events than any run within its budget can have.
+    pub(super) fn events_max(&self) -> u64 {
+        let seconds = self.scenario.run.duration_ms / 1_000 + 4 * self.bound_ns() / SECOND_NS + 120;
+        self.scenario.run.events_per_s_max.saturating_mul(seconds)
+    }
+
+    fn bound_ns(&self) -> u64 {
+        self.scenario.expect.converge_within_ms * MS_NS
+    }
+
+    /// How the second phase went.
+    pub(super) fn liveness(&self) -> Liveness {
+        let finished = self.last_reader.finished().unwrap_or_default();
+        Liveness {
+            core: true,
+            healed_ns: self.healed_ns,
+            bound_ns: self.bound_ns(),
+            probed_ns: self.probed_ns,
+            caught_up_ns: finished.caught_up_ns,
+        }
+    }
+
+    /// Ends every process, and lets what they held go: a runtime that is dropped
+    /// with live tasks leaks them.
+    pub(super) async fn end(&mut self) {
+        for machine in &mut self.machines {
+            machine.kill(&self.handle);
+        }
+        for client in &mut self.clients {
+            client.kill(&self.handle);
+        }
+        self.probe.kill(&self.handle);
+        self.last_reader.kill(&self.handle);
+        madsim::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn link(scenario: &Scenario) -> LinkConfig {
+    let latency = scenario.network.latency_us;
+    LinkConfig {
+        latency: Latency::uniform(latency.low * 1_000, latency.high * 1_000),
+        loss: scenario.network.loss,
+        ..LinkConfig::default()
+    }
+}
