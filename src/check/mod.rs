@@ -16,6 +16,7 @@
 pub mod at_least_once;
 mod counts;
 pub mod durability;
+mod expectation;
 mod facts;
 mod finding;
 pub mod group_offsets;
@@ -35,6 +36,7 @@ pub mod read_committed;
 mod story;
 
 pub use counts::Counts;
+pub use expectation::{Assessment, Exit, Outcome, Tally, assess};
 pub use facts::Facts;
 pub use finding::{Finding, Promise};
 pub use judge::{Ending, Evidence, Judgement, Verdict, judge};
