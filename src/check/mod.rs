@@ -25,9 +25,12 @@ mod judge;
 pub mod known_stored;
 pub mod liveness;
 mod lost;
+#[cfg(test)]
+mod model_tests;
 mod moment;
 pub mod no_phantom;
 pub mod offset_uniqueness;
+mod places;
 mod presence;
 pub mod promises;
 pub mod queue_order;

@@ -138,7 +138,11 @@ fn lost() -> Lost {
             },
             offset: 1_842,
             address: 9_120,
-            value: Value::MIN,
+            value: Value {
+                client: 1,
+                sequence: 7,
+                digest: 7,
+            },
         },
         known_ns: 11_020 * MS,
         missed_ns: 12_408 * MS,

@@ -46,15 +46,6 @@ pub struct Value {
     pub digest: u64,
 }
 
-impl Value {
-    /// Not above any other value.
-    pub const MIN: Self = Self {
-        client: 0,
-        sequence: 0,
-        digest: 0,
-    };
-}
-
 /// The sender and its count; not the digest, which says nothing to a reader.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
