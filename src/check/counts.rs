@@ -38,4 +38,13 @@ impl Counts {
         }
         counts
     }
+
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.rejected += other.rejected;
+        self.unknown += other.unknown;
+        self.processed += other.processed;
+        self.repeated += other.repeated;
+    }
 }

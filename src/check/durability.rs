@@ -1,9 +1,10 @@
 //! Durability: no acknowledged message is lost (guarantee.md, section 1,
 //! "Lost(m)").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::presence::{absences, times_ns};
+use super::facts::QueueFacts;
+use super::presence::{Absence, absences, times_ns};
 use super::{Facts, Lost, LostThing};
 
 /// Every acknowledged message that is not where it was acknowledged, in the
@@ -11,22 +12,16 @@ use super::{Facts, Lost, LostThing};
 pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
     let mut lost = Vec::new();
     for (queue, queue_facts) in &facts.queues {
-        let acknowledged = queue_facts.acknowledged.iter();
-        let places = acknowledged
-            .clone()
-            .map(|ack| ((ack.offset, ack.value), ack.index))
-            .collect();
-        let addresses: BTreeMap<_, _> = acknowledged
-            .map(|ack| ((ack.offset, ack.value), ack.address))
-            .collect();
-        for absence in absences(queue_facts, &places) {
+        let absences = absences(queue_facts, &queue_facts.acknowledged_places());
+        let addresses = addresses(queue_facts, &absences);
+        for absence in absences {
             let (known_ns, missed_ns) = times_ns(facts, &absence);
             lost.push(Lost {
                 thing: LostThing::Acknowledged {
                     queue: (*queue).clone(),
-                    offset: absence.offset,
-                    address: addresses[&(absence.offset, absence.value)],
-                    value: absence.value,
+                    offset: absence.place.offset,
+                    address: addresses[&absence.place.known],
+                    value: absence.place.value,
                 },
                 known_ns,
                 missed_ns,
@@ -36,6 +31,14 @@ pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
         }
     }
     lost
+}
+
+/// The log addresses of acknowledgements that turned out to be lost.
+fn addresses(queue: &QueueFacts<'_>, absences: &[Absence]) -> BTreeMap<usize, u64> {
+    let lost: BTreeSet<_> = absences.iter().map(|absence| absence.place.known).collect();
+    let acknowledged = queue.acknowledged.iter();
+    let acknowledged = acknowledged.filter(|ack| lost.contains(&ack.index));
+    acknowledged.map(|ack| (ack.index, ack.address)).collect()
 }
 
 #[cfg(test)]

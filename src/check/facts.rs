@@ -7,14 +7,14 @@
 //! ```
 //!
 //! An *index* is a position in `History::entries`: the order in which things
-//! happened, finer than time. A *place* is a queue offset and one value known
-//! to stand there.
+//! happened, finer than time.
 
 use std::collections::BTreeMap;
 
 use crate::history::{ClientId, Entry, Event, History, OpId, Queue, SendOutcome, Value};
 
 use super::groups::{GroupFacts, GroupPairs, Key};
+use super::places::{Place, Places};
 
 /// The index of a history.
 pub struct Facts<'a> {
@@ -38,6 +38,7 @@ pub(super) struct QueueFacts<'a> {
     pub(super) acknowledged: Vec<Acknowledged>,
     /// Answers to pulls and the final read, in the order in which they came.
     pub(super) reads: Vec<Read<'a>>,
+    read_places: Places,
     /// The last final read.
     pub(super) final_read: Option<FinalRead<'a>>,
 }
@@ -89,6 +90,9 @@ impl<'a> Facts<'a> {
         let mut pairs = Pairs::default();
         for (index, entry) in history.entries.iter().enumerate() {
             facts.add(index, entry, &mut pairs);
+        }
+        for queue in facts.queues.values_mut() {
+            queue.collect_read_places();
         }
         facts
     }
@@ -193,25 +197,43 @@ struct Pairs<'a> {
 }
 
 impl QueueFacts<'_> {
-    /// Every value that stood at an offset by an acknowledgement or a read, and
-    /// since which index that is known.
-    pub(super) fn places(&self) -> BTreeMap<(u64, Value), usize> {
-        let acknowledged = self.acknowledged.iter();
-        let acknowledged = acknowledged.map(|ack| ((ack.offset, ack.value), ack.index));
-        let mut places = BTreeMap::new();
-        for (place, index) in acknowledged.chain(self.read_places()) {
-            let known = places.entry(place).or_insert(index);
-            *known = index.min(*known);
-        }
-        places
+    /// Where messages were acknowledged.
+    pub(super) fn acknowledged_places(&self) -> Places {
+        Places::new(self.acknowledged.iter().map(Acknowledged::place))
     }
 
-    /// Every value read, where, and at which index; repeats included.
-    pub(super) fn read_places(&self) -> impl Iterator<Item = ((u64, Value), usize)> {
-        self.reads.iter().flat_map(|read| {
+    /// Where messages were read.
+    pub(super) fn read_places(&self) -> &Places {
+        &self.read_places
+    }
+
+    /// Where messages were acknowledged or read.
+    pub(super) fn places(&self) -> Places {
+        let acknowledged = self.acknowledged.iter().map(Acknowledged::place);
+        Places::new(acknowledged.chain(self.read_places.all().iter().copied()))
+    }
+
+    fn collect_read_places(&mut self) {
+        let reads = self.reads.iter();
+        self.read_places = Places::new(reads.flat_map(|read| {
             let readable = read.messages.iter();
-            let readable = readable.filter_map(|(offset, value)| Some((*offset, (*value)?)));
-            readable.map(|place| (place, read.index))
-        })
+            readable.filter_map(|(offset, value)| {
+                Some(Place {
+                    offset: *offset,
+                    value: (*value)?,
+                    known: read.index,
+                })
+            })
+        }));
+    }
+}
+
+impl Acknowledged {
+    fn place(&self) -> Place {
+        Place {
+            offset: self.offset,
+            value: self.value,
+            known: self.index,
+        }
     }
 }

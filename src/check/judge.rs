@@ -119,6 +119,8 @@ pub struct Judgement {
     pub counts: Counts,
     /// All that was lost, and why; allowed or not.
     pub lost: Vec<(Lost, Blame)>,
+    /// The losses that the configuration allows, in words.
+    pub allowed: Vec<Finding>,
     /// Every broken promise, the most telling first. Empty for a pass.
     pub findings: Vec<Finding>,
 }
@@ -132,11 +134,14 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
         .iter()
         .partition(|(_, blame)| is_excused(&evidence, *blame));
     let waived = Waived::of(excused.iter().map(|(lost, _)| lost));
-    findings.extend(
-        broken
-            .iter()
-            .map(|(lost, blame)| explain(lost, *blame, evidence.ledger)),
-    );
+    let in_words = |losses: &[&(Lost, Blame)]| -> Vec<Finding> {
+        let losses = losses.iter();
+        losses
+            .map(|(lost, blame)| explain(lost, *blame, &evidence))
+            .collect()
+    };
+    let allowed = in_words(&excused);
+    findings.extend(in_words(&broken));
     findings.extend(safety(&facts, &waived));
     findings.extend(unfinished(&facts, &evidence));
     let served = read_committed::check(evidence.commit_facts);
@@ -146,6 +151,7 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     Judgement {
         verdict: verdict(&evidence, &findings, !lost.is_empty()),
         counts: Counts::of(&facts),
+        allowed,
         lost,
         findings,
     }
@@ -178,17 +184,21 @@ fn is_excused(evidence: &Evidence<'_>, blame: Blame) -> bool {
     }
 }
 
-/// The finding of an unexcused loss, with what is known of its cause.
-fn explain(lost: &Lost, blame: Blame, ledger: &Ledger) -> Finding {
+/// A loss, with what is known of its cause.
+fn explain(lost: &Lost, blame: Blame, evidence: &Evidence<'_>) -> Finding {
     let mut finding = lost.finding();
     match blame {
         Blame::StillHeld => finding
             .lines
             .push("no fault took it: enough replicas still held it".to_owned()),
         Blame::Fault(index) => {
-            let fault = &ledger.fired[index];
+            let fault = &evidence.ledger.fired[index];
+            let promised = match is_excused(evidence, blame) {
+                true => "nothing is promised",
+                false => "nothing may be lost",
+            };
             finding.lines.push(format!(
-                "taken by {} of broker {} at {}, under which nothing may be lost",
+                "taken by {} of broker {} at {}, under which {promised}",
                 fault.kind,
                 fault.node,
                 At(fault.at_ns)

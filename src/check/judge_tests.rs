@@ -101,6 +101,10 @@ fn loss_where_nothing_is_promised_is_expected() {
     assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
     assert_eq!(judgement.lost.len(), 1);
     assert!(judgement.findings.is_empty());
+    assert_eq!(
+        judgement.allowed[0].lines[1],
+        "taken by power-loss of broker 0 at 2.500s, under which nothing is promised"
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! that offset. Acknowledged places are durability's.
 
 use super::facts::QueueFacts;
-use super::presence::{Places, absences, times_ns};
+use super::places::Places;
+use super::presence::{absences, times_ns};
 use super::{Facts, Lost, LostThing};
 
 /// Every message that was read somewhere, was not acknowledged there, and is
@@ -19,8 +20,8 @@ pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
             lost.push(Lost {
                 thing: LostThing::Read {
                     queue: (*queue).clone(),
-                    offset: absence.offset,
-                    value: absence.value,
+                    offset: absence.place.offset,
+                    value: absence.place.value,
                 },
                 known_ns,
                 missed_ns,
@@ -33,14 +34,9 @@ pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
 }
 
 fn read_only(queue: &QueueFacts<'_>) -> Places {
-    let mut places = Places::new();
-    for (place, index) in queue.read_places() {
-        places.entry(place).or_insert(index);
-    }
-    for ack in &queue.acknowledged {
-        places.remove(&(ack.offset, ack.value));
-    }
-    places
+    let acknowledged = queue.acknowledged_places();
+    let read = queue.read_places().all().iter();
+    Places::new(read.filter(|place| !acknowledged.has(place.key())).copied())
 }
 
 #[cfg(test)]

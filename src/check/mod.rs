@@ -16,6 +16,7 @@
 pub mod at_least_once;
 mod counts;
 pub mod durability;
+mod expectation;
 mod facts;
 mod finding;
 pub mod group_offsets;
@@ -24,9 +25,12 @@ mod judge;
 pub mod known_stored;
 pub mod liveness;
 mod lost;
+#[cfg(test)]
+mod model_tests;
 mod moment;
 pub mod no_phantom;
 pub mod offset_uniqueness;
+mod places;
 mod presence;
 pub mod promises;
 pub mod queue_order;
@@ -35,6 +39,7 @@ pub mod read_committed;
 mod story;
 
 pub use counts::Counts;
+pub use expectation::{Assessment, Exit, Outcome, Tally, assess};
 pub use facts::Facts;
 pub use finding::{Finding, Promise};
 pub use judge::{Ending, Evidence, Judgement, Verdict, judge};

@@ -1,12 +1,13 @@
 //! No phantom: every value read was sent, and its send was not rejected. Never
 //! waived.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::history::{Queue, SendOutcome, Value};
 
-use super::facts::Sent;
+use super::facts::{QueueFacts, Sent};
+use super::places::Place;
 use super::{At, Facts, Finding, Promise};
 
 /// A message that must not exist.
@@ -44,39 +45,47 @@ pub enum Why {
     },
 }
 
-/// Every phantom, once for each queue, offset and reason, in the order in which
+/// Every phantom, once for each queue, offset and value, in the order in which
 /// they were read.
 pub fn check(facts: &Facts<'_>) -> Vec<Phantom> {
     let mut phantoms = Vec::new();
     for (queue, queue_facts) in &facts.queues {
-        let mut judged = BTreeSet::new();
-        for read in &queue_facts.reads {
-            for (offset, value) in read.messages {
-                if !judged.insert((*offset, *value)) {
-                    continue;
-                }
-                if let Some(why) = judge(facts, read.index, *value) {
-                    phantoms.push(Phantom {
-                        queue: (*queue).clone(),
-                        offset: *offset,
-                        at_ns: facts.at_ns(read.index),
-                        event: read.index as u64,
-                        why,
-                    });
-                }
-            }
-        }
+        let readable = queue_facts.read_places().all().iter();
+        let readable =
+            readable.filter_map(|place| Some((place.offset, place.known, judge(facts, place)?)));
+        let unreadable = unreadable(queue_facts).into_iter();
+        let unreadable = unreadable.map(|(offset, index)| (offset, index, Why::Unreadable));
+        phantoms.extend(
+            readable
+                .chain(unreadable)
+                .map(|(offset, index, why)| Phantom {
+                    queue: (*queue).clone(),
+                    offset,
+                    at_ns: facts.at_ns(index),
+                    event: index as u64,
+                    why,
+                }),
+        );
     }
-    phantoms.sort_by_key(|phantom| phantom.event);
+    phantoms.sort_by_key(|phantom| (phantom.event, phantom.offset));
     phantoms
 }
 
-fn judge(facts: &Facts<'_>, read: usize, value: Option<Value>) -> Option<Why> {
-    let Some(value) = value else {
-        return Some(Why::Unreadable);
-    };
+/// Offsets with a body that says nothing, and the first read that served it.
+fn unreadable(queue: &QueueFacts<'_>) -> BTreeMap<u64, usize> {
+    let mut found = BTreeMap::new();
+    for read in &queue.reads {
+        for (offset, _) in read.messages.iter().filter(|(_, value)| value.is_none()) {
+            found.entry(*offset).or_insert(read.index);
+        }
+    }
+    found
+}
+
+fn judge(facts: &Facts<'_>, place: &Place) -> Option<Why> {
+    let value = place.value;
     match facts.sends.get(&(value.client, value.sequence)) {
-        Some(sent) if sent.began < read => judge_sent(facts, sent, value),
+        Some(sent) if sent.began < place.known => judge_sent(facts, sent, value),
         _ => Some(Why::NeverSent(value)),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::history::{Queue, Value};
 
+use super::places::Place;
 use super::{At, Facts, Finding, Promise, Waived};
 
 /// An offset that named two values.
@@ -31,25 +32,29 @@ pub struct Reused {
 pub fn check(facts: &Facts<'_>, waived: &Waived) -> Vec<Reused> {
     let mut reused = Vec::new();
     for (queue, queue_facts) in &facts.queues {
-        let mut places: Vec<_> = queue_facts.places().into_iter().collect();
-        places.sort_unstable_by_key(|((offset, _), index)| (*offset, *index));
-        let groups = places.chunk_by(|((a, _), _), ((b, _), _)| a == b);
-        for group in groups.filter(|group| !waived.covers(queue, group[0].0.0)) {
-            let ((offset, first), first_index) = group[0];
-            for ((_, second), index) in &group[1..] {
-                reused.push(Reused {
-                    queue: (*queue).clone(),
-                    offset,
-                    first,
-                    first_ns: facts.at_ns(first_index),
-                    second: *second,
-                    second_ns: facts.at_ns(*index),
-                    event: *index as u64,
-                });
-            }
+        let places = queue_facts.places();
+        let offsets = places.all().chunk_by(|a, b| a.offset == b.offset);
+        let several = offsets.filter(|places| places.len() > 1);
+        for places in several.filter(|places| !waived.covers(queue, places[0].offset)) {
+            add_reused(facts, queue, places.to_vec(), &mut reused);
         }
     }
     reused
+}
+
+/// The places of one offset: each later one beside the first.
+fn add_reused(facts: &Facts<'_>, queue: &Queue, mut places: Vec<Place>, out: &mut Vec<Reused>) {
+    places.sort_by_key(|place| place.known);
+    let first = places[0];
+    out.extend(places[1..].iter().map(|second| Reused {
+        queue: queue.clone(),
+        offset: first.offset,
+        first: first.value,
+        first_ns: facts.at_ns(first.known),
+        second: second.value,
+        second_ns: facts.at_ns(second.known),
+        event: second.known as u64,
+    }));
 }
 
 impl Reused {

@@ -3,22 +3,18 @@
 //!
 //! Nothing expires within a run, so a raised minimum offset excuses nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::history::Value;
 
 use super::facts::{Covered, Facts, FinalRead, QueueFacts, Read};
+use super::places::{Place, Places};
 use super::{Instead, Missed};
-
-/// What must stay: offset and value, with the index since when.
-pub(super) type Places = BTreeMap<(u64, Value), usize>;
 
 /// One place that did not stay.
 pub(super) struct Absence {
-    pub(super) offset: u64,
-    pub(super) value: Value,
-    /// Since when it had to be there, an index.
-    pub(super) known: usize,
+    pub(super) place: Place,
     /// The read that lacks it, an index.
     pub(super) index: usize,
     pub(super) missed: Missed,
@@ -49,39 +45,34 @@ fn missed_by_pull(read: &Read<'_>, covered: Covered, places: &Places, found: &mu
         offset,
         next_begin_offset,
     } = covered;
-    if next_begin_offset <= offset {
-        return;
-    }
+    let due = places.within(offset..next_begin_offset).iter();
+    let due = due.filter(|place| place.known < began);
     let served = Served::new(read.messages);
-    let range = (offset, Value::MIN)..(next_begin_offset, Value::MIN);
-    let due = places.range(range).filter(|(_, known)| **known < began);
-    for (place, known) in due {
-        if let Err(instead) = served.holds(place.0, place.1) {
+    for place in due {
+        if let Err(instead) = served.holds(place.offset, place.value) {
             let missed = Missed::Pull {
                 offset,
                 next_begin_offset,
                 instead,
             };
-            note(found, *place, *known, read.index, missed);
+            note(found, *place, read.index, missed);
         }
     }
 }
 
 fn missed_by_final_read(read: FinalRead<'_>, places: &Places, found: &mut Found) {
+    let due = places.all().iter().filter(|place| place.known < read.index);
     let served = Served::new(read.messages);
-    for (place, known) in places.iter().filter(|(_, known)| **known < read.index) {
-        if let Err(instead) = served.holds(place.0, place.1) {
-            let missed = Missed::FinalRead { instead };
-            note(found, *place, *known, read.index, missed);
+    for place in due {
+        if let Err(instead) = served.holds(place.offset, place.value) {
+            note(found, *place, read.index, Missed::FinalRead { instead });
         }
     }
 }
 
-fn note(found: &mut Found, place: (u64, Value), known: usize, index: usize, missed: Missed) {
-    found.entry(place).or_insert(Absence {
-        offset: place.0,
-        value: place.1,
-        known,
+fn note(found: &mut Found, place: Place, index: usize, missed: Missed) {
+    found.entry(place.key()).or_insert(Absence {
+        place,
         index,
         missed,
     });
@@ -89,13 +80,15 @@ fn note(found: &mut Found, place: (u64, Value), known: usize, index: usize, miss
 
 /// The messages of one answer, by offset. A broken broker may serve one offset
 /// twice: then either copy counts as there.
-struct Served(Vec<(u64, Option<Value>)>);
+struct Served<'a>(Cow<'a, [(u64, Option<Value>)]>);
 
-impl Served {
-    fn new(messages: &[(u64, Option<Value>)]) -> Self {
-        let mut sorted = messages.to_vec();
-        sorted.sort_unstable();
-        Self(sorted)
+impl<'a> Served<'a> {
+    fn new(messages: &'a [(u64, Option<Value>)]) -> Self {
+        let mut messages = Cow::Borrowed(messages);
+        if !messages.is_sorted() {
+            messages.to_mut().sort_unstable();
+        }
+        Self(messages)
     }
 
     fn holds(&self, offset: u64, value: Value) -> Result<(), Instead> {
@@ -115,5 +108,5 @@ impl Served {
 
 /// Times of an absence, nanoseconds: since when known, when missed.
 pub(super) fn times_ns(facts: &Facts<'_>, absence: &Absence) -> (u64, u64) {
-    (facts.at_ns(absence.known), facts.at_ns(absence.index))
+    (facts.at_ns(absence.place.known), facts.at_ns(absence.index))
 }

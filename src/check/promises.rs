@@ -75,7 +75,7 @@ fn single_sync(kind: FaultKind) -> Promised {
 /// What the flush does not change: there is one copy.
 fn single_any_flush(kind: FaultKind) -> Promised {
     match kind {
-        FaultKind::Kill | FaultKind::ClientKill => Promised::ZeroLoss,
+        FaultKind::Kill | FaultKind::Restart | FaultKind::ClientKill => Promised::ZeroLoss,
         FaultKind::Partition | FaultKind::DiskFull | FaultKind::DiskHung => Promised::Unavailable,
         FaultKind::DiskDestroyed
         | FaultKind::DiskRolledBack

@@ -6,6 +6,7 @@ use std::fmt;
 use crate::history::{Queue, Value};
 
 use super::facts::{Acknowledged, QueueFacts};
+use super::places::Place;
 use super::{At, Facts, Finding, Promise, Waived};
 
 /// Two messages in the wrong order.
@@ -66,7 +67,12 @@ fn check_stored(
         // An offset that was lost says nothing about those that survived.
         !waived.covers(queue, ack.offset)
     }));
-    for ((offset, value), known) in queue_facts.places() {
+    for place in queue_facts.places().all() {
+        let Place {
+            offset,
+            value,
+            known,
+        } = *place;
         let Some(sent) = facts.sends.get(&(value.client, value.sequence)) else {
             continue; // no_phantom's
         };

@@ -1,7 +1,32 @@
 //! Many runs: every scenario over its seeds, on all cores.
+//!
+//! Promise: results come out in the order of the scenarios, and of the seeds
+//! within one, whatever the number of workers; each run has a fresh thread; a
+//! panic is a result, and a run that hangs ends the exploration.
+//!
+//! ```text
+//!   jobs ──> runs in flight (a thread each) ──> results, in any order
+//!                 │                                   │
+//!             watchdog                       reordered, added up
+//!                                                     │
+//!        first unfit seed once more, with timeline <──┴──> report
+//! ```
 
-use crate::report::RunReport;
+mod panics;
+mod progress;
+mod thread;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::report::{RunReport, ScenarioReport};
 use crate::scenario::{RunOptions, Scenario};
+
+use progress::ScenarioProgress;
+use thread::Threads;
+
+pub use thread::Hung;
 
 /// Whoever can do one run. Called on a fresh thread for each; equal arguments
 /// must give equal reports. A panic is caught and judged as a crash of the
@@ -17,5 +42,172 @@ where
 {
     fn run(&self, scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
         self(scenario, seed, options)
+    }
+}
+
+/// A scenario and the seeds to run it with.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// The seeds; the end is excluded.
+    pub seeds: Range<u64>,
+}
+
+/// How to explore.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Runs at the same time, at least 1.
+    pub jobs: usize,
+    /// Ask the white-box oracles too.
+    pub oracle: bool,
+    /// A run that takes longer, by the wall clock, hangs.
+    pub hang_after: Duration,
+}
+
+/// What an exploration tells while it goes on.
+pub trait Observer {
+    /// One more run is over.
+    fn run_ended(&mut self);
+    /// A scenario is over, and all those before it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the report from being shown; it ends the exploration.
+    fn scenario_ended(&mut self, report: ScenarioReport) -> std::io::Result<()>;
+}
+
+/// Why an exploration ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExploreError {
+    /// A run did not return.
+    #[error(transparent)]
+    Hung(#[from] Hung),
+    /// A report could not be shown.
+    #[error("cannot write the report: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs every job and reports to `observer`.
+///
+/// # Errors
+///
+/// A hung run (its thread cannot be ended: end the process), or an output that
+/// failed.
+pub fn explore(
+    runner: &Arc<dyn Runner>,
+    jobs: &[Job],
+    settings: &Settings,
+    observer: &mut dyn Observer,
+) -> Result<(), ExploreError> {
+    let mut exploration = Exploration {
+        jobs,
+        scenarios: jobs.iter().map(ScenarioProgress::new).collect(),
+        unstarted: runs(jobs),
+        closer_looks: Vec::new(),
+        shown: 0,
+    };
+    let mut threads = Threads::new(runner, settings.hang_after);
+    loop {
+        exploration.start(&mut threads, settings);
+        exploration.show(observer)?;
+        if threads.running() == 0 {
+            return Ok(());
+        }
+        let (key, report) = threads.next()?;
+        observer.run_ended();
+        exploration.take(key, report);
+    }
+}
+
+/// One run on a fresh thread, as [`explore`] does it.
+///
+/// # Errors
+///
+/// Where it hangs.
+pub fn run_once(
+    runner: &Arc<dyn Runner>,
+    scenario: &Arc<Scenario>,
+    seed: u64,
+    options: RunOptions,
+    hang_after: Duration,
+) -> Result<RunReport, Hung> {
+    let mut threads = Threads::new(runner, hang_after);
+    let (job, look) = (0, Look::First);
+    threads.start(RunKey { job, seed, look }, scenario, options);
+    threads.next().map(|(_, report)| report)
+}
+
+/// Which run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct RunKey {
+    job: usize,
+    seed: u64,
+    look: Look,
+}
+
+/// Why a seed is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    First,
+    /// Once more, with its timeline: it was the first that did not fit.
+    Closer,
+}
+
+/// Every run, in order, none of them held in memory.
+fn runs(jobs: &[Job]) -> Box<dyn Iterator<Item = RunKey> + '_> {
+    let look = Look::First;
+    Box::new(
+        jobs.iter().enumerate().flat_map(move |(job, of)| {
+            of.seeds.clone().map(move |seed| RunKey { job, seed, look })
+        }),
+    )
+}
+
+struct Exploration<'j> {
+    jobs: &'j [Job],
+    scenarios: Vec<ScenarioProgress>,
+    unstarted: Box<dyn Iterator<Item = RunKey> + 'j>,
+    closer_looks: Vec<RunKey>,
+    /// How many scenarios were shown.
+    shown: usize,
+}
+
+impl Exploration<'_> {
+    fn start(&mut self, threads: &mut Threads, settings: &Settings) {
+        while threads.running() < settings.jobs.max(1) {
+            let next = self.closer_looks.pop().or_else(|| self.unstarted.next());
+            let Some(key) = next else { return };
+            let options = RunOptions {
+                oracle: settings.oracle,
+                timeline: key.look == Look::Closer,
+            };
+            threads.start(key, &self.jobs[key.job].scenario, options);
+        }
+    }
+
+    fn take(&mut self, key: RunKey, report: RunReport) {
+        let scenario = &mut self.scenarios[key.job];
+        let unfit_seed = match key.look {
+            Look::First => scenario.take_first(key.seed, report),
+            Look::Closer => scenario.take_closer(report),
+        };
+        self.closer_looks.extend(unfit_seed.map(|seed| RunKey {
+            job: key.job,
+            seed,
+            look: Look::Closer,
+        }));
+    }
+
+    fn show(&mut self, observer: &mut dyn Observer) -> std::io::Result<()> {
+        while let Some(report) = self
+            .scenarios
+            .get_mut(self.shown)
+            .and_then(|next| next.finished())
+        {
+            self.shown += 1;
+            observer.scenario_ended(report)?;
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,8 @@ use std::fmt;
 pub enum FaultKind {
     /// The process dies; the page cache survives.
     Kill,
+    /// The process is asked to stop, and starts again.
+    Restart,
     /// The machine dies; only durable bytes survive.
     PowerLoss,
     /// The disk is gone; a blank one takes its place.
@@ -43,8 +45,9 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Kill,
+        Self::Restart,
         Self::PowerLoss,
         Self::DiskDestroyed,
         Self::DiskRolledBack,
@@ -65,6 +68,7 @@ impl FaultKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
+            Self::Restart => "restart",
             Self::PowerLoss => "power-loss",
             Self::DiskDestroyed => "disk-destroyed",
             Self::DiskRolledBack => "disk-rolled-back",

@@ -1,8 +1,20 @@
-//! Reports: what a run came to, as data and as text.
+//! Reports: what runs came to, as data, as text and as JSON.
 //!
 //! Promise: equal seeds give equal bytes. Times are simulated; no output holds
-//! a wall clock's reading, a path of this machine, or an address of its memory.
+//! a wall clock's reading, a path of the machine, or an address of its memory.
+//!
+//! ```text
+//!   RunReport × seeds ──> ScenarioReport ──┬── text: one line, FAIL blocks
+//!                                          └── json: one object
+//! ```
 
+mod excerpt;
+mod json;
+mod numbers;
 mod run;
+mod scenario;
+pub mod text;
 
+pub use json::json;
 pub use run::{FaultCount, RunReport, TimelineLine, Trace};
+pub use scenario::{About, ScenarioReport};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::check::{Blame, Counts, Finding, Judgement, Lost, Promise, Verdict};
+use crate::check::{At, Blame, Counts, Finding, Judgement, Lost, Promise, Verdict};
 use crate::history::{FaultKind, Ledger};
 
 /// What the run of one scenario with one seed came to.
@@ -28,6 +28,8 @@ pub struct RunReport {
     pub lost: Vec<(Lost, Blame)>,
     /// The faults, by kind.
     pub faults: BTreeMap<FaultKind, FaultCount>,
+    /// The losses that the configuration allows, in words.
+    pub allowed: Vec<Finding>,
     /// Broken promises, the most telling first.
     pub findings: Vec<Finding>,
     /// Everything that happened, where the run was asked to keep it.
@@ -66,8 +68,43 @@ impl RunReport {
             counts: judgement.counts,
             lost: judgement.lost,
             faults: FaultCount::by_kind(ledger),
+            allowed: judgement.allowed,
             findings: judgement.findings,
             timeline: trace.timeline,
+        }
+    }
+
+    /// This run's report where a second run with the same seed was another one,
+    /// with the first event of the timelines that differs.
+    pub fn nondeterministic(mut self, again: &Self) -> Self {
+        let both = self.timeline.iter().zip(&again.timeline);
+        let mut lines = vec![format!(
+            "two runs with one seed: {} with hash {:016x}, {} with hash {:016x}",
+            self.verdict, self.trace_hash, again.verdict, again.trace_hash
+        )];
+        let differing = both.clone().position(|(a, b)| a != b);
+        let at_ns = differing.map_or(0, |index| self.timeline[index].at_ns);
+        if let Some((a, b)) = differing.and_then(|index| both.clone().nth(index)) {
+            lines.push(format!("first run:  {} {}", At(a.at_ns), a.text));
+            lines.push(format!("second run: {} {}", At(b.at_ns), b.text));
+        }
+        self.verdict = Verdict::Nondeterministic;
+        self.findings = vec![Finding {
+            promise: Promise::Determinism,
+            lines,
+            at_ns,
+            event: differing.unwrap_or(0) as u64,
+            moments_ns: Vec::new(),
+        }];
+        self
+    }
+
+    /// What to show of it: broken promises, or else the losses that were allowed
+    /// by the configuration, whatever the scenario expects.
+    pub fn shown(&self) -> &[Finding] {
+        match self.findings.is_empty() {
+            true => &self.allowed,
+            false => &self.findings,
         }
     }
 
@@ -84,6 +121,7 @@ impl RunReport {
             verdict: Verdict::Crashed,
             counts: Counts::default(),
             lost: Vec::new(),
+            allowed: Vec::new(),
             findings: vec![finding],
         };
         let (trace, ledger) = (Trace::default(), Ledger::default());

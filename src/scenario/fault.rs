@@ -145,6 +145,11 @@ pub enum Harm {
         /// Until it is started again.
         down_ms: Between,
     },
+    /// The process is asked to stop cleanly.
+    Restart {
+        /// Until it is started again, once it has stopped.
+        down_ms: Between,
+    },
     /// The machine loses power.
     PowerLoss {
         /// What survives; `None`: drawn for each fault.
@@ -233,6 +238,7 @@ impl Harm {
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Kill { .. } => FaultKind::Kill,
+            Self::Restart { .. } => FaultKind::Restart,
             Self::PowerLoss { .. } => FaultKind::PowerLoss,
             Self::DiskDestroyed { .. } => FaultKind::DiskDestroyed,
             Self::DiskRolledBack { .. } => FaultKind::DiskRolledBack,

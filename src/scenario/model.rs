@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::broker::{BrokerConfig, FlushDiskType};
-use crate::check::{Configuration, Flush, Replication};
+use crate::check::{Configuration, Flush, Outcome, Replication};
 
 use super::FaultRule;
 use super::random::Stream;
@@ -39,9 +39,9 @@ pub struct Scenario {
     /// The brokers.
     pub cluster: Cluster,
     /// The disk of every broker.
-    pub disk: Disk,
+    pub disk: DiskSettings,
     /// Every link.
-    pub network: Network,
+    pub network: NetworkSettings,
     /// What all clients have in common.
     pub client: ClientSettings,
     /// What clients do. Clients are numbered from 0 in this order.
@@ -108,7 +108,7 @@ pub struct Cluster {
 
 /// `[disk]`: sizes and latencies of a broker's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disk {
+pub struct DiskSettings {
     /// 512 or 4096.
     pub sector_bytes: u32,
     /// The disk's size, bytes.
@@ -123,7 +123,7 @@ pub struct Disk {
 
 /// `[network]`: every link, both ways.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Network {
+pub struct NetworkSettings {
     /// One way.
     pub latency_us: Between,
     /// Share of what is sent that is lost: on a stream it comes late, by
@@ -149,9 +149,9 @@ pub struct ClientSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Workload {
     /// `kind = "send"`.
-    Send(Send),
+    Send(Producers),
     /// `kind = "consume"`.
-    Consume(Consume),
+    Consume(Consumers),
 }
 
 impl Workload {
@@ -174,7 +174,7 @@ impl Workload {
 
 /// Producers that send until the run's faults end, or `messages` are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Send {
+pub struct Producers {
     /// The topic.
     pub topic: String,
     /// The topic's queues, used in turn.
@@ -194,7 +194,7 @@ pub struct Send {
 
 /// Consumers of one group, which share the topic's queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consume {
+pub struct Consumers {
     /// The topic.
     pub topic: String,
     /// The consumer group.
@@ -220,31 +220,6 @@ pub struct RunSettings {
     /// More events than this in one simulated second are a storm: the run ends
     /// and reports it.
     pub events_per_s_max: u64,
-}
-
-/// What a scenario must come to over its seeds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
-    /// Every non-void run passes.
-    ZeroLoss,
-    /// At least `share` of the non-void runs lose what was not promised, and
-    /// the rest pass.
-    Loss {
-        /// In (0, 1].
-        share: f64,
-    },
-    /// Every non-void run refuses to serve.
-    Halt,
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::ZeroLoss => "zero-loss",
-            Self::Loss { .. } => "loss",
-            Self::Halt => "halt",
-        })
-    }
 }
 
 /// `[expect]`.

@@ -60,6 +60,8 @@ pub struct Trigger {
 pub enum Effect {
     /// See [`Harm::Kill`].
     Kill { down_ns: u64 },
+    /// See [`Harm::Restart`].
+    Restart { down_ns: u64 },
     /// See [`Harm::PowerLoss`].
     PowerLoss { survival: Survival, down_ns: u64 },
     /// See [`Harm::DiskDestroyed`].
@@ -98,6 +100,7 @@ impl Effect {
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Kill { .. } => FaultKind::Kill,
+            Self::Restart { .. } => FaultKind::Restart,
             Self::PowerLoss { .. } => FaultKind::PowerLoss,
             Self::DiskDestroyed { .. } => FaultKind::DiskDestroyed,
             Self::DiskRolledBack { .. } => FaultKind::DiskRolledBack,
@@ -179,6 +182,9 @@ fn draw_effect(harm: &Harm, stream: &mut Stream) -> Effect {
         .draw(stream)
     };
     match *harm {
+        Harm::Restart { down_ms } => Effect::Restart {
+            down_ns: ns(down_ms),
+        },
         Harm::Kill { down_ms } => Effect::Kill {
             down_ns: ns(down_ms),
         },

@@ -23,8 +23,8 @@ use crate::check::Finding;
 use crate::check::read_committed::CommitFact;
 use crate::env::ConnId;
 use crate::log::LogConfig;
-use holdings::{Holdings, held_address};
 pub(crate) use holdings::WrittenEntry;
+use holdings::{Holdings, held_address};
 
 /// Which medium an acknowledgement rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,9 @@ const COMMON: &[&str] = &["kind", "target", "at_ms", "when", "count"];
 /// The keys that one kind has beside the common ones.
 fn own_keys(kind: FaultKind) -> &'static [&'static str] {
     match kind {
-        FaultKind::Kill | FaultKind::DiskDestroyed | FaultKind::ClientKill => &["down_ms"],
+        FaultKind::Kill | FaultKind::Restart | FaultKind::DiskDestroyed | FaultKind::ClientKill => {
+            &["down_ms"]
+        }
         FaultKind::PowerLoss => &["survival", "down_ms"],
         FaultKind::DiskRolledBack => &["age_ms", "down_ms"],
         FaultKind::SyncError => &["file", "cache"],
@@ -135,6 +137,9 @@ fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> {
     let down_ms = || table.between("down_ms", 1..MS.end, (100, 1_000));
     let lasts_ms = || table.between("lasts_ms", 1..MS.end, (200, 2_000));
     Ok(match kind {
+        FaultKind::Restart => Harm::Restart {
+            down_ms: down_ms()?,
+        },
         FaultKind::Kill => Harm::Kill {
             down_ms: down_ms()?,
         },

@@ -7,9 +7,9 @@ use toml::de::DeTable;
 use super::problem::Problem;
 use super::table::Table;
 use crate::broker::{BrokerConfig, FlushDiskType};
-use crate::check::Replication;
+use crate::check::{Outcome, Replication};
 use crate::scenario::{
-    Between, ClientSettings, Cluster, Disk, Expectation, Network, Outcome, RunSettings,
+    Between, ClientSettings, Cluster, DiskSettings, Expectation, NetworkSettings, RunSettings,
 };
 
 /// No time or size of a scenario is above this (a day of milliseconds, a disk
@@ -118,7 +118,7 @@ const DISK: &[&str] = &[
     "sync_us",
 ];
 
-pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<Disk, Problem> {
+pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, Problem> {
     section(top, "disk", DISK, |table| {
         let sector_bytes = table.integer("sector_bytes", 512..4_097, 512)?;
         if let (Some(field), false) = (
@@ -135,7 +135,7 @@ pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<Disk, Problem> 
             let label = format!("reserve and two segments need {least}");
             return Err(Problem::new(span, message, label));
         }
-        Ok(Disk {
+        Ok(DiskSettings {
             sector_bytes: sector_bytes as u32,
             capacity_bytes,
             read_us: table.between("read_us", US, (20, 100))?,
@@ -147,9 +147,9 @@ pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<Disk, Problem> 
 
 const NETWORK: &[&str] = &["latency_us", "loss", "retransmit_ms"];
 
-pub(super) fn network(top: &Table<'_>) -> Result<Network, Problem> {
+pub(super) fn network(top: &Table<'_>) -> Result<NetworkSettings, Problem> {
     section(top, "network", NETWORK, |table| {
-        Ok(Network {
+        Ok(NetworkSettings {
             latency_us: table.between("latency_us", US, (50, 500))?,
             loss: table.share("loss", 0.0)?,
             retransmit_ms: table.integer("retransmit_ms", MS, 200)?,

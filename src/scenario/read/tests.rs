@@ -2,9 +2,10 @@
 
 use super::parse;
 use crate::broker::FlushDiskType;
+use crate::check::Outcome;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, Condition, Effect, Harm, Outcome, Scenario, Survival, Target, Victim, Workload, plan,
+    Between, Condition, Effect, Harm, Scenario, Survival, Target, Victim, Workload, plan,
 };
 
 const GOOD: &str = r#"

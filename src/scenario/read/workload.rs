@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::problem::Problem;
 use super::sections::{MS, US};
 use super::table::{Table, union};
-use crate::scenario::{Cluster, Consume, Send, Workload};
+use crate::scenario::{Cluster, Consumers, Producers, Workload};
 
 const SEND: &[&str] = &[
     "kind",
@@ -59,12 +59,12 @@ pub(super) fn read(
     }
 }
 
-fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Send, Problem> {
+fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Producers, Problem> {
     let bound = |key| {
         let field = table.get(key);
         field.map(|field| field.integer(1..1 << 40)).transpose()
     };
-    let send = Send {
+    let send = Producers {
         topic: table.string("topic", "orders")?,
         queues: table.count("queues", 4)?,
         producers: table.count("producers", 1)?,
@@ -92,7 +92,7 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Sen
     Ok(send)
 }
 
-fn same_queues(table: &Table<'_>, send: &Send, before: &[Workload]) -> Result<(), Problem> {
+fn same_queues(table: &Table<'_>, send: &Producers, before: &[Workload]) -> Result<(), Problem> {
     let other = before.iter().find_map(|workload| match workload {
         Workload::Send(other) if other.topic == send.topic => Some(other.queues),
         _ => None,
@@ -113,8 +113,8 @@ fn same_queues(table: &Table<'_>, send: &Send, before: &[Workload]) -> Result<()
     }
 }
 
-fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consume, Problem> {
-    let consume = Consume {
+fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consumers, Problem> {
+    let consume = Consumers {
         topic: table.string("topic", "orders")?,
         group: table.string("group", "red-packet")?,
         consumers: table.count("consumers", 1)?,

@@ -7,10 +7,13 @@ use crate::sim::tap::{Tap, WrittenEntry};
 
 /// Who took what was lost. Where the entry was held throughout, nobody did.
 pub(super) fn blame(lost: &Lost, ledger: &Ledger, tap: &Tap) -> Blame {
-    let Some(entry) = entry_of(lost, tap) else { return Blame::StillHeld };
-    let taken = ledger.fired.iter().position(|fault| {
-        fault.at_ns >= entry.written_ns && fault.held_after < entry.end_address
-    });
+    let Some(entry) = entry_of(lost, tap) else {
+        return Blame::StillHeld;
+    };
+    let taken = ledger
+        .fired
+        .iter()
+        .position(|fault| fault.at_ns >= entry.written_ns && fault.held_after < entry.end_address);
     match taken {
         None => Blame::StillHeld,
         Some(index) => Blame::Fault(lie_behind(ledger, index, &entry).unwrap_or(index)),
@@ -26,7 +29,11 @@ fn entry_of(lost: &Lost, tap: &Tap) -> Option<WrittenEntry> {
         LostThing::Read { queue, offset, .. } => tap.written_before(lost.known_ns, |entry| {
             entry.place == Some((queue.queue_id, *offset))
         }),
-        LostThing::GroupOffset { group, queue, offset } => {
+        LostThing::GroupOffset {
+            group,
+            queue,
+            offset,
+        } => {
             let mut record = Vec::new();
             OffsetCommit {
                 group: group.to_string(),
@@ -49,7 +56,10 @@ fn lie_behind(ledger: &Ledger, uncovered_by: usize, entry: &WrittenEntry) -> Opt
         return None;
     }
     let lies = |kind| {
-        matches!(kind, FaultKind::DiskLying | FaultKind::LostWrite | FaultKind::MisdirectedWrite)
+        matches!(
+            kind,
+            FaultKind::DiskLying | FaultKind::LostWrite | FaultKind::MisdirectedWrite
+        )
     };
     let before = ledger.fired[..uncovered_by].iter().enumerate().rev();
     let told = before.filter(|(_, fault)| fault.node == loss.node && lies(fault.kind));

@@ -8,7 +8,7 @@ use super::cluster::client_disk;
 use crate::client::{ClientConfig, ConsumerConfig, ProducerConfig};
 use crate::history::{ClientId, Recorder};
 use crate::remoting::SerializeType;
-use crate::scenario::{Consume, Scenario, Send, Workload};
+use crate::scenario::{Consumers, Producers, Scenario, Workload};
 use crate::sim::env::SimEnv;
 use crate::sim::net::NodeId;
 use crate::sim::world::World;
@@ -34,8 +34,8 @@ pub(super) struct Client {
 
 #[derive(Debug, Clone)]
 enum Role {
-    Producer(Send),
-    Consumer { consume: Consume, queues: Vec<u32> },
+    Producer(Producers),
+    Consumer { consume: Consumers, queues: Vec<u32> },
 }
 
 /// What all clients of a run share.
@@ -59,7 +59,7 @@ impl Setting {
     }
 
     /// Starts a process on a node of its own.
-    fn spawn<F: Future<Output = ()> + std::marker::Send + 'static>(
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
         &self,
         node: NodeId,
         process: impl FnOnce(SimEnv) -> F,
@@ -97,7 +97,14 @@ pub(super) fn all(scenario: &Scenario, setting: &Setting) -> Vec<Client> {
 impl Client {
     fn new(setting: &Setting, number: ClientId, role: Role) -> Self {
         let node = add_node(setting);
-        Self { node, number, role, life: None, lives: 0, progress: Progress::default() }
+        Self {
+            node,
+            number,
+            role,
+            life: None,
+            lives: 0,
+            progress: Progress::default(),
+        }
     }
 
     /// Whether a process runs on it.
@@ -124,7 +131,9 @@ impl Client {
                     life: self.lives,
                     topic: what.topic.clone(),
                     in_flight_max: u64::from(what.in_flight),
-                    messages: what.messages.map(|all| all.div_ceil(u64::from(what.producers))),
+                    messages: what
+                        .messages
+                        .map(|all| all.div_ceil(u64::from(what.producers))),
                     pause_ns: pause_ns(what),
                     stop_at_ns: setting.stop_at_ns,
                     body_bytes: what.body_bytes.low..=what.body_bytes.high,
@@ -135,7 +144,10 @@ impl Client {
                 config.retries = scenario.client.send_retries;
                 setting.spawn(self.node, |env| send(env, plan, config, recorder, progress))
             }
-            Role::Consumer { consume: what, queues } => {
+            Role::Consumer {
+                consume: what,
+                queues,
+            } => {
                 let processing = what.processing_us;
                 let plan = ConsumePlan {
                     client: self.number,
@@ -148,7 +160,9 @@ impl Client {
                 config.pull_batch_size = what.batch_max;
                 config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
                 config.commit_interval_ms = what.commit_interval_ms;
-                setting.spawn(self.node, |env| consume(env, plan, config, recorder, progress))
+                setting.spawn(self.node, |env| {
+                    consume(env, plan, config, recorder, progress)
+                })
             }
         };
         self.life = Some(life);
@@ -164,8 +178,10 @@ impl Client {
     }
 }
 
-fn pause_ns(what: &Send) -> u64 {
-    what.rate_per_s.map_or(0, |rate| 1_000_000_000 * u64::from(what.producers) / rate.max(1))
+fn pause_ns(what: &Producers) -> u64 {
+    what.rate_per_s.map_or(0, |rate| {
+        1_000_000_000 * u64::from(what.producers) / rate.max(1)
+    })
 }
 
 fn add_node(setting: &Setting) -> NodeId {
@@ -187,7 +203,14 @@ pub(super) struct Probe {
 impl Probe {
     pub(super) fn new(setting: &Setting, number: ClientId, wanted: u64) -> Self {
         let node = add_node(setting);
-        Self { node, number, lives: 0, wanted, progress: Progress::default(), life: None }
+        Self {
+            node,
+            number,
+            lives: 0,
+            wanted,
+            progress: Progress::default(),
+            life: None,
+        }
     }
 
     /// Starts it anew.
@@ -224,7 +247,9 @@ impl Probe {
 
     /// `None` while it is sending; then whether all was acknowledged.
     pub(super) fn outcome(&self) -> Option<bool> {
-        self.progress.is_finished().then(|| self.progress.acknowledged() == self.wanted)
+        self.progress
+            .is_finished()
+            .then(|| self.progress.acknowledged() == self.wanted)
     }
 }
 
@@ -239,7 +264,12 @@ pub(super) struct LastReader {
 
 impl LastReader {
     pub(super) fn new(setting: &Setting, number: ClientId) -> Self {
-        Self { node: add_node(setting), number, life: None, finished: Arc::default() }
+        Self {
+            node: add_node(setting),
+            number,
+            life: None,
+            finished: Arc::default(),
+        }
     }
 
     /// Starts it.
@@ -249,8 +279,12 @@ impl LastReader {
         topics: Vec<(String, Vec<String>)>,
         bound_ms: u64,
     ) {
-        let plan =
-            FinalPlan { client: self.number, topics, catch_up_ms: bound_ms, read_ms: bound_ms };
+        let plan = FinalPlan {
+            client: self.number,
+            topics,
+            catch_up_ms: bound_ms,
+            read_ms: bound_ms,
+        };
         let config = setting.client_config("last-reader".to_owned());
         let (recorder, finished) = (setting.recorder.clone(), Arc::clone(&self.finished));
         let life = setting.spawn(self.node, |env| async move {

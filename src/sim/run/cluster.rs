@@ -26,6 +26,8 @@ pub(super) struct Machine {
     life: Option<Life>,
     /// Why it last refused to serve.
     pub(super) refused: Option<String>,
+    /// How long it stays down after a clean stop, nanoseconds.
+    pub(super) down_ns: u64,
     /// A start is planned.
     pub(super) start_planned: bool,
     /// The image that a rollback will set the disk back to.
@@ -46,7 +48,15 @@ impl Machine {
         let mut config = scenario.cluster.broker.clone();
         config.listen = address(node, PORT);
         config.broker_name = format!("broker-{broker}");
-        Self { node, config, life: None, refused: None, start_planned: false, image: None }
+        Self {
+            node,
+            config,
+            life: None,
+            refused: None,
+            down_ns: 0,
+            start_planned: false,
+            image: None,
+        }
     }
 
     /// Where its broker listens.
@@ -69,10 +79,19 @@ impl Machine {
         let (stop, exit) = (StopSignal::default(), ExitSlot::default());
         // A new madsim node for each life: a killed one takes no more tasks.
         let madsim = handle.create_node().build();
-        let process =
-            process::broker(env, self.config.clone(), operator, stop.clone(), exit.clone());
+        let process = process::broker(
+            env,
+            self.config.clone(),
+            operator,
+            stop.clone(),
+            exit.clone(),
+        );
         drop(madsim.spawn(process));
-        self.life = Some(Life { madsim: madsim.id(), stop, exit });
+        self.life = Some(Life {
+            madsim: madsim.id(),
+            stop,
+            exit,
+        });
     }
 
     /// Ends the process, if there is one, without a word to it.
@@ -91,7 +110,13 @@ impl Machine {
 
     /// How the process ended by itself, if it did since the last call.
     pub(super) fn take_exit(&mut self, handle: &Handle) -> Option<Exit> {
-        let exit = self.life.as_ref()?.exit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let exit = self
+            .life
+            .as_ref()?
+            .exit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(exit) = &exit {
             self.kill(handle);
             if let Exit::Refused(why) = exit {
@@ -108,15 +133,18 @@ fn disk(scenario: &Scenario, seed: u64, broker: u32) -> DiskIo {
         capacity_bytes: scenario.disk.capacity_bytes,
     };
     let sync = scenario.disk.sync_us;
-    let latency =
-        DiskLatency { sync: Latency::uniform(sync.low * 1_000, sync.high * 1_000) };
+    let latency = DiskLatency {
+        sync: Latency::uniform(sync.low * 1_000, sync.high * 1_000),
+    };
     let random = Stream::lane(seed, Purpose::Disk, broker);
     DiskIo::new(broker, DiskModel::new(shape), latency, random)
 }
 
 /// A client's machine has a disk that nothing is ever written to.
 pub(super) fn client_disk(node: NodeId, seed: u64) -> DiskIo {
-    let latency = DiskLatency { sync: Latency::uniform(1_000_000, 1_000_000) };
+    let latency = DiskLatency {
+        sync: Latency::uniform(1_000_000, 1_000_000),
+    };
     let random = Stream::lane(seed, Purpose::Disk, node);
     DiskIo::new(node, DiskModel::new(DiskConfig::default()), latency, random)
 }

@@ -3,8 +3,8 @@
 use super::phases::{Run, Step};
 use super::process::Operator;
 use crate::history::{FaultEvent, FaultKind};
-use crate::scenario::{Condition, CutDirection, Effect, FileClass, SyncErrorCache, Victim};
 use crate::scenario;
+use crate::scenario::{Condition, CutDirection, Effect, FileClass, SyncErrorCache, Victim};
 use crate::sim::disk::{ArmedFault, CacheAfterError, DiskFault, DiskSpeed, RotKind, Survival};
 use crate::sim::world::TraceKind;
 
@@ -102,7 +102,14 @@ impl Run<'_> {
         client.kill(&self.handle);
         self.world.process_dies(node, false);
         let note = format!("client {index} dies");
-        self.enter(FaultKind::ClientKill, node, eligible, (0, 0), TAKES_NOTHING, note);
+        self.enter(
+            FaultKind::ClientKill,
+            node,
+            eligible,
+            (0, 0),
+            TAKES_NOTHING,
+            note,
+        );
         self.at(self.world.now_ns() + down_ns, Step::StartClient(index));
     }
 
@@ -110,7 +117,7 @@ impl Run<'_> {
         let machine = broker as usize;
         match *effect {
             Effect::Kill { down_ns } => self.kill(machine, down_ns),
-            Effect::Restart { down_ns: _ } => self.restart(machine),
+            Effect::Restart { down_ns } => self.restart(machine, down_ns),
             Effect::PowerLoss { survival, down_ns } => self.power_loss(machine, survival, down_ns),
             Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
             Effect::DiskRolledBack { down_ns, .. } => self.roll_back(machine, down_ns),
@@ -142,13 +149,25 @@ impl Run<'_> {
                     ..ArmedFault::next(DiskFault::LyingSync, "", self.survival.next_u64())
                 };
                 self.world.lock().disks[machine].model.arm(lie);
-                self.open_window(machine, FaultKind::DiskLying, lasts_ns, Undo::Lying(machine));
+                self.open_window(
+                    machine,
+                    FaultKind::DiskLying,
+                    lasts_ns,
+                    Undo::Lying(machine),
+                );
             }
             Effect::Partition { cut, lasts_ns } => {
                 self.cut(machine, cut);
-                self.open_window(machine, FaultKind::Partition, lasts_ns, Undo::Cut(machine, cut));
+                self.open_window(
+                    machine,
+                    FaultKind::Partition,
+                    lasts_ns,
+                    Undo::Cut(machine, cut),
+                );
             }
-            Effect::ClientKill { .. } => panic!("the reader of scenarios gives brokers no such fault"),
+            Effect::ClientKill { .. } => {
+                panic!("the reader of scenarios gives brokers no such fault")
+            }
         }
     }
 
@@ -158,15 +177,30 @@ impl Run<'_> {
         self.end_process(machine, false);
         self.world.lock().disks[machine].process_died();
         let note = format!("b{machine} killed");
-        self.enter(FaultKind::Kill, machine as u32, eligible, dirty, TAKES_NOTHING, note);
+        self.enter(
+            FaultKind::Kill,
+            machine as u32,
+            eligible,
+            dirty,
+            TAKES_NOTHING,
+            note,
+        );
         self.start_later(machine, down_ns, Operator::None);
     }
 
-    fn restart(&mut self, machine: usize) {
+    fn restart(&mut self, machine: usize, down_ns: u64) {
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
         let note = format!("b{machine} asked to stop");
-        self.enter(FaultKind::Restart, machine as u32, eligible, dirty, TAKES_NOTHING, note);
+        self.enter(
+            FaultKind::Restart,
+            machine as u32,
+            eligible,
+            dirty,
+            TAKES_NOTHING,
+            note,
+        );
+        self.machines[machine].down_ns = down_ns;
         self.machines[machine].stop();
     }
 
@@ -178,13 +212,21 @@ impl Run<'_> {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
-            disk.model.power_loss(survival_of(survival), &mut self.survival);
+            disk.model
+                .power_loss(survival_of(survival), &mut self.survival);
             disk.machine_died();
             inner.tap.lost_cache(disk, machine as u32);
             inner.tap.durable_end(disk, machine as u32)
         };
         let note = format!("b{machine} power lost, survival {survival:?}");
-        self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, held_after, note);
+        self.enter(
+            FaultKind::PowerLoss,
+            machine as u32,
+            eligible,
+            dirty,
+            held_after,
+            note,
+        );
         self.start_later(machine, down_ns, Operator::None);
     }
 
@@ -201,12 +243,21 @@ impl Run<'_> {
             inner.tap.has_acknowledged(machine as u32)
         };
         let note = format!("b{machine} disk destroyed, a blank one put in");
-        self.enter(FaultKind::DiskDestroyed, machine as u32, eligible, dirty, 0, note);
+        self.enter(
+            FaultKind::DiskDestroyed,
+            machine as u32,
+            eligible,
+            dirty,
+            0,
+            note,
+        );
         self.start_later(machine, down_ns, Operator::Format);
     }
 
     fn roll_back(&mut self, machine: usize, down_ns: u64) {
-        let Some(image) = self.machines[machine].image.take() else { return };
+        let Some(image) = self.machines[machine].image.take() else {
+            return;
+        };
         let dirty = self.dirty(machine as u32);
         self.end_process(machine, true);
         let (eligible, held_after) = {
@@ -220,7 +271,14 @@ impl Run<'_> {
             (eligible, inner.tap.durable_end(disk, machine as u32))
         };
         let note = format!("b{machine} disk set back to an older image");
-        self.enter(FaultKind::DiskRolledBack, machine as u32, eligible, dirty, held_after, note);
+        self.enter(
+            FaultKind::DiskRolledBack,
+            machine as u32,
+            eligible,
+            dirty,
+            held_after,
+            note,
+        );
         self.start_later(machine, down_ns, Operator::None);
     }
 
@@ -233,7 +291,10 @@ impl Run<'_> {
         // madsim wants a millisecond between a death and the next life.
         let down_ns = down_ns.max(2_000_000);
         self.machines[machine].start_planned = true;
-        self.at(self.world.now_ns() + down_ns, Step::StartBroker(machine, operator));
+        self.at(
+            self.world.now_ns() + down_ns,
+            Step::StartBroker(machine, operator),
+        );
     }
 
     fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass) {
@@ -292,7 +353,8 @@ impl Run<'_> {
         let note = format!("b{machine} {kind} begins");
         let eligible = self.sends_in_flight() > 0;
         self.enter(kind, machine as u32, eligible, dirty, TAKES_NOTHING, note);
-        self.open_windows.insert((machine as u32, kind), self.ledger.fired.len() - 1);
+        self.open_windows
+            .insert((machine as u32, kind), self.ledger.fired.len() - 1);
         self.at(self.world.now_ns() + lasts_ns, Step::Undo(undo));
     }
 
@@ -301,7 +363,9 @@ impl Run<'_> {
         match undo {
             Undo::Space(machine) => {
                 let capacity = self.scenario.disk.capacity_bytes;
-                self.world.lock().disks[machine].model.set_capacity(capacity);
+                self.world.lock().disks[machine]
+                    .model
+                    .set_capacity(capacity);
             }
             Undo::Speed(machine) => {
                 self.world.lock().disks[machine].extra_ns = 0;
@@ -358,7 +422,13 @@ impl Run<'_> {
         held_after: u64,
         note: String,
     ) {
-        self.world.note(TraceKind::Fault, node, dirty_log_bytes, note.as_bytes(), || note.clone());
+        self.world.note(
+            TraceKind::Fault,
+            node,
+            dirty_log_bytes,
+            note.as_bytes(),
+            || note.clone(),
+        );
         self.ledger.fired.push(FaultEvent {
             at_ns: self.world.now_ns(),
             kind,

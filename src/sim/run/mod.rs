@@ -69,7 +69,10 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
     let (oracle, commit_facts) = match options.oracle {
-        true => (std::mem::take(&mut tap.findings), std::mem::take(&mut tap.served_early)),
+        true => (
+            std::mem::take(&mut tap.findings),
+            std::mem::take(&mut tap.served_early),
+        ),
         false => (Vec::new(), Vec::new()),
     };
     let judgement = judge(Evidence {

@@ -11,9 +11,9 @@ use super::clients::{self, Client, LastReader, Probe, Setting};
 use super::cluster::Machine;
 use super::faults::Undo;
 use super::process::{Exit, Operator};
+use crate::broker::FlushDiskType;
 use crate::check::{Ending, Liveness};
 use crate::history::{FaultKind, Ledger, Recorder};
-use crate::broker::FlushDiskType;
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
 use crate::sim::latency::Latency;
 use crate::sim::net::LinkConfig;
@@ -92,8 +92,9 @@ impl<'a> Run<'a> {
         let brokers = scenario.cluster.brokers;
         let tap = Tap::new(brokers, medium, scenario.cluster.broker.log_config());
         let world = Arc::new(World::new(seed, link(scenario), options.timeline, tap));
-        let machines: Vec<Machine> =
-            (0..brokers).map(|broker| Machine::new(&world, scenario, seed, broker)).collect();
+        let machines: Vec<Machine> = (0..brokers)
+            .map(|broker| Machine::new(&world, scenario, seed, broker))
+            .collect();
         let recorder = Recorder::default();
         let setting = Setting {
             world: Arc::clone(&world),
@@ -211,9 +212,10 @@ impl<'a> Run<'a> {
             }
             match exit {
                 Some(Exit::Clean) => {
+                    let down_ns = self.machines[index].down_ns.max(2 * MS_NS);
                     self.machines[index].start_planned = true;
                     let start = Step::StartBroker(index, Operator::None);
-                    self.at(self.world.now_ns() + 2 * MS_NS, start);
+                    self.at(self.world.now_ns() + down_ns, start);
                 }
                 Some(Exit::Refused(_)) if self.phase != Phase::Safety => self.call_operator(index),
                 _ => {}
@@ -258,7 +260,8 @@ impl<'a> Run<'a> {
         if (self.probed_ns.is_some() && !sending) || late {
             self.phase = Phase::Reading;
             let bound_ms = self.scenario.expect.converge_within_ms;
-            self.last_reader.start(&self.setting, self.topics(), bound_ms);
+            self.last_reader
+                .start(&self.setting, self.topics(), bound_ms);
         }
     }
 
@@ -271,12 +274,18 @@ impl<'a> Run<'a> {
                 groups.insert(consume.group.clone());
             }
         }
-        topics.into_iter().map(|(topic, groups)| (topic, groups.into_iter().collect())).collect()
+        topics
+            .into_iter()
+            .map(|(topic, groups)| (topic, groups.into_iter().collect()))
+            .collect()
     }
 
     /// Sends begun and not ended.
     pub(super) fn sends_in_flight(&self) -> u64 {
-        self.clients.iter().map(|client| client.progress.in_flight()).sum()
+        self.clients
+            .iter()
+            .map(|client| client.progress.in_flight())
+            .sum()
     }
 
     fn storms(&mut self) -> bool {
@@ -289,7 +298,11 @@ impl<'a> Run<'a> {
         self.second = (now_ns, events);
         let stormed = events - before > self.scenario.run.events_per_s_max;
         if stormed {
-            self.ending = Ending::Storm { at_ns: now_ns, event: events, events_per_s: events - before };
+            self.ending = Ending::Storm {
+                at_ns: now_ns,
+                event: events,
+                events_per_s: events - before,
+            };
         }
         stormed
     }
@@ -297,7 +310,11 @@ impl<'a> Run<'a> {
     /// How the run ended where the driver gave up.
     pub(super) fn storm(&self) -> Ending {
         let event = self.world.agenda_events();
-        Ending::Storm { at_ns: self.world.now_ns(), event, events_per_s: event }
+        Ending::Storm {
+            at_ns: self.world.now_ns(),
+            event,
+            events_per_s: event,
+        }
     }
 
     /// More events than any run within its budget can have.

@@ -82,15 +82,25 @@ async fn serve(
     match operator {
         Operator::None => {}
         Operator::Format => {
-            let identity =
-                Identity { cluster_id: 1, node_id: u64::from(env.node), disk_id: env.random_u64() };
-            format(&env.disk(), identity).await.map_err(|why| why.to_string())?;
+            let identity = Identity {
+                cluster_id: 1,
+                node_id: u64::from(env.node),
+                disk_id: env.random_u64(),
+            };
+            format(&env.disk(), identity)
+                .await
+                .map_err(|why| why.to_string())?;
         }
         Operator::Salvage => {
             let salvaged = salvage(&env.disk(), &config, env.random_u64()).await;
             salvaged.map_err(|why| why.to_string())?;
         }
     }
-    let broker = Broker::bind(env, config).await.map_err(|why| why.to_string())?;
-    broker.run(stop.raised()).await.map_err(|why| why.to_string())
+    let broker = Broker::bind(env, config)
+        .await
+        .map_err(|why| why.to_string())?;
+    broker
+        .run(stop.raised())
+        .await
+        .map_err(|why| why.to_string())
 }

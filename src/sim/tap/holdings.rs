@@ -70,7 +70,14 @@ impl Holdings {
         while let Some((entry, framed_bytes)) = entry_at(&bytes[at..], position + at as u64) {
             at += framed_bytes;
             if named {
-                self.add(WrittenEntry { written_ns: now_ns, ..entry }, ino, seq);
+                self.add(
+                    WrittenEntry {
+                        written_ns: now_ns,
+                        ..entry
+                    },
+                    ino,
+                    seq,
+                );
             } else {
                 self.written_aside = true;
             }
@@ -78,15 +85,27 @@ impl Holdings {
     }
 
     fn add(&mut self, entry: WrittenEntry, ino: Ino, seq: Seq) {
-        while self.entries.last().is_some_and(|last| last.end_address > entry.address) {
+        while self
+            .entries
+            .last()
+            .is_some_and(|last| last.end_address > entry.address)
+        {
             self.entries.pop();
         }
-        while self.undurable.back().is_some_and(|last| last.end_address > entry.address) {
+        while self
+            .undurable
+            .back()
+            .is_some_and(|last| last.end_address > entry.address)
+        {
             self.undurable.pop_back();
         }
         self.entries.push(entry);
         self.everything.push(entry);
-        self.undurable.push_back(Undurable { ino, seq, end_address: entry.end_address });
+        self.undurable.push_back(Undurable {
+            ino,
+            seq,
+            end_address: entry.end_address,
+        });
         if let Some(digest) = entry.commit_digest {
             self.commits.insert(digest, entry.end_address);
         }
@@ -166,7 +185,9 @@ impl Holdings {
 /// The entry that `bytes` begin with, and how many of them it takes.
 fn entry_at(bytes: &[u8], position: u64) -> Option<(WrittenEntry, usize)> {
     let incarnation = u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
-    let Parsed::Entry(envelope) = parse(bytes, incarnation, position) else { return None };
+    let Parsed::Entry(envelope) = parse(bytes, incarnation, position) else {
+        return None;
+    };
     let framed_bytes = envelope.log.framed_bytes() as usize;
     let record = &bytes[ENVELOPE_BYTES..framed_bytes];
     let is_message = envelope.log.kind == EntryKind::Message;

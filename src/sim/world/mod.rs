@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
-pub(crate) use driver::drive;
+pub(crate) use driver::{DriveEnd, drive};
 pub(crate) use timer::{TimerId, Timers};
 pub use trace::TraceLine;
 pub(crate) use trace::{Trace, TraceKind};

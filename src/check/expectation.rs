@@ -1,0 +1,291 @@
+//! Many runs against what was expected of them, and the process's exit code
+//! (guarantee.md, section 3).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Verdict;
+
+/// What a scenario must come to over its seeds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// Every non-void run passes.
+    ZeroLoss,
+    /// At least `share` of the non-void runs lose what was not promised, and
+    /// the rest pass.
+    Loss {
+        /// In (0, 1].
+        share: f64,
+    },
+    /// Every non-void run refuses to serve.
+    Halt,
+}
+
+impl Outcome {
+    /// Whether a run of this verdict fits the outcome by itself; void runs fit
+    /// any, and are bounded by their share.
+    pub fn allows(self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Void => true,
+            Verdict::Pass => !matches!(self, Self::Halt),
+            Verdict::ExpectedLoss => matches!(self, Self::Loss { .. }),
+            Verdict::Halted => matches!(self, Self::Halt),
+            Verdict::Fail | Verdict::Stuck | Verdict::Crashed | Verdict::Nondeterministic => false,
+        }
+    }
+
+    /// The exit code of one run by itself.
+    pub fn exit_of(self, verdict: Verdict) -> Exit {
+        match verdict {
+            Verdict::Nondeterministic => Exit::Nondeterministic,
+            Verdict::Crashed => Exit::Crashed,
+            Verdict::Stuck => Exit::Stuck,
+            Verdict::Void => Exit::Void,
+            _ if self.allows(verdict) => Exit::Success,
+            _ => Exit::Missed,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::ZeroLoss => "zero-loss",
+            Self::Loss { .. } => "loss",
+            Self::Halt => "halt",
+        })
+    }
+}
+
+/// How a process ends. Ordered: of several, the largest is the one to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Everything as expected.
+    Success,
+    /// Wrong usage or a bad file, before any run.
+    Usage,
+    /// The testbed's own input or output failed.
+    TestbedIo,
+    /// Too many runs were void, or all.
+    Void,
+    /// A run was stuck, or hung.
+    Stuck,
+    /// A promise was broken, or the expectation missed.
+    Missed,
+    /// A run panicked.
+    Crashed,
+    /// Equal seeds gave different runs.
+    Nondeterministic,
+}
+
+impl Exit {
+    /// The number for the operating system.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::TestbedIo => 1,
+            Self::Usage => 2,
+            Self::Missed => 10,
+            Self::Stuck => 11,
+            Self::Crashed => 12,
+            Self::Nondeterministic => 13,
+            Self::Void => 14,
+        }
+    }
+}
+
+/// How many runs came to which verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<Verdict, u64>);
+
+impl Tally {
+    /// Counts one run.
+    pub fn add(&mut self, verdict: Verdict) {
+        *self.0.entry(verdict).or_default() += 1;
+    }
+
+    /// Takes back one run.
+    pub fn remove(&mut self, verdict: Verdict) {
+        let count = self.0.get_mut(&verdict).filter(|count| **count > 0);
+        *count.expect("only what was added is removed") -= 1;
+    }
+
+    /// Adds the runs of another tally.
+    pub fn merge(&mut self, other: &Self) {
+        for (verdict, count) in &other.0 {
+            *self.0.entry(*verdict).or_default() += count;
+        }
+    }
+
+    /// How many runs came to `verdict`.
+    pub fn count(&self, verdict: Verdict) -> u64 {
+        self.0.get(&verdict).copied().unwrap_or(0)
+    }
+
+    /// How many runs there were.
+    pub fn runs(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// The verdicts that came, mildest first.
+    pub fn counts(&self) -> impl Iterator<Item = (Verdict, u64)> {
+        let counts = Verdict::ALL.map(|verdict| (verdict, self.count(verdict)));
+        counts.into_iter().filter(|(_, count)| *count > 0)
+    }
+}
+
+/// `7 expected-loss, 1 void`.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts: Vec<_> = self
+            .counts()
+            .map(|(verdict, count)| format!("{count} {verdict}"))
+            .collect();
+        f.pad(&counts.join(", "))
+    }
+}
+
+/// What a tally comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// The scenario's part in the process's exit code.
+    pub exit: Exit,
+    /// What was not as expected, a line each, beside single bad runs.
+    pub shortfalls: Vec<String>,
+}
+
+/// Judges a scenario over its seeds.
+pub fn assess(outcome: Outcome, void_max: f64, tally: &Tally) -> Assessment {
+    let mut assessment = Assessment {
+        exit: Exit::Success,
+        shortfalls: Vec::new(),
+    };
+    for (verdict, _) in tally
+        .counts()
+        .filter(|(verdict, _)| *verdict != Verdict::Void)
+    {
+        assessment.exit = assessment.exit.max(outcome.exit_of(verdict));
+    }
+    if let Some(line) = too_few_losses(outcome, tally) {
+        assessment.exit = assessment.exit.max(Exit::Missed);
+        assessment.shortfalls.push(line);
+    }
+    if let Some(line) = too_many_void(void_max, tally) {
+        assessment.exit = assessment.exit.max(Exit::Void);
+        assessment.shortfalls.push(line);
+    }
+    assessment
+}
+
+/// Runs that failed otherwise say nothing about the share.
+fn too_few_losses(outcome: Outcome, tally: &Tally) -> Option<String> {
+    let Outcome::Loss { share } = outcome else {
+        return None;
+    };
+    let losing = tally.count(Verdict::ExpectedLoss);
+    let judged = losing + tally.count(Verdict::Pass);
+    (judged > 0 && (losing as f64) < share * judged as f64)
+        .then(|| format!("loss expected in {share} of the runs, seen in {losing} of {judged}"))
+}
+
+fn too_many_void(void_max: f64, tally: &Tally) -> Option<String> {
+    let (void, runs) = (tally.count(Verdict::Void), tally.runs());
+    match void {
+        _ if runs == 0 => Some("there was no run".to_owned()),
+        0 => None,
+        _ if void == runs => Some("every run was void: no fault came that could matter".to_owned()),
+        _ if void as f64 > void_max * runs as f64 => Some(format!(
+            "{void} of {runs} runs were void, more than {void_max} of them"
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Exit, Outcome, Tally, assess};
+    use crate::check::Verdict;
+
+    fn tally(runs: &[(Verdict, u64)]) -> Tally {
+        let mut tally = Tally::default();
+        for (verdict, count) in runs {
+            (0..*count).for_each(|_| tally.add(*verdict));
+        }
+        tally
+    }
+
+    fn exit(outcome: Outcome, runs: &[(Verdict, u64)]) -> u8 {
+        assess(outcome, 0.2, &tally(runs)).exit.code()
+    }
+
+    const LOSS: Outcome = Outcome::Loss { share: 0.5 };
+
+    #[test]
+    fn zero_loss_is_passes_only() {
+        assert_eq!(exit(Outcome::ZeroLoss, &[(Verdict::Pass, 8)]), 0);
+        let lossy = [(Verdict::Pass, 7), (Verdict::ExpectedLoss, 1)];
+        assert_eq!(exit(Outcome::ZeroLoss, &lossy), 10);
+        let halted = [(Verdict::Pass, 7), (Verdict::Halted, 1)];
+        assert_eq!(exit(Outcome::ZeroLoss, &halted), 10);
+    }
+
+    #[test]
+    fn loss_needs_its_share_and_passes_for_the_rest() {
+        let half = [(Verdict::Pass, 4), (Verdict::ExpectedLoss, 4)];
+        assert_eq!(exit(LOSS, &half), 0);
+        let few = [(Verdict::Pass, 5), (Verdict::ExpectedLoss, 3)];
+        assert_eq!(exit(LOSS, &few), 10);
+        insta::assert_snapshot!(
+            assess(LOSS, 0.2, &tally(&few)).shortfalls.join("\n"),
+            @"loss expected in 0.5 of the runs, seen in 3 of 8"
+        );
+        assert_eq!(
+            exit(LOSS, &[(Verdict::ExpectedLoss, 7), (Verdict::Fail, 1)]),
+            10
+        );
+        assert_eq!(exit(LOSS, &[(Verdict::Pass, 8)]), 10);
+    }
+
+    #[test]
+    fn halting_is_all_or_nothing() {
+        assert_eq!(exit(Outcome::Halt, &[(Verdict::Halted, 8)]), 0);
+        let some = [(Verdict::Halted, 7), (Verdict::Pass, 1)];
+        assert_eq!(exit(Outcome::Halt, &some), 10);
+    }
+
+    #[test]
+    fn void_runs_are_bounded_and_never_all() {
+        let few = [(Verdict::Pass, 8), (Verdict::Void, 2)];
+        assert_eq!(exit(Outcome::ZeroLoss, &few), 0);
+        let many = [(Verdict::Pass, 7), (Verdict::Void, 3)];
+        assert_eq!(exit(Outcome::ZeroLoss, &many), 14);
+        assert_eq!(exit(LOSS, &[(Verdict::Void, 1)]), 14);
+        assert_eq!(exit(LOSS, &[]), 14);
+        let all = assess(Outcome::ZeroLoss, 1.0, &tally(&[(Verdict::Void, 3)]));
+        assert_eq!(all.exit, Exit::Void);
+    }
+
+    #[test]
+    fn the_first_exit_code_that_applies() {
+        let order = [
+            Verdict::Nondeterministic,
+            Verdict::Crashed,
+            Verdict::Fail,
+            Verdict::Stuck,
+            Verdict::Void,
+        ];
+        let codes = (0..order.len()).map(|first| {
+            let runs: Vec<_> = order[first..].iter().map(|verdict| (*verdict, 1)).collect();
+            exit(Outcome::ZeroLoss, &runs)
+        });
+        assert_eq!(codes.collect::<Vec<_>>(), [13, 12, 10, 11, 14]);
+        assert!(Exit::Void > Exit::TestbedIo && Exit::TestbedIo > Exit::Usage);
+        assert!(Exit::Usage > Exit::Success);
+    }
+
+    #[test]
+    fn a_tally_lists_what_came() {
+        let mixed = tally(&[(Verdict::Void, 1), (Verdict::ExpectedLoss, 7)]);
+        assert_eq!(mixed.to_string(), "7 expected-loss, 1 void");
+    }
+}

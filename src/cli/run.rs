@@ -1,0 +1,127 @@
+//! `zeroloss run`.
+
+use std::io::Write;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::check::{Exit, Tally};
+use crate::explore::{Job, Observer, Runner, Settings, explore};
+use crate::report::{ScenarioReport, json, text};
+use crate::scenario::{Scenario, find, load};
+
+use super::progress::Progress;
+use super::{CommandError, RunArgs};
+
+/// Runs scenarios and shows each as soon as it and those before it are over.
+pub(super) fn run(
+    args: &RunArgs,
+    runner: &Arc<dyn Runner>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Exit, CommandError> {
+    let Some(scenarios) = load_all(args, err)? else {
+        return Ok(Exit::Usage);
+    };
+    let jobs: Vec<Job> = scenarios
+        .into_iter()
+        .map(|scenario| Job {
+            seeds: seeds(args, &scenario),
+            scenario: Arc::new(scenario),
+        })
+        .collect();
+    let settings = Settings {
+        jobs: args.jobs.map_or_else(all_cores, usize::from),
+        oracle: !args.common.no_oracle,
+        hang_after: args.common.hang_after(),
+    };
+    let mut shown = Shown::new(args.json, &jobs, out);
+    explore(runner, &jobs, &settings, &mut shown)?;
+    shown.end()
+}
+
+/// Every scenario, or `None` where some file is bad: then all diagnostics are
+/// shown, and nothing is run.
+fn load_all(args: &RunArgs, err: &mut dyn Write) -> Result<Option<Vec<Scenario>>, CommandError> {
+    let paths = find(&args.paths)?;
+    let loaded = paths.iter().map(|path| load(Path::new(path)));
+    let (good, bad): (Vec<_>, Vec<_>) = loaded.partition(Result::is_ok);
+    let mut is_first = true;
+    for error in bad.into_iter().filter_map(Result::err) {
+        let gap = if std::mem::take(&mut is_first) {
+            ""
+        } else {
+            "\n"
+        };
+        writeln!(err, "{gap}{error}")?;
+    }
+    Ok(is_first.then(|| good.into_iter().filter_map(Result::ok).collect()))
+}
+
+fn seeds(args: &RunArgs, scenario: &Scenario) -> Range<u64> {
+    match (args.seed, &args.seeds) {
+        (Some(seed), _) => seed..seed.saturating_add(1),
+        (None, Some(seeds)) => seeds.clone(),
+        (None, None) => scenario.run.seeds.clone(),
+    }
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What is on standard output.
+struct Shown<'o> {
+    json: bool,
+    id_width: usize,
+    out: &'o mut dyn Write,
+    progress: Progress,
+    ended: Vec<(Tally, Exit)>,
+}
+
+impl<'o> Shown<'o> {
+    fn new(json: bool, jobs: &[Job], out: &'o mut dyn Write) -> Self {
+        let widths = jobs.iter().map(|job| job.scenario.id.chars().count());
+        let runs = jobs.iter().map(|job| job.seeds.end - job.seeds.start).sum();
+        Self {
+            json,
+            id_width: widths.max().unwrap_or(0),
+            out,
+            progress: match json {
+                true => Progress::hidden(),
+                false => Progress::new(runs),
+            },
+            ended: Vec::new(),
+        }
+    }
+
+    fn end(self) -> Result<Exit, CommandError> {
+        drop(self.progress);
+        if !self.json {
+            self.out.write_all(text::summary(&self.ended).as_bytes())?;
+        }
+        let exits = self.ended.iter().map(|(_, exit)| *exit);
+        Ok(exits.max().unwrap_or(Exit::Success))
+    }
+}
+
+impl Observer for Shown<'_> {
+    fn run_ended(&mut self) {
+        self.progress.advance();
+    }
+
+    fn scenario_ended(&mut self, report: ScenarioReport) -> std::io::Result<()> {
+        let text = match self.json {
+            true => json(&report),
+            false => text::scenario(&report, self.id_width),
+        };
+        self.ended
+            .push((report.tally.clone(), report.assessment().exit));
+        let out = &mut *self.out;
+        // One write for each scenario: whoever is interrupted has whole ones.
+        self.progress.aside(|| {
+            out.write_all(text.as_bytes())?;
+            out.flush()
+        })
+    }
+}

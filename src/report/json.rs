@@ -1,0 +1,98 @@
+//! A scenario's report for machines.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::check::{Finding, Tally};
+
+use super::{FaultCount, RunReport, ScenarioReport};
+
+/// Findings of the first unfit run that are written out.
+const FINDINGS_MAX: usize = 10;
+
+#[derive(Serialize)]
+struct Scenario<'a> {
+    scenario: &'a str,
+    file: &'a str,
+    expected: String,
+    as_expected: bool,
+    exit_code: u8,
+    shortfalls: Vec<String>,
+    hash: String,
+    verdicts: BTreeMap<&'static str, u64>,
+    events: u64,
+    simulated_ns: u64,
+    acknowledged: u64,
+    rejected: u64,
+    unknown: u64,
+    processed: u64,
+    repeated: u64,
+    lost: u64,
+    faults: BTreeMap<&'static str, FaultCount>,
+    /// Runs in which each promise was broken.
+    broken: BTreeMap<&'static str, u64>,
+    first_unfit: Option<Run<'a>>,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    seed: u64,
+    verdict: &'static str,
+    hash: String,
+    findings_total: usize,
+    findings: &'a [Finding],
+}
+
+/// One line of JSON, its keys in a fixed order, with a newline. Hashes are
+/// hexadecimal strings: JSON's numbers do not hold 64 bits everywhere.
+pub fn json(report: &ScenarioReport) -> String {
+    let assessment = report.assessment();
+    let counts = &report.counts;
+    let faults = report.faults.iter();
+    let broken = report.broken.iter();
+    let scenario = Scenario {
+        scenario: &report.about.id,
+        file: &report.about.file,
+        expected: report.about.outcome.to_string(),
+        as_expected: assessment.exit.code() == 0,
+        exit_code: assessment.exit.code(),
+        shortfalls: assessment.shortfalls,
+        hash: format!("{:016x}", report.hash),
+        verdicts: verdicts(&report.tally),
+        events: report.events,
+        simulated_ns: report.simulated_ns,
+        acknowledged: counts.acknowledged,
+        rejected: counts.rejected,
+        unknown: counts.unknown,
+        processed: counts.processed,
+        repeated: counts.repeated,
+        lost: report.lost,
+        faults: faults.map(|(kind, count)| (kind.name(), *count)).collect(),
+        broken: broken
+            .map(|(promise, runs)| (promise.name(), *runs))
+            .collect(),
+        first_unfit: report.first_unfit.as_ref().map(run),
+    };
+    let mut text = serde_json::to_string(&scenario).expect("strings and numbers only");
+    text.push('\n');
+    text
+}
+
+fn run(run: &RunReport) -> Run<'_> {
+    let shown = run.shown();
+    Run {
+        seed: run.seed,
+        verdict: run.verdict.name(),
+        hash: format!("{:016x}", run.trace_hash),
+        findings_total: shown.len(),
+        findings: &shown[..shown.len().min(FINDINGS_MAX)],
+    }
+}
+
+fn verdicts(tally: &Tally) -> BTreeMap<&'static str, u64> {
+    let counts = tally.counts();
+    counts
+        .map(|(verdict, count)| (verdict.name(), count))
+        .collect()
+}

@@ -1,0 +1,126 @@
+//! A scenario over its seeds.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::check::{Assessment, Counts, Finding, Outcome, Promise, Tally, Verdict, assess};
+use crate::history::FaultKind;
+
+use super::{FaultCount, RunReport};
+
+/// What a report has to know of a scenario.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// The scenario's id.
+    pub id: String,
+    /// Its file, as a user would name it.
+    pub file: String,
+    /// What must come out.
+    pub outcome: Outcome,
+    /// The share of runs that may be void.
+    pub void_max: f64,
+    /// Whether it means to have no faults.
+    pub faultless: bool,
+}
+
+/// What a scenario came to over its seeds.
+#[derive(Debug, Clone)]
+pub struct ScenarioReport {
+    /// Which.
+    pub about: About,
+    /// The runs, by verdict.
+    pub tally: Tally,
+    /// Over all runs.
+    pub counts: Counts,
+    /// Over all runs, allowed or not.
+    pub lost: u64,
+    /// Events over all runs.
+    pub events: u64,
+    /// Simulated time over all runs, nanoseconds.
+    pub simulated_ns: u64,
+    /// Over all runs, by kind.
+    pub faults: BTreeMap<FaultKind, FaultCount>,
+    /// In how many runs each promise was broken.
+    pub broken: BTreeMap<Promise, u64>,
+    /// Runs that do not fit the expectation.
+    pub unfit: Tally,
+    /// The first of these.
+    pub first_unfit: Option<RunReport>,
+    /// Over the runs' trace hashes, in the order of the seeds.
+    pub hash: u64,
+}
+
+impl ScenarioReport {
+    /// The report of no run yet.
+    pub fn new(about: About) -> Self {
+        Self {
+            about,
+            tally: Tally::default(),
+            counts: Counts::default(),
+            lost: 0,
+            events: 0,
+            simulated_ns: 0,
+            faults: BTreeMap::new(),
+            broken: BTreeMap::new(),
+            unfit: Tally::default(),
+            first_unfit: None,
+            hash: 0,
+        }
+    }
+
+    /// Adds one run. Runs come in the order of their seeds: the hash depends on
+    /// it, and the first unfit run is the one with the smallest seed.
+    pub fn add(&mut self, run: RunReport) {
+        self.hash = xxh3_64_with_seed(&run.trace_hash.to_le_bytes(), self.hash);
+        self.counts.add(&run.counts);
+        self.lost += run.lost.len() as u64;
+        self.events += run.events;
+        self.simulated_ns += run.simulated_ns;
+        for (kind, count) in &run.faults {
+            self.faults.entry(*kind).or_default().add(*count);
+        }
+        for promise in promises(&run.findings) {
+            *self.broken.entry(promise).or_default() += 1;
+        }
+        self.tally.add(run.verdict);
+        if !self.about.outcome.allows(run.verdict) {
+            self.unfit.add(run.verdict);
+            self.first_unfit.get_or_insert(run);
+        }
+    }
+
+    /// Takes a second run of the first unfit seed, with its timeline. A second
+    /// run that differs from the first one makes that seed nondeterministic.
+    ///
+    /// # Panics
+    ///
+    /// Where no run was unfit.
+    pub fn look_closer(&mut self, again: RunReport) {
+        let first = self.first_unfit.take().expect("an unfit run");
+        let same = (first.verdict, first.trace_hash) == (again.verdict, again.trace_hash);
+        if same {
+            self.first_unfit = Some(again);
+            return;
+        }
+        for tally in [&mut self.tally, &mut self.unfit] {
+            tally.remove(first.verdict);
+            tally.add(Verdict::Nondeterministic);
+        }
+        *self.broken.entry(Promise::Determinism).or_default() += 1;
+        self.first_unfit = Some(first.nondeterministic(&again));
+    }
+
+    /// The runs against the expectation.
+    pub fn assessment(&self) -> Assessment {
+        assess(self.about.outcome, self.about.void_max, &self.tally)
+    }
+}
+
+/// The promises of findings, each once.
+fn promises(findings: &[Finding]) -> Vec<Promise> {
+    let mut promises: Vec<_> = findings.iter().map(|finding| finding.promise).collect();
+    promises.sort_unstable();
+    promises.dedup();
+    promises
+}

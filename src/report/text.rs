@@ -1,0 +1,382 @@
+//! Reports as text.
+
+use std::fmt::Write;
+
+use crate::check::{At, Exit, Finding, Promise, Tally, Verdict};
+
+use super::excerpt::{excerpt, seconds};
+use super::numbers::Grouped;
+use super::{RunReport, ScenarioReport};
+
+/// A finding's further lines beyond this many are left out.
+const FINDING_LINES_MAX: usize = 12;
+
+/// A scenario: its line, warnings, shortfalls, and the FAIL block of the first
+/// run that does not fit. `id_width` aligns the lines of several scenarios.
+pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
+    let mut text = line(report, id_width);
+    let assessment = report.assessment();
+    for warning in warnings(report) {
+        let _ = writeln!(text, "      warning: {warning}");
+    }
+    for shortfall in &assessment.shortfalls {
+        let _ = writeln!(text, "      {shortfall}");
+    }
+    if let Some(run) = &report.first_unfit {
+        text.push_str(&fail_block(run, &report.about.file));
+        let mut others = report.unfit.clone();
+        others.remove(run.verdict);
+        if others.runs() > 0 {
+            let _ = writeln!(text, "  other seeds: {others}");
+        }
+    }
+    text
+}
+
+fn line(report: &ScenarioReport, id_width: usize) -> String {
+    let status = match report.assessment().exit {
+        Exit::Success => "pass",
+        _ => "FAIL",
+    };
+    let mut text = format!(
+        "{status}  {:<id_width$}  {:<9}  {:016x}  {:>11} events  {:>9} acked  {:>7} lost  {:<24}  ",
+        report.about.id,
+        report.about.outcome,
+        report.hash,
+        Grouped(report.events),
+        Grouped(report.counts.acknowledged),
+        Grouped(report.lost),
+        report.tally.to_string(),
+    );
+    let _ = writeln!(text, "{}", faults(report));
+    text
+}
+
+/// `power-loss 8 (7 dirty), kill 3`: fired, and how many of them met log data
+/// that was not yet durable.
+fn faults(report: &ScenarioReport) -> String {
+    if report.about.faultless {
+        return "no faults".to_owned();
+    }
+    let counts = report.faults.iter().map(|(kind, count)| match count.dirty {
+        0 => format!("{kind} {}", Grouped(count.fired)),
+        dirty => format!("{kind} {} ({} dirty)", Grouped(count.fired), Grouped(dirty)),
+    });
+    let counts: Vec<_> = counts.collect();
+    match counts.is_empty() {
+        true => "no fault armed".to_owned(),
+        false => counts.join(", "),
+    }
+}
+
+/// What makes a result worth less than it looks.
+fn warnings(report: &ScenarioReport) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if report.counts.acknowledged == 0 {
+        warnings.push("nothing was acknowledged".to_owned());
+    }
+    for (kind, count) in &report.faults {
+        let armed = Grouped(count.armed);
+        if count.armed > 0 && count.fired == 0 {
+            warnings.push(format!("{kind} armed {armed} times, fired 0"));
+        } else if count.fired > 0 && count.eligible == 0 {
+            let fired = Grouped(count.fired);
+            warnings.push(format!(
+                "{kind} fired {fired} times, never when it could matter"
+            ));
+        }
+    }
+    if !report.about.faultless && report.faults.is_empty() {
+        warnings.push("no fault was armed".to_owned());
+    }
+    warnings
+}
+
+/// The block of one run that does not fit: what was broken, where to look, how
+/// to see it again.
+pub fn fail_block(run: &RunReport, file: &str) -> String {
+    let shown = run.shown();
+    let mut text = String::new();
+    match shown.first() {
+        Some(first) => first_finding(run, first, &mut text),
+        None => {
+            let (scenario, seed) = (&run.scenario, run.seed);
+            let end = At(run.simulated_ns);
+            let verdict = run.verdict;
+            let _ = writeln!(text, "FAIL {verdict}   {scenario}  seed={seed}  t={end}");
+        }
+    }
+    if let Some(more) = more(shown) {
+        let _ = writeln!(text, "  {more}");
+    }
+    let _ = writeln!(
+        text,
+        "  reproduce: zeroloss replay {file} --seed {}",
+        run.seed
+    );
+    text
+}
+
+fn first_finding(run: &RunReport, finding: &Finding, text: &mut String) {
+    let (promise, scenario, seed) = (finding.promise, &run.scenario, run.seed);
+    let _ = write!(text, "FAIL {promise}   {scenario}  seed={seed}");
+    // A crash leaves nobody who could say when it was.
+    if promise != Promise::NoPanic {
+        let _ = write!(text, "  t={}  event={}", At(finding.at_ns), finding.event);
+    }
+    text.push('\n');
+    for line in finding.lines.iter().take(FINDING_LINES_MAX) {
+        let _ = writeln!(text, "  {line}");
+    }
+    text.push_str(&excerpt(&run.timeline, finding));
+}
+
+/// `and 3 more of durability, 1 of at-least-once`.
+fn more(shown: &[Finding]) -> Option<String> {
+    let rest = shown.get(1..).filter(|rest| !rest.is_empty())?;
+    // Findings are ordered by promise.
+    let groups = rest.chunk_by(|a, b| a.promise == b.promise);
+    let groups = groups.map(|group| (group[0].promise, group.len() as u64));
+    let listed: Vec<_> = groups
+        .map(|(promise, count): (Promise, u64)| format!("{} of {promise}", Grouped(count)))
+        .collect();
+    Some(format!("and more: {}", listed.join(", ")))
+}
+
+/// Everything that happened in a run, a line each.
+pub fn timeline(run: &RunReport) -> String {
+    let width = run
+        .timeline
+        .last()
+        .map_or(0, |line| seconds(line.at_ns).len());
+    let mut text = String::new();
+    for line in &run.timeline {
+        let _ = writeln!(text, "{:>width$}  {}", seconds(line.at_ns), line.text);
+    }
+    text
+}
+
+/// One run by itself: what `replay` ends with.
+pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
+    let counts = &run.counts;
+    let mut text = format!(
+        "{}  {}  seed {}  {}  hash {:016x}\n",
+        if fits { "pass" } else { "FAIL" },
+        run.scenario,
+        run.seed,
+        run.verdict,
+        run.trace_hash
+    );
+    let _ = writeln!(
+        text,
+        "      {} events in {}; sends: {} acknowledged, {} rejected, {} unknown; \
+         {} processed, {} of them again; {} lost",
+        Grouped(run.events),
+        At(run.simulated_ns),
+        Grouped(counts.acknowledged),
+        Grouped(counts.rejected),
+        Grouped(counts.unknown),
+        Grouped(counts.processed),
+        Grouped(counts.repeated),
+        run.lost.len()
+    );
+    for (kind, count) in &run.faults {
+        let _ = writeln!(
+            text,
+            "      {kind}: {} armed, {} fired, {} could matter, {} met dirty log data",
+            count.armed, count.fired, count.eligible, count.dirty
+        );
+    }
+    if !fits {
+        text.push_str(&fail_block(run, file));
+    } else {
+        for allowed in &run.allowed {
+            let _ = writeln!(text, "  {}", allowed.lines.join("; "));
+        }
+    }
+    text
+}
+
+/// The last line: all scenarios together.
+pub fn summary<'a>(reports: impl IntoIterator<Item = &'a (Tally, Exit)>) -> String {
+    let mut runs = Tally::default();
+    let (mut scenarios, mut expected) = (0, 0);
+    for (tally, exit) in reports {
+        runs.merge(tally);
+        scenarios += 1;
+        expected += u64::from(*exit == Exit::Success);
+    }
+    let mut text = format!(
+        "{} as expected; {}: {runs}",
+        match scenarios - expected {
+            0 => plural(scenarios, "scenario"),
+            _ => format!("{expected} of {}", plural(scenarios, "scenario")),
+        },
+        plural(runs.runs(), "run"),
+    );
+    if runs.count(Verdict::Void) == runs.runs() {
+        text.push_str("; nothing was tested");
+    }
+    text.push('\n');
+    text
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{} {noun}s", Grouped(count)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{fail_block, scenario, summary, timeline};
+    use crate::check::{Counts, Exit, Finding, Outcome, Promise, Tally, Verdict};
+    use crate::history::FaultKind;
+    use crate::report::{About, FaultCount, RunReport, ScenarioReport, TimelineLine};
+
+    fn run(verdict: Verdict, faults: &[(FaultKind, FaultCount)]) -> RunReport {
+        RunReport {
+            verdict,
+            simulated_ns: 9_000_000_000,
+            counts: Counts {
+                acknowledged: 7,
+                ..Counts::default()
+            },
+            faults: faults.iter().copied().collect(),
+            findings: Vec::new(),
+            ..RunReport::crashed("x", 3, "")
+        }
+    }
+
+    fn report(outcome: Outcome, faultless: bool, runs: Vec<RunReport>) -> String {
+        let mut report = ScenarioReport::new(About {
+            id: "x".to_owned(),
+            file: "scenarios/x.toml".to_owned(),
+            outcome,
+            void_max: 0.2,
+            faultless,
+        });
+        runs.into_iter().for_each(|run| report.add(run));
+        scenario(&report, 4)
+    }
+
+    fn count(armed: u64, fired: u64, eligible: u64) -> FaultCount {
+        FaultCount {
+            armed,
+            fired,
+            eligible,
+            dirty: 0,
+        }
+    }
+
+    #[test]
+    fn without_faults_by_intent_there_is_no_warning() {
+        let text = report(Outcome::ZeroLoss, true, vec![run(Verdict::Pass, &[])]);
+        assert!(text.ends_with("  no faults\n"), "{text}");
+    }
+
+    #[test]
+    fn a_zero_is_a_warning() {
+        let idle = RunReport {
+            counts: Counts::default(),
+            faults: BTreeMap::new(),
+            ..run(Verdict::Void, &[])
+        };
+        insta::assert_snapshot!(report(Outcome::ZeroLoss, false, vec![idle]), @"
+        FAIL  x     zero-loss  c77b3abb6f87acd9            0 events          0 acked        0 lost  1 void                    no fault armed
+              warning: nothing was acknowledged
+              warning: no fault was armed
+              every run was void: no fault came that could matter
+        ");
+        let faults = [
+            (FaultKind::Rot, count(4, 0, 0)),
+            (FaultKind::Kill, count(4, 4, 0)),
+        ];
+        let text = report(Outcome::ZeroLoss, false, vec![run(Verdict::Pass, &faults)]);
+        let warnings: Vec<_> = text.lines().skip(1).map(str::trim).collect();
+        assert_eq!(
+            warnings,
+            [
+                "warning: kill fired 4 times, never when it could matter",
+                "warning: rot armed 4 times, fired 0"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_that_does_not_fit_and_broke_nothing_is_shown_too() {
+        let faults = [(FaultKind::Kill, count(1, 1, 1))];
+        let text = report(
+            Outcome::ZeroLoss,
+            false,
+            vec![run(Verdict::Halted, &faults)],
+        );
+        let block: Vec<_> = text.lines().skip(1).collect();
+        assert_eq!(
+            block,
+            [
+                "FAIL halted   x  seed=3  t=9.000s",
+                "  reproduce: zeroloss replay scenarios/x.toml --seed 3"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_excerpt_keeps_to_the_moments_and_shows_its_gaps() {
+        let lines = (0..20).map(|second| TimelineLine {
+            at_ns: second * 1_000_000_000,
+            text: format!("event {second}"),
+        });
+        let failed = RunReport {
+            timeline: lines.collect(),
+            findings: vec![Finding {
+                promise: Promise::Durability,
+                lines: vec!["gone".to_owned()],
+                at_ns: 18_000_000_000,
+                event: 5,
+                moments_ns: vec![2_500_000_000],
+            }],
+            ..run(Verdict::Fail, &[])
+        };
+        insta::assert_snapshot!(fail_block(&failed, "scenarios/x.toml"), @"
+        FAIL durability   x  seed=3  t=18.000s  event=5
+          gone
+             0.000  event 0
+             1.000  event 1
+             2.000  event 2
+             3.000  event 3
+                 …
+            16.000  event 16
+            17.000  event 17
+            18.000  event 18
+            19.000  event 19
+          reproduce: zeroloss replay scenarios/x.toml --seed 3
+        ");
+        assert_eq!(timeline(&failed).lines().count(), 20);
+    }
+
+    #[test]
+    fn the_summary_counts_scenarios_and_runs() {
+        let tally = |verdict| {
+            let mut tally = Tally::default();
+            tally.add(verdict);
+            tally
+        };
+        let good = (tally(Verdict::Pass), Exit::Success);
+        let bad = (tally(Verdict::Stuck), Exit::Stuck);
+        let void = (tally(Verdict::Void), Exit::Void);
+        let shown = [
+            summary([&good]),
+            summary([&good, &good, &bad]),
+            summary([&void]),
+        ];
+        insta::assert_snapshot!(shown.concat(), @"
+        1 scenario as expected; 1 run: 1 pass
+        2 of 3 scenarios as expected; 3 runs: 2 pass, 1 stuck
+        0 of 1 scenario as expected; 1 run: 1 void; nothing was tested
+        ");
+    }
+}
