@@ -225,6 +225,13 @@ mod tests {
     }
 
     #[test]
+    fn of_concurrent_commits_either_may_win() {
+        assert!(wrong("begin 5; begin 9; end 1; end 2; resume 5").is_empty());
+        assert!(wrong("begin 5; begin 9; end 2; end 1; resume 5; resume 9").is_empty());
+        assert_eq!(wrong("begin 5; end 1; begin 9; end 2; resume 5").len(), 1);
+    }
+
+    #[test]
     fn an_unanswered_commit_may_be_applied_at_any_time() {
         assert!(wrong("begin 5; commit 9; resume 9; resume 5").is_empty());
         assert!(wrong("commit 5; begin 9; resume 5; resume 9").is_empty());

@@ -7,7 +7,7 @@
 //! ask 0 · answer 0..2: 1@0 2@1                the same in two steps
 //! nothing 0..9                                answered "not found"
 //! final 0..2: 1@0 2@1                         the complete read after heal
-//! process 1@0 · commit 1 · begin 1 · end      commit = begin and end
+//! process 1@0 · commit 7 · begin 7 · end 1    commit = begin and end; the first commit
 //! query · resume 1 · resume none · recorded 1 · recorded none
 //! ```
 //! `?@0` is a message without a value, `1!@0` number 1 with another body.
@@ -146,7 +146,8 @@ impl Teller {
             }
             "commit" => {
                 self.tell_group("begin", rest);
-                return self.tell_group("end", "");
+                let last = self.commits.to_string();
+                return self.tell_group("end", &last);
             }
             "begin" => {
                 self.commits += 1;
@@ -158,7 +159,7 @@ impl Teller {
                 }
             }
             "end" => Event::CommitEnded {
-                op: self.commits,
+                op: offset.expect("which commit, from 1"),
                 acknowledged: true,
             },
             "query" => Event::ResumeBegan { group, queue },
