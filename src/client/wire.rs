@@ -10,6 +10,7 @@
 //! fires early costs one look.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -122,15 +123,14 @@ impl<E: Env, T: Copy> Wire<E, T> {
 
     /// Keeps a stream to `peer` from now on.
     pub(super) fn keep(&mut self, peer: SocketAddr) {
-        if !self.peers.contains_key(&peer) {
-            let fresh = Peer {
+        if let Entry::Vacant(vacant) = self.peers.entry(peer) {
+            vacant.insert(Peer {
                 link: Link::Down,
                 decoder: FrameDecoder::new(),
                 pending: BTreeMap::new(),
                 silent_since_ns: None,
                 failures: 0,
-            };
-            self.peers.insert(peer, fresh);
+            });
             self.connect(peer);
         }
     }
