@@ -401,3 +401,10 @@ fn only_assigned_queues_are_consumed() {
         .collect();
     assert_eq!(queues, [1, 2]);
 }
+
+#[test]
+fn its_futures_may_move_between_threads() {
+    fn check(_: &impl Send) {}
+    let env = FakeEnv::default();
+    check(&asking(&env).0.next());
+}

@@ -149,6 +149,18 @@ fn a_queue_that_cannot_be_read_to_its_end_is_an_error() {
 }
 
 #[test]
+fn an_answer_that_leads_nowhere_is_not_an_end() {
+    let env = FakeEnv::default();
+    let error = read(&env, |asked, from| {
+        env.answer_pull(asked, FOUND, as_i64(from), &[]);
+    });
+    assert!(
+        matches!(error, Err(ReadError::Deadline { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn an_empty_queue_is_read_at_once() {
     let env = FakeEnv::default();
     let mut reader = reader(&env);
@@ -191,4 +203,12 @@ fn recorded_offsets_are_told_from_none() {
         }
     });
     assert_eq!(offsets, Ok(vec![Some(7), None]));
+}
+
+#[test]
+fn its_futures_may_move_between_threads() {
+    fn check(_: &impl Send) {}
+    let env = FakeEnv::default();
+    check(&reader(&env).read_all("orders"));
+    check(&reader(&env).group_offsets("cg", "orders"));
 }

@@ -382,3 +382,10 @@ fn many_in_flight_are_matched_whatever_the_order_of_answers() {
         assert_eq!(poll(producer.next()), Some((op, acknowledged(op))));
     }
 }
+
+#[test]
+fn its_futures_may_move_between_threads() {
+    fn check(_: &impl Send) {}
+    let env = FakeEnv::default();
+    check(&producer(&env, config()).next());
+}
