@@ -43,7 +43,7 @@ pub enum ConsumerEvent {
         /// `maxOffset`, as the broker gave it.
         max_offset: u64,
         /// What was served, up to a bad record; to be processed, each reported
-        /// by [`Consumer::processed`].
+        /// by [`Consumer::processed`](super::Consumer::processed).
         messages: Vec<Received>,
         /// A record that cannot be read. The queue stands still before it: it is
         /// pulled again, after a pause, until it can be read.
