@@ -10,6 +10,7 @@ pub mod log;
 pub mod record;
 pub mod remoting;
 pub mod report;
+pub mod workload;
 
 #[cfg(feature = "sim")]
 pub mod cli;

@@ -66,7 +66,10 @@ impl TopicConfig {
     /// Reads what [`TopicConfig::encode`] wrote.
     pub fn decode(mut bytes: &[u8]) -> Result<Self, BadEntry> {
         let bytes = &mut bytes;
-        let entry = Self { topic: take_text(bytes)?, queues: u32::from_be_bytes(take(bytes)?) };
+        let entry = Self {
+            topic: take_text(bytes)?,
+            queues: u32::from_be_bytes(take(bytes)?),
+        };
         bytes.is_empty().then_some(entry).ok_or(BadEntry)
     }
 }
@@ -111,7 +114,10 @@ mod tests {
         bytes.push(0);
         assert_eq!(OffsetCommit::decode(&bytes), Err(BadEntry));
 
-        let topic = TopicConfig { topic: "orders".into(), queues: 4 };
+        let topic = TopicConfig {
+            topic: "orders".into(),
+            queues: 4,
+        };
         let mut bytes = Vec::new();
         topic.encode(&mut bytes);
         assert_eq!(TopicConfig::decode(&bytes), Ok(topic));

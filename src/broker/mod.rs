@@ -1,5 +1,33 @@
-//! The broker.
+//! The broker: RocketMQ's requests on top of the commit log.
+//!
+//! ```text
+//!   server ── requests ─┬─ send ──▶ store.append ──▶ log ──▶ waiters ──▶ answer
+//!     │                 ├─ pull ──▶ queue ──▶ log, up to the read limit
+//!     │                 └─ offsets, route, heartbeat
+//!     ├── open          log recovery, snapshot, replay
+//!     └── chores        checkpoints, marks, clean stop
+//! ```
 
+mod chores;
 mod config;
+mod entries;
+mod error;
+mod open;
+mod outbox;
+mod parked;
+mod pull;
+mod requests;
+mod send;
+mod server;
+mod sessions;
+mod state;
+mod store;
+mod topics;
+mod waiters;
 
 pub use config::{BrokerConfig, FlushDiskType};
+pub use entries::{BadEntry, OffsetCommit, TopicConfig};
+pub use error::{BrokerError, StoreError};
+pub use open::salvage;
+pub use server::Broker;
+pub use state::AppliedState;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::entries::{OffsetCommit, TopicConfig};
+use crate::log::QueueTail;
 
 /// A group's place on one queue: group, topic, queue number.
 type Place = (String, String, u32);
@@ -22,12 +23,23 @@ pub struct AppliedState {
     offsets: BTreeMap<Place, u64>,
 }
 
+/// How far each queue of each topic is durable, by queue number.
+pub type QueueTails = BTreeMap<String, Vec<QueueTail>>;
+
 /// The snapshot's form on disk: JSON, as RocketMQ's `config/*.json`.
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     applied_address: u64,
-    topics: BTreeMap<String, Vec<u64>>,
+    topics: BTreeMap<String, Vec<SnapshotQueue>>,
     offsets: Vec<(String, String, u32, u64)>,
+}
+
+/// A queue in the snapshot.
+#[derive(Serialize, Deserialize)]
+struct SnapshotQueue {
+    next_offset: u64,
+    /// Its last sector, in hex: see [`QueueTail`].
+    last_sector: String,
 }
 
 impl AppliedState {
@@ -38,18 +50,25 @@ impl AppliedState {
 
     /// Every topic with the next offset of each of its queues.
     pub fn topics(&self) -> impl Iterator<Item = (&str, &[u64])> {
-        self.topics.iter().map(|(topic, next)| (topic.as_str(), next.as_slice()))
+        self.topics
+            .iter()
+            .map(|(topic, next)| (topic.as_str(), next.as_slice()))
     }
 
     /// The next offset that a group is to consume.
     pub fn group_offset(&self, group: &str, topic: &str, queue_id: u32) -> Option<u64> {
-        self.offsets.get(&(group.to_owned(), topic.to_owned(), queue_id)).copied()
+        self.offsets
+            .get(&(group.to_owned(), topic.to_owned(), queue_id))
+            .copied()
     }
 
     /// Applies a message: its queue is one longer. Returns false where the topic,
     /// the queue or the offset is not the one that is due.
     pub fn apply_message(&mut self, topic: &str, queue_id: u32, offset: u64) -> bool {
-        let next = self.topics.get_mut(topic).and_then(|queues| queues.get_mut(queue_id as usize));
+        let next = self
+            .topics
+            .get_mut(topic)
+            .and_then(|queues| queues.get_mut(queue_id as usize));
         match next {
             Some(next) if *next == offset => {
                 *next += 1;
@@ -61,7 +80,8 @@ impl AppliedState {
 
     /// Applies an offset commit: a register, the last one wins (D22).
     pub fn apply_offset(&mut self, commit: OffsetCommit) {
-        self.offsets.insert((commit.group, commit.topic, commit.queue_id), commit.offset);
+        self.offsets
+            .insert((commit.group, commit.topic, commit.queue_id), commit.offset);
     }
 
     /// Applies a topic's configuration; queues are only ever added.
@@ -71,50 +91,114 @@ impl AppliedState {
         queues.resize(count, 0);
     }
 
-    /// The snapshot's bytes.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The snapshot's bytes; `tails` are the queues as this state describes
+    /// them.
+    pub fn encode(&self, tails: &QueueTails) -> Vec<u8> {
+        let queue = |topic: &str, number: usize, next_offset: u64| {
+            let tail = tails.get(topic).and_then(|tails| tails.get(number));
+            let last_sector = tail.map_or(String::new(), |tail| to_hex(&tail.last_sector));
+            SnapshotQueue {
+                next_offset,
+                last_sector,
+            }
+        };
+        let topics = self.topics.iter().map(|(topic, queues)| {
+            let queues = queues.iter().enumerate();
+            (
+                topic.clone(),
+                queues
+                    .map(|(number, next)| queue(topic, number, *next))
+                    .collect(),
+            )
+        });
+        let offsets = self
+            .offsets
+            .iter()
+            .map(|((group, topic, queue_id), offset)| {
+                (group.clone(), topic.clone(), *queue_id, *offset)
+            });
         let snapshot = Snapshot {
             applied_address: self.applied_address,
-            topics: self.topics.clone(),
-            offsets: self
-                .offsets
-                .iter()
-                .map(|((group, topic, queue_id), offset)| {
-                    (group.clone(), topic.clone(), *queue_id, *offset)
-                })
-                .collect(),
+            topics: topics.collect(),
+            offsets: offsets.collect(),
         };
         serde_json::to_vec(&snapshot).expect("a snapshot is plain data")
     }
 
     /// Reads a snapshot; the error says why it is none.
-    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+    pub fn decode(bytes: &[u8]) -> Result<(Self, QueueTails), String> {
         let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
-        Ok(Self {
+        let mut state = Self {
             applied_address: snapshot.applied_address,
-            topics: snapshot.topics,
-            offsets: snapshot
-                .offsets
-                .into_iter()
-                .map(|(group, topic, queue_id, offset)| ((group, topic, queue_id), offset))
-                .collect(),
-        })
+            ..Self::default()
+        };
+        let mut tails = QueueTails::new();
+        for (topic, queues) in snapshot.topics {
+            let mut next_offsets = Vec::with_capacity(queues.len());
+            let mut topic_tails = Vec::with_capacity(queues.len());
+            for SnapshotQueue {
+                next_offset,
+                last_sector,
+            } in queues
+            {
+                let last_sector = from_hex(&last_sector).ok_or("a sector is not hex")?.into();
+                next_offsets.push(next_offset);
+                topic_tails.push(QueueTail {
+                    entries: next_offset,
+                    last_sector,
+                });
+            }
+            state.topics.insert(topic.clone(), next_offsets);
+            tails.insert(topic, topic_tails);
+        }
+        for (group, topic, queue_id, offset) in snapshot.offsets {
+            state.offsets.insert((group, topic, queue_id), offset);
+        }
+        Ok((state, tails))
     }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string never fails");
+            text
+        })
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AppliedState, OffsetCommit, TopicConfig};
+    use super::{AppliedState, OffsetCommit, QueueTail, QueueTails, TopicConfig};
 
     fn commit(offset: u64) -> OffsetCommit {
-        OffsetCommit { group: "g".into(), topic: "t".into(), queue_id: 1, offset }
+        OffsetCommit {
+            group: "g".into(),
+            topic: "t".into(),
+            queue_id: 1,
+            offset,
+        }
     }
 
     #[test]
     fn folds_and_comes_back_from_its_snapshot() {
         let mut state = AppliedState::default();
-        assert!(!state.apply_message("t", 0, 0), "the topic is not known yet");
-        state.apply_topic(TopicConfig { topic: "t".into(), queues: 2 });
+        assert!(
+            !state.apply_message("t", 0, 0),
+            "the topic is not known yet"
+        );
+        state.apply_topic(TopicConfig {
+            topic: "t".into(),
+            queues: 2,
+        });
         assert!(state.apply_message("t", 1, 0));
         assert!(!state.apply_message("t", 1, 0), "offset 0 is taken");
         assert!(!state.apply_message("t", 2, 0), "no such queue");
@@ -123,6 +207,14 @@ mod tests {
         state.applied_address = 99;
         assert_eq!(state.group_offset("g", "t", 1), Some(5));
         assert_eq!(state.topic("t"), Some(&[0, 1][..]));
-        assert_eq!(AppliedState::decode(&state.encode()), Ok(state));
+        let tail = |entries, byte| QueueTail {
+            entries,
+            last_sector: vec![byte; 20].into(),
+        };
+        let tails: QueueTails = [("t".to_owned(), vec![tail(0, 7), tail(1, 255)])].into();
+        assert_eq!(
+            AppliedState::decode(&state.encode(&tails)),
+            Ok((state, tails))
+        );
     }
 }

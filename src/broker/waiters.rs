@@ -40,9 +40,11 @@ impl<A> Waiters<A> {
     /// Adds a waiter for an entry behind all others.
     pub(crate) fn push(&mut self, waiter: Waiter<A>) {
         debug_assert!(
-            self.0.back().is_none_or(|last| last.end_address <= waiter.end_address
-                && last.index <= waiter.index
-                && last.term <= waiter.term),
+            self.0
+                .back()
+                .is_none_or(|last| last.end_address <= waiter.end_address
+                    && last.index <= waiter.index
+                    && last.term <= waiter.term),
             "waiters are in the order of their entries"
         );
         self.0.push_back(waiter);
@@ -56,14 +58,22 @@ impl<A> Waiters<A> {
     /// The next waiter whose entry lies wholly below `released_address`.
     pub(crate) fn pop_released(&mut self, released_address: u64) -> Option<Waiter<A>> {
         let oldest = self.0.front()?;
-        if oldest.end_address <= released_address { self.0.pop_front() } else { None }
+        if oldest.end_address <= released_address {
+            self.0.pop_front()
+        } else {
+            None
+        }
     }
 
     /// The next waiter whose time is up. All wait equally long, so the oldest is
     /// the first.
     pub(crate) fn pop_expired(&mut self, now_ns: u64) -> Option<Waiter<A>> {
         let oldest = self.0.front()?;
-        if oldest.deadline_ns <= now_ns { self.0.pop_front() } else { None }
+        if oldest.deadline_ns <= now_ns {
+            self.0.pop_front()
+        } else {
+            None
+        }
     }
 
     /// Any waiter: nobody will be released any more.
@@ -83,7 +93,14 @@ mod tests {
     use crate::env::ConnId;
 
     fn waiter(index: u64, end_address: u64) -> Waiter<u64> {
-        Waiter { index, term: 0, end_address, deadline_ns: index, conn: ConnId(0), answer: index }
+        Waiter {
+            index,
+            term: 0,
+            end_address,
+            deadline_ns: index,
+            conn: ConnId(0),
+            answer: index,
+        }
     }
 
     #[test]
@@ -92,8 +109,14 @@ mod tests {
         waiters.push(waiter(1, 100));
         waiters.push(waiter(2, 200));
         assert!(waiters.pop_released(99).is_none());
-        assert_eq!(waiters.pop_released(199).map(|waiter| waiter.answer), Some(1));
-        assert!(waiters.pop_released(199).is_none(), "its start is covered, its end is not");
+        assert_eq!(
+            waiters.pop_released(199).map(|waiter| waiter.answer),
+            Some(1)
+        );
+        assert!(
+            waiters.pop_released(199).is_none(),
+            "its start is covered, its end is not"
+        );
         assert_eq!(waiters.pop_expired(2).map(|waiter| waiter.answer), Some(2));
         assert_eq!(waiters.len(), 0);
     }

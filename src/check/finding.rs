@@ -1,11 +1,8 @@
 //! What a check reports: a broken promise, in words, and where to look.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::Serialize;
-
-use crate::history::{Queue, Value};
 
 /// A promise of guarantee.md, section 2, or another way for a run to go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -40,6 +37,11 @@ pub enum Promise {
 }
 
 impl Promise {
+    /// Whether it promises that things happen, and not that they are right.
+    pub fn is_progress(self) -> bool {
+        matches!(self, Self::Liveness | Self::EventBudget)
+    }
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -80,63 +82,4 @@ pub struct Finding {
     pub event: u64,
     /// Further moments worth a look in the timeline, nanoseconds.
     pub moments_ns: Vec<u64>,
-}
-
-/// Something acknowledged, or once read, that is gone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lost {
-    /// What.
-    pub thing: LostThing,
-    /// Since when it had to persist: the acknowledgement, or the first read,
-    /// nanoseconds since the start of the run.
-    pub known_ns: u64,
-    /// When its absence was seen.
-    pub missed_ns: u64,
-}
-
-/// What can be lost.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LostThing {
-    /// An acknowledged message.
-    Acknowledged {
-        /// Where it was acknowledged.
-        queue: Queue,
-        /// The queue offset of its acknowledgement.
-        offset: u64,
-        /// The log address of its acknowledgement.
-        address: u64,
-        /// What it says.
-        value: Value,
-    },
-    /// A message that was read, without an acknowledgement of that place.
-    Read {
-        /// Where it was read.
-        queue: Queue,
-        /// The queue offset at which it was read.
-        offset: u64,
-        /// What it says.
-        value: Value,
-    },
-    /// An acknowledged commit of a group's offset.
-    GroupOffset {
-        /// The group.
-        group: Arc<str>,
-        /// The queue.
-        queue: Queue,
-        /// The offset that was committed.
-        offset: u64,
-    },
-}
-
-/// Why something is gone, as a white-box tracker saw it (guarantee.md, section
-/// 3, `expected-loss`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Blame {
-    /// At this fault, an index into `Ledger::fired`, too few replicas were left
-    /// that held it. Where a lie had kept it from the medium, the fault is the
-    /// lie, and not the power loss that uncovered it.
-    Fault(usize),
-    /// Enough replicas still held it.
-    StillHeld,
 }

@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{History, Ledger};
 
-use super::{Blame, Configuration, Finding, Lost};
+use super::promises::{Promised, promised};
+use super::read_committed::{self, CommitFact};
+use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
+use super::{at_least_once, durability, group_offsets, known_stored, liveness};
+use super::{no_phantom, offset_uniqueness, queue_order};
 
 /// How a run is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,8 +78,11 @@ pub struct Evidence<'a> {
     pub history: &'a History,
     /// What befell the cluster.
     pub ledger: &'a Ledger,
-    /// Why something is gone. Asked once for each.
+    /// Why something is gone. Asked once for each; the fault it names must be in
+    /// the ledger.
     pub blame: &'a dyn Fn(&Lost) -> Blame,
+    /// What a white-box tracker saw served; empty where it was off.
+    pub commit_facts: &'a [CommitFact],
     /// What white-box oracles found; empty where they were off.
     pub oracle: Vec<Finding>,
     /// How the second phase went.
@@ -84,29 +91,15 @@ pub struct Evidence<'a> {
     pub ending: Ending,
 }
 
-/// The second phase: after healing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Liveness {
-    /// Whether there was a core to serve: brokers that are whole and connected.
-    pub core: bool,
-    /// When everything was healed, nanoseconds since the start of the run.
-    pub healed_ns: u64,
-    /// `converge_within_ms` of the scenario, in nanoseconds.
-    pub bound_ns: u64,
-    /// When the last probe was acknowledged, if all of them were.
-    pub probed_ns: Option<u64>,
-    /// When every lag was zero, if it ever was.
-    pub caught_up_ns: Option<u64>,
-}
-
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// It ran to its end.
     Completed,
-    /// The cluster refused to serve, a majority's disks being gone.
+    /// The cluster refused to serve, a majority's disks being gone (three
+    /// brokers at least).
     Halted,
-    /// It used up its budget of events.
+    /// It used up its budget of events, and was cut off.
     Storm {
         /// When, nanoseconds since the start of the run.
         at_ns: u64,
@@ -122,8 +115,145 @@ pub enum Ending {
 pub struct Judgement {
     /// How.
     pub verdict: Verdict,
-    /// All that was lost, and why.
+    /// How much was done.
+    pub counts: Counts,
+    /// All that was lost, and why; allowed or not.
     pub lost: Vec<(Lost, Blame)>,
     /// Every broken promise, the most telling first. Empty for a pass.
     pub findings: Vec<Finding>,
 }
+
+/// Judges one run. Everything that was lost is either where the configuration
+/// promises nothing, and then waives what follows from it, or it is a finding.
+pub fn judge(evidence: Evidence<'_>) -> Judgement {
+    let facts = Facts::new(evidence.history);
+    let (mut findings, lost) = all_lost(&facts, &evidence);
+    let (excused, broken): (Vec<_>, Vec<_>) = lost
+        .iter()
+        .partition(|(_, blame)| is_excused(&evidence, *blame));
+    let waived = Waived::of(excused.iter().map(|(lost, _)| lost));
+    findings.extend(
+        broken
+            .iter()
+            .map(|(lost, blame)| explain(lost, *blame, evidence.ledger)),
+    );
+    findings.extend(safety(&facts, &waived));
+    findings.extend(unfinished(&facts, &evidence));
+    let served = read_committed::check(evidence.commit_facts);
+    findings.extend(served.iter().map(|served| served.finding()));
+    findings.extend(evidence.oracle.iter().cloned());
+    findings.sort_by_key(|finding| (finding.promise, finding.at_ns, finding.event));
+    Judgement {
+        verdict: verdict(&evidence, &findings, !lost.is_empty()),
+        counts: Counts::of(&facts),
+        lost,
+        findings,
+    }
+}
+
+fn all_lost(facts: &Facts<'_>, evidence: &Evidence<'_>) -> (Vec<Finding>, Vec<(Lost, Blame)>) {
+    let mut findings = Vec::new();
+    let mut lost = durability::check(facts);
+    lost.extend(known_stored::check(facts));
+    for violation in group_offsets::check(facts) {
+        match violation {
+            group_offsets::Violation::Lost(offset) => lost.push(offset),
+            other => findings.push(other.finding()),
+        }
+    }
+    let blamed = lost.into_iter().map(|lost| {
+        let blame = (evidence.blame)(&lost);
+        (lost, blame)
+    });
+    (findings, blamed.collect())
+}
+
+fn is_excused(evidence: &Evidence<'_>, blame: Blame) -> bool {
+    match blame {
+        Blame::StillHeld => false,
+        Blame::Fault(index) => {
+            let kind = evidence.ledger.fired[index].kind;
+            promised(evidence.configuration, kind) == Promised::Nothing
+        }
+    }
+}
+
+/// The finding of an unexcused loss, with what is known of its cause.
+fn explain(lost: &Lost, blame: Blame, ledger: &Ledger) -> Finding {
+    let mut finding = lost.finding();
+    match blame {
+        Blame::StillHeld => finding
+            .lines
+            .push("no fault took it: enough replicas still held it".to_owned()),
+        Blame::Fault(index) => {
+            let fault = &ledger.fired[index];
+            finding.lines.push(format!(
+                "taken by {} of broker {} at {}, under which nothing may be lost",
+                fault.kind,
+                fault.node,
+                At(fault.at_ns)
+            ));
+            finding.moments_ns.push(fault.at_ns);
+        }
+    }
+    finding
+}
+
+fn safety(facts: &Facts<'_>, waived: &Waived) -> Vec<Finding> {
+    let phantoms = no_phantom::check(facts);
+    let reused = offset_uniqueness::check(facts, waived);
+    let disorder = queue_order::check(facts, waived);
+    let skipped = at_least_once::check(facts, waived);
+    let findings = phantoms.iter().map(|phantom| phantom.finding());
+    let findings = findings.chain(reused.iter().map(|reused| reused.finding()));
+    let findings = findings.chain(disorder.iter().map(|disorder| disorder.finding()));
+    findings
+        .chain(skipped.iter().map(|skipped| skipped.finding()))
+        .collect()
+}
+
+/// What did not come to its end.
+fn unfinished(facts: &Facts<'_>, evidence: &Evidence<'_>) -> Vec<Finding> {
+    match evidence.ending {
+        Ending::Completed => liveness::check(facts, &evidence.liveness),
+        Ending::Halted => Vec::new(),
+        Ending::Storm {
+            at_ns,
+            event,
+            events_per_s,
+        } => vec![Finding {
+            promise: Promise::EventBudget,
+            lines: vec![format!(
+                "{events_per_s} events in one simulated second: a storm, cut off at {}",
+                At(at_ns)
+            )],
+            at_ns,
+            event,
+            moments_ns: Vec::new(),
+        }],
+    }
+}
+
+fn verdict(evidence: &Evidence<'_>, findings: &[Finding], any_lost: bool) -> Verdict {
+    let is_void = !evidence.faultless && !evidence.ledger.fired.iter().any(|fault| fault.eligible);
+    if findings
+        .iter()
+        .any(|finding| !finding.promise.is_progress())
+    {
+        Verdict::Fail
+    } else if !findings.is_empty() {
+        Verdict::Stuck
+    } else if evidence.ending == Ending::Halted {
+        Verdict::Halted
+    } else if any_lost {
+        Verdict::ExpectedLoss
+    } else if is_void {
+        Verdict::Void
+    } else {
+        Verdict::Pass
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -3,12 +3,42 @@
 //! Promise: pure. Nothing here knows of a simulator; a history taken on real
 //! sockets is judged by the same code. One file per promise of guarantee.md,
 //! section 2; what is allowed in which configuration stands in [`promises`];
-//! [`judge`](judge()) puts the two together.
+//! [`judge()`] puts the two together. Every check is near-linear in the history:
+//! offsets give the order of the versions.
+//!
+//! ```text
+//!   History ──> Facts ──┬─ durability, known_stored, group_offsets ─> Lost ─ blame ─┬─> Waived
+//!                       │                                                           │
+//!                       └─ no_phantom, offset_uniqueness, queue_order, <────────────┘
+//!                          at_least_once, liveness ─────────> Finding ─────> Verdict
+//! ```
 
+pub mod at_least_once;
+mod counts;
+pub mod durability;
+mod facts;
 mod finding;
+pub mod group_offsets;
+mod groups;
 mod judge;
+pub mod known_stored;
+pub mod liveness;
+mod lost;
+mod moment;
+pub mod no_phantom;
+pub mod offset_uniqueness;
+mod presence;
 pub mod promises;
+pub mod queue_order;
+pub mod read_committed;
+#[cfg(test)]
+mod story;
 
-pub use finding::{Blame, Finding, Lost, LostThing, Promise};
-pub use judge::{Ending, Evidence, Judgement, Liveness, Verdict};
+pub use counts::Counts;
+pub use facts::Facts;
+pub use finding::{Finding, Promise};
+pub use judge::{Ending, Evidence, Judgement, Verdict, judge};
+pub use liveness::Liveness;
+pub use lost::{Blame, Instead, Lost, LostThing, Missed, Waived};
+pub use moment::At;
 pub use promises::{Configuration, Flush, Replication};

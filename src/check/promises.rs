@@ -89,3 +89,44 @@ fn single_any_flush(kind: FaultKind) -> Promised {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Configuration, Flush, Promised, Replication, promised};
+    use crate::history::FaultKind;
+
+    /// The rows as they stand in guarantee.md, section 6.
+    #[test]
+    fn the_table_of_a_single_broker() {
+        let letter = |flush, kind| {
+            let replication = Replication::None;
+            match promised(Configuration { replication, flush }, kind) {
+                Promised::ZeroLoss => "OK",
+                Promised::Unavailable => "U",
+                Promised::Nothing => "L",
+            }
+        };
+        let rows = FaultKind::ALL.map(|kind| {
+            let asynchronous = letter(Flush::Async, kind);
+            let synchronous = letter(Flush::Sync, kind);
+            format!("{kind:<18}{asynchronous:<4}{synchronous}")
+        });
+        insta::assert_snapshot!(rows.join("\n"), @r"
+        kill              OK  OK
+        power-loss        L   OK
+        disk-destroyed    L   L
+        disk-rolled-back  L   L
+        sync-error        L   U
+        read-error        L   L
+        rot               L   L
+        disk-full         U   U
+        disk-slow         OK  U
+        disk-hung         U   U
+        disk-lying        L   L
+        misdirected-write L   L
+        lost-write        L   L
+        partition         U   U
+        client-kill       OK  OK
+        ");
+    }
+}

@@ -121,6 +121,22 @@ impl<E: Env> FullReader<E> {
         Ok(offsets)
     }
 
+    /// One past the last offset of each queue of a topic.
+    pub async fn queue_ends(&mut self, topic: &str) -> Result<Vec<u64>, ReadError> {
+        let id = self.session.topic(topic);
+        let queues = self.queues(id).await?;
+        let mut ends = Vec::new();
+        for queue_id in 0..queues {
+            let request = MaxOffset {
+                topic,
+                queue_id: as_i32(queue_id),
+            };
+            let doing = || format!("asking for the end of {topic}/{queue_id}");
+            ends.push(self.ask(id, &request, offset_of, doing).await?);
+        }
+        Ok(ends)
+    }
+
     async fn read_queue(
         &mut self,
         id: TopicId,

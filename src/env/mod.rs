@@ -22,7 +22,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+#[cfg(test)]
+pub(crate) mod conformance;
+mod either;
+pub(crate) mod path;
 pub mod real;
+
+pub use either::{Either, either};
 
 /// One node's world. Cheap to clone.
 pub trait Env: Clone + Send + Sync + 'static {

@@ -1,6 +1,7 @@
 //! The ledger of faults: what was armed, what could have mattered, what fired.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A kind of fault, as counted in reports (guarantee.md, sections 3 and 4).
 #[derive(
@@ -38,6 +39,54 @@ pub enum FaultKind {
     Partition,
     /// A client dies.
     ClientKill,
+}
+
+impl FaultKind {
+    /// Every kind, in the order of reports.
+    pub const ALL: [Self; 15] = [
+        Self::Kill,
+        Self::PowerLoss,
+        Self::DiskDestroyed,
+        Self::DiskRolledBack,
+        Self::SyncError,
+        Self::ReadError,
+        Self::Rot,
+        Self::DiskFull,
+        Self::DiskSlow,
+        Self::DiskHung,
+        Self::DiskLying,
+        Self::MisdirectedWrite,
+        Self::LostWrite,
+        Self::Partition,
+        Self::ClientKill,
+    ];
+
+    /// The name in scenario files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::PowerLoss => "power-loss",
+            Self::DiskDestroyed => "disk-destroyed",
+            Self::DiskRolledBack => "disk-rolled-back",
+            Self::SyncError => "sync-error",
+            Self::ReadError => "read-error",
+            Self::Rot => "rot",
+            Self::DiskFull => "disk-full",
+            Self::DiskSlow => "disk-slow",
+            Self::DiskHung => "disk-hung",
+            Self::DiskLying => "disk-lying",
+            Self::MisdirectedWrite => "misdirected-write",
+            Self::LostWrite => "lost-write",
+            Self::Partition => "partition",
+            Self::ClientKill => "client-kill",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 /// One fault that fired.

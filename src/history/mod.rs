@@ -10,6 +10,7 @@ mod ledger;
 
 pub use ledger::{FaultEvent, FaultKind, Ledger};
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -26,6 +27,13 @@ pub struct Queue {
     pub topic: Arc<str>,
     /// The queue's number in the topic.
     pub queue_id: u32,
+}
+
+/// `topic/queue`.
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.queue_id)
+    }
 }
 
 /// What a message says, as far as judgement cares: who sent it, its number
@@ -76,6 +84,20 @@ impl Value {
             sequence: u64::from_be_bytes(*sequence),
             digest: xxh3_64(body),
         })
+    }
+
+    /// Not above any other value.
+    pub const MIN: Self = Self {
+        client: 0,
+        sequence: 0,
+        digest: 0,
+    };
+}
+
+/// The sender and its count; not the digest, which says nothing to a reader.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {} #{}", self.client, self.sequence)
     }
 }
 
@@ -171,8 +193,19 @@ pub enum Event {
         /// Whether it was acknowledged; otherwise unknown.
         acknowledged: bool,
     },
+    /// A consumer asked where its group stands; ended by the next `Resumed` of
+    /// the same client, group and queue. Where it is left out, a `Resumed`
+    /// counts as begun when it ended: right unless a queue changes its consumer
+    /// while the old one still commits.
+    ResumeBegan {
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+    },
     /// A consumer (re)started from the offset that the broker recorded;
-    /// `None` where the group had none.
+    /// `None` where the group had none: then it starts at the queue's smallest
+    /// offset.
     Resumed {
         /// The group.
         group: Arc<str>,

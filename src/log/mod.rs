@@ -1,1 +1,92 @@
-//! The commit log (being built).
+//! The commit log: what is acknowledged rests on it.
+//!
+//! Promise: an entry below [`CommitLog::flushed`] survives every crash and every
+//! power loss, and is found again by [`CommitLog::open`]; what a fault of the
+//! medium did to it is reported, never silently left out. The log spawns
+//! nothing, keeps no waiters and answers nobody: its owner's loop asks for
+//! [`Job`]s, polls them, and hands back what became of them.
+//!
+//! ```text
+//!  stage ─────▶ write ─────▶ next_job ··· Job ··· job_done
+//!  memory       page cache   sync, or roll        durable
+//!  tail()       appended()                        flushed()
+//! ```
+//!
+//! | module | promise |
+//! |---|---|
+//! | `identity` | whose disk this is; nothing starts on another's (D27) |
+//! | `aside` | small files replaced as a whole |
+//! | `checkpoint` | what was durable, and whether the stop was clean |
+//! | `segment` | files, their headers, the cut by generation |
+//! | `staging` | entries in memory, sealed and chained |
+//! | `commit_log` | the three positions and what moves them |
+//! | `job` | sync and roll, as futures that stand alone |
+//! | `frames` | what stands at a position of a file, judged |
+//! | `recovery` | what survived, what is corrupt, what is copied (D11, D24) |
+//! | `salvage` | the operator's way past a corrupt record |
+//! | `read` | entries by address, verified at every use (D28) |
+//! | `consume_queue` | a queue's entries by number; derived, rebuilt at will |
+
+mod aside;
+mod checkpoint;
+mod commit_log;
+mod consume_queue;
+mod error;
+mod frames;
+mod identity;
+mod job;
+mod position;
+mod read;
+mod recovery;
+mod salvage;
+mod segment;
+mod staging;
+
+use std::io;
+
+pub use aside::{Aside, read as read_aside, replace as replace_aside};
+pub use checkpoint::{ABORT_FILE, CHECKPOINT_FILE, Checkpoint, CheckpointState};
+pub use commit_log::{CommitLog, Written};
+pub use consume_queue::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
+pub use error::{Corruption, LogError, OpenError, Proof, ReadError};
+pub use frames::Flaw;
+pub use identity::{FormatError, IDENTITY_FILE, Identity, IdentityError, format, read_identity};
+pub use job::{Done, Job, JobKind};
+pub use position::Position;
+pub use read::{Batch, Entry};
+pub use recovery::{CopiedTail, LogEnd, Recovery};
+pub use salvage::{SalvageError, SalvageReport, salvage};
+pub use segment::HeaderFlaw;
+pub use staging::Staged;
+
+/// Directory of the commit log's segments, under the disk's root.
+pub const COMMIT_LOG_DIR: &str = "commitlog";
+/// Directory of the consume queues, under the disk's root.
+pub const CONSUME_QUEUE_DIR: &str = "consumequeue";
+
+/// What a commit log may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Size of a segment file, bytes (`mapedFileSizeCommitLog`); rounded down
+    /// to whole sectors.
+    pub segment_bytes: u64,
+    /// Bytes of the disk that appends leave free for hard state, truncation and
+    /// repair (D31).
+    pub reserve_bytes: u64,
+}
+
+/// Whether an error of a read says that the *medium* does not give the bytes
+/// back. Anything that another attempt, or another process, could cure must
+/// not pass for rot: rot is cut away or reported as a loss.
+fn medium_failed(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    !matches!(
+        error.kind(),
+        Kind::NotFound
+            | Kind::PermissionDenied
+            | Kind::Interrupted
+            | Kind::WouldBlock
+            | Kind::TimedOut
+            | Kind::OutOfMemory
+    )
+}

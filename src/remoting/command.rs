@@ -80,7 +80,25 @@ pub struct Command {
     pub body: Bytes,
 }
 
+/// What an answer takes from its request: kept while the answer waits, where
+/// the whole request would hold its body in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// How the request's header was written.
+    pub serialize_type: SerializeType,
+    /// The request's.
+    pub opaque: i32,
+}
+
 impl Command {
+    /// What the answer to this request needs.
+    pub fn reply_to(&self) -> ReplyTo {
+        ReplyTo {
+            serialize_type: self.serialize_type,
+            opaque: self.opaque,
+        }
+    }
+
     /// Reads a frame without its length field.
     pub(super) fn decode(mut frame: Bytes) -> Result<Self, DecodeError> {
         let word = frame.try_get_u32().map_err(|short| {

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::codes::{RequestCode, ResponseCode};
-use super::command::{Command, FLAG_RESPONSE, Language, SerializeType};
+use super::command::{FLAG_RESPONSE, Language, ReplyTo, SerializeType};
 use super::decoder::{FRAME_BYTES_MAX, LENGTH_BYTES};
 use super::fields::{FieldWriter, WriteFields};
 use super::json;
@@ -42,15 +42,14 @@ pub fn encode_request<R: Request>(
     encode(out, serialize_type, &head, request, body);
 }
 
-/// Appends the frame of the answer to `request` to `out`: its opaque, in its
-/// serialisation. `remark` is empty for none; `body` is given in parts.
+/// Appends the frame of an answer to `out`. `remark` is empty for none; `body` is given in parts.
 ///
 /// # Panics
 /// Where the frame has more than [`FRAME_BYTES_MAX`] bytes: who reads records
 /// for an answer stops well below.
 pub fn encode_response(
     out: &mut BytesMut,
-    request: &Command,
+    reply_to: ReplyTo,
     code: ResponseCode,
     remark: &str,
     fields: &impl WriteFields,
@@ -58,11 +57,11 @@ pub fn encode_response(
 ) {
     let head = Head {
         code: code.0,
-        opaque: request.opaque,
+        opaque: reply_to.opaque,
         flag: FLAG_RESPONSE,
         remark,
     };
-    encode(out, request.serialize_type, &head, fields, body);
+    encode(out, reply_to.serialize_type, &head, fields, body);
 }
 
 /// A header's fixed part.

@@ -38,7 +38,7 @@ pub mod route;
 pub mod send;
 
 pub use codes::{RequestCode, ResponseCode};
-pub use command::{Command, Language, SerializeType};
+pub use command::{Command, Language, ReplyTo, SerializeType};
 pub use decoder::{FRAME_BYTES_MAX, FrameDecoder};
 pub use encode::{NO_BODY, Request, encode_request, encode_response};
 pub use error::{DecodeError, FieldError};

@@ -5,4 +5,4 @@
 
 mod run;
 
-pub use run::{FaultCount, RunReport, TimelineLine};
+pub use run::{FaultCount, RunReport, TimelineLine, Trace};

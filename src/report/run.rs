@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::check::{Blame, Finding, Lost, Verdict};
-use crate::history::FaultKind;
+use crate::check::{Blame, Counts, Finding, Judgement, Lost, Promise, Verdict};
+use crate::history::{FaultKind, Ledger};
 
 /// What the run of one scenario with one seed came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +22,8 @@ pub struct RunReport {
     pub events: u64,
     /// Simulated time at the end, nanoseconds.
     pub simulated_ns: u64,
-    /// Sends acknowledged.
-    pub acknowledged: u64,
-    /// Sends rejected.
-    pub rejected: u64,
-    /// Sends of unknown outcome.
-    pub unknown: u64,
-    /// Messages processed by consumers, repeats included.
-    pub processed: u64,
-    /// Of these, the repeats.
-    pub duplicates: u64,
+    /// How much was done.
+    pub counts: Counts,
     /// All that was lost, and why.
     pub lost: Vec<(Lost, Blame)>,
     /// The faults, by kind.
@@ -40,6 +32,63 @@ pub struct RunReport {
     pub findings: Vec<Finding>,
     /// Everything that happened, where the run was asked to keep it.
     pub timeline: Vec<TimelineLine>,
+}
+
+/// What a run adds to its history, its ledger and its judgement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// See [`RunReport::trace_hash`].
+    pub hash: u64,
+    /// See [`RunReport::events`].
+    pub events: u64,
+    /// See [`RunReport::simulated_ns`].
+    pub simulated_ns: u64,
+    /// See [`RunReport::timeline`].
+    pub timeline: Vec<TimelineLine>,
+}
+
+impl RunReport {
+    /// The report of a run that was judged.
+    pub fn new(
+        scenario: &str,
+        seed: u64,
+        trace: Trace,
+        ledger: &Ledger,
+        judgement: Judgement,
+    ) -> Self {
+        Self {
+            scenario: scenario.to_owned(),
+            seed,
+            verdict: judgement.verdict,
+            trace_hash: trace.hash,
+            events: trace.events,
+            simulated_ns: trace.simulated_ns,
+            counts: judgement.counts,
+            lost: judgement.lost,
+            faults: FaultCount::by_kind(ledger),
+            findings: judgement.findings,
+            timeline: trace.timeline,
+        }
+    }
+
+    /// The report of a run that ended in a panic: nothing else is known of it.
+    pub fn crashed(scenario: &str, seed: u64, message: &str) -> Self {
+        let finding = Finding {
+            promise: Promise::NoPanic,
+            lines: message.lines().map(str::to_owned).collect(),
+            at_ns: 0,
+            event: 0,
+            moments_ns: Vec::new(),
+        };
+        let judgement = Judgement {
+            verdict: Verdict::Crashed,
+            counts: Counts::default(),
+            lost: Vec::new(),
+            findings: vec![finding],
+        };
+        let (trace, ledger) = (Trace::default(), Ledger::default());
+        Self::new(scenario, seed, trace, &ledger, judgement)
+    }
 }
 
 /// How often one kind of fault was planned, and came.
@@ -53,6 +102,30 @@ pub struct FaultCount {
     pub eligible: u64,
     /// Fired while the commit log had bytes that were not yet durable.
     pub dirty: u64,
+}
+
+impl FaultCount {
+    fn by_kind(ledger: &Ledger) -> BTreeMap<FaultKind, Self> {
+        let mut counts = BTreeMap::<_, Self>::new();
+        for (kind, armed) in &ledger.armed {
+            counts.entry(*kind).or_default().armed = *armed;
+        }
+        for fault in &ledger.fired {
+            let count = counts.entry(fault.kind).or_default();
+            count.fired += 1;
+            count.eligible += u64::from(fault.eligible);
+            count.dirty += u64::from(fault.dirty_log_bytes > 0);
+        }
+        counts
+    }
+
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: Self) {
+        self.armed += other.armed;
+        self.fired += other.fired;
+        self.eligible += other.eligible;
+        self.dirty += other.dirty;
+    }
 }
 
 /// One line of a run's timeline.

@@ -87,6 +87,21 @@ impl Survival {
         Self::DataWithoutSize,
         Self::EntrySubset,
     ];
+
+    /// The name in scenario files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+            Self::Prefix => "prefix",
+            Self::SectorSubset => "sector-subset",
+            Self::Torn => "torn",
+            Self::Garbage => "garbage",
+            Self::SizeWithoutData => "size-without-data",
+            Self::DataWithoutSize => "data-without-size",
+            Self::EntrySubset => "entry-subset",
+        }
+    }
 }
 
 /// Which files a fault of single sectors or syncs aims at.

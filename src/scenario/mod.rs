@@ -12,6 +12,7 @@ mod fault;
 mod model;
 mod plan;
 pub mod random;
+mod read;
 
 pub use fault::{
     Condition, CutDirection, FaultRule, FileClass, Harm, Survival, SyncErrorCache, Target,
@@ -21,3 +22,5 @@ pub use model::{
     RunSettings, Scenario, Send, Workload,
 };
 pub use plan::{Effect, FaultPlan, PlannedFault, Trigger, Victim, plan};
+pub(crate) use read::seeds;
+pub use read::{ScenarioError, find, load, parse};

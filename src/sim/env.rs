@@ -27,13 +27,20 @@ pub struct SimEnv {
 impl SimEnv {
     /// The world as the present process of a node sees it.
     pub(crate) fn new(world: Arc<World>, node: NodeId, incarnation: u32) -> Self {
-        Self { world, node, incarnation }
+        Self {
+            world,
+            node,
+            incarnation,
+        }
     }
 
     /// Calls `act` on the world, unless this process is dead.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> Option<R> {
         let mut inner = self.world.lock();
-        inner.core.alive(self.node, self.incarnation).then(|| act(&mut inner))
+        inner
+            .core
+            .alive(self.node, self.incarnation)
+            .then(|| act(&mut inner))
     }
 }
 
@@ -56,7 +63,10 @@ impl Env for SimEnv {
 
     fn timer(&self) -> SimTimer {
         let timer = self.world.lock().timers.add();
-        SimTimer { env: self.clone(), timer }
+        SimTimer {
+            env: self.clone(),
+            timer,
+        }
     }
 
     fn disk(&self) -> SimDisk {
@@ -65,7 +75,10 @@ impl Env for SimEnv {
 
     fn net(&self) -> SimNet {
         let endpoint = self.world.lock().net.open(self.node, self.incarnation);
-        SimNet { env: self.clone(), endpoint }
+        SimNet {
+            env: self.clone(),
+            endpoint,
+        }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -83,16 +96,21 @@ pub struct SimTimer {
 impl Timer for SimTimer {
     fn reset(&mut self, deadline_ns: Option<u64>) {
         let timer = self.timer;
-        self.env.with(|inner| inner.timers.reset(&mut inner.core, timer, deadline_ns));
+        self.env
+            .with(|inner| inner.timers.reset(&mut inner.core, timer, deadline_ns));
     }
 
     async fn fired(&mut self) {
         let timer = self.timer;
         poll_fn(|context| {
-            let fired = self.env.with(|inner| {
-                inner.timers.poll(inner.core.now_ns, timer, context.waker())
-            });
-            if fired == Some(true) { Poll::Ready(()) } else { Poll::Pending }
+            let fired = self
+                .env
+                .with(|inner| inner.timers.poll(inner.core.now_ns, timer, context.waker()));
+            if fired == Some(true) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }
@@ -113,13 +131,19 @@ pub struct SimNet {
 
 impl SimNet {
     fn taken(address: SocketAddr) -> io::Error {
-        io::Error::new(io::ErrorKind::AddrInUse, format!("{address} has a listener already"))
+        io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!("{address} has a listener already"),
+        )
     }
 }
 
 impl Net for SimNet {
     async fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        match self.env.with(|inner| inner.net.listen(self.endpoint, address)) {
+        match self
+            .env
+            .with(|inner| inner.net.listen(self.endpoint, address))
+        {
             Some(true) => Ok(address),
             Some(false) => Err(Self::taken(address)),
             None => pending().await,
@@ -127,7 +151,10 @@ impl Net for SimNet {
     }
 
     async fn listen_peers(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        match self.env.with(|inner| inner.net.listen_peers(self.endpoint, address)) {
+        match self
+            .env
+            .with(|inner| inner.net.listen_peers(self.endpoint, address))
+        {
             Some(true) => Ok(address),
             Some(false) => Err(Self::taken(address)),
             None => pending().await,
@@ -144,23 +171,29 @@ impl Net for SimNet {
     fn write(&mut self, conn: ConnId, bytes: Bytes) {
         let node = self.env.node;
         self.env.with(|inner| {
-            inner.tap.stream_write(&inner.core, &inner.disks, node, conn, &bytes);
+            inner
+                .tap
+                .stream_write(&inner.core, &inner.disks, node, conn, &bytes);
             inner.net.write(&mut inner.core, conn, bytes);
         });
     }
 
     fn close(&mut self, conn: ConnId) {
-        self.env.with(|inner| inner.net.close(&mut inner.core, conn));
+        self.env
+            .with(|inner| inner.net.close(&mut inner.core, conn));
     }
 
     fn send(&mut self, to: SocketAddr, bytes: Bytes) {
         let endpoint = self.endpoint;
-        self.env.with(|inner| inner.net.send_peer(&mut inner.core, endpoint, to, bytes));
+        self.env
+            .with(|inner| inner.net.send_peer(&mut inner.core, endpoint, to, bytes));
     }
 
     fn try_next(&mut self) -> Option<NetEvent> {
         let endpoint = self.endpoint;
-        self.env.with(|inner| inner.net.take_event(endpoint)).flatten()
+        self.env
+            .with(|inner| inner.net.take_event(endpoint))
+            .flatten()
     }
 
     async fn next(&mut self) -> NetEvent {
@@ -185,6 +218,7 @@ impl Net for SimNet {
 impl Drop for SimNet {
     fn drop(&mut self) {
         let endpoint = self.endpoint;
-        self.env.with(|inner| inner.net.close_endpoint(&mut inner.core, endpoint));
+        self.env
+            .with(|inner| inner.net.close_endpoint(&mut inner.core, endpoint));
     }
 }

@@ -18,7 +18,12 @@ pub struct Latency {
 impl Latency {
     /// Uniform between two bounds, no tail.
     pub fn uniform(min_ns: u64, max_ns: u64) -> Self {
-        Self { min_ns, max_ns, tail_share: 0.0, tail_max_ns: max_ns }
+        Self {
+            min_ns,
+            max_ns,
+            tail_share: 0.0,
+            tail_max_ns: max_ns,
+        }
     }
 
     /// One draw, nanoseconds.
@@ -37,7 +42,12 @@ mod tests {
 
     #[test]
     fn draws_stay_within_their_bounds_and_the_tail_is_reached() {
-        let latency = Latency { min_ns: 10, max_ns: 20, tail_share: 0.1, tail_max_ns: 500 };
+        let latency = Latency {
+            min_ns: 10,
+            max_ns: 20,
+            tail_share: 0.1,
+            tail_max_ns: 500,
+        };
         let mut random = Stream::new(1, Purpose::Network);
         let draws: Vec<u64> = (0..1_000).map(|_| latency.draw_ns(&mut random)).collect();
         assert!(draws.iter().all(|&ns| (10..=500).contains(&ns)));

@@ -1,4 +1,26 @@
 //! The simulated world: disks, network, clocks, faults, workloads, and one run
 //! of one scenario with one seed.
+//!
+//! ```text
+//!   scenario × seed ──▶ run ─┬─ world    one clock, one agenda
+//!                            ├─ env      a process' view of it
+//!                            ├─ net      streams and peer messages
+//!                            ├─ disk, disk_io   what survives what, and when
+//!                            └─ tap      what brokers write and answer
+//!                                  └──▶ history, ledger ──▶ check
+//! ```
+
+pub mod disk;
+mod disk_io;
+mod env;
+mod latency;
+mod net;
+mod tap;
+mod world;
 
 pub use crate::scenario::random;
+pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
+pub use env::{SimEnv, SimNet, SimTimer};
+pub use latency::Latency;
+pub use net::{LinkConfig, NetworkFates, NodeId};
+pub use world::{TraceLine, World, address};

@@ -51,7 +51,10 @@ pub(crate) struct Links {
 impl Links {
     /// Every link as `default`.
     pub(crate) fn new(default: LinkConfig) -> Self {
-        Self { default, ..Self::default() }
+        Self {
+            default,
+            ..Self::default()
+        }
     }
 
     /// The link in one direction.

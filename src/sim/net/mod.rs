@@ -12,8 +12,6 @@
 mod link;
 mod peer;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -51,7 +49,12 @@ pub(crate) enum Arrival {
     /// A piece of a stream, or its end, for one side of it.
     Segment { flight: Flight, segment: Segment },
     /// A peer message.
-    Peer { from_node: NodeId, from: SocketAddr, to: SocketAddr, bytes: Bytes },
+    Peer {
+        from_node: NodeId,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Bytes,
+    },
 }
 
 /// What travels on a stream.
@@ -167,7 +170,12 @@ impl Network {
             Arrival::Accept { conn } => self.arrive_accept(core, conn),
             Arrival::ConnectTimeout { conn } => self.connect_timed_out(core, conn),
             Arrival::Segment { flight, segment } => self.arrive_segment(core, flight, segment),
-            Arrival::Peer { from_node, from, to, bytes } => {
+            Arrival::Peer {
+                from_node,
+                from,
+                to,
+                bytes,
+            } => {
                 self.arrive_peer(core, from_node, from, to, bytes);
             }
         }
@@ -220,7 +228,10 @@ impl Network {
         if from == to {
             return 20_000;
         }
-        self.links.config(from, to).latency.draw_ns(&mut self.random)
+        self.links
+            .config(from, to)
+            .latency
+            .draw_ns(&mut self.random)
     }
 
     fn lost(&mut self, from: NodeId, to: NodeId) -> bool {

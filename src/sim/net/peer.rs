@@ -41,7 +41,12 @@ impl Network {
                 self.fates.overtaken += 1;
                 at_ns += self.random.below(10 * link.latency.max_ns);
             }
-            let arrival = Arrival::Peer { from_node, from, to, bytes: bytes.clone() };
+            let arrival = Arrival::Peer {
+                from_node,
+                from,
+                to,
+                bytes: bytes.clone(),
+            };
             Self::plan(core, at_ns, arrival);
         }
     }
@@ -59,11 +64,17 @@ impl Network {
             self.fates.cut += 1;
             return;
         }
-        let Some(&endpoint) = self.peer_listeners.get(&to) else { return };
+        let Some(&endpoint) = self.peer_listeners.get(&to) else {
+            return;
+        };
         self.fates.delivered += 1;
-        core.trace(TraceKind::Deliver, to_node, u64::from(from_node), &bytes, || {
-            format!("peer message from n{from_node}, {} bytes", bytes.len())
-        });
+        core.trace(
+            TraceKind::Deliver,
+            to_node,
+            u64::from(from_node),
+            &bytes,
+            || format!("peer message from n{from_node}, {} bytes", bytes.len()),
+        );
         self.deliver(endpoint, NetEvent::Peer { from, bytes });
     }
 }

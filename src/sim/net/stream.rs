@@ -110,7 +110,11 @@ fn conn_id(conn: usize, side: Side) -> ConnId {
 
 /// The stream and the end behind an id.
 pub(crate) fn locate(id: ConnId) -> (usize, Side) {
-    let side = if id.0 & 1 == 1 { Side::Server } else { Side::Client };
+    let side = if id.0 & 1 == 1 {
+        Side::Server
+    } else {
+        Side::Client
+    };
     ((id.0 >> 1) as usize, side)
 }
 
@@ -132,7 +136,11 @@ impl Network {
         });
         let at_ns = core.now_ns + self.latency_ns(from_node, to_node);
         Self::plan(core, at_ns, Arrival::Connect { conn, to });
-        Self::plan(core, core.now_ns + CONNECT_TIMEOUT_NS, Arrival::ConnectTimeout { conn });
+        Self::plan(
+            core,
+            core.now_ns + CONNECT_TIMEOUT_NS,
+            Arrival::ConnectTimeout { conn },
+        );
         conn_id(conn, Side::Client)
     }
 
@@ -153,7 +161,13 @@ impl Network {
         self.conns[conn].server.endpoint = endpoint;
         self.conns[conn].accepted = true;
         let from = core.address_of(from_node);
-        self.deliver(endpoint, NetEvent::Accepted { conn: conn_id(conn, Side::Server), from });
+        self.deliver(
+            endpoint,
+            NetEvent::Accepted {
+                conn: conn_id(conn, Side::Server),
+                from,
+            },
+        );
         let at_ns = core.now_ns + self.latency_ns(to_node, from_node);
         Self::plan(core, at_ns, Arrival::Accept { conn });
     }
@@ -168,7 +182,12 @@ impl Network {
         let client = &self.conns[conn].client;
         if client.open {
             let endpoint = client.endpoint;
-            self.deliver(endpoint, NetEvent::Connected { conn: conn_id(conn, Side::Client) });
+            self.deliver(
+                endpoint,
+                NetEvent::Connected {
+                    conn: conn_id(conn, Side::Client),
+                },
+            );
         }
     }
 
@@ -203,7 +222,10 @@ impl Network {
     }
 
     fn nodes(&self, conn: usize, from: Side) -> (NodeId, NodeId) {
-        (self.conns[conn].end(from).node, self.conns[conn].end(from.other()).node)
+        (
+            self.conns[conn].end(from).node,
+            self.conns[conn].end(from.other()).node,
+        )
     }
 
     fn send_segment(&mut self, core: &mut Core, conn: usize, from: Side, segment: Segment) {
@@ -225,7 +247,9 @@ impl Network {
     }
 
     pub(super) fn arrive_segment(&mut self, core: &mut Core, flight: Flight, segment: Segment) {
-        let Flight { conn, to, number, .. } = flight;
+        let Flight {
+            conn, to, number, ..
+        } = flight;
         if to == Side::Server && !self.conns[conn].accepted {
             return; // its connect never arrived, and will time out
         }
@@ -233,7 +257,10 @@ impl Network {
         if self.links.is_cut(from_node, to_node) {
             self.fates.cut += 1;
             if !matches!(segment, Segment::Reset) {
-                self.conns[conn].end_mut(to).swallowed.push((number, segment));
+                self.conns[conn]
+                    .end_mut(to)
+                    .swallowed
+                    .push((number, segment));
             }
             return;
         }
@@ -283,7 +310,11 @@ impl Network {
             self.end_side(core, flight.conn, flight.to.other(), CloseReason::Timeout);
             return;
         }
-        Self::plan(core, core.now_ns + 5 * RETRANSMIT_NS, Arrival::Segment { flight, segment });
+        Self::plan(
+            core,
+            core.now_ns + 5 * RETRANSMIT_NS,
+            Arrival::Segment { flight, segment },
+        );
     }
 
     /// The machine is up, but nobody there knows the stream.
@@ -302,7 +333,13 @@ impl Network {
                 core.trace(TraceKind::Deliver, node, conn as u64, &bytes, || {
                     format!("stream {conn}: {} bytes", bytes.len())
                 });
-                self.deliver(endpoint, NetEvent::Data { conn: conn_id(conn, side), bytes });
+                self.deliver(
+                    endpoint,
+                    NetEvent::Data {
+                        conn: conn_id(conn, side),
+                        bytes,
+                    },
+                );
             }
             Segment::Fin => self.end_side(core, conn, side, CloseReason::Eof),
             Segment::Reset => self.end_side(core, conn, side, CloseReason::Reset),
@@ -315,10 +352,20 @@ impl Network {
             return;
         }
         let (node, endpoint) = (end.node, end.endpoint);
-        core.trace(TraceKind::Stream, node, conn as u64, &[reason as u8], || {
-            format!("stream {conn} ended: {reason:?}")
-        });
-        self.deliver(endpoint, NetEvent::Closed { conn: conn_id(conn, side), reason });
+        core.trace(
+            TraceKind::Stream,
+            node,
+            conn as u64,
+            &[reason as u8],
+            || format!("stream {conn} ended: {reason:?}"),
+        );
+        self.deliver(
+            endpoint,
+            NetEvent::Closed {
+                conn: conn_id(conn, side),
+                reason,
+            },
+        );
     }
 
     /// Ends every stream of an endpoint that is gone.
@@ -352,7 +399,12 @@ impl Network {
                 }
                 let swallowed = std::mem::take(&mut self.conns[conn].end_mut(side).swallowed);
                 for (number, segment) in swallowed {
-                    let flight = Flight { conn, to: side, number, sent_ns: core.now_ns };
+                    let flight = Flight {
+                        conn,
+                        to: side,
+                        number,
+                        sent_ns: core.now_ns,
+                    };
                     let at_ns = core.now_ns + RETRANSMIT_NS;
                     Self::plan(core, at_ns, Arrival::Segment { flight, segment });
                 }

@@ -39,7 +39,10 @@ impl<T> Ord for Planned<T> {
 
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), inserted: 0 }
+        Self {
+            heap: BinaryHeap::new(),
+            inserted: 0,
+        }
     }
 }
 
@@ -47,7 +50,11 @@ impl<T> Agenda<T> {
     /// Plans `item`.
     pub(crate) fn add(&mut self, at_ns: u64, item: T) {
         self.inserted += 1;
-        self.heap.push(Reverse(Planned { at_ns, sequence: self.inserted, item }));
+        self.heap.push(Reverse(Planned {
+            at_ns,
+            sequence: self.inserted,
+            item,
+        }));
     }
 
     /// When the next one is due.

@@ -78,7 +78,12 @@ fn fire(inner: &mut Inner, due: Due) {
     match due {
         Due::Timer(timer) => inner.timers.due(&mut inner.core, timer),
         Due::Net(arrival) => inner.net.arrive(&mut inner.core, arrival),
-        Due::Disk(node, op) => inner.disks[node as usize].complete(&mut inner.core, op),
+        Due::Disk(node, op) => {
+            let disk = &mut inner.disks[node as usize];
+            if let Some(synced) = disk.complete(&mut inner.core, op) {
+                inner.tap.synced(disk, node, synced);
+            }
+        }
         Due::Control(step) => inner.due_control.push(step),
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use timer::{TimerId, Timers};
 pub use trace::TraceLine;
 pub(crate) use trace::{Trace, TraceKind};
 
-use super::disk_io::{DiskOpId, DiskIo};
+use super::disk_io::{DiskIo, DiskOpId};
 use super::net::{Arrival, LinkConfig, Network, NodeId};
 use super::random::{Purpose, Stream};
 use super::tap::Tap;
@@ -75,7 +75,13 @@ impl Core {
         payload: &[u8],
         text: impl FnOnce() -> String,
     ) {
-        self.trace.add(self.now_ns, kind, node, detail, payload, text);
+        self.trace
+            .add(self.now_ns, kind, node, detail, payload, text);
+    }
+
+    /// How many events the trace has.
+    pub(crate) fn trace_events(&self) -> u64 {
+        self.trace.events()
     }
 
     /// Whether a machine has power.
@@ -103,7 +109,9 @@ pub fn address(node: NodeId, port: u16) -> SocketAddr {
 
 /// The machine behind an address.
 pub(crate) fn node_of(address: SocketAddr) -> NodeId {
-    let IpAddr::V4(ip) = address.ip() else { panic!("machines have IPv4 addresses: {address}") };
+    let IpAddr::V4(ip) = address.ip() else {
+        panic!("machines have IPv4 addresses: {address}")
+    };
     let [_, high, middle, low] = ip.octets();
     u32::from_be_bytes([0, high, middle, low]) - 1
 }
@@ -145,7 +153,10 @@ impl World {
             tap,
             due_control: Vec::new(),
         };
-        Self { inner: Mutex::new(inner), seed }
+        Self {
+            inner: Mutex::new(inner),
+            seed,
+        }
     }
 
     /// Adds a machine, powered and with no process, and gives its number.
@@ -153,7 +164,12 @@ impl World {
         let mut inner = self.lock();
         let node = inner.core.nodes.len() as NodeId;
         let random = Stream::lane(self.seed, Purpose::Product, node);
-        inner.core.nodes.push(Node { incarnation: 0, process_up: false, os_up: true, random });
+        inner.core.nodes.push(Node {
+            incarnation: 0,
+            process_up: false,
+            os_up: true,
+            random,
+        });
         inner.disks.push(disk);
         node
     }
@@ -192,7 +208,11 @@ impl World {
         state.process_up = true;
         state.os_up = true;
         let incarnation = state.incarnation;
-        inner.core.trace(TraceKind::Node, node, u64::from(incarnation), &[], || "starts".into());
+        inner
+            .core
+            .trace(TraceKind::Node, node, u64::from(incarnation), &[], || {
+                "starts".into()
+            });
         incarnation
     }
 
@@ -203,9 +223,15 @@ impl World {
         let state = &mut inner.core.nodes[node as usize];
         state.process_up = false;
         state.os_up = !machine_too;
-        inner.core.trace(TraceKind::Node, node, u64::from(machine_too), &[], || {
-            if machine_too { "machine goes down".into() } else { "process dies".into() }
-        });
+        inner
+            .core
+            .trace(TraceKind::Node, node, u64::from(machine_too), &[], || {
+                if machine_too {
+                    "machine goes down".into()
+                } else {
+                    "process dies".into()
+                }
+            });
         inner.net.process_died(&mut inner.core, node);
     }
 

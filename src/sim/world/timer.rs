@@ -32,8 +32,13 @@ impl Timers {
     pub(crate) fn reset(&mut self, core: &mut Core, timer: TimerId, deadline_ns: Option<u64>) {
         let state = &mut self.0[timer];
         state.deadline_ns = deadline_ns;
-        let Some(deadline_ns) = deadline_ns else { return };
-        if state.planned_ns.is_none_or(|planned_ns| planned_ns > deadline_ns) {
+        let Some(deadline_ns) = deadline_ns else {
+            return;
+        };
+        if state
+            .planned_ns
+            .is_none_or(|planned_ns| planned_ns > deadline_ns)
+        {
             state.planned_ns = Some(deadline_ns);
             core.agenda.add(deadline_ns, Due::Timer(timer));
         }
@@ -42,7 +47,10 @@ impl Timers {
     /// Whether the deadline has passed; if so it is unset, else `waker` waits.
     pub(crate) fn poll(&mut self, now_ns: u64, timer: TimerId, waker: &Waker) -> bool {
         let state = &mut self.0[timer];
-        if state.deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) {
+        if state
+            .deadline_ns
+            .is_some_and(|deadline_ns| deadline_ns <= now_ns)
+        {
             state.deadline_ns = None;
             return true;
         }
@@ -56,11 +64,16 @@ impl Timers {
     /// An agenda entry came up: wakes, plans again, or forgets.
     pub(crate) fn due(&mut self, core: &mut Core, timer: TimerId) {
         let state = &mut self.0[timer];
-        if state.planned_ns.is_some_and(|planned_ns| planned_ns > core.now_ns) {
+        if state
+            .planned_ns
+            .is_some_and(|planned_ns| planned_ns > core.now_ns)
+        {
             return; // an earlier entry, long replaced
         }
         state.planned_ns = None;
-        let Some(deadline_ns) = state.deadline_ns else { return };
+        let Some(deadline_ns) = state.deadline_ns else {
+            return;
+        };
         if deadline_ns > core.now_ns {
             state.planned_ns = Some(deadline_ns);
             core.agenda.add(deadline_ns, Due::Timer(timer));

@@ -48,7 +48,11 @@ pub(crate) struct Trace {
 impl Trace {
     /// An empty trace; with `lines`, events are kept in words too.
     pub(crate) fn new(lines: bool) -> Self {
-        Self { hash: 0, events: 0, lines: lines.then(Vec::new) }
+        Self {
+            hash: 0,
+            events: 0,
+            lines: lines.then(Vec::new),
+        }
     }
 
     /// Adds one event. `text` is called only when lines are kept.
@@ -69,7 +73,12 @@ impl Trace {
         self.hash = xxh3_64_with_seed(&head, self.hash);
         self.events += 1;
         if let Some(lines) = &mut self.lines {
-            lines.push(TraceLine { event: self.events, at_ns, node, text: text() });
+            lines.push(TraceLine {
+                event: self.events,
+                at_ns,
+                node,
+                text: text(),
+            });
         }
     }
 

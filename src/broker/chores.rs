@@ -1,0 +1,172 @@
+//! What a broker does besides answering: checkpoints, durable marks, deadlines,
+//! and leaving cleanly.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::config::FlushDiskType;
+use super::error::StoreError;
+use super::open::STATE_FILE;
+use super::server::{Broker, Serving};
+use super::state::QueueTails;
+use super::store::Store;
+use crate::env::{Disk, Env};
+use crate::log::{LogError, replace_aside};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// A snapshot that waits until the log is durable up to its address.
+pub(super) struct Snapshot {
+    applied_address: u64,
+    write: Chore,
+}
+
+/// Something durable to do beside serving.
+pub(super) type Chore = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+impl<E: Env> Broker<E> {
+    /// The earliest moment at which something is due.
+    pub(super) fn next_deadline_ns(&self, serving: &Serving<E>) -> u64 {
+        let flush = match self.config.flush_disk_type {
+            FlushDiskType::Async if serving.has_unflushed() => Some(serving.flush_due_ns),
+            _ => None,
+        };
+        [
+            Some(serving.checkpoint_due_ns),
+            serving.waiters.deadline_ns(),
+            serving.parked.deadline_ns(),
+            serving.mark_due_ns,
+            flush,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .expect("a checkpoint is always due some time")
+    }
+
+    pub(super) async fn handle_deadlines(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        self.expire_waiters(serving);
+        self.expire_parked(serving).await?;
+        let now_ns = self.env.now_ns();
+        if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {
+            serving.mark_due_ns = None;
+            serving.store.log.write_mark().await?;
+        }
+        if serving.checkpoint_due_ns <= now_ns {
+            serving.checkpoint_due_ns = now_ns + self.config.checkpoint_interval_ms * NS_PER_MS;
+            serving.take_snapshot();
+            serving.room_bytes = serving.store.room_bytes().await?;
+        }
+        Ok(())
+    }
+
+    /// Whenever the log became durable: the mark is due after a while without
+    /// more, and a snapshot may be written.
+    pub(super) fn became_durable(&mut self, serving: &mut Serving<E>) {
+        serving.mark_due_ns = Some(self.env.now_ns() + self.config.idle_mark_ms * NS_PER_MS);
+        serving.start_checkpoint();
+    }
+}
+
+impl<E: Env> Serving<E> {
+    fn has_unflushed(&self) -> bool {
+        self.store.log.flushed() != self.store.log.tail()
+    }
+
+    fn take_snapshot(&mut self) {
+        let applied_address = self.store.state.applied_address;
+        if applied_address == self.snapshot_address || self.chore.is_some() {
+            return;
+        }
+        let write = Box::pin(self.store.snapshot());
+        self.snapshot = Some(Snapshot {
+            applied_address,
+            write,
+        });
+        self.start_checkpoint();
+    }
+
+    /// Writes the snapshot that waits, once the log is durable up to it: first
+    /// what it describes, then itself (S21).
+    pub(super) fn start_checkpoint(&mut self) {
+        let flushed = self.store.log.flushed().address;
+        let ready = |snapshot: &mut Snapshot| snapshot.applied_address <= flushed;
+        if self.chore.is_some() {
+            return;
+        }
+        let Some(snapshot) = self.snapshot.take_if(ready) else {
+            return;
+        };
+        self.snapshot_address = snapshot.applied_address;
+        let checkpoint = self.store.log.checkpoint();
+        self.chore = Some(Box::pin(async move {
+            snapshot.write.await?;
+            checkpoint.await.map_err(|source| StoreError::Io {
+                doing: "a checkpoint",
+                source,
+            })
+        }));
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// Makes everything staged durable.
+    pub(super) async fn make_durable(&mut self) -> Result<(), LogError> {
+        loop {
+            self.log.write().await?;
+            match self.log.next_job() {
+                Some(job) => self.log.job_done(job.await)?,
+                None => return Ok(()),
+            };
+        }
+    }
+
+    /// Leaves a store that the next start trusts: everything applied, queues
+    /// and state durable, and only then the clean stop recorded (Q03).
+    pub(super) async fn close(mut self) -> Result<(), StoreError> {
+        self.make_durable().await?;
+        self.apply().await?;
+        assert!(self.unapplied.is_empty(), "what is durable is applied");
+        self.snapshot().await?;
+        self.log.close().await?;
+        Ok(())
+    }
+
+    /// Makes the queues durable as they are now, and then the state that
+    /// describes them. Stands alone.
+    fn snapshot(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send + use<D> {
+        let (disk, state) = (self.disk.clone(), self.state.clone());
+        let mut syncs = BTreeMap::new();
+        for topic in self.topics.iter_mut() {
+            let queues = topic.queues.iter_mut().map(|queue| queue.entries.sync());
+            syncs.insert(topic.name.to_string(), queues.collect::<Vec<_>>());
+        }
+        async move {
+            let mut tails = QueueTails::new();
+            for (topic, queues) in syncs {
+                let tails = tails.entry(topic).or_default();
+                for queue in queues {
+                    tails.push(queue.await?);
+                }
+            }
+            let written = replace_aside(&disk, STATE_FILE, &state.encode(&tails)).await;
+            written.map_err(|source| StoreError::Io {
+                doing: "writing the state",
+                source,
+            })
+        }
+    }
+
+    /// Bytes that may be appended before the disk counts as full (D31).
+    pub(super) async fn room_bytes(&self) -> Result<u64, StoreError> {
+        let room = self.log.room_bytes().await;
+        room.map_err(|source| StoreError::Io {
+            doing: "asking for free space",
+            source,
+        })
+    }
+}

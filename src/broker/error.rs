@@ -1,0 +1,147 @@
+//! What can go wrong in a broker, and what its operator is to do.
+
+use std::io;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+use super::entries::BadEntry;
+use crate::log::{LogError, OpenError, QueueError, ReadError};
+use crate::record::DecodeError;
+
+/// Why a broker stopped, or did not start.
+#[derive(Debug, Error)]
+pub enum BrokerError {
+    /// The stored data cannot be served as it is.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its address is not to be had.
+    #[error("cannot listen on {address}: {source}; choose another address or end its owner")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Why stored data cannot be opened or used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The log failed while open; opening it again may help.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// An entry cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A consume queue failed; it is derived, and is rebuilt at the next start.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The disk failed.
+    #[error("{doing} failed: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The disk's error.
+        source: io::Error,
+    },
+    /// The log ends before what the state's snapshot was made of: durable
+    /// bytes are gone.
+    #[error(
+        "the log ends at address {log_end}, but {path} was made of everything below {applied}: \
+         synced bytes are gone. Restore the log from a copy, or salvage what is left"
+    )]
+    LogBehindState {
+        /// The log's end.
+        log_end: u64,
+        /// The snapshot's address.
+        applied: u64,
+        /// The snapshot's file.
+        path: &'static str,
+    },
+    /// An entry does not fit what came before it.
+    #[error("the entry at log address {address} does not fit the log before it: {what}")]
+    Inconsistent {
+        /// Its address.
+        address: u64,
+        /// In which way.
+        what: String,
+    },
+    /// A queue leads to a record that is not the one it stands for. Queues are
+    /// derived: made again from the log, it is right.
+    #[error("{topic}/{queue_id} offset {offset} leads to another record, at log address {address}")]
+    QueueDisagrees {
+        /// The topic.
+        topic: String,
+        /// The queue.
+        queue_id: u32,
+        /// The offset.
+        offset: u64,
+        /// Where it leads.
+        address: u64,
+    },
+    /// An entry's record cannot be decoded though its checksums verify.
+    #[error("the entry at log address {address} is not what its kind says: {what}")]
+    Undecodable {
+        /// Its address.
+        address: u64,
+        /// In which way.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// Whether opening the store again may help.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Open(OpenError::Io { .. }) => true,
+            Self::Open(_) => false,
+            Self::Log(_) | Self::Read(_) | Self::Queue(_) | Self::Io { .. } => true,
+            Self::QueueDisagrees { .. } => true,
+            Self::LogBehindState { .. } | Self::Inconsistent { .. } | Self::Undecodable { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Whether what is derived has to be made again from the log.
+    pub(super) fn wants_rebuild(&self) -> bool {
+        matches!(self, Self::Queue(_) | Self::QueueDisagrees { .. })
+    }
+
+    pub(super) fn undecodable(address: u64, why: DecodeError) -> Self {
+        Self::Undecodable {
+            address,
+            what: why.to_string(),
+        }
+    }
+
+    pub(super) fn bad_entry(address: u64, why: BadEntry) -> Self {
+        Self::Undecodable {
+            address,
+            what: why.to_string(),
+        }
+    }
+}
+
+/// Why a message or an offset was not appended. Nothing was.
+#[derive(Debug, Error)]
+pub(crate) enum AppendError {
+    /// The topic has fewer queues.
+    #[error("queue {queue_id} of a topic with {queues} queues")]
+    NoSuchQueue {
+        /// As asked for.
+        queue_id: u32,
+        /// How many there are.
+        queues: u32,
+    },
+    /// The log refuses.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A new topic's queues cannot be made.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}

@@ -1,0 +1,244 @@
+//! Opening a store: the log first, then what is derived from it.
+//!
+//! ```text
+//!   log recovery ──▶ snapshot of the state ──▶ queues up to the snapshot
+//!                                                     │
+//!                    entries above the snapshot ──────┘ applied again
+//! ```
+//!
+//! The derived parts are never trusted beyond the snapshot, and the snapshot
+//! never beyond the log: whatever is in doubt is made again from the log.
+
+use super::config::BrokerConfig;
+use super::entries::{OffsetCommit, TopicConfig};
+use super::error::StoreError;
+use super::state::{AppliedState, QueueTails};
+use super::store::{Change, Store, Unapplied};
+use super::topics::{Topics, open_queues};
+use crate::env::Disk;
+use crate::log::{
+    Aside, CommitLog, Entry, LogConfig, OpenError, QueueEntry, QueueTail, SalvageError,
+    SalvageReport, read_aside,
+};
+use crate::log::{CopiedTail, LogEnd, Recovery};
+use crate::record::{EntryKind, Message, Properties, key, tag_hash};
+
+/// The file that holds the snapshot of the applied state.
+pub(super) const STATE_FILE: &str = "state";
+/// Bytes of the log that are applied at a time.
+const REPLAY_BYTES: u64 = 1 << 20;
+
+impl BrokerConfig {
+    /// What of it the log is told.
+    pub fn log_config(&self) -> LogConfig {
+        LogConfig {
+            segment_bytes: self.segment_bytes,
+            reserve_bytes: self.reserve_bytes,
+        }
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// Opens the store on a formatted disk. With `rebuild`, everything derived
+    /// is made anew. The lines say what was found, for the operator.
+    ///
+    /// # Errors
+    /// The log is corrupt or not this disk's; or the disk failed.
+    pub(crate) async fn open(
+        disk: D,
+        config: &BrokerConfig,
+        entropy: u64,
+        rebuild: bool,
+    ) -> Result<(Self, Vec<String>), StoreError> {
+        let (log, recovery) = CommitLog::open(disk.clone(), config.log_config(), entropy).await?;
+        let mut report = vec![words(&recovery)];
+        let snapshot = match rebuild {
+            true => None,
+            false => read_snapshot(&disk, &mut report).await?,
+        };
+        let (mut state, tails) = snapshot.unwrap_or_default();
+        let log_end = log.flushed().address;
+        if state.applied_address > log_end {
+            let applied = state.applied_address;
+            return Err(StoreError::LogBehindState {
+                log_end,
+                applied,
+                path: STATE_FILE,
+            });
+        }
+        let topics = match open_topics(&disk, &tails).await {
+            Ok(topics) => topics,
+            Err(why) => {
+                report.push(format!(
+                    "{why}; everything derived is made again from the log"
+                ));
+                state = AppliedState::default();
+                Topics::default()
+            }
+        };
+        let mut store = Self::new(disk, config.clone(), log, state, topics);
+        store.replay().await?;
+        Ok((store, report))
+    }
+
+    /// Applies what the log has above the snapshot.
+    async fn replay(&mut self) -> Result<(), StoreError> {
+        let end = self.log.flushed().address;
+        let mut address = self.state.applied_address;
+        while address < end {
+            let batch = self.log.read_batch(address, end, REPLAY_BYTES).await?;
+            for entry in batch.entries {
+                address = entry.end_address;
+                let change = self.change_of(&entry).await?;
+                self.unapplied.push_back(Unapplied {
+                    end_address: address,
+                    change,
+                });
+            }
+            self.apply().await?;
+        }
+        Ok(())
+    }
+
+    async fn change_of(&mut self, entry: &Entry) -> Result<Change, StoreError> {
+        let address = entry.address;
+        match entry.kind {
+            EntryKind::Message => self.message_change(entry),
+            EntryKind::OffsetCommit => OffsetCommit::decode(&entry.record)
+                .map(Change::Offset)
+                .map_err(|why| StoreError::bad_entry(address, why)),
+            EntryKind::TopicConfig => {
+                let config = TopicConfig::decode(&entry.record)
+                    .map_err(|why| StoreError::bad_entry(address, why))?;
+                let empty = vec![QueueTail::default(); config.queues as usize];
+                let queues = open_queues(&self.disk, &config.topic, &empty).await?;
+                self.topics.add(&config.topic, queues);
+                Ok(Change::Topic(config))
+            }
+            EntryKind::NoOp => Ok(Change::Nothing),
+        }
+    }
+
+    fn message_change(&mut self, entry: &Entry) -> Result<Change, StoreError> {
+        let message = Message::decode(&entry.record)
+            .map_err(|why| StoreError::undecodable(entry.address, why))?;
+        let inconsistent = |what: String| StoreError::Inconsistent {
+            address: entry.address,
+            what,
+        };
+        let Some(topic) = self.topics.get_mut(message.topic) else {
+            return Err(inconsistent(format!(
+                "topic {} was never made",
+                message.topic
+            )));
+        };
+        let name = topic.name.clone();
+        let Some(queue) = topic.queues.get_mut(message.queue_id as usize) else {
+            return Err(inconsistent(format!(
+                "{name} has no queue {}",
+                message.queue_id
+            )));
+        };
+        queue.next_offset = message.queue_offset + 1;
+        let tag = Properties::new(message.properties)
+            .get(key::TAGS)
+            .map_or(0, tag_hash);
+        Ok(Change::Message {
+            topic: name,
+            queue_id: message.queue_id,
+            queue_offset: message.queue_offset,
+            entry: QueueEntry {
+                address: entry.address,
+                record_bytes: entry.record.len() as u32,
+                tag_hash: tag,
+            },
+        })
+    }
+}
+
+/// What opening the log found, for the operator.
+fn words(recovery: &Recovery) -> String {
+    let stop = if recovery.clean {
+        "after a clean stop"
+    } else {
+        "after a crash"
+    };
+    let end = match &recovery.end {
+        LogEnd::Clean => String::new(),
+        LogEnd::Ambiguous {
+            address,
+            path,
+            position,
+            flaw,
+        } => format!(
+            ", cut at address {address}: {flaw} at {path} position {position}, \
+             torn by a crash or rotten since"
+        ),
+    };
+    let copied = recovery.copied.map_or(String::new(), |copied| {
+        let CopiedTail {
+            from_address,
+            upto_address,
+            entries,
+        } = copied;
+        format!(", {entries} entries of {from_address}..{upto_address} copied to fresh sectors")
+    });
+    format!("log opened {stop}{end}{copied}")
+}
+
+async fn read_snapshot<D: Disk>(
+    disk: &D,
+    report: &mut Vec<String>,
+) -> Result<Option<(AppliedState, QueueTails)>, StoreError> {
+    let read = read_aside(disk, STATE_FILE).await;
+    let read = read.map_err(|source| StoreError::Io {
+        doing: "reading the state",
+        source,
+    })?;
+    let decoded = match read {
+        Aside::Missing => return Ok(None),
+        Aside::Corrupt { why } => Err(why),
+        Aside::Whole(payload) => AppliedState::decode(&payload),
+    };
+    Ok(decoded
+        .map_err(|why| {
+            report.push(format!(
+                "{STATE_FILE} is unreadable ({why}); it is made again from the log"
+            ));
+        })
+        .ok())
+}
+
+async fn open_topics<D: Disk>(disk: &D, tails: &QueueTails) -> Result<Topics<D>, StoreError> {
+    let mut topics = Topics::default();
+    for (topic, tails) in tails {
+        topics.add(topic, open_queues(disk, topic, tails).await?);
+    }
+    Ok(topics)
+}
+
+/// The operator's explicit way past a log that is corrupt below what had been
+/// synced: keeps what is below the first corrupt record, gives up the rest, and
+/// makes everything derived anew. `None` where the log itself was sound.
+///
+/// # Errors
+/// The disk's, or a log that nothing can be salvaged from.
+pub async fn salvage<D: Disk>(
+    disk: &D,
+    config: &BrokerConfig,
+    entropy: u64,
+) -> Result<Option<SalvageReport>, SalvageError> {
+    let report = match crate::log::salvage(disk.clone(), config.log_config(), entropy).await {
+        Ok(report) => Some(report),
+        Err(SalvageError::NotCorrupt) => None,
+        Err(error) => return Err(error),
+    };
+    let removed = match disk.remove(STATE_FILE).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => disk.sync_dir("").await,
+    };
+    let doing = "removing the state, which is made again";
+    removed.map_err(|source| OpenError::Io { doing, source })?;
+    Ok(report)
+}

@@ -1,0 +1,178 @@
+//! Pulls: records out of the log, by way of a queue, never past the read limit.
+
+use super::error::StoreError;
+use super::parked::Pull;
+use super::server::{Broker, Serving};
+use super::store::Store;
+use crate::env::{ConnId, Disk, Env};
+use crate::record::Message;
+use crate::remoting::pull::{FLAG_SUSPEND, PullRequest, PullResponse};
+use crate::remoting::{Command, ResponseCode};
+use bytes::Bytes;
+
+/// Bytes of records in one answer, at most (`maxTransferBytesOnMessageInMemory`);
+/// a first record is served however long it is.
+const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// Messages in one answer, at most (`maxTransferCountOnMessageInMemory`).
+const ANSWER_MESSAGES_MAX: usize = 32;
+
+/// What a queue has for a pull.
+pub(super) struct Found {
+    records: Vec<Bytes>,
+    next_begin_offset: u64,
+}
+
+impl<E: Env> Broker<E> {
+    pub(super) async fn pull(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        command: &Command,
+    ) -> Result<(), StoreError> {
+        let request = match command.header::<PullRequest<'_>>() {
+            Ok(request) => request,
+            Err(error) => {
+                let code = ResponseCode::SYSTEM_ERROR;
+                self.outbox
+                    .refuse(conn, command.reply_to(), code, &error.to_string());
+                return Ok(());
+            }
+        };
+        let pull = Pull {
+            conn,
+            reply_to: command.reply_to(),
+            topic: request.topic.to_owned(),
+            queue_id: request.queue_id as u32,
+            offset: u64::try_from(request.queue_offset).unwrap_or(0),
+            max_messages: (request.max_msg_nums.max(1) as usize).min(ANSWER_MESSAGES_MAX),
+        };
+        let end = serving.store.queue_end(&pull.topic, pull.queue_id);
+        if pull.offset == end && request.sys_flag & FLAG_SUSPEND != 0 {
+            let suspend_ns = request.suspend_timeout_millis.max(0) as u64 * 1_000_000;
+            serving.parked.add(pull, self.env.now_ns() + suspend_ns);
+            return Ok(());
+        }
+        self.answer_pull(serving, &pull).await
+    }
+
+    /// Answers the parked pulls whose queues have grown.
+    pub(super) async fn serve_parked(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        let store = &serving.store;
+        let grown = |topic: &str, queue_id, offset| store.queue_end(topic, queue_id) > offset;
+        for pull in serving.parked.take_served(grown) {
+            self.answer_pull(serving, &pull).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers the parked pulls that have waited long enough.
+    pub(super) async fn expire_parked(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        for pull in serving.parked.take_expired(self.env.now_ns()) {
+            self.answer_pull(serving, &pull).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer_pull(
+        &mut self,
+        serving: &mut Serving<E>,
+        pull: &Pull,
+    ) -> Result<(), StoreError> {
+        let end = serving.store.queue_end(&pull.topic, pull.queue_id);
+        let mut fields = PullResponse {
+            suggest_which_broker_id: 0,
+            next_begin_offset: pull.offset as i64,
+            min_offset: 0,
+            max_offset: end as i64,
+        };
+        if pull.offset > end {
+            // The queue is shorter than the client remembers.
+            fields.next_begin_offset = end as i64;
+            let code = ResponseCode::PULL_OFFSET_MOVED;
+            self.outbox.answer(pull.conn, pull.reply_to, code, &fields);
+            return Ok(());
+        }
+        let found = serving.store.read_queue(pull, end).await?;
+        if found.records.is_empty() {
+            let code = ResponseCode::PULL_NOT_FOUND;
+            self.outbox.answer(pull.conn, pull.reply_to, code, &fields);
+            return Ok(());
+        }
+        fields.next_begin_offset = found.next_begin_offset as i64;
+        self.outbox
+            .answer_with_body(pull.conn, pull.reply_to, &fields, &found.records);
+        Ok(())
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// One past the last offset that may be served; 0 for an unknown queue.
+    pub(super) fn queue_end(&self, topic: &str, queue_id: u32) -> u64 {
+        let next = self
+            .state
+            .topic(topic)
+            .and_then(|queues| queues.get(queue_id as usize));
+        next.copied().unwrap_or(0)
+    }
+
+    /// Reads from a queue, every record verified (D28).
+    async fn read_queue(&self, pull: &Pull, end: u64) -> Result<Found, StoreError> {
+        let mut found = Found {
+            records: Vec::new(),
+            next_begin_offset: pull.offset,
+        };
+        let count = pull.max_messages.min((end - pull.offset) as usize);
+        if count == 0 {
+            return Ok(found);
+        }
+        let queue = self.topics.queue(&pull.topic, pull.queue_id);
+        let queue = queue.expect("a queue with an end is known");
+        let mut bytes = 0;
+        for entry in queue.entries.read(pull.offset, count as u64).await? {
+            let record = self
+                .log
+                .read(entry.address, entry.record_bytes)
+                .await?
+                .record;
+            bytes += record.len();
+            if bytes > ANSWER_BYTES_MAX && !found.records.is_empty() {
+                break;
+            }
+            self.belongs(&record, pull, found.next_begin_offset, entry.address)?;
+            found.records.push(record);
+            found.next_begin_offset += 1;
+        }
+        Ok(found)
+    }
+
+    /// A queue's entry is derived and carries no checksum: what it leads to has
+    /// to say the same.
+    fn belongs(
+        &self,
+        record: &[u8],
+        pull: &Pull,
+        offset: u64,
+        address: u64,
+    ) -> Result<(), StoreError> {
+        let message =
+            Message::decode(record).map_err(|why| StoreError::undecodable(address, why))?;
+        let same = message.topic == pull.topic
+            && message.queue_id == pull.queue_id
+            && message.queue_offset == offset;
+        if same {
+            return Ok(());
+        }
+        Err(StoreError::QueueDisagrees {
+            topic: pull.topic.clone(),
+            queue_id: pull.queue_id,
+            offset,
+            address,
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! Sends: refused before the append, or answered once they are durable enough.
+
+use super::error::{AppendError, StoreError};
+use super::server::{Broker, Serving};
+use super::store::{Appended, NewMessage};
+use super::waiters::Waiter;
+use crate::env::{ConnId, Env};
+use crate::log::{LogError, Staged};
+use crate::record::TOPIC_BYTES_MAX;
+use crate::remoting::send::{SendRequest, SendResponse};
+use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
+
+/// What is answered when an entry is durable enough.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SendAnswer {
+    pub(crate) reply_to: ReplyTo,
+    pub(crate) what: Answered,
+}
+
+/// What the client is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answered {
+    /// Where its message is.
+    Message {
+        queue_id: u32,
+        queue_offset: u64,
+        address: u64,
+    },
+    /// That its offset commit holds.
+    OffsetCommit,
+}
+
+impl<E: Env> Broker<E> {
+    pub(super) async fn send(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        command: &Command,
+    ) -> Result<(), StoreError> {
+        let reply_to = command.reply_to();
+        let request = match command.header::<SendRequest<'_>>() {
+            Ok(request) => request,
+            Err(error) => {
+                let code = ResponseCode::MESSAGE_ILLEGAL;
+                self.outbox.refuse(conn, reply_to, code, &error.to_string());
+                return Ok(());
+            }
+        };
+        if let Err((code, remark)) = self.admit(serving, &request, command.body.len()) {
+            self.outbox.refuse(conn, reply_to, code, &remark);
+            return Ok(());
+        }
+        let message = NewMessage {
+            topic: request.topic,
+            queue_id: request.queue_id,
+            flag: request.flag as u32,
+            sys_flag: request.sys_flag as u32,
+            born_timestamp_ms: request.born_timestamp as u64,
+            born_host: self.sessions.from(conn).unwrap_or(self.config.listen),
+            store_timestamp_ms: self.env.wall_ms(),
+            reconsume_times: request.reconsume_times as u32,
+            properties: request.properties,
+            body: &command.body,
+        };
+        match serving.store.append_message(message).await {
+            Ok(Appended {
+                staged,
+                queue_id,
+                queue_offset,
+            }) => {
+                serving.room_bytes = serving.room_bytes.saturating_sub(staged_cost(staged));
+                let what = Answered::Message {
+                    queue_id,
+                    queue_offset,
+                    address: staged.address,
+                };
+                self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
+                Ok(())
+            }
+            Err(error) => self.refuse_append(conn, reply_to, error),
+        }
+    }
+
+    /// Whether a message may be appended; otherwise the answer, which is one
+    /// that is given only before an append.
+    fn admit(
+        &self,
+        serving: &Serving<E>,
+        request: &SendRequest<'_>,
+        body_bytes: usize,
+    ) -> Result<(), (ResponseCode, String)> {
+        let illegal = |remark: String| Err((ResponseCode::MESSAGE_ILLEGAL, remark));
+        if !is_topic(request.topic) {
+            return illegal(format!(
+                "topic {:?}: 1 to {TOPIC_BYTES_MAX} of a-z A-Z 0-9 % | - _",
+                request.topic
+            ));
+        }
+        if body_bytes > self.config.max_message_bytes {
+            let max = self.config.max_message_bytes;
+            return illegal(format!("a body of {body_bytes} bytes; at most {max}"));
+        }
+        if request.batch {
+            return illegal("batches are not taken".to_owned());
+        }
+        if serving.waiters.len() >= self.config.pending_max {
+            let remark = "too many requests wait for the disk".to_owned();
+            return Err((ResponseCode::SYSTEM_BUSY, remark));
+        }
+        if serving.room_bytes < self.config.segment_bytes.max(body_bytes as u64) {
+            let remark = "the disk is full".to_owned();
+            return Err((ResponseCode::SERVICE_NOT_AVAILABLE, remark));
+        }
+        Ok(())
+    }
+
+    /// Answers an append that was not made; a log that failed ends the serving.
+    pub(super) fn refuse_append(
+        &mut self,
+        conn: ConnId,
+        reply_to: ReplyTo,
+        error: AppendError,
+    ) -> Result<(), StoreError> {
+        let code = match error {
+            AppendError::NoSuchQueue { .. }
+            | AppendError::Log(LogError::RecordTooLong { .. } | LogError::Encode(_)) => {
+                ResponseCode::MESSAGE_ILLEGAL
+            }
+            AppendError::Log(failed) => {
+                let code = ResponseCode::SERVICE_NOT_AVAILABLE;
+                self.outbox
+                    .refuse(conn, reply_to, code, &failed.to_string());
+                return Err(failed.into());
+            }
+            AppendError::Queue(failed) => {
+                let code = ResponseCode::SERVICE_NOT_AVAILABLE;
+                self.outbox
+                    .refuse(conn, reply_to, code, &failed.to_string());
+                return Err(failed.into());
+            }
+        };
+        self.outbox.refuse(conn, reply_to, code, &error.to_string());
+        Ok(())
+    }
+
+    /// Queues an answer behind its entry.
+    pub(super) fn wait_for(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        staged: Staged,
+        answer: SendAnswer,
+    ) {
+        let timeout_ns = self.config.sync_flush_timeout_ms * 1_000_000;
+        serving.waiters.push(Waiter {
+            index: staged.index,
+            term: staged.term,
+            end_address: staged.end_address,
+            deadline_ns: self.env.now_ns() + timeout_ns,
+            conn,
+            answer,
+        });
+    }
+
+    /// Answers whatever is durable enough. The only path to `SEND_OK`.
+    pub(super) fn release_waiters(&mut self, serving: &mut Serving<E>) {
+        let limit = serving.store.read_limit();
+        while let Some(waiter) = serving.waiters.pop_released(limit) {
+            self.answer(waiter.conn, waiter.answer, ResponseCode::SUCCESS);
+        }
+    }
+
+    /// Answers what has waited too long: it is in the log, and nobody knows
+    /// for how long (RocketMQ's `FLUSH_DISK_TIMEOUT`).
+    pub(super) fn expire_waiters(&mut self, serving: &mut Serving<E>) {
+        let now_ns = self.env.now_ns();
+        while let Some(waiter) = serving.waiters.pop_expired(now_ns) {
+            self.answer(waiter.conn, waiter.answer, ResponseCode::FLUSH_DISK_TIMEOUT);
+        }
+    }
+
+    fn answer(&mut self, conn: ConnId, answer: SendAnswer, code: ResponseCode) {
+        let SendAnswer { reply_to, what } = answer;
+        match what {
+            Answered::OffsetCommit => self.outbox.answer(conn, reply_to, code, &()),
+            Answered::Message {
+                queue_id,
+                queue_offset,
+                address,
+            } => {
+                let id = MessageId {
+                    host: self.config.listen,
+                    address,
+                };
+                let fields = SendResponse {
+                    msg_id: &id.to_string(),
+                    queue_id: queue_id as i32,
+                    queue_offset: queue_offset as i64,
+                    transaction_id: None,
+                };
+                self.outbox.answer(conn, reply_to, code, &fields);
+            }
+        }
+    }
+}
+
+/// What an entry may take of the disk: its bytes, its envelope, its padding.
+fn staged_cost(staged: Staged) -> u64 {
+    staged.end_address - staged.address + 8_192
+}
+
+/// RocketMQ's `TopicValidator`. Topics name directories, so nothing else goes.
+pub(super) fn is_topic(topic: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%|-_".contains(&byte);
+    (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && topic.bytes().all(plain)
+}

@@ -1,0 +1,379 @@
+//! The broker's loop: what syncs before what is answered.
+//!
+//! ```text
+//!   ┌─▶ wait for: a finished sync · a finished chore · a request · a deadline · stop
+//!   │      │
+//!   │   handle requests        stage, park, answer from the applied state
+//!   │   write                  one write for all that was staged
+//!   │   next job               sync, or roll: polled beside everything else
+//!   │   apply to read limit    state and queues
+//!   │   release                answers whose entry is durable enough
+//!   └── serve parked pulls, flush answers
+//! ```
+//!
+//! One task, no task per request: a request is a waiter in a queue. The same
+//! loop runs on real sockets and files.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use super::chores::{Chore, Snapshot};
+use super::config::{BrokerConfig, FlushDiskType};
+use super::error::{BrokerError, StoreError};
+use super::outbox::Outbox;
+use super::parked::Parked;
+use super::send::SendAnswer;
+use super::sessions::Sessions;
+use super::store::Store;
+use super::waiters::Waiters;
+use crate::env::{Env, Net, NetEvent, Timer};
+use crate::log::{Done, Job, JobKind};
+use crate::remoting::{Command, ResponseCode};
+
+/// Events taken from the network before what they staged is written.
+const EVENTS_PER_STEP: usize = 256;
+/// Pause before a store that failed is opened again, nanoseconds.
+const REOPEN_PAUSE_NS: u64 = 500_000_000;
+
+/// A running broker.
+pub struct Broker<E: Env> {
+    pub(super) env: E,
+    pub(super) config: BrokerConfig,
+    pub(super) net: E::Net,
+    pub(super) timer: E::Timer,
+    pub(super) sessions: Sessions,
+    pub(super) outbox: Outbox,
+    /// What was found when the store was opened, for the operator.
+    reports: Vec<String>,
+}
+
+/// The parts that a reopened store begins anew.
+pub(super) struct Serving<E: Env> {
+    pub(super) store: Store<E::Disk>,
+    pub(super) waiters: Waiters<SendAnswer>,
+    pub(super) parked: Parked,
+    job: Option<Job<E::Disk>>,
+    pub(super) chore: Option<Chore>,
+    pub(super) flush_due_ns: u64,
+    pub(super) checkpoint_due_ns: u64,
+    pub(super) mark_due_ns: Option<u64>,
+    pub(super) snapshot: Option<Snapshot>,
+    /// The applied address of the newest snapshot that was begun.
+    pub(super) snapshot_address: u64,
+    /// Bytes that may be appended before sends are refused (D31).
+    pub(super) room_bytes: u64,
+}
+
+/// What the loop woke for.
+enum Wake<D: crate::env::Disk> {
+    Job(Done<D>),
+    Chore(Result<(), StoreError>),
+    Net(NetEvent),
+    Deadline,
+    Stop,
+}
+
+impl<E: Env> Broker<E> {
+    /// Binds the broker's address. The store is opened by [`Broker::run`].
+    pub async fn bind(env: E, mut config: BrokerConfig) -> Result<Self, BrokerError> {
+        let mut net = env.net();
+        let address = config.listen;
+        config.listen = net
+            .listen(address)
+            .await
+            .map_err(|source| BrokerError::Listen { address, source })?;
+        Ok(Self {
+            timer: env.timer(),
+            env,
+            config,
+            net,
+            sessions: Sessions::default(),
+            outbox: Outbox::default(),
+            reports: Vec::new(),
+        })
+    }
+
+    /// The address that clients connect to.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.config.listen
+    }
+
+    /// Serves until `stop` resolves, then stops cleanly; or until the stored
+    /// data cannot be served.
+    ///
+    /// A log that failed is opened again: after a failed write or sync nothing
+    /// is acknowledged that recovery has not made durable (D23, D24).
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), BrokerError> {
+        let mut stop = pin!(stop);
+        let mut rebuild = false;
+        loop {
+            let entropy = self.env.random_u64();
+            let opened = Store::open(self.env.disk(), &self.config, entropy, rebuild).await;
+            let failure = match opened {
+                Ok((store, report)) => {
+                    self.reports.extend(report);
+                    let mut serving = Serving::new(store, &self.env);
+                    match self.serve(&mut serving, stop.as_mut()).await {
+                        Ok(()) => return self.stop_cleanly(serving).await,
+                        Err(failure) => {
+                            self.give_up(&mut serving);
+                            failure
+                        }
+                    }
+                }
+                Err(failure) => failure,
+            };
+            if !failure.may_pass() {
+                return Err(failure.into());
+            }
+            rebuild = failure.wants_rebuild();
+            self.reports.push(failure.to_string());
+            if self.pause(stop.as_mut()).await {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn serve<S: Future<Output = ()>>(
+        &mut self,
+        serving: &mut Serving<E>,
+        mut stop: Pin<&mut S>,
+    ) -> Result<(), StoreError> {
+        loop {
+            self.step(serving).await?;
+            let deadline_ns = self.next_deadline_ns(serving);
+            self.timer.reset(Some(deadline_ns));
+            let wake = poll_fn(|context| self.poll_wake(serving, stop.as_mut(), context)).await;
+            match wake {
+                Wake::Stop => return Ok(()),
+                Wake::Job(done) => {
+                    serving.store.log.job_done(done)?;
+                    self.became_durable(serving);
+                }
+                Wake::Chore(done) => {
+                    serving.chore = None;
+                    done?;
+                }
+                Wake::Net(event) => self.handle_events(serving, event).await?,
+                Wake::Deadline => self.handle_deadlines(serving).await?,
+            }
+        }
+    }
+
+    /// Polled in this order, so that durability is noticed before new work.
+    fn poll_wake<S: Future<Output = ()>>(
+        &mut self,
+        serving: &mut Serving<E>,
+        stop: Pin<&mut S>,
+        context: &mut Context<'_>,
+    ) -> Poll<Wake<E::Disk>> {
+        if let Some(job) = &mut serving.job
+            && let Poll::Ready(done) = Pin::new(job).poll(context)
+        {
+            serving.job = None;
+            return Poll::Ready(Wake::Job(done));
+        }
+        if let Some(chore) = &mut serving.chore
+            && let Poll::Ready(done) = chore.as_mut().poll(context)
+        {
+            return Poll::Ready(Wake::Chore(done));
+        }
+        if let Poll::Ready(event) = pin!(self.net.next()).poll(context) {
+            return Poll::Ready(Wake::Net(event));
+        }
+        if pin!(self.timer.fired()).poll(context).is_ready() {
+            return Poll::Ready(Wake::Deadline);
+        }
+        stop.poll(context).map(|()| Wake::Stop)
+    }
+
+    /// Everything that follows from what was staged or became durable.
+    async fn step(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+        let rolling = matches!(
+            serving.job.as_ref().map(Job::kind),
+            Some(JobKind::Roll { .. })
+        );
+        if !rolling {
+            serving.store.log.write().await?;
+        }
+        self.start_job(serving);
+        if serving.store.apply().await? {
+            self.serve_parked(serving).await?;
+        }
+        self.release_waiters(serving);
+        self.outbox.flush(&mut self.net);
+        Ok(())
+    }
+
+    fn start_job(&mut self, serving: &mut Serving<E>) {
+        let now_ns = self.env.now_ns();
+        let wanted = match self.config.flush_disk_type {
+            FlushDiskType::Sync => true,
+            FlushDiskType::Async => {
+                serving.store.log.roll_needed() || now_ns >= serving.flush_due_ns
+            }
+        };
+        if wanted && serving.job.is_none() {
+            serving.job = serving.store.log.next_job();
+            serving.flush_due_ns = now_ns + self.config.flush_interval_ms * 1_000_000;
+        }
+    }
+
+    async fn handle_events(
+        &mut self,
+        serving: &mut Serving<E>,
+        first: NetEvent,
+    ) -> Result<(), StoreError> {
+        if serving.room_bytes < 2 * self.config.segment_bytes {
+            serving.room_bytes = serving.store.room_bytes().await?;
+        }
+        let mut next = Some(first);
+        for _ in 0..EVENTS_PER_STEP {
+            let Some(event) = next else { break };
+            self.handle_event(serving, event).await?;
+            next = self.net.try_next();
+        }
+        Ok(())
+    }
+
+    async fn handle_event(
+        &mut self,
+        serving: &mut Serving<E>,
+        event: NetEvent,
+    ) -> Result<(), StoreError> {
+        match event {
+            NetEvent::Data { conn, bytes } => {
+                self.sessions.feed(conn, bytes);
+                while let Some(command) = self.next_command(conn) {
+                    self.handle_command(serving, conn, command).await?;
+                }
+            }
+            NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
+            NetEvent::Closed { conn, .. } => {
+                self.sessions.remove(conn);
+                serving.parked.forget(conn);
+            }
+            NetEvent::Connected { .. } | NetEvent::Peer { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The next whole command; a stream that does not speak the protocol is
+    /// closed.
+    fn next_command(&mut self, conn: crate::env::ConnId) -> Option<Command> {
+        match self.sessions.next_command(conn) {
+            Ok(command) => command,
+            Err(_) => {
+                self.sessions.remove(conn);
+                self.net.close(conn);
+                None
+            }
+        }
+    }
+
+    /// The store failed: whoever waits is told that the outcome is unknown.
+    fn give_up(&mut self, serving: &mut Serving<E>) {
+        while let Some(waiter) = serving.waiters.pop() {
+            let remark = "the log failed before this was durable";
+            let code = ResponseCode::SYSTEM_ERROR;
+            self.outbox
+                .refuse(waiter.conn, waiter.answer.reply_to, code, remark);
+        }
+        for (conn, reply_to) in serving.parked.take_all() {
+            self.outbox
+                .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, "the log failed");
+        }
+        self.outbox.flush(&mut self.net);
+    }
+
+    /// Waits before the next attempt to open the store, and refuses what is
+    /// asked meanwhile. True where the broker is to stop.
+    async fn pause<S: Future<Output = ()>>(&mut self, mut stop: Pin<&mut S>) -> bool {
+        self.timer.reset(Some(self.env.now_ns() + REOPEN_PAUSE_NS));
+        loop {
+            let wake = poll_fn(|context| {
+                if let Poll::Ready(event) = pin!(self.net.next()).poll(context) {
+                    return Poll::Ready(Some(event));
+                }
+                if pin!(self.timer.fired()).poll(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                Poll::Pending
+            });
+            let stopped = poll_fn(|context| Poll::Ready(stop.as_mut().poll(context).is_ready()));
+            if stopped.await {
+                return true;
+            }
+            match wake.await {
+                Some(event) => self.refuse_event(event),
+                None => return false,
+            }
+        }
+    }
+
+    fn refuse_event(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Data { conn, bytes } => {
+                self.sessions.feed(conn, bytes);
+                while let Some(command) = self.next_command(conn) {
+                    let code = ResponseCode::SERVICE_NOT_AVAILABLE;
+                    self.outbox
+                        .refuse(conn, command.reply_to(), code, "the log is being opened");
+                }
+            }
+            NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
+            NetEvent::Closed { conn, .. } => self.sessions.remove(conn),
+            NetEvent::Connected { .. } | NetEvent::Peer { .. } => {}
+        }
+        self.outbox.flush(&mut self.net);
+    }
+
+    /// Finishes what is under way, answers it, and leaves a store that the next
+    /// start trusts.
+    async fn stop_cleanly(&mut self, mut serving: Serving<E>) -> Result<(), BrokerError> {
+        if let Some(job) = serving.job.take() {
+            serving
+                .store
+                .log
+                .job_done(job.await)
+                .map_err(StoreError::from)?;
+        }
+        if let Some(chore) = serving.chore.take() {
+            chore.await?;
+        }
+        serving
+            .store
+            .make_durable()
+            .await
+            .map_err(StoreError::from)?;
+        self.step(&mut serving).await?;
+        if let Some(job) = serving.job.take() {
+            serving
+                .store
+                .log
+                .job_done(job.await)
+                .map_err(StoreError::from)?;
+        }
+        serving.store.close().await?;
+        Ok(())
+    }
+}
+
+impl<E: Env> Serving<E> {
+    fn new(store: Store<E::Disk>, env: &E) -> Self {
+        Self {
+            store,
+            waiters: Waiters::default(),
+            parked: Parked::default(),
+            job: None,
+            chore: None,
+            flush_due_ns: env.now_ns(),
+            checkpoint_due_ns: env.now_ns(),
+            mark_due_ns: None,
+            snapshot: None,
+            snapshot_address: 0,
+            room_bytes: 0,
+        }
+    }
+}

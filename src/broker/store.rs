@@ -1,0 +1,307 @@
+//! What a broker stores: the commit log, and everything derived from it.
+//!
+//! ```text
+//!   append ──▶ commit log ──▶ read limit ──▶ apply ──▶ state, consume queues
+//!              (tentative           │                    (what clients see)
+//!               queue offsets)      └ flushed (sync) or appended (async)
+//! ```
+//!
+//! Promise: nothing is applied beyond the read limit, so nothing is served that
+//! could still vanish by what the configuration allows; queue offsets are a
+//! function of the log (D20).
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::config::{BrokerConfig, FlushDiskType};
+use super::entries::{OffsetCommit, TopicConfig};
+use super::error::{AppendError, StoreError};
+use super::state::AppliedState;
+use super::topics::{Topics, open_queues};
+use crate::env::Disk;
+use crate::log::{CommitLog, QueueEntry, QueueTail, Staged};
+use crate::record::{EntryKind, Message, Properties, key, tag_hash};
+
+/// On a single node every entry is of this term.
+const TERM: u64 = 0;
+
+/// A message as a producer handed it over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewMessage<'a> {
+    pub(crate) topic: &'a str,
+    /// Negative leaves the choice to the broker.
+    pub(crate) queue_id: i32,
+    pub(crate) flag: u32,
+    pub(crate) sys_flag: u32,
+    pub(crate) born_timestamp_ms: u64,
+    pub(crate) born_host: SocketAddr,
+    pub(crate) store_timestamp_ms: u64,
+    pub(crate) reconsume_times: u32,
+    pub(crate) properties: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+/// Where a message was appended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Appended {
+    pub(crate) staged: Staged,
+    pub(crate) queue_id: u32,
+    pub(crate) queue_offset: u64,
+}
+
+/// An entry above the read limit, or not looked at yet.
+#[derive(Debug)]
+pub(super) struct Unapplied {
+    pub(super) end_address: u64,
+    pub(super) change: Change,
+}
+
+/// What an entry does to the state.
+#[derive(Debug)]
+pub(super) enum Change {
+    Message {
+        topic: Arc<str>,
+        queue_id: u32,
+        queue_offset: u64,
+        entry: QueueEntry,
+    },
+    Offset(OffsetCommit),
+    Topic(TopicConfig),
+    Nothing,
+}
+
+/// See the module.
+pub(crate) struct Store<D: Disk> {
+    pub(super) disk: D,
+    pub(super) config: BrokerConfig,
+    pub(crate) log: CommitLog<D>,
+    pub(crate) state: AppliedState,
+    pub(super) topics: Topics<D>,
+    pub(super) unapplied: VecDeque<Unapplied>,
+    /// Queues that got entries which are not written yet.
+    touched: Vec<(Arc<str>, u32)>,
+    round_robin: u64,
+}
+
+impl<D: Disk> Store<D> {
+    /// A store whose derived parts are at `state`, with nothing unapplied.
+    pub(super) fn new(
+        disk: D,
+        config: BrokerConfig,
+        log: CommitLog<D>,
+        state: AppliedState,
+        topics: Topics<D>,
+    ) -> Self {
+        Self {
+            disk,
+            config,
+            log,
+            state,
+            topics,
+            unapplied: VecDeque::new(),
+            touched: Vec::new(),
+            round_robin: 0,
+        }
+    }
+
+    /// One past the last log address that may be served.
+    pub(crate) fn read_limit(&self) -> u64 {
+        match self.config.flush_disk_type {
+            FlushDiskType::Sync => self.log.flushed().address,
+            FlushDiskType::Async => self.log.appended().address,
+        }
+    }
+
+    /// How many queues a topic has, as the next append sees it.
+    pub(crate) fn queue_count(&self, topic: &str) -> Option<u32> {
+        self.topics
+            .get(topic)
+            .map(|topic| topic.queues.len() as u32)
+    }
+
+    /// Stages a message; its topic is made with the default number of queues
+    /// where there is none.
+    pub(crate) async fn append_message(
+        &mut self,
+        message: NewMessage<'_>,
+    ) -> Result<Appended, AppendError> {
+        if self.topics.get(message.topic).is_none() {
+            self.append_topic(message.topic).await?;
+        }
+        let queue_id = self.choose_queue(message.topic, message.queue_id)?;
+        let store_host = self.config.listen;
+        let topic = self
+            .topics
+            .get_mut(message.topic)
+            .expect("made above where it was missing");
+        let queue = &mut topic.queues[queue_id as usize];
+        let queue_offset = queue.next_offset;
+        let tag = Properties::new(message.properties)
+            .get(key::TAGS)
+            .map_or(0, tag_hash);
+        let mut record_bytes = 0;
+        let staged = self.log.stage(EntryKind::Message, TERM, |address, out| {
+            let before = out.len();
+            Message {
+                queue_id,
+                flag: message.flag,
+                queue_offset,
+                physical_offset: address,
+                sys_flag: message.sys_flag,
+                born_timestamp_ms: message.born_timestamp_ms,
+                born_host: message.born_host,
+                store_timestamp_ms: message.store_timestamp_ms,
+                store_host,
+                reconsume_times: message.reconsume_times,
+                prepared_transaction_offset: 0,
+                body: message.body,
+                topic: message.topic,
+                properties: message.properties,
+            }
+            .encode(out)?;
+            record_bytes = (out.len() - before) as u32;
+            Ok(())
+        })?;
+        queue.next_offset += 1;
+        let entry = QueueEntry {
+            address: staged.address,
+            record_bytes,
+            tag_hash: tag,
+        };
+        let change = Change::Message {
+            topic: topic.name.clone(),
+            queue_id,
+            queue_offset,
+            entry,
+        };
+        self.unapplied.push_back(Unapplied {
+            end_address: staged.end_address,
+            change,
+        });
+        Ok(Appended {
+            staged,
+            queue_id,
+            queue_offset,
+        })
+    }
+
+    /// Stages a group's offset.
+    pub(crate) fn append_offset(&mut self, commit: OffsetCommit) -> Result<Staged, AppendError> {
+        let staged = self.log.stage(EntryKind::OffsetCommit, TERM, |_, out| {
+            commit.encode(out);
+            Ok(())
+        })?;
+        let change = Change::Offset(commit);
+        self.unapplied.push_back(Unapplied {
+            end_address: staged.end_address,
+            change,
+        });
+        Ok(staged)
+    }
+
+    /// Stages a topic with the default number of queues.
+    async fn append_topic(&mut self, topic: &str) -> Result<(), AppendError> {
+        let queues = self.config.default_topic_queue_nums;
+        let config = TopicConfig {
+            topic: topic.to_owned(),
+            queues,
+        };
+        let empty = vec![QueueTail::default(); queues as usize];
+        let opened = open_queues(&self.disk, topic, &empty).await?;
+        let staged = self.log.stage(EntryKind::TopicConfig, TERM, |_, out| {
+            config.encode(out);
+            Ok(())
+        })?;
+        self.topics.add(topic, opened);
+        let change = Change::Topic(config);
+        self.unapplied.push_back(Unapplied {
+            end_address: staged.end_address,
+            change,
+        });
+        Ok(())
+    }
+
+    fn choose_queue(&mut self, topic: &str, wanted: i32) -> Result<u32, AppendError> {
+        let queues = self.queue_count(topic).unwrap_or(0);
+        let Ok(wanted) = u32::try_from(wanted) else {
+            self.round_robin += 1;
+            return Ok((self.round_robin % u64::from(queues.max(1))) as u32);
+        };
+        if wanted >= queues {
+            return Err(AppendError::NoSuchQueue {
+                queue_id: wanted,
+                queues,
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// Applies every entry up to the read limit: state first, then queues.
+    /// Returns whether any queue grew.
+    pub(crate) async fn apply(&mut self) -> Result<bool, StoreError> {
+        let limit = self.read_limit();
+        while let Some(next) = self.unapplied.front() {
+            if next.end_address > limit {
+                break;
+            }
+            let Unapplied {
+                end_address,
+                change,
+            } = self.unapplied.pop_front().expect("it was at the front");
+            self.apply_one(change)?;
+            self.state.applied_address = end_address;
+        }
+        let grew = !self.touched.is_empty();
+        self.write_queues().await?;
+        Ok(grew)
+    }
+
+    fn apply_one(&mut self, change: Change) -> Result<(), StoreError> {
+        match change {
+            Change::Message {
+                topic,
+                queue_id,
+                queue_offset,
+                entry,
+            } => {
+                if !self.state.apply_message(&topic, queue_id, queue_offset) {
+                    return Err(StoreError::Inconsistent {
+                        address: entry.address,
+                        what: format!("offset {queue_offset} of {topic}/{queue_id} is not due"),
+                    });
+                }
+                let queue = self.topics.queue_mut(&topic, queue_id);
+                queue
+                    .expect("its topic was applied before")
+                    .pending
+                    .push(entry);
+                if self
+                    .touched
+                    .last()
+                    .is_none_or(|last| last.0 != topic || last.1 != queue_id)
+                {
+                    self.touched.push((topic, queue_id));
+                }
+            }
+            Change::Offset(commit) => self.state.apply_offset(commit),
+            Change::Topic(config) => self.state.apply_topic(config),
+            Change::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Writes what the queues got; a queue named twice has nothing left the
+    /// second time.
+    async fn write_queues(&mut self) -> Result<(), StoreError> {
+        for (topic, queue_id) in self.touched.drain(..) {
+            let queue = self
+                .topics
+                .queue_mut(&topic, queue_id)
+                .expect("it was just applied to");
+            queue.entries.append(&queue.pending).await?;
+            queue.pending.clear();
+        }
+        Ok(())
+    }
+}

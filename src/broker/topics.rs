@@ -1,0 +1,86 @@
+//! Topics as the next append sees them, and their queues on disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::env::Disk;
+use crate::log::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
+
+/// Entries of a queue's file (`mappedFileSizeConsumeQueue`, 300,000).
+const ENTRIES_PER_FILE: u64 = 300_000;
+
+/// A topic.
+pub(crate) struct Topic<D: Disk> {
+    pub(crate) name: Arc<str>,
+    pub(crate) queues: Vec<TopicQueue<D>>,
+}
+
+/// One queue of a topic.
+pub(crate) struct TopicQueue<D: Disk> {
+    /// The offset that the next append gets. Ahead of the state by what is
+    /// appended and not applied (D20: a function of the log's prefix).
+    pub(crate) next_offset: u64,
+    /// Its entries, up to what is applied.
+    pub(crate) entries: ConsumeQueue<D>,
+    /// Applied in this round and not written yet.
+    pub(crate) pending: Vec<QueueEntry>,
+}
+
+/// Every topic, by name.
+pub(crate) struct Topics<D: Disk>(BTreeMap<Arc<str>, Topic<D>>);
+
+impl<D: Disk> Default for Topics<D> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<D: Disk> Topics<D> {
+    pub(crate) fn get(&self, topic: &str) -> Option<&Topic<D>> {
+        self.0.get(topic)
+    }
+
+    pub(crate) fn get_mut(&mut self, topic: &str) -> Option<&mut Topic<D>> {
+        self.0.get_mut(topic)
+    }
+
+    /// The queue, if topic and number are known.
+    pub(crate) fn queue(&self, topic: &str, queue_id: u32) -> Option<&TopicQueue<D>> {
+        self.0.get(topic)?.queues.get(queue_id as usize)
+    }
+
+    /// The queue, if topic and number are known.
+    pub(crate) fn queue_mut(&mut self, topic: &str, queue_id: u32) -> Option<&mut TopicQueue<D>> {
+        self.0.get_mut(topic)?.queues.get_mut(queue_id as usize)
+    }
+
+    /// Adds a topic with its queues.
+    pub(crate) fn add(&mut self, topic: &str, queues: Vec<TopicQueue<D>>) {
+        let name: Arc<str> = topic.into();
+        self.0.insert(name.clone(), Topic { name, queues });
+    }
+
+    /// Every topic.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic<D>> {
+        self.0.values_mut()
+    }
+}
+
+/// Opens a topic's queues, each as far as its tail says.
+pub(crate) async fn open_queues<D: Disk>(
+    disk: &D,
+    topic: &str,
+    tails: &[QueueTail],
+) -> Result<Vec<TopicQueue<D>>, QueueError> {
+    let mut queues = Vec::with_capacity(tails.len());
+    for (queue_id, tail) in (0..).zip(tails) {
+        let entries =
+            ConsumeQueue::open(disk.clone(), topic, queue_id, ENTRIES_PER_FILE, tail).await?;
+        queues.push(TopicQueue {
+            next_offset: tail.entries,
+            entries,
+            pending: Vec::new(),
+        });
+    }
+    Ok(queues)
+}

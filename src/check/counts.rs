@@ -1,0 +1,41 @@
+//! How much a run did: what stands beside a verdict, so that nobody takes an
+//! idle run for a good one.
+
+use crate::history::SendOutcome;
+
+use super::Facts;
+
+/// Counts of one history.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sends acknowledged.
+    pub acknowledged: u64,
+    /// Sends rejected.
+    pub rejected: u64,
+    /// Sends of unknown outcome, those that never ended included.
+    pub unknown: u64,
+    /// Messages processed by consumers, repeats included.
+    pub processed: u64,
+    /// Of these, the repeats: the same message at the same offset by the same
+    /// group.
+    pub repeated: u64,
+}
+
+impl Counts {
+    /// Counts what `facts` hold.
+    pub fn of(facts: &Facts<'_>) -> Self {
+        let mut counts = Self::default();
+        for sent in facts.sends.values() {
+            match sent.outcome {
+                Some((_, SendOutcome::Acknowledged { .. })) => counts.acknowledged += 1,
+                Some((_, SendOutcome::Rejected { .. })) => counts.rejected += 1,
+                Some((_, SendOutcome::Unknown)) | None => counts.unknown += 1,
+            }
+        }
+        for group in facts.groups.values() {
+            counts.processed += group.processed_events;
+            counts.repeated += group.processed_events - group.processed.len() as u64;
+        }
+        counts
+    }
+}

@@ -1,0 +1,116 @@
+//! Durability: no acknowledged message is lost (guarantee.md, section 1,
+//! "Lost(m)").
+
+use std::collections::BTreeMap;
+
+use super::presence::{absences, times_ns};
+use super::{Facts, Lost, LostThing};
+
+/// Every acknowledged message that is not where it was acknowledged, in the
+/// order of queues and offsets.
+pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
+    let mut lost = Vec::new();
+    for (queue, queue_facts) in &facts.queues {
+        let acknowledged = queue_facts.acknowledged.iter();
+        let places = acknowledged
+            .clone()
+            .map(|ack| ((ack.offset, ack.value), ack.index))
+            .collect();
+        let addresses: BTreeMap<_, _> = acknowledged
+            .map(|ack| ((ack.offset, ack.value), ack.address))
+            .collect();
+        for absence in absences(queue_facts, &places) {
+            let (known_ns, missed_ns) = times_ns(facts, &absence);
+            lost.push(Lost {
+                thing: LostThing::Acknowledged {
+                    queue: (*queue).clone(),
+                    offset: absence.offset,
+                    address: addresses[&(absence.offset, absence.value)],
+                    value: absence.value,
+                },
+                known_ns,
+                missed_ns,
+                event: absence.index as u64,
+                missed: absence.missed,
+            });
+        }
+    }
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::story::story;
+    use crate::check::{Facts, Missed};
+
+    fn lost(text: &str) -> Vec<String> {
+        let history = story(text);
+        let lost = super::check(&Facts::new(&history));
+        lost.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_read_where_it_was_acknowledged_is_not_lost() {
+        assert!(lost("send 1; ack 1@0; pull 0..1: 1@0; final 0..1: 1@0").is_empty());
+        assert!(lost("").is_empty());
+    }
+
+    #[test]
+    fn absent_from_the_final_read_is_lost() {
+        insta::assert_snapshot!(
+            lost("send 1; ack 1@0; send 2; ack 2@1; final 0..1: 1@0").join("\n"),
+            @"orders/3 offset 1 acknowledged at 4.000s, absent after convergence"
+        );
+    }
+
+    #[test]
+    fn moved_replaced_or_unreadable_is_lost() {
+        insta::assert_snapshot!(
+            lost("send 1; ack 1@0; final 0..2: 2@0 1@1").join("\n"),
+            @"orders/3 offset 0 acknowledged at 2.000s, replaced by client 1 #2 after convergence"
+        );
+        insta::assert_snapshot!(
+            lost("send 1; ack 1@0; final 0..1: ?@0").join("\n"),
+            @"orders/3 offset 0 acknowledged at 2.000s, unreadable after convergence"
+        );
+    }
+
+    #[test]
+    fn a_raised_minimum_offset_excuses_nothing() {
+        assert_eq!(lost("send 1; ack 1@0; final 1..1:").len(), 1);
+    }
+
+    #[test]
+    fn a_pull_begun_later_that_goes_over_it_loses_it_even_if_it_comes_back() {
+        let text = "send 1; ack 1@0; send 2; ack 2@1; pull 0..2: 2@1; final 0..2: 1@0 2@1";
+        insta::assert_snapshot!(
+            lost(text).join("\n"),
+            @"orders/3 offset 0 acknowledged at 2.000s, absent in the pull of 0..2 answered at 5.000s"
+        );
+    }
+
+    #[test]
+    fn a_pull_begun_before_the_acknowledgement_covers_nothing() {
+        assert!(lost("send 1; ask 0; ack 1@0; answer 0..1:; final 0..1: 1@0").is_empty());
+    }
+
+    #[test]
+    fn not_found_and_a_range_beside_it_cover_nothing() {
+        let text = "send 1; ack 1@4; nothing 0..9; pull 0..4: 9@3; pull 5..9: 8@5; final 4..5: 1@4";
+        assert!(lost(text).is_empty());
+    }
+
+    #[test]
+    fn each_message_is_lost_once_by_the_first_read_that_lacks_it() {
+        let history = story("send 1; ack 1@0; pull 0..1:; pull 0..1:; final 0..0:");
+        let lost = super::check(&Facts::new(&history));
+        assert_eq!(lost.len(), 1);
+        assert!(matches!(lost[0].missed, Missed::Pull { .. }));
+        assert_eq!(lost[0].event, 3);
+    }
+
+    #[test]
+    fn unknown_and_rejected_sends_are_not_lost() {
+        assert!(lost("send 1; unknown 1; send 2; reject 2; send 3; final 0..0:").is_empty());
+    }
+}

@@ -1,0 +1,217 @@
+//! A history, indexed once for all checks.
+//!
+//! ```text
+//!   history ── pairs begun with ended ──> sends   by value
+//!                                    ├──> queues  acknowledgements, reads, places
+//!                                    └──> groups  resumes, commits, processed
+//! ```
+//!
+//! An *index* is a position in `History::entries`: the order in which things
+//! happened, finer than time. A *place* is a queue offset and one value known
+//! to stand there.
+
+use std::collections::BTreeMap;
+
+use crate::history::{ClientId, Entry, Event, History, OpId, Queue, SendOutcome, Value};
+
+use super::groups::{GroupFacts, GroupPairs, Key};
+
+/// The index of a history.
+pub struct Facts<'a> {
+    history: &'a History,
+    pub(super) sends: BTreeMap<(ClientId, u64), Sent<'a>>,
+    pub(super) queues: BTreeMap<&'a Queue, QueueFacts<'a>>,
+    pub(super) groups: BTreeMap<Key<'a>, GroupFacts>,
+}
+
+/// One send.
+pub(super) struct Sent<'a> {
+    pub(super) value: Value,
+    pub(super) began: usize,
+    pub(super) outcome: Option<(usize, &'a SendOutcome)>,
+}
+
+/// What is known of one queue.
+#[derive(Default)]
+pub(super) struct QueueFacts<'a> {
+    /// In the order of the acknowledgements.
+    pub(super) acknowledged: Vec<Acknowledged>,
+    /// Answers to pulls and the final read, in the order in which they came.
+    pub(super) reads: Vec<Read<'a>>,
+    /// The last final read.
+    pub(super) final_read: Option<FinalRead<'a>>,
+}
+
+/// An acknowledgement.
+#[derive(Clone, Copy)]
+pub(super) struct Acknowledged {
+    pub(super) index: usize,
+    pub(super) offset: u64,
+    pub(super) address: u64,
+    pub(super) value: Value,
+}
+
+/// A read that was answered.
+pub(super) struct Read<'a> {
+    pub(super) index: usize,
+    pub(super) messages: &'a [(u64, Option<Value>)],
+    /// Where it was a pull that found something and whose begin is known.
+    pub(super) covered: Option<Covered>,
+}
+
+/// What a successful pull answers for: `offset..next_begin_offset`, as of its
+/// begin.
+#[derive(Clone, Copy)]
+pub(super) struct Covered {
+    pub(super) began: usize,
+    pub(super) offset: u64,
+    pub(super) next_begin_offset: u64,
+}
+
+/// The final read of a queue.
+#[derive(Clone, Copy)]
+pub(super) struct FinalRead<'a> {
+    pub(super) index: usize,
+    pub(super) min_offset: u64,
+    pub(super) max_offset: u64,
+    pub(super) messages: &'a [(u64, Option<Value>)],
+}
+
+impl<'a> Facts<'a> {
+    /// Indexes `history`; near-linear.
+    pub fn new(history: &'a History) -> Self {
+        let mut facts = Self {
+            history,
+            sends: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        };
+        let mut pairs = Pairs::default();
+        for (index, entry) in history.entries.iter().enumerate() {
+            facts.add(index, entry, &mut pairs);
+        }
+        facts
+    }
+
+    /// When the entry at `index` was recorded, nanoseconds.
+    pub(super) fn at_ns(&self, index: usize) -> u64 {
+        self.history.entries[index].at_ns
+    }
+
+    /// The last entry; `None` where there is none.
+    pub(super) fn last_index(&self) -> Option<usize> {
+        self.history.entries.len().checked_sub(1)
+    }
+
+    fn add(&mut self, index: usize, entry: &'a Entry, pairs: &mut Pairs<'a>) {
+        let client = entry.client;
+        match &entry.event {
+            Event::SendBegan { op, value } => {
+                pairs.sends.insert((client, *op), *value);
+                let sent = Sent {
+                    value: *value,
+                    began: index,
+                    outcome: None,
+                };
+                self.sends.insert((value.client, value.sequence), sent);
+            }
+            Event::SendEnded { op, outcome } => {
+                self.end_send(index, pairs.sends.remove(&(client, *op)), outcome);
+            }
+            Event::PullBegan { op, .. } => {
+                pairs.pulls.insert((client, *op), index);
+            }
+            Event::Pulled {
+                op,
+                queue,
+                offset,
+                next_begin_offset,
+                messages,
+                found,
+            } => {
+                let began = pairs.pulls.remove(&(client, *op)).filter(|_| *found);
+                self.queues.entry(queue).or_default().reads.push(Read {
+                    index,
+                    messages,
+                    covered: began.map(|began| Covered {
+                        began,
+                        offset: *offset,
+                        next_begin_offset: *next_begin_offset,
+                    }),
+                });
+            }
+            Event::FinalRead {
+                queue,
+                min_offset,
+                max_offset,
+                messages,
+            } => {
+                let facts = self.queues.entry(queue).or_default();
+                facts.reads.push(Read {
+                    index,
+                    messages,
+                    covered: None,
+                });
+                facts.final_read = Some(FinalRead {
+                    index,
+                    min_offset: *min_offset,
+                    max_offset: *max_offset,
+                    messages,
+                });
+            }
+            other => super::groups::add(&mut self.groups, index, client, other, &mut pairs.groups),
+        }
+    }
+
+    fn end_send(&mut self, index: usize, value: Option<Value>, outcome: &'a SendOutcome) {
+        let value = value.expect("a send ends once, after it began");
+        let sent = self.sends.get_mut(&(value.client, value.sequence));
+        sent.expect("recorded when it began").outcome = Some((index, outcome));
+        if let SendOutcome::Acknowledged {
+            queue,
+            offset,
+            address,
+        } = outcome
+        {
+            let facts = self.queues.entry(queue).or_default();
+            facts.acknowledged.push(Acknowledged {
+                index,
+                offset: *offset,
+                address: *address,
+                value,
+            });
+        }
+    }
+}
+
+/// What began and has not ended, while indexing.
+#[derive(Default)]
+struct Pairs<'a> {
+    sends: BTreeMap<(ClientId, OpId), Value>,
+    pulls: BTreeMap<(ClientId, OpId), usize>,
+    groups: GroupPairs<'a>,
+}
+
+impl QueueFacts<'_> {
+    /// Every value that stood at an offset by an acknowledgement or a read, and
+    /// since which index that is known.
+    pub(super) fn places(&self) -> BTreeMap<(u64, Value), usize> {
+        let acknowledged = self.acknowledged.iter();
+        let acknowledged = acknowledged.map(|ack| ((ack.offset, ack.value), ack.index));
+        let mut places = BTreeMap::new();
+        for (place, index) in acknowledged.chain(self.read_places()) {
+            let known = places.entry(place).or_insert(index);
+            *known = index.min(*known);
+        }
+        places
+    }
+
+    /// Every value read, where, and at which index; repeats included.
+    pub(super) fn read_places(&self) -> impl Iterator<Item = ((u64, Value), usize)> {
+        self.reads.iter().flat_map(|read| {
+            let readable = read.messages.iter();
+            let readable = readable.filter_map(|(offset, value)| Some((*offset, (*value)?)));
+            readable.map(|place| (place, read.index))
+        })
+    }
+}

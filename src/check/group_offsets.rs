@@ -1,0 +1,247 @@
+//! Group offsets: an acknowledged commit is as durable as a message (D22).
+//!
+//! A group's offset on a queue is a register: the last commit applied wins. So
+//! an answer is right if some commit of that offset is not wholly older than
+//! another one that was acknowledged before the question was asked. A commit
+//! that was never answered may be applied at any later time.
+
+use std::collections::BTreeMap;
+
+use super::groups::{GroupFacts, Key, Step};
+use super::{At, Facts, Finding, Lost, LostThing, Missed, Promise};
+
+/// What is wrong with recorded offsets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// An acknowledged commit is gone.
+    Lost(Lost),
+    /// An offset is recorded that nobody ever asked for.
+    NeverCommitted {
+        /// `group on queue`.
+        who: String,
+        /// What is recorded.
+        offset: u64,
+        /// When the broker said so, nanoseconds.
+        at_ns: u64,
+        /// The entry of the history that says so.
+        event: u64,
+    },
+}
+
+impl Violation {
+    /// As a broken promise.
+    pub fn finding(&self) -> Finding {
+        match self {
+            Self::Lost(lost) => lost.finding(),
+            Self::NeverCommitted {
+                who,
+                offset,
+                at_ns,
+                event,
+            } => Finding {
+                promise: Promise::GroupOffsets,
+                lines: vec![format!(
+                    "group {who}: recorded as {offset} at {}, which no consumer ever committed",
+                    At(*at_ns)
+                )],
+                at_ns: *at_ns,
+                event: *event,
+                moments_ns: Vec::new(),
+            },
+        }
+    }
+}
+
+/// Every answer about a recorded offset that no order of the commits explains.
+/// Offset 0 is as good as none: RocketMQ answers it for a queue that still has
+/// its first message.
+pub fn check(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (key, group) in &facts.groups {
+        check_register(facts, *key, group, &mut violations);
+    }
+    violations
+}
+
+/// A commit that was acknowledged.
+#[derive(Clone, Copy)]
+struct Commit {
+    began: usize,
+    ended: usize,
+    offset: u64,
+}
+
+/// The commits up to some step.
+#[derive(Default)]
+struct Commits {
+    /// How many commits of an offset may still be applied.
+    open: BTreeMap<u64, u64>,
+    /// When the last commit of an offset ended.
+    last_end: BTreeMap<u64, usize>,
+    /// For each acknowledgement, its index and, of those up to it, the commit
+    /// that began last.
+    newest: Vec<(usize, Commit)>,
+}
+
+impl Commits {
+    fn began(&mut self, offset: u64) {
+        *self.open.entry(offset).or_default() += 1;
+    }
+
+    fn acknowledged(&mut self, commit: Commit) {
+        *self.open.entry(commit.offset).or_default() -= 1;
+        self.last_end.insert(commit.offset, commit.ended);
+        let newest = match self.newest.last() {
+            Some((_, newest)) if newest.began > commit.began => *newest,
+            _ => commit,
+        };
+        self.newest.push((commit.ended, newest));
+    }
+
+    /// Of the commits acknowledged before `index`, the one that began last.
+    fn newest_before(&self, index: usize) -> Option<Commit> {
+        let earlier = self.newest.partition_point(|(ended, _)| *ended < index);
+        Some(self.newest[earlier.checked_sub(1)?].1)
+    }
+
+    fn is_open(&self, offset: u64) -> bool {
+        self.open.get(&offset).is_some_and(|count| *count > 0)
+    }
+}
+
+fn check_register(facts: &Facts<'_>, key: Key<'_>, group: &GroupFacts, out: &mut Vec<Violation>) {
+    let mut commits = Commits::default();
+    for step in &group.steps {
+        match *step {
+            Step::CommitBegan { offset } => commits.began(offset),
+            Step::CommitEnded {
+                began,
+                ended,
+                offset,
+            } => commits.acknowledged(Commit {
+                began,
+                ended,
+                offset,
+            }),
+            Step::Recorded {
+                began,
+                ended,
+                offset,
+            } => out.extend(check_recorded(facts, key, &commits, (began, ended), offset)),
+        }
+    }
+}
+
+fn check_recorded(
+    facts: &Facts<'_>,
+    key: Key<'_>,
+    commits: &Commits,
+    (began, ended): (usize, usize),
+    recorded: Option<u64>,
+) -> Option<Violation> {
+    let offset = recorded.unwrap_or(0);
+    if commits.is_open(offset) {
+        return None;
+    }
+    let end = commits.last_end.get(&offset).copied();
+    match commits.newest_before(began) {
+        Some(newest) if end.is_none_or(|end| end < newest.began) => {
+            Some(Violation::Lost(lost(facts, key, newest, recorded, ended)))
+        }
+        None if end.is_none() && offset > 0 => Some(never_committed(facts, key, offset, ended)),
+        _ => None,
+    }
+}
+
+fn lost(
+    facts: &Facts<'_>,
+    (group, queue): Key<'_>,
+    newest: Commit,
+    recorded: Option<u64>,
+    index: usize,
+) -> Lost {
+    Lost {
+        thing: LostThing::GroupOffset {
+            group: group.clone(),
+            queue: queue.clone(),
+            offset: newest.offset,
+        },
+        known_ns: facts.at_ns(newest.ended),
+        missed_ns: facts.at_ns(index),
+        event: index as u64,
+        missed: Missed::Recorded { offset: recorded },
+    }
+}
+
+fn never_committed(facts: &Facts<'_>, key: Key<'_>, offset: u64, index: usize) -> Violation {
+    Violation::NeverCommitted {
+        who: format!("{} on {}", key.0, key.1),
+        offset,
+        at_ns: facts.at_ns(index),
+        event: index as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Violation;
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    fn wrong(text: &str) -> Vec<String> {
+        let history = story(text);
+        let violations = super::check(&Facts::new(&history));
+        let findings = violations.iter().map(Violation::finding);
+        findings.flat_map(|finding| finding.lines).collect()
+    }
+
+    #[test]
+    fn the_last_acknowledged_commit_is_what_is_recorded() {
+        assert!(wrong("resume none; commit 5; commit 9; resume 9; recorded 9").is_empty());
+        assert!(wrong("resume none; recorded none").is_empty());
+    }
+
+    #[test]
+    fn falling_back_is_a_loss() {
+        insta::assert_snapshot!(
+            wrong("resume none; commit 5; commit 9; resume 5; recorded none").join("\n"),
+            @r"
+        group red-packet on orders/3: commit of 9 acknowledged at 3.000s, recorded as 5 at 4.000s
+        group red-packet on orders/3: commit of 9 acknowledged at 3.000s, no offset recorded at 5.000s
+        "
+        );
+    }
+
+    #[test]
+    fn offset_zero_is_as_good_as_none_and_no_better() {
+        assert!(wrong("resume 0; recorded 0").is_empty());
+        assert_eq!(wrong("commit 5; resume 0").len(), 1);
+    }
+
+    #[test]
+    fn a_smaller_offset_committed_later_is_no_loss() {
+        assert!(wrong("commit 9; commit 5; resume 5").is_empty());
+        assert_eq!(wrong("commit 9; commit 5; resume 9").len(), 1);
+    }
+
+    #[test]
+    fn an_unanswered_commit_may_be_applied_at_any_time() {
+        assert!(wrong("begin 5; commit 9; resume 9; resume 5").is_empty());
+        assert!(wrong("commit 5; begin 9; resume 5; resume 9").is_empty());
+    }
+
+    #[test]
+    fn a_commit_acknowledged_while_the_question_was_under_way_binds_nobody() {
+        assert!(wrong("commit 5; query; commit 9; resume 5").is_empty());
+        assert_eq!(wrong("commit 5; commit 9; query; resume 5").len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_committed_is_not_recorded() {
+        insta::assert_snapshot!(
+            wrong("resume 7").join("\n"),
+            @"group red-packet on orders/3: recorded as 7 at 1.000s, which no consumer ever committed"
+        );
+        assert_eq!(wrong("commit 5; resume 7").len(), 1);
+    }
+}

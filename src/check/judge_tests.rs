@@ -1,0 +1,236 @@
+//! The verdicts, on hand-written histories.
+
+use super::{Ending, Evidence, Judgement, Verdict, judge};
+use crate::check::read_committed::CommitFact;
+use crate::check::story::story;
+use crate::check::{Blame, Configuration, Finding, Flush, Liveness, Lost, Promise, Replication};
+use crate::history::{FaultEvent, FaultKind, Ledger};
+
+const S: u64 = 1_000_000_000;
+
+/// A run with everything in order, but for what a test changes.
+struct Case {
+    flush: Flush,
+    faultless: bool,
+    ledger: Ledger,
+    blame: Blame,
+    commit_facts: Vec<CommitFact>,
+    oracle: Vec<Finding>,
+    core: bool,
+    probed_ns: Option<u64>,
+    ending: Ending,
+}
+
+fn case(flush: Flush, kind: FaultKind) -> Case {
+    let mut ledger = Ledger::default();
+    ledger.fired.push(fault(kind, true));
+    Case {
+        flush,
+        faultless: false,
+        ledger,
+        blame: Blame::Fault(0),
+        commit_facts: Vec::new(),
+        oracle: Vec::new(),
+        core: true,
+        probed_ns: Some(10 * S),
+        ending: Ending::Completed,
+    }
+}
+
+fn fault(kind: FaultKind, eligible: bool) -> FaultEvent {
+    FaultEvent {
+        at_ns: 2 * S + S / 2,
+        kind,
+        node: 0,
+        eligible,
+        dirty_log_bytes: 512,
+        dirty_other_bytes: 0,
+        sends_in_flight: 1,
+        held_after: 0,
+        note: String::new(),
+    }
+}
+
+impl Case {
+    fn judge(&self, text: &str) -> Judgement {
+        let history = story(text);
+        judge(Evidence {
+            configuration: Configuration {
+                replication: Replication::None,
+                flush: self.flush,
+            },
+            faultless: self.faultless,
+            history: &history,
+            ledger: &self.ledger,
+            blame: &|_: &Lost| self.blame,
+            commit_facts: &self.commit_facts,
+            oracle: self.oracle.clone(),
+            liveness: Liveness {
+                core: self.core,
+                healed_ns: 10 * S,
+                bound_ns: 30 * S,
+                probed_ns: self.probed_ns,
+                caught_up_ns: Some(10 * S),
+            },
+            ending: self.ending.clone(),
+        })
+    }
+}
+
+fn promises(judgement: &Judgement) -> Vec<Promise> {
+    judgement
+        .findings
+        .iter()
+        .map(|found| found.promise)
+        .collect()
+}
+
+const WHOLE: &str = "send 1; ack 1@0; final 0..1: 1@0";
+const LOST: &str = "send 1; ack 1@0; final 0..0:";
+
+#[test]
+fn all_promises_held_is_a_pass() {
+    let judgement = case(Flush::Sync, FaultKind::PowerLoss).judge(WHOLE);
+    assert_eq!(judgement.verdict, Verdict::Pass);
+    assert_eq!(judgement.counts.acknowledged, 1);
+}
+
+#[test]
+fn loss_where_nothing_is_promised_is_expected() {
+    let judgement = case(Flush::Async, FaultKind::PowerLoss).judge(LOST);
+    assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
+    assert_eq!(judgement.lost.len(), 1);
+    assert!(judgement.findings.is_empty());
+}
+
+#[test]
+fn the_same_loss_with_synchronous_flush_is_a_fail() {
+    let judgement = case(Flush::Sync, FaultKind::PowerLoss).judge(LOST);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    insta::assert_snapshot!(judgement.findings[0].lines.join("\n"), @r"
+    orders/3 offset 0 acknowledged at 2.000s, absent after convergence
+    taken by power-loss of broker 0 at 2.500s, under which nothing may be lost
+    ");
+    assert_eq!(judgement.findings[0].moments_ns, [2 * S, 2 * S + S / 2]);
+}
+
+#[test]
+fn a_lost_message_that_was_still_held_is_a_fail_anywhere() {
+    let mut held = case(Flush::Async, FaultKind::PowerLoss);
+    held.blame = Blame::StillHeld;
+    let judgement = held.judge(LOST);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    assert_eq!(
+        judgement.findings[0].lines[1],
+        "no fault took it: enough replicas still held it"
+    );
+}
+
+#[test]
+fn a_destroyed_disk_excuses_also_with_synchronous_flush() {
+    let judgement = case(Flush::Sync, FaultKind::DiskDestroyed).judge(LOST);
+    assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
+}
+
+#[test]
+fn what_follows_from_an_expected_loss_is_waived_and_nothing_else() {
+    let follows = "send 1; ack 1@0; process 1@0; commit 1; send 2; ack 2@0;
+                   final 0..1: 2@0; recorded 1";
+    let judgement = case(Flush::Async, FaultKind::PowerLoss).judge(follows);
+    assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
+
+    let phantom = "send 1; ack 1@0; final 0..1: 7@0";
+    let judgement = case(Flush::Async, FaultKind::PowerLoss).judge(phantom);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    assert!(promises(&judgement).contains(&Promise::NoPhantom));
+
+    let skipped = "send 1; ack 1@0; send 2; ack 2@1; commit 1; final 0..1: 1@0; recorded 1";
+    let judgement = case(Flush::Async, FaultKind::PowerLoss).judge(skipped);
+    assert_eq!(promises(&judgement), [Promise::AtLeastOnce]);
+}
+
+#[test]
+fn a_lost_group_offset_is_excused_as_a_message_is() {
+    let fallen = "commit 1; final 1..1:; recorded 0; begin 0";
+    let excused = case(Flush::Async, FaultKind::PowerLoss).judge(fallen);
+    assert_eq!(excused.verdict, Verdict::ExpectedLoss);
+    let broken = case(Flush::Sync, FaultKind::PowerLoss).judge(fallen);
+    assert_eq!(promises(&broken), [Promise::GroupOffsets]);
+}
+
+#[test]
+fn no_eligible_fault_is_void_unless_none_was_meant() {
+    let mut idle = case(Flush::Sync, FaultKind::PowerLoss);
+    idle.ledger.fired = vec![fault(FaultKind::PowerLoss, false)];
+    assert_eq!(idle.judge(WHOLE).verdict, Verdict::Void);
+    idle.blame = Blame::StillHeld;
+    assert_eq!(
+        idle.judge(LOST).verdict,
+        Verdict::Fail,
+        "void hides nothing"
+    );
+    idle.faultless = true;
+    assert_eq!(idle.judge(WHOLE).verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_missed_bound_is_stuck_and_a_broken_promise_beside_it_a_fail() {
+    let mut late = case(Flush::Sync, FaultKind::Kill);
+    late.probed_ns = None;
+    assert_eq!(late.judge(WHOLE).verdict, Verdict::Stuck);
+    assert_eq!(late.judge(LOST).verdict, Verdict::Fail);
+    late.core = false;
+    assert_eq!(late.judge(WHOLE).verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_storm_is_stuck_and_says_so() {
+    let mut storm = case(Flush::Sync, FaultKind::Kill);
+    storm.ending = Ending::Storm {
+        at_ns: 7 * S,
+        event: 70_000,
+        events_per_s: 60_000,
+    };
+    let judgement = storm.judge("send 1; ack 1@0");
+    assert_eq!(judgement.verdict, Verdict::Stuck);
+    insta::assert_snapshot!(
+        judgement.findings[0].lines.join("\n"),
+        @"60000 events in one simulated second: a storm, cut off at 7.000s"
+    );
+}
+
+#[test]
+fn a_cluster_that_refuses_is_halted_and_must_not_serve_holes() {
+    let mut halted = case(Flush::Sync, FaultKind::DiskDestroyed);
+    halted.ending = Ending::Halted;
+    assert_eq!(halted.judge("send 1; ack 1@0").verdict, Verdict::Halted);
+    halted.blame = Blame::StillHeld;
+    let hole = "send 1; ack 1@0; pull 0..1:";
+    assert_eq!(halted.judge(hole).verdict, Verdict::Fail);
+}
+
+#[test]
+fn oracles_and_the_read_limit_speak_too() {
+    let mut early = case(Flush::Sync, FaultKind::Kill);
+    early.commit_facts = vec![CommitFact::Served {
+        at_ns: S,
+        event: 3,
+        node: 0,
+        queue: crate::check::story::queue(),
+        offset: 0,
+        end_address: 100,
+    }];
+    early.oracle = vec![Finding {
+        promise: Promise::Acknowledgement,
+        lines: vec!["acknowledged 9120, synced 9119".to_owned()],
+        at_ns: S,
+        event: 4,
+        moments_ns: Vec::new(),
+    }];
+    let judgement = early.judge(WHOLE);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    assert_eq!(
+        promises(&judgement),
+        [Promise::ReadCommitted, Promise::Acknowledgement]
+    );
+}

@@ -1,0 +1,91 @@
+//! Known-stored: a message that was once read stays, acknowledged or not
+//! (guarantee.md, section 1, "Acknowledged").
+//!
+//! This covers unknown messages and also the further copies that a retry of an
+//! acknowledged one leaves behind: whoever read a copy at an offset may rely on
+//! that offset. Acknowledged places are durability's.
+
+use super::facts::QueueFacts;
+use super::presence::{Places, absences, times_ns};
+use super::{Facts, Lost, LostThing};
+
+/// Every message that was read somewhere, was not acknowledged there, and is
+/// gone, in the order of queues and offsets.
+pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
+    let mut lost = Vec::new();
+    for (queue, queue_facts) in &facts.queues {
+        for absence in absences(queue_facts, &read_only(queue_facts)) {
+            let (known_ns, missed_ns) = times_ns(facts, &absence);
+            lost.push(Lost {
+                thing: LostThing::Read {
+                    queue: (*queue).clone(),
+                    offset: absence.offset,
+                    value: absence.value,
+                },
+                known_ns,
+                missed_ns,
+                event: absence.index as u64,
+                missed: absence.missed,
+            });
+        }
+    }
+    lost
+}
+
+fn read_only(queue: &QueueFacts<'_>) -> Places {
+    let mut places = Places::new();
+    for (place, index) in queue.read_places() {
+        places.entry(place).or_insert(index);
+    }
+    for ack in &queue.acknowledged {
+        places.remove(&(ack.offset, ack.value));
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    fn lost(text: &str) -> Vec<String> {
+        let history = story(text);
+        let lost = super::check(&Facts::new(&history));
+        lost.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_unknown_message_may_come_and_then_stays() {
+        assert!(lost("send 1; unknown 1; final 0..1: 1@0").is_empty());
+        assert!(lost("send 1; unknown 1; final 0..0:").is_empty());
+        assert!(lost("send 1; unknown 1; pull 0..1: 1@0; final 0..1: 1@0").is_empty());
+    }
+
+    #[test]
+    fn once_read_it_must_not_go() {
+        insta::assert_snapshot!(
+            lost("send 1; unknown 1; pull 0..1: 1@0; final 0..0:").join("\n"),
+            @"orders/3 offset 0 read at 3.000s, absent after convergence"
+        );
+        insta::assert_snapshot!(
+            lost("send 1; pull 0..1: 1@0; pull 0..1: 2@0; final 0..1: 1@0").join("\n"),
+            @r"
+        orders/3 offset 0 read at 2.000s, replaced by client 1 #2 in the pull of 0..1 answered at 3.000s
+        orders/3 offset 0 read at 3.000s, replaced by client 1 #1 after convergence
+        "
+        );
+    }
+
+    #[test]
+    fn a_second_copy_that_was_read_stays_too() {
+        assert_eq!(
+            lost("send 1; ack 1@5; pull 4..5: 1@4; final 4..6: 1@5"),
+            ["orders/3 offset 4 read at 3.000s, absent after convergence"]
+        );
+    }
+
+    #[test]
+    fn acknowledged_places_are_left_to_durability() {
+        assert!(lost("send 1; ack 1@0; pull 0..1: 1@0; final 0..0:").is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+//! Liveness: once healed, the cluster serves again within a stated simulated
+//! time: probes are acknowledged, every queue can be read, every lag is zero.
+
+use super::{At, Facts, Finding, Promise};
+
+/// The second phase of a run: after healing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Liveness {
+    /// Whether there was a core that must serve: brokers that are whole and
+    /// connected (guarantee.md, section 3, "Two phases").
+    pub core: bool,
+    /// When everything was healed, nanoseconds since the start of the run.
+    pub healed_ns: u64,
+    /// The scenario's `converge_within_ms`, nanoseconds.
+    pub bound_ns: u64,
+    /// When the last probe was acknowledged; `None`: not all of them were.
+    pub probed_ns: Option<u64>,
+    /// When every consumer had committed all there was; `None`: never.
+    pub caught_up_ns: Option<u64>,
+}
+
+/// Everything that did not come in time. Without a core nothing was due, except
+/// that what was acknowledged must be read back: a run that cannot be judged is
+/// no pass.
+pub fn check(facts: &Facts<'_>, liveness: &Liveness) -> Vec<Finding> {
+    let end = Moment::last(facts);
+    let mut findings = Vec::new();
+    if liveness.core {
+        let waits = [
+            ("probe", "was acknowledged", liveness.probed_ns),
+            ("consumer", "had caught up", liveness.caught_up_ns),
+        ];
+        for (who, what, came_ns) in waits {
+            let line = late(liveness, who, what, came_ns);
+            findings.extend(line.map(|line| end.finding(line, liveness.healed_ns)));
+        }
+        let lags = lags(facts).map(|line| end.finding(line, liveness.healed_ns));
+        findings.extend(lags);
+    }
+    let unread = unread(facts).map(|line| end.finding(line, liveness.healed_ns));
+    findings.extend(unread);
+    findings
+}
+
+fn late(liveness: &Liveness, who: &str, what: &str, came_ns: Option<u64>) -> Option<String> {
+    let healed = At(liveness.healed_ns);
+    let bound = At(liveness.bound_ns);
+    match came_ns {
+        None => Some(format!(
+            "no {who} {what} within {bound} of healing at {healed}"
+        )),
+        Some(came_ns) if came_ns.saturating_sub(liveness.healed_ns) > liveness.bound_ns => {
+            Some(format!(
+                "the last {who} {what} at {}, later than {bound} after healing at {healed}",
+                At(came_ns)
+            ))
+        }
+        Some(_) => None,
+    }
+}
+
+fn lags<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = String> + use<'a> {
+    facts.groups.iter().filter_map(|((name, queue), group)| {
+        let read = facts.queues.get(queue)?.final_read?;
+        let recorded = group.final_offset?.offset;
+        let from = recorded.unwrap_or(0).max(read.min_offset);
+        let lag = read.max_offset.checked_sub(from).filter(|lag| *lag > 0)?;
+        let recorded = recorded.map_or("no offset".to_owned(), |offset| offset.to_string());
+        Some(format!(
+            "group {name} on {queue} lags by {lag}: recorded {recorded} of {}",
+            read.max_offset
+        ))
+    })
+}
+
+fn unread<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = String> + use<'a> {
+    let queues = facts.queues.iter();
+    let unread =
+        queues.filter(|(_, queue)| queue.final_read.is_none() && !queue.acknowledged.is_empty());
+    unread.map(|(queue, facts)| {
+        let count = facts.acknowledged.len();
+        format!("{queue} could not be read back: {count} acknowledged messages unaccounted for")
+    })
+}
+
+/// The end of a history: when all that did not come had not come.
+struct Moment {
+    at_ns: u64,
+    event: u64,
+}
+
+impl Moment {
+    fn last(facts: &Facts<'_>) -> Self {
+        let event = facts.last_index();
+        Self {
+            at_ns: event.map_or(0, |index| facts.at_ns(index)),
+            event: event.unwrap_or(0) as u64,
+        }
+    }
+
+    fn finding(&self, line: String, healed_ns: u64) -> Finding {
+        Finding {
+            promise: Promise::Liveness,
+            lines: vec![line],
+            at_ns: self.at_ns,
+            event: self.event,
+            moments_ns: vec![healed_ns],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Liveness;
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    const S: u64 = 1_000_000_000;
+
+    fn in_time() -> Liveness {
+        Liveness {
+            core: true,
+            healed_ns: 10 * S,
+            bound_ns: 30 * S,
+            probed_ns: Some(11 * S),
+            caught_up_ns: Some(40 * S),
+        }
+    }
+
+    fn missed(liveness: Liveness, text: &str) -> Vec<String> {
+        let history = story(text);
+        let findings = super::check(&Facts::new(&history), &liveness);
+        findings.into_iter().flat_map(|found| found.lines).collect()
+    }
+
+    #[test]
+    fn in_time_is_in_time() {
+        let text = "send 1; ack 1@0; resume none; final 0..1: 1@0; recorded 1";
+        assert!(missed(in_time(), text).is_empty());
+    }
+
+    #[test]
+    fn late_and_never_are_not() {
+        let liveness = Liveness {
+            probed_ns: None,
+            caught_up_ns: Some(41 * S),
+            ..in_time()
+        };
+        insta::assert_snapshot!(
+            missed(liveness, "send 1; ack 1@0; resume none; final 0..3: 1@0; recorded 1; send 2")
+                .join("\n"),
+            @r"
+        no probe was acknowledged within 30.000s of healing at 10.000s
+        the last consumer had caught up at 41.000s, later than 30.000s after healing at 10.000s
+        group red-packet on orders/3 lags by 2: recorded 1 of 3
+        "
+        );
+        assert_eq!(missed(in_time(), "final 0..3: 1@0; recorded none").len(), 1);
+    }
+
+    #[test]
+    fn without_a_core_only_what_was_acknowledged_is_due() {
+        let liveness = Liveness {
+            core: false,
+            probed_ns: None,
+            caught_up_ns: None,
+            ..in_time()
+        };
+        assert!(missed(liveness, "final 0..3: 1@0; recorded 1").is_empty());
+        insta::assert_snapshot!(
+            missed(liveness, "send 1; ack 1@0").join("\n"),
+            @"orders/3 could not be read back: 1 acknowledged messages unaccounted for"
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! No phantom: every value read was sent, and its send was not rejected. Never
+//! waived.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::history::{Queue, SendOutcome, Value};
+
+use super::facts::Sent;
+use super::{At, Facts, Finding, Promise};
+
+/// A message that must not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phantom {
+    /// Where it was read.
+    pub queue: Queue,
+    /// At which offset.
+    pub offset: u64,
+    /// When, nanoseconds.
+    pub at_ns: u64,
+    /// The entry of the history that holds the read.
+    pub event: u64,
+    /// Why it must not exist.
+    pub why: Why,
+}
+
+/// Why a message must not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its body says nothing.
+    Unreadable,
+    /// Nobody had sent it.
+    NeverSent(Value),
+    /// It was sent with another body.
+    OtherBody(Value),
+    /// Its send was rejected.
+    Rejected {
+        /// What it says.
+        value: Value,
+        /// The response code.
+        code: i32,
+        /// When, nanoseconds.
+        at_ns: u64,
+    },
+}
+
+/// Every phantom, once for each queue, offset and reason, in the order in which
+/// they were read.
+pub fn check(facts: &Facts<'_>) -> Vec<Phantom> {
+    let mut phantoms = Vec::new();
+    for (queue, queue_facts) in &facts.queues {
+        let mut judged = BTreeSet::new();
+        for read in &queue_facts.reads {
+            for (offset, value) in read.messages {
+                if !judged.insert((*offset, *value)) {
+                    continue;
+                }
+                if let Some(why) = judge(facts, read.index, *value) {
+                    phantoms.push(Phantom {
+                        queue: (*queue).clone(),
+                        offset: *offset,
+                        at_ns: facts.at_ns(read.index),
+                        event: read.index as u64,
+                        why,
+                    });
+                }
+            }
+        }
+    }
+    phantoms.sort_by_key(|phantom| phantom.event);
+    phantoms
+}
+
+fn judge(facts: &Facts<'_>, read: usize, value: Option<Value>) -> Option<Why> {
+    let Some(value) = value else {
+        return Some(Why::Unreadable);
+    };
+    match facts.sends.get(&(value.client, value.sequence)) {
+        Some(sent) if sent.began < read => judge_sent(facts, sent, value),
+        _ => Some(Why::NeverSent(value)),
+    }
+}
+
+fn judge_sent(facts: &Facts<'_>, sent: &Sent<'_>, value: Value) -> Option<Why> {
+    match sent.outcome {
+        _ if sent.value.digest != value.digest => Some(Why::OtherBody(value)),
+        Some((index, SendOutcome::Rejected { code })) => Some(Why::Rejected {
+            value,
+            code: *code,
+            at_ns: facts.at_ns(index),
+        }),
+        _ => None,
+    }
+}
+
+impl Phantom {
+    /// As a broken promise.
+    pub fn finding(&self) -> Finding {
+        let moments_ns = match self.why {
+            Why::Rejected { at_ns, .. } => vec![at_ns],
+            _ => Vec::new(),
+        };
+        Finding {
+            promise: Promise::NoPhantom,
+            lines: vec![self.to_string()],
+            at_ns: self.at_ns,
+            event: self.event,
+            moments_ns,
+        }
+    }
+}
+
+impl fmt::Display for Phantom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { queue, offset, .. } = self;
+        write!(f, "{queue} offset {offset} read at {}: ", At(self.at_ns))?;
+        match self.why {
+            Why::Unreadable => write!(f, "no value can be read from its body"),
+            Why::NeverSent(value) => write!(f, "{value} was never sent"),
+            Why::OtherBody(value) => write!(f, "{value} was sent with another body"),
+            Why::Rejected { value, code, at_ns } => {
+                write!(f, "{value} was rejected at {} with code {code}", At(at_ns))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::Facts;
+    use crate::check::story::story;
+
+    fn phantoms(text: &str) -> Vec<String> {
+        let history = story(text);
+        let phantoms = super::check(&Facts::new(&history));
+        phantoms.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_was_sent_may_be_read() {
+        let text = "send 1; pull 0..1: 1@0; ack 1@0; send 2; unknown 2; final 0..2: 1@0 2@1";
+        assert!(phantoms(text).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_must_not() {
+        insta::assert_snapshot!(
+            phantoms("pull 0..1: 1@0; send 1; send 2; reject 2; final 0..5: 1@1 1!@2 ?@3 2@4")
+                .join("\n"),
+            @r"
+        orders/3 offset 0 read at 1.000s: client 1 #1 was never sent
+        orders/3 offset 2 read at 5.000s: client 1 #1 was sent with another body
+        orders/3 offset 3 read at 5.000s: no value can be read from its body
+        orders/3 offset 4 read at 5.000s: client 1 #2 was rejected at 4.000s with code 2
+        "
+        );
+    }
+
+    #[test]
+    fn a_rejection_that_comes_after_the_read_is_one_too() {
+        assert_eq!(phantoms("send 1; pull 0..1: 1@0; reject 1").len(), 1);
+    }
+
+    #[test]
+    fn each_is_reported_once() {
+        assert_eq!(
+            phantoms("pull 0..1: 7@0; pull 0..1: 7@0; final 0..1: 7@0").len(),
+            1
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Hand-written histories, for tests: one statement a line or between `;`, one
+//! simulated second each, about queue `orders/3` and group `red-packet`.
+//!
+//! ```text
+//! send 1 · ack 1@0 · reject 1 · unknown 1     client 1's message of that number
+//! pull 0..2: 1@0 2@1                          asked and answered
+//! ask 0 · answer 0..2: 1@0 2@1                the same in two steps
+//! nothing 0..9                                answered "not found"
+//! final 0..2: 1@0 2@1                         the complete read after heal
+//! process 1@0 · commit 1 · begin 1 · end      commit = begin and end
+//! query · resume 1 · resume none · recorded 1 · recorded none
+//! ```
+//! `?@0` is a message without a value, `1!@0` number 1 with another body.
+
+use std::sync::Arc;
+
+use crate::history::{Entry, Event, History, Queue, SendOutcome, Value};
+
+/// Reads a story.
+pub(super) fn story(text: &str) -> History {
+    let mut teller = Teller::default();
+    for statement in text.split(['\n', ';']).map(str::trim) {
+        if !statement.is_empty() {
+            teller.at_ns += 1_000_000_000;
+            teller.tell(statement);
+        }
+    }
+    teller.history
+}
+
+/// The queue of all stories.
+pub(super) fn queue() -> Queue {
+    Queue {
+        topic: "orders".into(),
+        queue_id: 3,
+    }
+}
+
+/// The message of a number.
+pub(super) fn value(sequence: u64) -> Value {
+    Value {
+        client: 1,
+        sequence,
+        digest: sequence,
+    }
+}
+
+#[derive(Default)]
+struct Teller {
+    history: History,
+    at_ns: u64,
+    commits: u64,
+}
+
+impl Teller {
+    fn add(&mut self, event: Event) {
+        self.history.entries.push(Entry {
+            at_ns: self.at_ns,
+            client: 1,
+            event,
+        });
+    }
+
+    fn tell(&mut self, statement: &str) {
+        let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
+        match verb {
+            "send" | "ack" | "reject" | "unknown" => self.tell_send(verb, rest),
+            "pull" => {
+                self.ask(rest.split_once("..").expect("a range").0);
+                self.answer(rest, true);
+            }
+            "ask" => self.ask(rest),
+            "answer" => self.answer(rest, true),
+            "nothing" => {
+                self.ask(rest.split_once("..").expect("a range").0);
+                self.answer(rest, false);
+            }
+            "final" => {
+                let (min_offset, max_offset, messages) = answer(rest);
+                self.add(Event::FinalRead {
+                    queue: queue(),
+                    min_offset,
+                    max_offset,
+                    messages,
+                });
+            }
+            _ => self.tell_group(verb, rest),
+        }
+    }
+
+    fn tell_send(&mut self, verb: &str, rest: &str) {
+        let (number, offset) = rest.split_once('@').unwrap_or((rest, "0"));
+        let op = number.parse().expect("a number");
+        let outcome = match verb {
+            "send" => {
+                return self.add(Event::SendBegan {
+                    op,
+                    value: value(op),
+                });
+            }
+            "ack" => SendOutcome::Acknowledged {
+                queue: queue(),
+                offset: offset.parse().expect("an offset"),
+                address: offset.parse::<u64>().expect("an offset") * 100,
+            },
+            "reject" => SendOutcome::Rejected { code: 2 },
+            _ => SendOutcome::Unknown,
+        };
+        self.add(Event::SendEnded { op, outcome });
+    }
+
+    fn ask(&mut self, offset: &str) {
+        self.add(Event::PullBegan {
+            op: 1,
+            queue: queue(),
+            offset: offset.parse().expect("an offset"),
+        });
+    }
+
+    fn answer(&mut self, rest: &str, found: bool) {
+        let (offset, next_begin_offset, messages) = answer(rest);
+        self.add(Event::Pulled {
+            op: 1,
+            queue: queue(),
+            offset,
+            next_begin_offset,
+            messages,
+            found,
+        });
+    }
+
+    fn tell_group(&mut self, verb: &str, rest: &str) {
+        let group: Arc<str> = "red-packet".into();
+        let queue = queue();
+        let offset = rest.parse().ok();
+        let event = match verb {
+            "process" => {
+                let (offset, value) = message(rest);
+                let value = value.expect("a value");
+                Event::Processed {
+                    group,
+                    queue,
+                    offset,
+                    value,
+                }
+            }
+            "commit" => {
+                self.tell_group("begin", rest);
+                return self.tell_group("end", "");
+            }
+            "begin" => {
+                self.commits += 1;
+                Event::CommitBegan {
+                    op: self.commits,
+                    group,
+                    queue,
+                    offset: offset.expect("an offset"),
+                }
+            }
+            "end" => Event::CommitEnded {
+                op: self.commits,
+                acknowledged: true,
+            },
+            "query" => Event::ResumeBegan { group, queue },
+            "resume" => Event::Resumed {
+                group,
+                queue,
+                offset,
+            },
+            "recorded" => Event::FinalGroupOffset {
+                group,
+                queue,
+                offset,
+            },
+            other => panic!("a story has no verb {other}"),
+        };
+        self.add(event);
+    }
+}
+
+type Messages = Vec<(u64, Option<Value>)>;
+
+fn answer(text: &str) -> (u64, u64, Messages) {
+    let (range, messages) = text.split_once(':').unwrap_or((text, ""));
+    let (low, high) = range.split_once("..").expect("a range");
+    let messages = messages.split_whitespace().map(message).collect();
+    (
+        low.parse().expect("an offset"),
+        high.parse().expect("an offset"),
+        messages,
+    )
+}
+
+fn message(text: &str) -> (u64, Option<Value>) {
+    let (number, offset) = text.split_once('@').expect("number@offset");
+    let offset = offset.parse().expect("an offset");
+    let value = match number.strip_suffix('!') {
+        _ if number == "?" => None,
+        Some(number) => Some(Value {
+            digest: 0,
+            ..value(number.parse().expect("a number"))
+        }),
+        None => Some(value(number.parse().expect("a number"))),
+    };
+    (offset, value)
+}

@@ -1,0 +1,55 @@
+//! What a [`Disk`](super::Disk) path may look like, decided once for every
+//! implementation: relative, `/`-separated, naming nothing outside the tree.
+
+use std::io;
+
+/// The components of `path`; none for `""`, the root.
+///
+/// `InvalidInput` for an absolute path, an empty component, `.` or `..`, and a
+/// NUL byte.
+pub(crate) fn components(path: &str) -> io::Result<Vec<&str>> {
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    let bad = |part: &&str| matches!(*part, "" | "." | "..") || part.contains('\0');
+    match parts.iter().any(bad) {
+        true => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "{path:?} is no path inside the disk: give relative components without `.` and `..`"
+            ),
+        )),
+        false => Ok(parts),
+    }
+}
+
+/// The parent directory and the last component of `path`; `InvalidInput` for
+/// the root, which has neither.
+pub(crate) fn split(path: &str) -> io::Result<(Vec<&str>, &str)> {
+    let mut parts = components(path)?;
+    match parts.pop() {
+        Some(name) => Ok((parts, name)),
+        None => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the root of the disk is no file",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_relative_paths_inside_the_tree() {
+        assert!(components("").unwrap().is_empty());
+        assert_eq!(components("a/b.c").unwrap(), ["a", "b.c"]);
+        assert_eq!(split("a/b/c").unwrap(), (vec!["a", "b"], "c"));
+        for bad in ["/a", "a//b", "a/", "..", "a/../b", "./a", "a\0"] {
+            let error = components(bad).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bad:?}");
+        }
+        assert!(split("").is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! Small files replaced as a whole: write aside, sync, rename, sync directory.
+//!
+//! Promise: after a crash at any point a file holds its old payload or its new
+//! one, and what rot made of it is told apart from both. Used for what is
+//! rewritten in full: identity, checkpoint, snapshots of derived state.
+//!
+//! ```text
+//! magic 4 │ zero 4 │ payload length 8 │ xxh3-64 of payload, seeded by path 8 │ payload
+//! ```
+//!
+//! The path is part of the checksum: one file's payload is never taken for
+//! another's.
+
+use std::io;
+
+use bytes::{BufMut, Bytes};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::medium_failed;
+use crate::env::{Disk, File};
+
+const MAGIC: [u8; 4] = *b"ZLA1";
+const HEADER_BYTES: usize = 24;
+const LENGTH_AT: usize = 8;
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aside {
+    /// The payload, verified.
+    Whole(Bytes),
+    /// No such file.
+    Missing,
+    /// A file that does not verify, or that the medium does not give back.
+    Corrupt {
+        /// What failed.
+        why: String,
+    },
+}
+
+/// Reads `path`.
+///
+/// # Errors
+/// The disk's, except absence and what the medium alone is to blame for.
+pub async fn read<D: Disk>(disk: &D, path: &str) -> io::Result<Aside> {
+    let bytes = match read_all(disk, path).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Aside::Missing),
+        Err(error) if medium_failed(&error) => {
+            return Ok(Aside::Corrupt {
+                why: error.to_string(),
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(match verify(path, &bytes) {
+        Ok(()) => Aside::Whole(bytes.slice(HEADER_BYTES..)),
+        Err(why) => Aside::Corrupt {
+            why: why.to_owned(),
+        },
+    })
+}
+
+/// Replaces `path` by `payload`, durably.
+///
+/// # Errors
+/// The disk's. The file then holds the old payload or the new one; another call
+/// starts from a fresh file, so it does not rest on the failed sync (D23).
+pub async fn replace<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> io::Result<()> {
+    let aside = format!("{path}.tmp");
+    let file = create_afresh(disk, &aside).await?;
+    file.write_at(0, encode(path, payload)).await?;
+    // The rename may become durable before it is asked to: the bytes come first.
+    file.sync_all().await?;
+    disk.rename(&aside, path).await?;
+    disk.sync_dir(parent(path)).await
+}
+
+/// Creates `path` as a new empty file, whatever a crash left under that name.
+pub(super) async fn create_afresh<D: Disk>(disk: &D, path: &str) -> io::Result<D::File> {
+    match disk.create(path).await {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            disk.remove(path).await?;
+            disk.create(path).await
+        }
+        created => created,
+    }
+}
+
+/// The directory that holds `path`; `""` is the root.
+pub(super) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+fn encode(path: &str, payload: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
+    bytes.put_slice(&MAGIC);
+    bytes.put_u32(0);
+    bytes.put_u64(payload.len() as u64);
+    bytes.put_u64(checksum(path, payload));
+    bytes.put_slice(payload);
+    bytes.into()
+}
+
+fn checksum(path: &str, payload: &[u8]) -> u64 {
+    xxh3_64_with_seed(payload, xxh3_64(path.as_bytes()))
+}
+
+async fn read_all<D: Disk>(disk: &D, path: &str) -> io::Result<Bytes> {
+    let file = disk.open(path).await?;
+    let length = file.size_bytes().await?;
+    let length = usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    file.read_at(0, length).await
+}
+
+fn verify(path: &str, bytes: &[u8]) -> Result<(), &'static str> {
+    let Some((header, payload)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return Err("shorter than its header");
+    };
+    let word = |at: usize| u64::from_be_bytes(header[at..at + 8].try_into().expect("8 bytes"));
+    if header[..LENGTH_AT] != [MAGIC, [0; 4]].concat() {
+        Err("not a file of this kind")
+    } else if word(LENGTH_AT) != payload.len() as u64 {
+        Err("its length is not what it declares")
+    } else if word(LENGTH_AT + 8) != checksum(path, payload) {
+        Err("its checksum fails")
+    } else {
+        Ok(())
+    }
+}

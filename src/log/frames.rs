@@ -1,0 +1,216 @@
+//! What stands at a position of a segment file, judged on its own.
+//!
+//! Promise: every byte that the log hands out, at recovery or later, came
+//! through [`Frames::at`], and so through both checksums of its envelope.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::segment::{HeaderFlaw, SegmentHeader};
+use super::{Position, medium_failed};
+use crate::env::File;
+use crate::record::{DecodeError, Defect, ENVELOPE_BYTES, Envelope, LogPart, Mark, Parsed, parse};
+
+/// Why bytes are not the log's next entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// The segment's own header.
+    #[error(transparent)]
+    Header(#[from] HeaderFlaw),
+    /// The envelope, or the record in it, does not verify.
+    #[error(transparent)]
+    Envelope(#[from] Defect),
+    /// Nothing was ever written here, or it never arrived.
+    #[error("there are only zeros")]
+    Blank,
+    /// The bytes belong to another segment, from an earlier use of the medium.
+    #[error("the bytes belong to another segment")]
+    OtherIncarnation,
+    /// The file ends within the record.
+    #[error("the file ends within the record")]
+    CutShort,
+    /// The medium does not give the bytes back.
+    #[error("the bytes cannot be read: {0}")]
+    Unreadable(String),
+    /// A whole record that does not follow the one before it.
+    #[error("the record does not continue the chain")]
+    Unchained,
+    /// A whole mark that says something else than the log before it.
+    #[error("the mark does not belong to the log before it")]
+    MarkMismatch,
+    /// The message in a whole envelope does not decode.
+    #[error("the message is malformed: {0}")]
+    Message(#[from] DecodeError),
+    /// The log's directory lacks the segment.
+    #[error("the segment is missing")]
+    Missing,
+}
+
+/// What stands at a position.
+#[derive(Debug, Clone)]
+pub(super) enum Frame {
+    /// A whole entry; envelope and record together.
+    Entry { envelope: Envelope, frame: Bytes },
+    /// A whole mark.
+    Mark(Mark),
+    /// Zeros to the end of a sector that something else begins.
+    Padding,
+    /// Zeros.
+    Blank,
+    /// The header of another incarnation's record.
+    OtherIncarnation { framed_bytes: u64 },
+    /// None of these; with what a header that verifies calls durable.
+    Bad {
+        flaw: Flaw,
+        durable_address: Option<u64>,
+    },
+}
+
+/// Reads a segment's frames through a window over its file.
+pub(super) struct Frames<F: File> {
+    file: F,
+    incarnation: u64,
+    sector_bytes: u64,
+    /// Reads stop here: what is behind is not written or not of interest.
+    end: u64,
+    window_bytes: u64,
+    window: Bytes,
+    window_from: u64,
+}
+
+impl<F: File> Frames<F> {
+    /// Frames below file position `end`, read `window_bytes` at a time.
+    pub(super) fn new(file: F, header: &SegmentHeader, end: u64, window_bytes: u64) -> Self {
+        Self {
+            file,
+            incarnation: header.incarnation,
+            sector_bytes: u64::from(header.sector_bytes),
+            end,
+            window_bytes,
+            window: Bytes::new(),
+            window_from: 0,
+        }
+    }
+
+    /// One past the last position that is read.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The first sector boundary above `position`.
+    pub(super) fn next_sector(&self, position: u64) -> u64 {
+        (position + 1).next_multiple_of(self.sector_bytes)
+    }
+
+    /// What stands at `position`.
+    ///
+    /// # Errors
+    /// The disk's, except what the medium alone is to blame for.
+    pub(super) async fn at(&mut self, position: u64) -> io::Result<Frame> {
+        let in_sector = self.next_sector(position) - position;
+        let at_boundary = in_sector == self.sector_bytes;
+        let head = match self
+            .bytes(position, in_sector.max(ENVELOPE_BYTES as u64))
+            .await?
+        {
+            Ok(head) => head,
+            Err(why) => return Ok(bad(Flaw::Unreadable(why), None)),
+        };
+        let Some(rest) = head.get(..in_sector as usize) else {
+            return Ok(bad(Flaw::CutShort, None));
+        };
+        if !at_boundary && rest.iter().all(|byte| *byte == 0) {
+            return Ok(Frame::Padding);
+        }
+        match parse(&head, self.incarnation, position) {
+            Parsed::Short {
+                header: Some(header),
+                ..
+            } => self.long_entry(position, header).await,
+            parsed => Ok(frame(parsed, head)),
+        }
+    }
+
+    /// An entry whose record reaches beyond its first sector.
+    async fn long_entry(&mut self, position: u64, header: Envelope) -> io::Result<Frame> {
+        let length = header.log.framed_bytes();
+        if length > self.end - position {
+            return Ok(bad(Flaw::CutShort, Some(header)));
+        }
+        Ok(match self.bytes(position, length).await? {
+            Err(why) => bad(Flaw::Unreadable(why), Some(header)),
+            Ok(bytes) => frame(parse(&bytes, self.incarnation, position), bytes),
+        })
+    }
+
+    /// Up to `length` bytes from `position`, fewer at the end of the segment or
+    /// of the file; or why the medium does not give them back.
+    async fn bytes(&mut self, position: u64, length: u64) -> io::Result<Result<Bytes, String>> {
+        let length = length.min(self.end.saturating_sub(position));
+        if let Some(bytes) = self.in_window(position, length) {
+            return Ok(Ok(bytes));
+        }
+        let ahead = self.window_bytes.clamp(length, self.end - position);
+        let read = match self.file.read_at(position, ahead as usize).await {
+            // A bad sector further on must not hide the good ones before it.
+            Err(error) if medium_failed(&error) && ahead > length => {
+                self.file.read_at(position, length as usize).await
+            }
+            read => read,
+        };
+        match read {
+            Ok(bytes) => {
+                self.window = bytes;
+                self.window_from = position;
+                Ok(Ok(self
+                    .window
+                    .slice(..self.window.len().min(length as usize))))
+            }
+            Err(error) if medium_failed(&error) => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn in_window(&self, position: u64, length: u64) -> Option<Bytes> {
+        let from = position.checked_sub(self.window_from)?;
+        let upto = from.checked_add(length)?;
+        (upto <= self.window.len() as u64).then(|| self.window.slice(from as usize..upto as usize))
+    }
+}
+
+fn frame(parsed: Parsed, bytes: Bytes) -> Frame {
+    match parsed {
+        Parsed::Entry(envelope) => {
+            let frame = bytes.slice(..envelope.log.framed_bytes() as usize);
+            Frame::Entry { envelope, frame }
+        }
+        Parsed::Mark(mark) => Frame::Mark(mark),
+        Parsed::Blank => Frame::Blank,
+        Parsed::OtherIncarnation { framed_bytes, .. } => Frame::OtherIncarnation { framed_bytes },
+        Parsed::Short { header, .. } => bad(Flaw::CutShort, header),
+        Parsed::Bad { defect, header } => bad(defect.into(), header),
+    }
+}
+
+fn bad(flaw: Flaw, header: Option<Envelope>) -> Frame {
+    let durable_address = header.map(|header| header.placement.durable_address);
+    Frame::Bad {
+        flaw,
+        durable_address,
+    }
+}
+
+/// The log behind an entry, if the entry is the next one at `at`.
+pub(super) fn follow(at: Position, log: &LogPart) -> Result<Position, Flaw> {
+    let here = (log.index, log.address, log.previous_hash);
+    if here != (at.next_index, at.address, at.hash) || log.term < at.term {
+        return Err(Flaw::Unchained);
+    }
+    Ok(Position {
+        next_index: log.index + 1,
+        term: log.term,
+        address: log.end_address(),
+        hash: log.hash,
+    })
+}

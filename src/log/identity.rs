@@ -1,0 +1,126 @@
+//! Whose disk this is: written once by `format`, checked at every start (D27).
+//!
+//! Promise: a node never starts on a disk that was not formatted, and a disk is
+//! never formatted twice. A blank disk is a forgotten one; only an operator may
+//! call it new.
+
+use std::io;
+
+use bytes::{Buf, BufMut};
+
+use super::aside::{self, Aside};
+use super::{COMMIT_LOG_DIR, CONSUME_QUEUE_DIR};
+use crate::env::Disk;
+
+/// The file under the root that holds the identity.
+pub const IDENTITY_FILE: &str = "identity";
+
+/// A disk's name in the world: (node id, disk id) stands for one incarnation of
+/// a replica (D13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster; carried by every message between its nodes.
+    pub cluster_id: u64,
+    /// The node within the cluster.
+    pub node_id: u64,
+    /// Random; a replaced disk gets another.
+    pub disk_id: u64,
+}
+
+/// Why a disk could not be formatted.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// It has an identity, whole or not.
+    #[error(
+        "the disk is formatted already ({found}); formatting it again would forget what it holds"
+    )]
+    AlreadyFormatted {
+        /// What stands there.
+        found: String,
+    },
+    /// It has no identity but holds data.
+    #[error("the disk has no identity but {path} is not empty; to start anew, move its files away")]
+    NotBlank {
+        /// The directory that holds data.
+        path: &'static str,
+    },
+    /// The disk failed.
+    #[error("formatting failed; it may be tried again: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Why a node must not start on a disk.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Blank, or not ours.
+    #[error("the disk is not formatted: a new or replaced disk has to be formatted by an operator")]
+    NotFormatted,
+    /// The identity does not verify.
+    #[error(
+        "the disk's identity is unreadable ({why}): restore {IDENTITY_FILE}, or replace the disk"
+    )]
+    Corrupt {
+        /// What failed.
+        why: String,
+    },
+    /// The disk failed.
+    #[error("reading the disk's identity failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Makes a blank disk a node's own. The identity comes last: a crash before it
+/// leaves a disk that is not formatted, and formatting may be repeated.
+///
+/// # Errors
+/// The disk is formatted, or holds data, or fails.
+pub async fn format<D: Disk>(disk: &D, identity: Identity) -> Result<(), FormatError> {
+    match aside::read(disk, IDENTITY_FILE).await? {
+        Aside::Missing => {}
+        Aside::Whole(_) => {
+            return Err(FormatError::AlreadyFormatted {
+                found: "whole".to_owned(),
+            });
+        }
+        Aside::Corrupt { why } => return Err(FormatError::AlreadyFormatted { found: why }),
+    }
+    for directory in [COMMIT_LOG_DIR, CONSUME_QUEUE_DIR] {
+        disk.create_dir(directory).await?;
+        if !disk.list(directory).await?.is_empty() {
+            return Err(FormatError::NotBlank { path: directory });
+        }
+    }
+    disk.sync_dir("").await?;
+    aside::replace(disk, IDENTITY_FILE, &encode(identity)).await?;
+    Ok(())
+}
+
+/// The disk's identity.
+///
+/// # Errors
+/// The node must not start: see [`IdentityError`].
+pub async fn read_identity<D: Disk>(disk: &D) -> Result<Identity, IdentityError> {
+    match aside::read(disk, IDENTITY_FILE).await? {
+        Aside::Whole(payload) => decode(&payload).ok_or_else(|| IdentityError::Corrupt {
+            why: "of another version".to_owned(),
+        }),
+        Aside::Missing => Err(IdentityError::NotFormatted),
+        Aside::Corrupt { why } => Err(IdentityError::Corrupt { why }),
+    }
+}
+
+fn encode(identity: Identity) -> Vec<u8> {
+    let mut payload = Vec::new();
+    payload.put_u64(identity.cluster_id);
+    payload.put_u64(identity.node_id);
+    payload.put_u64(identity.disk_id);
+    payload
+}
+
+fn decode(mut payload: &[u8]) -> Option<Identity> {
+    let identity = Identity {
+        cluster_id: payload.try_get_u64().ok()?,
+        node_id: payload.try_get_u64().ok()?,
+        disk_id: payload.try_get_u64().ok()?,
+    };
+    payload.is_empty().then_some(identity)
+}

@@ -1,0 +1,149 @@
+//! Entries in memory: sealed and chained, not yet written.
+//!
+//! Promise: an entry's log part is final once it is staged; what depends on
+//! where it lands is filled in when a group of them is written.
+
+use std::mem;
+
+use bytes::Bytes;
+
+use super::Position;
+use super::segment::SegmentHeader;
+use crate::record::{
+    ENVELOPE_BYTES, EncodeError, EntryKind, LogPart, Message, Placement, place, seal,
+};
+
+/// A staged entry's place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Staged {
+    /// Its number in the log.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// Its log address.
+    pub address: u64,
+    /// The next entry's address. The entry is durable once
+    /// [`super::CommitLog::flushed`] has reached *this*, not its own (S17).
+    pub end_address: u64,
+}
+
+/// The staged entries, end to end as they will stand in the file.
+#[derive(Debug, Default)]
+pub(super) struct Staging {
+    buffer: Vec<u8>,
+    /// For each entry: where it ends in the buffer, and the log behind it.
+    ends: Vec<(usize, Position)>,
+}
+
+/// Entries that go to the file in one write.
+pub(super) struct Group {
+    /// Sector-padded.
+    pub(super) bytes: Bytes,
+    /// The log behind the last entry.
+    pub(super) end: Position,
+}
+
+impl Staging {
+    /// Bytes of envelopes and records.
+    pub(super) fn staged_bytes(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
+    /// Bytes of the first entry; 0 where there is none.
+    pub(super) fn first_bytes(&self) -> u64 {
+        self.ends.first().map_or(0, |(end, _)| *end as u64)
+    }
+
+    /// Appends an entry behind `tail`; `encode` appends its record to the buffer
+    /// that it is given. On an error, or where the record turns out longer than
+    /// `record_bytes_max`, nothing has changed.
+    pub(super) fn push(
+        &mut self,
+        (kind, term, tail): (EntryKind, u64, Position),
+        record_bytes_max: u64,
+        encode: impl FnOnce(u64, &mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<Position, Refused> {
+        let from = self.buffer.len();
+        let record_from = from + ENVELOPE_BYTES;
+        self.buffer.resize(record_from, 0);
+        let encoded = encode(tail.address, &mut self.buffer).map_err(Refused::Encode);
+        let record_bytes = (self.buffer.len() - record_from) as u64;
+        let fits = match record_bytes <= record_bytes_max {
+            true => Ok(()),
+            false => Err(Refused::TooLong { record_bytes }),
+        };
+        if let Err(refused) = encoded.and(fits) {
+            self.buffer.truncate(from);
+            return Err(refused);
+        }
+        debug_assert!(
+            kind != EntryKind::Message || Message::decode(&self.buffer[record_from..]).is_ok(),
+            "recovery would take a malformed message for a damaged one"
+        );
+        let part = LogPart {
+            kind,
+            index: tail.next_index,
+            term,
+            address: tail.address,
+            record_bytes: 0,
+            previous_hash: tail.hash,
+            hash: 0,
+        };
+        let part = seal(&mut self.buffer[from..], part);
+        let end = Position {
+            next_index: part.index + 1,
+            term,
+            address: part.end_address(),
+            hash: part.hash,
+        };
+        self.ends.push((self.buffer.len(), end));
+        Ok(end)
+    }
+
+    /// Takes the entries that fit into `room_bytes` at file position `position`,
+    /// placed there and padded; `None` where not even the first one fits.
+    pub(super) fn take_group(
+        &mut self,
+        header: &SegmentHeader,
+        position: u64,
+        durable_address: u64,
+    ) -> Option<Group> {
+        // A segment is whole sectors, so the padding fits where the bytes do.
+        let room_bytes = (header.segment_bytes - position) as usize;
+        let count = self.ends.partition_point(|(end, _)| *end <= room_bytes);
+        let (length, end) = *self.ends.get(count.checked_sub(1)?)?;
+        let rest = self.buffer.split_off(length);
+        let mut group = mem::replace(&mut self.buffer, rest);
+        let mut from = 0;
+        for (upto, _) in self.ends.drain(..count) {
+            let position = position + from as u64;
+            let incarnation = header.incarnation;
+            place(
+                &mut group[from..],
+                Placement {
+                    incarnation,
+                    position,
+                    durable_address,
+                },
+            );
+            from = upto;
+        }
+        for (end, _) in &mut self.ends {
+            *end -= length;
+        }
+        group.resize(
+            header.sector_up(position + length as u64) as usize - position as usize,
+            0,
+        );
+        Some(Group {
+            bytes: group.into(),
+            end,
+        })
+    }
+}
+
+/// Why an entry was not staged.
+pub(super) enum Refused {
+    Encode(EncodeError),
+    TooLong { record_bytes: u64 },
+}

@@ -1,0 +1,130 @@
+//! Reading scenario files. Strict: an unknown key, a wrong type, a number out
+//! of its bounds and two settings that contradict each other are errors, shown
+//! with the line. The first one found is reported.
+
+mod fault;
+mod files;
+mod problem;
+mod sections;
+mod table;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use self::problem::Problem;
+use self::table::{Field, Table};
+use super::{FaultRule, RunSettings, Scenario, Workload};
+
+pub use files::find;
+pub use problem::ScenarioError;
+pub(crate) use sections::seeds;
+
+/// Reads and validates one scenario file.
+///
+/// # Errors
+///
+/// The diagnostic to show; nothing of an invalid file is used.
+pub fn load(path: &Path) -> Result<Scenario, ScenarioError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ScenarioError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&files::id(path), &files::display(path), &text)
+}
+
+/// Validates the text of a scenario file. `id` and `file` as in [`Scenario`].
+///
+/// # Errors
+///
+/// The diagnostic to show.
+pub fn parse(id: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    let document = DeTable::parse(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        Problem::new(span, "this is not TOML", error.message()).render(file, text)
+    })?;
+    // What is missing altogether is shown at the first thing that is there.
+    let start = text.len() - text.trim_start().len();
+    let top = Table::new("a scenario", start..start, document.get_ref(), KEYS);
+    top.and_then(|top| read(id, file, &top))
+        .map_err(|problem| problem.render(file, text))
+}
+
+const KEYS: &[&str] = &[
+    "title", "why", "faults", "cluster", "disk", "network", "client", "workload", "fault", "run",
+    "expect",
+];
+
+fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
+    let cluster = sections::cluster(top)?;
+    let disk = sections::disk(top, &cluster)?;
+    let run = sections::run(top)?;
+    let workloads = workloads(top, &cluster)?;
+    let faults = faults(top, cluster.brokers, &workloads, &run)?;
+    let expect = sections::expect(top, &cluster, faults.is_empty())?;
+    Ok(Scenario {
+        id: id.to_owned(),
+        file: file.to_owned(),
+        title: top.require("title")?.string()?,
+        why: top.require("why")?.string()?,
+        network: sections::network(top)?,
+        client: sections::client(top)?,
+        cluster,
+        disk,
+        workloads,
+        faults,
+        run,
+        expect,
+    })
+}
+
+fn workloads(top: &Table<'_>, cluster: &super::Cluster) -> Result<Vec<Workload>, Problem> {
+    let field = top.require("workload")?;
+    let mut workloads = Vec::new();
+    for (span, entries) in field.tables()? {
+        let workload = workload::read(span, entries, cluster, &workloads)?;
+        workloads.push(workload);
+    }
+    Ok(workloads)
+}
+
+fn faults(
+    top: &Table<'_>,
+    brokers: u32,
+    workloads: &[Workload],
+    run: &RunSettings,
+) -> Result<Vec<FaultRule>, Problem> {
+    let none = top.get("faults");
+    if let Some(none) = &none {
+        none.word(&[("none", ())])?;
+    }
+    match (none, top.get("fault")) {
+        (None, None) => Err(Problem::new(
+            top.span.clone(),
+            "a scenario without faults must say so",
+            "no [[fault]] here",
+        )
+        .help("add a [[fault]], or faults = \"none\" above the first table")),
+        (Some(none), Some(_)) => Err(none.problem(
+            "faults = \"none\" contradicts the [[fault]] below",
+            "one of the two",
+        )),
+        (Some(_), None) => Ok(Vec::new()),
+        (None, Some(field)) => read_faults(&field, brokers, workloads, run),
+    }
+}
+
+fn read_faults(
+    field: &Field<'_>,
+    brokers: u32,
+    workloads: &[Workload],
+    run: &RunSettings,
+) -> Result<Vec<FaultRule>, Problem> {
+    let tables = field.tables()?.into_iter();
+    tables
+        .map(|(span, entries)| fault::read(span, entries, brokers, workloads, run))
+        .collect()
+}

@@ -1,0 +1,259 @@
+//! The tables that a scenario has once.
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::problem::Problem;
+use super::table::Table;
+use crate::broker::{BrokerConfig, FlushDiskType};
+use crate::check::Replication;
+use crate::scenario::{
+    Between, ClientSettings, Cluster, Disk, Expectation, Network, Outcome, RunSettings,
+};
+
+/// No time or size of a scenario is above this (a day of milliseconds, a disk
+/// of a tebibyte): products of two such numbers still fit 64 bits.
+pub(super) const BYTES: Range<u64> = 1..(1 << 40) + 1;
+pub(super) const MS: Range<u64> = 0..86_400_001;
+pub(super) const US: Range<u64> = 0..60_000_001;
+
+/// Runs `read` on a table that may be left out.
+fn section<T>(
+    top: &Table<'_>,
+    key: &str,
+    keys: &[&str],
+    read: impl FnOnce(&Table<'_>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    match top.get(key) {
+        Some(field) => read(&field.table(&format!("[{key}]"), keys)?),
+        None => {
+            let empty = DeTable::new();
+            read(&Table::new(format!("[{key}]"), 0..0, &empty, keys)?)
+        }
+    }
+}
+
+const CLUSTER: &[&str] = &[
+    "brokers",
+    "replication",
+    "flush",
+    "segment_bytes",
+    "sync_flush_timeout_ms",
+    "flush_interval_ms",
+    "checkpoint_interval_ms",
+    "idle_mark_ms",
+    "max_message_bytes",
+    "pending_max",
+    "reserve_bytes",
+];
+
+pub(super) fn cluster(top: &Table<'_>) -> Result<Cluster, Problem> {
+    let table = top.require("cluster")?.table("[cluster]", CLUSTER)?;
+    let replication = replication(&table)?;
+    let brokers = table.count("brokers", 1)?;
+    if let (Some(field), 2..) = (table.get("brokers"), brokers) {
+        return Err(field
+            .problem(
+                "several brokers need replication",
+                "replication is \"none\"",
+            )
+            .help("brokers = 1"));
+    }
+    Ok(Cluster {
+        brokers,
+        replication,
+        broker: broker(&table)?,
+    })
+}
+
+fn replication(table: &Table<'_>) -> Result<Replication, Problem> {
+    let Some(field) = table.get("replication") else {
+        return Ok(Replication::None);
+    };
+    let words = [
+        ("none", Some(Replication::None)),
+        ("primary-backup", None),
+        ("raft", None),
+    ];
+    field.word(&words)?.ok_or_else(|| {
+        field
+            .problem(
+                "this version has single brokers only",
+                "replication is not built yet",
+            )
+            .help("replication = \"none\"")
+    })
+}
+
+/// Segments and reserves are small by default, so that short runs roll over
+/// them and fill them.
+fn broker(table: &Table<'_>) -> Result<BrokerConfig, Problem> {
+    let default = BrokerConfig::default();
+    let flush = table.require("flush")?.word(&[
+        ("sync", FlushDiskType::Sync),
+        ("async", FlushDiskType::Async),
+    ])?;
+    let bytes = |key, default| table.integer(key, BYTES, default);
+    let ms = |key, default| table.integer(key, 1..MS.end, default);
+    Ok(BrokerConfig {
+        flush_disk_type: flush,
+        segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
+        sync_flush_timeout_ms: ms("sync_flush_timeout_ms", default.sync_flush_timeout_ms)?,
+        flush_interval_ms: ms("flush_interval_ms", default.flush_interval_ms)?,
+        checkpoint_interval_ms: ms("checkpoint_interval_ms", default.checkpoint_interval_ms)?,
+        idle_mark_ms: ms("idle_mark_ms", default.idle_mark_ms)?,
+        max_message_bytes: bytes("max_message_bytes", 65_536)? as usize,
+        pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
+        reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
+        ..default
+    })
+}
+
+const DISK: &[&str] = &[
+    "sector_bytes",
+    "capacity_bytes",
+    "read_us",
+    "write_us",
+    "sync_us",
+];
+
+pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<Disk, Problem> {
+    section(top, "disk", DISK, |table| {
+        let sector_bytes = table.integer("sector_bytes", 512..4_097, 512)?;
+        if let (Some(field), false) = (
+            table.get("sector_bytes"),
+            [512, 4_096].contains(&sector_bytes),
+        ) {
+            return Err(field.problem("`sector_bytes` must be 512 or 4096", "no such disk"));
+        }
+        let capacity_bytes = table.integer("capacity_bytes", BYTES, 256 << 20)?;
+        let least = cluster.broker.reserve_bytes + 2 * cluster.broker.segment_bytes;
+        if capacity_bytes < least {
+            let span = table.get("capacity_bytes").map_or(0..0, |field| field.span);
+            let message = "the disk is too small for this broker";
+            let label = format!("reserve and two segments need {least}");
+            return Err(Problem::new(span, message, label));
+        }
+        Ok(Disk {
+            sector_bytes: sector_bytes as u32,
+            capacity_bytes,
+            read_us: table.between("read_us", US, (20, 100))?,
+            write_us: table.between("write_us", US, (1, 10))?,
+            sync_us: table.between("sync_us", US, (100, 2_000))?,
+        })
+    })
+}
+
+const NETWORK: &[&str] = &["latency_us", "loss", "retransmit_ms"];
+
+pub(super) fn network(top: &Table<'_>) -> Result<Network, Problem> {
+    section(top, "network", NETWORK, |table| {
+        Ok(Network {
+            latency_us: table.between("latency_us", US, (50, 500))?,
+            loss: table.share("loss", 0.0)?,
+            retransmit_ms: table.integer("retransmit_ms", MS, 200)?,
+        })
+    })
+}
+
+const CLIENT: &[&str] = &["send_timeout_ms", "send_retries", "pull_suspend_ms"];
+
+pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
+    section(top, "client", CLIENT, |table| {
+        Ok(ClientSettings {
+            send_timeout_ms: table.integer("send_timeout_ms", 1..MS.end, 3_000)?,
+            send_retries: table.integer("send_retries", 0..101, 2)? as u32,
+            pull_suspend_ms: table.integer("pull_suspend_ms", MS, 5_000)?,
+        })
+    })
+}
+
+const RUN: &[&str] = &["seeds", "duration_ms", "events_per_s_max"];
+
+pub(super) fn run(top: &Table<'_>) -> Result<RunSettings, Problem> {
+    let table = top.require("run")?.table("[run]", RUN)?;
+    let field = table.require("seeds")?;
+    let seeds =
+        seeds(&field.string()?).map_err(|(message, label)| field.problem(message, label))?;
+    Ok(RunSettings {
+        seeds,
+        duration_ms: table.integer("duration_ms", 1..MS.end, 10_000)?,
+        events_per_s_max: table.integer("events_per_s_max", 1_000..1 << 40, 1_000_000)?,
+    })
+}
+
+/// `"0..8"`: 8 is excluded.
+pub(crate) fn seeds(text: &str) -> Result<Range<u64>, (String, String)> {
+    let parsed = text.split_once("..").and_then(|(first, end)| {
+        let first = first.trim().parse::<u64>().ok()?;
+        Some(first..end.trim().parse::<u64>().ok()?)
+    });
+    match parsed {
+        None => Err((
+            "seeds are written \"0..8\", the end excluded".to_owned(),
+            "no such range".to_owned(),
+        )),
+        Some(range) if range.is_empty() => Err((
+            "there must be a seed".to_owned(),
+            format!("{} up to, not including, {}: none", range.start, range.end),
+        )),
+        Some(range) => Ok(range),
+    }
+}
+
+const EXPECT: &[&str] = &["outcome", "share", "converge_within_ms", "void_max"];
+
+pub(super) fn expect(
+    top: &Table<'_>,
+    cluster: &Cluster,
+    faultless: bool,
+) -> Result<Expectation, Problem> {
+    let table = top.require("expect")?.table("[expect]", EXPECT)?;
+    Ok(Expectation {
+        outcome: outcome(&table, cluster, faultless)?,
+        converge_within_ms: table.integer("converge_within_ms", 1..MS.end, 30_000)?,
+        void_max: table.share("void_max", 0.2)?,
+    })
+}
+
+fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outcome, Problem> {
+    let share = table.share("share", 0.5)?;
+    let field = table.require("outcome")?;
+    let outcome = field.word(&[
+        ("zero-loss", Outcome::ZeroLoss),
+        ("loss", Outcome::Loss { share }),
+        ("halt", Outcome::Halt),
+    ])?;
+    let is_loss = matches!(outcome, Outcome::Loss { .. });
+    match table.get("share") {
+        Some(share) if !is_loss => {
+            return Err(share.problem("`share` is the share of losing runs", "no loss is expected"));
+        }
+        Some(field) if share == 0.0 => {
+            return Err(field.problem("`share` must be above 0", "expects nothing"));
+        }
+        _ => {}
+    }
+    if is_loss && faultless {
+        return Err(field.problem("nothing is lost without a fault", "faults = \"none\""));
+    }
+    if outcome == Outcome::Halt && cluster.brokers < 3 {
+        let label = "there is no majority to lose";
+        return Err(field.problem("\"halt\" needs three brokers at least", label));
+    }
+    Ok(outcome)
+}
+
+/// A window that was given, or the whole run.
+pub(super) fn window(table: &Table<'_>, key: &str, run: &RunSettings) -> Result<Between, Problem> {
+    let window = table.between(key, MS, (0, run.duration_ms))?;
+    match table.get(key) {
+        Some(field) if window.high > run.duration_ms => {
+            let message = "the window ends after the run's faults have ended";
+            let label = format!("duration_ms of [run] is {}", run.duration_ms);
+            Err(field.problem(message, label))
+        }
+        _ => Ok(window),
+    }
+}

@@ -1,0 +1,237 @@
+//! Good files mean what they say; bad ones are shown where they are bad.
+
+use super::parse;
+use crate::broker::FlushDiskType;
+use crate::history::FaultKind;
+use crate::scenario::{
+    Between, Condition, Effect, Harm, Outcome, Scenario, Survival, Target, Victim, Workload, plan,
+};
+
+const GOOD: &str = r#"
+title = "power loss under synchronous flush"
+why   = "A producer is acknowledged only after the sync."
+
+[cluster]
+flush = "sync"
+segment_bytes = 65_536
+
+[[workload]]
+kind = "send"
+producers = 4
+in_flight = 8
+messages = 400
+body_bytes = [100, 200]
+
+[[workload]]
+kind = "consume"
+consumers = 2
+
+[[fault]]
+kind = "power-loss"
+target = "any"
+when = "dirty"
+at_ms = [1_000, 9_000]
+survival = "sector-subset"
+count = 3
+
+[[fault]]
+kind = "client-kill"
+target = "consumer"
+when = "in-flight"
+
+[run]
+seeds = "0..8"
+
+[expect]
+outcome = "zero-loss"
+"#;
+
+fn good(text: &str) -> Scenario {
+    match parse(
+        "single/power-loss",
+        "scenarios/single/power-loss.toml",
+        text,
+    ) {
+        Ok(scenario) => scenario,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The diagnostic of the good file with one text replaced by another.
+fn bad(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "the good file has no {from}");
+    let text = GOOD.replacen(from, to, 1);
+    match parse(
+        "single/power-loss",
+        "scenarios/single/power-loss.toml",
+        &text,
+    ) {
+        Ok(_) => panic!("accepted: {to}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_good_file_means_what_it_says() {
+    let scenario = good(GOOD);
+    assert_eq!(scenario.id, "single/power-loss");
+    assert_eq!(scenario.cluster.broker.segment_bytes, 65_536);
+    assert_eq!(scenario.cluster.broker.flush_disk_type, FlushDiskType::Sync);
+    assert_eq!(scenario.producers(), [0, 1, 2, 3]);
+    assert_eq!(scenario.consumers(), [4, 5]);
+    assert_eq!(scenario.run.seeds, 0..8);
+    assert_eq!(scenario.expect.outcome, Outcome::ZeroLoss);
+    let Workload::Send(send) = &scenario.workloads[0] else {
+        panic!("the first workload sends");
+    };
+    let wanted = Between {
+        low: 100,
+        high: 200,
+    };
+    assert_eq!((send.messages, send.body_bytes), (Some(400), wanted));
+    let fault = &scenario.faults[0];
+    assert_eq!(
+        (fault.target, fault.when, fault.count),
+        (Target::AnyBroker, Condition::Dirty, 3)
+    );
+    assert!(matches!(
+        fault.harm,
+        Harm::PowerLoss {
+            survival: Some(Survival::SectorSubset),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn every_kind_of_fault_can_be_written() {
+    for kind in FaultKind::ALL {
+        let text = GOOD.replacen("[run]", &format!("[[fault]]\nkind = \"{kind}\"\n[run]"), 1);
+        assert_eq!(good(&text).faults[2].harm.kind(), kind);
+    }
+    for survival in Survival::ALL {
+        good(&GOOD.replacen("sector-subset", survival.name(), 1));
+    }
+    good(&GOOD.replacen("sector-subset", "random", 1));
+}
+
+#[test]
+fn no_faults_must_be_said() {
+    let start = GOOD.find("[[fault]]").expect("there");
+    let end = GOOD.find("[run]").expect("there");
+    let without = format!("{}{}", &GOOD[..start], &GOOD[end..]);
+    let said = format!("faults = \"none\"\n{without}");
+    assert!(good(&said).is_faultless());
+    let error = parse("x", "x.toml", &without).expect_err("not said");
+    insta::assert_snapshot!(error, @r#"
+    error: a scenario without faults must say so
+     --> x.toml:2:1
+      |
+    2 | title = "power loss under synchronous flush"
+      | ^ no [[fault]] here
+      |
+      = help: add a [[fault]], or faults = "none" above the first table
+    "#);
+    let loss = said.replacen("zero-loss", "loss", 1);
+    let error = parse("x", "x.toml", &loss).expect_err("a contradiction");
+    assert!(
+        error
+            .to_string()
+            .contains("nothing is lost without a fault")
+    );
+}
+
+#[test]
+fn a_plan_is_a_function_of_scenario_and_seed() {
+    let scenario = good(GOOD);
+    let first = plan(&scenario, 7);
+    assert_eq!(first, plan(&scenario, 7));
+    assert_ne!(first, plan(&scenario, 8));
+    assert_eq!(first.faults.len(), 4);
+    let mut last_ns = 0;
+    for fault in &first.faults {
+        assert!(
+            fault.trigger.from_ns >= last_ns && fault.trigger.from_ns <= fault.trigger.until_ns
+        );
+        last_ns = fault.trigger.from_ns;
+        match fault.effect {
+            Effect::PowerLoss { survival, down_ns } => {
+                assert_eq!(fault.victim, Victim::Broker(0));
+                assert_eq!(survival, Survival::SectorSubset);
+                assert!((100_000_000..=1_000_000_000).contains(&down_ns));
+                assert_eq!(fault.trigger.until_ns, 9_000_000_000);
+            }
+            _ => assert!(matches!(fault.victim, Victim::Client(4 | 5))),
+        }
+    }
+}
+
+#[test]
+fn an_edit_to_one_rule_leaves_the_faults_of_the_others() {
+    let before = plan(&good(GOOD), 3);
+    let after = plan(&good(&GOOD.replacen("count = 3", "count = 1", 1)), 3);
+    let client = |plan: &crate::scenario::FaultPlan| {
+        let kill = plan
+            .faults
+            .iter()
+            .find(|fault| matches!(fault.victim, Victim::Client(_)));
+        kill.cloned().expect("planned")
+    };
+    assert_eq!(client(&before), client(&after));
+}
+
+#[test]
+fn bad_files_are_shown_where_they_are_bad() {
+    let cases = [
+        ("an unknown key, nearly right", "flush =", "flsh ="),
+        ("an unknown key", "in_flight = 8", "colour = 3"),
+        ("an unknown section", "[cluster]", "[brokers]"),
+        ("a missing key", "flush = \"sync\"\n", ""),
+        ("a missing section", "[run]\nseeds = \"0..8\"\n", ""),
+        ("a wrong type", "producers = 4", "producers = \"four\""),
+        ("a wrong word", "flush = \"sync\"", "flush = \"synch\""),
+        ("a negative number", "messages = 400", "messages = -1"),
+        ("too small a number", "in_flight = 8", "in_flight = 0"),
+        ("a range the wrong way round", "[100, 200]", "[200, 100]"),
+        (
+            "a window after the end",
+            "[1_000, 9_000]",
+            "[1_000, 19_000]",
+        ),
+        (
+            "a key of another kind",
+            "target = \"consumer\"",
+            "survival = \"none\"",
+        ),
+        (
+            "an unknown kind",
+            "kind = \"power-loss\"",
+            "kind = \"powerloss\"",
+        ),
+        ("no such broker", "target = \"any\"", "target = 1"),
+        ("no seeds", "0..8", "8..8"),
+        ("seeds misspelt", "\"0..8\"", "\"0-8\""),
+        (
+            "replication",
+            "flush = \"sync\"",
+            "flush = \"sync\"\nreplication = \"raft\"",
+        ),
+        (
+            "several brokers",
+            "flush = \"sync\"",
+            "flush = \"sync\"\nbrokers = 3",
+        ),
+        (
+            "a share without a loss",
+            "[expect]",
+            "[expect]\nshare = 0.5",
+        ),
+        ("halting alone", "\"zero-loss\"", "\"halt\""),
+        ("both ways", "title =", "faults = \"none\"\ntitle ="),
+        ("unbounded sends", "messages = 400\n", ""),
+        ("nobody sends", "consumers = 2", "topic = \"payments\""),
+        ("no TOML", "seeds = \"0..8\"", "seeds = 0..8"),
+    ];
+    let shown = cases.map(|(name, from, to)| format!("# {name}\n{}\n", bad(from, to)));
+    insta::assert_snapshot!(shown.join("\n"));
+}

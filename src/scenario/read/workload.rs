@@ -1,0 +1,135 @@
+//! `[[workload]]`.
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::problem::Problem;
+use super::sections::{MS, US};
+use super::table::{Table, union};
+use crate::scenario::{Cluster, Consume, Send, Workload};
+
+const SEND: &[&str] = &[
+    "kind",
+    "topic",
+    "queues",
+    "producers",
+    "in_flight",
+    "messages",
+    "rate_per_s",
+    "body_bytes",
+];
+const CONSUME: &[&str] = &[
+    "kind",
+    "topic",
+    "group",
+    "consumers",
+    "batch_max",
+    "processing_us",
+    "commit_interval_ms",
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Send,
+    Consume,
+}
+
+/// Reads one workload; `before` are those above it in the file.
+pub(super) fn read(
+    span: Range<usize>,
+    entries: &DeTable<'_>,
+    cluster: &Cluster,
+    before: &[Workload],
+) -> Result<Workload, Problem> {
+    let any = union([SEND, CONSUME]);
+    let table = Table::new("[[workload]]", span.clone(), entries, &any)?;
+    let kind = table
+        .require("kind")?
+        .word(&[("send", Kind::Send), ("consume", Kind::Consume)])?;
+    match kind {
+        Kind::Send => {
+            let table = Table::new("a workload of kind \"send\"", span, entries, SEND)?;
+            Ok(Workload::Send(send(&table, cluster, before)?))
+        }
+        Kind::Consume => {
+            let table = Table::new("a workload of kind \"consume\"", span, entries, CONSUME)?;
+            Ok(Workload::Consume(consume(&table, before)?))
+        }
+    }
+}
+
+fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Send, Problem> {
+    let bound = |key| {
+        let field = table.get(key);
+        field.map(|field| field.integer(1..1 << 40)).transpose()
+    };
+    let send = Send {
+        topic: table.string("topic", "orders")?,
+        queues: table.count("queues", 4)?,
+        producers: table.count("producers", 1)?,
+        in_flight: table.count("in_flight", 1)?,
+        messages: bound("messages")?,
+        rate_per_s: bound("rate_per_s")?,
+        body_bytes: table.between("body_bytes", 32..1 << 30, (64, 512))?,
+    };
+    if send.messages.is_none() && send.rate_per_s.is_none() {
+        let message = "nothing bounds these sends";
+        return Err(Problem::new(table.span.clone(), message, "this workload")
+            .help("give `messages`, or `rate_per_s`, or both"));
+    }
+    // Room for properties and headers beside the body.
+    let fits = (cluster.broker.max_message_bytes as u64).min(cluster.broker.segment_bytes / 2);
+    if send.body_bytes.high > fits {
+        let span = table
+            .get("body_bytes")
+            .map_or(table.span.clone(), |field| field.span);
+        let message = "the longest body does not fit the broker";
+        let label = format!("max_message_bytes and half a segment allow {fits}");
+        return Err(Problem::new(span, message, label));
+    }
+    same_queues(table, &send, before)?;
+    Ok(send)
+}
+
+fn same_queues(table: &Table<'_>, send: &Send, before: &[Workload]) -> Result<(), Problem> {
+    let other = before.iter().find_map(|workload| match workload {
+        Workload::Send(other) if other.topic == send.topic => Some(other.queues),
+        _ => None,
+    });
+    match other {
+        Some(queues) if queues != send.queues => {
+            let span = table
+                .get("queues")
+                .map_or(table.span.clone(), |field| field.span);
+            let message = format!("topic \"{}\" has two numbers of queues", send.topic);
+            Err(Problem::new(
+                span,
+                message,
+                format!("{queues} above, {} here", send.queues),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consume, Problem> {
+    let consume = Consume {
+        topic: table.string("topic", "orders")?,
+        group: table.string("group", "red-packet")?,
+        consumers: table.count("consumers", 1)?,
+        batch_max: table.count("batch_max", 32)?,
+        processing_us: table.between("processing_us", US, (0, 100))?,
+        commit_interval_ms: table.integer("commit_interval_ms", 1..MS.end, 500)?,
+    };
+    let is_sent = |workload: &Workload| matches!(workload, Workload::Send(send) if send.topic == consume.topic);
+    if before.iter().any(is_sent) {
+        return Ok(consume);
+    }
+    let span = table
+        .get("topic")
+        .map_or(table.span.clone(), |field| field.span);
+    let message = format!("nobody sends to topic \"{}\"", consume.topic);
+    Err(Problem::new(span, message, "nothing to consume")
+        .help("put the workload that sends to it above this one"))
+}

@@ -1,0 +1,62 @@
+//! What a simulated disk answers beside the kinds of `std::io`.
+
+use std::io;
+
+/// Inside the `io::Error`s of kind `Other` that a simulated disk gives.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DiskError {
+    /// A sync or a writeback failed (EIO); what was pending is in doubt (D23).
+    #[error("{path}: the disk failed to write back: reopen, and trust only what is read (EIO)")]
+    Writeback {
+        /// The file or directory.
+        path: String,
+    },
+    /// A sector cannot be read, until it is rewritten (EIO).
+    #[error("{path}: the sector at {position} is unreadable until it is rewritten (EIO)")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Where the sector begins, bytes.
+        position: u64,
+    },
+    /// The handle, or the sync, belongs to a process or a disk that is gone.
+    #[error("the handle belongs to a dead process: open the file again")]
+    Stale,
+    /// The crash point of a [`StepDisk`](super::StepDisk) was reached.
+    #[error("the process crashed at this operation")]
+    Crashed,
+}
+
+impl DiskError {
+    /// The simulated disk's own reason in `error`, if it gave one.
+    pub fn of(error: &io::Error) -> Option<&DiskError> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<DiskError> for io::Error {
+    fn from(error: DiskError) -> Self {
+        io::Error::other(error)
+    }
+}
+
+/// ENOSPC.
+pub(super) fn full() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::StorageFull,
+        "no space left on the simulated disk",
+    )
+}
+
+/// ENOENT.
+pub(super) fn not_found(path: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("{path:?}: no such file or directory"),
+    )
+}
+
+/// An error of `kind` about `path`.
+pub(super) fn refused(kind: io::ErrorKind, path: &str) -> io::Error {
+    io::Error::new(kind, format!("{path:?}: {kind}"))
+}

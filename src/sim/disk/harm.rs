@@ -1,0 +1,148 @@
+//! What a fault plan does to a disk: arm faults, set its speed, damage the
+//! medium at once.
+
+use std::io;
+use std::ops::Range;
+
+use super::Ino;
+use super::error::{not_found, refused};
+use super::fault::{ArmedFault, DiskFault, DiskSpeed, FiredFault, RotKind, Trigger};
+use super::file::{Fate, FileNode};
+use super::model::DiskModel;
+use crate::sim::random::{Purpose, Stream};
+
+impl DiskModel {
+    /// Arms a fault. Several may wait; an operation sets off at most one.
+    pub fn arm(&mut self, fault: ArmedFault) {
+        self.faults.arm(fault);
+    }
+
+    /// Forgets every armed fault (the phase in which the cluster heals).
+    pub fn disarm(&mut self) {
+        self.faults.disarm();
+    }
+
+    /// What fired since the last call.
+    pub fn take_fired(&mut self) -> Vec<FiredFault> {
+        self.faults.take_fired()
+    }
+
+    /// How fast it answers; the caller's business.
+    pub fn speed(&self) -> DiskSpeed {
+        self.speed
+    }
+
+    /// Sets what [`DiskModel::speed`] says.
+    pub fn set_speed(&mut self, speed: DiskSpeed) {
+        self.speed = speed;
+    }
+
+    /// The sector at `position` decays on the medium, now; clean cached pages
+    /// of it are dropped. `NotFound`.
+    pub fn rot(&mut self, path: &str, position: u64, kind: RotKind, seed: u64) -> io::Result<()> {
+        let ino = self.file_at(path)?;
+        let mut dice = Stream::new(seed, Purpose::Faults);
+        self.rot_sector(ino, position / self.config.sector_bytes, kind, &mut dice);
+        Ok(())
+    }
+
+    /// The sector at `position` cannot be read from now on, until it is
+    /// rewritten. `NotFound`.
+    pub fn make_unreadable(&mut self, path: &str, position: u64) -> io::Result<()> {
+        let (ino, sector) = (self.file_at(path)?, position / self.config.sector_bytes);
+        self.file_mut(ino).unreadable.insert(sector);
+        Ok(())
+    }
+
+    fn file_at(&self, path: &str) -> io::Result<Ino> {
+        let ino = self
+            .lookup(&self.name(path)?)
+            .ok_or_else(|| not_found(path))?;
+        match self.files.contains_key(&ino) {
+            true => Ok(ino),
+            false => Err(refused(io::ErrorKind::IsADirectory, path)),
+        }
+    }
+
+    pub(super) fn record_fired(&mut self, fault: DiskFault, ino: Ino) {
+        let pending_bytes = self.file(ino).pending_bytes();
+        self.faults
+            .record(fault, self.path_or_ino(ino), pending_bytes);
+    }
+
+    /// The fault that this operation on a file sets off.
+    pub(super) fn trip_file(&mut self, trigger: Trigger, ino: Ino) -> Option<(DiskFault, Stream)> {
+        if self.faults.is_quiet() {
+            return None;
+        }
+        self.faults.trip(trigger, &self.path_or_ino(ino))
+    }
+
+    /// Where a write goes that misses its place: some other sector of the same
+    /// disk that holds data, or nowhere where the dice find its own.
+    pub(super) fn misdirect(&self, ino: Ino, range: Range<u64>, dice: &mut Stream) -> Fate {
+        let sector_bytes = self.config.sector_bytes;
+        let own = range.start / sector_bytes..range.end.div_ceil(sector_bytes);
+        let sectors = |file: &FileNode| (file.durable.bytes().len() as u64).div_ceil(sector_bytes);
+        let total: u64 = self.files.values().map(sectors).sum();
+        let mut pick = dice.below(total);
+        for (to, file) in &self.files {
+            let here = sectors(file);
+            if pick < here {
+                return match *to == ino && own.contains(&pick) {
+                    true => Fate::Lost,
+                    false => Fate::Misdirected {
+                        to: *to,
+                        position: pick * sector_bytes,
+                    },
+                };
+            }
+            pick -= here;
+        }
+        Fate::Lost
+    }
+
+    /// A read finds what the fault did to one of its sectors, a clean one where
+    /// there is any.
+    pub(super) fn decay(
+        &mut self,
+        ino: Ino,
+        range: Range<u64>,
+        fault: DiskFault,
+        dice: &mut Stream,
+    ) {
+        let sector_bytes = self.config.sector_bytes;
+        let first = range.start / sector_bytes;
+        let count = range.end.div_ceil(sector_bytes) - first;
+        let pick = dice.below(count);
+        let mut sectors = (0..count).map(|step| first + (pick + step) % count);
+        let clean = |sector: &u64| !self.file(ino).is_sector_dirty(*sector, sector_bytes);
+        let sector = sectors.find(clean).unwrap_or(first + pick);
+        match fault {
+            DiskFault::Rot(kind) => self.rot_sector(ino, sector, kind, dice),
+            _ => {
+                self.file_mut(ino).unreadable.insert(sector);
+            }
+        }
+    }
+
+    /// Changes a sector of the medium, and of the cache where it is clean.
+    pub(super) fn rot_sector(&mut self, ino: Ino, sector: u64, kind: RotKind, dice: &mut Stream) {
+        let sector_bytes = self.config.sector_bytes;
+        let file = self.file_mut(ino);
+        let mut bytes = vec![0; sector_bytes as usize];
+        file.durable.copy_to(sector * sector_bytes, &mut bytes);
+        let bit = dice.below(8 * sector_bytes) as usize;
+        match kind {
+            RotKind::Bit => bytes[bit / 8] ^= 1 << (bit % 8),
+            RotKind::Zeros => bytes.fill(0),
+            RotKind::Garbage => dice.fill(&mut bytes),
+        }
+        let size = file.durable.size_bytes();
+        file.durable.write(sector * sector_bytes, &bytes, size);
+        if !file.is_sector_dirty(sector, sector_bytes) {
+            let size = file.cached.size_bytes();
+            file.cached.write(sector * sector_bytes, &bytes, size);
+        }
+    }
+}

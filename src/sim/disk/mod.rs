@@ -1,0 +1,63 @@
+//! A disk that can lose exactly what a real one can: guarantee.md, section 4,
+//! row by row ([`Row`]).
+//!
+//! Promise: a pure, synchronous, deterministic data structure. No clock, no
+//! task, no randomness but what a fault or a power loss carries. Time is the
+//! business of whoever drives it: a sync *begins* and *finishes* as two calls,
+//! and between them lies whatever latency the driver invents.
+//!
+//! ```text
+//!          write, set_len            begin_sync … finish_sync
+//!   caller ───────────────▶ cached ─────────────────────────▶ durable
+//!             resolves here    │  pending: ordered, by sector     │
+//!                              │                                  │
+//!     kill: cached stays ◀─────┤     power_loss(survival): which  │
+//!                              └──── pending pieces had arrived? ─┘
+//! ```
+//!
+//! Names work the same way: a directory has cached and durable entries, and
+//! [`DiskModel::begin_sync_dir`] is what carries a change across.
+//!
+//! [`StepDisk`] puts [`crate::env::Disk`] on top of a model, every operation
+//! ending at once, for tests that crash at each operation in turn.
+
+mod content;
+mod data;
+mod error;
+mod fault;
+mod file;
+mod harm;
+mod image;
+mod model;
+mod names;
+mod observe;
+mod power;
+mod row;
+
+mod step;
+mod survival;
+mod sync;
+
+pub use content::Content;
+pub use error::DiskError;
+pub use fault::{ArmedFault, CacheAfterError, DiskFault, DiskSpeed, FiredFault, RotKind};
+pub use image::DiskImage;
+pub use model::{DiskConfig, DiskModel, Handle};
+pub use observe::Pending;
+pub use power::{FileLoss, PowerLossReport};
+pub use row::Row;
+
+pub use step::{StepDisk, StepFile, block_on};
+pub use survival::Survival;
+pub use sync::{DirSyncDone, SyncDone, SyncId, SyncKind};
+
+/// A file or directory, whatever its name. Never reused on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ino(pub u64);
+
+/// The position of a change in the order of all changes of a disk, files and
+/// directories together. The first is 1.
+pub type Seq = u64;
+
+#[cfg(test)]
+mod tests;

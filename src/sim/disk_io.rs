@@ -1,0 +1,443 @@
+//! The disk model under the world's clock: latencies, and futures that end when
+//! the agenda says so.
+//!
+//! Promise: a sync is durable when its future resolves, not before; one whose
+//! process was killed still completes in its kernel; one whose machine lost
+//! power never does.
+
+use std::collections::BTreeMap;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+
+use super::disk::{DiskModel, DiskSpeed, Handle, Ino, SyncId, SyncKind};
+use super::env::SimEnv;
+use super::latency::Latency;
+use super::net::NodeId;
+use super::random::Stream;
+use super::world::{Core, Due, Inner, TraceKind};
+use crate::env::{Disk, File};
+
+/// An operation in flight, by its number on this disk.
+pub(crate) type DiskOpId = u64;
+
+/// A disk's latencies, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DiskLatency {
+    /// A sync of a file or a directory. Everything else the page cache answers
+    /// at once.
+    pub sync: Latency,
+}
+
+/// A node's disk, and what is in flight on it.
+#[derive(Debug)]
+pub(crate) struct DiskIo {
+    pub(crate) model: DiskModel,
+    node: NodeId,
+    latency: DiskLatency,
+    random: Stream,
+    /// What every latency is longer by, nanoseconds (a slow disk).
+    pub(crate) extra_ns: u64,
+    ops: BTreeMap<DiskOpId, Op>,
+    next_op: DiskOpId,
+    /// Completions held back while the disk is stalled.
+    stalled: Vec<DiskOpId>,
+    pub(crate) counts: DiskCounts,
+}
+
+/// How often each verb was asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct DiskCounts {
+    /// Writes.
+    pub writes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Syncs of files and directories.
+    pub syncs: u64,
+    /// Reads.
+    pub reads: u64,
+}
+
+#[derive(Debug)]
+struct Op {
+    sync: SyncId,
+    of: OpOf,
+    begun_ns: u64,
+    result: Option<io::Result<()>>,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum OpOf {
+    File,
+    Directory,
+}
+
+/// A sync that completed, for whoever keeps account of what is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Synced {
+    File(Ino),
+    Directory,
+}
+
+impl DiskIo {
+    pub(crate) fn new(
+        node: NodeId,
+        model: DiskModel,
+        latency: DiskLatency,
+        random: Stream,
+    ) -> Self {
+        Self {
+            model,
+            node,
+            latency,
+            random,
+            extra_ns: 0,
+            ops: BTreeMap::new(),
+            next_op: 0,
+            stalled: Vec::new(),
+            counts: DiskCounts::default(),
+        }
+    }
+
+    /// Whether an operation has been in flight for at least so long.
+    pub(crate) fn overdue(&self, now_ns: u64, bound_ns: u64) -> bool {
+        self.ops
+            .values()
+            .any(|op| op.result.is_none() && now_ns - op.begun_ns >= bound_ns)
+    }
+
+    /// The process died: its futures are gone, its syncs go on.
+    pub(crate) fn process_died(&mut self) {
+        self.model.kill();
+        for op in self.ops.values_mut() {
+            op.waker = None;
+        }
+    }
+
+    /// The machine lost power: nothing in flight ends.
+    pub(crate) fn machine_died(&mut self) {
+        self.ops.clear();
+        self.stalled.clear();
+    }
+
+    /// Sets the speed; what was stalled ends when it is over.
+    pub(crate) fn set_speed(&mut self, core: &mut Core, speed: DiskSpeed) {
+        self.model.set_speed(speed);
+        if matches!(speed, DiskSpeed::Normal | DiskSpeed::Slow { .. }) {
+            for op in std::mem::take(&mut self.stalled) {
+                core.agenda.add(
+                    core.now_ns + self.latency.sync.min_ns,
+                    Due::Disk(self.node, op),
+                );
+            }
+        }
+    }
+
+    fn begin(&mut self, core: &mut Core, sync: SyncId, of: OpOf) -> DiskOpId {
+        self.counts.syncs += 1;
+        self.next_op += 1;
+        let op = self.next_op;
+        let begun_ns = core.now_ns;
+        self.ops.insert(
+            op,
+            Op {
+                sync,
+                of,
+                begun_ns,
+                result: None,
+                waker: None,
+            },
+        );
+        match self.model.speed() {
+            DiskSpeed::Stalled => self.stalled.push(op),
+            DiskSpeed::Hung => {}
+            DiskSpeed::Normal => self.plan(core, op, 1),
+            DiskSpeed::Slow { latency_factor } => self.plan(core, op, latency_factor),
+        }
+        op
+    }
+
+    fn plan(&mut self, core: &mut Core, op: DiskOpId, factor: u32) {
+        let latency_ns =
+            self.latency.sync.draw_ns(&mut self.random) * u64::from(factor) + self.extra_ns;
+        core.agenda
+            .add(core.now_ns + latency_ns, Due::Disk(self.node, op));
+    }
+
+    /// An operation's time has come: returns what became durable.
+    pub(crate) fn complete(&mut self, core: &mut Core, op: DiskOpId) -> Option<Synced> {
+        let Some(state) = self.ops.get_mut(&op) else {
+            return None;
+        };
+        if self.model.speed() == DiskSpeed::Stalled {
+            self.stalled.push(op);
+            return None;
+        }
+        let (result, synced) = match state.of {
+            OpOf::File => match self.model.finish_sync(state.sync) {
+                Ok(done) => (Ok(()), Some(Synced::File(done.ino))),
+                Err(error) => (Err(error), None),
+            },
+            OpOf::Directory => match self.model.finish_sync_dir(state.sync) {
+                Ok(_) => (Ok(()), Some(Synced::Directory)),
+                Err(error) => (Err(error), None),
+            },
+        };
+        core.trace(
+            TraceKind::Disk,
+            self.node,
+            op,
+            &[u8::from(result.is_ok())],
+            || match &result {
+                Ok(()) => "synced".to_owned(),
+                Err(error) => format!("sync failed: {error}"),
+            },
+        );
+        state.result = Some(result);
+        match state.waker.take() {
+            Some(waker) => waker.wake(),
+            // Nobody waits any more: its process is dead.
+            None => drop(self.ops.remove(&op)),
+        }
+        synced
+    }
+
+    fn poll(&mut self, op: DiskOpId, waker: &Waker) -> Poll<io::Result<()>> {
+        let Some(state) = self.ops.get_mut(&op) else {
+            return Poll::Pending;
+        };
+        match state.result.take() {
+            Some(result) => {
+                self.ops.remove(&op);
+                Poll::Ready(result)
+            }
+            None => {
+                state.waker = Some(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A process' view of its machine's disk.
+#[derive(Debug, Clone)]
+pub struct SimDisk {
+    env: SimEnv,
+}
+
+impl SimDisk {
+    pub(super) fn new(env: SimEnv) -> Self {
+        Self { env }
+    }
+
+    /// One call on the disk. Never returns for a dead process. What needs no
+    /// sync is served from the page cache, however slow the disk.
+    async fn call<R>(&self, act: impl FnOnce(&mut Inner, NodeId) -> R) -> R {
+        let node = self.env.node;
+        match self.env.with(|inner| act(inner, node)) {
+            Some(result) => result,
+            None => pending().await,
+        }
+    }
+
+    async fn model<R>(&self, act: impl FnOnce(&mut DiskModel) -> R) -> R {
+        self.call(|inner, node| act(&mut inner.disks[node as usize].model))
+            .await
+    }
+
+    /// A metadata operation: traced by its name and path.
+    async fn named<R>(
+        &self,
+        verb: &'static str,
+        path: &str,
+        act: impl FnOnce(&mut DiskModel) -> R,
+    ) -> R {
+        self.call(|inner, node| {
+            inner
+                .core
+                .trace(TraceKind::Disk, node, 0, path.as_bytes(), || {
+                    format!("{verb} {path}")
+                });
+            act(&mut inner.disks[node as usize].model)
+        })
+        .await
+    }
+
+    async fn sync_op(
+        &self,
+        begin: impl FnOnce(&mut DiskModel) -> io::Result<SyncId>,
+        of: OpOf,
+    ) -> io::Result<()> {
+        let op = self
+            .call(|inner, node| {
+                let disk = &mut inner.disks[node as usize];
+                let sync = begin(&mut disk.model)?;
+                Ok::<_, io::Error>(disk.begin(&mut inner.core, sync, of))
+            })
+            .await?;
+        poll_fn(|context| {
+            let node = self.env.node as usize;
+            let polled = self
+                .env
+                .with(|inner| inner.disks[node].poll(op, context.waker()));
+            polled.unwrap_or(Poll::Pending)
+        })
+        .await
+    }
+
+    fn file(&self, handle: Handle, path: &str) -> SimFile {
+        let open = OpenFile {
+            disk: self.clone(),
+            handle,
+            path: path.to_owned(),
+        };
+        SimFile {
+            open: Arc::new(open),
+        }
+    }
+}
+
+impl Disk for SimDisk {
+    type File = SimFile;
+
+    fn sector_bytes(&self) -> usize {
+        let inner = self.env.world.lock();
+        inner.disks[self.env.node as usize].model.sector_bytes() as usize
+    }
+
+    async fn free_bytes(&self) -> io::Result<u64> {
+        Ok(self.model(|disk| disk.free_bytes()).await)
+    }
+
+    async fn create(&self, path: &str) -> io::Result<SimFile> {
+        let handle = self.named("create", path, |disk| disk.create(path)).await?;
+        Ok(self.file(handle, path))
+    }
+
+    async fn open(&self, path: &str) -> io::Result<SimFile> {
+        let handle = self.model(|disk| disk.open(path)).await?;
+        Ok(self.file(handle, path))
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.call(|inner, node| {
+            inner
+                .core
+                .trace(TraceKind::Disk, node, 1, to.as_bytes(), || {
+                    format!("rename {from} to {to}")
+                });
+            inner.disks[node as usize].model.rename(from, to)?;
+            inner.tap.renamed(node, to);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        self.named("remove", path, |disk| disk.remove(path)).await
+    }
+
+    async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        self.model(|disk| disk.list(directory)).await
+    }
+
+    async fn create_dir(&self, directory: &str) -> io::Result<()> {
+        self.named("create directory", directory, |disk| {
+            disk.create_dir(directory)
+        })
+        .await
+    }
+
+    async fn sync_dir(&self, directory: &str) -> io::Result<()> {
+        self.sync_op(|disk| disk.begin_sync_dir(directory), OpOf::Directory)
+            .await
+    }
+}
+
+/// An open file of a process.
+#[derive(Debug, Clone)]
+pub struct SimFile {
+    open: Arc<OpenFile>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    disk: SimDisk,
+    handle: Handle,
+    /// The path it was opened by.
+    path: String,
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let node = self.disk.env.node as usize;
+        self.disk
+            .env
+            .with(|inner| inner.disks[node].model.close(self.handle));
+    }
+}
+
+impl File for SimFile {
+    async fn write_at(&self, position: u64, bytes: Bytes) -> io::Result<()> {
+        let OpenFile { disk, handle, path } = &*self.open;
+        disk.call(|inner, node| {
+            inner
+                .core
+                .trace(TraceKind::Disk, node, position, &bytes, || {
+                    format!("write {path} at {position}, {} bytes", bytes.len())
+                });
+            let disk = &mut inner.disks[node as usize];
+            disk.counts.writes += 1;
+            disk.counts.written_bytes += bytes.len() as u64;
+            let written = disk.model.write(*handle, position, bytes.clone());
+            if let Ok(seq) = &written {
+                let file = (handle.ino, *seq);
+                inner
+                    .tap
+                    .written(&inner.core, node, file, path, position, &bytes);
+            }
+            written.map(drop)
+        })
+        .await
+    }
+
+    async fn read_at(&self, position: u64, length: usize) -> io::Result<Bytes> {
+        let OpenFile { disk, handle, .. } = &*self.open;
+        disk.call(|inner, node| {
+            let disk = &mut inner.disks[node as usize];
+            disk.counts.reads += 1;
+            disk.model.read(*handle, position, length)
+        })
+        .await
+    }
+
+    async fn set_len(&self, length: u64) -> io::Result<()> {
+        let OpenFile { disk, handle, path } = &*self.open;
+        disk.named("set length of", path, |disk| disk.set_len(*handle, length))
+            .await
+            .map(drop)
+    }
+
+    async fn size_bytes(&self) -> io::Result<u64> {
+        self.open
+            .disk
+            .model(|disk| disk.size(self.open.handle))
+            .await
+    }
+
+    async fn sync_data(&self) -> io::Result<()> {
+        let OpenFile { disk, handle, .. } = &*self.open;
+        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::Data), OpOf::File)
+            .await
+    }
+
+    async fn sync_all(&self) -> io::Result<()> {
+        let OpenFile { disk, handle, .. } = &*self.open;
+        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::All), OpOf::File)
+            .await
+    }
+}

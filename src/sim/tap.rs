@@ -1,0 +1,147 @@
+//! The tap: reads what brokers write to their disks and answer to their
+//! clients, and keeps the white-box account.
+//!
+//! ```text
+//!   disk writes ──▶ Holdings: which entries, since when, durable up to where
+//!   answers     ──▶ is what this answer depends on held? (acknowledgement oracle)
+//! ```
+//!
+//! It sees bytes only, never a variable of the product.
+
+mod answers;
+mod holdings;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::disk::{Ino, Seq};
+use super::disk_io::{DiskIo, Synced};
+use super::net::NodeId;
+use super::world::Core;
+use crate::check::Finding;
+use crate::check::read_committed::CommitFact;
+use crate::env::ConnId;
+use crate::log::LogConfig;
+use holdings::Holdings;
+
+/// What an acknowledgement of a message rested on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Acknowledgement {
+    pub(crate) node: NodeId,
+    /// The entry's log address.
+    pub(crate) address: u64,
+    /// One past its last.
+    pub(crate) end_address: u64,
+    /// When the broker wrote it to its page cache, nanoseconds.
+    pub(crate) written_ns: u64,
+    /// When the broker answered, nanoseconds.
+    pub(crate) answered_ns: u64,
+}
+
+/// Which medium an acknowledgement rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// `SYNC_FLUSH`.
+    Durable,
+    /// `ASYNC_FLUSH`.
+    Cached,
+}
+
+/// The tap of a run.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    medium: Medium,
+    log_config: LogConfig,
+    /// Nodes below this number are brokers.
+    brokers: u32,
+    holdings: Vec<Holdings>,
+    /// Offset commits asked for and not answered: the digest of their entry.
+    commits: BTreeMap<(u64, i32), u64>,
+    pub(crate) acknowledgements: Vec<Acknowledgement>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) served_early: Vec<CommitFact>,
+}
+
+impl Tap {
+    /// A tap on so many brokers, the first nodes of the run.
+    pub(crate) fn new(brokers: u32, medium: Medium, log_config: LogConfig) -> Self {
+        Self {
+            medium,
+            log_config,
+            brokers,
+            holdings: (0..brokers).map(|_| Holdings::default()).collect(),
+            commits: BTreeMap::new(),
+            acknowledgements: Vec::new(),
+            findings: Vec::new(),
+            served_early: Vec::new(),
+        }
+    }
+
+    /// A broker wrote to a file of its disk.
+    pub(crate) fn written(
+        &mut self,
+        core: &Core,
+        node: NodeId,
+        file: (Ino, Seq),
+        path: &str,
+        position: u64,
+        bytes: &Bytes,
+    ) {
+        if let Some(holdings) = self.holdings.get_mut(node as usize) {
+            holdings.written(core.now_ns, file, path, position, bytes);
+        }
+    }
+
+    /// A broker renamed a file.
+    pub(crate) fn renamed(&mut self, node: NodeId, to: &str) {
+        if let Some(holdings) = self.holdings.get_mut(node as usize) {
+            holdings.renamed(to);
+        }
+    }
+
+    /// A sync of a broker's disk completed.
+    pub(crate) fn synced(&mut self, disk: &DiskIo, node: NodeId, _synced: Synced) {
+        if let Some(holdings) = self.holdings.get_mut(node as usize) {
+            holdings.settle(&disk.model);
+        }
+    }
+
+    /// A broker's disk lost what it had not made durable, or was replaced.
+    pub(crate) fn lost_cache(&mut self, disk: &DiskIo, node: NodeId) {
+        if let Some(holdings) = self.holdings.get_mut(node as usize) {
+            holdings.lost_cache(&disk.model, self.log_config);
+        }
+    }
+
+    /// One past the last log address that a broker holds durably.
+    pub(crate) fn durable_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
+        let log_config = self.log_config;
+        self.holdings[node as usize].durable_end(&disk.model, log_config)
+    }
+
+    /// One past the last log address that may be relied on.
+    fn relied_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
+        match self.medium {
+            Medium::Durable => self.durable_end(disk, node),
+            Medium::Cached => self.holdings[node as usize].cached_end(),
+        }
+    }
+
+    /// Somebody wrote to a stream.
+    pub(crate) fn stream_write(
+        &mut self,
+        core: &Core,
+        disks: &[DiskIo],
+        node: NodeId,
+        conn: ConnId,
+        bytes: &Bytes,
+    ) {
+        let stream = conn.0 >> 1;
+        if node < self.brokers {
+            self.broker_answers(core, &disks[node as usize], node, stream, bytes);
+        } else {
+            self.client_asks(stream, bytes);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The acknowledgement oracle for one broker: when it answers, is what the
+//! answer depends on held by the medium that its configuration names?
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Acknowledgement, Medium, Tap};
+use crate::broker::OffsetCommit;
+use crate::check::read_committed::CommitFact;
+use crate::check::{Finding, Promise};
+use crate::history::Queue;
+use crate::remoting::offset::UpdateOffset;
+use crate::remoting::{Command, FrameDecoder, MessageId, RequestCode, ResponseCode};
+use crate::sim::disk_io::DiskIo;
+use crate::sim::net::NodeId;
+use crate::sim::world::Core;
+
+impl Tap {
+    /// A client writes whole requests; only offset commits matter here.
+    pub(super) fn client_asks(&mut self, stream: u64, bytes: &Bytes) {
+        if !mentions(bytes, RequestCode::UPDATE_CONSUMER_OFFSET) {
+            return;
+        }
+        for command in commands(bytes) {
+            if command.code != RequestCode::UPDATE_CONSUMER_OFFSET.0 || command.is_response() {
+                continue;
+            }
+            let Ok(request) = command.header::<UpdateOffset<'_>>() else {
+                continue;
+            };
+            let mut record = Vec::new();
+            OffsetCommit {
+                group: request.consumer_group.to_owned(),
+                topic: request.topic.to_owned(),
+                queue_id: request.queue_id as u32,
+                offset: request.commit_offset as u64,
+            }
+            .encode(&mut record);
+            self.commits
+                .insert((stream, command.opaque), xxh3_64(&record));
+        }
+    }
+
+    /// A broker writes whole answers.
+    pub(super) fn broker_answers(
+        &mut self,
+        core: &Core,
+        disk: &DiskIo,
+        node: NodeId,
+        stream: u64,
+        bytes: &Bytes,
+    ) {
+        for answer in commands(bytes) {
+            let commit = self.commits.remove(&(stream, answer.opaque));
+            if answer.code != ResponseCode::SUCCESS.0 || !answer.is_response() {
+                continue;
+            }
+            if let Some(digest) = commit {
+                self.offset_committed(core, disk, node, digest);
+            } else if let Some(id) = answer.fields.get("msgId") {
+                self.send_acknowledged(core, disk, node, id);
+            } else if answer.fields.get("nextBeginOffset").is_some() {
+                self.records_served(core, disk, node, &answer.body);
+            }
+        }
+    }
+
+    fn send_acknowledged(&mut self, core: &Core, disk: &DiskIo, node: NodeId, id: &[u8]) {
+        let Some(address) = address_of(id) else {
+            return;
+        };
+        let relied_end = self.relied_end(disk, node);
+        let entry = self.holdings[node as usize].entry(address);
+        let end_address = entry.map_or(u64::MAX, |entry| entry.end_address);
+        if end_address > relied_end {
+            self.unheld(
+                core,
+                format!("message at log address {address}"),
+                relied_end,
+            );
+        }
+        if let Some(entry) = entry {
+            self.acknowledgements.push(Acknowledgement {
+                node,
+                address,
+                end_address: entry.end_address,
+                written_ns: entry.written_ns,
+                answered_ns: core.now_ns,
+            });
+        }
+    }
+
+    fn offset_committed(&mut self, core: &Core, disk: &DiskIo, node: NodeId, digest: u64) {
+        let relied_end = self.relied_end(disk, node);
+        let end_address = self.holdings[node as usize].commit_end(digest);
+        if end_address.is_none_or(|end_address| end_address > relied_end) {
+            self.unheld(core, "commit of a group's offset".to_owned(), relied_end);
+        }
+    }
+
+    /// Records of a queue come in the order of their addresses: the last one
+    /// is the one to ask about.
+    fn records_served(&mut self, core: &Core, disk: &DiskIo, node: NodeId, records: &[u8]) {
+        let Some(last) = last_record(records) else {
+            return;
+        };
+        let relied_end = self.relied_end(disk, node);
+        let entry = self.holdings[node as usize].entry(last.address);
+        let end_address = entry.map_or(last.address + 1, |entry| entry.end_address);
+        if end_address <= relied_end {
+            return;
+        }
+        self.served_early.push(CommitFact::Limit {
+            node,
+            end_address: relied_end,
+        });
+        self.served_early.push(CommitFact::Served {
+            at_ns: core.now_ns,
+            event: core.trace_events(),
+            node,
+            queue: Queue {
+                topic: last.topic.into(),
+                queue_id: last.queue_id,
+            },
+            offset: last.queue_offset,
+            end_address,
+        });
+    }
+
+    fn unheld(&mut self, core: &Core, what: String, relied_end: u64) {
+        let medium = match self.medium {
+            Medium::Durable => "durable",
+            Medium::Cached => "cached",
+        };
+        self.findings.push(Finding {
+            promise: Promise::Acknowledgement,
+            lines: vec![format!(
+                "{what} acknowledged, {medium} only up to {relied_end}"
+            )],
+            at_ns: core.now_ns,
+            event: core.trace_events(),
+            moments_ns: Vec::new(),
+        });
+    }
+}
+
+fn commands(bytes: &Bytes) -> impl Iterator<Item = Command> {
+    let mut decoder = FrameDecoder::new();
+    decoder.feed(bytes.clone());
+    std::iter::from_fn(move || decoder.next_command().ok().flatten())
+}
+
+/// Whether the first frame is of that code, or may be: a cheap look at the
+/// binary header. A JSON header is always worth decoding.
+fn mentions(bytes: &[u8], code: RequestCode) -> bool {
+    match bytes.get(4..10) {
+        Some([1, _, _, _, high, low]) => {
+            let first = i32::from(u16::from_be_bytes([*high, *low]));
+            let length = bytes
+                .first_chunk()
+                .map_or(0, |word| u32::from_be_bytes(*word));
+            first == code.0 || bytes.len() > length as usize + 4
+        }
+        _ => true,
+    }
+}
+
+fn address_of(id: &[u8]) -> Option<u64> {
+    Some(
+        std::str::from_utf8(id)
+            .ok()?
+            .parse::<MessageId>()
+            .ok()?
+            .address,
+    )
+}
+
+struct Served {
+    address: u64,
+    queue_id: u32,
+    queue_offset: u64,
+    topic: String,
+}
+
+fn last_record(records: &[u8]) -> Option<Served> {
+    let mut at = 0;
+    let mut last = None;
+    while let Some(size) = records.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
+        last = Some(at);
+        at += u32::from_be_bytes(*size) as usize;
+    }
+    let (message, _) = crate::record::Message::decode_first(&records[last?..]).ok()?;
+    Some(Served {
+        address: message.physical_offset,
+        queue_id: message.queue_id,
+        queue_offset: message.queue_offset,
+        topic: message.topic.to_owned(),
+    })
+}

@@ -1,0 +1,139 @@
+//! The last reader: waits until the consumers have caught up, then reads
+//! everything as somebody who was never there before.
+
+use crate::client::{ClientConfig, FullReader};
+use crate::env::{Env, Timer};
+use crate::history::{ClientId, Event, Queue, Recorder, Value};
+
+/// What there is to read.
+#[derive(Debug, Clone)]
+pub struct FinalPlan {
+    /// The reader's name in the history.
+    pub client: ClientId,
+    /// Every topic, with the groups that consume it.
+    pub topics: Vec<(String, Vec<String>)>,
+    /// How long the groups may take to catch up, milliseconds.
+    pub catch_up_ms: u64,
+    /// How long the reading may take then, milliseconds.
+    pub read_ms: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// When every group's offset was at the end of every queue; `None`: never.
+    pub caught_up_ns: Option<u64>,
+    /// Whether everything could be read.
+    pub read: bool,
+}
+
+/// Pause between two looks at the groups' offsets, nanoseconds.
+const LOOK_EVERY_NS: u64 = 100_000_000;
+
+/// Waits for the groups, reads every queue, and records both.
+pub async fn read_everything<E: Env>(
+    env: E,
+    plan: FinalPlan,
+    config: ClientConfig,
+    recorder: Recorder,
+) -> Finished {
+    let reading = Reading {
+        env,
+        plan,
+        config,
+        recorder,
+    };
+    let caught_up_ns = reading.wait_for_groups().await;
+    let mut read = true;
+    for (topic, groups) in &reading.plan.topics {
+        read &= reading.read_topic(topic, groups).await.is_some();
+    }
+    Finished { caught_up_ns, read }
+}
+
+struct Reading<E: Env> {
+    env: E,
+    plan: FinalPlan,
+    config: ClientConfig,
+    recorder: Recorder,
+}
+
+impl<E: Env> Reading<E> {
+    async fn wait_for_groups(&self) -> Option<u64> {
+        let deadline_ns = self.env.now_ns() + self.plan.catch_up_ms * 1_000_000;
+        let mut pause = self.env.timer();
+        while self.env.now_ns() < deadline_ns {
+            if self.all_caught_up().await == Some(true) {
+                return Some(self.env.now_ns());
+            }
+            pause.reset(Some(self.env.now_ns() + LOOK_EVERY_NS));
+            pause.fired().await;
+        }
+        None
+    }
+
+    async fn all_caught_up(&self) -> Option<bool> {
+        for (topic, groups) in &self.plan.topics {
+            if groups.is_empty() {
+                continue;
+            }
+            let mut reader = self.reader(1_000);
+            let ends = reader.queue_ends(topic).await.ok()?;
+            for group in groups {
+                let offsets = reader.group_offsets(group, topic).await.ok()?;
+                let lags = offsets
+                    .iter()
+                    .zip(&ends)
+                    .any(|(offset, end)| offset.unwrap_or(0) < *end);
+                if lags {
+                    return Some(false);
+                }
+            }
+        }
+        Some(true)
+    }
+
+    async fn read_topic(&self, topic: &str, groups: &[String]) -> Option<()> {
+        let mut reader = self.reader(self.plan.read_ms);
+        for group in groups {
+            let offsets = reader.group_offsets(group, topic).await.ok()?;
+            for (queue_id, offset) in (0..).zip(offsets) {
+                let queue = Queue {
+                    topic: topic.into(),
+                    queue_id,
+                };
+                self.record(Event::FinalGroupOffset {
+                    group: group.as_str().into(),
+                    queue,
+                    offset,
+                });
+            }
+        }
+        for contents in reader.read_all(topic).await.ok()? {
+            let readable = contents.messages.iter();
+            let readable = readable.map(|m| (m.offset, Value::read(&m.body)));
+            let bad = contents.bad.iter().map(|(offset, _)| (*offset, None));
+            let mut messages: Vec<_> = readable.chain(bad).collect();
+            messages.sort_by_key(|(offset, _)| *offset);
+            self.record(Event::FinalRead {
+                queue: Queue {
+                    topic: topic.into(),
+                    queue_id: contents.queue_id,
+                },
+                min_offset: contents.min_offset,
+                max_offset: contents.max_offset,
+                messages,
+            });
+        }
+        Some(())
+    }
+
+    fn reader(&self, timeout_ms: u64) -> FullReader<E> {
+        FullReader::new(self.env.clone(), self.config.clone(), timeout_ms)
+    }
+
+    fn record(&self, event: Event) {
+        self.recorder
+            .record(self.env.now_ns(), self.plan.client, event);
+    }
+}

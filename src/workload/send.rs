@@ -1,0 +1,145 @@
+//! A producer that keeps a number of sends in flight.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::Ordering;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::Progress;
+use crate::client::{Producer, ProducerConfig};
+use crate::env::{Env, Timer};
+use crate::history::{ClientId, Event, Recorder, SendOutcome, Value};
+
+/// What one producer does.
+#[derive(Debug, Clone)]
+pub struct SendPlan {
+    /// Its name in the history.
+    pub client: ClientId,
+    /// Counts the producer's lives: values of a later life are new ones.
+    pub life: u32,
+    /// Where to.
+    pub topic: String,
+    /// Sends begun and not ended, at most.
+    pub in_flight_max: u64,
+    /// So many sends, then it ends; `None`: until `stop_at_ns`.
+    pub messages: Option<u64>,
+    /// Pause between two sends, nanoseconds; 0: as fast as `in_flight_max` lets.
+    pub pause_ns: u64,
+    /// No send begins after this, on the environment's clock.
+    pub stop_at_ns: u64,
+    /// Length of a body.
+    pub body_bytes: RangeInclusive<u64>,
+    /// Decides lengths and filler.
+    pub seed: u64,
+}
+
+/// Sends by `plan` until it is done and every send has ended, and records each.
+pub async fn send<E: Env>(
+    env: E,
+    plan: SendPlan,
+    config: ProducerConfig,
+    recorder: Recorder,
+    progress: Progress,
+) {
+    let producer = Producer::new(env.clone(), config);
+    let pacing = env.timer();
+    Sending {
+        next_at_ns: env.now_ns(),
+        env,
+        plan,
+        recorder,
+        progress,
+        producer,
+        pacing,
+        begun: 0,
+    }
+    .run()
+    .await;
+}
+
+struct Sending<E: Env> {
+    env: E,
+    plan: SendPlan,
+    recorder: Recorder,
+    progress: Progress,
+    producer: Producer<E>,
+    pacing: E::Timer,
+    begun: u64,
+    next_at_ns: u64,
+}
+
+impl<E: Env> Sending<E> {
+    async fn run(mut self) {
+        loop {
+            self.begin_all_that_may();
+            if self.progress.in_flight() == 0 && self.is_done() {
+                break;
+            }
+            self.wait().await;
+        }
+        self.progress.0.finished.store(1, Ordering::Relaxed);
+    }
+
+    fn is_done(&self) -> bool {
+        self.plan
+            .messages
+            .is_some_and(|messages| self.begun >= messages)
+            || self.env.now_ns() >= self.plan.stop_at_ns
+    }
+
+    fn begin_all_that_may(&mut self) {
+        while !self.is_done()
+            && self.progress.in_flight() < self.plan.in_flight_max
+            && self.env.now_ns() >= self.next_at_ns
+        {
+            self.next_at_ns = match self.plan.pause_ns {
+                0 => 0,
+                pause_ns => self.env.now_ns() + pause_ns,
+            };
+            self.begin_one();
+        }
+    }
+
+    fn begin_one(&mut self) {
+        let sequence = u64::from(self.plan.life) << 32 | self.begun;
+        self.begun += 1;
+        let bytes = &self.plan.body_bytes;
+        let spread = bytes.end() - bytes.start() + 1;
+        let dice = xxh3_64_with_seed(&sequence.to_be_bytes(), self.plan.seed);
+        let length = (bytes.start() + dice % spread) as usize;
+        let (value, body) = Value::make(self.plan.client, sequence, length, self.plan.seed);
+        let op = self
+            .producer
+            .submit(&self.plan.topic, None, body.into(), "");
+        self.progress.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.progress.0.begun.fetch_add(1, Ordering::Relaxed);
+        self.record(Event::SendBegan { op, value });
+    }
+
+    async fn wait(&mut self) {
+        let may_begin = !self.is_done() && self.progress.in_flight() < self.plan.in_flight_max;
+        if !may_begin {
+            let (op, outcome) = self.producer.next().await;
+            self.ended(op, outcome);
+            return;
+        }
+        self.pacing.reset(Some(self.next_at_ns));
+        let ended = crate::env::either(self.producer.next(), self.pacing.fired()).await;
+        if let crate::env::Either::First((op, outcome)) = ended {
+            self.ended(op, outcome);
+        }
+    }
+
+    fn ended(&mut self, op: u64, outcome: SendOutcome) {
+        self.progress.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if matches!(outcome, SendOutcome::Acknowledged { .. }) {
+            self.progress.0.acknowledged.fetch_add(1, Ordering::Relaxed);
+        }
+        self.record(Event::SendEnded { op, outcome });
+    }
+
+    fn record(&self, event: Event) {
+        self.recorder
+            .record(self.env.now_ns(), self.plan.client, event);
+    }
+}
