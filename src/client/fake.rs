@@ -163,7 +163,7 @@ impl FakeEnv {
         body: impl IntoIterator<Item = impl AsRef<[u8]>>,
     ) {
         let mut out = BytesMut::new();
-        encode_response(&mut out, &asked.command, code, "", fields, body);
+        encode_response(&mut out, asked.command.reply_to(), code, "", fields, body);
         self.data(asked.conn, out.freeze());
     }
 

@@ -12,15 +12,12 @@
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 
 use super::config::ClientConfig;
-use crate::env::{ConnId, Env, Net, NetEvent, Timer};
+use crate::env::{ConnId, Either, Env, Net, NetEvent, Timer, either};
 use crate::remoting::{Command, FrameDecoder, Request, encode_request};
 
 /// Events taken from the network before the clock is looked at again. Answers
@@ -207,18 +204,9 @@ impl<E: Env, T: Copy> Wire<E, T> {
 
     /// Until the network or the timer has something.
     async fn wait(&mut self) {
-        let event = {
-            let mut event = pin!(self.net.next());
-            let mut fired = pin!(self.timer.fired());
-            poll_fn(|context| match event.as_mut().poll(context) {
-                Poll::Ready(event) => Poll::Ready(Some(event)),
-                Poll::Pending => fired.as_mut().poll(context).map(|()| None),
-            })
-            .await
-        };
-        match event {
-            Some(event) => self.on_event(event),
-            None => self.timer_set_ns = None,
+        match either(self.net.next(), self.timer.fired()).await {
+            Either::First(event) => self.on_event(event),
+            Either::Second(()) => self.timer_set_ns = None,
         }
     }
 

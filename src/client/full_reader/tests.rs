@@ -189,6 +189,16 @@ fn a_topic_that_no_broker_knows_is_an_error() {
 }
 
 #[test]
+fn the_ends_of_queues_are_read() {
+    let env = FakeEnv::default();
+    let mut reader = reader(&env);
+    let ends = drive(&env, reader.queue_ends("orders"), |asked| {
+        bounds(&env, asked)
+    });
+    assert_eq!(ends, Ok(vec![6]));
+}
+
+#[test]
 fn recorded_offsets_are_told_from_none() {
     let env = FakeEnv::default();
     let mut reader = reader(&env);
