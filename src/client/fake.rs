@@ -116,18 +116,35 @@ impl FakeEnv {
         self.world().open.contains_key(&conn)
     }
 
-    /// Requests that were written since the last call, heartbeats apart.
+    /// Requests that were written since the last call. Heartbeats are answered
+    /// here.
     pub(super) fn asked(&self) -> Vec<Asked> {
-        let mut asked = Vec::new();
-        for (conn, decoder) in &mut self.world().open {
-            while let Some(command) = decoder.next_command().unwrap() {
-                if RequestCode(command.code) != RequestCode::HEART_BEAT {
-                    let conn = *conn;
-                    asked.push(Asked { conn, command });
-                }
-            }
+        let (beats, asked): (Vec<Asked>, Vec<Asked>) = self
+            .written()
+            .into_iter()
+            .partition(|asked| RequestCode(asked.command.code) == RequestCode::HEART_BEAT);
+        for beat in beats {
+            self.answer(&beat, ResponseCode::SUCCESS, &(), NO_BODY);
         }
         asked
+    }
+
+    fn written(&self) -> Vec<Asked> {
+        let mut written = Vec::new();
+        for (conn, decoder) in &mut self.world().open {
+            while let Some(command) = decoder.next_command().unwrap() {
+                let conn = *conn;
+                written.push(Asked { conn, command });
+            }
+        }
+        written
+    }
+
+    /// Answers a request that nobody asks, so that bytes arrive.
+    pub(super) fn answer_nothing(&self, asked: &Asked) {
+        let mut stranger = asked.clone();
+        stranger.command.opaque = i32::MAX;
+        self.refuse_request(&stranger, ResponseCode::SUCCESS);
     }
 
     /// The only request since the last call; it has this code.
@@ -146,7 +163,7 @@ impl FakeEnv {
         body: impl IntoIterator<Item = impl AsRef<[u8]>>,
     ) {
         let mut out = BytesMut::new();
-        encode_response(&mut out, &asked.command, code, "", fields, body);
+        encode_response(&mut out, asked.command.reply_to(), code, "", fields, body);
         self.data(asked.conn, out.freeze());
     }
 

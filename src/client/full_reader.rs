@@ -4,14 +4,13 @@
 //! judgement of a run rests on it.
 
 use super::config::ClientConfig;
-use super::consumer::{as_i64, bounds_of};
-use super::producer::as_i32;
+use super::convert::{as_i32, as_i64, bounds_of, offset_of};
 use super::records::{BadRecord, Received, decode};
 use super::session::{Profile, Session, SessionEvent, TopicId};
 use super::wire::ms;
 use crate::env::Env;
 use crate::remoting::heartbeat::HeartbeatData;
-use crate::remoting::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset};
+use crate::remoting::offset::{MaxOffset, MinOffset, QueryOffset};
 use crate::remoting::pull::{FLAG_SUBSCRIPTION, PullRequest};
 use crate::remoting::{Command, Request, ResponseCode};
 
@@ -294,10 +293,5 @@ impl<E: Env> FullReader<E> {
     }
 }
 
-fn offset_of(command: &Command) -> Option<u64> {
-    if command.code != ResponseCode::SUCCESS.0 {
-        return None;
-    }
-    let answer: OffsetResponse = command.header().ok()?;
-    u64::try_from(answer.offset).ok()
-}
+#[cfg(test)]
+mod tests;

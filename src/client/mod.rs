@@ -22,6 +22,7 @@
 
 mod config;
 mod consumer;
+mod convert;
 mod full_reader;
 mod producer;
 mod progress;

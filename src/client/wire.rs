@@ -10,16 +10,14 @@
 //! fires early costs one look.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 
 use super::config::ClientConfig;
-use crate::env::{ConnId, Env, Net, NetEvent, Timer};
+use crate::env::{ConnId, Either, Env, Net, NetEvent, Timer, either};
 use crate::remoting::{Command, FrameDecoder, Request, encode_request};
 
 /// Events taken from the network before the clock is looked at again. Answers
@@ -122,15 +120,14 @@ impl<E: Env, T: Copy> Wire<E, T> {
 
     /// Keeps a stream to `peer` from now on.
     pub(super) fn keep(&mut self, peer: SocketAddr) {
-        if !self.peers.contains_key(&peer) {
-            let fresh = Peer {
+        if let Entry::Vacant(vacant) = self.peers.entry(peer) {
+            vacant.insert(Peer {
                 link: Link::Down,
                 decoder: FrameDecoder::new(),
                 pending: BTreeMap::new(),
                 silent_since_ns: None,
                 failures: 0,
-            };
-            self.peers.insert(peer, fresh);
+            });
             self.connect(peer);
         }
     }
@@ -207,18 +204,9 @@ impl<E: Env, T: Copy> Wire<E, T> {
 
     /// Until the network or the timer has something.
     async fn wait(&mut self) {
-        let event = {
-            let mut event = pin!(self.net.next());
-            let mut fired = pin!(self.timer.fired());
-            poll_fn(|context| match event.as_mut().poll(context) {
-                Poll::Ready(event) => Poll::Ready(Some(event)),
-                Poll::Pending => fired.as_mut().poll(context).map(|()| None),
-            })
-            .await
-        };
-        match event {
-            Some(event) => self.on_event(event),
-            None => self.timer_set_ns = None,
+        match either(self.net.next(), self.timer.fired()).await {
+            Either::First(event) => self.on_event(event),
+            Either::Second(()) => self.timer_set_ns = None,
         }
     }
 

@@ -42,7 +42,8 @@ pub fn encode_request<R: Request>(
     encode(out, serialize_type, &head, request, body);
 }
 
-/// Appends the frame of an answer to `out`. `remark` is empty for none; `body` is given in parts.
+/// Appends the frame of an answer to `out`. `remark` is empty for none; `body`
+/// is given in parts.
 ///
 /// # Panics
 /// Where the frame has more than [`FRAME_BYTES_MAX`] bytes: who reads records

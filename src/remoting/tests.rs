@@ -172,7 +172,7 @@ fn an_answer_has_its_requests_opaque_and_serialisation() {
         };
         let mut out = BytesMut::new();
         let code = ResponseCode::SUCCESS;
-        encode_response(&mut out, &request, code, "", &answer, NO_BODY);
+        encode_response(&mut out, request.reply_to(), code, "", &answer, NO_BODY);
         let response = decoded(out.freeze());
         assert_eq!(response.header(), Ok(answer));
         assert!(response.is_response());
@@ -189,7 +189,14 @@ fn an_error_carries_its_remark_and_a_pull_its_records() {
         let request = decoded(encoded(serialize_type, &send_request(), b""));
         let mut out = BytesMut::new();
         let code = ResponseCode::SYSTEM_BUSY;
-        encode_response(&mut out, &request, code, "not \"leader\"\n", &(), NO_BODY);
+        encode_response(
+            &mut out,
+            request.reply_to(),
+            code,
+            "not \"leader\"\n",
+            &(),
+            NO_BODY,
+        );
         let refusal = decoded(out.split().freeze());
         assert_eq!(ResponseCode(refusal.code), code);
         assert_eq!(refusal.remark(), "not \"leader\"\n");
@@ -202,7 +209,7 @@ fn an_error_carries_its_remark_and_a_pull_its_records() {
         };
         let records = [Bytes::from_static(b"one"), Bytes::from_static(b"two")];
         let code = ResponseCode::SUCCESS;
-        encode_response(&mut out, &request, code, "", &answer, &records);
+        encode_response(&mut out, request.reply_to(), code, "", &answer, &records);
         let found = decoded(out.freeze());
         assert_eq!(found.header(), Ok(answer));
         assert_eq!(&found.body[..], b"onetwo");
@@ -410,7 +417,7 @@ proptest! {
             let mut out = BytesMut::new();
             let answer = OffsetResponse { offset };
             let code = ResponseCode(code.into());
-            encode_response(&mut out, &request, code, &remark, &answer, NO_BODY);
+            encode_response(&mut out, request.reply_to(), code, &remark, &answer, NO_BODY);
             let response = decoded(out.freeze());
             prop_assert_eq!(response.header(), Ok(answer));
             prop_assert_eq!(ResponseCode(response.code), code);

@@ -1,0 +1,95 @@
+//! What a consumer reports.
+
+use crate::client::records::{BadRecord, Received};
+use crate::history::{OpId, Queue};
+use crate::remoting::ResponseCode;
+
+/// What a consumer reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsumerEvent {
+    /// A queue's start is known.
+    Resumed {
+        /// The queue.
+        queue: Queue,
+        /// What the broker had recorded for the group.
+        recorded: Option<u64>,
+        /// The first offset that will be pulled: the recorded one, or the
+        /// queue's first.
+        start: u64,
+    },
+    /// A pull was issued.
+    PullBegan {
+        /// Ended by `Pulled` or `PullFailed` with the same number.
+        op: OpId,
+        /// Of which queue.
+        queue: Queue,
+        /// From which offset.
+        offset: u64,
+    },
+    /// A pull was answered.
+    Pulled {
+        /// Which.
+        op: OpId,
+        /// Of which queue.
+        queue: Queue,
+        /// The offset that was asked for.
+        offset: u64,
+        /// Found, not found, or moved.
+        end: PullEnd,
+        /// `nextBeginOffset`, as the broker gave it.
+        next_begin_offset: u64,
+        /// `minOffset`, as the broker gave it.
+        min_offset: u64,
+        /// `maxOffset`, as the broker gave it.
+        max_offset: u64,
+        /// What was served, up to a bad record; to be processed, each reported
+        /// by [`Consumer::processed`](super::Consumer::processed).
+        messages: Vec<Received>,
+        /// A record that cannot be read. The queue stands still before it: it is
+        /// pulled again, after a pause, until it can be read.
+        bad: Option<BadRecord>,
+    },
+    /// A pull was not answered, or with an error; it is repeated.
+    PullFailed {
+        /// Which.
+        op: OpId,
+        /// Of which queue.
+        queue: Queue,
+        /// The error; `None` where none came.
+        code: Option<ResponseCode>,
+    },
+    /// An offset commit was issued.
+    CommitBegan {
+        /// Ended by `CommitEnded` with the same number.
+        op: OpId,
+        /// Of which queue.
+        queue: Queue,
+        /// Everything below is processed.
+        offset: u64,
+    },
+    /// An offset commit ended.
+    CommitEnded {
+        /// Which.
+        op: OpId,
+        /// Of which queue.
+        queue: Queue,
+        /// What was to be recorded.
+        offset: u64,
+        /// Whether it was acknowledged; otherwise unknown.
+        acknowledged: bool,
+    },
+}
+
+/// What an answered pull says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullEnd {
+    /// Messages. The only end that says something of the offsets below
+    /// `next_begin_offset`.
+    Found,
+    /// Nothing there yet (`PULL_NOT_FOUND`).
+    NotFound,
+    /// Nothing there that matches (`PULL_RETRY_IMMEDIATELY`).
+    NoMatch,
+    /// The queue does not have that offset (`PULL_OFFSET_MOVED`).
+    Moved,
+}
