@@ -330,8 +330,11 @@ impl Disk for SimDisk {
                 .trace(TraceKind::Disk, node, 1, to.as_bytes(), || {
                     format!("rename {from} to {to}")
                 });
-            inner.disks[node as usize].model.rename(from, to)?;
-            inner.tap.renamed(node, to);
+            let disk = &mut inner.disks[node as usize].model;
+            disk.rename(from, to)?;
+            let renamed = disk.open(to)?;
+            disk.close(renamed);
+            inner.tap.renamed(node, renamed.ino, to);
             Ok(())
         })
         .await

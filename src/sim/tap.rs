@@ -81,9 +81,9 @@ impl Tap {
     }
 
     /// A broker renamed a file.
-    pub(crate) fn renamed(&mut self, node: NodeId, to: &str) {
+    pub(crate) fn renamed(&mut self, node: NodeId, ino: Ino, to: &str) {
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
-            holdings.renamed(to);
+            holdings.renamed(ino, to);
         }
     }
 

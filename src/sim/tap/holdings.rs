@@ -5,7 +5,7 @@
 //! files change names with entries in them (recovery's copies), the watermark is
 //! taken anew from the durable image.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -44,6 +44,8 @@ pub(crate) struct Holdings {
     /// Every entry ever written, in the order of the writes.
     everything: Vec<WrittenEntry>,
     undurable: VecDeque<Undurable>,
+    /// Files that have a segment's name.
+    segments: BTreeSet<Ino>,
     durable_end: u64,
     /// The watermark has to be taken anew.
     stale: bool,
@@ -62,10 +64,11 @@ impl Holdings {
         position: u64,
         bytes: &Bytes,
     ) {
-        let Some(name) = path.strip_prefix(COMMIT_LOG_DIR) else {
+        if !path.starts_with(COMMIT_LOG_DIR) {
             return;
-        };
-        let named = name.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+        }
+        // By its number: a file keeps it when it is given its name.
+        let named = self.segments.contains(&ino);
         let mut at = 0;
         while let Some((entry, framed_bytes)) = entry_at(&bytes[at..], position + at as u64) {
             at += framed_bytes;
@@ -111,10 +114,10 @@ impl Holdings {
         }
     }
 
-    pub(super) fn renamed(&mut self, to: &str) {
-        if self.written_aside && to.starts_with(COMMIT_LOG_DIR) {
-            self.written_aside = false;
-            self.stale = true;
+    pub(super) fn renamed(&mut self, ino: Ino, to: &str) {
+        if to.starts_with(COMMIT_LOG_DIR) {
+            self.segments.insert(ino);
+            self.stale |= std::mem::take(&mut self.written_aside);
         }
     }
 
