@@ -280,6 +280,28 @@ pub(super) fn lying(on: bool) -> bool {
     !honest && durable(&disk, "f").unwrap() == sector(b'a') && disk.open("g").is_err()
 }
 
+/// The process that should have been told dies first.
+#[test]
+fn an_error_that_nobody_saw_is_told_to_the_next_one_who_opens() {
+    let (mut disk, file) = with_data(1);
+    disk.arm(ArmedFault::next(
+        DiskFault::WritebackError {
+            cache: CacheAfterError::KeepsNew,
+        },
+        "",
+        1,
+    ));
+    disk.write(file, 0, sector(b'b')).unwrap();
+    disk.kill();
+    let told: Vec<bool> = (0..2)
+        .map(|_| {
+            let file = disk.open("f").unwrap();
+            try_sync(&mut disk, file, SyncKind::Data).is_err()
+        })
+        .collect();
+    assert_eq!(told, [true, false]);
+}
+
 #[test]
 fn a_fork_and_its_disk_do_not_touch_each_other() {
     let (mut disk, file) = with_data(1);
@@ -289,6 +311,12 @@ fn a_fork_and_its_disk_do_not_touch_each_other() {
     let forked = fork.open("f").unwrap();
     let seq = fork.write(forked, 0, sector(b'c')).unwrap();
     assert!(fork.durable_seq(forked.ino).unwrap() < seq);
+    fork.create("more").unwrap();
+    assert_eq!(
+        cached(&mut fork, "f"),
+        sector(b'c'),
+        "a new file is another one"
+    );
     sync(&mut fork, forked);
     assert_eq!(fork.durable_seq(forked.ino).unwrap(), seq);
     assert_eq!(cached(&mut disk, "f"), sector(b'b'));
