@@ -330,3 +330,33 @@ fn a_failed_write_is_made_good_by_writing_it_again() {
     sync_data(&mut disk, file);
     assert!(disk.durable_matches(file.ino, 0, &[b'b'; 40 * 512]));
 }
+
+/// In the cache at once; on the medium by a sync, a power loss that kept the
+/// rewrite, or a truncation.
+#[test]
+fn an_unreadable_sector_comes_back_in_every_way_a_sector_is_replaced() {
+    let unreadable = || {
+        let (mut disk, file) = with_data(2);
+        disk.make_unreadable("f", 512).unwrap();
+        assert!(disk.read(file, 0, 1024).is_err());
+        (disk, file)
+    };
+    let (mut disk, file) = unreadable();
+    disk.write(file, 512, sector(b'b')).unwrap();
+    assert_eq!(disk.read(file, 512, 512).unwrap(), sector(b'b'));
+    let mut lost = disk.clone();
+    lose_power(&mut disk, Survival::All, 0);
+    assert_eq!(cached(&mut disk, "f")[512..], sector(b'b'));
+    lose_power(&mut lost, Survival::None, 0);
+    let again = lost.open("f").unwrap();
+    assert!(
+        lost.read(again, 512, 1).is_err(),
+        "the rewrite never arrived"
+    );
+
+    let (mut disk, file) = unreadable();
+    disk.set_len(file, 512).unwrap();
+    disk.set_len(file, 1024).unwrap();
+    sync(&mut disk, file);
+    assert_eq!(cached(&mut disk, "f")[512..], sector(0));
+}
