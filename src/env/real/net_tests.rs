@@ -4,15 +4,23 @@ use super::*;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
+/// Whatever waits for a clock waits for ever here.
+const PATIENT: Limits = Limits {
+    events_max: 256,
+    outbound_bytes_max: 64 << 20,
+    connect_timeout: Duration::from_secs(3600),
+    linger: Duration::from_secs(3600),
+};
+
 fn endpoint() -> RealNet {
-    RealNet::new(Handle::current(), Limits::default())
+    RealNet::new(Handle::current(), PATIENT)
 }
 
 fn limited(outbound_bytes_max: usize, events_max: usize) -> RealNet {
     let limits = Limits {
         outbound_bytes_max,
         events_max,
-        ..Limits::default()
+        ..PATIENT
     };
     RealNet::new(Handle::current(), limits)
 }
@@ -135,6 +143,40 @@ async fn a_closed_stream_is_silent() {
     right.connect(address);
     assert!(matches!(left.next().await, NetEvent::Accepted { .. }));
     assert_eq!(left.try_next(), None);
+}
+
+/// The other side's end was already on its way when this side closed.
+#[tokio::test]
+async fn an_end_that_comes_too_late_is_not_told() {
+    let (mut left, accepted, mut right, outgoing) = joined(endpoint(), endpoint()).await;
+    right.close(outgoing);
+    while left.receiver.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    left.close(accepted);
+    assert_eq!(left.try_next(), None);
+}
+
+/// Bytes still unread at the close: were the socket dropped on them, a reset
+/// would take back what the system had not sent yet.
+#[tokio::test]
+async fn what_was_written_before_a_close_arrives_though_bytes_are_unread() {
+    let (left, right) = (limited(1 << 30, 1), limited(1 << 30, 1));
+    let (mut left, accepted, mut right, outgoing) = joined(left, right).await;
+    let sent = Bytes::from(vec![7; 16 << 20]);
+    right.write(outgoing, sent.clone());
+    while left.receiver.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    left.write(accepted, sent.clone());
+    left.close(accepted);
+    tokio::select! {
+        biased;
+        event = left.next() => panic!("{event:?}"),
+        (all, reason, _) = read_to_end(&mut right, outgoing) => {
+            assert_eq!((all.len(), reason), (sent.len(), CloseReason::Eof));
+        }
+    }
 }
 
 #[tokio::test]

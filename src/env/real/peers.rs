@@ -193,4 +193,22 @@ mod tests {
         assert_eq!(named("zeroloss peer 2 10.0.0.1:9"), None);
         assert_eq!(named("GET / HTTP/1.1"), None);
     }
+
+    /// Else the first message after the peer's restart would go nowhere.
+    #[tokio::test]
+    async fn an_idle_link_notices_that_its_peer_is_gone() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let (_out, mut queue) = super::super::streams::queue();
+        let stream = TcpStream::connect(to).await.unwrap();
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        let sending = transmit(to, stream, Bytes::from_static(b"x"), &mut queue);
+        let receiving = async {
+            read_frame(&mut accepted, 100).await.unwrap();
+            read_frame(&mut accepted, 100).await.unwrap();
+            drop(accepted);
+        };
+        let (sent, ()) = tokio::join!(sending, receiving);
+        sent.unwrap();
+    }
 }

@@ -280,6 +280,28 @@ pub(super) fn lying(on: bool) -> bool {
     !honest && durable(&disk, "f").unwrap() == sector(b'a') && disk.open("g").is_err()
 }
 
+/// The process that should have been told dies first.
+#[test]
+fn an_error_that_nobody_saw_is_told_to_the_next_one_who_opens() {
+    let (mut disk, file) = with_data(1);
+    disk.arm(ArmedFault::next(
+        DiskFault::WritebackError {
+            cache: CacheAfterError::KeepsNew,
+        },
+        "",
+        1,
+    ));
+    disk.write(file, 0, sector(b'b')).unwrap();
+    disk.kill();
+    let told: Vec<bool> = (0..2)
+        .map(|_| {
+            let file = disk.open("f").unwrap();
+            try_sync(&mut disk, file, SyncKind::Data).is_err()
+        })
+        .collect();
+    assert_eq!(told, [true, false]);
+}
+
 #[test]
 fn a_fork_and_its_disk_do_not_touch_each_other() {
     let (mut disk, file) = with_data(1);
@@ -289,6 +311,12 @@ fn a_fork_and_its_disk_do_not_touch_each_other() {
     let forked = fork.open("f").unwrap();
     let seq = fork.write(forked, 0, sector(b'c')).unwrap();
     assert!(fork.durable_seq(forked.ino).unwrap() < seq);
+    fork.create("more").unwrap();
+    assert_eq!(
+        cached(&mut fork, "f"),
+        sector(b'c'),
+        "a new file is another one"
+    );
     sync(&mut fork, forked);
     assert_eq!(fork.durable_seq(forked.ino).unwrap(), seq);
     assert_eq!(cached(&mut disk, "f"), sector(b'b'));
@@ -301,4 +329,34 @@ fn a_failed_write_is_made_good_by_writing_it_again() {
         .unwrap();
     sync_data(&mut disk, file);
     assert!(disk.durable_matches(file.ino, 0, &[b'b'; 40 * 512]));
+}
+
+/// In the cache at once; on the medium by a sync, a power loss that kept the
+/// rewrite, or a truncation.
+#[test]
+fn an_unreadable_sector_comes_back_in_every_way_a_sector_is_replaced() {
+    let unreadable = || {
+        let (mut disk, file) = with_data(2);
+        disk.make_unreadable("f", 512).unwrap();
+        assert!(disk.read(file, 0, 1024).is_err());
+        (disk, file)
+    };
+    let (mut disk, file) = unreadable();
+    disk.write(file, 512, sector(b'b')).unwrap();
+    assert_eq!(disk.read(file, 512, 512).unwrap(), sector(b'b'));
+    let mut lost = disk.clone();
+    lose_power(&mut disk, Survival::All, 0);
+    assert_eq!(cached(&mut disk, "f")[512..], sector(b'b'));
+    lose_power(&mut lost, Survival::None, 0);
+    let again = lost.open("f").unwrap();
+    assert!(
+        lost.read(again, 512, 1).is_err(),
+        "the rewrite never arrived"
+    );
+
+    let (mut disk, file) = unreadable();
+    disk.set_len(file, 512).unwrap();
+    disk.set_len(file, 1024).unwrap();
+    sync(&mut disk, file);
+    assert_eq!(cached(&mut disk, "f")[512..], sector(0));
 }

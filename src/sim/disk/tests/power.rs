@@ -193,6 +193,31 @@ fn equal_seeds_leave_equal_bytes() {
     assert_ne!(left(Survival::Garbage, 5), left(Survival::Garbage, 6));
 }
 
+/// The old name given away again before anything was synced: if the new owner
+/// arrived without the rename before it, the file would be left with no name.
+#[test]
+fn a_file_renamed_away_from_a_reused_name_keeps_one_of_its_names() {
+    let mut renamed = 0;
+    for seed in 0..SEEDS {
+        let (mut disk, file) = with_data(1);
+        disk.rename("f", "g").unwrap();
+        disk.create("f").unwrap();
+        lose_power(&mut disk, Survival::EntrySubset, seed);
+        renamed += u32::from(disk.path_of(file.ino).expect("a name") == "g");
+    }
+    assert!(0 < renamed && renamed < SEEDS as u32, "both were seen");
+}
+
+#[test]
+fn data_without_its_size_is_not_found_again_by_growth() {
+    let (mut disk, file) = with_file();
+    disk.write(file, 0, sector(b'a')).unwrap();
+    lose_power(&mut disk, Survival::DataWithoutSize, 0);
+    let file = disk.open("f").unwrap();
+    disk.set_len(file, 512).unwrap();
+    assert_eq!(cached(&mut disk, "f"), sector(0));
+}
+
 #[test]
 fn a_file_below_an_unsynced_directory_is_gone() {
     let mut disk = blank();
