@@ -10,8 +10,6 @@ use zeroloss::log::{LogEnd, Recovery};
 use zeroloss::sim::disk::{DiskModel, StepDisk, Survival, block_on};
 use zeroloss::sim::random::{Purpose, Stream};
 
-/// How many random sequences.
-const SCRIPTS: u64 = 10;
 /// How many operations each.
 const LENGTH: usize = 26;
 
@@ -156,13 +154,20 @@ fn recover(model: &DiskModel, witness: &mut Witness, context: &str) -> (DiskMode
     (model, recovery)
 }
 
-/// Every way to die, with a name.
-fn deaths(model: &DiskModel, seed: u64) -> Vec<(String, DiskModel)> {
+/// Ways for a machine to die that differ for whoever comes after.
+const FEW: [Survival; 3] = [
+    Survival::None,
+    Survival::SectorSubset,
+    Survival::EntrySubset,
+];
+
+/// The disk after the death of the process, and after power losses.
+fn deaths(model: &DiskModel, survivals: &[Survival], seed: u64) -> Vec<(String, DiskModel)> {
     let mut deaths = vec![("kill".to_owned(), reborn(model))];
-    for survival in Survival::ALL {
+    for survival in survivals {
         deaths.push((
             format!("power, {survival:?}"),
-            powerless(model, survival, seed),
+            powerless(model, *survival, seed),
         ));
     }
     deaths
@@ -186,14 +191,18 @@ impl Seen {
     }
 }
 
-/// Calls `check` with every death at every operation of every script.
-fn at_every_death(mut check: impl FnMut(&str, &DiskModel, &Witness, &mut Seen)) {
+/// Calls `check` with every death at every operation of so many scripts.
+fn at_every_death(
+    scripts: u64,
+    survivals: &[Survival],
+    mut check: impl FnMut(&str, &DiskModel, &Witness, &mut Seen),
+) {
     let mut seen = Seen::default();
-    for seed in 0..SCRIPTS {
+    for seed in 0..scripts {
         let script = script(seed);
         for operation in 0.. {
             let (model, witness, ended) = crash_at(&script, operation);
-            for (death, dead) in deaths(&model, seed * 1000 + operation) {
+            for (death, dead) in deaths(&model, survivals, seed * 1000 + operation) {
                 let context = format!("script {seed}, operation {operation}, {death}");
                 check(&context, &dead, &witness, &mut seen);
             }
@@ -202,59 +211,41 @@ fn at_every_death(mut check: impl FnMut(&str, &DiskModel, &Witness, &mut Seen)) 
             }
         }
     }
-    assert!(seen.ambiguous > 50 && seen.copied > 50, "{seen:?}");
-    assert!(seen.clean > 50 && seen.lost_unsynced > 50, "{seen:?}");
+    assert!(seen.ambiguous > 10 && seen.copied > 10, "{seen:?}");
+    assert!(seen.clean > 10 && seen.lost_unsynced > 10, "{seen:?}");
 }
 
 /// And what recovery gives back survives a power loss right behind it, from
 /// which nothing unsynced survives (D24, mutant K01).
 #[test]
 fn what_was_synced_comes_back_and_what_comes_back_is_durable() {
-    at_every_death(|context, dead, before, seen| {
+    at_every_death(12, &Survival::ALL, |context, dead, before, seen| {
         let mut witness = before.clone();
         let (recovered, recovery) = recover(dead, &mut witness, context);
         seen.count(&recovery, before, &witness);
         let dark = powerless(&recovered, Survival::None, 0);
-        recover(
-            &dark,
-            &mut witness,
-            &format!("{context}, then recovered, then dark"),
-        );
+        let context = format!("{context}, then recovered, then dark");
+        recover(&dark, &mut witness, &context);
     });
 }
 
 #[test]
 fn recovery_may_crash_anywhere_and_be_repeated() {
-    at_every_death(|context, dead, before, seen| {
+    at_every_death(4, &FEW, |context, dead, before, seen| {
         for operation in 0.. {
             let disk = boot(dead);
             disk.crash_at(operation);
-            let opened = block_on(try_open(&disk));
-            if let Ok((_, recovery)) = opened {
+            if let Ok((log, recovery)) = block_on(try_open(&disk)) {
                 let mut witness = before.clone();
-                recover(dead, &mut witness, context);
+                witness.admit(block_on(records(&log)), context);
                 seen.count(&recovery, before, &witness);
                 break;
             }
             let model = disk.model().clone();
-            let context = format!("{context}, recovery crashed at {operation}");
-            for survival in [
-                Survival::None,
-                Survival::SectorSubset,
-                Survival::EntrySubset,
-            ] {
-                let again = powerless(&model, survival, operation);
-                recover(
-                    &again,
-                    &mut before.clone(),
-                    &format!("{context}, {survival:?}"),
-                );
+            for (death, dead) in deaths(&model, &[Survival::EntrySubset], operation) {
+                let context = format!("{context}, recovery crashed at {operation}, {death}");
+                recover(&dead, &mut before.clone(), &context);
             }
-            recover(
-                &reborn(&model),
-                &mut before.clone(),
-                &format!("{context}, kill"),
-            );
         }
     });
 }
@@ -263,7 +254,8 @@ fn recovery_may_crash_anywhere_and_be_repeated() {
 /// between, or behind, what is appended after it (D6, mutant S14).
 #[test]
 fn what_was_cut_stays_cut_when_the_log_goes_on() {
-    at_every_death(|context, dead, before, seen| {
+    let survivals = [Survival::SectorSubset, Survival::Torn, Survival::Prefix];
+    at_every_death(8, &survivals, |context, dead, before, seen| {
         let mut witness = before.clone();
         let disk = boot(dead);
         let (mut log, recovery) = block_on(open(&disk));
@@ -277,12 +269,9 @@ fn what_was_cut_stays_cut_when_the_log_goes_on() {
         witness.stage(&mut log, 900);
         block_on(log.write()).unwrap();
         let model = disk.model().clone();
-        for (death, dead) in deaths(&model, 7) {
-            recover(
-                &dead,
-                &mut witness.clone(),
-                &format!("{context}, then {death}"),
-            );
+        for (death, dead) in deaths(&model, &FEW, 7) {
+            let context = format!("{context}, then {death}");
+            recover(&dead, &mut witness.clone(), &context);
         }
     });
 }

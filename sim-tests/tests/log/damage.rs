@@ -328,7 +328,7 @@ async fn history(disk: &StepDisk, seed: u64) -> Vec<Vec<u8>> {
     }
     log.write().await.unwrap();
     let all = records(&log).await;
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         log.close().await.unwrap();
     }
     all

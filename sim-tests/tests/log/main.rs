@@ -9,4 +9,5 @@ mod poison;
 mod queues;
 mod read;
 mod salvage;
+mod stalling;
 mod support;
