@@ -32,8 +32,8 @@ pub(in crate::log) struct Survey<D: Disk> {
     pub(in crate::log) segments: Vec<Segment<D>>,
     /// First addresses of the segments that newer ones reach over.
     pub(in crate::log) dead: Vec<u64>,
-    /// First addresses of the live segments behind a corrupt record, and of
-    /// those whose header does not verify.
+    /// First addresses, ascending, of the segments that the log did not reach:
+    /// behind a corrupt record, or behind a header that does not verify.
     pub(in crate::log) beyond: Vec<u64>,
     /// Paths of unfinished segments.
     pub(in crate::log) drafts: Vec<String>,
@@ -83,11 +83,11 @@ pub(in crate::log) async fn survey<D: Disk>(
         .max()
         .unwrap_or(0);
     let checkpoint_address = checkpoint_claim(&checkpoint, headers);
-    let (live, dead) = split_live(named);
+    let Split { live, dead, beyond } = split(named);
     let mut survey = Survey {
         segments: Vec::new(),
         dead,
-        beyond: Vec::new(),
+        beyond,
         drafts: listing.drafts,
         end: Position::START,
         stop_position: 0,
@@ -132,26 +132,45 @@ fn checkpoint_claim<'a, D: Disk>(
         .fold(checkpoint.durable.address, u64::min)
 }
 
-/// Live segments by address, and the first addresses of the dead: those that
-/// begin at or above a newer one's beginning. A header that does not verify
-/// gives no generation; counted as the newest, it ends what is known.
-fn split_live<D: Disk>(mut named: Vec<Named<D>>) -> (Vec<Named<D>>, Vec<u64>) {
+/// The named segments, told apart by generation.
+struct Split<D: Disk> {
+    /// By address; of those whose header does not verify at most one, the last.
+    live: Vec<Named<D>>,
+    /// Begin at or above a newer one's beginning.
+    dead: Vec<u64>,
+    /// Begin at or above one whose header does not verify: live or dead, who
+    /// knows.
+    beyond: Vec<u64>,
+}
+
+/// Tells live from dead. A header that does not verify gives no generation:
+/// counted as the newest, it ends what is known.
+fn split<D: Disk>(mut named: Vec<Named<D>>) -> Split<D> {
     let age = |(address, opened): &Named<D>| match opened {
         Ok(segment) => (u64::MAX - segment.header.generation, *address),
         Err(_) => (0, *address),
     };
     named.sort_by_key(age);
-    let (mut live, mut dead) = (Vec::new(), Vec::new());
+    let flawed = named
+        .iter()
+        .find(|(_, opened)| opened.is_err())
+        .map(|(address, _)| *address);
+    let mut split = Split {
+        live: Vec::new(),
+        dead: Vec::new(),
+        beyond: Vec::new(),
+    };
     for (address, opened) in named {
-        if live.last().is_some_and(|(floor, _)| *floor <= address) {
-            dead.push(address);
+        if split.live.last().is_none_or(|(floor, _)| address < *floor) {
+            split.live.push((address, opened));
+        } else if flawed.is_some_and(|flawed| flawed <= address) {
+            split.beyond.push(address);
         } else {
-            live.push((address, opened));
+            split.dead.push(address);
         }
     }
-    live.reverse();
-    dead.sort_unstable();
-    (live, dead)
+    split.live.reverse();
+    split
 }
 
 /// Where a segment's chain ends.
@@ -189,6 +208,7 @@ impl<D: Disk> Survey<D> {
             }
         }
         self.beyond.extend(live.map(|(address, _)| address));
+        self.beyond.sort_unstable();
         Ok(())
     }
 

@@ -1,0 +1,13 @@
+//! The commit log, through its public API: on the simulated disk, where
+//! anything may happen at any operation, and on a real one.
+
+mod append;
+mod crash;
+mod damage;
+mod files;
+mod poison;
+mod queues;
+mod read;
+mod salvage;
+mod stalling;
+mod support;

@@ -1,0 +1,195 @@
+//! Consume queues: derived, never trusted beyond what a snapshot vouches for.
+
+use crate::files::scribble;
+use crate::support::*;
+use zeroloss::env::Disk;
+use zeroloss::log::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
+use zeroloss::sim::disk::{ArmedFault, CacheAfterError, DiskFault, StepDisk, Survival, block_on};
+
+const PER_FILE: u64 = 100;
+
+async fn open_queue<D: Disk>(disk: &D, trusted: &QueueTail) -> Result<ConsumeQueue<D>, QueueError> {
+    ConsumeQueue::open(disk.clone(), "%RETRY%group", 3, PER_FILE, trusted).await
+}
+
+fn numbered(range: std::ops::Range<u64>) -> Vec<QueueEntry> {
+    let entry = |number: u64| QueueEntry {
+        address: number * 1000,
+        record_bytes: number as u32 + 1,
+        tag_hash: -(number as i64),
+    };
+    range.map(entry).collect()
+}
+
+async fn all<D: Disk>(queue: &ConsumeQueue<D>) -> Vec<QueueEntry> {
+    let mut all = Vec::new();
+    while (all.len() as u64) < queue.next_offset() {
+        all.extend(queue.read(all.len() as u64, 70).await.unwrap());
+    }
+    all
+}
+
+mod entries_are_read_back_across_files {
+    use super::*;
+
+    #[test]
+    fn simulated() {
+        on_simulated(entries_are_read_back_across_files);
+    }
+
+    #[test]
+    fn real() {
+        on_real(entries_are_read_back_across_files);
+    }
+}
+
+async fn entries_are_read_back_across_files<D: Disk>(disk: D) {
+    let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
+    assert!(queue.read(0, 5).await.unwrap().is_empty());
+    for step in 0..25 {
+        queue
+            .append(&numbered(step * 13..(step + 1) * 13))
+            .await
+            .unwrap();
+    }
+    assert_eq!(queue.next_offset(), 325);
+    assert_eq!(all(&queue).await, numbered(0..325));
+    assert_eq!(
+        queue.read(90, 50).await.unwrap(),
+        numbered(90..100),
+        "to the end of a file"
+    );
+    assert_eq!(queue.read(320, 50).await.unwrap(), numbered(320..325));
+    assert!(queue.read(325, 1).await.unwrap().is_empty());
+    let files = disk.list("consumequeue/%RETRY%group/3").await.unwrap();
+    assert_eq!((files.len(), &*files[1]), (4, "00000000000000002000"));
+    let trusted = queue.sync().await.unwrap();
+    drop(queue);
+    let queue = open_queue(&disk, &trusted).await.unwrap();
+    assert_eq!(all(&queue).await, numbered(0..325));
+}
+
+/// What a snapshot vouches for is there after any power loss, even where the
+/// last sector was written again and garbled.
+#[test]
+fn what_is_trusted_survives_any_power_loss() {
+    for trusted_entries in [0, 1, 24, 25, 26, 99, 100, 101, 230] {
+        for (seed, survival) in Survival::ALL.into_iter().enumerate() {
+            let disk = boot(&formatted());
+            let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
+            block_on(queue.append(&numbered(0..trusted_entries))).unwrap();
+            let trusted = block_on(queue.sync()).unwrap();
+            block_on(queue.append(&numbered(trusted_entries..trusted_entries + 40))).unwrap();
+            let dark = boot(&powerless(&disk.model(), survival, seed as u64));
+            let mut queue = block_on(open_queue(&dark, &trusted)).unwrap();
+            assert_eq!(block_on(all(&queue)), numbered(0..trusted_entries));
+            // Rewritten behind, as a dispatch after the start would.
+            let other = numbered(1000..1040);
+            block_on(queue.append(&other)).unwrap();
+            let mut expected = numbered(0..trusted_entries);
+            expected.extend(other);
+            assert_eq!(
+                block_on(all(&queue)),
+                expected,
+                "{trusted_entries} {survival:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_truncated_queue_gives_its_numbers_again() {
+    for keep in [0, 3, 60, 100, 130, 200, 249, 300] {
+        let disk = boot(&formatted());
+        let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
+        block_on(queue.append(&numbered(0..250))).unwrap();
+        block_on(queue.sync()).unwrap();
+        block_on(queue.truncate_to(keep)).unwrap();
+        let keep = keep.min(250);
+        assert_eq!(block_on(all(&queue)), numbered(0..keep));
+        block_on(queue.append(&numbered(500..530))).unwrap();
+        let trusted = block_on(queue.sync()).unwrap();
+        let dark: StepDisk = boot(&powerless(&disk.model(), Survival::None, 0));
+        let queue = block_on(open_queue(&dark, &trusted)).unwrap();
+        let mut expected = numbered(0..keep);
+        expected.extend(numbered(500..530));
+        assert_eq!(block_on(all(&queue)), expected, "{keep}");
+    }
+}
+
+#[test]
+fn a_queue_that_lacks_what_is_trusted_says_so() {
+    on_simulated(async |disk| {
+        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
+        queue.append(&numbered(0..250)).await.unwrap();
+        let trusted = queue.sync().await.unwrap();
+        disk.remove("consumequeue/%RETRY%group/3/00000000000000002000")
+            .await
+            .unwrap();
+        let lacking = open_queue(&disk, &trusted).await;
+        assert!(matches!(
+            lacking,
+            Err(QueueError::Lacking { offset: 100, .. })
+        ));
+        // From nothing it can be rebuilt.
+        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
+        queue.append(&numbered(0..250)).await.unwrap();
+        assert_eq!(all(&queue).await, numbered(0..250));
+    });
+}
+
+/// The snapshot's own bytes replace what has happened to the last sector.
+#[test]
+fn the_last_sector_is_restored_from_the_snapshot() {
+    on_simulated(async |disk| {
+        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
+        queue.append(&numbered(0..60)).await.unwrap();
+        let trusted = queue.sync().await.unwrap();
+        assert_eq!(trusted.last_sector.len(), 1200 % 512);
+        let path = "consumequeue/%RETRY%group/3/00000000000000000000";
+        scribble(&disk, path, 1024, &[0xff; 176]).await;
+        let queue = open_queue(&disk, &trusted).await.unwrap();
+        assert_eq!(all(&queue).await, numbered(0..60));
+    });
+}
+
+#[test]
+fn a_failed_or_abandoned_sync_poisons() {
+    let disk = boot(&formatted());
+    let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
+    block_on(queue.append(&numbered(0..10))).unwrap();
+    let fault = DiskFault::SyncError {
+        cache: CacheAfterError::KeepsNew,
+    };
+    disk.model()
+        .arm(ArmedFault::next(fault, "consumequeue/", 1));
+    assert!(matches!(block_on(queue.sync()), Err(QueueError::Io { .. })));
+    assert!(matches!(
+        block_on(queue.sync()),
+        Err(QueueError::Poisoned { .. })
+    ));
+    assert!(matches!(
+        block_on(queue.append(&[])),
+        Err(QueueError::Poisoned { .. })
+    ));
+    let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
+    drop(queue.sync());
+    assert!(matches!(
+        block_on(queue.truncate_to(0)),
+        Err(QueueError::Poisoned { .. })
+    ));
+}
+
+#[test]
+fn a_topic_cannot_lead_out_of_the_directory() {
+    on_simulated(async |disk| {
+        for topic in ["", "..", ".", "a/b", "a\0b"] {
+            let refused =
+                ConsumeQueue::open(disk.clone(), topic, 0, PER_FILE, &QueueTail::default()).await;
+            assert!(
+                matches!(refused, Err(QueueError::TopicName { .. })),
+                "{topic:?}"
+            );
+        }
+    });
+}
