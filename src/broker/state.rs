@@ -24,7 +24,7 @@ pub struct AppliedState {
 }
 
 /// How far each queue of each topic is durable, by queue number.
-pub type QueueTails = BTreeMap<String, Vec<QueueTail>>;
+pub(super) type QueueTails = BTreeMap<String, Vec<QueueTail>>;
 
 /// The snapshot's form on disk: JSON, as RocketMQ's `config/*.json`.
 #[derive(Serialize, Deserialize)]

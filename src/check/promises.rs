@@ -113,6 +113,7 @@ mod tests {
         });
         insta::assert_snapshot!(rows.join("\n"), @r"
         kill              OK  OK
+        restart           OK  OK
         power-loss        L   OK
         disk-destroyed    L   L
         disk-rolled-back  L   L

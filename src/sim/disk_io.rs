@@ -65,7 +65,6 @@ pub struct DiskCounts {
 struct Op {
     sync: SyncId,
     of: OpOf,
-    begun_ns: u64,
     result: Option<io::Result<()>>,
     waker: Option<Waker>,
 }
@@ -103,13 +102,6 @@ impl DiskIo {
         }
     }
 
-    /// Whether an operation has been in flight for at least so long.
-    pub(crate) fn overdue(&self, now_ns: u64, bound_ns: u64) -> bool {
-        self.ops
-            .values()
-            .any(|op| op.result.is_none() && now_ns - op.begun_ns >= bound_ns)
-    }
-
     /// The process died: its futures are gone, its syncs go on.
     pub(crate) fn process_died(&mut self) {
         self.model.kill();
@@ -141,13 +133,11 @@ impl DiskIo {
         self.counts.syncs += 1;
         self.next_op += 1;
         let op = self.next_op;
-        let begun_ns = core.now_ns;
         self.ops.insert(
             op,
             Op {
                 sync,
                 of,
-                begun_ns,
                 result: None,
                 waker: None,
             },
@@ -170,9 +160,7 @@ impl DiskIo {
 
     /// An operation's time has come: returns what became durable.
     pub(crate) fn complete(&mut self, core: &mut Core, op: DiskOpId) -> Option<Synced> {
-        let Some(state) = self.ops.get_mut(&op) else {
-            return None;
-        };
+        let state = self.ops.get_mut(&op)?;
         if self.model.speed() == DiskSpeed::Stalled {
             self.stalled.push(op);
             return None;

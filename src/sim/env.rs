@@ -74,7 +74,7 @@ impl Env for SimEnv {
     }
 
     fn net(&self) -> SimNet {
-        let endpoint = self.world.lock().net.open(self.node, self.incarnation);
+        let endpoint = self.world.lock().net.open(self.node);
         SimNet {
             env: self.clone(),
             endpoint,

@@ -85,7 +85,6 @@ pub struct NetworkFates {
 #[derive(Debug)]
 struct Endpoint {
     node: NodeId,
-    incarnation: u32,
     open: bool,
     inbox: VecDeque<NetEvent>,
     waker: Option<Waker>,
@@ -118,10 +117,9 @@ impl Network {
     }
 
     /// A new endpoint of a node's present incarnation.
-    pub(crate) fn open(&mut self, node: NodeId, incarnation: u32) -> EndpointId {
+    pub(crate) fn open(&mut self, node: NodeId) -> EndpointId {
         self.endpoints.push(Endpoint {
             node,
-            incarnation,
             open: true,
             inbox: VecDeque::new(),
             waker: None,

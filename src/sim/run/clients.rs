@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use madsim::runtime::Handle;
 
-use super::cluster::client_disk;
+use super::cluster::{client_disk, queues};
 use crate::client::{ClientConfig, ConsumerConfig, ProducerConfig};
 use crate::history::{ClientId, Recorder};
 use crate::remoting::SerializeType;
@@ -35,7 +35,10 @@ pub(super) struct Client {
 #[derive(Debug, Clone)]
 enum Role {
     Producer(Producers),
-    Consumer { consume: Consumers, queues: Vec<u32> },
+    Consumer {
+        consume: Consumers,
+        queues: Vec<u32>,
+    },
 }
 
 /// What all clients of a run share.
@@ -81,11 +84,7 @@ pub(super) fn all(scenario: &Scenario, setting: &Setting) -> Vec<Client> {
                 Workload::Send(send) => Role::Producer(send.clone()),
                 Workload::Consume(consume) => Role::Consumer {
                     consume: consume.clone(),
-                    queues: share_of_queues(
-                        scenario.cluster.broker.default_topic_queue_nums,
-                        consume.consumers,
-                        index,
-                    ),
+                    queues: share_of_queues(queues(scenario), consume.consumers, index),
                 },
             };
             clients.push(Client::new(setting, clients.len() as ClientId, role));

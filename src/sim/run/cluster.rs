@@ -6,7 +6,7 @@ use madsim::runtime::Handle;
 
 use super::process::{self, Exit, ExitSlot, Operator, StopSignal};
 use crate::broker::BrokerConfig;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Workload};
 use crate::sim::disk::{DiskConfig, DiskImage, DiskModel};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::env::SimEnv;
@@ -47,6 +47,7 @@ impl Machine {
         let node = world.add_node(disk(scenario, seed, broker));
         let mut config = scenario.cluster.broker.clone();
         config.listen = address(node, PORT);
+        config.default_topic_queue_nums = queues(scenario);
         config.broker_name = format!("broker-{broker}");
         Self {
             node,
@@ -125,6 +126,20 @@ impl Machine {
         }
         exit
     }
+}
+
+/// A topic gets its queues from its first send, so from the broker's default.
+pub(super) fn queues(scenario: &Scenario) -> u32 {
+    let sends = scenario
+        .workloads
+        .iter()
+        .filter_map(|workload| match workload {
+            Workload::Send(send) => Some(send.queues),
+            Workload::Consume(_) => None,
+        });
+    sends
+        .max()
+        .unwrap_or(scenario.cluster.broker.default_topic_queue_nums)
 }
 
 fn disk(scenario: &Scenario, seed: u64, broker: u32) -> DiskIo {

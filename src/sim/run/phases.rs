@@ -8,7 +8,7 @@ use std::time::Duration;
 use madsim::runtime::Handle;
 
 use super::clients::{self, Client, LastReader, Probe, Setting};
-use super::cluster::Machine;
+use super::cluster::{Machine, queues};
 use super::faults::Undo;
 use super::process::{Exit, Operator};
 use crate::broker::FlushDiskType;
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
         };
         let clients = clients::all(scenario, &setting);
         let beyond = clients.len() as u32;
-        let queues = u64::from(scenario.cluster.broker.default_topic_queue_nums);
+        let queues = u64::from(queues(scenario));
         Self {
             probe: Probe::new(&setting, beyond, queues),
             last_reader: LastReader::new(&setting, beyond + 1),

@@ -240,11 +240,6 @@ impl World {
         inner.net.process_died(&mut inner.core, node);
     }
 
-    /// The machine has power again; no process yet.
-    pub(crate) fn machine_up(&self, node: NodeId) {
-        self.lock().core.nodes[node as usize].os_up = true;
-    }
-
     /// Hash and number of events so far.
     pub(crate) fn trace_state(&self) -> (u64, u64) {
         let inner = self.lock();

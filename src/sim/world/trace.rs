@@ -18,10 +18,6 @@ pub(crate) enum TraceKind {
     Node = 5,
     /// A fault.
     Fault = 6,
-    /// A client's operation began or ended.
-    Client = 7,
-    /// A broker sent an acknowledgement.
-    Acknowledge = 8,
 }
 
 /// One event in words.
