@@ -5,6 +5,8 @@
 //! (progress, hung runs) goes to standard error. Exit codes: guarantee.md,
 //! section 3.
 
+mod allocations;
+mod bench;
 mod list;
 mod progress;
 mod replay;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use allocations::CountingAllocator;
 
 use crate::check::Exit;
 use crate::explore::{ExploreError, Runner};
@@ -44,6 +48,8 @@ enum Command {
     Run(RunArgs),
     /// Run one seed twice, compare, and show everything that happened.
     Replay(ReplayArgs),
+    /// Measure what runs cost, beside a bare skeleton of them.
+    Bench(bench::BenchArgs),
     /// List scenarios: id, expectation, seeds, faults, why.
     List(ListArgs),
 }
@@ -152,6 +158,7 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
         Command::Run(args) => run::run(args, runner, out, err),
         Command::Replay(args) => replay::replay(args, runner, out),
         Command::List(args) => list::list(args, out),
+        Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),
     };
     result.unwrap_or_else(|error| {
         if !error.is_broken_pipe() {

@@ -80,6 +80,8 @@ pub struct NetworkFates {
     pub cut: u64,
     /// Arrivals delivered.
     pub delivered: u64,
+    /// Their bytes.
+    pub delivered_bytes: u64,
 }
 
 #[derive(Debug)]

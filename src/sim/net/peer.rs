@@ -68,6 +68,7 @@ impl Network {
             return;
         };
         self.fates.delivered += 1;
+        self.fates.delivered_bytes += bytes.len() as u64;
         core.trace(
             TraceKind::Deliver,
             to_node,

@@ -328,6 +328,7 @@ impl Network {
         match segment {
             Segment::Bytes(bytes) => {
                 self.fates.delivered += 1;
+                self.fates.delivered_bytes += bytes.len() as u64;
                 let end = self.conns[conn].end(side);
                 let (node, endpoint) = (end.node, end.endpoint);
                 core.trace(TraceKind::Deliver, node, conn as u64, &bytes, || {

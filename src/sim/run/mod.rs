@@ -25,6 +25,7 @@ use std::sync::Arc;
 use madsim::runtime::{Handle, Runtime};
 
 use self::phases::Run;
+use super::costs::RunCosts;
 use super::world::{DriveEnd, drive};
 use crate::check::{Ending, Evidence, judge};
 use crate::report::{RunReport, Trace};
@@ -36,11 +37,19 @@ use crate::scenario::{RunOptions, Scenario};
 /// # Panics
 /// Where product code panics.
 pub fn run(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
+    run_measured(scenario, seed, options).0
+}
+
+/// As [`run`], with what the run did in numbers.
+///
+/// # Panics
+/// Where product code panics.
+pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunReport, RunCosts) {
     let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(run_here(scenario, seed, options))
 }
 
-async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
+async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunReport, RunCosts) {
     let mut run = Run::new(scenario, seed, options, Handle::current());
     run.begin();
     let world = Arc::clone(&run.world);
@@ -50,7 +59,10 @@ async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunRe
         DriveEnd::TooManyEvents | DriveEnd::NothingLeft => run.storm(),
     };
     run.end().await;
-    report(run, ending, options)
+    let world = Arc::clone(&run.world);
+    let report = report(run, ending, options);
+    let costs = RunCosts::of(&world, report.counts.acknowledged);
+    (report, costs)
 }
 
 fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
