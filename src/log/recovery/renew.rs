@@ -12,13 +12,13 @@
 
 use std::io;
 
-use super::{CopiedTail, Opening, Survey, WINDOW_BYTES};
+use super::{CopiedTail, Opening, Survey};
 use crate::env::{Disk, File};
 use crate::log::Position;
 use crate::log::checkpoint::{self, Checkpoint};
 use crate::log::error::{Doing, OpenError};
-use crate::log::frames::{Frame, Frames, follow};
 use crate::log::segment::{Draft, Group, Segment};
+use crate::log::walk::Walk;
 use crate::record::{Placement, place};
 
 /// Copied bytes are written in pieces of about this size.
@@ -95,42 +95,6 @@ impl<D: Disk> Opening<D> {
         survey.write_position = write_position;
         survey.marked = true;
         Ok(())
-    }
-}
-
-/// A second reading of a segment that was found whole.
-struct Walk<D: Disk> {
-    frames: Frames<D::File>,
-    position: u64,
-    at: Position,
-}
-
-impl<D: Disk> Walk<D> {
-    fn of(segment: &Segment<D>) -> Self {
-        let header = &segment.header;
-        let file = segment.file.clone();
-        Self {
-            frames: Frames::new(file, header, header.segment_bytes, WINDOW_BYTES),
-            position: header.data_from(),
-            at: header.base,
-        }
-    }
-
-    /// The bytes of the next entry.
-    async fn next(&mut self) -> io::Result<bytes::Bytes> {
-        loop {
-            match self.frames.at(self.position).await? {
-                Frame::Padding | Frame::Mark(_) => {
-                    self.position = self.frames.next_sector(self.position);
-                }
-                Frame::Entry { envelope, frame } if follow(self.at, &envelope.log).is_ok() => {
-                    self.at = follow(self.at, &envelope.log).expect("it follows");
-                    self.position += envelope.log.framed_bytes();
-                    return Ok(frame);
-                }
-                _ => return Err(io::Error::other("a record that was whole is not any more")),
-            }
-        }
     }
 }
 
