@@ -293,6 +293,32 @@ fn a_log_is_cut_at_any_entry() {
     }
 }
 
+/// Between the cut's one rename and the removal of what it reached over.
+#[test]
+fn a_cut_that_crashed_is_finished_by_the_next_start() {
+    let disk = boot(&formatted());
+    block_on(async {
+        let mut log = open(&disk).await.0;
+        for number in 0..12 {
+            stage(&mut log, number, 900);
+            flush(&mut log).await.unwrap();
+        }
+        // Sync, create, size, header, sync, rename, sync of directory, removals.
+        disk.crash_at(disk.operations() + 7);
+        log.truncate(980).await.unwrap_err();
+    });
+    let model = reborn(&disk.model());
+    assert_eq!(
+        block_on(boot(&model).list(COMMIT_LOG_DIR)).unwrap().len(),
+        5
+    );
+    let disk = boot(&model);
+    let log = block_on(open(&disk)).0;
+    assert_eq!(block_on(records(&log)), [record(0, 900)]);
+    let names = ["00000000000000000000", "00000000000000000980"];
+    assert_eq!(block_on(disk.list(COMMIT_LOG_DIR)).unwrap(), names);
+}
+
 /// S16, for one entry and for a group: what fills the segment to the last byte
 /// fits, one byte more rolls.
 #[test]
