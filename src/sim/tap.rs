@@ -35,6 +35,16 @@ pub(crate) enum Medium {
     Cached,
 }
 
+impl Medium {
+    /// What bytes are once they are there.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Durable => "synced",
+            Self::Cached => "cached",
+        }
+    }
+}
+
 /// The tap of a run.
 #[derive(Debug)]
 pub(crate) struct Tap {
@@ -63,6 +73,11 @@ impl Tap {
             findings: Vec::new(),
             served_early: Vec::new(),
         }
+    }
+
+    /// How many brokers there are.
+    pub(crate) fn brokers(&self) -> u32 {
+        self.brokers
     }
 
     /// A broker wrote to a file of its disk.
@@ -140,7 +155,7 @@ impl Tap {
     /// Somebody wrote to a stream.
     pub(crate) fn stream_write(
         &mut self,
-        core: &Core,
+        core: &mut Core,
         disks: &[DiskIo],
         node: NodeId,
         conn: ConnId,

@@ -108,6 +108,15 @@ fn conn_id(conn: usize, side: Side) -> ConnId {
     ConnId((conn as u64) << 1 | u64::from(side == Side::Server))
 }
 
+fn reason_name(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::Eof => "closed by the other side",
+        CloseReason::Reset => "reset",
+        CloseReason::Timeout => "timed out",
+        CloseReason::Overflow => "too slow a reader",
+    }
+}
+
 /// The stream and the end behind an id.
 pub(crate) fn locate(id: ConnId) -> (usize, Side) {
     let side = if id.0 & 1 == 1 {
@@ -150,8 +159,9 @@ impl Network {
             self.fates.cut += 1;
             return; // silence: the connect times out
         }
+        let caller = core.name_of(from_node);
         core.trace(TraceKind::Stream, to_node, conn as u64, &[], || {
-            format!("n{from_node} connects")
+            format!("stream {conn}: {caller} connects")
         });
         let Some(&endpoint) = self.listeners.get(&to) else {
             self.conns[conn].server.open = false;
@@ -357,7 +367,7 @@ impl Network {
             node,
             conn as u64,
             &[reason as u8],
-            || format!("stream {conn} ended: {reason:?}"),
+            || format!("stream {conn} ended: {}", reason_name(reason)),
         );
         self.deliver(
             endpoint,

@@ -57,7 +57,11 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let history = run.recorder.take();
     let (hash, events) = run.world.trace_state();
     let timeline = match options.timeline {
-        true => timeline::merge(run.world.take_lines(), &history),
+        true => timeline::merge(
+            run.world.take_lines(),
+            &history,
+            run.scenario.cluster.brokers,
+        ),
         false => Vec::new(),
     };
     let trace = Trace {

@@ -15,6 +15,7 @@ mod driver;
 mod timer;
 mod trace;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -45,6 +46,34 @@ pub(crate) enum Due {
     Control(u64),
 }
 
+/// What a machine is called in timelines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeName {
+    /// `b0`: brokers are the first machines.
+    Broker(NodeId),
+    /// `c0`: clients come after them, in the order of their numbers.
+    Client(u32),
+}
+
+impl NodeName {
+    /// Of a machine in a run with so many brokers.
+    pub(crate) fn of(node: NodeId, brokers: u32) -> Self {
+        match node.checked_sub(brokers) {
+            None => Self::Broker(node),
+            Some(client) => Self::Client(client),
+        }
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker(broker) => write!(f, "b{broker}"),
+            Self::Client(client) => write!(f, "c{client}"),
+        }
+    }
+}
+
 /// A machine and the process on it.
 #[derive(Debug)]
 struct Node {
@@ -63,6 +92,7 @@ pub(crate) struct Core {
     pub(crate) agenda_events: u64,
     trace: Trace,
     nodes: Vec<Node>,
+    brokers: u32,
 }
 
 impl Core {
@@ -98,6 +128,11 @@ impl Core {
     pub(crate) fn alive(&self, node: NodeId, incarnation: u32) -> bool {
         let node = &self.nodes[node as usize];
         node.process_up && node.incarnation == incarnation
+    }
+
+    /// What a machine is called.
+    pub(crate) fn name_of(&self, node: NodeId) -> NodeName {
+        NodeName::of(node, self.brokers)
     }
 
     /// A machine's own address, with no port of meaning.
@@ -149,6 +184,7 @@ impl World {
             agenda_events: 0,
             trace: Trace::new(keep_lines),
             nodes: Vec::new(),
+            brokers: tap.brokers(),
         };
         let inner = Inner {
             core,
