@@ -10,7 +10,9 @@ use bytes::Bytes;
 use super::segment::{HeaderFlaw, SegmentHeader};
 use super::{Position, medium_failed};
 use crate::env::File;
-use crate::record::{DecodeError, Defect, ENVELOPE_BYTES, Envelope, LogPart, Mark, Parsed, parse};
+use crate::record::{
+    DecodeError, Defect, ENVELOPE_BYTES, Envelope, LogPart, Mark, Parsed, has_magic, parse,
+};
 
 /// Why bytes are not the log's next entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,7 +122,10 @@ impl<F: File> Frames<F> {
         let Some(rest) = head.get(..in_sector as usize) else {
             return Ok(bad(Flaw::CutShort, None));
         };
-        if !at_boundary && rest.iter().all(|byte| *byte == 0) {
+        // An envelope begins with a checksum: in the last bytes of a sector its
+        // zeros look like padding, and only what is behind them tells.
+        let zeros = !at_boundary && rest.iter().all(|byte| *byte == 0);
+        if zeros && !has_magic(&head) {
             return Ok(Frame::Padding);
         }
         match parse(&head, self.incarnation, position) {

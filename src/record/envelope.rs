@@ -244,6 +244,13 @@ fn put_placement(header: &mut [u8], magic: [u8; 4], placement: Placement) {
     header[..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
 }
 
+/// Whether `bytes` begin with what an entry or a mark begins with, whole or not.
+#[must_use]
+pub fn has_magic(bytes: &[u8]) -> bool {
+    let magic = bytes.get(CRC_FROM..CRC_FROM + 4);
+    magic.is_some_and(|magic| magic == ENTRY_MAGIC || magic == MARK_MAGIC)
+}
+
 /// Reads what stands at file position `position` of a segment of `incarnation`;
 /// `bytes` begin there. Never panics.
 #[must_use]
@@ -295,7 +302,7 @@ pub fn parse(bytes: &[u8], incarnation: u64, position: u64) -> Parsed {
 }
 
 fn parse_placement(header: &[u8; ENVELOPE_BYTES]) -> Result<Placement, Defect> {
-    if header[4..8] != ENTRY_MAGIC && header[4..8] != MARK_MAGIC {
+    if !has_magic(header) {
         return Err(Defect::Magic);
     }
     if u32_at(header, 0) != crc32fast::hash(&header[CRC_FROM..]) {

@@ -61,8 +61,7 @@ impl Network {
         bytes: Bytes,
     ) {
         let to_node = node_of(to);
-        if self.links.is_cut(from_node, to_node) {
-            self.fates.cut += 1;
+        if self.cut_holds(from_node, to_node) {
             return;
         }
         let Some(&endpoint) = self.peer_listeners.get(&to) else {

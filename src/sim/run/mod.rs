@@ -16,6 +16,7 @@ mod blame;
 mod clients;
 mod cluster;
 mod faults;
+mod links;
 mod phases;
 mod process;
 mod timeline;

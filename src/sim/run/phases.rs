@@ -10,13 +10,12 @@ use madsim::runtime::Handle;
 use super::clients::{self, Client, LastReader, Probe, Setting};
 use super::cluster::{Machine, queues};
 use super::faults::Undo;
+use super::links;
 use super::process::{Exit, Operator};
 use crate::broker::FlushDiskType;
 use crate::check::{Ending, Liveness};
 use crate::history::{FaultKind, Ledger, Recorder};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
-use crate::sim::latency::Latency;
-use crate::sim::net::LinkConfig;
 use crate::sim::random::{Purpose, Stream};
 use crate::sim::tap::{Medium, Tap};
 use crate::sim::world::World;
@@ -91,7 +90,8 @@ impl<'a> Run<'a> {
         };
         let brokers = scenario.cluster.brokers;
         let tap = Tap::new(brokers, medium, scenario.cluster.broker.log_config());
-        let world = Arc::new(World::new(seed, link(scenario), options.timeline, tap));
+        let network = links::config(&scenario.network);
+        let world = Arc::new(World::new(seed, network, options.timeline, tap));
         let machines: Vec<Machine> = (0..brokers)
             .map(|broker| Machine::new(&world, scenario, seed, broker))
             .collect();
@@ -107,9 +107,12 @@ impl<'a> Run<'a> {
         let clients = clients::all(scenario, &setting);
         let beyond = clients.len() as u32;
         let queues = u64::from(queues(scenario));
+        let probe = Probe::new(&setting, beyond, queues);
+        let last_reader = LastReader::new(&setting, beyond + 1);
+        links::set_up(&world, scenario);
         Self {
-            probe: Probe::new(&setting, beyond, queues),
-            last_reader: LastReader::new(&setting, beyond + 1),
+            probe,
+            last_reader,
             plan: plan(scenario, seed),
             survival: Stream::new(seed, Purpose::Survival),
             ledger: Ledger::default(),
@@ -351,14 +354,5 @@ impl<'a> Run<'a> {
         self.probe.kill(&self.handle);
         self.last_reader.kill(&self.handle);
         madsim::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn link(scenario: &Scenario) -> LinkConfig {
-    let latency = scenario.network.latency_us;
-    LinkConfig {
-        latency: Latency::uniform(latency.low * 1_000, latency.high * 1_000),
-        loss: scenario.network.loss,
-        ..LinkConfig::default()
     }
 }

@@ -141,6 +141,40 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+impl Core {
+    /// A clock at 0 and so many machines, each with a process.
+    pub(crate) fn of_machines(machines: u32) -> Self {
+        let machine = |node| Node {
+            incarnation: 1,
+            process_up: true,
+            os_up: true,
+            random: Stream::lane(1, Purpose::Product, node),
+        };
+        Self {
+            now_ns: 0,
+            agenda: Agenda::default(),
+            agenda_events: 0,
+            trace: Trace::new(false),
+            nodes: (0..machines).map(machine).collect(),
+            brokers: machines,
+        }
+    }
+
+    /// A process dies, with its machine or without.
+    pub(crate) fn machine_dies(&mut self, node: NodeId, machine_too: bool) {
+        let node = &mut self.nodes[node as usize];
+        (node.process_up, node.os_up) = (false, !machine_too);
+    }
+
+    /// A machine is up again, with a new process.
+    pub(crate) fn machine_starts(&mut self, node: NodeId) {
+        let node = &mut self.nodes[node as usize];
+        node.incarnation += 1;
+        (node.process_up, node.os_up) = (true, true);
+    }
+}
+
 /// A machine's address.
 pub fn address(node: NodeId, port: u16) -> SocketAddr {
     let [_, high, middle, low] = (node + 1).to_be_bytes();
