@@ -237,6 +237,25 @@ mod tests {
             },
         ];
         let lines = events.map(|event| event.to_string()).join("\n");
-        insta::assert_snapshot!(lines, @"");
+        insta::assert_snapshot!(lines, @"
+        send #8 begins
+        send #8 begins: client 0 #9
+        send #8 acknowledged orders/3@52 addr 144758
+        send #8 rejected, code 14
+        send #8 unknown
+        pull #7 orders/3@5
+        pull #7 orders/3@5: 3 messages 5..=7, next 12
+        pull #7 orders/3@5: 3 messages 5 + 7 + 9 (1 unreadable), next 12
+        pull #7 orders/3@5: 6 messages 1 + 3 + 5 + 7 + 2 more ranges (1 unreadable), next 12
+        pull #7 orders/3@5: nothing, next 12
+        commit #2 red-packet orders/3@8
+        commit #2 acknowledged
+        commit #2 unknown
+        asks where red-packet stands in orders/3
+        resumes red-packet orders/3: nothing recorded
+        processed orders/3@5 for red-packet: client 0 #5
+        final read orders/3 of 0..3: 1 message 0
+        final offset red-packet orders/3@4
+        ");
     }
 }

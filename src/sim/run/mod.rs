@@ -19,7 +19,10 @@ mod faults;
 mod links;
 mod phases;
 mod process;
+#[cfg(test)]
+mod tests;
 mod timeline;
+mod windows;
 
 use std::sync::Arc;
 
@@ -50,6 +53,8 @@ async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunRe
         DriveEnd::Control => run.ending.clone(),
         DriveEnd::TooManyEvents | DriveEnd::NothingLeft => run.storm(),
     };
+    run.note_fired();
+    run.judge_unseen();
     run.end().await;
     report(run, ending, options)
 }
@@ -85,7 +90,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         faultless: run.scenario.is_faultless(),
         history: &history,
         ledger: &run.ledger,
-        blame: &|lost| blame::blame(lost, &run.ledger, tap),
+        blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, tap),
         commit_facts: &commit_facts,
         oracle,
         liveness: run.liveness(),

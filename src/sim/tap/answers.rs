@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Tap;
+use super::{Medium, Tap};
 use crate::broker::OffsetCommit;
 use crate::check::read_committed::CommitFact;
 use crate::check::{Finding, Promise};
@@ -57,6 +57,9 @@ impl Tap {
             }
             if !is_good_news(answer.code) {
                 refused(core, node, &answer);
+                if answer.code == ResponseCode::SERVICE_NOT_AVAILABLE.0 {
+                    *self.refusals.entry(node).or_default() += 1;
+                }
             }
             if answer.code != ResponseCode::SUCCESS.0 {
                 continue;
@@ -98,7 +101,11 @@ impl Tap {
                 relied_end,
             );
         }
-        self.acknowledged.insert(node);
+        let acknowledged = self.acknowledged.entry(node).or_default();
+        *acknowledged = (*acknowledged).max(end_address);
+        if self.medium == Medium::Durable && end_address > self.durable_end(disk, node) {
+            *self.on_lies.entry(node).or_default() += 1;
+        }
     }
 
     fn offset_committed(&mut self, core: &mut Core, disk: &DiskIo, node: NodeId, digest: u64) {

@@ -12,6 +12,8 @@
 
 mod agenda;
 mod driver;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod trace;
 
@@ -336,17 +338,5 @@ impl World {
         text: impl FnOnce() -> String,
     ) {
         self.lock().core.trace(kind, node, detail, payload, text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{address, node_of};
-
-    #[test]
-    fn addresses_name_their_machine() {
-        for node in [0, 1, 255, 256, 70_000] {
-            assert_eq!(node_of(address(node, 10911)), node);
-        }
     }
 }
