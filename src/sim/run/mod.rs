@@ -16,9 +16,13 @@ mod blame;
 mod clients;
 mod cluster;
 mod faults;
+mod links;
 mod phases;
 mod process;
+#[cfg(test)]
+mod tests;
 mod timeline;
+mod windows;
 
 use std::sync::Arc;
 
@@ -58,6 +62,8 @@ async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunR
         DriveEnd::Control => run.ending.clone(),
         DriveEnd::TooManyEvents | DriveEnd::NothingLeft => run.storm(),
     };
+    run.note_fired();
+    run.judge_unseen();
     run.end().await;
     let world = Arc::clone(&run.world);
     let report = report(run, ending, options);
@@ -69,7 +75,11 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let history = run.recorder.take();
     let (hash, events) = run.world.trace_state();
     let timeline = match options.timeline {
-        true => timeline::merge(run.world.take_lines(), &history),
+        true => timeline::merge(
+            run.world.take_lines(),
+            &history,
+            run.scenario.cluster.brokers,
+        ),
         false => Vec::new(),
     };
     let trace = Trace {
@@ -92,7 +102,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         faultless: run.scenario.is_faultless(),
         history: &history,
         ledger: &run.ledger,
-        blame: &|lost| blame::blame(lost, &run.ledger, tap),
+        blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, tap),
         commit_facts: &commit_facts,
         oracle,
         liveness: run.liveness(),
