@@ -1,0 +1,6 @@
+//! The broker on the real seam: tokio, loopback sockets and a directory.
+//!
+//! What clients record here is judged by the checkers that judge simulations.
+
+mod lives;
+mod support;
