@@ -120,14 +120,15 @@ impl<F: File> Frames<F> {
         let Some(rest) = head.get(..in_sector as usize) else {
             return Ok(bad(Flaw::CutShort, None));
         };
-        if !at_boundary && rest.iter().all(|byte| *byte == 0) {
-            return Ok(Frame::Padding);
-        }
+        let may_be_padding = !at_boundary && rest.iter().all(|byte| *byte == 0);
         match parse(&head, self.incarnation, position) {
             Parsed::Short {
                 header: Some(header),
                 ..
             } => self.long_entry(position, header).await,
+            // Only where no header verifies: an envelope begins with its checksum,
+            // so where it reaches into the next sector, zeros may be its own.
+            parsed if may_be_padding && !verifies(&parsed) => Ok(Frame::Padding),
             parsed => Ok(frame(parsed, head)),
         }
     }
@@ -176,6 +177,15 @@ impl<F: File> Frames<F> {
         let from = position.checked_sub(self.window_from)?;
         let upto = from.checked_add(length)?;
         (upto <= self.window.len() as u64).then(|| self.window.slice(from as usize..upto as usize))
+    }
+}
+
+/// Whether a header's checksum says that something was written here.
+fn verifies(parsed: &Parsed) -> bool {
+    match parsed {
+        Parsed::Entry(_) | Parsed::Mark(_) | Parsed::OtherIncarnation { .. } => true,
+        Parsed::Short { header, .. } | Parsed::Bad { header, .. } => header.is_some(),
+        Parsed::Blank => false,
     }
 }
 

@@ -10,4 +10,5 @@ mod queues;
 mod read;
 mod salvage;
 mod stalling;
+mod straddle;
 mod support;

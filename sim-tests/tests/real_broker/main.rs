@@ -2,5 +2,7 @@
 //!
 //! What clients record here is judged by the checkers that judge simulations.
 
+mod hostile;
 mod lives;
+mod raw;
 mod support;
