@@ -44,8 +44,6 @@ pub struct Broker<E: Env> {
     pub(super) timer: E::Timer,
     pub(super) sessions: Sessions,
     pub(super) outbox: Outbox,
-    /// What was found when the store was opened, for the operator.
-    reports: Vec<String>,
 }
 
 /// The parts that a reopened store begins anew.
@@ -90,7 +88,6 @@ impl<E: Env> Broker<E> {
             net,
             sessions: Sessions::default(),
             outbox: Outbox::default(),
-            reports: Vec::new(),
         })
     }
 
@@ -112,7 +109,7 @@ impl<E: Env> Broker<E> {
             let opened = Store::open(self.env.disk(), &self.config, entropy, rebuild).await;
             let failure = match opened {
                 Ok((store, report)) => {
-                    self.reports.extend(report);
+                    report.iter().for_each(|line| self.env.report(line));
                     let mut serving = Serving::new(store, &self.env);
                     match self.serve(&mut serving, stop.as_mut()).await {
                         Ok(()) => return self.stop_cleanly(serving).await,
@@ -128,7 +125,7 @@ impl<E: Env> Broker<E> {
                 return Err(failure.into());
             }
             rebuild = failure.wants_rebuild();
-            self.reports.push(failure.to_string());
+            self.env.report(&failure.to_string());
             if self.pause(stop.as_mut()).await {
                 return Ok(());
             }

@@ -285,6 +285,7 @@ impl Env for FakeEnv {
     fn net(&self) -> Self {
         self.clone()
     }
+    fn report(&self, _line: &str) {}
     fn spawn(&self, _task: impl Future<Output = ()> + Send + 'static) {
         unreachable!("clients have no tasks");
     }

@@ -52,6 +52,8 @@ pub trait Env: Clone + Send + Sync + 'static {
     fn disk(&self) -> Self::Disk;
     /// A new endpoint with an event queue of its own.
     fn net(&self) -> Self::Net;
+    /// A line for the operator: what was found, what failed, what to do.
+    fn report(&self, line: &str);
     /// Runs `task` beside the caller until it ends or the process dies.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 }

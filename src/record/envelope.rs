@@ -1,8 +1,8 @@
 //! The checked envelope around every record (guarantee.md, D10).
 //!
 //! ```text
-//!  0 header crc 4   ┐
-//!  4 magic 4        │ placement part: of this disk, remade when the record
+//!  0 magic 4        ┐
+//!  4 header crc 4   │ placement part: of this disk, remade when the record
 //!  8 incarnation 8  │ is copied. `durable` is the log address below which
 //! 16 position 8     │ everything was known durable when this was written.
 //! 24 durable 8      ┘
@@ -16,7 +16,12 @@
 //! 80 record                                        (big-endian throughout)
 //! ```
 //!
-//! The header crc (CRC-32) covers bytes 4 to 80. A header that verifies on its
+//! The magic comes first because its first byte is not zero: a reader tells a
+//! header from padding even where only that byte fits the sector
+//! (reports/findings/001-header-taken-for-padding.md).
+//!
+//! The header crc (CRC-32) covers all of the header but itself. A header that
+//! verifies on its
 //! own says where its record belongs and what was durable before it, even when
 //! the record behind it does not verify: that is what tells rot from a torn
 //! write (D11).
@@ -35,7 +40,7 @@ pub const MARK_BYTES: usize = ENVELOPE_BYTES;
 
 const ENTRY_MAGIC: [u8; 4] = *b"ZLE1";
 const MARK_MAGIC: [u8; 4] = *b"ZLM1";
-const CRC_FROM: usize = 4;
+const CRC_AT: std::ops::Range<usize> = 4..8;
 const HASH_AT: usize = 32;
 const HASH_FROM: usize = 40;
 
@@ -236,12 +241,19 @@ pub fn encode_mark(out: &mut Vec<u8>, mark: Mark) {
 }
 
 fn put_placement(header: &mut [u8], magic: [u8; 4], placement: Placement) {
-    header[4..8].copy_from_slice(&magic);
+    header[..4].copy_from_slice(&magic);
     header[8..16].copy_from_slice(&placement.incarnation.to_be_bytes());
     header[16..24].copy_from_slice(&placement.position.to_be_bytes());
     header[24..32].copy_from_slice(&placement.durable_address.to_be_bytes());
-    let crc = crc32fast::hash(&header[CRC_FROM..ENVELOPE_BYTES]);
-    header[..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
+    let crc = header_crc(header);
+    header[CRC_AT].copy_from_slice(&crc.to_be_bytes());
+}
+
+fn header_crc(header: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header[..CRC_AT.start]);
+    hasher.update(&header[CRC_AT.end..ENVELOPE_BYTES]);
+    hasher.finalize()
 }
 
 /// Reads what stands at file position `position` of a segment of `incarnation`;
@@ -282,7 +294,7 @@ pub fn parse(bytes: &[u8], incarnation: u64, position: u64) -> Parsed {
             framed_bytes,
         };
     }
-    if header[4..8] == MARK_MAGIC {
+    if header[..4] == MARK_MAGIC {
         return Parsed::Mark(parse_mark(header, placement));
     }
     match parse_log_part(header) {
@@ -295,10 +307,10 @@ pub fn parse(bytes: &[u8], incarnation: u64, position: u64) -> Parsed {
 }
 
 fn parse_placement(header: &[u8; ENVELOPE_BYTES]) -> Result<Placement, Defect> {
-    if header[4..8] != ENTRY_MAGIC && header[4..8] != MARK_MAGIC {
+    if header[..4] != ENTRY_MAGIC && header[..4] != MARK_MAGIC {
         return Err(Defect::Magic);
     }
-    if u32_at(header, 0) != crc32fast::hash(&header[CRC_FROM..]) {
+    if u32_at(header, CRC_AT.start) != header_crc(header) {
         return Err(Defect::HeaderCrc);
     }
     Ok(Placement {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::disk_io::SimDisk;
 use super::net::{EndpointId, NodeId};
-use super::world::{Inner, TimerId, World};
+use super::world::{Inner, TimerId, TraceKind, World};
 use crate::env::{ConnId, Env, Net, NetEvent, Timer};
 
 /// One process' view of the world.
@@ -79,6 +79,10 @@ impl Env for SimEnv {
             env: self.clone(),
             endpoint,
         }
+    }
+
+    fn report(&self, line: &str) {
+        self.world.note(TraceKind::Node, self.node, 0, line.as_bytes(), || line.to_owned());
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

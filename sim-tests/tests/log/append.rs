@@ -356,3 +356,42 @@ fn room_leaves_the_reserve_and_what_is_staged() {
         assert_eq!(log.room_bytes().await.unwrap(), 0);
     });
 }
+
+/// Finding 001: a header of which one byte fits its sector was taken for
+/// padding where that byte, the first of a checksum, was zero. Every synced
+/// record behind it was then cut off as torn. Chance needs an entry that begins
+/// on a sector's last byte (1 in 512) with such a checksum (1 in 256).
+#[test]
+fn a_header_on_the_last_byte_of_a_sector_is_no_padding() {
+    crate::support::on_simulated(headers_on_the_last_byte);
+}
+
+async fn headers_on_the_last_byte<D: Disk>(disk: D) {
+    let sector_bytes = disk.sector_bytes();
+    let config = LogConfig {
+        segment_bytes: 16 << 20,
+        reserve_bytes: 0,
+    };
+    let opened = CommitLog::open(disk.clone(), config, ENTROPY).await;
+    let (mut log, _) = opened.unwrap();
+    // The first of each pair ends one byte before a sector does.
+    let filler = vec![7; sector_bytes - 1 - zeroloss::record::ENVELOPE_BYTES];
+    let mut probes = Vec::new();
+    for number in 0..2_000u32 {
+        for record in [&filler[..], &number.to_be_bytes()] {
+            let staged = log.stage(EntryKind::NoOp, 0, |_, out| {
+                out.extend_from_slice(record);
+                Ok(())
+            });
+            probes.push(staged.unwrap());
+        }
+        log.write().await.unwrap();
+    }
+    while let Some(job) = log.next_job() {
+        log.job_done(job.await).unwrap();
+    }
+    for probe in probes {
+        let read = log.read(probe.address, 4).await;
+        assert!(read.is_ok(), "{probe:?}: {:?}", read.err());
+    }
+}

@@ -200,7 +200,7 @@ fn at_every_death(
     let mut seen = Seen::default();
     for seed in 0..scripts {
         let script = script(seed);
-        for operation in 0.. {
+        for operation in operations() {
             let (model, witness, ended) = crash_at(&script, operation);
             for (death, dead) in deaths(&model, survivals, seed * 1000 + operation) {
                 let context = format!("script {seed}, operation {operation}, {death}");
@@ -232,7 +232,7 @@ fn what_was_synced_comes_back_and_what_comes_back_is_durable() {
 #[test]
 fn recovery_may_crash_anywhere_and_be_repeated() {
     at_every_death(4, &FEW, |context, dead, before, seen| {
-        for operation in 0.. {
+        for operation in operations() {
             let disk = boot(dead);
             disk.crash_at(operation);
             if let Ok((log, recovery)) = block_on(try_open(&disk)) {

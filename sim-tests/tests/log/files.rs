@@ -134,7 +134,7 @@ fn nothing_starts_on_a_disk_that_is_not_formatted() {
 #[test]
 fn formatting_may_crash_anywhere() {
     for survival in Survival::ALL {
-        for crash in 0.. {
+        for crash in operations() {
             let disk = boot(&DiskModel::new(DiskConfig::default()));
             disk.crash_at(crash);
             let done = block_on(format(&disk, IDENTITY)).is_ok();

@@ -27,6 +27,11 @@ pub(crate) const ENVELOPE_BYTES: u64 = 80;
 
 pub(crate) type Log<D = StepDisk> = CommitLog<D>;
 
+/// Numbers of disk operations, for as long as a crash at one matters.
+pub(crate) fn operations() -> impl Iterator<Item = u64> {
+    (0..).inspect(|operation| assert!(*operation < 1000, "it does not end without a crash either"))
+}
+
 /// A formatted simulated disk.
 pub(crate) fn formatted() -> DiskModel {
     let disk = StepDisk::new(shared(DiskModel::new(DiskConfig::default())));

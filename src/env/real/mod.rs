@@ -91,6 +91,11 @@ impl Env for RealEnv {
         RealNet::new(self.runtime.clone(), Limits::default())
     }
 
+    /// To standard error, where a service manager looks for it.
+    fn report(&self, line: &str) {
+        eprintln!("{line}");
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(task);
     }
