@@ -82,7 +82,10 @@ impl Env for SimEnv {
     }
 
     fn report(&self, line: &str) {
-        self.world.note(TraceKind::Node, self.node, 0, line.as_bytes(), || line.to_owned());
+        self.world
+            .note(TraceKind::Node, self.node, 0, line.as_bytes(), || {
+                line.to_owned()
+            });
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

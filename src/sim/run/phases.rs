@@ -238,6 +238,11 @@ impl<'a> Run<'a> {
         };
         let start = Step::StartBroker(machine, operator);
         self.at(self.world.now_ns() + pause_ns, start);
+        if self.phase == Phase::Reading {
+            // What was salvaged may lack the topic itself: who sends makes it anew.
+            let topic = self.topics()[0].0.clone();
+            self.probe.start(&self.setting, &topic);
+        }
     }
 
     /// Whether a fault took or changed what the machine's disk had synced.
