@@ -9,8 +9,8 @@ use crate::history::{History, Ledger};
 use super::promises::{Promised, promised};
 use super::read_committed::{self, CommitFact};
 use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
+use super::{Flush, no_phantom, offset_uniqueness, queue_order, silent};
 use super::{at_least_once, durability, group_offsets, known_stored, liveness};
-use super::{no_phantom, offset_uniqueness, queue_order};
 
 /// How a run is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,12 +132,12 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let (mut findings, lost) = all_lost(&facts, &evidence);
     let (excused, broken): (Vec<_>, Vec<_>) = lost
         .iter()
-        .partition(|(_, blame)| is_excused(&evidence, *blame));
+        .partition(|(lost, blame)| is_excused(&facts, &evidence, lost, *blame));
     let waived = Waived::of(excused.iter().map(|(lost, _)| lost));
     let in_words = |losses: &[&(Lost, Blame)]| -> Vec<Finding> {
         let losses = losses.iter();
         losses
-            .map(|(lost, blame)| explain(lost, *blame, &evidence))
+            .map(|(lost, blame)| explain(&facts, lost, *blame, &evidence))
             .collect()
     };
     let allowed = in_words(&excused);
@@ -174,18 +174,29 @@ fn all_lost(facts: &Facts<'_>, evidence: &Evidence<'_>) -> (Vec<Finding>, Vec<(L
     (findings, blamed.collect())
 }
 
-fn is_excused(evidence: &Evidence<'_>, blame: Blame) -> bool {
+fn is_excused(facts: &Facts<'_>, evidence: &Evidence<'_>, lost: &Lost, blame: Blame) -> bool {
     match blame {
         Blame::StillHeld => false,
         Blame::Fault(index) => {
-            let kind = evidence.ledger.fired[index].kind;
-            promised(evidence.configuration, kind) == Promised::Nothing
+            may_be_lost(evidence, index) && !was_silent(facts, evidence, lost, index)
         }
     }
 }
 
+fn may_be_lost(evidence: &Evidence<'_>, fault: usize) -> bool {
+    let kind = evidence.ledger.fired[fault].kind;
+    promised(evidence.configuration, kind) == Promised::Nothing
+}
+
+/// What is acknowledged before it is durable proves nothing about what lies
+/// below it.
+fn was_silent(facts: &Facts<'_>, evidence: &Evidence<'_>, lost: &Lost, fault: usize) -> bool {
+    evidence.configuration.flush == Flush::Sync
+        && silent::is_silent(facts, evidence.ledger, lost, fault)
+}
+
 /// A loss, with what is known of its cause.
-fn explain(lost: &Lost, blame: Blame, evidence: &Evidence<'_>) -> Finding {
+fn explain(facts: &Facts<'_>, lost: &Lost, blame: Blame, evidence: &Evidence<'_>) -> Finding {
     let mut finding = lost.finding();
     match blame {
         Blame::StillHeld => finding
@@ -193,9 +204,12 @@ fn explain(lost: &Lost, blame: Blame, evidence: &Evidence<'_>) -> Finding {
             .push("no fault took it: enough replicas still held it".to_owned()),
         Blame::Fault(index) => {
             let fault = &evidence.ledger.fired[index];
-            let promised = match is_excused(evidence, blame) {
-                true => "nothing is promised",
-                false => "nothing may be lost",
+            let promised = if !may_be_lost(evidence, index) {
+                "nothing may be lost"
+            } else if was_silent(facts, evidence, lost, index) {
+                "the broker must stop until its operator salvages what is left, and it served on"
+            } else {
+                "nothing is promised"
             };
             finding.lines.push(format!(
                 "taken by {} of broker {} at {}, under which {promised}",

@@ -136,6 +136,52 @@ fn a_destroyed_disk_excuses_also_with_synchronous_flush() {
     assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
 }
 
+/// Three messages, one after the other; a sector rots; another message takes the
+/// place of the first.
+const SILENT: &str = "send 1; ack 1@0; send 2; ack 2@1; send 3; ack 3@2; send 4; ack 4@0;
+                      final 0..1: 4@0";
+
+fn rot_at(at_ns: u64) -> Case {
+    let mut rot = case(Flush::Sync, FaultKind::Rot);
+    rot.ledger.fired[0].at_ns = at_ns;
+    rot
+}
+
+#[test]
+fn rot_excuses_what_the_operator_gave_up() {
+    let mut rot = rot_at(6 * S + S / 2);
+    rot.ledger.salvaged.push((0, 7 * S));
+    let judgement = rot.judge(SILENT);
+    assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
+    assert_eq!(judgement.lost.len(), 3);
+}
+
+#[test]
+fn a_broker_that_serves_on_over_proved_damage_is_not_excused() {
+    let judgement = rot_at(6 * S + S / 2).judge(SILENT);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    insta::assert_snapshot!(judgement.findings[0].lines.join("\n"), @r"
+    orders/3 offset 0 acknowledged at 2.000s, replaced by client 1 #4 after convergence
+    taken by rot of broker 0 at 6.500s, under which the broker must stop until its operator salvages what is left, and it served on
+    ");
+    let mut too_late = rot_at(6 * S + S / 2);
+    too_late.ledger.salvaged.push((0, 9 * S));
+    assert_eq!(too_late.judge(SILENT).verdict, Verdict::Fail);
+    let mut elsewhere = rot_at(6 * S + S / 2);
+    elsewhere.ledger.salvaged.push((1, 7 * S));
+    assert_eq!(elsewhere.judge(SILENT).verdict, Verdict::Fail);
+}
+
+#[test]
+fn rot_of_what_was_synced_last_may_pass_for_a_torn_write() {
+    let last = "send 1; ack 1@0; send 2; ack 2@1; send 3; ack 3@0; final 0..1: 3@0";
+    assert_eq!(
+        rot_at(4 * S + S / 2).judge(last).verdict,
+        Verdict::ExpectedLoss,
+        "the one later record may be the one that rotted"
+    );
+}
+
 #[test]
 fn what_follows_from_an_expected_loss_is_waived_and_nothing_else() {
     let follows = "send 1; ack 1@0; process 1@0; commit 1; send 2; ack 2@0;

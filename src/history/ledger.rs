@@ -64,6 +64,28 @@ impl FaultKind {
         Self::ClientKill,
     ];
 
+    /// Whether it takes or changes bytes that a sync had made durable.
+    pub fn harms_what_was_synced(self) -> bool {
+        match self {
+            Self::DiskDestroyed
+            | Self::DiskRolledBack
+            | Self::ReadError
+            | Self::Rot
+            | Self::DiskLying
+            | Self::MisdirectedWrite
+            | Self::LostWrite => true,
+            Self::Kill
+            | Self::Restart
+            | Self::PowerLoss
+            | Self::SyncError
+            | Self::DiskFull
+            | Self::DiskSlow
+            | Self::DiskHung
+            | Self::Partition
+            | Self::ClientKill => false,
+        }
+    }
+
     /// The name in scenario files and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -123,4 +145,7 @@ pub struct Ledger {
     pub armed: BTreeMap<FaultKind, u64>,
     /// What fired.
     pub fired: Vec<FaultEvent>,
+    /// When an operator gave up what a node's disk had lost: node, nanoseconds
+    /// since the start of the run.
+    pub salvaged: Vec<(u32, u64)>,
 }

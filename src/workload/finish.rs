@@ -29,6 +29,8 @@ pub struct Finished {
 
 /// Pause between two looks at the groups' offsets, nanoseconds.
 const LOOK_EVERY_NS: u64 = 100_000_000;
+/// A reading that does not come to its end is begun anew so many times, at least.
+const READINGS: u64 = 6;
 
 /// Waits for the groups, reads every queue, and records both.
 pub async fn read_everything<E: Env>(
@@ -93,10 +95,30 @@ impl<E: Env> Reading<E> {
         Some(true)
     }
 
+    /// Reads until it was read in one piece: a log that was salvaged meanwhile is
+    /// shorter than it was at the reading's begin.
     async fn read_topic(&self, topic: &str, groups: &[String]) -> Option<()> {
-        let mut reader = self.reader(self.plan.read_ms);
+        let deadline_ns = self.env.now_ns() + self.plan.read_ms * 1_000_000;
+        let mut pause = self.env.timer();
+        while self.env.now_ns() < deadline_ns {
+            if let Some(()) = self.try_topic(topic, groups).await {
+                return Some(());
+            }
+            pause.reset(Some(self.env.now_ns() + LOOK_EVERY_NS));
+            pause.fired().await;
+        }
+        None
+    }
+
+    async fn try_topic(&self, topic: &str, groups: &[String]) -> Option<()> {
+        let mut reader = self.reader(self.plan.read_ms.div_ceil(READINGS));
+        let mut recorded = Vec::new();
         for group in groups {
             let offsets = reader.group_offsets(group, topic).await.ok()?;
+            recorded.push((group, offsets));
+        }
+        let contents = reader.read_all(topic).await.ok()?;
+        for (group, offsets) in recorded {
             for (queue_id, offset) in (0..).zip(offsets) {
                 let queue = Queue {
                     topic: topic.into(),
@@ -109,7 +131,7 @@ impl<E: Env> Reading<E> {
                 });
             }
         }
-        for contents in reader.read_all(topic).await.ok()? {
+        for contents in contents {
             let readable = contents.messages.iter();
             let readable = readable.map(|m| (m.offset, Value::read(&m.body)));
             let bad = contents.bad.iter().map(|(offset, _)| (*offset, None));

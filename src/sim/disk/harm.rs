@@ -59,6 +59,47 @@ impl DiskModel {
         Ok(())
     }
 
+    /// Some durable sector that holds data, of the files below `under`, rots or
+    /// cannot be read from now on, whenever that will be noticed. Gives the
+    /// path and the position, or `None` where there is no such sector.
+    pub fn harm_some_sector(
+        &mut self,
+        under: &str,
+        unreadable: bool,
+        seed: u64,
+    ) -> Option<(String, u64)> {
+        let sector_bytes = self.config.sector_bytes;
+        let mut dice = Stream::new(seed, Purpose::Faults);
+        let sectors = self.sectors_with_data(under);
+        if sectors.is_empty() {
+            return None;
+        }
+        let (ino, sector) = sectors[dice.below(sectors.len() as u64) as usize];
+        if unreadable {
+            self.file_mut(ino).unreadable.insert(sector);
+        } else {
+            self.rot_sector(ino, sector, RotKind::Bit, &mut dice);
+        }
+        Some((self.path_or_ino(ino), sector * sector_bytes))
+    }
+
+    /// Sectors that are not all zeros and have nothing pending, by file.
+    fn sectors_with_data(&self, under: &str) -> Vec<(Ino, u64)> {
+        let sector_bytes = self.config.sector_bytes;
+        let mut found = Vec::new();
+        for (ino, file) in &self.files {
+            if !self.path_or_ino(*ino).starts_with(under) {
+                continue;
+            }
+            let sectors = file.durable.bytes().chunks(sector_bytes as usize);
+            let held = (0..).zip(sectors).filter(|(sector, bytes)| {
+                bytes.iter().any(|byte| *byte != 0) && !file.is_sector_dirty(*sector, sector_bytes)
+            });
+            found.extend(held.map(|(sector, _)| (*ino, sector)));
+        }
+        found
+    }
+
     fn file_at(&self, path: &str) -> io::Result<Ino> {
         let ino = self
             .lookup(&self.name(path)?)

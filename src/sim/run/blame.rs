@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::broker::OffsetCommit;
 use crate::check::{Blame, Lost, LostThing};
-use crate::history::{FaultKind, Ledger};
+use crate::history::{FaultEvent, FaultKind, Ledger};
 use crate::sim::tap::{Tap, WrittenEntry};
 
 /// Who took what was lost. Where the entry was held throughout, nobody did.
@@ -19,23 +19,39 @@ pub(super) fn blame(
     let Some(entry) = entry_of(lost, tap) else {
         return Blame::StillHeld;
     };
-    let taken = ledger
-        .fired
-        .iter()
-        .position(|fault| fault.at_ns >= entry.written_ns && fault.held_after < entry.end_address);
-    match taken.or_else(|| damage_below(ledger, &entry)) {
+    let taken = ledger.fired.iter().position(|fault| {
+        let reaches = fault.at_ns >= entry.written_ns || is_hole_below(fault, &entry, tap);
+        reaches && fault.held_after < entry.end_address
+    });
+    match taken {
         None => Blame::StillHeld,
         Some(index) => Blame::Fault(uncovered(ledger, index, believed, &entry).unwrap_or(index)),
     }
 }
 
-/// A sector that went bad before the entry was written, below it: recovery does
-/// not come past it, whatever stands behind.
-fn damage_below(ledger: &Ledger, entry: &WrittenEntry) -> Option<usize> {
-    ledger.fired.iter().position(|fault| {
-        matches!(fault.kind, FaultKind::Rot | FaultKind::ReadError)
-            && fault.held_after < entry.end_address
-    })
+/// Whether the entry was written above a sector that had gone bad unnoticed: it
+/// never was in the contiguous valid prefix, so nothing ever held it
+/// (guarantee.md, section 1, "Holds"). Once the log was cut there and went on,
+/// what is written is held again.
+fn is_hole_below(fault: &FaultEvent, entry: &WrittenEntry, tap: &Tap) -> bool {
+    let is_of_a_sector = matches!(fault.kind, FaultKind::Rot | FaultKind::ReadError);
+    is_of_a_sector
+        && fault.at_ns < entry.written_ns
+        && fault.held_after <= entry.address
+        && !went_on_from(fault.held_after, fault.at_ns, entry.written_ns, tap)
+}
+
+/// Whether an entry took the place of the one at `hole` between two moments. Where
+/// the bad sector held no more than padding, the first entry written there is the
+/// one that was due.
+fn went_on_from(hole: u64, from_ns: u64, upto_ns: u64, tap: &Tap) -> bool {
+    let later = |other: &WrittenEntry| other.address == hole && other.written_ns > from_ns;
+    let Some(newest) = tap.written_before(upto_ns, later) else {
+        return false;
+    };
+    let last = tap.written_before(from_ns, |_| true);
+    let was_due = last.is_none_or(|last| last.end_address == hole);
+    !was_due || tap.written_before(newest.written_ns - 1, later).is_some()
 }
 
 /// The entry that was lost, as it was last written before it was relied on.

@@ -7,7 +7,7 @@ use crate::history::{FaultEvent, FaultKind};
 use crate::scenario;
 use crate::scenario::{Condition, CutDirection, Effect, FileClass, SyncErrorCache, Victim};
 use crate::sim::disk::{
-    ArmedFault, CacheAfterError, DiskFault, DiskSpeed, FiredFault, Pending, RotKind, Survival,
+    ArmedFault, CacheAfterError, DiskFault, DiskSpeed, FiredFault, Pending, Survival,
 };
 use crate::sim::world::{Inner, TraceKind};
 
@@ -118,8 +118,8 @@ impl Run<'_> {
                 };
                 self.arm_disk(machine, DiskFault::SyncError { cache }, file);
             }
-            Effect::ReadError { file } => self.arm_disk(machine, DiskFault::ReadError, file),
-            Effect::Rot { file } => self.arm_disk(machine, DiskFault::Rot(RotKind::Bit), file),
+            Effect::ReadError { file } => self.harm_sector(machine, FaultKind::ReadError, file),
+            Effect::Rot { file } => self.harm_sector(machine, FaultKind::Rot, file),
             Effect::MisdirectedWrite { file } => {
                 self.arm_disk(machine, DiskFault::MisdirectedWrite, file);
             }
@@ -264,12 +264,30 @@ impl Run<'_> {
         );
     }
 
-    fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass) {
-        let under = match file {
-            FileClass::CommitLog => COMMIT_LOG,
-            FileClass::Any => "",
+    /// A sector goes bad where it lies; who reads it will know.
+    fn harm_sector(&mut self, machine: usize, kind: FaultKind, file: FileClass) {
+        let seed = self.survival.next_u64();
+        let dirty = self.dirty(machine as u32);
+        let harmed = {
+            let mut inner = self.world.lock();
+            let inner = &mut *inner;
+            let disk = &mut inner.disks[machine];
+            let unreadable = kind == FaultKind::ReadError;
+            let harmed = disk
+                .model
+                .harm_some_sector(files_of(file), unreadable, seed);
+            harmed.map(|place| (place, inner.tap.held_now(disk)))
         };
-        let armed = ArmedFault::next(fault, under, self.survival.next_u64());
+        let Some(((path, position), held_after)) = harmed else {
+            return;
+        };
+        let note = format!("b{machine} {kind} in {path} at {position}");
+        self.enter(kind, machine as u32, true, dirty, note);
+        self.leaves(held_after);
+    }
+
+    fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass) {
+        let armed = ArmedFault::next(fault, files_of(file), self.survival.next_u64());
         self.world.lock().disks[machine].model.arm(armed);
     }
 
@@ -423,6 +441,14 @@ impl Run<'_> {
     fn leaves(&mut self, held_after: u64) {
         let newest = self.ledger.fired.last_mut();
         newest.expect("it was just entered").held_after = held_after;
+    }
+}
+
+/// Where the files of a class are: how their paths begin.
+fn files_of(class: FileClass) -> &'static str {
+    match class {
+        FileClass::CommitLog => COMMIT_LOG,
+        FileClass::Any => "",
     }
 }
 

@@ -187,6 +187,10 @@ impl<'a> Run<'a> {
 
     fn start_broker(&mut self, machine: usize, operator: Operator) {
         if !self.machines[machine].is_up() {
+            if operator == Operator::Salvage {
+                let node = self.machines[machine].node;
+                self.ledger.salvaged.push((node, self.world.now_ns()));
+            }
             self.machines[machine].start(&self.world, &self.handle, operator);
         }
     }
@@ -241,10 +245,29 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// An operator gives up what the medium lost, and only that: a broker that
+    /// refuses what no fault of its disk can have damaged is started as it is,
+    /// and refuses again. It is stuck, as its users would say.
     fn call_operator(&mut self, machine: usize) {
         self.machines[machine].start_planned = true;
-        let start = Step::StartBroker(machine, Operator::Salvage);
-        self.at(self.world.now_ns() + 10 * MS_NS, start);
+        let (operator, pause_ns) = match self.has_been_harmed(machine) {
+            true => (Operator::Salvage, 10 * MS_NS),
+            false => (Operator::None, SECOND_NS),
+        };
+        let start = Step::StartBroker(machine, operator);
+        self.at(self.world.now_ns() + pause_ns, start);
+        if self.phase == Phase::Reading {
+            // What was salvaged may lack the topic itself: who sends makes it anew.
+            let topic = self.topics()[0].0.clone();
+            self.probe.start(&self.setting, &topic);
+        }
+    }
+
+    /// Whether a fault took or changed what the machine's disk had synced.
+    fn has_been_harmed(&self, machine: usize) -> bool {
+        let node = self.machines[machine].node;
+        let mut fired = self.ledger.fired.iter();
+        fired.any(|fault| fault.node == node && fault.kind.harms_what_was_synced())
     }
 
     /// The end of the safety phase: every fault is taken back, every process

@@ -360,3 +360,21 @@ fn an_unreadable_sector_comes_back_in_every_way_a_sector_is_replaced() {
     sync(&mut disk, file);
     assert_eq!(cached(&mut disk, "f")[512..], sector(0));
 }
+
+/// A latent fault strikes where data lies, clean and on the medium, and nowhere
+/// else.
+#[test]
+fn a_sector_goes_bad_where_data_lies() {
+    let (mut disk, file) = with_data(3);
+    disk.write(file, 0, sector(b'x')).unwrap();
+    for seed in 0..50 {
+        let mut disk = disk.clone();
+        let (path, position) = disk.harm_some_sector("f", false, seed).unwrap();
+        assert_eq!(path, "f");
+        assert!([512, 1024].contains(&position), "the first is pending");
+        let bytes = durable(&disk, "f").unwrap();
+        let changed = bytes.iter().filter(|byte| **byte != b'a').count();
+        assert_eq!(changed, 1, "one bit of one byte");
+    }
+    assert_eq!(disk.harm_some_sector("other", true, 1), None);
+}

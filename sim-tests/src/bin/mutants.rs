@@ -1,0 +1,150 @@
+//! `cargo run --release -p sim-tests --bin mutants`: plants every known mistake,
+//! one at a time, and says what noticed it.
+//!
+//! Exit codes: 0 where everything came out as expected, 1 where a mutant that
+//! should be killed survived or a harmless one was reported, 2 where nothing can
+//! be said: the tree itself is not green, or a mutant does not apply or build.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::ops::Range;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use sim_tests::mutants::hunt::{Judging, hunt};
+use sim_tests::mutants::patch::{Mutant, load_all};
+use sim_tests::mutants::table::{Row, head, lines};
+use sim_tests::mutants::tree::Tree;
+
+/// Plants known mistakes in a copy of the tree, and hunts each by simulation.
+#[derive(Parser)]
+struct Arguments {
+    /// Only these mutants.
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    only: Vec<String>,
+    /// CPU seconds for each mutant and way of judging, in place of the patches' own.
+    #[arg(long, value_name = "N")]
+    cap_cpu_s: Option<u64>,
+    /// How runs are judged.
+    #[arg(long, value_enum, default_value_t = Ways::Both)]
+    judge: Ways,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Ways {
+    /// Once with all checks, and once by what clients saw alone.
+    Both,
+    /// With all checks.
+    AllChecks,
+    /// By what clients saw alone.
+    BlackBox,
+}
+
+impl Ways {
+    fn list(self) -> &'static [Judging] {
+        match self {
+            Self::Both => &[Judging::AllChecks, Judging::BlackBox],
+            Self::AllChecks => &[Judging::AllChecks],
+            Self::BlackBox => &[Judging::BlackBox],
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether everything came out as expected.
+fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = workspace.canonicalize()?;
+    let mutants = chosen(&workspace, &arguments.only)?;
+    let tree = Tree::of(&workspace)?;
+    check_the_tree(&tree, &mutants)?;
+    print!("{}", head());
+    let mut unexpected = Vec::new();
+    for mutant in &mutants {
+        let row = try_one(&tree, mutant, arguments)?;
+        print!("{}", lines(&row));
+        if !row.is_as_expected() {
+            unexpected.push(mutant.id.as_str());
+        }
+    }
+    tree.restore()?;
+    match unexpected.is_empty() {
+        true => println!("\nall {} came out as expected", mutants.len()),
+        false => println!("\nnot as expected: {}", unexpected.join(" ")),
+    }
+    Ok(unexpected.is_empty())
+}
+
+fn chosen(workspace: &Path, only: &[String]) -> Result<Vec<Mutant>, Box<dyn Error>> {
+    let mut mutants = load_all(&workspace.join("sim-tests").join("mutants"))?;
+    if let Some(unknown) = only
+        .iter()
+        .find(|id| mutants.iter().all(|mutant| mutant.id != **id))
+    {
+        return Err(format!("there is no mutant {unknown}").into());
+    }
+    mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.id));
+    Ok(mutants)
+}
+
+/// Without a mutant every scenario must be green over every seed that a hunt may
+/// come to: else a kill would say nothing.
+fn check_the_tree(tree: &Tree, mutants: &[Mutant]) -> Result<(), Box<dyn Error>> {
+    eprintln!("building the tree as it is");
+    tree.build()?;
+    let mut needed: BTreeMap<&String, Range<u64>> = BTreeMap::new();
+    for mutant in mutants {
+        for scenario in &mutant.scenarios {
+            let range = needed.entry(scenario).or_insert(mutant.seeds.clone());
+            *range = range.start.min(mutant.seeds.start)..range.end.max(mutant.seeds.end);
+        }
+    }
+    let mut cpu_s = 0.0;
+    for (scenario, seeds) in needed {
+        let one = std::slice::from_ref(scenario);
+        let hunted = hunt(tree, one, &seeds, Judging::AllChecks, f64::INFINITY)?;
+        cpu_s += hunted.cpu_s;
+        if let Some(kill) = hunted.kill {
+            let seed = kill
+                .seed
+                .map_or(String::new(), |seed| format!(" --seed {seed}"));
+            return Err(format!(
+                "the tree itself is not green ({}): zeroloss replay {scenario}{seed}",
+                kill.check
+            )
+            .into());
+        }
+    }
+    eprintln!("the tree is green over all scenarios and seeds, in {cpu_s:.1} CPU seconds");
+    Ok(())
+}
+
+fn try_one<'a>(
+    tree: &Tree,
+    mutant: &'a Mutant,
+    arguments: &Arguments,
+) -> Result<Row<'a>, Box<dyn Error>> {
+    eprintln!("{}: {}", mutant.id, mutant.breaks);
+    tree.restore()?;
+    tree.plant(mutant)?;
+    tree.build()
+        .map_err(|why| format!("mutant {} does not build:\n{why}", mutant.id))?;
+    let cap_cpu_s = arguments.cap_cpu_s.unwrap_or(mutant.cap_cpu_s) as f64;
+    let mut hunts = Vec::new();
+    for judging in arguments.judge.list() {
+        let hunted = hunt(tree, &mutant.scenarios, &mutant.seeds, *judging, cap_cpu_s)?;
+        hunts.push((*judging, hunted));
+    }
+    Ok(Row { mutant, hunts })
+}

@@ -1,0 +1,173 @@
+//! Running seeds until something notices.
+//!
+//! Costs are CPU time of the simulations, as the operating system counts it for
+//! ended child processes; wall time says more about who else is on the machine.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use serde::Deserialize;
+
+use super::tree::Tree;
+
+/// Seeds of each scenario in the first round; each further round has twice as
+/// many, so that what is found early costs little.
+const FIRST_ROUND: u64 = 8;
+/// A run that takes longer than this hangs, wall seconds.
+const HANGS_AFTER_S: u64 = 60;
+/// What `/proc` counts in, on every Linux.
+const TICKS_PER_S: f64 = 100.0;
+
+/// How runs are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judging {
+    /// With every check, those included that look into the product.
+    AllChecks,
+    /// By what clients saw alone.
+    BlackBox,
+}
+
+/// What came of a hunt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hunted {
+    /// Who noticed, if anybody did.
+    pub kill: Option<Kill>,
+    /// Runs up to the kill, or all.
+    pub runs: u64,
+    /// What all runs of the hunt took, CPU seconds.
+    pub cpu_s: f64,
+}
+
+/// The first run that noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kill {
+    /// The promises that it saw broken, or its verdict.
+    pub check: String,
+    /// The scenario's id.
+    pub scenario: String,
+    /// The seed; `None` where the process hung and said nothing.
+    pub seed: Option<u64>,
+}
+
+/// A line of `zeroloss run --json`, as far as it matters here.
+#[derive(Deserialize)]
+struct Line {
+    scenario: String,
+    first_unfit: Option<Unfit>,
+}
+
+#[derive(Deserialize)]
+struct Unfit {
+    seed: u64,
+    verdict: String,
+    findings: Vec<FindingLine>,
+}
+
+#[derive(Deserialize)]
+struct FindingLine {
+    promise: String,
+}
+
+/// Runs `scenarios` over `seeds`, in growing rounds, until one is not as it
+/// should be or `cap_cpu_s` is used up.
+///
+/// # Errors
+/// `zeroloss` cannot be run, or says what cannot be read.
+pub fn hunt(
+    tree: &Tree,
+    scenarios: &[String],
+    seeds: &Range<u64>,
+    judging: Judging,
+    cap_cpu_s: f64,
+) -> io::Result<Hunted> {
+    let mut hunted = Hunted {
+        kill: None,
+        runs: 0,
+        cpu_s: 0.0,
+    };
+    let mut round = FIRST_ROUND;
+    let mut from = seeds.start;
+    while from < seeds.end && hunted.cpu_s < cap_cpu_s {
+        let upto = seeds.end.min(from + round);
+        for scenario in scenarios {
+            let before_s = children_cpu_s()?;
+            let kill = run(tree, scenario, &(from..upto), judging)?;
+            hunted.cpu_s += children_cpu_s()? - before_s;
+            if let Some(kill) = kill {
+                hunted.runs += kill.seed.map_or(upto - from, |seed| seed - from + 1);
+                hunted.kill = Some(kill);
+                return Ok(hunted);
+            }
+            hunted.runs += upto - from;
+        }
+        from = upto;
+        round *= 2;
+    }
+    Ok(hunted)
+}
+
+fn run(
+    tree: &Tree,
+    scenario: &str,
+    seeds: &Range<u64>,
+    judging: Judging,
+) -> io::Result<Option<Kill>> {
+    let mut zeroloss = tree.zeroloss();
+    zeroloss
+        .args(["run", scenario, "--json", "--seeds"])
+        .arg(format!("{}..{}", seeds.start, seeds.end))
+        .args(["--watchdog-s", &HANGS_AFTER_S.to_string()]);
+    if judging == Judging::BlackBox {
+        zeroloss.arg("--no-oracle");
+    }
+    let ended = zeroloss.output()?;
+    let text = String::from_utf8_lossy(&ended.stdout);
+    if let Some(line) = text.lines().next() {
+        let line: Line = serde_json::from_str(line)?;
+        return Ok(line.first_unfit.map(|unfit| Kill {
+            check: unfit.check(),
+            scenario: line.scenario,
+            seed: Some(unfit.seed),
+        }));
+    }
+    match ended.status.code() {
+        Some(11) => Ok(Some(Kill {
+            check: "hung".to_owned(),
+            scenario: scenario.to_owned(),
+            seed: None,
+        })),
+        _ => Err(io::Error::other(format!(
+            "zeroloss run {scenario}: {}",
+            String::from_utf8_lossy(&ended.stderr)
+        ))),
+    }
+}
+
+impl Unfit {
+    fn check(&self) -> String {
+        let mut promises: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            if !promises.contains(&finding.promise.as_str()) {
+                promises.push(&finding.promise);
+            }
+        }
+        match promises.is_empty() || self.verdict == "crashed" {
+            true => self.verdict.clone(),
+            false => promises.join(", "),
+        }
+    }
+}
+
+/// CPU time of all children that have ended, seconds: fields 16 and 17 of
+/// `proc(5)`'s stat.
+fn children_cpu_s() -> io::Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The second field is the program's name, in parentheses; it may hold spaces.
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .ok_or_else(|| io::Error::other("/proc/self/stat has no name"))?;
+    let ticks = fields.split_whitespace().skip(13).take(2);
+    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(ticks as f64 / TICKS_PER_S)
+}

@@ -1,0 +1,18 @@
+//! Known mistakes, planted one at a time: does anything notice?
+//!
+//! Promise: what is reported as killed was killed by simulating, never by a unit
+//! test; the tree without a mutant is green over the same scenarios and seeds, or
+//! nothing is reported at all.
+//!
+//! ```text
+//!  sim-tests/mutants/*.patch ──▶ patch ──▶ tree: a copy of the sources
+//!                                            │ cargo build, incremental
+//!                                            ▼
+//!                              hunt: `zeroloss run`, a few seeds, then more,
+//!                                    until killed, or the cap of CPU time
+//! ```
+
+pub mod hunt;
+pub mod patch;
+pub mod table;
+pub mod tree;

@@ -1,0 +1,64 @@
+//! What is printed: a line for each mutant, both ways of judging.
+
+use super::hunt::{Hunted, Judging};
+use super::patch::{Expect, Mutant};
+
+/// What became of a mutant.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// The mutant.
+    pub mutant: &'a Mutant,
+    /// What came of each hunt.
+    pub hunts: Vec<(Judging, Hunted)>,
+}
+
+impl Row<'_> {
+    /// Whether every hunt came out as the mutant expects.
+    #[must_use]
+    pub fn is_as_expected(&self) -> bool {
+        let killed = self.mutant.expect == Expect::Killed;
+        self.hunts
+            .iter()
+            .all(|(_, hunted)| hunted.kill.is_some() == killed)
+    }
+}
+
+/// The table's first two lines, in Markdown.
+#[must_use]
+pub fn head() -> String {
+    "| id | judged by | came out | check | scenario | seed | runs | CPU s |\n\
+     |---|---|---|---|---|---|---|---|\n"
+        .to_owned()
+}
+
+/// A mutant's lines.
+#[must_use]
+pub fn lines(row: &Row<'_>) -> String {
+    let mut text = String::new();
+    for (judging, hunted) in &row.hunts {
+        let judged = match judging {
+            Judging::AllChecks => "all checks",
+            Judging::BlackBox => "black box",
+        };
+        let out = match (&hunted.kill, row.mutant.expect) {
+            (Some(_), Expect::Killed) => "killed",
+            (Some(_), Expect::Survived) => "REPORTED",
+            (None, Expect::Killed) => "SURVIVED",
+            (None, Expect::Survived) => "not reported",
+        };
+        let (check, scenario, seed) = match &hunted.kill {
+            Some(kill) => (
+                kill.check.as_str(),
+                kill.scenario.as_str(),
+                kill.seed.map_or("-".to_owned(), |seed| seed.to_string()),
+            ),
+            None => ("-", "-", "-".to_owned()),
+        };
+        let id = &row.mutant.id;
+        let (runs, cpu_s) = (hunted.runs, hunted.cpu_s);
+        text.push_str(&format!(
+            "| {id} | {judged} | {out} | {check} | {scenario} | {seed} | {runs} | {cpu_s:.1} |\n"
+        ));
+    }
+    text
+}

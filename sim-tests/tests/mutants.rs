@@ -1,0 +1,49 @@
+//! The planted mistakes still fit the product. Whether they are noticed is what
+//! the `mutants` binary is for: it builds each of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sim_tests::mutants::patch::{Expect, load_all};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn every_mutant_applies_and_names_what_may_kill_it() {
+    let root = workspace();
+    let mutants = load_all(&root.join("sim-tests/mutants")).expect("whole headers");
+    let mut ids = BTreeSet::new();
+    for mutant in &mutants {
+        let id = &mutant.id;
+        assert!(ids.insert(id.clone()), "{id} is there twice");
+        assert!(!mutant.seeds.is_empty(), "{id} has no seeds");
+        for scenario in &mutant.scenarios {
+            let path = root.join(scenario);
+            zeroloss::scenario::load(&path).unwrap_or_else(|why| panic!("{id}: {why}"));
+        }
+        let changed = mutant.apply(|file| fs::read_to_string(root.join(file)));
+        for (file, text) in changed.unwrap_or_else(|why| panic!("{why}")) {
+            let before = fs::read_to_string(root.join(&file)).expect("it was read");
+            assert_ne!(before, text, "{id} leaves {file} as it is");
+        }
+    }
+}
+
+#[test]
+fn the_mistakes_of_the_first_three_acts_are_all_there_and_three_harmless_changes() {
+    let mutants = load_all(&workspace().join("sim-tests/mutants")).expect("whole headers");
+    let harmless = mutants
+        .iter()
+        .filter(|mutant| mutant.expect == Expect::Survived);
+    assert_eq!(harmless.count(), 3);
+    let known = "S01 S02 S05 S08 S10 S11 S14 S16 S17 S21 S23 S28 Q01 Q03 Q08 C03 K01 O01 P03";
+    for id in known.split(' ') {
+        assert!(
+            mutants.iter().any(|mutant| mutant.id == id),
+            "{id} is missing"
+        );
+    }
+}
