@@ -2,8 +2,8 @@
 //! no protocol and no judgement in them. What a run costs beside it is what the
 //! product and its checks cost.
 //!
-//! Clients keep a number of requests in flight; a server writes what arrived
-//! while it was syncing, syncs, and answers: a group commit of empty bytes.
+//! Clients keep a number of requests in flight; a server gathers what arrives
+//! while it syncs, writes, syncs, and answers: a group commit of empty bytes.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -122,7 +122,9 @@ async fn client(env: SimEnv, plan: SkeletonPlan) {
 struct Server<D: Disk> {
     plan: SkeletonPlan,
     file: D::File,
-    written_bytes: u64,
+    served: Arc<AtomicU64>,
+    writes: u64,
+    syncs: u64,
     /// Bytes of requests that have not come whole.
     received: BTreeMap<ConnId, usize>,
     /// Came since the last group was written.
@@ -142,16 +144,18 @@ impl Server<<SimEnv as Env>::Disk> {
         Self {
             plan,
             file,
-            written_bytes: 0,
+            served,
+            writes: 0,
+            syncs: 0,
             received: BTreeMap::new(),
             waiting: Vec::new(),
             syncing: Vec::new(),
         }
-        .serve(net, served)
+        .serve(net)
         .await;
     }
 
-    async fn serve(mut self, mut net: impl Net, served: Arc<AtomicU64>) {
+    async fn serve(mut self, mut net: impl Net) {
         let answer = Bytes::from(vec![2; delivery_bytes(&self.plan)]);
         let mut sync: Option<Pin<Box<dyn Future<Output = _> + Send>>> = None;
         loop {
@@ -175,17 +179,36 @@ impl Server<<SimEnv as Env>::Disk> {
                 next = net.try_next();
             }
             if sync.is_none() {
-                for conn in self.syncing.drain(..) {
-                    served.fetch_add(1, Ordering::Relaxed);
-                    net.write(conn, answer.clone());
-                }
-                if !self.waiting.is_empty() {
-                    self.write_group().await;
+                self.answer(&mut net, &answer);
+                self.syncing.append(&mut self.waiting);
+                self.write_group().await;
+                if self.sync_is_due() {
+                    self.syncs += 1;
                     let file = self.file.clone();
                     sync = Some(Box::pin(async move { file.sync_data().await }));
+                } else {
+                    self.answer(&mut net, &answer);
                 }
             }
         }
+    }
+
+    fn answer(&mut self, net: &mut impl Net, answer: &Bytes) {
+        for conn in self.syncing.drain(..) {
+            self.served.fetch_add(1, Ordering::Relaxed);
+            net.write(conn, answer.clone());
+        }
+    }
+
+    /// How many of `all` operations are due by now, so that they are spread
+    /// over the exchanges as evenly as may be.
+    fn due(&self, all: u64) -> u64 {
+        let begun = self.served.load(Ordering::Relaxed) + self.syncing.len() as u64;
+        all * begun / exchanges(&self.plan).max(1)
+    }
+
+    fn sync_is_due(&self) -> bool {
+        !self.syncing.is_empty() && self.syncs < self.due(self.plan.like.disk.syncs)
     }
 
     fn receive(&mut self, conn: ConnId, length: usize) {
@@ -198,19 +221,18 @@ impl Server<<SimEnv as Env>::Disk> {
         }
     }
 
-    /// As many writes for each sync, and as many bytes for each write, as in
-    /// the run beside it.
+    /// Of as many bytes each as in the run beside it.
     async fn write_group(&mut self) {
         let disk = self.plan.like.disk;
-        let bytes = (disk.written_bytes / disk.writes.max(1)).next_multiple_of(512) as usize;
-        for _ in 0..disk.writes.div_ceil(disk.syncs.max(1)) {
-            let group = Bytes::from(vec![3; bytes]);
+        let bytes = (disk.written_bytes / disk.writes.max(1)).next_multiple_of(512);
+        while self.writes < self.due(disk.writes) {
+            let group = Bytes::from(vec![3; bytes as usize]);
+            let position = self.writes * bytes % (1 << 20);
             self.file
-                .write_at(self.written_bytes % (1 << 20), group)
+                .write_at(position, group)
                 .await
                 .expect("no faults");
-            self.written_bytes += bytes as u64;
+            self.writes += 1;
         }
-        self.syncing.append(&mut self.waiting);
     }
 }
