@@ -59,7 +59,7 @@ impl Outbox {
         code: ResponseCode,
         remark: &str,
     ) {
-        let remark = &remark[..remark.floor_char_boundary(REMARK_BYTES_MAX)];
+        let remark = cut(remark);
         self.put(conn, reply_to, |out| {
             encode_response(out, reply_to, code, remark, &(), NO_BODY);
         });
@@ -91,5 +91,27 @@ impl Outbox {
         let before = out.len();
         encode(out);
         self.waiting_bytes += out.len() - before;
+    }
+}
+
+/// As much of the words as may go into an answer.
+fn cut(remark: &str) -> &str {
+    let mut ends = (0..=REMARK_BYTES_MAX).rev();
+    let end = ends.find(|end| remark.is_char_boundary(*end));
+    &remark[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REMARK_BYTES_MAX, cut};
+
+    #[test]
+    fn words_are_cut_between_characters() {
+        assert_eq!(cut(""), "");
+        assert_eq!(cut("short"), "short");
+        let exact = "x".repeat(REMARK_BYTES_MAX);
+        assert_eq!(cut(&exact), exact);
+        let wide = format!("x{}", "\u{20ac}".repeat(REMARK_BYTES_MAX));
+        assert_eq!(cut(&wide).len(), REMARK_BYTES_MAX - 1);
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use zeroloss::broker::{Broker, BrokerConfig, BrokerError, FlushDiskType};
@@ -71,7 +72,7 @@ impl Server {
         let broker = Broker::bind(env, config).await.unwrap();
         let address = broker.address();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(broker.run(async move {
+        let task = Handle::current().spawn(broker.run(async move {
             // A sender that is gone stops nothing: only the word does.
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;
@@ -160,7 +161,7 @@ impl Clients {
             self.recorder.clone(),
             progress.clone(),
         );
-        (tokio::spawn(work), progress)
+        (Handle::current().spawn(work), progress)
     }
 
     /// Sends `messages` and waits until each has ended.
@@ -189,7 +190,7 @@ impl Clients {
             self.recorder.clone(),
             progress.clone(),
         );
-        (tokio::spawn(work), progress)
+        (Handle::current().spawn(work), progress)
     }
 
     /// Reads everything as somebody who was never there before, and judges all
