@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::broker::OffsetCommit;
 use crate::check::{Blame, Lost, LostThing};
-use crate::history::{FaultKind, Ledger};
+use crate::history::{FaultEvent, FaultKind, Ledger};
 use crate::sim::tap::{Tap, WrittenEntry};
 
 /// Who took what was lost. Where the entry was held throughout, nobody did.
@@ -23,19 +23,26 @@ pub(super) fn blame(
         .fired
         .iter()
         .position(|fault| fault.at_ns >= entry.written_ns && fault.held_after < entry.end_address);
-    match taken.or_else(|| damage_below(ledger, &entry)) {
-        None => Blame::StillHeld,
+    match taken {
+        None => damage_below(ledger, &entry).map_or(Blame::StillHeld, Blame::Fault),
+        // Of several bad sectors the first one kept recovery from all behind it.
+        Some(index) if is_damage(ledger.fired[index].kind) => {
+            Blame::Fault(damage_below(ledger, &entry).unwrap_or(index))
+        }
         Some(index) => Blame::Fault(uncovered(ledger, index, believed, &entry).unwrap_or(index)),
     }
+}
+
+/// Whether it is a sector that went bad.
+fn is_damage(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Rot | FaultKind::ReadError)
 }
 
 /// A sector that went bad before the entry was written, below it: recovery does
 /// not come past it, whatever stands behind.
 fn damage_below(ledger: &Ledger, entry: &WrittenEntry) -> Option<usize> {
-    ledger.fired.iter().position(|fault| {
-        matches!(fault.kind, FaultKind::Rot | FaultKind::ReadError)
-            && fault.held_after < entry.end_address
-    })
+    let below = |fault: &FaultEvent| is_damage(fault.kind) && fault.held_after < entry.end_address;
+    ledger.fired.iter().position(below)
 }
 
 /// The entry that was lost, as it was last written before it was relied on.
@@ -86,8 +93,7 @@ fn uncovered(
         .take_while(|(_, fault)| fault.kind != FaultKind::PowerLoss);
     let deeper = since_power.filter(|(_, fault)| match fault.kind {
         FaultKind::DiskLying | FaultKind::LostWrite | FaultKind::MisdirectedWrite => true,
-        FaultKind::Rot | FaultKind::ReadError => fault.held_after < entry.end_address,
-        _ => false,
+        kind => is_damage(kind) && fault.held_after < entry.end_address,
     });
     deeper.map(|(index, _)| index).last()
 }

@@ -371,7 +371,8 @@ impl Run<'_> {
             FaultKind::LostWrite | FaultKind::MisdirectedWrite => {
                 self.unseen.push((entry, machine, on_lies));
             }
-            _ if harms_medium && in_log => self.ledger.fired[entry].held_after = held_after,
+            // One that met no record took nothing, and may not be blamed.
+            _ if harms_medium && in_log && eligible => self.leaves(held_after),
             _ => {}
         }
     }
