@@ -76,7 +76,7 @@ struct Op {
 
 #[derive(Debug, Clone, Copy)]
 enum OpOf {
-    File,
+    File(Ino),
     Directory,
 }
 
@@ -188,7 +188,7 @@ impl DiskIo {
         }
         self.late += u64::from(core.now_ns - state.begun_ns > self.latency.sync.tail_max_ns);
         let (result, synced) = match state.of {
-            OpOf::File => match self.model.finish_sync(state.sync) {
+            OpOf::File(_) => match self.model.finish_sync(state.sync) {
                 Ok(done) => (
                     Ok(()),
                     Some(Synced::File {
@@ -212,7 +212,13 @@ impl DiskIo {
             op,
             &[u8::from(result.is_ok())],
             || match &result {
-                Ok(()) => "synced".to_owned(),
+                Ok(()) => match state.of {
+                    OpOf::File(ino) => {
+                        let path = self.model.path_of(ino);
+                        format!("synced {}", path.as_deref().unwrap_or("a removed file"))
+                    }
+                    OpOf::Directory => "synced a directory".to_owned(),
+                },
                 Err(error) => format!("sync failed: {error}"),
             },
         );
@@ -463,13 +469,19 @@ impl File for SimFile {
 
     async fn sync_data(&self) -> io::Result<()> {
         let OpenFile { disk, handle, .. } = &*self.open;
-        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::Data), OpOf::File)
-            .await
+        disk.sync_op(
+            |disk| disk.begin_sync(*handle, SyncKind::Data),
+            OpOf::File(handle.ino),
+        )
+        .await
     }
 
     async fn sync_all(&self) -> io::Result<()> {
         let OpenFile { disk, handle, .. } = &*self.open;
-        disk.sync_op(|disk| disk.begin_sync(*handle, SyncKind::All), OpOf::File)
-            .await
+        disk.sync_op(
+            |disk| disk.begin_sync(*handle, SyncKind::All),
+            OpOf::File(handle.ino),
+        )
+        .await
     }
 }

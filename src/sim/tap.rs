@@ -10,6 +10,8 @@
 
 mod answers;
 mod holdings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -486,7 +486,8 @@ fn nobody_listens_and_the_connect_is_refused() {
 
 #[test]
 fn nobody_answers_and_the_connect_times_out() {
-    let cases: [(&str, fn(&mut Bench)); 3] = [
+    type Harm = fn(&mut Bench);
+    let cases: [(&str, Harm); 3] = [
         ("no power", |bench| bench.dies(0, true)),
         ("the way there is cut", |bench| bench.cut(1, 0)),
         ("the way back is cut", |bench| bench.cut(0, 1)),

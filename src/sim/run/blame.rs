@@ -102,8 +102,7 @@ fn uncovered(
         .take_while(|(_, fault)| fault.kind != FaultKind::PowerLoss);
     let deeper = since_power.filter(|(_, fault)| match fault.kind {
         FaultKind::DiskLying | FaultKind::LostWrite | FaultKind::MisdirectedWrite => true,
-        FaultKind::Rot | FaultKind::ReadError => fault.held_after < entry.end_address,
-        _ => false,
+        kind => is_damage(kind) && fault.held_after < entry.end_address,
     });
     deeper.map(|(index, _)| index).last()
 }

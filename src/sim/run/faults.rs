@@ -98,7 +98,7 @@ impl Run<'_> {
         let node = client.node;
         client.kill(&self.handle);
         self.world.process_dies(node, false);
-        let note = format!("client {index} dies");
+        let note = "killed".to_owned();
         self.enter(FaultKind::ClientKill, node, eligible, (0, 0), note);
         self.at(self.world.now_ns() + down_ns, Step::StartClient(index));
     }
@@ -159,7 +159,7 @@ impl Run<'_> {
         let eligible = self.sends_in_flight() > 0;
         self.end_process(machine, false);
         self.world.lock().disks[machine].process_died();
-        let note = format!("b{machine} killed");
+        let note = "killed".to_owned();
         self.enter(FaultKind::Kill, machine as u32, eligible, dirty, note);
         self.start_later(machine, down_ns, Operator::None);
     }
@@ -167,7 +167,7 @@ impl Run<'_> {
     fn restart(&mut self, machine: usize, down_ns: u64) {
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
-        let note = format!("b{machine} asked to stop");
+        let note = "asked to stop".to_owned();
         self.enter(FaultKind::Restart, machine as u32, eligible, dirty, note);
         self.machines[machine].down_ns = down_ns;
         self.machines[machine].stop();
@@ -189,7 +189,7 @@ impl Run<'_> {
             inner.tap.lost_cache(disk, machine as u32);
             (inner.tap.durable_end(disk, machine as u32), believed)
         };
-        let note = format!("b{machine} power lost, survival {survival:?}");
+        let note = format!("power lost, survival {survival:?}");
         self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, note);
         self.leaves(held_after);
         self.believed.insert(self.ledger.fired.len() - 1, believed);
@@ -208,7 +208,7 @@ impl Run<'_> {
             inner.tap.lost_cache(disk, machine as u32);
             inner.tap.take_acknowledged(machine as u32, 0)
         };
-        let note = format!("b{machine} disk destroyed, a blank one put in");
+        let note = "disk destroyed, a blank one put in".to_owned();
         self.enter(
             FaultKind::DiskDestroyed,
             machine as u32,
@@ -237,7 +237,7 @@ impl Run<'_> {
             let eligible = inner.tap.take_acknowledged(machine as u32, held_after);
             (eligible, held_after)
         };
-        let note = format!("b{machine} disk set back to an older image");
+        let note = "disk set back to an older image".to_owned();
         self.enter(
             FaultKind::DiskRolledBack,
             machine as u32,
@@ -382,14 +382,15 @@ impl Run<'_> {
         };
         let pending = fault.pending_bytes;
         let dirty = if in_log { (pending, 0) } else { (0, pending) };
-        let note = format!("b{machine} {kind} in {}", fault.path);
+        let note = format!("{kind} in {}", fault.path);
         self.enter(kind, node, eligible, dirty, note);
         let entry = self.ledger.fired.len() - 1;
         match kind {
             FaultKind::LostWrite | FaultKind::MisdirectedWrite => {
                 self.unseen.push((entry, machine, on_lies));
             }
-            _ if harms_medium && in_log => self.ledger.fired[entry].held_after = held_after,
+            // One that met no record took nothing, and may not be blamed.
+            _ if harms_medium && in_log && eligible => self.leaves(held_after),
             _ => {}
         }
     }
@@ -404,7 +405,7 @@ impl Run<'_> {
     }
 
     pub(super) fn note_end(&self, node: u32, kind: FaultKind) {
-        let text = format!("b{node} {kind} ends");
+        let text = format!("{kind} ends");
         self.world
             .note(TraceKind::Fault, node, 0, text.as_bytes(), || text.clone());
     }

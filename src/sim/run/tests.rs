@@ -25,7 +25,7 @@ latency_us = [100, 5_000]
 [[workload]]
 kind = "send"
 producers = 2
-in_flight = 2
+in_flight = 8
 rate_per_s = 200
 
 [[workload]]
@@ -82,6 +82,6 @@ fn one_seed_is_one_trace_alone_after_others_and_beside_others() {
     }
     assert_eq!(summary(&all[3]), summary(&alone));
     assert_ne!(all[0].trace_hash, all[1].trace_hash);
-    assert!(alone.counts.acknowledged > 50, "it did something");
+    assert!(alone.counts.acknowledged > 20, "it did something");
     assert!(all[0].timeline.len() > 100 && all[4].timeline.is_empty());
 }

@@ -53,7 +53,7 @@ impl Run<'_> {
         let kind = what.kind();
         let before = self.traces_of(machine, what);
         let dirty = self.dirty(machine as u32);
-        let note = format!("b{machine} {kind} begins");
+        let note = format!("{kind} begins");
         self.enter(kind, machine as u32, false, dirty, note);
         self.windows_opened += 1;
         let number = self.windows_opened;

@@ -74,6 +74,20 @@ fn fire_next(world: &World, time: &TimeHandle, start: Instant) -> Option<Vec<u64
     Some(std::mem::take(&mut inner.due_control))
 }
 
+/// Moves a world without madsim to its next event and fires it; false where
+/// nothing is left to happen.
+#[cfg(test)]
+pub(crate) fn fire_due(world: &World) -> bool {
+    let mut inner = world.lock();
+    let Some(next_ns) = inner.core.agenda.next_at_ns() else {
+        return false;
+    };
+    inner.core.now_ns = inner.core.now_ns.max(next_ns);
+    let due = inner.core.agenda.pop_due(next_ns);
+    fire(&mut inner, due.expect("it is due"));
+    true
+}
+
 fn fire(inner: &mut Inner, due: Due) {
     match due {
         Due::Timer(timer) => inner.timers.due(&mut inner.core, timer),

@@ -22,6 +22,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
+#[cfg(test)]
+pub(crate) use driver::fire_due;
 pub(crate) use driver::{DriveEnd, drive};
 pub(crate) use timer::{TimerId, Timers};
 pub use trace::TraceLine;

@@ -30,8 +30,11 @@ impl Wake for Wakes {
     }
 }
 
+/// When, and to which deadline.
+type Reset = (u64, Option<u64>);
+
 /// When a timer was woken, and how many agenda entries it took.
-fn wakings(resets: &[(u64, Option<u64>)], upto_ns: u64) -> (Vec<u64>, u64) {
+fn wakings(resets: &[Reset], upto_ns: u64) -> (Vec<u64>, u64) {
     let mut core = Core::of_machines(1);
     let mut timers = Timers::default();
     let timer = timers.add();
@@ -58,7 +61,7 @@ fn wakings(resets: &[(u64, Option<u64>)], upto_ns: u64) -> (Vec<u64>, u64) {
 
 #[test]
 fn a_timer_fires_at_the_deadline_that_was_set_last() {
-    let cases: &[(&[(u64, Option<u64>)], &[u64])] = &[
+    let cases: &[(&[Reset], &[u64])] = &[
         (&[(0, Some(10))], &[10]),
         (&[(0, Some(10)), (5, Some(20))], &[20]),
         (&[(0, Some(20)), (5, Some(10))], &[10]),

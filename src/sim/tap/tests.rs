@@ -1,0 +1,451 @@
+//! The account against the truth: after every step the watermark is what a
+//! recovery of the durable image finds; and what is not held is reported.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+
+use super::holdings::Holdings;
+use super::{Medium, Tap};
+use crate::broker::OffsetCommit;
+use crate::check::Promise;
+use crate::env::{ConnId, Disk, Env, File};
+use crate::log::{CommitLog, Identity, LogConfig, Staged, format};
+use crate::record::{EntryKind, Message};
+use crate::remoting::offset::UpdateOffset;
+use crate::remoting::pull::PullResponse;
+use crate::remoting::send::SendResponse;
+use crate::remoting::{
+    MessageId, NO_BODY, ReplyTo, ResponseCode, SerializeType, encode_request, encode_response,
+};
+use crate::sim::disk::{ArmedFault, DiskConfig, DiskFault, DiskModel, Survival};
+use crate::sim::disk_io::{DiskIo, DiskLatency, SimDisk, Synced};
+use crate::sim::env::SimEnv;
+use crate::sim::latency::Latency;
+use crate::sim::net::LinkConfig;
+use crate::sim::random::{Purpose, Stream};
+use crate::sim::world::{Inner, World, address, fire_due};
+
+const CONFIG: LogConfig = LogConfig {
+    segment_bytes: 4096,
+    reserve_bytes: 0,
+};
+const REPLY: ReplyTo = ReplyTo {
+    serialize_type: SerializeType::Binary,
+    opaque: 5,
+};
+/// A stream between the broker and a client: its server's side.
+const SERVER_SIDE: ConnId = ConnId(1);
+
+/// A broker's machine, and the hand that drives a log on it.
+struct Bench {
+    world: Arc<World>,
+    env: SimEnv,
+}
+
+impl Bench {
+    fn new(medium: Medium) -> Self {
+        let world = World::new(1, LinkConfig::default(), false, Tap::new(1, medium, CONFIG));
+        let world = Arc::new(world);
+        let latency = DiskLatency {
+            sync: Latency::uniform(1_000, 1_000),
+        };
+        let dice = Stream::lane(1, Purpose::Disk, 0);
+        let model = DiskModel::new(DiskConfig::default());
+        let node = world.add_node(DiskIo::new(0, model, latency, dice));
+        let env = Self::process(&world);
+        assert_eq!(node, env.node);
+        let bench = Self { world, env };
+        let identity = Identity {
+            cluster_id: 1,
+            node_id: 1,
+            disk_id: 1,
+        };
+        bench
+            .wait(format(&bench.env.disk(), identity))
+            .expect("a blank disk");
+        bench
+    }
+
+    fn process(world: &Arc<World>) -> SimEnv {
+        let incarnation = world.process_starts(0);
+        SimEnv::new(Arc::clone(world), 0, incarnation)
+    }
+
+    /// Runs a future to its end, the world with it.
+    fn wait<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        loop {
+            let mut context = Context::from_waker(Waker::noop());
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return output;
+            }
+            assert!(fire_due(&self.world), "it waits for nothing");
+        }
+    }
+
+    fn open(&self, entropy: u64) -> CommitLog<SimDisk> {
+        let opened = self.wait(CommitLog::open(self.env.disk(), CONFIG, entropy));
+        opened.expect("it opens").0
+    }
+
+    fn durable_end(&self) -> u64 {
+        let mut inner = self.world.lock();
+        let Inner { tap, disks, .. } = &mut *inner;
+        tap.durable_end(&disks[0], 0)
+    }
+
+    /// The watermark, which must be the truth.
+    fn exact(&self) -> u64 {
+        let held = {
+            let inner = self.world.lock();
+            inner.tap.held_now(&inner.disks[0])
+        };
+        assert_eq!(self.durable_end(), held, "the account against the disk");
+        held
+    }
+
+    fn kill(&mut self) {
+        self.world.process_dies(0, false);
+        self.world.lock().disks[0].process_died();
+        self.env = Self::process(&self.world);
+    }
+
+    fn power_loss(&mut self, survival: Survival) {
+        self.world.process_dies(0, true);
+        {
+            let mut inner = self.world.lock();
+            let Inner { tap, disks, .. } = &mut *inner;
+            let mut dice = Stream::new(7, Purpose::Survival);
+            disks[0].model.power_loss(survival, &mut dice);
+            disks[0].machine_died();
+            tap.lost_cache(&disks[0], 0);
+        }
+        self.env = Self::process(&self.world);
+    }
+
+    fn answers(&self, frame: BytesMut) {
+        let mut inner = self.world.lock();
+        let Inner {
+            core, tap, disks, ..
+        } = &mut *inner;
+        tap.stream_write(core, disks, 0, SERVER_SIDE, &frame.freeze());
+    }
+
+    fn acknowledges(&self, staged: Staged) {
+        let id = MessageId {
+            host: address(0, 1),
+            address: staged.address,
+        };
+        let fields = SendResponse {
+            msg_id: &id.to_string(),
+            queue_id: 0,
+            queue_offset: 0,
+            transaction_id: None,
+        };
+        let mut frame = BytesMut::new();
+        let code = ResponseCode::SUCCESS;
+        encode_response(&mut frame, REPLY, code, "", &fields, NO_BODY);
+        self.answers(frame);
+    }
+
+    fn serves(&self, record: &[u8]) {
+        let fields = PullResponse {
+            suggest_which_broker_id: 0,
+            next_begin_offset: 1,
+            min_offset: 0,
+            max_offset: 1,
+        };
+        let mut frame = BytesMut::new();
+        let code = ResponseCode::SUCCESS;
+        encode_response(&mut frame, REPLY, code, "", &fields, [record]);
+        self.answers(frame);
+    }
+
+    fn findings(&self) -> usize {
+        let inner = self.world.lock();
+        let acknowledgement =
+            |finding: &&crate::check::Finding| finding.promise == Promise::Acknowledgement;
+        inner.tap.findings.iter().filter(acknowledgement).count()
+    }
+
+    fn served_early(&self) -> usize {
+        self.world.lock().tap.served_early.len()
+    }
+}
+
+fn message(address_: u64, body: &[u8]) -> Message<'_> {
+    Message {
+        queue_id: 0,
+        flag: 0,
+        queue_offset: 0,
+        physical_offset: address_,
+        sys_flag: 0,
+        born_timestamp_ms: 1,
+        born_host: address(1, 1),
+        store_timestamp_ms: 2,
+        store_host: address(0, 1),
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body,
+        topic: "orders",
+        properties: "",
+    }
+}
+
+fn stage(log: &mut CommitLog<SimDisk>, body: &[u8]) -> Staged {
+    let staged = log.stage(EntryKind::Message, 0, |at, out| {
+        message(at, body).encode(out)
+    });
+    staged.expect("it fits")
+}
+
+/// Writes, syncs and rolls until all is durable; looks at every step.
+fn flush(bench: &Bench, log: &mut CommitLog<SimDisk>) {
+    bench.wait(log.write()).expect("writes");
+    while let Some(job) = log.next_job() {
+        bench.exact();
+        log.job_done(bench.wait(job)).expect("syncs");
+        assert_eq!(bench.exact(), log.flushed().address);
+        bench.wait(log.write()).expect("writes");
+    }
+}
+
+#[test]
+fn what_is_written_is_pending_until_its_sync_completes() {
+    let bench = Bench::new(Medium::Durable);
+    let mut log = bench.open(1);
+    let staged = stage(&mut log, b"one");
+    bench.wait(log.write()).expect("writes");
+    assert_eq!(bench.exact(), 0);
+    let job = log.next_job().expect("a sync");
+    assert_eq!(bench.exact(), 0);
+    log.job_done(bench.wait(job)).expect("syncs");
+    assert_eq!(bench.exact(), staged.end_address);
+}
+
+#[test]
+fn the_watermark_is_exact_over_rolls_kills_power_losses_and_recoveries() {
+    let mut bench = Bench::new(Medium::Durable);
+    for life in 0..12 {
+        let mut log = bench.open(life + 1);
+        assert_eq!(
+            bench.exact(),
+            log.flushed().address,
+            "recovered, life {life}"
+        );
+        for number in 0..8 {
+            for _ in 0..=number % 3 {
+                stage(&mut log, &[7; 600][..100 + 60 * number]);
+            }
+            flush(&bench, &mut log);
+        }
+        stage(&mut log, b"written and not synced");
+        bench.wait(log.write()).expect("writes");
+        bench.exact();
+        drop(log);
+        match life % 3 {
+            0 => bench.kill(),
+            1 => bench.power_loss(Survival::None),
+            _ => bench.power_loss(Survival::All),
+        }
+        bench.exact();
+    }
+    assert!(bench.durable_end() > 3 * CONFIG.segment_bytes, "it rolled");
+}
+
+/// Segment bytes of a real log, written by hand step by step.
+#[test]
+fn a_segment_whose_name_is_not_durable_holds_nothing() {
+    let source = Bench::new(Medium::Durable);
+    let mut log = source.open(1);
+    let staged = stage(&mut log, b"one");
+    flush(&source, &mut log);
+    let segment = {
+        let inner = source.world.lock();
+        let file = inner.disks[0]
+            .model
+            .cached_file("commitlog/00000000000000000000");
+        Bytes::from(file.expect("a segment").to_vec())
+    };
+    let mut disk = DiskModel::new(DiskConfig::default());
+    disk.create_dir("commitlog").expect("a directory");
+    let root = disk.begin_sync_dir("").expect("a sync");
+    disk.finish_sync_dir(root).expect("it ends");
+    let mut holdings = Holdings::default();
+    let handle = disk.create("commitlog/0.tmp").expect("a file");
+    disk.rename("commitlog/0.tmp", "commitlog/0")
+        .expect("a name");
+    holdings.renamed(handle.ino, disk.last_seq(), "commitlog/0");
+    let entries = segment.slice(512..1024);
+    let seq = disk.write(handle, 512, entries.clone()).expect("written");
+    holdings.written(0, (handle.ino, seq), "commitlog/0", 512, &entries);
+    let sync = disk
+        .begin_sync(handle, crate::sim::disk::SyncKind::Data)
+        .expect("a sync");
+    disk.finish_sync(sync).expect("it ends");
+    holdings.settle(&disk);
+    assert_eq!(holdings.durable_end(&disk, CONFIG), 0, "no name, no entry");
+    let sync = disk.begin_sync_dir("commitlog").expect("a sync");
+    let done = disk.finish_sync_dir(sync).expect("it ends");
+    holdings.synced(Synced::Directory {
+        upto: done.upto_seq,
+    });
+    assert_eq!(holdings.durable_end(&disk, CONFIG), staged.end_address);
+}
+
+#[test]
+fn what_was_cut_off_and_written_anew_is_not_held() {
+    let mut bench = Bench::new(Medium::Durable);
+    let mut log = bench.open(1);
+    for _ in 0..3 {
+        stage(&mut log, b"x");
+    }
+    flush(&bench, &mut log);
+    drop(log);
+    let all = bench.exact();
+    // The disk is blank again, and the account does not know.
+    bench.kill();
+    bench.world.lock().disks[0].model.replace();
+    bench.env = Bench::process(&bench.world);
+    let identity = Identity {
+        cluster_id: 1,
+        node_id: 1,
+        disk_id: 2,
+    };
+    bench
+        .wait(format(&bench.env.disk(), identity))
+        .expect("a blank disk");
+    let mut log = bench.open(2);
+    let staged = stage(&mut log, b"y");
+    bench.wait(log.write()).expect("writes");
+    assert!(bench.durable_end() <= staged.address, "not {all}");
+    bench.acknowledges(staged);
+    assert_eq!(bench.findings(), 1);
+}
+
+#[test]
+fn an_acknowledgement_is_early_until_the_medium_holds_it() {
+    for (medium, when_written, when_synced) in [(Medium::Durable, 1, 0), (Medium::Cached, 0, 0)] {
+        let bench = Bench::new(medium);
+        let mut log = bench.open(1);
+        let staged = stage(&mut log, b"one");
+        bench.acknowledges(staged);
+        assert_eq!(bench.findings(), 1, "{medium:?}: in memory");
+        bench.wait(log.write()).expect("writes");
+        bench.acknowledges(staged);
+        assert_eq!(bench.findings(), 1 + when_written, "{medium:?}: cached");
+        flush(&bench, &mut log);
+        bench.acknowledges(staged);
+        let all = 1 + when_written + when_synced;
+        assert_eq!(bench.findings(), all, "{medium:?}: durable");
+    }
+}
+
+#[test]
+fn a_record_is_served_early_until_the_medium_holds_it() {
+    let bench = Bench::new(Medium::Durable);
+    let mut log = bench.open(1);
+    let staged = stage(&mut log, b"one");
+    let mut record = Vec::new();
+    message(staged.address, b"one")
+        .encode(&mut record)
+        .expect("a message");
+    bench.wait(log.write()).expect("writes");
+    bench.serves(&record);
+    assert_eq!(bench.served_early(), 2, "the limit, and what was served");
+    flush(&bench, &mut log);
+    bench.serves(&record);
+    assert_eq!(bench.served_early(), 2);
+}
+
+#[test]
+fn an_offset_commit_is_early_until_its_entry_is_held() {
+    let bench = Bench::new(Medium::Durable);
+    let mut log = bench.open(1);
+    let answers = || {
+        let asked = UpdateOffset {
+            consumer_group: "red-packet",
+            topic: "orders",
+            queue_id: 2,
+            commit_offset: 9,
+        };
+        let mut frame = BytesMut::new();
+        encode_request(
+            &mut frame,
+            SerializeType::Binary,
+            REPLY.opaque,
+            &asked,
+            NO_BODY,
+        );
+        {
+            let mut inner = bench.world.lock();
+            let Inner {
+                core, tap, disks, ..
+            } = &mut *inner;
+            tap.stream_write(core, disks, 1, ConnId(0), &frame.freeze());
+        }
+        let mut frame = BytesMut::new();
+        let code = ResponseCode::SUCCESS;
+        encode_response(&mut frame, REPLY, code, "", &(), NO_BODY);
+        bench.answers(frame);
+        bench.findings()
+    };
+    assert_eq!(answers(), 1, "no such entry");
+    let commit = OffsetCommit {
+        group: "red-packet".to_owned(),
+        topic: "orders".to_owned(),
+        queue_id: 2,
+        offset: 9,
+    };
+    let staged = log.stage(EntryKind::OffsetCommit, 0, |_, out| {
+        commit.encode(out);
+        Ok(())
+    });
+    staged.expect("it fits");
+    bench.wait(log.write()).expect("writes");
+    assert_eq!(answers(), 2, "cached");
+    flush(&bench, &mut log);
+    assert_eq!(answers(), 2, "durable");
+}
+
+#[test]
+fn what_a_disk_lied_about_counts_as_held_and_is_counted() {
+    let bench = Bench::new(Medium::Durable);
+    let mut log = bench.open(1);
+    let honest = stage(&mut log, b"honest");
+    flush(&bench, &mut log);
+    let lie = ArmedFault {
+        times: u64::MAX,
+        ..ArmedFault::next(DiskFault::LyingSync, "", 1)
+    };
+    bench.world.lock().disks[0].model.arm(lie);
+    let staged = stage(&mut log, b"lied about");
+    bench.wait(log.write()).expect("writes");
+    bench.acknowledges(staged);
+    assert_eq!(bench.findings(), 1, "before the sync there was no lie");
+    let job = log.next_job().expect("a sync");
+    log.job_done(bench.wait(job)).expect("it says OK");
+    assert_eq!(bench.exact(), honest.end_address);
+    bench.acknowledges(staged);
+    assert_eq!(bench.findings(), 1);
+    let inner = bench.world.lock();
+    assert_eq!(inner.tap.acknowledged_on_lies(0), 2);
+}
+
+#[test]
+fn a_write_to_another_file_changes_nothing() {
+    let bench = Bench::new(Medium::Durable);
+    let mut log = bench.open(1);
+    stage(&mut log, b"x");
+    flush(&bench, &mut log);
+    let before = bench.exact();
+    let file = bench.wait(bench.env.disk().create("other")).expect("new");
+    bench
+        .wait(file.write_at(0, Bytes::from_static(&[9; 600])))
+        .expect("writes");
+    assert_eq!(bench.exact(), before);
+}
