@@ -19,6 +19,11 @@ error: this zeroloss was built without its simulator
       RUSTFLAGS=\"--cfg madsim\" cargo install --git URL zeroloss
 ";
 
+/// Counts, for `bench`.
+#[cfg(madsim)]
+#[global_allocator]
+static ALLOCATOR: zeroloss::cli::CountingAllocator = zeroloss::cli::CountingAllocator;
+
 #[cfg(madsim)]
 fn main() -> std::process::ExitCode {
     zeroloss::cli::main(zeroloss::sim::run)

@@ -29,7 +29,9 @@ impl<E: Env> Broker<E> {
     /// The earliest moment at which something is due.
     pub(super) fn next_deadline_ns(&self, serving: &Serving<E>) -> u64 {
         let flush = match self.config.flush_disk_type {
-            FlushDiskType::Async if serving.has_unflushed() => Some(serving.flush_due_ns),
+            // While a job is under way its end is what is waited for: a deadline
+            // that has passed and cannot be met would fire for ever.
+            FlushDiskType::Async if serving.flush_may_start() => Some(serving.flush_due_ns),
             _ => None,
         };
         [
@@ -73,13 +75,16 @@ impl<E: Env> Broker<E> {
 }
 
 impl<E: Env> Serving<E> {
-    fn has_unflushed(&self) -> bool {
-        self.store.log.flushed() != self.store.log.tail()
+    fn flush_may_start(&self) -> bool {
+        self.job.is_none() && self.store.log.flushed() != self.store.log.tail()
     }
 
     fn take_snapshot(&mut self) {
         let applied_address = self.store.state.applied_address;
-        if applied_address == self.snapshot_address || self.chore.is_some() {
+        // One at a time: a snapshot holds its queues' syncs, and a sync that is
+        // given up leaves its queue poisoned.
+        let under_way = self.chore.is_some() || self.snapshot.is_some();
+        if under_way || applied_address == self.snapshot_address {
             return;
         }
         let write = Box::pin(self.store.snapshot());
@@ -88,6 +93,15 @@ impl<E: Env> Serving<E> {
             write,
         });
         self.start_checkpoint();
+    }
+
+    /// Writes the snapshot that waits for a log that is durable by now: what it
+    /// took of the queues to sync, nothing later syncs.
+    pub(super) async fn finish_snapshot(&mut self) -> Result<(), StoreError> {
+        match self.snapshot.take() {
+            Some(snapshot) => snapshot.write.await,
+            None => Ok(()),
+        }
     }
 
     /// Writes the snapshot that waits, once the log is durable up to it: first

@@ -1,13 +1,28 @@
 //! Answers of one step of the loop, one write for each stream.
+//!
+//! Promise: no request, whatever it says, gets an answer that does not fit a
+//! frame; one that wants none gets none; and what waits here is bounded, if its
+//! owner asks [`Outbox::is_full`] between two requests.
 
 use bytes::BytesMut;
 
 use crate::env::{ConnId, Net};
 use crate::remoting::{NO_BODY, ReplyTo, ResponseCode, WriteFields, encode_response};
 
+/// Bytes of answers that may wait before they are handed over. A request of a
+/// hundred bytes can ask for a quarter of a mebibyte: without a bound one read
+/// from a stream could ask for gigabytes.
+const WAITING_BYTES_MAX: usize = 4 << 20;
+/// Words of a refusal, bytes. They may quote the request, which may be as long
+/// as a frame: quoted in full it would not fit one.
+const REMARK_BYTES_MAX: usize = 512;
+
 /// Answers that were given and have not left.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox(Vec<(ConnId, BytesMut)>);
+pub(crate) struct Outbox {
+    streams: Vec<(ConnId, BytesMut)>,
+    waiting_bytes: usize,
+}
 
 impl Outbox {
     /// Answers with fields and no body.
@@ -18,7 +33,9 @@ impl Outbox {
         code: ResponseCode,
         fields: &impl WriteFields,
     ) {
-        encode_response(self.buffer(conn), reply_to, code, "", fields, NO_BODY);
+        self.put(conn, reply_to, |out| {
+            encode_response(out, reply_to, code, "", fields, NO_BODY);
+        });
     }
 
     /// Answers with fields and a body, given in parts.
@@ -29,17 +46,12 @@ impl Outbox {
         fields: &impl WriteFields,
         body: impl IntoIterator<Item = impl AsRef<[u8]>>,
     ) {
-        encode_response(
-            self.buffer(conn),
-            reply_to,
-            ResponseCode::SUCCESS,
-            "",
-            fields,
-            body,
-        );
+        self.put(conn, reply_to, |out| {
+            encode_response(out, reply_to, ResponseCode::SUCCESS, "", fields, body);
+        });
     }
 
-    /// Answers with an error and words for people.
+    /// Answers with an error and words for people, cut where they are too many.
     pub(crate) fn refuse(
         &mut self,
         conn: ConnId,
@@ -47,22 +59,37 @@ impl Outbox {
         code: ResponseCode,
         remark: &str,
     ) {
-        encode_response(self.buffer(conn), reply_to, code, remark, &(), NO_BODY);
+        let remark = &remark[..remark.floor_char_boundary(REMARK_BYTES_MAX)];
+        self.put(conn, reply_to, |out| {
+            encode_response(out, reply_to, code, remark, &(), NO_BODY);
+        });
+    }
+
+    /// Whether it is time to [`Outbox::flush`] before more is answered.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting_bytes >= WAITING_BYTES_MAX
     }
 
     /// Hands everything to the network.
     pub(crate) fn flush(&mut self, net: &mut impl Net) {
-        for (conn, bytes) in self.0.drain(..) {
+        self.waiting_bytes = 0;
+        for (conn, bytes) in self.streams.drain(..) {
             net.write(conn, bytes.freeze());
         }
     }
 
-    fn buffer(&mut self, conn: ConnId) -> &mut BytesMut {
-        let known = self.0.iter().position(|(other, _)| *other == conn);
+    fn put(&mut self, conn: ConnId, reply_to: ReplyTo, encode: impl FnOnce(&mut BytesMut)) {
+        if reply_to.is_oneway {
+            return;
+        }
+        let known = self.streams.iter().position(|(other, _)| *other == conn);
         let index = known.unwrap_or_else(|| {
-            self.0.push((conn, BytesMut::new()));
-            self.0.len() - 1
+            self.streams.push((conn, BytesMut::new()));
+            self.streams.len() - 1
         });
-        &mut self.0[index].1
+        let out = &mut self.streams[index].1;
+        let before = out.len();
+        encode(out);
+        self.waiting_bytes += out.len() - before;
     }
 }

@@ -30,6 +30,11 @@ impl Parked {
         self.0.push(Waiting { pull, deadline_ns });
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes those whose time is up.
     pub(crate) fn take_expired(&mut self, now_ns: u64) -> Vec<Pull> {
         self.take(|waiting| waiting.deadline_ns <= now_ns)

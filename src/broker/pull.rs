@@ -2,12 +2,13 @@
 
 use super::error::StoreError;
 use super::parked::Pull;
+use super::send::is_topic;
 use super::server::{Broker, Serving};
 use super::store::Store;
 use crate::env::{ConnId, Disk, Env};
 use crate::record::Message;
 use crate::remoting::pull::{FLAG_SUSPEND, PullRequest, PullResponse};
-use crate::remoting::{Command, ResponseCode};
+use crate::remoting::{Command, ReplyTo, ResponseCode};
 use bytes::Bytes;
 
 /// Bytes of records in one answer, at most (`maxTransferBytesOnMessageInMemory`);
@@ -15,6 +16,10 @@ use bytes::Bytes;
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// Messages in one answer, at most (`maxTransferCountOnMessageInMemory`).
 const ANSWER_MESSAGES_MAX: usize = 32;
+/// A pull waits at most so long, whatever it asks for, milliseconds: four times
+/// what RocketMQ's clients ask for. An answer that comes unasked costs a client
+/// one more pull; a wait without end costs the broker memory.
+const SUSPEND_MS_MAX: u64 = 60_000;
 
 /// What a queue has for a pull.
 pub(super) struct Found {
@@ -38,21 +43,56 @@ impl<E: Env> Broker<E> {
                 return Ok(());
             }
         };
+        let reply_to = command.reply_to();
+        let Some(queue_id) = serving
+            .store
+            .readable_queue(request.topic, request.queue_id)
+        else {
+            let remark = format!("no queue {} of topic {:?}", request.queue_id, request.topic);
+            let code = ResponseCode::SYSTEM_ERROR;
+            self.outbox.refuse(conn, reply_to, code, &remark);
+            return Ok(());
+        };
+        let Ok(offset) = u64::try_from(request.queue_offset) else {
+            self.moved_to_start(serving, conn, reply_to, (request.topic, queue_id));
+            return Ok(());
+        };
         let pull = Pull {
             conn,
-            reply_to: command.reply_to(),
+            reply_to,
             topic: request.topic.to_owned(),
-            queue_id: request.queue_id as u32,
-            offset: u64::try_from(request.queue_offset).unwrap_or(0),
+            queue_id,
+            offset,
             max_messages: (request.max_msg_nums.max(1) as usize).min(ANSWER_MESSAGES_MAX),
         };
         let end = serving.store.queue_end(&pull.topic, pull.queue_id);
-        if pull.offset == end && request.sys_flag & FLAG_SUSPEND != 0 {
-            let suspend_ns = request.suspend_timeout_millis.max(0) as u64 * 1_000_000;
-            serving.parked.add(pull, self.env.now_ns() + suspend_ns);
+        let wants_to_wait = request.sys_flag & FLAG_SUSPEND != 0 && !reply_to.is_oneway;
+        if pull.offset == end && wants_to_wait && serving.parked.len() < self.config.pending_max {
+            let suspend_ms = (request.suspend_timeout_millis.max(0) as u64).min(SUSPEND_MS_MAX);
+            serving
+                .parked
+                .add(pull, self.env.now_ns() + suspend_ms * 1_000_000);
             return Ok(());
         }
         self.answer_pull(serving, &pull).await
+    }
+
+    /// Answers a pull from below the queue's first offset.
+    fn moved_to_start(
+        &mut self,
+        serving: &Serving<E>,
+        conn: ConnId,
+        reply_to: ReplyTo,
+        (topic, queue_id): (&str, u32),
+    ) {
+        let fields = PullResponse {
+            suggest_which_broker_id: 0,
+            next_begin_offset: 0,
+            min_offset: 0,
+            max_offset: serving.store.queue_end(topic, queue_id) as i64,
+        };
+        let code = ResponseCode::PULL_OFFSET_MOVED;
+        self.outbox.answer(conn, reply_to, code, &fields);
     }
 
     /// Answers the parked pulls whose queues have grown.
@@ -119,6 +159,18 @@ impl<D: Disk> Store<D> {
             .topic(topic)
             .and_then(|queues| queues.get(queue_id as usize));
         next.copied().unwrap_or(0)
+    }
+
+    /// The queue of that number, where it is one or, for a topic that is not
+    /// there yet, may become one: a consumer may wait for a topic's first message.
+    fn readable_queue(&self, topic: &str, queue_id: i32) -> Option<u32> {
+        let queue_id = u32::try_from(queue_id).ok()?;
+        let queues = match self.queue_count(topic) {
+            Some(queues) => queues,
+            None if is_topic(topic) => self.config.default_topic_queue_nums,
+            None => 0,
+        };
+        (queue_id < queues).then_some(queue_id)
     }
 
     /// Reads from a queue, every record verified (D28).

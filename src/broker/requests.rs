@@ -2,9 +2,10 @@
 
 use super::entries::OffsetCommit;
 use super::error::StoreError;
-use super::send::{Answered, SendAnswer, is_topic};
+use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
-use crate::env::{ConnId, Env};
+use super::store::Store;
+use crate::env::{ConnId, Disk, Env};
 use crate::remoting::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset};
 use crate::remoting::route::{
     BrokerData, PERM_READ_WRITE, PRIMARY_ID, QueueData, RouteRequest, TopicRouteData,
@@ -49,9 +50,9 @@ impl<E: Env> Broker<E> {
                 let Some(request) = self.parse::<MaxOffset<'_>>(conn, command) else {
                     return;
                 };
-                let end = serving
-                    .store
-                    .queue_end(request.topic, request.queue_id as u32);
+                let end = u32::try_from(request.queue_id).map_or(0, |queue_id| {
+                    serving.store.queue_end(request.topic, queue_id)
+                });
                 let fields = OffsetResponse { offset: end as i64 };
                 self.outbox
                     .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
@@ -116,11 +117,11 @@ impl<E: Env> Broker<E> {
             topic,
             queue_id,
         } = request;
-        match serving
-            .store
-            .state
-            .group_offset(consumer_group, topic, queue_id as u32)
-        {
+        let recorded = u32::try_from(queue_id).ok().and_then(|queue_id| {
+            let state = &serving.store.state;
+            state.group_offset(consumer_group, topic, queue_id)
+        });
+        match recorded {
             Some(offset) => {
                 let fields = OffsetResponse {
                     offset: offset as i64,
@@ -147,40 +148,22 @@ impl<E: Env> Broker<E> {
         let Some(request) = self.parse::<UpdateOffset<'_>>(conn, command) else {
             return Ok(());
         };
-        let group = request.consumer_group;
-        let queue_end = serving
-            .store
-            .queue_end(request.topic, request.queue_id as u32);
-        let refused = if group.is_empty() || group.len() > GROUP_BYTES_MAX {
-            Some("a group's name has 1 to 255 bytes")
-        } else if !is_topic(request.topic) {
-            Some("no such topic")
-        } else if !(0..=queue_end as i64).contains(&request.commit_offset) {
-            Some("the offset is past the queue's end")
-        } else {
-            None
-        };
-        if let Some(remark) = refused {
-            self.outbox
-                .refuse(conn, reply_to, ResponseCode::SYSTEM_ERROR, remark);
-            return Ok(());
-        }
-        let commit = OffsetCommit {
-            group: group.to_owned(),
-            topic: request.topic.to_owned(),
-            queue_id: request.queue_id as u32,
-            offset: request.commit_offset as u64,
+        let appended = self
+            .admit_append(serving, 0)
+            .and_then(|()| checked(&request, &serving.store));
+        let commit = match appended {
+            Ok(commit) => commit,
+            Err((code, remark)) => {
+                self.outbox.refuse(conn, reply_to, code, &remark);
+                return Ok(());
+            }
         };
         match serving.store.append_offset(commit) {
-            Ok(staged) if !command.is_oneway() => {
-                let answer = SendAnswer {
-                    reply_to,
-                    what: Answered::OffsetCommit,
-                };
-                self.wait_for(serving, conn, staged, answer);
+            Ok(staged) => {
+                let what = Answered::OffsetCommit;
+                self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
                 Ok(())
             }
-            Ok(_) => Ok(()),
             Err(error) => self.refuse_append(conn, reply_to, error),
         }
     }
@@ -195,5 +178,43 @@ impl<E: Env> Broker<E> {
                     .refuse(conn, command.reply_to(), code, &error.to_string());
             })
             .ok()
+    }
+}
+
+/// An offset commit that makes sense: of a queue that is there, not past its
+/// end. Anything else would be state that no consumer can ever use, kept for
+/// ever.
+fn checked<D: Disk>(
+    request: &UpdateOffset<'_>,
+    store: &Store<D>,
+) -> Result<OffsetCommit, (ResponseCode, String)> {
+    let group = request.consumer_group;
+    if group.is_empty() || group.len() > GROUP_BYTES_MAX {
+        let remark = format!("a group's name has 1 to {GROUP_BYTES_MAX} bytes");
+        return Err((ResponseCode::SYSTEM_ERROR, remark));
+    }
+    let Some(queues) = store.state.topic(request.topic) else {
+        let remark = format!("no topic {:?}", request.topic);
+        return Err((ResponseCode::TOPIC_NOT_EXIST, remark));
+    };
+    let queue_id = u32::try_from(request.queue_id).unwrap_or(u32::MAX);
+    let Some(end) = queues.get(queue_id as usize) else {
+        let remark = format!("queue {} of {}", request.queue_id, queues.len());
+        return Err((ResponseCode::SYSTEM_ERROR, remark));
+    };
+    match u64::try_from(request.commit_offset) {
+        Ok(offset) if offset <= *end => Ok(OffsetCommit {
+            group: group.to_owned(),
+            topic: request.topic.to_owned(),
+            queue_id,
+            offset,
+        }),
+        _ => {
+            let remark = format!(
+                "offset {} of a queue that ends at {end}",
+                request.commit_offset
+            );
+            Err((ResponseCode::SYSTEM_ERROR, remark))
+        }
     }
 }

@@ -6,9 +6,15 @@ use super::store::{Appended, NewMessage};
 use super::waiters::Waiter;
 use crate::env::{ConnId, Env};
 use crate::log::{LogError, Staged};
-use crate::record::TOPIC_BYTES_MAX;
+use crate::record::{PROPERTIES_BYTES_MAX, Properties, TOPIC_BYTES_MAX, key};
 use crate::remoting::send::{SendRequest, SendResponse};
 use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
+
+/// Bytes that may be staged before sends are refused: during a roll nothing is
+/// written, and what arrives waits in memory.
+const STAGED_BYTES_MAX: u64 = 64 << 20;
+/// `MessageSysFlag.TRANSACTION_ROLLBACK_TYPE`: both transaction bits.
+const TRANSACTION_BITS: i32 = 12;
 
 /// What is answered when an entry is durable enough.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +74,6 @@ impl<E: Env> Broker<E> {
                 queue_id,
                 queue_offset,
             }) => {
-                serving.room_bytes = serving.room_bytes.saturating_sub(staged_cost(staged));
                 let what = Answered::Message {
                     queue_id,
                     queue_offset,
@@ -103,7 +108,32 @@ impl<E: Env> Broker<E> {
         if request.batch {
             return illegal("batches are not taken".to_owned());
         }
-        if serving.waiters.len() >= self.config.pending_max {
+        if request.properties.len() > PROPERTIES_BYTES_MAX {
+            let length = request.properties.len();
+            return illegal(format!(
+                "properties of {length} bytes; at most {PROPERTIES_BYTES_MAX}"
+            ));
+        }
+        if is_transactional(request) {
+            // Taken as a plain message it would be seen before it is committed.
+            let remark = "transactional messages are not served here".to_owned();
+            return Err((ResponseCode::NO_PERMISSION, remark));
+        }
+        self.admit_append(serving, body_bytes)
+    }
+
+    /// Whether anything may be appended now (D31).
+    pub(super) fn admit_append(
+        &self,
+        serving: &Serving<E>,
+        body_bytes: usize,
+    ) -> Result<(), (ResponseCode, String)> {
+        let store = &serving.store;
+        // Counted by entry, not by waiter: an answer that was given up, or that
+        // nobody wants, leaves its entry behind.
+        if store.unapplied.len() >= self.config.pending_max
+            || store.log.staged_bytes() >= STAGED_BYTES_MAX
+        {
             let remark = "too many requests wait for the disk".to_owned();
             return Err((ResponseCode::SYSTEM_BUSY, remark));
         }
@@ -143,7 +173,7 @@ impl<E: Env> Broker<E> {
         Ok(())
     }
 
-    /// Queues an answer behind its entry.
+    /// Queues an answer behind its entry, and counts what the entry takes.
     pub(super) fn wait_for(
         &mut self,
         serving: &mut Serving<E>,
@@ -151,6 +181,10 @@ impl<E: Env> Broker<E> {
         staged: Staged,
         answer: SendAnswer,
     ) {
+        serving.room_bytes = serving.room_bytes.saturating_sub(staged_cost(staged));
+        if answer.reply_to.is_oneway {
+            return;
+        }
         let timeout_ns = self.config.sync_flush_timeout_ms * 1_000_000;
         serving.waiters.push(Waiter {
             index: staged.index,
@@ -202,6 +236,13 @@ impl<E: Env> Broker<E> {
             }
         }
     }
+}
+
+/// Whether a message is a half one, or ends a transaction.
+fn is_transactional(request: &SendRequest<'_>) -> bool {
+    let prepared = Properties::new(request.properties).get(key::TRANSACTION_PREPARED);
+    request.sys_flag & TRANSACTION_BITS != 0
+        || prepared.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// What an entry may take of the disk: its bytes, its envelope, its padding.

@@ -51,7 +51,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) store: Store<E::Disk>,
     pub(super) waiters: Waiters<SendAnswer>,
     pub(super) parked: Parked,
-    job: Option<Job<E::Disk>>,
+    pub(super) job: Option<Job<E::Disk>>,
     pub(super) chore: Option<Chore>,
     pub(super) flush_due_ns: u64,
     pub(super) checkpoint_due_ns: u64,
@@ -70,6 +70,13 @@ enum Wake<D: crate::env::Disk> {
     Net(NetEvent),
     Deadline,
     Stop,
+}
+
+/// What the loop woke for between two attempts to open the store.
+enum PauseEnd {
+    Stop,
+    Over,
+    Net(NetEvent),
 }
 
 impl<E: Env> Broker<E> {
@@ -125,7 +132,8 @@ impl<E: Env> Broker<E> {
                 return Err(failure.into());
             }
             rebuild = failure.wants_rebuild();
-            self.env.report(&failure.to_string());
+            self.env
+                .report(&format!("{failure}; the store is opened again"));
             if self.pause(stop.as_mut()).await {
                 return Ok(());
             }
@@ -158,13 +166,17 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Polled in this order, so that durability is noticed before new work.
+    /// Polled in this order, so that durability is noticed before new work, and
+    /// no flood of requests keeps a deadline or the stop from being noticed.
     fn poll_wake<S: Future<Output = ()>>(
         &mut self,
         serving: &mut Serving<E>,
         stop: Pin<&mut S>,
         context: &mut Context<'_>,
     ) -> Poll<Wake<E::Disk>> {
+        if stop.poll(context).is_ready() {
+            return Poll::Ready(Wake::Stop);
+        }
         if let Some(job) = &mut serving.job
             && let Poll::Ready(done) = Pin::new(job).poll(context)
         {
@@ -176,13 +188,10 @@ impl<E: Env> Broker<E> {
         {
             return Poll::Ready(Wake::Chore(done));
         }
-        if let Poll::Ready(event) = pin!(self.net.next()).poll(context) {
-            return Poll::Ready(Wake::Net(event));
-        }
         if pin!(self.timer.fired()).poll(context).is_ready() {
             return Poll::Ready(Wake::Deadline);
         }
-        stop.poll(context).map(|()| Wake::Stop)
+        pin!(self.net.next()).poll(context).map(Wake::Net)
     }
 
     /// Everything that follows from what was staged or became durable.
@@ -244,6 +253,13 @@ impl<E: Env> Broker<E> {
                 self.sessions.feed(conn, bytes);
                 while let Some(command) = self.next_command(conn) {
                     self.handle_command(serving, conn, command).await?;
+                    if self.outbox.is_full() {
+                        self.outbox.flush(&mut self.net);
+                    }
+                }
+                if !self.sessions.knows(conn) {
+                    // Closed by this side, which is not reported.
+                    serving.parked.forget(conn);
                 }
             }
             NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
@@ -290,21 +306,18 @@ impl<E: Env> Broker<E> {
         self.timer.reset(Some(self.env.now_ns() + REOPEN_PAUSE_NS));
         loop {
             let wake = poll_fn(|context| {
-                if let Poll::Ready(event) = pin!(self.net.next()).poll(context) {
-                    return Poll::Ready(Some(event));
+                if stop.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(PauseEnd::Stop);
                 }
                 if pin!(self.timer.fired()).poll(context).is_ready() {
-                    return Poll::Ready(None);
+                    return Poll::Ready(PauseEnd::Over);
                 }
-                Poll::Pending
+                pin!(self.net.next()).poll(context).map(PauseEnd::Net)
             });
-            let stopped = poll_fn(|context| Poll::Ready(stop.as_mut().poll(context).is_ready()));
-            if stopped.await {
-                return true;
-            }
             match wake.await {
-                Some(event) => self.refuse_event(event),
-                None => return false,
+                PauseEnd::Stop => return true,
+                PauseEnd::Over => return false,
+                PauseEnd::Net(event) => self.refuse_event(event),
             }
         }
     }
@@ -352,6 +365,7 @@ impl<E: Env> Broker<E> {
                 .job_done(job.await)
                 .map_err(StoreError::from)?;
         }
+        serving.finish_snapshot().await?;
         serving.store.close().await?;
         Ok(())
     }

@@ -33,6 +33,11 @@ impl Sessions {
         self.0.remove(&conn);
     }
 
+    /// Whether the stream is there and was not given up.
+    pub(crate) fn knows(&self, conn: ConnId) -> bool {
+        self.0.contains_key(&conn)
+    }
+
     /// Adds bytes; those of a stream that was given up are dropped.
     pub(crate) fn feed(&mut self, conn: ConnId, bytes: Bytes) {
         if let Some(session) = self.0.get_mut(&conn) {

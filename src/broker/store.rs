@@ -126,10 +126,11 @@ impl<D: Disk> Store<D> {
         &mut self,
         message: NewMessage<'_>,
     ) -> Result<Appended, AppendError> {
+        // The queue first: a send to a queue that cannot be makes no topic.
+        let queue_id = self.choose_queue(message.topic, message.queue_id)?;
         if self.topics.get(message.topic).is_none() {
             self.append_topic(message.topic).await?;
         }
-        let queue_id = self.choose_queue(message.topic, message.queue_id)?;
         let store_host = self.config.listen;
         let topic = self
             .topics
@@ -223,7 +224,9 @@ impl<D: Disk> Store<D> {
     }
 
     fn choose_queue(&mut self, topic: &str, wanted: i32) -> Result<u32, AppendError> {
-        let queues = self.queue_count(topic).unwrap_or(0);
+        let queues = self
+            .queue_count(topic)
+            .unwrap_or(self.config.default_topic_queue_nums);
         let Ok(wanted) = u32::try_from(wanted) else {
             self.round_robin += 1;
             return Ok((self.round_robin % u64::from(queues.max(1))) as u32);

@@ -50,11 +50,6 @@ impl<A> Waiters<A> {
         self.0.push_back(waiter);
     }
 
-    /// How many wait.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The next waiter whose entry lies wholly below `released_address`.
     pub(crate) fn pop_released(&mut self, released_address: u64) -> Option<Waiter<A>> {
         let oldest = self.0.front()?;
@@ -118,6 +113,6 @@ mod tests {
             "its start is covered, its end is not"
         );
         assert_eq!(waiters.pop_expired(2).map(|waiter| waiter.answer), Some(2));
-        assert_eq!(waiters.len(), 0);
+        assert!(waiters.pop().is_none());
     }
 }

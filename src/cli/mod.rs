@@ -5,27 +5,36 @@
 //! (progress, hung runs) goes to standard error. Exit codes: guarantee.md,
 //! section 3.
 
+mod allocations;
+mod bench;
+mod directory;
 mod list;
 mod progress;
 mod replay;
 mod run;
+mod serve;
 #[cfg(test)]
 mod tests;
 
 use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use allocations::CountingAllocator;
 
 use crate::check::Exit;
 use crate::explore::{ExploreError, Runner};
 use crate::scenario::ScenarioError;
 
-/// Simulates a message broker under faults, and judges what it promised.
+use directory::DirectoryError;
+
+/// A message broker, and the simulation that judges what it promises.
 #[derive(Debug, Parser)]
 #[command(name = "zeroloss", version, arg_required_else_help = true)]
 #[command(
@@ -44,8 +53,16 @@ enum Command {
     Run(RunArgs),
     /// Run one seed twice, compare, and show everything that happened.
     Replay(ReplayArgs),
+    /// Measure what runs cost, beside a bare skeleton of them.
+    Bench(bench::BenchArgs),
     /// List scenarios: id, expectation, seeds, faults, why.
     List(ListArgs),
+    /// Serve a formatted directory on real sockets, until Ctrl-C.
+    Serve(ServeArgs),
+    /// Make a directory a broker's own, once.
+    Format(FormatArgs),
+    /// Give up what is corrupt in a broker's directory, and all behind it.
+    Salvage(SalvageArgs),
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +120,67 @@ struct ListArgs {
     paths: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// The directory (storePathRootDir), made by `zeroloss format`.
+    dir: PathBuf,
+    /// Where clients connect (brokerIP1, listenPort); port 0: any.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10911")]
+    listen: SocketAddr,
+    /// The broker's name in routes (brokerName).
+    #[arg(long, value_name = "NAME", default_value = "broker-a")]
+    broker_name: String,
+    /// When a message is acknowledged (flushDiskType).
+    #[arg(long, value_enum, default_value = "sync")]
+    flush: Flush,
+    /// Size of a commit log file (mapedFileSizeCommitLog). So much must be free
+    /// for a message to be taken.
+    #[arg(long, value_name = "N", default_value_t = 1 << 30, value_parser = segment_bytes())]
+    segment_bytes: u64,
+    /// Queues of a topic that its first message makes (defaultTopicQueueNums).
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    queues: u32,
+}
+
+/// RocketMQ's `flushDiskType`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Flush {
+    /// Once it is on the disk (SYNC_FLUSH).
+    Sync,
+    /// Once it is in the page cache (ASYNC_FLUSH): a power loss loses it.
+    Async,
+}
+
+#[derive(Debug, Args)]
+struct FormatArgs {
+    /// The directory; made where it is missing. Must hold no broker's data.
+    dir: PathBuf,
+    /// The cluster (brokerClusterName, as a number).
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    cluster_id: u64,
+    /// The broker within the cluster (brokerId).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    broker_id: u64,
+}
+
+#[derive(Debug, Args)]
+struct SalvageArgs {
+    /// The directory.
+    dir: PathBuf,
+    /// Yes: acknowledged messages may be lost by this.
+    #[arg(long = "unsafe")]
+    is_unsafe: bool,
+    /// Size of the commit log file that the log goes on in
+    /// (mapedFileSizeCommitLog).
+    #[arg(long, value_name = "N", default_value_t = 1 << 30, value_parser = segment_bytes())]
+    segment_bytes: u64,
+}
+
+/// From what holds RocketMQ's smallest records to what a page cache bears.
+fn segment_bytes() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(65_536..=1 << 34)
+}
+
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     crate::scenario::seeds(text).map_err(|(message, label)| format!("{message} ({label})"))
 }
@@ -114,6 +192,8 @@ enum CommandError {
     Scenario(#[from] ScenarioError),
     #[error(transparent)]
     Explore(#[from] ExploreError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     #[error("error: cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -122,6 +202,7 @@ impl CommandError {
     fn exit(&self) -> Exit {
         match self {
             Self::Scenario(_) => Exit::Usage,
+            Self::Directory(error) => error.exit(),
             Self::Explore(ExploreError::Hung(_)) => Exit::Stuck,
             Self::Explore(ExploreError::Output(_)) | Self::Output(_) => Exit::TestbedIo,
         }
@@ -152,6 +233,10 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
         Command::Run(args) => run::run(args, runner, out, err),
         Command::Replay(args) => replay::replay(args, runner, out),
         Command::List(args) => list::list(args, out),
+        Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),
+        Command::Serve(args) => serve::serve(args, out),
+        Command::Format(args) => directory::format(args, out),
+        Command::Salvage(args) => directory::salvage(args, out),
     };
     result.unwrap_or_else(|error| {
         if !error.is_broken_pipe() {

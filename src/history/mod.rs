@@ -7,6 +7,7 @@
 //! Times are nanoseconds since the start of the run.
 
 mod ledger;
+mod words;
 
 pub use ledger::{FaultEvent, FaultKind, Ledger};
 

@@ -270,9 +270,7 @@ impl<D: Disk> CommitLog<D> {
         self.flushed = upto;
         self.mark_pending = false;
         if let Some(segment) = rolled {
-            self.write_position = segment.header.data_from();
-            self.segments.push(segment);
-            self.marked = true;
+            self.go_on_in(segment);
         }
         Ok(self.flushed)
     }
@@ -336,8 +334,17 @@ impl<D: Disk> CommitLog<D> {
         }
     }
 
+    /// Appends to a new segment from here on.
+    pub(super) fn go_on_in(&mut self, segment: Segment<D>) {
+        self.write_position = segment.header.data_from();
+        self.segments.push(segment);
+        // Its header says that everything before it was durable.
+        self.marked = true;
+        self.mark_pending = false;
+    }
+
     /// The header of the segment that a roll makes.
-    fn next_header(&self) -> SegmentHeader {
+    pub(super) fn next_header(&self) -> SegmentHeader {
         let generation = self.active().header.generation + 1;
         SegmentHeader {
             cluster_id: self.identity.cluster_id,
@@ -375,7 +382,7 @@ impl<D: Disk> CommitLog<D> {
         Ok(())
     }
 
-    fn healthy(&self) -> Result<(), LogError> {
+    pub(super) fn healthy(&self) -> Result<(), LogError> {
         match &self.poison {
             None => Ok(()),
             Some(cause) => Err(LogError::Poisoned {
@@ -384,7 +391,7 @@ impl<D: Disk> CommitLog<D> {
         }
     }
 
-    fn poisoned(&mut self, doing: &str, source: io::Error) -> LogError {
+    pub(super) fn poisoned(&mut self, doing: &str, source: io::Error) -> LogError {
         let doing = format!("{doing} {}", self.active().path());
         self.poison.get_or_insert(format!("{doing}: {source}"));
         LogError::Io { doing, source }

@@ -89,7 +89,11 @@ impl<D: Disk> Job<D> {
 
 /// The old segment first: the new one's name says that everything before it was
 /// durable (S06).
-async fn roll<D: Disk>(disk: &D, old: &D::File, header: SegmentHeader) -> io::Result<Segment<D>> {
+pub(super) async fn roll<D: Disk>(
+    disk: &D,
+    old: &D::File,
+    header: SegmentHeader,
+) -> io::Result<Segment<D>> {
     old.sync_data().await?;
     Draft::create(disk, header).await?.publish().await
 }

@@ -21,7 +21,8 @@
 //! | `staging` | entries in memory, sealed and chained |
 //! | `commit_log` | the three positions and what moves them |
 //! | `job` | sync and roll, as futures that stand alone |
-//! | `frames` | what stands at a position of a file, judged |
+//! | `truncate` | the log cut at an entry, for those that replace the rest (D6) |
+//! | `frames`, `walk` | what stands at a position of a file, judged |
 //! | `recovery` | what survived, what is corrupt, what is copied (D11, D24) |
 //! | `salvage` | the operator's way past a corrupt record |
 //! | `read` | entries by address, verified at every use (D28) |
@@ -41,6 +42,8 @@ mod recovery;
 mod salvage;
 mod segment;
 mod staging;
+mod truncate;
+mod walk;
 
 use std::io;
 

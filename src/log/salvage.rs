@@ -12,7 +12,7 @@ use super::error::{Corruption, Doing, OpenError};
 use super::frames::{Frame, Frames};
 use super::identity::read_identity;
 use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, survey};
-use super::segment::{Segment, segment_path};
+use super::segment::{Segment, remove_dead, segment_path};
 use crate::env::Disk;
 
 /// What was given up.
@@ -75,7 +75,9 @@ pub async fn salvage<D: Disk>(
     opening.remove_drafts(&survey).await?;
     move_aside(&opening.disk, &mut survey, &mut report).await?;
     opening.renew(&mut survey).await?;
-    opening.remove_dead(&survey).await?;
+    remove_dead(&opening.disk, &survey.dead)
+        .await
+        .doing("removing dead segments")?;
     Ok(report)
 }
 

@@ -261,6 +261,19 @@ pub(super) async fn list<D: Disk>(disk: &D) -> io::Result<Listing> {
     Ok(listing)
 }
 
+/// Removes segments that a newer one reaches over, durably. The newer one is
+/// durable by now, and they stay dead until they are gone; gone they must be
+/// before it is.
+pub(super) async fn remove_dead<D: Disk>(disk: &D, addresses: &[u64]) -> io::Result<()> {
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    for address in addresses {
+        disk.remove(&segment_path(*address)).await?;
+    }
+    disk.sync_dir(COMMIT_LOG_DIR).await
+}
+
 fn parse_name(name: &str) -> Option<u64> {
     (name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| name.parse().ok())

@@ -100,6 +100,16 @@ impl Staging {
         Ok(end)
     }
 
+    /// Drops the entries that end above `address`; gives the log behind the last
+    /// one left, if there is one.
+    pub(super) fn truncate(&mut self, address: u64) -> Option<Position> {
+        let kept = self.ends.partition_point(|(_, end)| end.address <= address);
+        self.ends.truncate(kept);
+        let last = self.ends.last().copied();
+        self.buffer.truncate(last.map_or(0, |(upto, _)| upto));
+        last.map(|(_, end)| end)
+    }
+
     /// Takes the entries that fit into `room_bytes` at file position `position`,
     /// placed there and padded; `None` where not even the first one fits.
     pub(super) fn take_group(

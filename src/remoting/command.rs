@@ -88,6 +88,8 @@ pub struct ReplyTo {
     pub serialize_type: SerializeType,
     /// The request's.
     pub opaque: i32,
+    /// No answer is wanted: whatever is given as one is dropped.
+    pub is_oneway: bool,
 }
 
 impl Command {
@@ -96,6 +98,7 @@ impl Command {
         ReplyTo {
             serialize_type: self.serialize_type,
             opaque: self.opaque,
+            is_oneway: self.is_oneway(),
         }
     }
 

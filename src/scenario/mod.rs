@@ -18,8 +18,8 @@ pub use fault::{
     Condition, CutDirection, FaultRule, FileClass, Harm, Survival, SyncErrorCache, Target,
 };
 pub use model::{
-    Between, ClientSettings, Cluster, Consumers, DiskSettings, Expectation, NetworkSettings,
-    Producers, RunOptions, RunSettings, Scenario, Workload,
+    Between, ClientSettings, Cluster, Consumers, DiskSettings, Expectation, LinkEnd, LinkRule,
+    NetworkSettings, Producers, RunOptions, RunSettings, Scenario, Workload,
 };
 pub use plan::{Effect, FaultPlan, PlannedFault, Trigger, Victim, plan};
 pub(crate) use read::seeds;

@@ -42,6 +42,9 @@ pub struct Scenario {
     pub disk: DiskSettings,
     /// Every link.
     pub network: NetworkSettings,
+    /// The links that differ; where several say something of one link, the last
+    /// one holds.
+    pub links: Vec<LinkRule>,
     /// What all clients have in common.
     pub client: ClientSettings,
     /// What clients do. Clients are numbered from 0 in this order.
@@ -106,22 +109,19 @@ pub struct Cluster {
     pub broker: BrokerConfig,
 }
 
-/// `[disk]`: sizes and latencies of a broker's disk.
+/// `[disk]`: sizes and latencies of a broker's disk. Whatever needs no sync is
+/// answered by the page cache, at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskSettings {
     /// 512 or 4096.
     pub sector_bytes: u32,
     /// The disk's size, bytes.
     pub capacity_bytes: u64,
-    /// A read.
-    pub read_us: Between,
-    /// A write into the page cache, and every change of a name or a size.
-    pub write_us: Between,
     /// A sync of a file or of a directory.
     pub sync_us: Between,
 }
 
-/// `[network]`: every link, both ways.
+/// `[network]`: every link, both ways; and `[[link]]`: some of them, one way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NetworkSettings {
     /// One way.
@@ -129,8 +129,38 @@ pub struct NetworkSettings {
     /// Share of what is sent that is lost: on a stream it comes late, by
     /// `retransmit_ms`; a peer message never comes.
     pub loss: f64,
-    /// What a loss costs on a stream.
+    /// What a loss costs on a stream, and twice that after each further loss.
     pub retransmit_ms: u64,
+    /// Share of peer messages that come twice.
+    pub duplicate: f64,
+    /// Share of peer messages held back long enough to be overtaken.
+    pub reorder: f64,
+    /// Share of writes to a stream that come in two pieces.
+    pub split: f64,
+}
+
+/// `[[link]]`: what links from some machines to others are like instead.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkRule {
+    /// Who sends.
+    pub from: LinkEnd,
+    /// Who receives.
+    pub to: LinkEnd,
+    /// What holds in this direction.
+    pub network: NetworkSettings,
+}
+
+/// The machines at one end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// This broker, counted from 0.
+    Broker(u32),
+    /// Every broker.
+    Brokers,
+    /// Every client, the run's own included.
+    Clients,
+    /// Every machine.
+    Any,
 }
 
 /// `[client]`: what all producers and consumers have in common.

@@ -13,7 +13,7 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
-use super::disk::{DiskModel, DiskSpeed, Handle, Ino, SyncId, SyncKind};
+use super::disk::{DiskModel, DiskSpeed, Handle, Ino, Seq, SyncId, SyncKind};
 use super::env::SimEnv;
 use super::latency::Latency;
 use super::net::NodeId;
@@ -46,6 +46,8 @@ pub(crate) struct DiskIo {
     /// Completions held back while the disk is stalled.
     stalled: Vec<DiskOpId>,
     pub(crate) counts: DiskCounts,
+    /// Syncs that took longer than a healthy disk ever takes.
+    late: u64,
 }
 
 /// How often each verb was asked for.
@@ -59,12 +61,15 @@ pub struct DiskCounts {
     pub syncs: u64,
     /// Reads.
     pub reads: u64,
+    /// Operations refused or cut short for want of space.
+    pub full: u64,
 }
 
 #[derive(Debug)]
 struct Op {
     sync: SyncId,
     of: OpOf,
+    begun_ns: u64,
     result: Option<io::Result<()>>,
     waker: Option<Waker>,
 }
@@ -78,8 +83,10 @@ enum OpOf {
 /// A sync that completed, for whoever keeps account of what is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Synced {
-    File(Ino),
-    Directory,
+    /// A file: the caller may believe in every change of it up to there.
+    File { ino: Ino, upto: Seq },
+    /// A directory, likewise.
+    Directory { upto: Seq },
 }
 
 impl DiskIo {
@@ -99,6 +106,7 @@ impl DiskIo {
             next_op: 0,
             stalled: Vec::new(),
             counts: DiskCounts::default(),
+            late: 0,
         }
     }
 
@@ -138,6 +146,7 @@ impl DiskIo {
             Op {
                 sync,
                 of,
+                begun_ns: core.now_ns,
                 result: None,
                 waker: None,
             },
@@ -149,6 +158,18 @@ impl DiskIo {
             DiskSpeed::Slow { latency_factor } => self.plan(core, op, latency_factor),
         }
         op
+    }
+
+    /// Syncs so far that were not back, or are not, when a healthy disk would
+    /// have been.
+    pub(crate) fn late_syncs(&self, now_ns: u64) -> u64 {
+        let open = self.ops.values().filter(|op| op.result.is_none());
+        let late = open.filter(|op| self.is_late(op.begun_ns, now_ns));
+        self.late + late.count() as u64
+    }
+
+    fn is_late(&self, begun_ns: u64, now_ns: u64) -> bool {
+        now_ns - begun_ns > self.latency.sync.tail_max_ns
     }
 
     fn plan(&mut self, core: &mut Core, op: DiskOpId, factor: u32) {
@@ -165,13 +186,23 @@ impl DiskIo {
             self.stalled.push(op);
             return None;
         }
+        self.late += u64::from(core.now_ns - state.begun_ns > self.latency.sync.tail_max_ns);
         let (result, synced) = match state.of {
             OpOf::File => match self.model.finish_sync(state.sync) {
-                Ok(done) => (Ok(()), Some(Synced::File(done.ino))),
+                Ok(done) => (
+                    Ok(()),
+                    Some(Synced::File {
+                        ino: done.ino,
+                        upto: done.upto_seq,
+                    }),
+                ),
                 Err(error) => (Err(error), None),
             },
             OpOf::Directory => match self.model.finish_sync_dir(state.sync) {
-                Ok(_) => (Ok(()), Some(Synced::Directory)),
+                Ok(done) => {
+                    let upto = done.upto_seq;
+                    (Ok(()), Some(Synced::Directory { upto }))
+                }
                 Err(error) => (Err(error), None),
             },
         };
@@ -209,6 +240,11 @@ impl DiskIo {
             }
         }
     }
+}
+
+fn disk_full<T>(disk: &mut DiskIo, outcome: &io::Result<T>) {
+    let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+    disk.counts.full += u64::from(outcome.as_ref().is_err_and(full));
 }
 
 /// A process' view of its machine's disk.
@@ -302,7 +338,10 @@ impl Disk for SimDisk {
     }
 
     async fn create(&self, path: &str) -> io::Result<SimFile> {
-        let handle = self.named("create", path, |disk| disk.create(path)).await?;
+        let created = self.named("create", path, |disk| disk.create(path)).await;
+        self.call(|inner, node| disk_full(&mut inner.disks[node as usize], &created))
+            .await;
+        let handle = created?;
         Ok(self.file(handle, path))
     }
 
@@ -322,7 +361,8 @@ impl Disk for SimDisk {
             disk.rename(from, to)?;
             let renamed = disk.open(to)?;
             disk.close(renamed);
-            inner.tap.renamed(node, renamed.ino, to);
+            let seq = disk.last_seq();
+            inner.tap.renamed(node, renamed.ino, seq, to);
             Ok(())
         })
         .await
@@ -391,6 +431,7 @@ impl File for SimFile {
                     .tap
                     .written(&inner.core, node, file, path, position, &bytes);
             }
+            disk_full(&mut inner.disks[node as usize], &written);
             written.map(drop)
         })
         .await

@@ -180,7 +180,7 @@ impl Net for SimNet {
         self.env.with(|inner| {
             inner
                 .tap
-                .stream_write(&inner.core, &inner.disks, node, conn, &bytes);
+                .stream_write(&mut inner.core, &inner.disks, node, conn, &bytes);
             inner.net.write(&mut inner.core, conn, bytes);
         });
     }

@@ -10,19 +10,23 @@
 //!                                  └──▶ history, ledger ──▶ check
 //! ```
 
+mod costs;
 pub mod disk;
 mod disk_io;
 mod env;
 mod latency;
 mod net;
 mod run;
+mod skeleton;
 mod tap;
 mod world;
 
 pub use crate::scenario::random;
+pub use costs::RunCosts;
 pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
 pub use env::{SimEnv, SimNet, SimTimer};
 pub use latency::Latency;
 pub use net::{LinkConfig, NetworkFates, NodeId};
-pub use run::run;
+pub use run::{run, run_measured};
+pub use skeleton::{SkeletonPlan, run_skeleton};
 pub use world::{TraceLine, World, address};

@@ -11,7 +11,7 @@
 mod answers;
 mod holdings;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
@@ -35,6 +35,16 @@ pub(crate) enum Medium {
     Cached,
 }
 
+impl Medium {
+    /// What bytes are once they are there.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Durable => "synced",
+            Self::Cached => "cached",
+        }
+    }
+}
+
 /// The tap of a run.
 #[derive(Debug)]
 pub(crate) struct Tap {
@@ -45,7 +55,11 @@ pub(crate) struct Tap {
     holdings: Vec<Holdings>,
     /// Offset commits asked for and not answered: the digest of their entry.
     commits: BTreeMap<(u64, i32), u64>,
-    acknowledged: BTreeSet<NodeId>,
+    /// One past the last log address that each broker acknowledged, or that was
+    /// left of it.
+    acknowledged: BTreeMap<NodeId, u64>,
+    refusals: BTreeMap<NodeId, u64>,
+    on_lies: BTreeMap<NodeId, u64>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) served_early: Vec<CommitFact>,
 }
@@ -59,10 +73,29 @@ impl Tap {
             brokers,
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             commits: BTreeMap::new(),
-            acknowledged: BTreeSet::new(),
+            acknowledged: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            on_lies: BTreeMap::new(),
             findings: Vec::new(),
             served_early: Vec::new(),
         }
+    }
+
+    /// A tap that sees nothing: there are no brokers.
+    pub(crate) fn none() -> Self {
+        Self::new(
+            0,
+            Medium::Durable,
+            LogConfig {
+                segment_bytes: 0,
+                reserve_bytes: 0,
+            },
+        )
+    }
+
+    /// How many brokers there are.
+    pub(crate) fn brokers(&self) -> u32 {
+        self.brokers
     }
 
     /// A broker wrote to a file of its disk.
@@ -81,15 +114,16 @@ impl Tap {
     }
 
     /// A broker renamed a file.
-    pub(crate) fn renamed(&mut self, node: NodeId, ino: Ino, to: &str) {
+    pub(crate) fn renamed(&mut self, node: NodeId, ino: Ino, seq: Seq, to: &str) {
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
-            holdings.renamed(ino, to);
+            holdings.renamed(ino, seq, to);
         }
     }
 
     /// A sync of a broker's disk completed.
-    pub(crate) fn synced(&mut self, disk: &DiskIo, node: NodeId, _synced: Synced) {
+    pub(crate) fn synced(&mut self, disk: &DiskIo, node: NodeId, synced: Synced) {
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
+            holdings.synced(synced);
             holdings.settle(&disk.model);
         }
     }
@@ -113,9 +147,30 @@ impl Tap {
         held_address(&disk.model, self.log_config)
     }
 
-    /// Whether a broker ever acknowledged a message.
-    pub(crate) fn has_acknowledged(&self, node: NodeId) -> bool {
-        self.acknowledged.contains(&node)
+    /// One past the last log address that a broker may believe it holds durably,
+    /// because its disk said so: what a disk lied about counts as held.
+    pub(crate) fn believed_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
+        let durable_end = self.durable_end(disk, node);
+        durable_end.max(self.holdings[node as usize].believed_end(&disk.model))
+    }
+
+    /// Whether a fault that left so much took an acknowledged message of a
+    /// broker's disk; what is gone is asked about once.
+    pub(crate) fn take_acknowledged(&mut self, node: NodeId, held_after: u64) -> bool {
+        let acknowledged = self.acknowledged.entry(node).or_default();
+        let taken = *acknowledged > held_after;
+        *acknowledged = held_after.min(*acknowledged);
+        taken
+    }
+
+    /// How often a broker refused a request for want of something of its own.
+    pub(crate) fn refusals(&self, node: NodeId) -> u64 {
+        self.refusals.get(&node).copied().unwrap_or(0)
+    }
+
+    /// How many answers of a broker rested on what its disk lied about.
+    pub(crate) fn acknowledged_on_lies(&self, node: NodeId) -> u64 {
+        self.on_lies.get(&node).copied().unwrap_or(0)
     }
 
     /// The newest entry written before `at_ns` that is `wanted`, of any broker.
@@ -132,7 +187,7 @@ impl Tap {
     /// One past the last log address that may be relied on.
     fn relied_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
         match self.medium {
-            Medium::Durable => self.durable_end(disk, node),
+            Medium::Durable => self.believed_end(disk, node),
             Medium::Cached => self.holdings[node as usize].cached_end(),
         }
     }
@@ -140,13 +195,16 @@ impl Tap {
     /// Somebody wrote to a stream.
     pub(crate) fn stream_write(
         &mut self,
-        core: &Core,
+        core: &mut Core,
         disks: &[DiskIo],
         node: NodeId,
         conn: ConnId,
         bytes: &Bytes,
     ) {
         let stream = conn.0 >> 1;
+        if self.brokers == 0 {
+            return;
+        }
         if node < self.brokers {
             self.broker_answers(core, &disks[node as usize], node, stream, bytes);
         } else {

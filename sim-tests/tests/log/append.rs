@@ -9,7 +9,7 @@ use zeroloss::log::{
 };
 use zeroloss::record::EncodeError;
 use zeroloss::record::EntryKind;
-use zeroloss::sim::disk::block_on;
+use zeroloss::sim::disk::{Survival, block_on};
 
 macro_rules! on_both {
     ($($body:ident)*) => {$(
@@ -244,6 +244,79 @@ async fn a_sector_is_never_written_twice<D: Disk>(disk: D) {
     }
     // A header, then a sector for each group of a few bytes and for the mark.
     assert_eq!((1 + seen) * sector, config_for(&disk).segment_bytes);
+}
+
+/// The cut reaches from memory over the cache and back across segments; what
+/// is cut is gone from the disk, and its place is taken.
+#[test]
+fn a_log_is_cut_at_any_entry() {
+    for (keep, segments) in [
+        (14, 5),
+        (13, 5),
+        (12, 5),
+        (11, 5),
+        (9, 4),
+        (5, 3),
+        (3, 2),
+        (0, 1),
+    ] {
+        on_simulated(async |disk| {
+            let mut log = open(&disk).await.0;
+            for number in 0..12 {
+                stage(&mut log, number, 900);
+                flush(&mut log).await.unwrap();
+            }
+            stage(&mut log, 12, 100);
+            log.write().await.unwrap();
+            stage(&mut log, 13, 100);
+            let address = match keep {
+                0..=12 => keep * 980,
+                _ => 12 * 980 + (keep - 12) * 180,
+            };
+            let cut = log.truncate(address).await.unwrap();
+            assert_eq!(
+                (cut, cut.address, cut.next_index),
+                (log.tail(), address, keep + 1)
+            );
+            assert_eq!(log.appended().address, address.min(12 * 980 + 180));
+            stage(&mut log, 99, 300);
+            flush(&mut log).await.unwrap();
+            let mut expected: Vec<_> = (0..keep.min(12)).map(|n| record(n, 900)).collect();
+            expected.extend((12..keep).map(|n| record(n, 100)));
+            expected.push(record(99, 300));
+            assert_eq!(records(&log).await, expected);
+            let listed = disk.list(COMMIT_LOG_DIR).await.unwrap();
+            assert_eq!(listed.len(), segments, "{keep}: {listed:?}");
+            let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+            assert_eq!(records(&open(&dark).await.0).await, expected);
+        });
+    }
+}
+
+/// Between the cut's one rename and the removal of what it reached over.
+#[test]
+fn a_cut_that_crashed_is_finished_by_the_next_start() {
+    let disk = boot(&formatted());
+    block_on(async {
+        let mut log = open(&disk).await.0;
+        for number in 0..12 {
+            stage(&mut log, number, 900);
+            flush(&mut log).await.unwrap();
+        }
+        // Sync, create, size, header, sync, rename, sync of directory, removals.
+        disk.crash_at(disk.operations() + 7);
+        log.truncate(980).await.unwrap_err();
+    });
+    let model = reborn(&disk.model());
+    assert_eq!(
+        block_on(boot(&model).list(COMMIT_LOG_DIR)).unwrap().len(),
+        5
+    );
+    let disk = boot(&model);
+    let log = block_on(open(&disk)).0;
+    assert_eq!(block_on(records(&log)), [record(0, 900)]);
+    let names = ["00000000000000000000", "00000000000000000980"];
+    assert_eq!(block_on(disk.list(COMMIT_LOG_DIR)).unwrap(), names);
 }
 
 /// S16, for one entry and for a group: what fills the segment to the last byte

@@ -26,6 +26,10 @@ enum Op {
     JobBesideWrite,
     Mark,
     Checkpoint,
+    /// Cuts so many entries off.
+    Truncate {
+        entries: u64,
+    },
     /// A clean stop and a start.
     Restart,
     /// The process dies and starts again.
@@ -46,7 +50,10 @@ fn script(seed: u64) -> Vec<Op> {
         23..30 => Op::Job,
         30..33 => Op::JobBesideWrite,
         33..35 => Op::Mark,
-        35..37 => Op::Checkpoint,
+        35 => Op::Checkpoint,
+        36 => Op::Truncate {
+            entries: 1 + dice.below(6),
+        },
         37 => Op::Restart,
         _ => Op::Kill,
     };
@@ -80,6 +87,18 @@ impl Witness {
             .encode(&mut bytes)
             .unwrap();
         self.staged.push(bytes);
+    }
+
+    async fn truncate(&mut self, log: &mut Log, entries: usize) -> Option<()> {
+        let kept = self.staged.len().saturating_sub(entries);
+        let bytes = |record: &Vec<u8>| ENVELOPE_BYTES + record.len() as u64;
+        let address = self.staged[..kept].iter().map(bytes).sum();
+        // Until it returns, the log may be cut or whole.
+        self.synced = self.synced.min(kept);
+        log.truncate(address).await.ok()?;
+        self.staged.truncate(kept);
+        self.see(log);
+        Some(())
     }
 
     fn see(&mut self, log: &Log) {
@@ -120,6 +139,7 @@ async fn run(disk: &StepDisk, script: &[Op], witness: &mut Witness) -> Option<()
                 }
             }
             Op::Mark => drop(log.write_mark().await.ok()?),
+            Op::Truncate { entries } => witness.truncate(&mut log, entries as usize).await?,
             Op::Checkpoint => log.checkpoint().await.ok()?,
             Op::Restart | Op::Kill => {
                 if matches!(op, Op::Restart) {

@@ -55,6 +55,18 @@ fn rot_below_a_later_record_is_corruption_with_its_proof() {
     });
 }
 
+/// A header speaks for what is before it even when its own record has rotted.
+#[test]
+fn a_header_that_verifies_counts_though_its_record_does_not() {
+    on_simulated(async |disk| {
+        drop(synced_groups(&disk, &[20, 20, 20]).await);
+        scribble(&disk, FIRST_SEGMENT, 1024 + 90, b"rot").await;
+        scribble(&disk, FIRST_SEGMENT, 1536 + 90, b"rot").await;
+        let found = corruption(try_open(&disk).await);
+        assert_eq!((found.address, found.position), (100, 1024));
+    });
+}
+
 /// The last synced batch looks like a torn write; a mark behind it makes the
 /// difference (D12's last sentence).
 #[test]

@@ -160,3 +160,20 @@ fn salvage_may_crash_anywhere_and_be_repeated() {
         }
     }
 }
+
+/// The old checkpoint's claim is cut with the log: once the new segment has its
+/// name the log is whole, whether or not a new checkpoint came to be written.
+#[test]
+fn a_cut_reaches_the_checkpoint_that_claims_more() {
+    let model = damaged(THIRD, 512 + 1024 + 90);
+    let disk = boot(&model);
+    block_on(run(&disk)).unwrap();
+    // The checkpoint comes last: file, write, sync, rename, sync of directory.
+    for crash in disk.operations() - 5..disk.operations() {
+        let disk = boot(&model);
+        disk.crash_at(crash);
+        assert!(block_on(run(&disk)).is_err());
+        let again = boot(&powerless(&disk.model(), Survival::None, 0));
+        assert_eq!(block_on(records(&block_on(open(&again)).0)).len(), 7);
+    }
+}

@@ -28,11 +28,12 @@ use super::Env;
 use net::Limits;
 
 /// A node's world on this machine. Clones are the same world.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RealEnv {
     origin: Instant,
     runtime: Handle,
     root: Arc<PathBuf>,
+    operator: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl RealEnv {
@@ -51,8 +52,23 @@ impl RealEnv {
             origin: Instant::now(),
             runtime,
             root: Arc::new(root),
+            operator: Arc::new(to_standard_error),
         })
     }
+
+    /// Whoever is told what a broker reports, a line at a time; standard error
+    /// by default, where a service manager looks for it.
+    #[must_use]
+    pub fn reporting_to(mut self, operator: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.operator = Arc::new(operator);
+        self
+    }
+}
+
+fn to_standard_error(line: &str) {
+    use std::io::Write;
+    // Where even this cannot be written nobody is there to be told.
+    let _ = writeln!(io::stderr(), "zeroloss: {line}");
 }
 
 impl Env for RealEnv {
@@ -91,9 +107,8 @@ impl Env for RealEnv {
         RealNet::new(self.runtime.clone(), Limits::default())
     }
 
-    /// To standard error, where a service manager looks for it.
     fn report(&self, line: &str) {
-        eprintln!("{line}");
+        (self.operator)(line);
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

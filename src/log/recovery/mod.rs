@@ -23,9 +23,9 @@ use super::commit_log::{CommitLog, incarnation};
 use super::error::{Doing, OpenError};
 use super::frames::Flaw;
 use super::identity::{Identity, read_identity};
-use super::segment::{SegmentHeader, header_bytes, segment_path};
+use super::segment::{SegmentHeader, header_bytes, remove_dead};
 use super::staging::Staging;
-use super::{COMMIT_LOG_DIR, LogConfig, Position};
+use super::{LogConfig, Position};
 use crate::env::Disk;
 use crate::record::ENVELOPE_BYTES;
 
@@ -123,7 +123,9 @@ impl<D: Disk> CommitLog<D> {
             true => None,
             false => opening.renew(&mut survey).await?,
         };
-        opening.remove_dead(&survey).await?;
+        remove_dead(&opening.disk, &survey.dead)
+            .await
+            .doing("removing dead segments")?;
         checkpoint::raise_abort(&opening.disk)
             .await
             .doing("making the abort file")?;
@@ -176,24 +178,6 @@ impl<D: Disk> Opening<D> {
                 .doing("removing an unfinished segment")?;
         }
         Ok(())
-    }
-
-    /// Segments that a newer one reaches over. The newer one is durable by now,
-    /// and they stay dead until they are gone; gone they must be before it is.
-    pub(super) async fn remove_dead(&self, survey: &Survey<D>) -> Result<(), OpenError> {
-        if survey.dead.is_empty() {
-            return Ok(());
-        }
-        for address in &survey.dead {
-            self.disk
-                .remove(&segment_path(*address))
-                .await
-                .doing("removing a dead segment")?;
-        }
-        self.disk
-            .sync_dir(COMMIT_LOG_DIR)
-            .await
-            .doing("removing dead segments")
     }
 
     /// The header of a new segment that takes over from `base` on, and is born

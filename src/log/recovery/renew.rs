@@ -7,18 +7,22 @@
 //! that is synced before it is named. The same rename cuts whatever stood
 //! behind the log's end: see [`crate::log::segment`] on generations.
 //!
+//! What proves an entry synced need not be durable itself: a header, a mark, a
+//! checkpoint is written only after the sync that it speaks of has completed, so
+//! that it is true even where the page cache alone still has it.
+//!
 //! A crash before the name is durable leaves the old segments as they were, and
 //! recovery is repeated on them: nothing has been promised in between.
 
 use std::io;
 
-use super::{CopiedTail, Opening, Survey, WINDOW_BYTES};
+use super::{CopiedTail, Opening, Survey};
 use crate::env::{Disk, File};
 use crate::log::Position;
 use crate::log::checkpoint::{self, Checkpoint};
 use crate::log::error::{Doing, OpenError};
-use crate::log::frames::{Frame, Frames, follow};
 use crate::log::segment::{Draft, Group, Segment};
+use crate::log::walk::Walk;
 use crate::record::{Placement, place};
 
 /// Copied bytes are written in pieces of about this size.
@@ -95,42 +99,6 @@ impl<D: Disk> Opening<D> {
         survey.write_position = write_position;
         survey.marked = true;
         Ok(())
-    }
-}
-
-/// A second reading of a segment that was found whole.
-struct Walk<D: Disk> {
-    frames: Frames<D::File>,
-    position: u64,
-    at: Position,
-}
-
-impl<D: Disk> Walk<D> {
-    fn of(segment: &Segment<D>) -> Self {
-        let header = &segment.header;
-        let file = segment.file.clone();
-        Self {
-            frames: Frames::new(file, header, header.segment_bytes, WINDOW_BYTES),
-            position: header.data_from(),
-            at: header.base,
-        }
-    }
-
-    /// The bytes of the next entry.
-    async fn next(&mut self) -> io::Result<bytes::Bytes> {
-        loop {
-            match self.frames.at(self.position).await? {
-                Frame::Padding | Frame::Mark(_) => {
-                    self.position = self.frames.next_sector(self.position);
-                }
-                Frame::Entry { envelope, frame } if follow(self.at, &envelope.log).is_ok() => {
-                    self.at = follow(self.at, &envelope.log).expect("it follows");
-                    self.position += envelope.log.framed_bytes();
-                    return Ok(frame);
-                }
-                _ => return Err(io::Error::other("a record that was whole is not any more")),
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod fault;
 mod files;
+mod link;
 mod problem;
 mod sections;
 mod table;
@@ -54,8 +55,8 @@ pub fn parse(id: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError
 }
 
 const KEYS: &[&str] = &[
-    "title", "why", "faults", "cluster", "disk", "network", "client", "workload", "fault", "run",
-    "expect",
+    "title", "why", "faults", "cluster", "disk", "network", "link", "client", "workload", "fault",
+    "run", "expect",
 ];
 
 fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
@@ -65,12 +66,18 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
     let workloads = workloads(top, &cluster)?;
     let faults = faults(top, cluster.brokers, &workloads, &run)?;
     let expect = sections::expect(top, &cluster, faults.is_empty())?;
+    let network = sections::network(top)?;
+    let links = match top.get("link") {
+        Some(field) => link::read_all(&field, network, cluster.brokers)?,
+        None => Vec::new(),
+    };
     Ok(Scenario {
         id: id.to_owned(),
         file: file.to_owned(),
         title: top.require("title")?.string()?,
         why: top.require("why")?.string()?,
-        network: sections::network(top)?,
+        network,
+        links,
         client: sections::client(top)?,
         cluster,
         disk,

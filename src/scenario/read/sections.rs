@@ -110,13 +110,7 @@ fn broker(table: &Table<'_>) -> Result<BrokerConfig, Problem> {
     })
 }
 
-const DISK: &[&str] = &[
-    "sector_bytes",
-    "capacity_bytes",
-    "read_us",
-    "write_us",
-    "sync_us",
-];
+const DISK: &[&str] = &["sector_bytes", "capacity_bytes", "sync_us"];
 
 pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, Problem> {
     section(top, "disk", DISK, |table| {
@@ -138,22 +132,53 @@ pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, P
         Ok(DiskSettings {
             sector_bytes: sector_bytes as u32,
             capacity_bytes,
-            read_us: table.between("read_us", US, (20, 100))?,
-            write_us: table.between("write_us", US, (1, 10))?,
             sync_us: table.between("sync_us", US, (100, 2_000))?,
         })
     })
 }
 
-const NETWORK: &[&str] = &["latency_us", "loss", "retransmit_ms"];
+pub(super) const NETWORK: &[&str] = &[
+    "latency_us",
+    "loss",
+    "retransmit_ms",
+    "duplicate",
+    "reorder",
+    "split",
+];
 
 pub(super) fn network(top: &Table<'_>) -> Result<NetworkSettings, Problem> {
+    let default = NetworkSettings {
+        latency_us: Between { low: 50, high: 500 },
+        loss: 0.0,
+        retransmit_ms: 200,
+        duplicate: 0.0,
+        reorder: 0.0,
+        split: 0.02,
+    };
     section(top, "network", NETWORK, |table| {
-        Ok(NetworkSettings {
-            latency_us: table.between("latency_us", US, (50, 500))?,
-            loss: table.share("loss", 0.0)?,
-            retransmit_ms: table.integer("retransmit_ms", MS, 200)?,
-        })
+        network_settings(table, default)
+    })
+}
+
+/// The keys of a link; what is left out is as in `default`.
+pub(super) fn network_settings(
+    table: &Table<'_>,
+    default: NetworkSettings,
+) -> Result<NetworkSettings, Problem> {
+    let Between { low, high } = default.latency_us;
+    let loss = table.share("loss", default.loss)?;
+    if let (Some(field), true) = (table.get("loss"), loss == 1.0) {
+        return Err(field
+            .problem("`loss` must be below 1", "nothing would ever come through")
+            .help("kind = \"partition\" of [[fault]] cuts links"));
+    }
+    Ok(NetworkSettings {
+        latency_us: table.between("latency_us", US, (low, high))?,
+        loss,
+        retransmit_ms: table.integer("retransmit_ms", 1..MS.end, default.retransmit_ms)?,
+        duplicate: table.share("duplicate", default.duplicate)?,
+        reorder: table.share("reorder", default.reorder)?,
+        split: table.share("split", default.split)?,
     })
 }
 

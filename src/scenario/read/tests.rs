@@ -5,7 +5,7 @@ use crate::broker::FlushDiskType;
 use crate::check::Outcome;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, Condition, Effect, Harm, Scenario, Survival, Target, Victim, Workload, plan,
+    Between, Condition, Effect, Harm, LinkEnd, Scenario, Survival, Target, Victim, Workload, plan,
 };
 
 const GOOD: &str = r#"
@@ -114,6 +114,34 @@ fn every_kind_of_fault_can_be_written() {
         good(&GOOD.replacen("sector-subset", survival.name(), 1));
     }
     good(&GOOD.replacen("sector-subset", "random", 1));
+}
+
+#[test]
+fn links_are_as_the_network_unless_they_say_otherwise() {
+    let text = format!(
+        "{GOOD}\n[network]\nloss = 0.1\nretransmit_ms = 50\n\
+         [[link]]\nfrom = \"clients\"\nto = 0\nlatency_us = 9\n[[link]]\nfrom = 0\nsplit = 0.5\n"
+    );
+    let scenario = good(&text);
+    let [to_broker, from_broker] = scenario.links[..] else {
+        panic!("two rules")
+    };
+    assert_eq!(
+        (to_broker.from, to_broker.to),
+        (LinkEnd::Clients, LinkEnd::Broker(0))
+    );
+    let slow = Between { low: 9, high: 9 };
+    assert_eq!(to_broker.network.latency_us, slow);
+    assert_eq!(to_broker.network.loss, 0.1);
+    assert_eq!(
+        (from_broker.from, from_broker.to),
+        (LinkEnd::Broker(0), LinkEnd::Any)
+    );
+    let wanted = crate::scenario::NetworkSettings {
+        split: 0.5,
+        ..scenario.network
+    };
+    assert_eq!(from_broker.network, wanted);
 }
 
 #[test]
@@ -231,6 +259,12 @@ fn bad_files_are_shown_where_they_are_bad() {
         ("both ways", "title =", "faults = \"none\"\ntitle ="),
         ("unbounded sends", "messages = 400\n", ""),
         ("nobody sends", "consumers = 2", "topic = \"payments\""),
+        ("no such link", "[expect]", "[[link]]\nfrom = 1\n[expect]"),
+        (
+            "a link through which nothing comes",
+            "[expect]",
+            "[network]\nloss = 1\n[expect]",
+        ),
         ("no TOML", "seeds = \"0..8\"", "seeds = 0..8"),
     ];
     let shown = cases.map(|(name, from, to)| format!("# {name}\n{}\n", bad(from, to)));

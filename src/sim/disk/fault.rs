@@ -165,9 +165,16 @@ pub enum DiskSpeed {
 pub(super) struct Faults {
     armed: Vec<ArmedFault>,
     fired: Vec<FiredFault>,
+    lies: u64,
 }
 
 impl Faults {
+    /// How often the disk said that something was durable that was not, without
+    /// an error ever.
+    pub(super) fn lies(&self) -> u64 {
+        self.lies
+    }
+
     pub(super) fn arm(&mut self, fault: ArmedFault) {
         if fault.times > 0 {
             self.armed.push(fault);
@@ -176,6 +183,11 @@ impl Faults {
 
     pub(super) fn disarm(&mut self) {
         self.armed.clear();
+    }
+
+    pub(super) fn disarm_lies(&mut self) {
+        self.armed
+            .retain(|armed| armed.fault != DiskFault::LyingSync);
     }
 
     pub(super) fn is_quiet(&self) -> bool {
@@ -209,6 +221,11 @@ impl Faults {
     }
 
     pub(super) fn record(&mut self, fault: DiskFault, path: String, pending_bytes: u64) {
+        let is_lie = matches!(
+            fault,
+            DiskFault::LyingSync | DiskFault::LostWrite | DiskFault::MisdirectedWrite
+        );
+        self.lies += u64::from(is_lie);
         self.fired.push(FiredFault {
             fault,
             path,

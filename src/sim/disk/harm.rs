@@ -22,6 +22,11 @@ impl DiskModel {
         self.faults.disarm();
     }
 
+    /// Forgets the armed faults that make syncs lie, and no others.
+    pub fn disarm_lies(&mut self) {
+        self.faults.disarm_lies();
+    }
+
     /// What fired since the last call.
     pub fn take_fired(&mut self) -> Vec<FiredFault> {
         self.faults.take_fired()

@@ -48,6 +48,12 @@ impl DiskModel {
         self.pending(under).bytes
     }
 
+    /// How often the disk said that something was durable that was not, without
+    /// an error ever.
+    pub fn lies(&self) -> u64 {
+        self.faults.lies()
+    }
+
     /// The newest change of the disk.
     pub fn last_seq(&self) -> Seq {
         self.seq

@@ -13,8 +13,11 @@ pub struct LinkConfig {
     /// Time from send to arrival.
     pub latency: Latency,
     /// Share of packets lost: a peer message is gone, a stream is late by a
-    /// retransmission.
+    /// retransmission, which may be lost too.
     pub loss: f64,
+    /// After how long a stream's sender sends again, nanoseconds; twice that
+    /// after each further loss.
+    pub retransmit_ns: u64,
     /// Share of peer messages delivered twice.
     pub duplicate: f64,
     /// Share of peer messages held back long enough to be overtaken.
@@ -33,6 +36,7 @@ impl Default for LinkConfig {
                 tail_max_ns: 5_000_000,
             },
             loss: 0.0,
+            retransmit_ns: 200_000_000,
             duplicate: 0.0,
             reorder: 0.0,
             split: 0.02,
@@ -46,6 +50,8 @@ pub(crate) struct Links {
     default: LinkConfig,
     special: BTreeMap<(NodeId, NodeId), LinkConfig>,
     cut: BTreeSet<(NodeId, NodeId)>,
+    /// What cuts swallowed or held, so far.
+    cut_hits: BTreeMap<(NodeId, NodeId), u64>,
 }
 
 impl Links {
@@ -75,6 +81,18 @@ impl Links {
     /// Undoes a cut.
     pub(crate) fn heal(&mut self, from: NodeId, to: NodeId) {
         self.cut.remove(&(from, to));
+    }
+
+    /// Counts an arrival that a cut swallowed or held.
+    pub(crate) fn count_hit(&mut self, from: NodeId, to: NodeId) {
+        *self.cut_hits.entry((from, to)).or_default() += 1;
+    }
+
+    /// Arrivals that cuts swallowed or held on the links of a node, so far.
+    pub(crate) fn hits_of(&self, node: NodeId) -> u64 {
+        let hits = self.cut_hits.iter();
+        let of_node = hits.filter(|((from, to), _)| *from == node || *to == node);
+        of_node.map(|(_, count)| count).sum()
     }
 
     /// Whether nothing arrives in this direction.

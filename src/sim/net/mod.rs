@@ -12,6 +12,8 @@
 mod link;
 mod peer;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -20,7 +22,7 @@ use std::task::Waker;
 use bytes::Bytes;
 
 pub use link::{LinkConfig, NodeId};
-pub(crate) use stream::{Conn, Flight};
+pub(crate) use stream::{Conn, Flight, Side};
 
 use super::random::Stream;
 use super::world::{Core, Due};
@@ -30,12 +32,13 @@ use link::Links;
 /// An endpoint's number in the run.
 pub(crate) type EndpointId = usize;
 
-/// A retransmission's delay, nanoseconds (Linux' minimal RTO).
-const RETRANSMIT_NS: u64 = 200_000_000;
 /// How long an operating system tries before it gives a stream up, nanoseconds.
 const GIVE_UP_NS: u64 = 60_000_000_000;
 /// A connect that nobody answers ends after this, nanoseconds.
 const CONNECT_TIMEOUT_NS: u64 = 3_000_000_000;
+/// Pause between two attempts to reach a machine that does not answer,
+/// nanoseconds (Linux' initial RTO).
+const RETRY_NS: u64 = 1_000_000_000;
 
 /// Something on its way.
 #[derive(Debug)]
@@ -46,6 +49,9 @@ pub(crate) enum Arrival {
     Accept { conn: usize },
     /// The connect's time is up.
     ConnectTimeout { conn: usize },
+    /// A cut has held something for one side of a stream for so long that its
+    /// sender may give up.
+    GiveUp { conn: usize, to: Side },
     /// A piece of a stream, or its end, for one side of it.
     Segment { flight: Flight, segment: Segment },
     /// A peer message.
@@ -63,7 +69,8 @@ pub(crate) enum Segment {
     Bytes(Bytes),
     /// The orderly end: nothing follows.
     Fin,
-    /// The abrupt end: overtakes nothing, and is never retransmitted.
+    /// The abrupt end: overtakes nothing, and is never retransmitted; it takes
+    /// no number, so that the next one is as good where this one is lost.
     Reset,
 }
 
@@ -80,6 +87,8 @@ pub struct NetworkFates {
     pub cut: u64,
     /// Arrivals delivered.
     pub delivered: u64,
+    /// Their bytes.
+    pub delivered_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -167,6 +176,7 @@ impl Network {
             Arrival::Connect { conn, to } => self.arrive_connect(core, conn, to),
             Arrival::Accept { conn } => self.arrive_accept(core, conn),
             Arrival::ConnectTimeout { conn } => self.connect_timed_out(core, conn),
+            Arrival::GiveUp { conn, to } => self.give_up(core, conn, to),
             Arrival::Segment { flight, segment } => self.arrive_segment(core, flight, segment),
             Arrival::Peer {
                 from_node,
@@ -220,6 +230,21 @@ impl Network {
     /// Gives one direction a character of its own.
     pub(crate) fn set_link(&mut self, from: NodeId, to: NodeId, config: LinkConfig) {
         self.links.set(from, to, config);
+    }
+
+    /// Arrivals that cuts swallowed or held on the links of a node, so far.
+    pub(crate) fn cut_hits_of(&self, node: NodeId) -> u64 {
+        self.links.hits_of(node)
+    }
+
+    /// Whether a cut keeps something from arriving, now; counted where so.
+    fn cut_holds(&mut self, from: NodeId, to: NodeId) -> bool {
+        let holds = self.links.is_cut(from, to);
+        if holds {
+            self.fates.cut += 1;
+            self.links.count_hit(from, to);
+        }
+        holds
     }
 
     fn latency_ns(&mut self, from: NodeId, to: NodeId) -> u64 {

@@ -24,8 +24,9 @@ impl Network {
         let to_node = node_of(to);
         if self.lost(from_node, to_node) {
             self.fates.lost += 1;
+            let sender = core.name_of(from_node);
             core.trace(TraceKind::NetworkFate, to_node, 0, &bytes, || {
-                format!("peer message from n{from_node} lost")
+                format!("peer message from {sender} lost")
             });
             return;
         }
@@ -60,20 +61,21 @@ impl Network {
         bytes: Bytes,
     ) {
         let to_node = node_of(to);
-        if self.links.is_cut(from_node, to_node) {
-            self.fates.cut += 1;
+        if self.cut_holds(from_node, to_node) {
             return;
         }
         let Some(&endpoint) = self.peer_listeners.get(&to) else {
             return;
         };
         self.fates.delivered += 1;
+        self.fates.delivered_bytes += bytes.len() as u64;
+        let sender = core.name_of(from_node);
         core.trace(
             TraceKind::Deliver,
             to_node,
             u64::from(from_node),
             &bytes,
-            || format!("peer message from n{from_node}, {} bytes", bytes.len()),
+            || format!("peer message from {sender}, {} bytes", bytes.len()),
         );
         self.deliver(endpoint, NetEvent::Peer { from, bytes });
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    Arrival, CONNECT_TIMEOUT_NS, EndpointId, GIVE_UP_NS, Network, NodeId, RETRANSMIT_NS, Segment,
+    Arrival, CONNECT_TIMEOUT_NS, EndpointId, GIVE_UP_NS, Network, NodeId, RETRY_NS, Segment,
 };
 use crate::env::{CloseReason, ConnId, NetEvent};
 use crate::sim::world::{Core, TraceKind, node_of};
@@ -36,20 +36,21 @@ pub(crate) struct Flight {
     to: Side,
     number: u64,
     sent_ns: u64,
+    /// Sent again by the sender's operating system: if that is gone, nobody did.
+    again: bool,
 }
 
 /// A stream.
 ///
-/// Invariants: 1. an end receives segments in the order of their numbers,
-/// without gaps; what overtook waits; 2. what a cut swallowed is sent again
-/// when the link heals, unless it was a reset; 3. an end that is not open
-/// receives nothing more.
+/// Invariants: 1. an end that is up receives segments in the order of their
+/// numbers, without gaps; what overtook waits, also for the end to be up; 2.
+/// what a cut swallowed is sent again when the link heals, unless it was a
+/// reset, or the sender's machine has lost power, or its sender gave up; 3. an
+/// end that is not open receives nothing more.
 #[derive(Debug)]
 pub(crate) struct Conn {
     client: End,
     server: End,
-    /// The server's endpoint is known.
-    accepted: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +58,10 @@ struct End {
     endpoint: EndpointId,
     node: NodeId,
     open: bool,
+    /// The server's end: it was accepted; the client's: it knows.
+    up: bool,
+    /// Its machine lost power: whatever it still owed, it never sends.
+    silent: bool,
     /// Number of the next segment that this end sends.
     sends_next: u64,
     /// Number of the next segment that this end receives.
@@ -64,7 +69,7 @@ struct End {
     /// Arrived too early.
     waiting: BTreeMap<u64, Segment>,
     /// Meant for this end, swallowed by a cut.
-    swallowed: Vec<(u64, Segment)>,
+    swallowed: Vec<(Flight, Segment)>,
 }
 
 impl End {
@@ -73,6 +78,8 @@ impl End {
             endpoint,
             node,
             open: true,
+            up: false,
+            silent: false,
             sends_next: 0,
             expects: 0,
             waiting: BTreeMap::new(),
@@ -108,6 +115,15 @@ fn conn_id(conn: usize, side: Side) -> ConnId {
     ConnId((conn as u64) << 1 | u64::from(side == Side::Server))
 }
 
+fn reason_name(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::Eof => "closed by the other side",
+        CloseReason::Reset => "reset",
+        CloseReason::Timeout => "timed out",
+        CloseReason::Overflow => "too slow a reader",
+    }
+}
+
 /// The stream and the end behind an id.
 pub(crate) fn locate(id: ConnId) -> (usize, Side) {
     let side = if id.0 & 1 == 1 {
@@ -132,7 +148,6 @@ impl Network {
         self.conns.push(Conn {
             client: End::new(endpoint, from_node),
             server: End::new(usize::MAX, to_node),
-            accepted: false,
         });
         let at_ns = core.now_ns + self.latency_ns(from_node, to_node);
         Self::plan(core, at_ns, Arrival::Connect { conn, to });
@@ -146,12 +161,19 @@ impl Network {
 
     pub(super) fn arrive_connect(&mut self, core: &mut Core, conn: usize, to: SocketAddr) {
         let (from_node, to_node) = (self.conns[conn].client.node, self.conns[conn].server.node);
-        if self.links.is_cut(from_node, to_node) || !core.os_up(to_node) {
-            self.fates.cut += 1;
-            return; // silence: the connect times out
+        if !self.conns[conn].client.open && self.conns[conn].client.silent {
+            return; // nobody asks any more
         }
+        if self.cut_holds(from_node, to_node) || !core.os_up(to_node) {
+            // Silence: asked again, until the connect times out.
+            if self.conns[conn].client.open {
+                Self::plan(core, core.now_ns + RETRY_NS, Arrival::Connect { conn, to });
+            }
+            return;
+        }
+        let caller = core.name_of(from_node);
         core.trace(TraceKind::Stream, to_node, conn as u64, &[], || {
-            format!("n{from_node} connects")
+            format!("stream {conn}: {caller} connects")
         });
         let Some(&endpoint) = self.listeners.get(&to) else {
             self.conns[conn].server.open = false;
@@ -159,7 +181,7 @@ impl Network {
             return;
         };
         self.conns[conn].server.endpoint = endpoint;
-        self.conns[conn].accepted = true;
+        self.conns[conn].server.up = true;
         let from = core.address_of(from_node);
         self.deliver(
             endpoint,
@@ -170,29 +192,34 @@ impl Network {
         );
         let at_ns = core.now_ns + self.latency_ns(to_node, from_node);
         Self::plan(core, at_ns, Arrival::Accept { conn });
+        self.hand_over_waiting(core, conn, Side::Server);
     }
 
     pub(super) fn arrive_accept(&mut self, core: &mut Core, conn: usize) {
         let (from_node, to_node) = (self.conns[conn].server.node, self.conns[conn].client.node);
-        if self.links.is_cut(from_node, to_node) {
-            // The answer is retransmitted like any segment.
-            Self::plan(core, core.now_ns + RETRANSMIT_NS, Arrival::Accept { conn });
+        if !self.conns[conn].client.open {
             return;
         }
-        let client = &self.conns[conn].client;
-        if client.open {
-            let endpoint = client.endpoint;
-            self.deliver(
-                endpoint,
-                NetEvent::Connected {
-                    conn: conn_id(conn, Side::Client),
-                },
-            );
+        if self.cut_holds(from_node, to_node) {
+            // The answer is retransmitted like any segment.
+            if !self.conns[conn].server.silent {
+                Self::plan(core, core.now_ns + RETRY_NS, Arrival::Accept { conn });
+            }
+            return;
         }
+        self.conns[conn].client.up = true;
+        let endpoint = self.conns[conn].client.endpoint;
+        self.deliver(
+            endpoint,
+            NetEvent::Connected {
+                conn: conn_id(conn, Side::Client),
+            },
+        );
+        self.hand_over_waiting(core, conn, Side::Client);
     }
 
     pub(super) fn connect_timed_out(&mut self, core: &mut Core, conn: usize) {
-        if !self.conns[conn].accepted {
+        if !self.conns[conn].client.up {
             self.end_side(core, conn, Side::Client, CloseReason::Timeout);
         }
     }
@@ -230,38 +257,46 @@ impl Network {
 
     fn send_segment(&mut self, core: &mut Core, conn: usize, from: Side, segment: Segment) {
         let (from_node, to_node) = self.nodes(conn, from);
-        let mut at_ns = core.now_ns + self.latency_ns(from_node, to_node);
-        if self.lost(from_node, to_node) {
-            self.fates.lost += 1;
-            at_ns += RETRANSMIT_NS;
+        let (late_ns, is_reset) = (
+            self.losses_ns(from_node, to_node),
+            matches!(segment, Segment::Reset),
+        );
+        if late_ns > 0 && is_reset {
+            return;
         }
+        let at_ns = core.now_ns + self.latency_ns(from_node, to_node) + late_ns;
         let end = self.conns[conn].end_mut(from);
         let flight = Flight {
             conn,
             to: from.other(),
             number: end.sends_next,
             sent_ns: core.now_ns,
+            again: late_ns > 0,
         };
-        end.sends_next += 1;
+        end.sends_next += u64::from(!is_reset);
         Self::plan(core, at_ns, Arrival::Segment { flight, segment });
     }
 
+    /// What losses cost a segment, nanoseconds; 0 where nothing is lost.
+    fn losses_ns(&mut self, from: NodeId, to: NodeId) -> u64 {
+        let mut again_after_ns = self.links.config(from, to).retransmit_ns.max(1);
+        let mut late_ns = 0;
+        while late_ns < GIVE_UP_NS && self.lost(from, to) {
+            self.fates.lost += 1;
+            late_ns += again_after_ns;
+            again_after_ns *= 2;
+        }
+        late_ns
+    }
+
     pub(super) fn arrive_segment(&mut self, core: &mut Core, flight: Flight, segment: Segment) {
-        let Flight {
-            conn, to, number, ..
-        } = flight;
-        if to == Side::Server && !self.conns[conn].accepted {
-            return; // its connect never arrived, and will time out
+        let Flight { conn, to, .. } = flight;
+        if flight.again && self.conns[conn].end(to.other()).silent {
+            return; // there was nobody left to send it again
         }
         let (from_node, to_node) = self.nodes(conn, to.other());
-        if self.links.is_cut(from_node, to_node) {
-            self.fates.cut += 1;
-            if !matches!(segment, Segment::Reset) {
-                self.conns[conn]
-                    .end_mut(to)
-                    .swallowed
-                    .push((number, segment));
-            }
+        if self.cut_holds(from_node, to_node) {
+            self.swallow(core, flight, segment);
             return;
         }
         if !core.os_up(to_node) {
@@ -272,31 +307,56 @@ impl Network {
             self.answer_reset(core, conn, to, &segment);
             return;
         }
-        self.receive_in_order(core, conn, to, number, segment);
-    }
-
-    fn receive_in_order(
-        &mut self,
-        core: &mut Core,
-        conn: usize,
-        to: Side,
-        number: u64,
-        segment: Segment,
-    ) {
-        let end = self.conns[conn].end_mut(to);
-        if number != end.expects {
-            end.waiting.insert(number, segment);
+        if self.is_refusal(conn, &segment) {
+            self.end_side(core, conn, Side::Client, CloseReason::Reset);
             return;
         }
-        let mut next = Some(segment);
-        while let Some(segment) = next {
-            self.conns[conn].end_mut(to).expects += 1;
-            self.hand_over(core, conn, to, segment);
+        let end = self.conns[conn].end_mut(to);
+        end.waiting.insert(flight.number, segment);
+        self.hand_over_waiting(core, conn, to);
+    }
+
+    /// A reset by a machine that never accepted.
+    fn is_refusal(&self, conn: usize, segment: &Segment) -> bool {
+        let server = &self.conns[conn].server;
+        matches!(segment, Segment::Reset) && !server.up && !server.open
+    }
+
+    /// Hands over what has come in order, once the end is up.
+    fn hand_over_waiting(&mut self, core: &mut Core, conn: usize, to: Side) {
+        loop {
             let end = self.conns[conn].end_mut(to);
-            next = match end.waiting.is_empty() {
-                true => None,
-                false => end.waiting.remove(&end.expects),
+            if !end.up || !end.open {
+                return;
+            }
+            let Some(segment) = end.waiting.remove(&end.expects) else {
+                return;
             };
+            end.expects += 1;
+            self.hand_over(core, conn, to, segment);
+        }
+    }
+
+    /// A cut keeps a segment from arriving: kept until the link heals, or until
+    /// its sender gives up.
+    fn swallow(&mut self, core: &mut Core, flight: Flight, segment: Segment) {
+        if matches!(segment, Segment::Reset) {
+            return;
+        }
+        let Flight { conn, to, .. } = flight;
+        let give_up_ns = (flight.sent_ns + GIVE_UP_NS).max(core.now_ns);
+        Self::plan(core, give_up_ns, Arrival::GiveUp { conn, to });
+        let end = self.conns[conn].end_mut(to);
+        end.swallowed.push((flight, segment));
+    }
+
+    /// Ends the sender's side where a cut still holds what it sent so long ago.
+    pub(super) fn give_up(&mut self, core: &mut Core, conn: usize, to: Side) {
+        let too_old = |(flight, _): &(Flight, Segment)| flight.sent_ns + GIVE_UP_NS <= core.now_ns;
+        let end = self.conns[conn].end_mut(to);
+        if end.swallowed.iter().any(too_old) {
+            end.swallowed.clear();
+            self.end_side(core, conn, to.other(), CloseReason::Timeout);
         }
     }
 
@@ -306,15 +366,16 @@ impl Network {
         if matches!(segment, Segment::Reset) {
             return;
         }
-        if core.now_ns - flight.sent_ns > GIVE_UP_NS {
+        if core.now_ns - flight.sent_ns >= GIVE_UP_NS {
             self.end_side(core, flight.conn, flight.to.other(), CloseReason::Timeout);
             return;
         }
-        Self::plan(
-            core,
-            core.now_ns + 5 * RETRANSMIT_NS,
-            Arrival::Segment { flight, segment },
-        );
+        let flight = Flight {
+            again: true,
+            ..flight
+        };
+        let next_ns = (core.now_ns + RETRY_NS).min(flight.sent_ns + GIVE_UP_NS);
+        Self::plan(core, next_ns, Arrival::Segment { flight, segment });
     }
 
     /// The machine is up, but nobody there knows the stream.
@@ -328,6 +389,7 @@ impl Network {
         match segment {
             Segment::Bytes(bytes) => {
                 self.fates.delivered += 1;
+                self.fates.delivered_bytes += bytes.len() as u64;
                 let end = self.conns[conn].end(side);
                 let (node, endpoint) = (end.node, end.endpoint);
                 core.trace(TraceKind::Deliver, node, conn as u64, &bytes, || {
@@ -357,7 +419,7 @@ impl Network {
             node,
             conn as u64,
             &[reason as u8],
-            || format!("stream {conn} ended: {reason:?}"),
+            || format!("stream {conn} ended: {}", reason_name(reason)),
         );
         self.deliver(
             endpoint,
@@ -378,10 +440,12 @@ impl Network {
         for conn in 0..self.conns.len() {
             for side in [Side::Client, Side::Server] {
                 let end = self.conns[conn].end_mut(side);
-                if end.endpoint != endpoint || !end.shut() {
+                if end.endpoint != endpoint {
                     continue;
                 }
-                if tell_peers {
+                // A stream closed before may still owe its end.
+                end.silent |= !tell_peers;
+                if end.shut() && tell_peers {
                     let abrupt = self.random.chance(0.5);
                     let segment = if abrupt { Segment::Reset } else { Segment::Fin };
                     self.send_segment(core, conn, side, segment);
@@ -398,14 +462,13 @@ impl Network {
                     continue;
                 }
                 let swallowed = std::mem::take(&mut self.conns[conn].end_mut(side).swallowed);
-                for (number, segment) in swallowed {
+                let again_ns = self.links.config(from, to).retransmit_ns;
+                for (flight, segment) in swallowed {
                     let flight = Flight {
-                        conn,
-                        to: side,
-                        number,
-                        sent_ns: core.now_ns,
+                        again: true,
+                        ..flight
                     };
-                    let at_ns = core.now_ns + RETRANSMIT_NS;
+                    let at_ns = core.now_ns + again_ns;
                     Self::plan(core, at_ns, Arrival::Segment { flight, segment });
                 }
             }

@@ -1,12 +1,21 @@
 //! Why something is gone: the first fault after which too little held it.
 
+use std::collections::BTreeMap;
+
 use crate::broker::OffsetCommit;
 use crate::check::{Blame, Lost, LostThing};
 use crate::history::{FaultEvent, FaultKind, Ledger};
 use crate::sim::tap::{Tap, WrittenEntry};
 
 /// Who took what was lost. Where the entry was held throughout, nobody did.
-pub(super) fn blame(lost: &Lost, ledger: &Ledger, tap: &Tap) -> Blame {
+/// `believed`: how far the log was believed durable when the power went, by
+/// index into the ledger.
+pub(super) fn blame(
+    lost: &Lost,
+    ledger: &Ledger,
+    believed: &BTreeMap<usize, u64>,
+    tap: &Tap,
+) -> Blame {
     let Some(entry) = entry_of(lost, tap) else {
         return Blame::StillHeld;
     };
@@ -16,7 +25,7 @@ pub(super) fn blame(lost: &Lost, ledger: &Ledger, tap: &Tap) -> Blame {
     });
     match taken {
         None => Blame::StillHeld,
-        Some(index) => Blame::Fault(lie_behind(ledger, index, &entry).unwrap_or(index)),
+        Some(index) => Blame::Fault(uncovered(ledger, index, believed, &entry).unwrap_or(index)),
     }
 }
 
@@ -73,28 +82,28 @@ fn entry_of(lost: &Lost, tap: &Tap) -> Option<WrittenEntry> {
     }
 }
 
-/// The lie that a power loss uncovered: a disk that was lying, or had dropped a
-/// write, between the entry and the loss.
-fn lie_behind(ledger: &Ledger, uncovered_by: usize, entry: &WrittenEntry) -> Option<usize> {
-    let loss = &ledger.fired[uncovered_by];
-    if loss.kind != FaultKind::PowerLoss {
+/// What a power loss uncovered: the disk had said that the entry was durable, so
+/// a lie took it, or a bad sector below it. Of several, the first since the
+/// power last went.
+fn uncovered(
+    ledger: &Ledger,
+    uncovered_by: usize,
+    believed: &BTreeMap<usize, u64>,
+    entry: &WrittenEntry,
+) -> Option<usize> {
+    let believed_end = believed.get(&uncovered_by)?;
+    if *believed_end < entry.end_address {
         return None;
     }
-    let lies = |kind| {
-        matches!(
-            kind,
-            FaultKind::DiskLying | FaultKind::LostWrite | FaultKind::MisdirectedWrite
-        )
-    };
+    let node = ledger.fired[uncovered_by].node;
     let before = ledger.fired[..uncovered_by].iter().enumerate().rev();
-    let told = before.filter(|(_, fault)| fault.node == loss.node && lies(fault.kind));
-    // A lie about a sync covers what was written before it, too.
-    told.map(|(index, _)| index).find(|index| {
-        let fault = &ledger.fired[*index];
-        fault.kind != FaultKind::DiskLying || fault.at_ns <= entry.written_ns + LIE_REACHES_NS
-    })
+    let since_power = before
+        .filter(|(_, fault)| fault.node == node)
+        .take_while(|(_, fault)| fault.kind != FaultKind::PowerLoss);
+    let deeper = since_power.filter(|(_, fault)| match fault.kind {
+        FaultKind::DiskLying | FaultKind::LostWrite | FaultKind::MisdirectedWrite => true,
+        FaultKind::Rot | FaultKind::ReadError => fault.held_after < entry.end_address,
+        _ => false,
+    });
+    deeper.map(|(index, _)| index).last()
 }
-
-/// An entry is synced, or believed to be, this long after it was written at
-/// the latest: an asynchronous flush's interval, and a slow disk.
-const LIE_REACHES_NS: u64 = 2_000_000_000;

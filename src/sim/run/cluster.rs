@@ -7,7 +7,7 @@ use madsim::runtime::Handle;
 use super::process::{self, Exit, ExitSlot, Operator, StopSignal};
 use crate::broker::BrokerConfig;
 use crate::scenario::{Scenario, Workload};
-use crate::sim::disk::{DiskConfig, DiskImage, DiskModel};
+use crate::sim::disk::{DiskConfig, DiskModel};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::env::SimEnv;
 use crate::sim::latency::Latency;
@@ -30,8 +30,6 @@ pub(super) struct Machine {
     pub(super) down_ns: u64,
     /// A start is planned.
     pub(super) start_planned: bool,
-    /// The image that a rollback will set the disk back to.
-    pub(super) image: Option<DiskImage>,
 }
 
 #[derive(Debug)]
@@ -56,7 +54,6 @@ impl Machine {
             refused: None,
             down_ns: 0,
             start_planned: false,
-            image: None,
         }
     }
 

@@ -2,11 +2,14 @@
 
 use super::phases::{Run, Step};
 use super::process::Operator;
+use super::windows::Lasting;
 use crate::history::{FaultEvent, FaultKind};
 use crate::scenario;
 use crate::scenario::{Condition, CutDirection, Effect, FileClass, SyncErrorCache, Victim};
-use crate::sim::disk::{ArmedFault, CacheAfterError, DiskFault, DiskSpeed, Survival};
-use crate::sim::world::TraceKind;
+use crate::sim::disk::{
+    ArmedFault, CacheAfterError, DiskFault, DiskSpeed, FiredFault, Pending, Survival,
+};
+use crate::sim::world::{Inner, TraceKind};
 
 /// Pause between two looks at a condition, nanoseconds.
 const LOOK_NS: u64 = 500_000;
@@ -15,36 +18,28 @@ const TAKES_NOTHING: u64 = u64::MAX;
 /// Where the commit log's files are.
 const COMMIT_LOG: &str = "commitlog/";
 
-/// The end of a fault that lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Undo {
-    Space(usize),
-    Speed(usize),
-    Lying(usize),
-    Cut(usize, CutDirection),
-}
-
 impl Run<'_> {
     /// Plans a fault, and what has to be done ahead of it.
     pub(super) fn arm(&mut self, fault: usize) {
         let planned = &self.plan.faults[fault];
         let from_ns = planned.trigger.from_ns;
         *self.ledger.armed.entry(planned.effect.kind()).or_default() += 1;
-        let image = match (&planned.effect, planned.victim) {
-            (Effect::DiskRolledBack { age_ns, .. }, Victim::Broker(broker)) => {
-                Some((from_ns.saturating_sub(*age_ns), broker as usize))
-            }
+        let image_ns = match &planned.effect {
+            Effect::DiskRolledBack { age_ns, .. } => Some(from_ns.saturating_sub(*age_ns)),
             _ => None,
         };
-        if let Some((at_ns, machine)) = image {
-            self.at(at_ns, Step::TakeImage(machine));
+        if let Some(at_ns) = image_ns {
+            self.at(at_ns, Step::TakeImage(fault));
         }
         self.at(from_ns, Step::Fault(fault));
     }
 
-    pub(super) fn take_image(&mut self, machine: usize) {
-        let inner = self.world.lock();
-        self.machines[machine].image = Some(inner.disks[machine].model.image());
+    pub(super) fn take_image(&mut self, fault: usize) {
+        if let Victim::Broker(broker) = self.plan.faults[fault].victim {
+            let inner = self.world.lock();
+            let image = inner.disks[broker as usize].model.image();
+            self.images.insert(fault, image);
+        }
     }
 
     /// Fires a fault if its condition holds, or looks again a little later.
@@ -52,7 +47,9 @@ impl Run<'_> {
         let planned = self.plan.faults[fault].clone();
         let now_ns = self.world.now_ns();
         if self.holds(planned.victim, planned.trigger.when) {
-            self.fire(planned.victim, &planned.effect);
+            // What armed faults did before comes before it in the ledger.
+            self.note_fired();
+            self.fire(fault, planned.victim, &planned.effect);
         } else if now_ns + LOOK_NS <= planned.trigger.until_ns {
             self.at(now_ns + LOOK_NS, Step::Fault(fault));
         }
@@ -78,17 +75,17 @@ impl Run<'_> {
     }
 
     /// Bytes pending in the commit log, and in all other files.
-    fn dirty(&self, broker: u32) -> (u64, u64) {
+    pub(super) fn dirty(&self, broker: u32) -> (u64, u64) {
         let inner = self.world.lock();
         let disk = &inner.disks[broker as usize].model;
         let log = disk.pending_bytes(COMMIT_LOG);
         (log, disk.pending_bytes("") - log)
     }
 
-    fn fire(&mut self, victim: Victim, effect: &Effect) {
+    fn fire(&mut self, fault: usize, victim: Victim, effect: &Effect) {
         match victim {
             Victim::Client(client) => self.kill_client(client as usize, effect),
-            Victim::Broker(broker) => self.harm_broker(broker, effect),
+            Victim::Broker(broker) => self.harm_broker(fault, broker, effect),
         }
     }
 
@@ -102,25 +99,18 @@ impl Run<'_> {
         client.kill(&self.handle);
         self.world.process_dies(node, false);
         let note = format!("client {index} dies");
-        self.enter(
-            FaultKind::ClientKill,
-            node,
-            eligible,
-            (0, 0),
-            TAKES_NOTHING,
-            note,
-        );
+        self.enter(FaultKind::ClientKill, node, eligible, (0, 0), note);
         self.at(self.world.now_ns() + down_ns, Step::StartClient(index));
     }
 
-    fn harm_broker(&mut self, broker: u32, effect: &Effect) {
+    fn harm_broker(&mut self, fault: usize, broker: u32, effect: &Effect) {
         let machine = broker as usize;
         match *effect {
             Effect::Kill { down_ns } => self.kill(machine, down_ns),
             Effect::Restart { down_ns } => self.restart(machine, down_ns),
             Effect::PowerLoss { survival, down_ns } => self.power_loss(machine, survival, down_ns),
             Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
-            Effect::DiskRolledBack { down_ns, .. } => self.roll_back(machine, down_ns),
+            Effect::DiskRolledBack { down_ns, .. } => self.roll_back(fault, machine, down_ns),
             Effect::SyncError { file, cache } => {
                 let cache = match cache {
                     SyncErrorCache::Keeps => CacheAfterError::KeepsNew,
@@ -136,12 +126,15 @@ impl Run<'_> {
             Effect::LostWrite { file } => self.arm_disk(machine, DiskFault::LostWrite, file),
             Effect::DiskFull { lasts_ns } => self.fill_disk(machine, lasts_ns),
             Effect::DiskSlow { extra_ns, lasts_ns } => {
-                self.world.lock().disks[machine].extra_ns = extra_ns;
-                self.open_window(machine, FaultKind::DiskSlow, lasts_ns, Undo::Speed(machine));
+                {
+                    let disk = &mut self.world.lock().disks[machine];
+                    disk.extra_ns = disk.extra_ns.max(extra_ns);
+                }
+                self.open_window(machine, Lasting::Slow(extra_ns), lasts_ns);
             }
             Effect::DiskHung { lasts_ns } => {
                 self.set_speed(machine, DiskSpeed::Stalled);
-                self.open_window(machine, FaultKind::DiskHung, lasts_ns, Undo::Speed(machine));
+                self.open_window(machine, Lasting::Hung, lasts_ns);
             }
             Effect::DiskLying { lasts_ns } => {
                 let lie = ArmedFault {
@@ -149,21 +142,11 @@ impl Run<'_> {
                     ..ArmedFault::next(DiskFault::LyingSync, "", self.survival.next_u64())
                 };
                 self.world.lock().disks[machine].model.arm(lie);
-                self.open_window(
-                    machine,
-                    FaultKind::DiskLying,
-                    lasts_ns,
-                    Undo::Lying(machine),
-                );
+                self.open_window(machine, Lasting::Lying, lasts_ns);
             }
             Effect::Partition { cut, lasts_ns } => {
                 self.cut(machine, cut);
-                self.open_window(
-                    machine,
-                    FaultKind::Partition,
-                    lasts_ns,
-                    Undo::Cut(machine, cut),
-                );
+                self.open_window(machine, Lasting::Cut(cut), lasts_ns);
             }
             Effect::ClientKill { .. } => {
                 panic!("the reader of scenarios gives brokers no such fault")
@@ -177,14 +160,7 @@ impl Run<'_> {
         self.end_process(machine, false);
         self.world.lock().disks[machine].process_died();
         let note = format!("b{machine} killed");
-        self.enter(
-            FaultKind::Kill,
-            machine as u32,
-            eligible,
-            dirty,
-            TAKES_NOTHING,
-            note,
-        );
+        self.enter(FaultKind::Kill, machine as u32, eligible, dirty, note);
         self.start_later(machine, down_ns, Operator::None);
     }
 
@@ -192,41 +168,31 @@ impl Run<'_> {
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
         let note = format!("b{machine} asked to stop");
-        self.enter(
-            FaultKind::Restart,
-            machine as u32,
-            eligible,
-            dirty,
-            TAKES_NOTHING,
-            note,
-        );
+        self.enter(FaultKind::Restart, machine as u32, eligible, dirty, note);
         self.machines[machine].down_ns = down_ns;
         self.machines[machine].stop();
     }
 
     fn power_loss(&mut self, machine: usize, survival: scenario::Survival, down_ns: u64) {
         let dirty = self.dirty(machine as u32);
-        let eligible = dirty.0 > 0 || self.sends_in_flight() > 0;
+        let pending = self.world.lock().disks[machine].model.pending(COMMIT_LOG);
+        let eligible = pending != Pending::default() || self.sends_in_flight() > 0;
         self.end_process(machine, true);
-        let held_after = {
+        let (held_after, believed) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
+            let believed = inner.tap.believed_end(disk, machine as u32);
             disk.model
                 .power_loss(survival_of(survival), &mut self.survival);
             disk.machine_died();
             inner.tap.lost_cache(disk, machine as u32);
-            inner.tap.durable_end(disk, machine as u32)
+            (inner.tap.durable_end(disk, machine as u32), believed)
         };
         let note = format!("b{machine} power lost, survival {survival:?}");
-        self.enter(
-            FaultKind::PowerLoss,
-            machine as u32,
-            eligible,
-            dirty,
-            held_after,
-            note,
-        );
+        self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, note);
+        self.leaves(held_after);
+        self.believed.insert(self.ledger.fired.len() - 1, believed);
         self.start_later(machine, down_ns, Operator::None);
     }
 
@@ -240,7 +206,7 @@ impl Run<'_> {
             disk.model.replace();
             disk.machine_died();
             inner.tap.lost_cache(disk, machine as u32);
-            inner.tap.has_acknowledged(machine as u32)
+            inner.tap.take_acknowledged(machine as u32, 0)
         };
         let note = format!("b{machine} disk destroyed, a blank one put in");
         self.enter(
@@ -248,14 +214,14 @@ impl Run<'_> {
             machine as u32,
             eligible,
             dirty,
-            0,
             note,
         );
+        self.leaves(0);
         self.start_later(machine, down_ns, Operator::Format);
     }
 
-    fn roll_back(&mut self, machine: usize, down_ns: u64) {
-        let Some(image) = self.machines[machine].image.take() else {
+    fn roll_back(&mut self, fault: usize, machine: usize, down_ns: u64) {
+        let Some(image) = self.images.remove(&fault) else {
             return;
         };
         let dirty = self.dirty(machine as u32);
@@ -267,8 +233,9 @@ impl Run<'_> {
             disk.model.roll_back(&image);
             disk.machine_died();
             inner.tap.lost_cache(disk, machine as u32);
-            let eligible = inner.tap.has_acknowledged(machine as u32);
-            (eligible, inner.tap.durable_end(disk, machine as u32))
+            let held_after = inner.tap.durable_end(disk, machine as u32);
+            let eligible = inner.tap.take_acknowledged(machine as u32, held_after);
+            (eligible, held_after)
         };
         let note = format!("b{machine} disk set back to an older image");
         self.enter(
@@ -276,9 +243,9 @@ impl Run<'_> {
             machine as u32,
             eligible,
             dirty,
-            held_after,
             note,
         );
+        self.leaves(held_after);
         self.start_later(machine, down_ns, Operator::None);
     }
 
@@ -315,7 +282,8 @@ impl Run<'_> {
             return;
         };
         let note = format!("b{machine} {kind} in {path} at {position}");
-        self.enter(kind, machine as u32, true, dirty, held_after, note);
+        self.enter(kind, machine as u32, true, dirty, note);
+        self.leaves(held_after);
     }
 
     fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass) {
@@ -333,16 +301,16 @@ impl Run<'_> {
             disk.arm(ArmedFault::next(DiskFault::NoSpace, COMMIT_LOG, seed));
             disk.set_capacity(0);
         }
-        self.open_window(machine, FaultKind::DiskFull, lasts_ns, Undo::Space(machine));
+        self.open_window(machine, Lasting::Full, lasts_ns);
     }
 
-    fn set_speed(&mut self, machine: usize, speed: DiskSpeed) {
+    pub(super) fn set_speed(&mut self, machine: usize, speed: DiskSpeed) {
         let mut inner = self.world.lock();
         let inner = &mut *inner;
         inner.disks[machine].set_speed(&mut inner.core, speed);
     }
 
-    fn cut(&mut self, machine: usize, cut: CutDirection) {
+    pub(super) fn cut(&mut self, machine: usize, cut: CutDirection) {
         let mut inner = self.world.lock();
         let others = inner.core.node_count();
         for other in (0..others).filter(|other| *other != machine as u32) {
@@ -355,7 +323,7 @@ impl Run<'_> {
         }
     }
 
-    fn heal_links(&mut self, machine: usize) {
+    pub(super) fn heal_links(&mut self, machine: usize) {
         let mut inner = self.world.lock();
         let inner = &mut *inner;
         for other in 0..inner.core.node_count() {
@@ -364,42 +332,12 @@ impl Run<'_> {
         }
     }
 
-    /// A fault that lasts: whether it mattered is seen when it ends.
-    fn open_window(&mut self, machine: usize, kind: FaultKind, lasts_ns: u64, undo: Undo) {
-        let dirty = self.dirty(machine as u32);
-        let note = format!("b{machine} {kind} begins");
-        let eligible = self.sends_in_flight() > 0;
-        self.enter(kind, machine as u32, eligible, dirty, TAKES_NOTHING, note);
-        self.open_windows
-            .insert((machine as u32, kind), self.ledger.fired.len() - 1);
-        self.at(self.world.now_ns() + lasts_ns, Step::Undo(undo));
-    }
-
-    /// Ends a fault that lasts.
-    pub(super) fn undo(&mut self, undo: Undo) {
-        match undo {
-            Undo::Space(machine) => {
-                let capacity = self.scenario.disk.capacity_bytes;
-                self.world.lock().disks[machine]
-                    .model
-                    .set_capacity(capacity);
-            }
-            Undo::Speed(machine) => {
-                self.world.lock().disks[machine].extra_ns = 0;
-                self.set_speed(machine, DiskSpeed::Normal);
-            }
-            Undo::Lying(machine) => self.world.lock().disks[machine].model.disarm(),
-            Undo::Cut(machine, _) => self.heal_links(machine),
-        }
-    }
-
     /// The safety phase is over: nothing harms any more.
     pub(super) fn take_back_everything(&mut self) {
+        self.note_fired();
+        self.close_windows();
         for machine in 0..self.machines.len() {
             self.world.lock().disks[machine].model.disarm();
-            self.undo(Undo::Space(machine));
-            self.undo(Undo::Speed(machine));
-            self.heal_links(machine);
         }
         for fault in &mut self.plan.faults {
             fault.trigger.until_ns = 0;
@@ -412,31 +350,71 @@ impl Run<'_> {
         for machine in 0..self.machines.len() {
             let fired = self.world.lock().disks[machine].model.take_fired();
             for fault in fired {
-                let kind = fault.fault.kind();
-                if kind == FaultKind::DiskLying {
-                    continue; // entered when it began
+                // These two were entered when their window began.
+                if !matches!(fault.fault, DiskFault::LyingSync | DiskFault::NoSpace) {
+                    self.note_harm(machine, &fault);
                 }
-                let held_after = {
-                    let mut inner = self.world.lock();
-                    let inner = &mut *inner;
-                    inner.tap.held_now(&inner.disks[machine])
-                };
-                let log = fault.path.starts_with(COMMIT_LOG);
-                let pending = fault.pending_bytes;
-                let dirty = if log { (pending, 0) } else { (0, pending) };
-                let note = format!("b{machine} {kind} in {}", fault.path);
-                self.enter(kind, machine as u32, true, dirty, held_after, note);
             }
         }
     }
 
-    fn enter(
+    fn note_harm(&mut self, machine: usize, fault: &FiredFault) {
+        let (kind, node) = (fault.fault.kind(), machine as u32);
+        let in_log = fault.path.starts_with(COMMIT_LOG);
+        let (held_before, held_after, on_lies) = {
+            let mut inner = self.world.lock();
+            let Inner { tap, disks, .. } = &mut *inner;
+            let held_before = tap.durable_end(&disks[machine], node);
+            (
+                held_before,
+                tap.held_now(&disks[machine]),
+                tap.acknowledged_on_lies(node),
+            )
+        };
+        let harms_medium = matches!(kind, FaultKind::Rot | FaultKind::ReadError);
+        let eligible = match kind {
+            // A live record in the sector: recovery would miss it.
+            FaultKind::Rot | FaultKind::ReadError if in_log => held_after < held_before,
+            // Known at the end: whether acknowledged bytes depended on it.
+            FaultKind::LostWrite | FaultKind::MisdirectedWrite => false,
+            FaultKind::SyncError => fault.pending_bytes > 0,
+            _ => true,
+        };
+        let pending = fault.pending_bytes;
+        let dirty = if in_log { (pending, 0) } else { (0, pending) };
+        let note = format!("b{machine} {kind} in {}", fault.path);
+        self.enter(kind, node, eligible, dirty, note);
+        let entry = self.ledger.fired.len() - 1;
+        match kind {
+            FaultKind::LostWrite | FaultKind::MisdirectedWrite => {
+                self.unseen.push((entry, machine, on_lies));
+            }
+            _ if harms_medium && in_log => self.ledger.fired[entry].held_after = held_after,
+            _ => {}
+        }
+    }
+
+    /// The run is over: whether acknowledged bytes depended on writes that never
+    /// arrived.
+    pub(super) fn judge_unseen(&mut self) {
+        for (entry, machine, before) in std::mem::take(&mut self.unseen) {
+            let now = self.world.lock().tap.acknowledged_on_lies(machine as u32);
+            self.ledger.fired[entry].eligible = now > before;
+        }
+    }
+
+    pub(super) fn note_end(&self, node: u32, kind: FaultKind) {
+        let text = format!("b{node} {kind} ends");
+        self.world
+            .note(TraceKind::Fault, node, 0, text.as_bytes(), || text.clone());
+    }
+
+    pub(super) fn enter(
         &mut self,
         kind: FaultKind,
         node: u32,
         eligible: bool,
         (dirty_log_bytes, dirty_other_bytes): (u64, u64),
-        held_after: u64,
         note: String,
     ) {
         self.world.note(
@@ -454,9 +432,15 @@ impl Run<'_> {
             dirty_log_bytes,
             dirty_other_bytes,
             sends_in_flight: self.sends_in_flight(),
-            held_after,
+            held_after: TAKES_NOTHING,
             note,
         });
+    }
+
+    /// The newest fault left so much.
+    fn leaves(&mut self, held_after: u64) {
+        let newest = self.ledger.fired.last_mut();
+        newest.expect("it was just entered").held_after = held_after;
     }
 }
 

@@ -16,15 +16,20 @@ mod blame;
 mod clients;
 mod cluster;
 mod faults;
+mod links;
 mod phases;
 mod process;
+#[cfg(test)]
+mod tests;
 mod timeline;
+mod windows;
 
 use std::sync::Arc;
 
 use madsim::runtime::{Handle, Runtime};
 
 use self::phases::Run;
+use super::costs::RunCosts;
 use super::world::{DriveEnd, drive};
 use crate::check::{Ending, Evidence, judge};
 use crate::report::{RunReport, Trace};
@@ -36,11 +41,19 @@ use crate::scenario::{RunOptions, Scenario};
 /// # Panics
 /// Where product code panics.
 pub fn run(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
+    run_measured(scenario, seed, options).0
+}
+
+/// As [`run`], with what the run did in numbers.
+///
+/// # Panics
+/// Where product code panics.
+pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunReport, RunCosts) {
     let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(run_here(scenario, seed, options))
 }
 
-async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
+async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunReport, RunCosts) {
     let mut run = Run::new(scenario, seed, options, Handle::current());
     run.begin();
     let world = Arc::clone(&run.world);
@@ -49,15 +62,24 @@ async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunRe
         DriveEnd::Control => run.ending.clone(),
         DriveEnd::TooManyEvents | DriveEnd::NothingLeft => run.storm(),
     };
+    run.note_fired();
+    run.judge_unseen();
     run.end().await;
-    report(run, ending, options)
+    let world = Arc::clone(&run.world);
+    let report = report(run, ending, options);
+    let costs = RunCosts::of(&world, report.counts.acknowledged);
+    (report, costs)
 }
 
 fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let history = run.recorder.take();
     let (hash, events) = run.world.trace_state();
     let timeline = match options.timeline {
-        true => timeline::merge(run.world.take_lines(), &history),
+        true => timeline::merge(
+            run.world.take_lines(),
+            &history,
+            run.scenario.cluster.brokers,
+        ),
         false => Vec::new(),
     };
     let trace = Trace {
@@ -80,7 +102,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         faultless: run.scenario.is_faultless(),
         history: &history,
         ledger: &run.ledger,
-        blame: &|lost| blame::blame(lost, &run.ledger, tap),
+        blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, tap),
         commit_facts: &commit_facts,
         oracle,
         liveness: run.liveness(),

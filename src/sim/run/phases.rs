@@ -9,14 +9,14 @@ use madsim::runtime::Handle;
 
 use super::clients::{self, Client, LastReader, Probe, Setting};
 use super::cluster::{Machine, queues};
-use super::faults::Undo;
+use super::links;
 use super::process::{Exit, Operator};
+use super::windows::Window;
 use crate::broker::FlushDiskType;
 use crate::check::{Ending, Liveness};
-use crate::history::{FaultKind, Ledger, Recorder};
+use crate::history::{Ledger, Recorder};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
-use crate::sim::latency::Latency;
-use crate::sim::net::LinkConfig;
+use crate::sim::disk::DiskImage;
 use crate::sim::random::{Purpose, Stream};
 use crate::sim::tap::{Medium, Tap};
 use crate::sim::world::World;
@@ -37,8 +37,8 @@ pub(super) enum Step {
     Fault(usize),
     /// An image is taken of the disk that a planned fault will roll back.
     TakeImage(usize),
-    /// A fault ends.
-    Undo(Undo),
+    /// A lasting fault ends.
+    Close(u64),
     /// A look at everything.
     Tick,
 }
@@ -67,8 +67,17 @@ pub(super) struct Run<'a> {
     pub(super) setting: Setting,
     pub(super) survival: Stream,
     pub(super) ending: Ending,
-    /// Lies that a disk tells, and those it told: index into the ledger.
-    pub(super) open_windows: BTreeMap<(u32, FaultKind), usize>,
+    /// Lasting faults that have not ended.
+    pub(super) windows: Vec<Window>,
+    pub(super) windows_opened: u64,
+    /// Writes that never arrived: index into the ledger, machine, and how much
+    /// was acknowledged on lies before.
+    pub(super) unseen: Vec<(usize, usize, u64)>,
+    /// How far the log was believed durable when the power went: by index into
+    /// the ledger.
+    pub(super) believed: BTreeMap<usize, u64>,
+    /// The images that planned rollbacks set disks back to, by planned fault.
+    pub(super) images: BTreeMap<usize, DiskImage>,
     probe: Probe,
     last_reader: LastReader,
     steps: Vec<Step>,
@@ -91,7 +100,8 @@ impl<'a> Run<'a> {
         };
         let brokers = scenario.cluster.brokers;
         let tap = Tap::new(brokers, medium, scenario.cluster.broker.log_config());
-        let world = Arc::new(World::new(seed, link(scenario), options.timeline, tap));
+        let network = links::config(&scenario.network);
+        let world = Arc::new(World::new(seed, network, options.timeline, tap));
         let machines: Vec<Machine> = (0..brokers)
             .map(|broker| Machine::new(&world, scenario, seed, broker))
             .collect();
@@ -107,14 +117,21 @@ impl<'a> Run<'a> {
         let clients = clients::all(scenario, &setting);
         let beyond = clients.len() as u32;
         let queues = u64::from(queues(scenario));
+        let probe = Probe::new(&setting, beyond, queues);
+        let last_reader = LastReader::new(&setting, beyond + 1);
+        links::set_up(&world, scenario);
         Self {
-            probe: Probe::new(&setting, beyond, queues),
-            last_reader: LastReader::new(&setting, beyond + 1),
+            probe,
+            last_reader,
             plan: plan(scenario, seed),
             survival: Stream::new(seed, Purpose::Survival),
             ledger: Ledger::default(),
             ending: Ending::Completed,
-            open_windows: BTreeMap::new(),
+            windows: Vec::new(),
+            windows_opened: 0,
+            unseen: Vec::new(),
+            believed: BTreeMap::new(),
+            images: BTreeMap::new(),
             steps: Vec::new(),
             phase: Phase::Safety,
             healed_ns: 0,
@@ -158,8 +175,8 @@ impl<'a> Run<'a> {
             Step::StartBroker(machine, operator) => self.start_broker(machine, operator),
             Step::StartClient(client) => self.start_client(client),
             Step::Fault(fault) => self.try_fault(fault),
-            Step::TakeImage(machine) => self.take_image(machine),
-            Step::Undo(undo) => self.undo(undo),
+            Step::TakeImage(fault) => self.take_image(fault),
+            Step::Close(window) => self.close_window(window),
             Step::Tick => {
                 self.at(self.world.now_ns() + TICK_NS, Step::Tick);
                 return self.tick();
@@ -187,6 +204,7 @@ impl<'a> Run<'a> {
     fn tick(&mut self) -> ControlFlow<()> {
         self.note_exits();
         self.note_fired();
+        self.watch_windows();
         if self.storms() {
             return ControlFlow::Break(());
         }
@@ -374,14 +392,5 @@ impl<'a> Run<'a> {
         self.probe.kill(&self.handle);
         self.last_reader.kill(&self.handle);
         madsim::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn link(scenario: &Scenario) -> LinkConfig {
-    let latency = scenario.network.latency_us;
-    LinkConfig {
-        latency: Latency::uniform(latency.low * 1_000, latency.high * 1_000),
-        loss: scenario.network.loss,
-        ..LinkConfig::default()
     }
 }

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::history::History;
 use crate::report::TimelineLine;
-use crate::sim::world::TraceLine;
+use crate::sim::world::{NodeName, TraceLine};
 
 /// The world's hash, and every entry of the history with its time.
 pub(super) fn with_history(world_hash: u64, history: &History) -> u64 {
@@ -18,15 +18,19 @@ pub(super) fn with_history(world_hash: u64, history: &History) -> u64 {
     hasher.finish()
 }
 
-/// Both, in the order of time.
-pub(super) fn merge(world: Vec<TraceLine>, history: &History) -> Vec<TimelineLine> {
-    let world = world.into_iter().map(|line| TimelineLine {
-        at_ns: line.at_ns,
-        text: format!("n{:<3} {}", line.node, line.text),
+/// Both, in the order of time. A client's machine is called after the client.
+pub(super) fn merge(world: Vec<TraceLine>, history: &History, brokers: u32) -> Vec<TimelineLine> {
+    let line = |at_ns, name: String, text: String| TimelineLine {
+        at_ns,
+        text: format!("{name:<4} {text}"),
+    };
+    let world = world.into_iter().map(|event| {
+        let name = NodeName::of(event.node, brokers);
+        line(event.at_ns, name.to_string(), event.text)
     });
-    let clients = history.entries.iter().map(|entry| TimelineLine {
-        at_ns: entry.at_ns,
-        text: format!("c{:<3} {:?}", entry.client, entry.event),
+    let clients = history.entries.iter().map(|entry| {
+        let name = NodeName::Client(entry.client);
+        line(entry.at_ns, name.to_string(), entry.event.to_string())
     });
     let mut all: Vec<TimelineLine> = world.chain(clients).collect();
     all.sort_by_key(|line| line.at_ns);

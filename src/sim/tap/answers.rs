@@ -13,7 +13,7 @@ use crate::remoting::offset::UpdateOffset;
 use crate::remoting::{Command, FrameDecoder, MessageId, RequestCode, ResponseCode};
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
-use crate::sim::world::Core;
+use crate::sim::world::{Core, TraceKind};
 
 impl Tap {
     /// A client writes whole requests; only offset commits matter here.
@@ -44,7 +44,7 @@ impl Tap {
     /// A broker writes whole answers.
     pub(super) fn broker_answers(
         &mut self,
-        core: &Core,
+        core: &mut Core,
         disk: &DiskIo,
         node: NodeId,
         stream: u64,
@@ -52,24 +52,46 @@ impl Tap {
     ) {
         for answer in commands(bytes) {
             let commit = self.commits.remove(&(stream, answer.opaque));
-            if answer.code != ResponseCode::SUCCESS.0 || !answer.is_response() {
+            if !answer.is_response() {
+                continue;
+            }
+            if !is_good_news(answer.code) {
+                refused(core, node, &answer);
+                if answer.code == ResponseCode::SERVICE_NOT_AVAILABLE.0 {
+                    *self.refusals.entry(node).or_default() += 1;
+                }
+            }
+            if answer.code != ResponseCode::SUCCESS.0 {
                 continue;
             }
             if let Some(digest) = commit {
                 self.offset_committed(core, disk, node, digest);
             } else if let Some(id) = answer.fields.get("msgId") {
-                self.send_acknowledged(core, disk, node, id);
+                self.send_acknowledged(core, disk, node, id, &answer);
             } else if answer.fields.get("nextBeginOffset").is_some() {
                 self.records_served(core, disk, node, &answer.body);
             }
         }
     }
 
-    fn send_acknowledged(&mut self, core: &Core, disk: &DiskIo, node: NodeId, id: &[u8]) {
+    fn send_acknowledged(
+        &mut self,
+        core: &mut Core,
+        disk: &DiskIo,
+        node: NodeId,
+        id: &[u8],
+        answer: &Command,
+    ) {
         let Some(address) = address_of(id) else {
             return;
         };
         let relied_end = self.relied_end(disk, node);
+        let medium = self.medium.name();
+        core.trace(TraceKind::Answer, node, address, &[], || {
+            let queue = text_of(answer, "queueId");
+            let offset = text_of(answer, "queueOffset");
+            format!("ack {address} queue {queue}@{offset} {medium}={relied_end}")
+        });
         let entry = self.holdings[node as usize].entry(address);
         let end_address = entry.map_or(u64::MAX, |entry| entry.end_address);
         if end_address > relied_end {
@@ -79,11 +101,19 @@ impl Tap {
                 relied_end,
             );
         }
-        self.acknowledged.insert(node);
+        let acknowledged = self.acknowledged.entry(node).or_default();
+        *acknowledged = (*acknowledged).max(end_address);
+        if self.medium == Medium::Durable && end_address > self.durable_end(disk, node) {
+            *self.on_lies.entry(node).or_default() += 1;
+        }
     }
 
-    fn offset_committed(&mut self, core: &Core, disk: &DiskIo, node: NodeId, digest: u64) {
+    fn offset_committed(&mut self, core: &mut Core, disk: &DiskIo, node: NodeId, digest: u64) {
         let relied_end = self.relied_end(disk, node);
+        let medium = self.medium.name();
+        core.trace(TraceKind::Answer, node, digest, &[], || {
+            format!("ack commit of a group's offset {medium}={relied_end}")
+        });
         let end_address = self.holdings[node as usize].commit_end(digest);
         if end_address.is_none_or(|end_address| end_address > relied_end) {
             self.unheld(core, "commit of a group's offset".to_owned(), relied_end);
@@ -120,10 +150,7 @@ impl Tap {
     }
 
     fn unheld(&mut self, core: &Core, what: String, relied_end: u64) {
-        let medium = match self.medium {
-            Medium::Durable => "durable",
-            Medium::Cached => "cached",
-        };
+        let medium = self.medium.name();
         self.findings.push(Finding {
             promise: Promise::Acknowledgement,
             lines: vec![format!(
@@ -134,6 +161,31 @@ impl Tap {
             moments_ns: Vec::new(),
         });
     }
+}
+
+/// Answers that refuse nothing.
+fn is_good_news(code: i32) -> bool {
+    [
+        ResponseCode::SUCCESS,
+        ResponseCode::PULL_NOT_FOUND,
+        ResponseCode::PULL_RETRY_IMMEDIATELY,
+        ResponseCode::PULL_OFFSET_MOVED,
+        ResponseCode::QUERY_NOT_FOUND,
+    ]
+    .iter()
+    .any(|good| good.0 == code)
+}
+
+fn refused(core: &mut Core, node: NodeId, answer: &Command) {
+    core.trace(TraceKind::Answer, node, answer.code as u64, &[], || {
+        let remark = answer.remark();
+        format!("refuses with code {}: {remark}", answer.code)
+    });
+}
+
+fn text_of<'a>(answer: &'a Command, field: &str) -> std::borrow::Cow<'a, str> {
+    let bytes = answer.fields.get(field).unwrap_or(b"?");
+    String::from_utf8_lossy(bytes)
 }
 
 fn commands(bytes: &Bytes) -> impl Iterator<Item = Command> {

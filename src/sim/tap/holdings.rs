@@ -5,7 +5,7 @@
 //! files change names with entries in them (recovery's copies), the watermark is
 //! taken anew from the durable image.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -13,7 +13,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, OpenError};
 use crate::record::{ENVELOPE_BYTES, EntryKind, Parsed, parse};
-use crate::sim::disk::{DiskModel, Ino, Seq, StepDisk, block_on};
+use crate::sim::disk::{DiskModel, Ino, Seq, StepDisk, Survival, block_on};
+use crate::sim::disk_io::Synced;
+use crate::sim::random::{Purpose, Stream};
 
 /// An entry as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +46,17 @@ pub(crate) struct Holdings {
     /// Every entry ever written, in the order of the writes.
     everything: Vec<WrittenEntry>,
     undurable: VecDeque<Undurable>,
-    /// Files that have a segment's name.
-    segments: BTreeSet<Ino>,
+    /// As `undurable`, of what the disk's answers to syncs let one believe.
+    unbelieved: VecDeque<Undurable>,
+    believed_end: u64,
+    /// How far syncs of each file were answered with OK.
+    file_synced: BTreeMap<Ino, Seq>,
+    /// How far syncs of the log's directory were.
+    names_synced: Seq,
+    /// Lies that the disk had told when the power last went.
+    lies_before: u64,
+    /// Files that have a segment's name, and since which change.
+    segments: BTreeMap<Ino, Seq>,
     durable_end: u64,
     /// The watermark has to be taken anew.
     stale: bool,
@@ -68,7 +79,7 @@ impl Holdings {
             return;
         }
         // By its number: a file keeps it when it is given its name.
-        let named = self.segments.contains(&ino);
+        let named = self.segments.contains_key(&ino);
         let mut at = 0;
         while let Some((entry, framed_bytes)) = entry_at(&bytes[at..], position + at as u64) {
             at += framed_bytes;
@@ -95,29 +106,63 @@ impl Holdings {
         {
             self.entries.pop();
         }
-        while self
-            .undurable
-            .back()
-            .is_some_and(|last| last.end_address > entry.address)
-        {
-            self.undurable.pop_back();
+        // What was cut off is not held any more, durable as it was.
+        self.durable_end = self.durable_end.min(entry.address);
+        self.believed_end = self.believed_end.min(entry.address);
+        for waiting in [&mut self.undurable, &mut self.unbelieved] {
+            while waiting
+                .back()
+                .is_some_and(|last| last.end_address > entry.address)
+            {
+                waiting.pop_back();
+            }
+            waiting.push_back(Undurable {
+                ino,
+                seq,
+                end_address: entry.end_address,
+            });
         }
         self.entries.push(entry);
         self.everything.push(entry);
-        self.undurable.push_back(Undurable {
-            ino,
-            seq,
-            end_address: entry.end_address,
-        });
         if let Some(digest) = entry.commit_digest {
             self.commits.insert(digest, entry.end_address);
         }
     }
 
-    pub(super) fn renamed(&mut self, ino: Ino, to: &str) {
+    pub(super) fn renamed(&mut self, ino: Ino, seq: Seq, to: &str) {
         if to.starts_with(COMMIT_LOG_DIR) {
-            self.segments.insert(ino);
+            self.segments.insert(ino, seq);
             self.stale |= std::mem::take(&mut self.written_aside);
+        }
+    }
+
+    /// A sync was answered with OK.
+    pub(super) fn synced(&mut self, synced: Synced) {
+        match synced {
+            Synced::File { ino, upto } => {
+                self.file_synced.insert(ino, upto);
+            }
+            Synced::Directory { upto } => self.names_synced = self.names_synced.max(upto),
+        }
+        while let Some(oldest) = self.unbelieved.front() {
+            let upto = self.file_synced.get(&oldest.ino);
+            let named = self.segments.get(&oldest.ino);
+            let believed = upto.is_some_and(|upto| *upto >= oldest.seq)
+                && named.is_some_and(|seq| *seq <= self.names_synced);
+            if !believed {
+                return;
+            }
+            self.believed_end = self.believed_end.max(oldest.end_address);
+            self.unbelieved.pop_front();
+        }
+    }
+
+    /// One past the last log address that a disk which lies said it holds; 0
+    /// where it told no lie.
+    pub(super) fn believed_end(&self, disk: &DiskModel) -> u64 {
+        match disk.lies() > self.lies_before {
+            true => self.believed_end,
+            false => 0,
         }
     }
 
@@ -139,7 +184,10 @@ impl Holdings {
     /// What was cached only is gone, and maybe more.
     pub(super) fn lost_cache(&mut self, disk: &DiskModel, config: LogConfig) {
         self.undurable.clear();
+        self.unbelieved.clear();
+        self.lies_before = disk.lies();
         self.durable_end = held_address(disk, config);
+        self.believed_end = self.durable_end;
         self.stale = false;
         self.written_aside = false;
         let end = self.durable_end;
@@ -153,6 +201,10 @@ impl Holdings {
             self.durable_end = held_address(disk, config);
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);
+            // Recovery's copies, as a disk that tells the truth would hold them.
+            let mut arrived = disk.clone();
+            arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
+            self.believed_end = self.believed_end.max(held_address(&arrived, config));
         }
         self.settle(disk);
         self.durable_end

@@ -12,9 +12,12 @@
 
 mod agenda;
 mod driver;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod trace;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -45,6 +48,34 @@ pub(crate) enum Due {
     Control(u64),
 }
 
+/// What a machine is called in timelines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeName {
+    /// `b0`: brokers are the first machines.
+    Broker(NodeId),
+    /// `c0`: clients come after them, in the order of their numbers.
+    Client(u32),
+}
+
+impl NodeName {
+    /// Of a machine in a run with so many brokers.
+    pub(crate) fn of(node: NodeId, brokers: u32) -> Self {
+        match node.checked_sub(brokers) {
+            None => Self::Broker(node),
+            Some(client) => Self::Client(client),
+        }
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker(broker) => write!(f, "b{broker}"),
+            Self::Client(client) => write!(f, "c{client}"),
+        }
+    }
+}
+
 /// A machine and the process on it.
 #[derive(Debug)]
 struct Node {
@@ -63,6 +94,7 @@ pub(crate) struct Core {
     pub(crate) agenda_events: u64,
     trace: Trace,
     nodes: Vec<Node>,
+    brokers: u32,
 }
 
 impl Core {
@@ -100,9 +132,48 @@ impl Core {
         node.process_up && node.incarnation == incarnation
     }
 
+    /// What a machine is called.
+    pub(crate) fn name_of(&self, node: NodeId) -> NodeName {
+        NodeName::of(node, self.brokers)
+    }
+
     /// A machine's own address, with no port of meaning.
     pub(crate) fn address_of(&self, node: NodeId) -> SocketAddr {
         address(node, 0)
+    }
+}
+
+#[cfg(test)]
+impl Core {
+    /// A clock at 0 and so many machines, each with a process.
+    pub(crate) fn of_machines(machines: u32) -> Self {
+        let machine = |node| Node {
+            incarnation: 1,
+            process_up: true,
+            os_up: true,
+            random: Stream::lane(1, Purpose::Product, node),
+        };
+        Self {
+            now_ns: 0,
+            agenda: Agenda::default(),
+            agenda_events: 0,
+            trace: Trace::new(false),
+            nodes: (0..machines).map(machine).collect(),
+            brokers: machines,
+        }
+    }
+
+    /// A process dies, with its machine or without.
+    pub(crate) fn machine_dies(&mut self, node: NodeId, machine_too: bool) {
+        let node = &mut self.nodes[node as usize];
+        (node.process_up, node.os_up) = (false, !machine_too);
+    }
+
+    /// A machine is up again, with a new process.
+    pub(crate) fn machine_starts(&mut self, node: NodeId) {
+        let node = &mut self.nodes[node as usize];
+        node.incarnation += 1;
+        (node.process_up, node.os_up) = (true, true);
     }
 }
 
@@ -149,6 +220,7 @@ impl World {
             agenda_events: 0,
             trace: Trace::new(keep_lines),
             nodes: Vec::new(),
+            brokers: tap.brokers(),
         };
         let inner = Inner {
             core,
@@ -266,17 +338,5 @@ impl World {
         text: impl FnOnce() -> String,
     ) {
         self.lock().core.trace(kind, node, detail, payload, text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{address, node_of};
-
-    #[test]
-    fn addresses_name_their_machine() {
-        for node in [0, 1, 255, 256, 70_000] {
-            assert_eq!(node_of(address(node, 10911)), node);
-        }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum TraceKind {
     Node = 5,
     /// A fault.
     Fault = 6,
+    /// A broker acknowledged or refused.
+    Answer = 7,
 }
 
 /// One event in words.

@@ -1,0 +1,8 @@
+//! The broker on the real seam: tokio, loopback sockets and a directory.
+//!
+//! What clients record here is judged by the checkers that judge simulations.
+
+mod hostile;
+mod lives;
+mod raw;
+mod support;

@@ -1,0 +1,209 @@
+//! A broker's directory under an operator's hand: `zeroloss format` and
+//! `zeroloss salvage`, and the lock that keeps it to one process.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::broker::{BrokerConfig, BrokerError, StoreError, salvage as salvage_store};
+use crate::check::Exit;
+use crate::env::Env;
+use crate::env::real::RealEnv;
+use crate::log::{
+    FormatError, Identity, IdentityError, OpenError, SalvageError, SalvageReport,
+    format as format_disk,
+};
+
+use super::{CommandError, FormatArgs, SalvageArgs};
+
+/// Held by whoever works on a directory (RocketMQ's `lock` in the store).
+const LOCK_FILE: &str = "lock";
+
+/// Why a command on a broker's directory did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DirectoryError {
+    #[error("error: there is no directory {0}\n  make one: zeroloss format {0}")]
+    Missing(String),
+    #[error("error: another process works on {0}; end it first")]
+    InUse(String),
+    #[error("error: {0} is not formatted\n  make it a broker's: zeroloss format {0}")]
+    NotFormatted(String),
+    #[error("error: {path}: {source}")]
+    NotBlank { path: String, source: FormatError },
+    #[error(
+        "error: {path}: {source}\n  give up what cannot be read, acknowledged messages among it: \
+         zeroloss salvage {path} --unsafe"
+    )]
+    Damaged { path: String, source: StoreError },
+    #[error(
+        "error: salvage gives up acknowledged messages; where no copy of the files can be \
+         restored, say so: zeroloss salvage {0} --unsafe"
+    )]
+    NotUnsafe(String),
+    #[error("error: {address}: {why}")]
+    Address { address: String, why: &'static str },
+    #[error("error: {path}: {source}")]
+    Broker { path: String, source: BrokerError },
+    #[error("error: {path}: {source}")]
+    Salvage { path: String, source: SalvageError },
+    #[error("error: {path}: {source}")]
+    Io { path: String, source: io::Error },
+}
+
+impl DirectoryError {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Missing(_)
+            | Self::InUse(_)
+            | Self::NotFormatted(_)
+            | Self::NotUnsafe(_)
+            | Self::Address { .. }
+            | Self::NotBlank { .. } => Exit::Usage,
+            Self::Damaged { .. } | Self::Broker { .. } | Self::Salvage { .. } | Self::Io { .. } => {
+                Exit::TestbedIo
+            }
+        }
+    }
+
+    /// How a broker on the directory `path` ended.
+    pub(super) fn of_broker(path: &Path, source: BrokerError) -> Self {
+        let path = shown(path);
+        match source {
+            BrokerError::Store(StoreError::Open(OpenError::Identity(
+                IdentityError::NotFormatted,
+            ))) => Self::NotFormatted(path),
+            BrokerError::Store(
+                source @ (StoreError::Open(OpenError::Corrupt(_))
+                | StoreError::LogBehindState { .. }),
+            ) => Self::Damaged { path, source },
+            source => Self::Broker { path, source },
+        }
+    }
+
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = shown(path);
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// A path as the user gave it.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The right to work on a directory, until dropped.
+#[derive(Debug)]
+pub(super) struct Locked(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+/// Takes a directory that is there for this process alone.
+pub(super) fn lock(path: &Path) -> Result<Locked, DirectoryError> {
+    if !path.is_dir() {
+        return Err(DirectoryError::Missing(shown(path)));
+    }
+    let file = path.join(LOCK_FILE);
+    let failed = DirectoryError::io(&file);
+    let mut options = OpenOptions::new();
+    let opened = options.create(true).truncate(false).write(true).open(&file);
+    let file = opened.map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Locked(file)),
+        Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse(shown(path))),
+        Err(TryLockError::Error(source)) => Err(DirectoryError::io(path)(source)),
+    }
+}
+
+/// A runtime for work on the real world.
+pub(super) fn runtime(path: &Path) -> Result<tokio::runtime::Runtime, DirectoryError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let built = builder.worker_threads(2).enable_all().build();
+    built.map_err(DirectoryError::io(path))
+}
+
+/// Makes a directory a broker's own.
+pub(super) fn format(args: &FormatArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+    let path = &args.dir;
+    std::fs::create_dir_all(path).map_err(DirectoryError::io(path))?;
+    let _locked = lock(path)?;
+    let identity = runtime(path)?.block_on(async {
+        let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
+        let identity = Identity {
+            cluster_id: args.cluster_id,
+            node_id: args.broker_id,
+            disk_id: env.random_u64(),
+        };
+        format_disk(&env.disk(), identity)
+            .await
+            .map_err(|source| match source {
+                FormatError::Io(source) => DirectoryError::io(path)(source),
+                source => DirectoryError::NotBlank {
+                    path: shown(path),
+                    source,
+                },
+            })?;
+        Ok::<_, DirectoryError>(identity)
+    })?;
+    sync_parent(path).map_err(DirectoryError::io(path))?;
+    let Identity {
+        cluster_id,
+        node_id,
+        disk_id,
+    } = identity;
+    writeln!(
+        out,
+        "{} is the disk {disk_id:#018x} of broker {node_id}, cluster {cluster_id}",
+        shown(path)
+    )?;
+    Ok(Exit::Success)
+}
+
+/// The directory's own name is as durable as what is in it.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let path: PathBuf = path.canonicalize()?;
+    match path.parent() {
+        Some(parent) => OpenOptions::new().read(true).open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Gives up what cannot be read, by the operator's explicit word.
+pub(super) fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+    let path = &args.dir;
+    if !args.is_unsafe {
+        return Err(DirectoryError::NotUnsafe(shown(path)).into());
+    }
+    let _locked = lock(path)?;
+    let report = runtime(path)?.block_on(async {
+        let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
+        let config = BrokerConfig {
+            segment_bytes: args.segment_bytes,
+            ..BrokerConfig::default()
+        };
+        let salvaged = salvage_store(&env.disk(), &config, env.random_u64()).await;
+        salvaged.map_err(|source| match source {
+            SalvageError::Open(OpenError::Identity(IdentityError::NotFormatted)) => {
+                DirectoryError::NotFormatted(shown(path))
+            }
+            source => DirectoryError::Salvage {
+                path: shown(path),
+                source,
+            },
+        })
+    })?;
+    out.write_all(words(report.as_ref()).as_bytes())?;
+    Ok(Exit::Success)
+}
+
+fn words(report: Option<&SalvageReport>) -> String {
+    let Some(report) = report else {
+        return "the log is sound; what is derived from it is made again at the next start\n"
+            .to_owned();
+    };
+    let mut text = format!(
+        "the log now ends at address {}; given up: at least {} records, up to address {}\n",
+        report.corruption.address, report.records_lost_min, report.lost_upto_address_min
+    );
+    for path in &report.moved_aside {
+        text.push_str(&format!("  kept aside: {path}\n"));
+    }
+    text
+}

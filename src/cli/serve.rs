@@ -1,0 +1,101 @@
+//! `zeroloss serve`: the broker of the simulations, on this machine's sockets
+//! and files.
+
+use std::io::Write;
+use std::path::Path;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::broker::{Broker, BrokerConfig, FlushDiskType};
+use crate::check::Exit;
+use crate::env::real::RealEnv;
+use crate::env::{Env, either};
+use crate::log::{IdentityError, read_identity};
+
+use super::directory::{DirectoryError, lock, runtime, shown};
+use super::{CommandError, Flush, ServeArgs};
+
+/// Of a process that was interrupted twice, as a shell reports it.
+const INTERRUPTED: i32 = 130;
+
+/// Serves a formatted directory until it is asked to stop, or until what is
+/// stored cannot be served. Standard output gets the bound address.
+pub(super) fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+    let config = config(args)?;
+    let path = &args.dir;
+    if !path.is_dir() {
+        return Err(DirectoryError::Missing(shown(path)).into());
+    }
+    runtime(path)?.block_on(async {
+        let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
+        // First of all: nothing is written to a directory that is not a broker's.
+        if let Err(IdentityError::NotFormatted) = read_identity(&env.disk()).await {
+            return Err(DirectoryError::NotFormatted(shown(path)).into());
+        }
+        let _locked = lock(path)?;
+        serve_until_asked(env, config, path, out).await
+    })
+}
+
+async fn serve_until_asked(
+    env: RealEnv,
+    config: BrokerConfig,
+    path: &Path,
+    out: &mut dyn Write,
+) -> Result<Exit, CommandError> {
+    let mut asked = Asked::new().map_err(DirectoryError::io(path))?;
+    let broker = Broker::bind(env.clone(), config).await;
+    let broker = broker.map_err(|source| DirectoryError::of_broker(path, source))?;
+    writeln!(out, "listening on {}", broker.address())?;
+    out.flush()?;
+    let stop = async move {
+        asked.wait().await;
+        env.spawn(async move {
+            // Whoever asks twice does not want to wait for the disk.
+            asked.wait().await;
+            std::process::exit(INTERRUPTED);
+        });
+    };
+    let ended = broker.run(stop).await;
+    ended.map_err(|source| DirectoryError::of_broker(path, source))?;
+    Ok(Exit::Success)
+}
+
+fn config(args: &ServeArgs) -> Result<BrokerConfig, DirectoryError> {
+    if args.listen.ip().is_unspecified() {
+        return Err(DirectoryError::Address {
+            address: args.listen.to_string(),
+            why: "clients are told to connect to this address: name one that they can reach",
+        });
+    }
+    Ok(BrokerConfig {
+        broker_name: args.broker_name.clone(),
+        listen: args.listen,
+        flush_disk_type: match args.flush {
+            Flush::Sync => FlushDiskType::Sync,
+            Flush::Async => FlushDiskType::Async,
+        },
+        segment_bytes: args.segment_bytes,
+        default_topic_queue_nums: args.queues,
+        ..BrokerConfig::default()
+    })
+}
+
+/// Ctrl-C, or what a service manager sends.
+struct Asked {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Asked {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        either(self.interrupt.recv(), self.terminate.recv()).await;
+    }
+}

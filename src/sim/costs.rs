@@ -1,0 +1,43 @@
+//! What a run did, in numbers that do not depend on the machine.
+
+use super::disk_io::DiskCounts;
+use super::world::World;
+
+/// Counts of one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunCosts {
+    /// Sends acknowledged; of a skeleton, requests answered.
+    pub acknowledged: u64,
+    /// Simulated time, nanoseconds.
+    pub simulated_ns: u64,
+    /// Network arrivals that reached somebody.
+    pub deliveries: u64,
+    /// Their bytes.
+    pub delivered_bytes: u64,
+    /// Events that the agenda handled.
+    pub events: u64,
+    /// Operations on all disks.
+    pub disk: DiskCounts,
+}
+
+impl RunCosts {
+    /// What happened in a world so far.
+    pub(super) fn of(world: &World, acknowledged: u64) -> Self {
+        let inner = world.lock();
+        let mut disk = DiskCounts::default();
+        for other in &inner.disks {
+            disk.writes += other.counts.writes;
+            disk.written_bytes += other.counts.written_bytes;
+            disk.syncs += other.counts.syncs;
+            disk.reads += other.counts.reads;
+        }
+        Self {
+            acknowledged,
+            simulated_ns: inner.core.now_ns,
+            deliveries: inner.net.fates.delivered,
+            delivered_bytes: inner.net.fates.delivered_bytes,
+            events: inner.core.agenda_events,
+            disk,
+        }
+    }
+}
