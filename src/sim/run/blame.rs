@@ -29,13 +29,17 @@ pub(super) fn blame(
     }
 }
 
+/// Whether it is a sector that went bad.
+fn is_damage(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Rot | FaultKind::ReadError)
+}
+
 /// Whether the entry was written above a sector that had gone bad unnoticed: it
 /// never was in the contiguous valid prefix, so nothing ever held it
 /// (guarantee.md, section 1, "Holds"). Once the log was cut there and went on,
 /// what is written is held again.
 fn is_hole_below(fault: &FaultEvent, entry: &WrittenEntry, tap: &Tap) -> bool {
-    let is_of_a_sector = matches!(fault.kind, FaultKind::Rot | FaultKind::ReadError);
-    is_of_a_sector
+    is_damage(fault.kind)
         && fault.at_ns < entry.written_ns
         && fault.held_after <= entry.address
         && !went_on_from(fault.held_after, fault.at_ns, entry.written_ns, tap)

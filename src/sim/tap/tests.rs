@@ -36,6 +36,7 @@ const CONFIG: LogConfig = LogConfig {
 const REPLY: ReplyTo = ReplyTo {
     serialize_type: SerializeType::Binary,
     opaque: 5,
+    is_oneway: false,
 };
 /// A stream between the broker and a client: its server's side.
 const SERVER_SIDE: ConnId = ConnId(1);
