@@ -1,5 +1,34 @@
 //! zeroloss: a message broker in the manner of RocketMQ, and the simulation
 //! that proves it never loses an acknowledged message.
+//!
+//! The data's path, and who watches it:
+//!
+//! ```text
+//!      client ── remoting ──▶ broker ──▶ log ──▶ record ──▶ the disk
+//!   producer, consumer   requests  │  commit log     checked
+//!        │               waiters   │  consume queues envelope
+//!        │                         └──────────┬──────────┘
+//!        │                                    │
+//!        └─────────────── env: clock, disk, network ───────────────┐
+//!                           │                                      │
+//!                       env::real                                 sim
+//!                    tokio, std::fs                   simulated disks, network,
+//!                    (zeroloss serve)                 faults; one run = scenario × seed
+//!                                                                  │
+//!      workload ── what clients did and saw ──▶ history ◀── ledger of faults
+//!                                                  │
+//!                                                check ── one file per promise
+//!                                                  │
+//!      scenario ──▶ explore ──────────────────▶ report ──▶ cli
+//! ```
+//!
+//! Product: [`record`], [`env`], [`remoting`], [`log`], [`broker`], [`client`].
+//! None of them knows that it may be simulated. Judgement: [`history`] and
+//! [`check`], which do not know the simulator either; [`workload`] feeds them
+//! on real sockets as in a simulation. Only `sim` and what is above it know
+//! everything. A test keeps the layers (`sim-tests/tests/layers.rs`).
+//!
+#![doc = include_str!("guarantee.md")]
 
 pub mod broker;
 pub mod check;
