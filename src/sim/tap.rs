@@ -143,6 +143,12 @@ impl Tap {
         self.holdings[node as usize].durable_end(&disk.model, log_config)
     }
 
+    /// As [`Tap::durable_end`], by the account alone: what a sector that went bad
+    /// took from the disk is still in it.
+    pub(crate) fn accounted_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
+        self.holdings[node as usize].accounted_end(&disk.model)
+    }
+
     /// One past the last log address that a disk would still hold durably,
     /// whatever the account says.
     pub(crate) fn held_now(&self, disk: &DiskIo) -> u64 {

@@ -185,9 +185,8 @@ impl Faults {
         self.armed.clear();
     }
 
-    pub(super) fn disarm_lies(&mut self) {
-        self.armed
-            .retain(|armed| armed.fault != DiskFault::LyingSync);
+    pub(super) fn disarm_kind(&mut self, kind: FaultKind) {
+        self.armed.retain(|armed| armed.fault.kind() != kind);
     }
 
     pub(super) fn is_quiet(&self) -> bool {

@@ -9,6 +9,7 @@ use super::error::{not_found, refused};
 use super::fault::{ArmedFault, DiskFault, DiskSpeed, FiredFault, RotKind, Trigger};
 use super::file::{Fate, FileNode};
 use super::model::DiskModel;
+use crate::history::FaultKind;
 use crate::sim::random::{Purpose, Stream};
 
 impl DiskModel {
@@ -22,9 +23,9 @@ impl DiskModel {
         self.faults.disarm();
     }
 
-    /// Forgets the armed faults that make syncs lie, and no others.
-    pub fn disarm_lies(&mut self) {
-        self.faults.disarm_lies();
+    /// Forgets the armed faults of one kind, and no others.
+    pub fn disarm_kind(&mut self, kind: FaultKind) {
+        self.faults.disarm_kind(kind);
     }
 
     /// What fired since the last call.

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use crate::history::FaultKind;
 use crate::report::RunReport;
 use crate::scenario::{RunOptions, Scenario, parse};
 
@@ -84,4 +85,77 @@ fn one_seed_is_one_trace_alone_after_others_and_beside_others() {
     assert_ne!(all[0].trace_hash, all[1].trace_hash);
     assert!(alone.counts.acknowledged > 20, "it did something");
     assert!(all[0].timeline.len() > 100 && all[4].timeline.is_empty());
+}
+
+/// How many faults of a kind could matter, where producers are at work or have
+/// sent a single message long before.
+fn eligible(kind: FaultKind, keys: &str, busy: bool) -> (u64, u64) {
+    let sends = if busy {
+        "rate_per_s = 500"
+    } else {
+        "messages = 1"
+    };
+    let text = format!(
+        r#"
+title = "one fault"
+why = "it counts only where it could matter"
+[cluster]
+flush = "sync"
+[[workload]]
+kind = "send"
+producers = 2
+in_flight = 8
+{sends}
+[[fault]]
+kind = "{kind}"
+at_ms = [1_500, 1_600]
+{keys}
+[run]
+seeds = "0..1"
+duration_ms = 2_500
+[expect]
+outcome = "zero-loss"
+"#
+    );
+    let scenario = parse("one", "one.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+    let report = run_on_a_thread(scenario);
+    let count = report.faults[&kind];
+    (count.fired, count.eligible)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a run has a fresh thread of its own"
+)]
+fn run_on_a_thread(scenario: Scenario) -> RunReport {
+    let run = thread::spawn(move || super::run(&scenario, 0, &RunOptions::default()));
+    run.join().expect("runs")
+}
+
+#[test]
+fn a_fault_is_eligible_only_where_it_could_matter() {
+    let lasting = "lasts_ms = 200";
+    for (kind, keys) in [
+        (FaultKind::Partition, lasting),
+        (FaultKind::DiskSlow, lasting),
+        (FaultKind::DiskHung, lasting),
+        (FaultKind::DiskFull, lasting),
+        (FaultKind::DiskLying, lasting),
+        // Still open when everything heals.
+        (FaultKind::Partition, "lasts_ms = 20_000"),
+        (FaultKind::PowerLoss, "when = \"dirty\"\ndown_ms = 100"),
+        (FaultKind::Kill, "when = \"in-flight\"\ndown_ms = 100"),
+        (FaultKind::LostWrite, ""),
+        (FaultKind::SyncError, ""),
+    ] {
+        assert_eq!(eligible(kind, keys, true), (1, 1), "{kind}, busy");
+        assert_eq!(eligible(kind, keys, false).1, 0, "{kind}, idle");
+    }
+    for kind in [FaultKind::DiskDestroyed, FaultKind::DiskRolledBack] {
+        assert_eq!(eligible(kind, "", true), (1, 1), "{kind}, busy");
+    }
+    // The message that was acknowledged long before is in the image.
+    assert_eq!(eligible(FaultKind::DiskDestroyed, "", false), (1, 1));
+    let recent = "age_ms = 100";
+    assert_eq!(eligible(FaultKind::DiskRolledBack, recent, false), (1, 0));
 }

@@ -149,10 +149,15 @@ impl Run<'_> {
             Lasting::Full => {
                 let capacity_bytes = self.scenario.disk.capacity_bytes;
                 let mut inner = self.world.lock();
-                inner.disks[machine].model.set_capacity(capacity_bytes);
+                let disk = &mut inner.disks[machine].model;
+                disk.set_capacity(capacity_bytes);
+                disk.disarm_kind(what.kind());
             }
             Lasting::Hung => self.set_speed(machine, DiskSpeed::Normal),
-            Lasting::Lying => self.world.lock().disks[machine].model.disarm_lies(),
+            Lasting::Lying => {
+                let mut inner = self.world.lock();
+                inner.disks[machine].model.disarm_kind(what.kind());
+            }
         }
     }
 }

@@ -210,6 +210,13 @@ impl Holdings {
         self.durable_end
     }
 
+    /// One past the last log address that was ever seen to become durable, though
+    /// recovery's copies may be about to say otherwise.
+    pub(super) fn accounted_end(&mut self, disk: &DiskModel) -> u64 {
+        self.settle(disk);
+        self.durable_end
+    }
+
     /// One past the last log address written.
     pub(super) fn cached_end(&self) -> u64 {
         self.entries
