@@ -3,7 +3,7 @@
 
 use crate::history::SendOutcome;
 
-use super::Facts;
+use super::{Blame, Facts, Lost, LostThing};
 
 /// Counts of one history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct Counts {
     /// Of these, the repeats: the same message at the same offset by the same
     /// group.
     pub repeated: u64,
+    /// Of the messages that were lost, those that some group had processed
+    /// before: lost to the broker, not to the business.
+    pub lost_processed: u64,
 }
 
 impl Counts {
@@ -39,6 +42,26 @@ impl Counts {
         counts
     }
 
+    /// Counts which of what was `lost` had been processed.
+    pub(super) fn with_lost(mut self, facts: &Facts<'_>, lost: &[(Lost, Blame)]) -> Self {
+        let processed = lost.iter().filter(|(lost, _)| match &lost.thing {
+            LostThing::Acknowledged {
+                queue,
+                offset,
+                value,
+                ..
+            }
+            | LostThing::Read {
+                queue,
+                offset,
+                value,
+            } => facts.is_processed(queue, *offset, *value),
+            LostThing::GroupOffset { .. } => false,
+        });
+        self.lost_processed = processed.count() as u64;
+        self
+    }
+
     /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         self.acknowledged += other.acknowledged;
@@ -46,5 +69,6 @@ impl Counts {
         self.unknown += other.unknown;
         self.processed += other.processed;
         self.repeated += other.repeated;
+        self.lost_processed += other.lost_processed;
     }
 }

@@ -107,6 +107,12 @@ impl<'a> Facts<'a> {
         self.history.entries.len().checked_sub(1)
     }
 
+    /// Whether any group processed that message.
+    pub(super) fn is_processed(&self, queue: &Queue, offset: u64, value: Value) -> bool {
+        let mut groups = self.groups.iter().filter(|((_, of), _)| *of == queue);
+        groups.any(|(_, group)| group.processed.contains(&(offset, value)))
+    }
+
     fn add(&mut self, index: usize, entry: &'a Entry, pairs: &mut Pairs<'a>) {
         let client = entry.client;
         match &entry.event {

@@ -150,7 +150,7 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     findings.sort_by_key(|finding| (finding.promise, finding.at_ns, finding.event));
     Judgement {
         verdict: verdict(&evidence, &findings, !lost.is_empty()),
-        counts: Counts::of(&facts),
+        counts: Counts::of(&facts).with_lost(&facts, &lost),
         allowed,
         lost,
         findings,

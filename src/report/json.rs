@@ -29,6 +29,7 @@ struct Scenario<'a> {
     processed: u64,
     repeated: u64,
     lost: u64,
+    lost_processed: u64,
     faults: BTreeMap<&'static str, FaultCount>,
     /// Runs in which each promise was broken.
     broken: BTreeMap<&'static str, u64>,
@@ -68,6 +69,7 @@ pub fn json(report: &ScenarioReport) -> String {
         processed: counts.processed,
         repeated: counts.repeated,
         lost: report.lost,
+        lost_processed: report.counts.lost_processed,
         faults: faults.map(|(kind, count)| (kind.name(), *count)).collect(),
         broken: broken
             .map(|(promise, runs)| (promise.name(), *runs))

@@ -16,6 +16,9 @@ const FINDING_LINES_MAX: usize = 12;
 pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     let mut text = line(report, id_width);
     let assessment = report.assessment();
+    if let Some(note) = processed_before(report) {
+        let _ = writeln!(text, "      {note}");
+    }
     for warning in warnings(report) {
         let _ = writeln!(text, "      warning: {warning}");
     }
@@ -67,6 +70,18 @@ fn faults(report: &ScenarioReport) -> String {
         true => "no fault armed".to_owned(),
         false => counts.join(", "),
     }
+}
+
+/// What was lost to the broker, and not to the business.
+fn processed_before(report: &ScenarioReport) -> Option<String> {
+    let processed = report.counts.lost_processed;
+    (processed > 0).then(|| {
+        let lost = Grouped(report.lost);
+        format!(
+            "of the {lost} lost, {} had been processed before",
+            Grouped(processed)
+        )
+    })
 }
 
 /// What makes a result worth less than it looks.
@@ -170,7 +185,7 @@ pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
     let _ = writeln!(
         text,
         "      {} events in {}; sends: {} acknowledged, {} rejected, {} unknown; \
-         {} processed, {} of them again; {} lost",
+         {} processed, {} of them again; {} lost, {} of them processed before",
         Grouped(run.events),
         At(run.simulated_ns),
         Grouped(counts.acknowledged),
@@ -178,7 +193,8 @@ pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
         Grouped(counts.unknown),
         Grouped(counts.processed),
         Grouped(counts.repeated),
-        run.lost.len()
+        run.lost.len(),
+        Grouped(counts.lost_processed)
     );
     for (kind, count) in &run.faults {
         let _ = writeln!(
