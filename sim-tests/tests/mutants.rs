@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sim_tests::mutants::patch::{Expect, load_all};
+use sim_tests::mutants::patch::{Expect, Mutant, load_all};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -46,4 +46,35 @@ fn the_mistakes_of_the_first_three_acts_are_all_there_and_three_harmless_changes
             "{id} is missing"
         );
     }
+}
+
+#[test]
+fn an_incomplete_header_is_named() {
+    let whole = "id: X01\nbreaks: b\nexposed-by: e\nlevel: easy\nexpect: killed\n\
+                 scenarios: s.toml\nseeds: 0..8\ncap-cpu-s: 1\n\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
+    let parse = |text: &str| Mutant::parse(Path::new("x.patch"), text);
+    let changed = parse(whole).and_then(|mutant| mutant.apply(|_| Ok("a\n".to_owned())));
+    assert_eq!(
+        changed.expect("it applies"),
+        [("f".to_owned(), "b\n".to_owned())]
+    );
+    for key in [
+        "id",
+        "breaks",
+        "exposed-by",
+        "level",
+        "expect",
+        "scenarios",
+        "seeds",
+        "cap-cpu-s",
+    ] {
+        let lines = whole.split_inclusive('\n');
+        let without: String = lines
+            .filter(|line| !line.starts_with(&format!("{key}: ")))
+            .collect();
+        let why = parse(&without).expect_err(key).to_string();
+        assert_eq!(why, format!("x.patch: the header has no `{key}`"));
+    }
+    let gone = parse(whole).and_then(|mutant| mutant.apply(|_| Ok("c\n".to_owned())));
+    assert!(gone.is_err(), "the code moved on");
 }
