@@ -112,6 +112,7 @@ fn pretend(scenario: &Scenario, seed: u64, options: &RunOptions, verdict: Verdic
             unknown: 2,
             processed: 310,
             repeated: 10,
+            lost_processed: 0,
         },
         lost,
         allowed,
