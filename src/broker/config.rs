@@ -1,5 +1,6 @@
 //! A broker's configuration, with RocketMQ's names where it has one.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,75 @@ pub enum FlushDiskType {
     Async,
 }
 
+/// How brokers replicate.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Replication {
+    /// A single broker.
+    #[default]
+    None,
+    /// Raft: the commit log is the Raft log (RocketMQ's DLedger).
+    Raft(RaftConfig),
+}
+
+/// Where a node is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// By its peers.
+    pub peer: SocketAddr,
+    /// By clients.
+    pub client: SocketAddr,
+}
+
+/// What a replica's acknowledgement of an entry rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// The entry is synced (D2, D3).
+    Durable,
+    /// The entry is in the page cache: RocketMQ's DLedger, whatever
+    /// `flushDiskType` says.
+    Cached,
+}
+
+/// What a replica may be told. `Default` is for a local network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaftConfig {
+    /// Every node that is or may become a member, by node id.
+    pub peers: BTreeMap<u64, Peer>,
+    /// Pause between two heartbeats of a leader, milliseconds.
+    pub heartbeat_ms: u64,
+    /// A follower that hears nothing for this long, or up to twice as long,
+    /// stands for election, milliseconds.
+    pub election_timeout_ms: u64,
+    /// A leader whose own disk does not finish a sync within this steps down
+    /// (D17), milliseconds.
+    pub own_sync_timeout_ms: u64,
+    /// Who shall lead when it can (`preferredLeaderId`).
+    pub preferred_leader: Option<u64>,
+    /// What acknowledgements rest on.
+    pub acknowledge: Acknowledge,
+    /// Term and vote are synced before they are acted on (D1); RocketMQ's
+    /// DLedger does not.
+    pub hard_state_sync: bool,
+    /// Messages older than this may be dropped, whole segments at a time
+    /// (`fileReservedTime`), milliseconds; `None`: nothing expires.
+    pub retention_ms: Option<u64>,
+}
+
+impl Default for RaftConfig {
+    fn default() -> Self {
+        Self {
+            peers: BTreeMap::new(),
+            heartbeat_ms: 100,
+            election_timeout_ms: 500,
+            own_sync_timeout_ms: 2_000,
+            preferred_leader: None,
+            acknowledge: Acknowledge::Durable,
+            hard_state_sync: true,
+            retention_ms: None,
+        }
+    }
+}
+
 /// Everything a broker may be told. `Default` is RocketMQ's default where it
 /// has one, except that the flush is synchronous.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +94,8 @@ pub struct BrokerConfig {
     pub listen: SocketAddr,
     /// RocketMQ's `flushDiskType`.
     pub flush_disk_type: FlushDiskType,
+    /// How brokers replicate.
+    pub replication: Replication,
     /// Size of a commit log segment file, bytes (`mapedFileSizeCommitLog`).
     pub segment_bytes: u64,
     /// Queues of a topic that is created by its first send
@@ -56,6 +128,7 @@ impl Default for BrokerConfig {
             broker_name: "broker-a".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 10911)),
             flush_disk_type: FlushDiskType::Sync,
+            replication: Replication::None,
             segment_bytes: 1 << 30,
             default_topic_queue_nums: 8,
             sync_flush_timeout_ms: 5_000,

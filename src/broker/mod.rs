@@ -25,7 +25,7 @@ mod store;
 mod topics;
 mod waiters;
 
-pub use config::{BrokerConfig, FlushDiskType};
+pub use config::{Acknowledge, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use entries::{BadEntry, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
 pub use open::salvage;
