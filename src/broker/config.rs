@@ -34,17 +34,9 @@ pub struct Peer {
     pub client: SocketAddr,
 }
 
-/// What a replica's acknowledgement of an entry rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acknowledge {
-    /// The entry is synced (D2, D3).
-    Durable,
-    /// The entry is in the page cache: RocketMQ's DLedger, whatever
-    /// `flushDiskType` says.
-    Cached,
-}
-
-/// What a replica may be told. `Default` is for a local network.
+/// What a replica may be told. `Default` is for a local network. With
+/// [`FlushDiskType::Async`] acknowledgements rest on page caches: RocketMQ's
+/// DLedger, whatever its `flushDiskType` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaftConfig {
     /// Every node that is or may become a member, by node id.
@@ -59,8 +51,6 @@ pub struct RaftConfig {
     pub own_sync_timeout_ms: u64,
     /// Who shall lead when it can (`preferredLeaderId`).
     pub preferred_leader: Option<u64>,
-    /// What acknowledgements rest on.
-    pub acknowledge: Acknowledge,
     /// Term and vote are synced before they are acted on (D1); RocketMQ's
     /// DLedger does not.
     pub hard_state_sync: bool,
@@ -77,7 +67,6 @@ impl Default for RaftConfig {
             election_timeout_ms: 500,
             own_sync_timeout_ms: 2_000,
             preferred_leader: None,
-            acknowledge: Acknowledge::Durable,
             hard_state_sync: true,
             retention_ms: None,
         }

@@ -23,9 +23,10 @@ mod sessions;
 mod state;
 mod store;
 mod topics;
+mod undo;
 mod waiters;
 
-pub use config::{Acknowledge, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
+pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use entries::{BadEntry, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
 pub use open::salvage;

@@ -91,6 +91,7 @@ impl<D: Disk> Store<D> {
                 address = entry.end_address;
                 let change = self.change_of(&entry).await?;
                 self.unapplied.push_back(Unapplied {
+                    index: entry.index,
                     end_address: address,
                     change,
                 });

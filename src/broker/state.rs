@@ -19,6 +19,8 @@ type Place = (String, String, u32);
 pub struct AppliedState {
     /// Every entry below this log address is folded in, none at or above it.
     pub applied_address: u64,
+    /// The index of the last entry that is folded in; 0 for none.
+    pub applied_index: u64,
     topics: BTreeMap<String, Vec<u64>>,
     offsets: BTreeMap<Place, u64>,
 }
@@ -30,6 +32,7 @@ pub(super) type QueueTails = BTreeMap<String, Vec<QueueTail>>;
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     applied_address: u64,
+    applied_index: u64,
     topics: BTreeMap<String, Vec<SnapshotQueue>>,
     offsets: Vec<(String, String, u32, u64)>,
 }
@@ -37,6 +40,8 @@ struct Snapshot {
 /// A queue in the snapshot.
 #[derive(Serialize, Deserialize)]
 struct SnapshotQueue {
+    #[serde(default)]
+    first_offset: u64,
     next_offset: u64,
     /// Its last sector, in hex: see [`QueueTail`].
     last_sector: String,
@@ -98,6 +103,7 @@ impl AppliedState {
             let tail = tails.get(topic).and_then(|tails| tails.get(number));
             let last_sector = tail.map_or(String::new(), |tail| to_hex(&tail.last_sector));
             SnapshotQueue {
+                first_offset: tail.map_or(0, |tail| tail.first_offset),
                 next_offset,
                 last_sector,
             }
@@ -119,6 +125,7 @@ impl AppliedState {
             });
         let snapshot = Snapshot {
             applied_address: self.applied_address,
+            applied_index: self.applied_index,
             topics: topics.collect(),
             offsets: offsets.collect(),
         };
@@ -130,6 +137,7 @@ impl AppliedState {
         let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
         let mut state = Self {
             applied_address: snapshot.applied_address,
+            applied_index: snapshot.applied_index,
             ..Self::default()
         };
         let mut tails = QueueTails::new();
@@ -137,6 +145,7 @@ impl AppliedState {
             let mut next_offsets = Vec::with_capacity(queues.len());
             let mut topic_tails = Vec::with_capacity(queues.len());
             for SnapshotQueue {
+                first_offset,
                 next_offset,
                 last_sector,
             } in queues
@@ -144,6 +153,7 @@ impl AppliedState {
                 let last_sector = from_hex(&last_sector).ok_or("a sector is not hex")?.into();
                 next_offsets.push(next_offset);
                 topic_tails.push(QueueTail {
+                    first_offset,
                     entries: next_offset,
                     last_sector,
                 });
@@ -208,6 +218,7 @@ mod tests {
         assert_eq!(state.group_offset("g", "t", 1), Some(5));
         assert_eq!(state.topic("t"), Some(&[0, 1][..]));
         let tail = |entries, byte| QueueTail {
+            first_offset: 0,
             entries,
             last_sector: vec![byte; 20].into(),
         };

@@ -3,7 +3,8 @@
 //! ```text
 //!   append ──▶ commit log ──▶ read limit ──▶ apply ──▶ state, consume queues
 //!              (tentative           │                    (what clients see)
-//!               queue offsets)      └ flushed (sync) or appended (async)
+//!               queue offsets)      └ flushed (sync), appended (async),
+//!                                     or committed (Raft)
 //! ```
 //!
 //! Promise: nothing is applied beyond the read limit, so nothing is served that
@@ -14,7 +15,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::config::{BrokerConfig, FlushDiskType};
+use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::entries::{OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
 use super::state::AppliedState;
@@ -22,9 +23,6 @@ use super::topics::{Topics, open_queues};
 use crate::env::Disk;
 use crate::log::{CommitLog, QueueEntry, QueueTail, Staged};
 use crate::record::{EntryKind, Message, Properties, key, tag_hash};
-
-/// On a single node every entry is of this term.
-const TERM: u64 = 0;
 
 /// A message as a producer handed it over.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +51,19 @@ pub(crate) struct Appended {
 /// An entry above the read limit, or not looked at yet.
 #[derive(Debug)]
 pub(super) struct Unapplied {
+    pub(super) index: u64,
     pub(super) end_address: u64,
     pub(super) change: Change,
+}
+
+impl Unapplied {
+    fn new(staged: Staged, change: Change) -> Self {
+        Self {
+            index: staged.index,
+            end_address: staged.end_address,
+            change,
+        }
+    }
 }
 
 /// What an entry does to the state.
@@ -79,6 +88,11 @@ pub(crate) struct Store<D: Disk> {
     pub(crate) state: AppliedState,
     pub(super) topics: Topics<D>,
     pub(super) unapplied: VecDeque<Unapplied>,
+    /// The term of what is appended: of a replica that leads. A single broker's
+    /// entries are all of term 0.
+    pub(super) term: u64,
+    /// Of a replica: one past the last address that is committed.
+    pub(super) committed_address: u64,
     /// Queues that got entries which are not written yet.
     touched: Vec<(Arc<str>, u32)>,
     round_robin: u64,
@@ -100,6 +114,8 @@ impl<D: Disk> Store<D> {
             state,
             topics,
             unapplied: VecDeque::new(),
+            term: 0,
+            committed_address: 0,
             touched: Vec::new(),
             round_robin: 0,
         }
@@ -107,9 +123,10 @@ impl<D: Disk> Store<D> {
 
     /// One past the last log address that may be served.
     pub(crate) fn read_limit(&self) -> u64 {
-        match self.config.flush_disk_type {
-            FlushDiskType::Sync => self.log.flushed().address,
-            FlushDiskType::Async => self.log.appended().address,
+        match (&self.config.replication, self.config.flush_disk_type) {
+            (Replication::Raft(_), _) => self.committed_address,
+            (Replication::None, FlushDiskType::Sync) => self.log.flushed().address,
+            (Replication::None, FlushDiskType::Async) => self.log.appended().address,
         }
     }
 
@@ -142,7 +159,7 @@ impl<D: Disk> Store<D> {
             .get(key::TAGS)
             .map_or(0, tag_hash);
         let mut record_bytes = 0;
-        let staged = self.log.stage(EntryKind::Message, TERM, |address, out| {
+        let staged = self.log.stage(EntryKind::Message, self.term, |address, out| {
             let before = out.len();
             Message {
                 queue_id,
@@ -176,10 +193,7 @@ impl<D: Disk> Store<D> {
             queue_offset,
             entry,
         };
-        self.unapplied.push_back(Unapplied {
-            end_address: staged.end_address,
-            change,
-        });
+        self.unapplied.push_back(Unapplied::new(staged, change));
         Ok(Appended {
             staged,
             queue_id,
@@ -189,15 +203,12 @@ impl<D: Disk> Store<D> {
 
     /// Stages a group's offset.
     pub(crate) fn append_offset(&mut self, commit: OffsetCommit) -> Result<Staged, AppendError> {
-        let staged = self.log.stage(EntryKind::OffsetCommit, TERM, |_, out| {
+        let staged = self.log.stage(EntryKind::OffsetCommit, self.term, |_, out| {
             commit.encode(out);
             Ok(())
         })?;
         let change = Change::Offset(commit);
-        self.unapplied.push_back(Unapplied {
-            end_address: staged.end_address,
-            change,
-        });
+        self.unapplied.push_back(Unapplied::new(staged, change));
         Ok(staged)
     }
 
@@ -210,16 +221,13 @@ impl<D: Disk> Store<D> {
         };
         let empty = vec![QueueTail::default(); queues as usize];
         let opened = open_queues(&self.disk, topic, &empty).await?;
-        let staged = self.log.stage(EntryKind::TopicConfig, TERM, |_, out| {
+        let staged = self.log.stage(EntryKind::TopicConfig, self.term, |_, out| {
             config.encode(out);
             Ok(())
         })?;
         self.topics.add(topic, opened);
         let change = Change::Topic(config);
-        self.unapplied.push_back(Unapplied {
-            end_address: staged.end_address,
-            change,
-        });
+        self.unapplied.push_back(Unapplied::new(staged, change));
         Ok(())
     }
 
@@ -248,12 +256,10 @@ impl<D: Disk> Store<D> {
             if next.end_address > limit {
                 break;
             }
-            let Unapplied {
-                end_address,
-                change,
-            } = self.unapplied.pop_front().expect("it was at the front");
-            self.apply_one(change)?;
-            self.state.applied_address = end_address;
+            let next = self.unapplied.pop_front().expect("it was at the front");
+            self.apply_one(next.change)?;
+            self.state.applied_index = next.index;
+            self.state.applied_address = next.end_address;
         }
         let grew = !self.touched.is_empty();
         self.write_queues().await?;
