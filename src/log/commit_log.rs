@@ -140,6 +140,7 @@ impl<D: Disk> CommitLog<D> {
             term,
             address,
             end_address: end.address,
+            hash: end.hash,
         })
     }
 

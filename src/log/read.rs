@@ -31,6 +31,10 @@ pub struct Entry {
     pub address: u64,
     /// The next entry's address.
     pub end_address: u64,
+    /// Its hash: with the index, its identity on all replicas.
+    pub hash: u64,
+    /// Envelope and record, as another replica's log takes them.
+    pub frame: Bytes,
     /// The record, without its envelope.
     pub record: Bytes,
 }
@@ -44,6 +48,8 @@ impl Entry {
             term: log.term,
             address: log.address,
             end_address: log.end_address(),
+            hash: log.hash,
+            frame: frame.clone(),
             record: frame.slice(ENVELOPE_BYTES..),
         }
     }

@@ -25,6 +25,8 @@ pub struct Staged {
     /// The next entry's address. The entry is durable once
     /// [`super::CommitLog::flushed`] has reached *this*, not its own (S17).
     pub end_address: u64,
+    /// Its hash: with the index, its identity on all replicas.
+    pub hash: u64,
 }
 
 /// The staged entries, end to end as they will stand in the file.
