@@ -61,6 +61,16 @@ pub enum ReadError {
         /// Asked for.
         address: u64,
     },
+    /// The log does not hold the index.
+    #[error("index {index} is not in the log, which has {first_index} to before {next_index}")]
+    NoSuchIndex {
+        /// Asked for.
+        index: u64,
+        /// The base's.
+        first_index: u64,
+        /// The appended position's.
+        next_index: u64,
+    },
     /// The entry was there and does not verify any more (D28).
     #[error(
         "the entry at log address {address} does not verify, {path} position {position}: {flaw}"

@@ -4,11 +4,15 @@
 //! Promise: what is staged here is, byte for byte, the log part and the record
 //! that the leader sealed; only the placement part is made anew (D10).
 
+use super::Position;
 use super::commit_log::CommitLog;
 use super::error::LogError;
+use super::frames::follow;
 use super::staging::Staged;
 use crate::env::Disk;
-use crate::record::{DecodeError, Defect};
+use crate::record::{
+    DecodeError, Defect, ENVELOPE_BYTES, EntryKind, LogPart, Message, parse_sealed,
+};
 
 /// Why another replica's frame is not this log's next entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,8 +55,22 @@ impl<D: Disk> CommitLog<D> {
     /// # Errors
     /// [`LogError::Frame`] and the others; nothing was staged.
     pub fn stage_frame(&mut self, frame: &[u8]) -> Result<Staged, LogError> {
-        let _ = frame;
-        todo!()
+        self.healthy()?;
+        let part = parse_sealed(frame).map_err(FrameError::from)?;
+        let end = next_entry(self.tail, &part)?;
+        if part.kind == EntryKind::Message {
+            Message::decode(&frame[ENVELOPE_BYTES..]).map_err(FrameError::from)?;
+        }
+        let (record_bytes, record_bytes_max) =
+            (u64::from(part.record_bytes), self.record_bytes_max());
+        if record_bytes > record_bytes_max {
+            return Err(LogError::RecordTooLong {
+                record_bytes,
+                record_bytes_max,
+            });
+        }
+        self.staging.push_sealed(frame, end);
+        Ok(self.staged(end))
     }
 
     /// The frame of an entry that is staged and not yet written, for those who
@@ -62,7 +80,25 @@ impl<D: Disk> CommitLog<D> {
     /// The entry is not staged any more: a write took it, or a cut.
     #[must_use]
     pub fn staged_frame(&self, staged: &Staged) -> &[u8] {
-        let _ = staged;
-        todo!()
+        let frame = self.staging.frame(staged.index);
+        frame.expect("a frame is asked for before it is written")
     }
+}
+
+/// The log behind an entry, if the entry is the next one at `at`; otherwise what
+/// is wrong with it.
+pub(super) fn next_entry(at: Position, part: &LogPart) -> Result<Position, FrameError> {
+    if part.index != at.next_index {
+        return Err(FrameError::Index {
+            expected: at.next_index,
+            found: part.index,
+        });
+    }
+    if part.term < at.term {
+        return Err(FrameError::Term {
+            last: at.term,
+            found: part.term,
+        });
+    }
+    follow(at, part).map_err(|_| FrameError::Unchained { index: part.index })
 }

@@ -12,6 +12,8 @@ use super::Position;
 use super::commit_log::CommitLog;
 use super::error::{LogError, ReadError};
 use super::foreign::FrameError;
+use super::frames::Flaw;
+use super::segment::{Segment, segment_path};
 use crate::env::Disk;
 
 /// Consecutive entries that do not verify, though they had been synced.
@@ -23,6 +25,19 @@ pub struct Hole {
     /// Its `term` is the last one's where that is known, otherwise that of the
     /// entry behind, which is not below it.
     pub upto: Position,
+}
+
+impl Hole {
+    /// Whether the entry at `index` is one of them.
+    pub(super) fn holds_index(&self, index: u64) -> bool {
+        (self.from.next_index..self.upto.next_index).contains(&index)
+    }
+
+    /// Whether the entry at `index` is elsewhere, or all terms in the hole are
+    /// the same.
+    pub(super) fn tells_term_of(&self, index: u64) -> bool {
+        !self.holds_index(index) || self.from.term == self.upto.term
+    }
 }
 
 /// Why a hole was not filled. The disk is as it was.
@@ -46,13 +61,37 @@ impl<D: Disk> CommitLog<D> {
     /// The holes, in order.
     #[must_use]
     pub fn holes(&self) -> &[Hole] {
-        todo!()
+        &self.holes
     }
 
     /// The lowest hole.
     #[must_use]
     pub fn first_hole(&self) -> Option<Hole> {
         self.holes().first().copied()
+    }
+
+    /// The hole that `address` is in.
+    pub(super) fn hole_at(&self, address: u64) -> Option<Hole> {
+        let after = self
+            .holes
+            .partition_point(|hole| hole.from.address <= address);
+        let hole = self.holes[after.checked_sub(1)?];
+        (address < hole.upto.address).then_some(hole)
+    }
+
+    /// What a read in a hole is told.
+    pub(super) fn in_hole(&self, hole: Hole) -> ReadError {
+        let address = hole.from.address;
+        let after = self
+            .segments
+            .partition_point(|segment| segment.header.base.address <= address);
+        let segment = after.checked_sub(1).map(|number| &self.segments[number]);
+        ReadError::Corrupt {
+            path: segment.map_or_else(|| segment_path(address), Segment::path),
+            position: 0,
+            address,
+            flaw: Flaw::Hole,
+        }
     }
 
     /// Looks at the entry at `address`, which a read or a scrub found damaged
