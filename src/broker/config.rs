@@ -39,6 +39,8 @@ pub struct Peer {
 /// DLedger, whatever its `flushDiskType` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaftConfig {
+    /// This node; its disk must say the same.
+    pub node_id: u64,
     /// Every node that is or may become a member, by node id.
     pub peers: BTreeMap<u64, Peer>,
     /// Pause between two heartbeats of a leader, milliseconds.
@@ -62,6 +64,7 @@ pub struct RaftConfig {
 impl Default for RaftConfig {
     fn default() -> Self {
         Self {
+            node_id: 0,
             peers: BTreeMap::new(),
             heartbeat_ms: 100,
             election_timeout_ms: 500,

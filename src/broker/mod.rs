@@ -8,6 +8,7 @@
 //!     └── chores        checkpoints, marks, clean stop
 //! ```
 
+mod base;
 mod chores;
 mod config;
 mod entries;
@@ -16,6 +17,7 @@ mod open;
 mod outbox;
 mod parked;
 mod pull;
+mod replica;
 mod requests;
 mod send;
 mod server;
@@ -26,9 +28,11 @@ mod topics;
 mod undo;
 mod waiters;
 
+pub use base::BASE_FILE;
 pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
-pub use entries::{BadEntry, OffsetCommit, TopicConfig};
+pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
 pub use open::salvage;
+pub use replica::{FirstMembers, format_replica};
 pub use server::Broker;
 pub use state::AppliedState;

@@ -16,12 +16,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::config::{BrokerConfig, FlushDiskType, Replication};
-use super::entries::{OffsetCommit, TopicConfig};
+use super::base::Base;
+use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
 use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
 use crate::env::Disk;
-use crate::log::{CommitLog, QueueEntry, QueueTail, Staged};
+use crate::log::{CommitLog, LogError, QueueEntry, QueueTail, Staged};
+use crate::raft::Configuration;
 use crate::record::{EntryKind, Message, Properties, key, tag_hash};
 
 /// A message as a producer handed it over.
@@ -57,7 +59,7 @@ pub(super) struct Unapplied {
 }
 
 impl Unapplied {
-    fn new(staged: Staged, change: Change) -> Self {
+    pub(super) fn new(staged: Staged, change: Change) -> Self {
         Self {
             index: staged.index,
             end_address: staged.end_address,
@@ -77,7 +79,16 @@ pub(super) enum Change {
     },
     Offset(OffsetCommit),
     Topic(TopicConfig),
+    Configuration(Configuration),
+    Expire(Expire),
     Nothing,
+}
+
+/// An entry that the core of a leading replica was not told of yet.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) staged: Staged,
+    pub(super) configuration: Option<Configuration>,
 }
 
 /// See the module.
@@ -93,6 +104,13 @@ pub(crate) struct Store<D: Disk> {
     pub(super) term: u64,
     /// Of a replica: one past the last address that is committed.
     pub(super) committed_address: u64,
+    /// Of a replica: what was staged and not proposed yet.
+    pub(super) fresh: Vec<Fresh>,
+    /// Of a replica: where its log begins.
+    pub(super) base: Option<Base>,
+    /// What is to be applied is known up to the log's end. It is not where a
+    /// hole in the log hides it (D12).
+    pub(super) whole: bool,
     /// Queues that got entries which are not written yet.
     touched: Vec<(Arc<str>, u32)>,
     round_robin: u64,
@@ -116,6 +134,9 @@ impl<D: Disk> Store<D> {
             unapplied: VecDeque::new(),
             term: 0,
             committed_address: 0,
+            fresh: Vec::new(),
+            base: None,
+            whole: true,
             touched: Vec::new(),
             round_robin: 0,
         }
@@ -193,7 +214,7 @@ impl<D: Disk> Store<D> {
             queue_offset,
             entry,
         };
-        self.unapplied.push_back(Unapplied::new(staged, change));
+        self.staged(staged, change);
         Ok(Appended {
             staged,
             queue_id,
@@ -207,8 +228,7 @@ impl<D: Disk> Store<D> {
             commit.encode(out);
             Ok(())
         })?;
-        let change = Change::Offset(commit);
-        self.unapplied.push_back(Unapplied::new(staged, change));
+        self.staged(staged, Change::Offset(commit));
         Ok(staged)
     }
 
@@ -226,9 +246,76 @@ impl<D: Disk> Store<D> {
             Ok(())
         })?;
         self.topics.add(topic, opened);
-        let change = Change::Topic(config);
-        self.unapplied.push_back(Unapplied::new(staged, change));
+        self.staged(staged, Change::Topic(config));
         Ok(())
+    }
+
+    /// Stages an entry that no client asked for.
+    pub(super) fn append_own(
+        &mut self,
+        kind: EntryKind,
+        configuration: Option<Configuration>,
+    ) -> Result<(), LogError> {
+        let payload = configuration.as_ref().map(Configuration::encode);
+        let staged = self.log.stage(kind, self.term, |_, out| {
+            out.extend_from_slice(payload.as_deref().unwrap_or_default());
+            Ok(())
+        })?;
+        let change = configuration.map_or(Change::Nothing, Change::Configuration);
+        self.staged(staged, change);
+        Ok(())
+    }
+
+    /// Stages the leader's decision that what is below an address has expired.
+    pub(super) fn append_expire(&mut self, expire: Expire) -> Result<(), LogError> {
+        let staged = self.log.stage(EntryKind::Expire, self.term, |_, out| {
+            expire.encode(out);
+            Ok(())
+        })?;
+        self.staged(staged, Change::Expire(expire));
+        Ok(())
+    }
+
+    /// Notes what an entry will do, and that the core is to hear of it.
+    fn staged(&mut self, staged: Staged, change: Change) {
+        if matches!(self.config.replication, Replication::Raft(_)) {
+            let configuration = match &change {
+                Change::Configuration(configuration) => Some(configuration.clone()),
+                _ => None,
+            };
+            self.fresh.push(Fresh {
+                staged,
+                configuration,
+            });
+        }
+        self.unapplied.push_back(Unapplied::new(staged, change));
+    }
+
+    /// Everything up to `index` is committed: it may be applied and served.
+    pub(super) fn commit(&mut self, index: u64) {
+        let Some(first) = self.unapplied.front() else {
+            return;
+        };
+        // What a hole hides is applied once it is filled.
+        let last = self.unapplied.len() as u64 + first.index - 1;
+        if let Some(ahead) = index.min(last).checked_sub(first.index) {
+            let entry = &self.unapplied[ahead as usize];
+            assert_eq!(entry.index, first.index + ahead, "entries wait without a gap");
+            self.committed_address = self.committed_address.max(entry.end_address);
+        }
+    }
+
+    /// Where the log begins.
+    ///
+    /// # Panics
+    /// This is no replica, or a blank one.
+    pub(super) fn base(&self) -> &Base {
+        self.base.as_ref().expect("only a replica that has a base is asked")
+    }
+
+    /// Whether everything committed is applied.
+    pub(super) fn is_applied(&self) -> bool {
+        self.whole && self.state.applied_address >= self.committed_address
     }
 
     fn choose_queue(&mut self, topic: &str, wanted: i32) -> Result<u32, AppendError> {
@@ -295,6 +382,10 @@ impl<D: Disk> Store<D> {
             }
             Change::Offset(commit) => self.state.apply_offset(commit),
             Change::Topic(config) => self.state.apply_topic(config),
+            Change::Configuration(configuration) => {
+                self.state.configuration = Some(configuration);
+            }
+            Change::Expire(expire) => self.state.apply_expire(expire),
             Change::Nothing => {}
         }
         Ok(())

@@ -5,29 +5,35 @@
 //! appended, so that the offsets given to what replaces it are a function of the
 //! log alone (D20).
 
+use super::error::StoreError;
 use super::store::{Change, Store};
 use crate::env::Disk;
-use crate::log::LogError;
 
 impl<D: Disk> Store<D> {
-    /// Cuts the log before the entry that begins at `address`, and forgets what
-    /// was to be applied from there on.
+    /// Cuts the log before the entry at `index`, and forgets what was to be
+    /// applied from there on.
     ///
     /// # Errors
     /// The log's.
     ///
     /// # Panics
     /// What is cut was applied, or a job of the log is under way.
-    pub(super) async fn truncate(&mut self, address: u64) -> Result<(), LogError> {
+    pub(super) async fn truncate(&mut self, index: u64) -> Result<(), StoreError> {
         assert!(
-            address >= self.state.applied_address,
+            index > self.state.applied_index,
             "what is applied is committed, and never cut"
         );
+        // What is only staged has no place to be looked up.
+        let address = match self.unapplied.iter().rev().find(|entry| entry.index < index) {
+            Some(before) => before.end_address,
+            None if self.whole => self.state.applied_address,
+            None => self.log.position_of(index).await?.address,
+        };
         self.log.truncate(address).await?;
         while self
             .unapplied
             .back()
-            .is_some_and(|last| last.end_address > address)
+            .is_some_and(|last| last.index >= index)
         {
             let last = self.unapplied.pop_back().expect("it was at the back");
             self.take_back(last.change);
@@ -50,7 +56,10 @@ impl<D: Disk> Store<D> {
                     .next_offset = queue_offset;
             }
             Change::Topic(config) => self.topics.remove(&config.topic),
-            Change::Offset(_) | Change::Nothing => {}
+            Change::Offset(_)
+            | Change::Configuration(_)
+            | Change::Expire(_)
+            | Change::Nothing => {}
         }
     }
 }

@@ -52,7 +52,10 @@ mod walk;
 
 use std::io;
 
-pub use aside::{Aside, read as read_aside, replace as replace_aside};
+pub use aside::{
+    Aside, read as read_aside, replace as replace_aside,
+    replace_unsynced as replace_aside_unsynced,
+};
 pub use checkpoint::{ABORT_FILE, CHECKPOINT_FILE, Checkpoint, CheckpointState};
 pub use commit_log::{CommitLog, Written};
 pub use consume_queue::{ConsumeQueue, QueueEntry, QueueError, QueueTail};

@@ -43,8 +43,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn new(envelope: &Envelope, frame: &Bytes) -> Self {
-        let log = &envelope.log;
+    /// The entry of a sealed frame, whose log part was verified.
+    #[must_use]
+    pub fn from_frame(log: &LogPart, frame: &Bytes) -> Self {
         Self {
             kind: log.kind,
             index: log.index,
@@ -190,7 +191,7 @@ impl<D: Disk> Place<D> {
     async fn read(&self, address: u64, record_bytes: u32) -> Result<Entry, ReadError> {
         let mut frames = self.frames(ENVELOPE_BYTES as u64 + u64::from(record_bytes));
         let (envelope, frame) = self.first(&mut frames, address).await?;
-        Ok(Entry::new(&envelope, &frame))
+        Ok(Entry::from_frame(&envelope.log, &frame))
     }
 
     pub(super) async fn read_batch(
@@ -206,7 +207,7 @@ impl<D: Disk> Place<D> {
         let (envelope, frame) = self.first(&mut frames, from_address).await?;
         let mut at = behind(&envelope);
         let mut position = self.position + envelope.log.framed_bytes();
-        let mut entries = vec![Entry::new(&envelope, &frame)];
+        let mut entries = vec![Entry::from_frame(&envelope.log, &frame)];
         while at.address < upto_address
             && at.next_index < upto.index
             && at.address - from_address < bytes_max
@@ -217,7 +218,7 @@ impl<D: Disk> Place<D> {
                     at = follow(at, &envelope.log)
                         .map_err(|flaw| self.corrupt(position, at.address, flaw))?;
                     position += envelope.log.framed_bytes();
-                    entries.push(Entry::new(&envelope, &frame));
+                    entries.push(Entry::from_frame(&envelope.log, &frame));
                 }
                 other => return Err(self.corrupt(position, at.address, flaw_of(other))),
             }

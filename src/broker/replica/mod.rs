@@ -5,8 +5,8 @@
 //!   finished syncs ─▶             ▲                       │
 //!   staged entries ─▶             └── durable, saved ─────┤
 //!                                                         ├─▶ log: store, truncate
-//!                                                         ├─▶ hard state file
-//!                                                         ├─▶ peer messages, with frames
+//!                                                         ├─▶ saving: term and vote
+//!                                                         ├─▶ packets, with frames
 //!                                                         └─▶ committed: the read limit
 //! ```
 //!
@@ -14,17 +14,29 @@
 //! anything about consensus.
 
 mod drive;
+mod fetch;
+mod install;
+mod leading;
+mod open;
 mod packets;
+mod reads;
 mod recent;
+mod saving;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::config::{Peer, RaftConfig};
+use super::config::Peer;
 use super::error::StoreError;
-use crate::raft::{HardState, Raft, ReplicaId, Role};
+use crate::raft::{HardState, Raft, ReplicaId};
+use bytes::Bytes;
+use fetch::Fetching;
 use recent::RecentFrames;
+
+pub(super) use open::open;
+pub use open::{FirstMembers, format_replica};
+pub(super) use reads::{Reads, Wanted};
 
 /// A hard state on its way to the disk.
 pub(super) type Saving = Pin<Box<dyn Future<Output = Result<HardState, StoreError>> + Send>>;
@@ -38,13 +50,18 @@ pub(super) struct Replica {
     recent: RecentFrames,
     pub(super) saving: Option<Saving>,
     hard_state_sync: bool,
+    /// Clients are served: this replica leads, and what was committed before is
+    /// applied.
+    pub(super) serves: bool,
+    pub(super) fetching: Option<Fetching>,
+    /// The base in the form in which it is sent.
+    base: Bytes,
 }
 
 impl Replica {
-    /// Whether clients may be served: this replica leads, and everything that
-    /// was committed before is applied.
-    pub(super) fn is_serving(&self) -> bool {
-        self.raft.is_serving()
+    /// When peers are to be asked for damaged entries again.
+    pub(super) fn ask_at_ns(&self) -> Option<u64> {
+        self.fetching.as_ref().map(Fetching::ask_at_ns)
     }
 
     /// Where clients find the leader, as far as this replica knows.
