@@ -70,6 +70,7 @@ impl<E: Env> Broker<E> {
         }
         if serving.checkpoint_due_ns <= now_ns {
             serving.checkpoint_due_ns = now_ns + self.config.checkpoint_interval_ms * NS_PER_MS;
+            self.expire(serving).await?;
             serving.take_snapshot();
             serving.room_bytes = serving.store.room_bytes().await?;
         }

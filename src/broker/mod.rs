@@ -13,6 +13,7 @@ mod chores;
 mod config;
 mod entries;
 mod error;
+mod expiry;
 mod open;
 mod outbox;
 mod parked;

@@ -245,7 +245,7 @@ impl<E: Env> Broker<E> {
 
     /// What acknowledgements rest on reaches up to here: the disk, or, under
     /// asynchronous flush, the page cache.
-    async fn held(
+    pub(super) async fn held(
         &mut self,
         serving: &mut Serving<E>,
         upto: Position,

@@ -59,6 +59,11 @@ pub(super) struct Replica {
 }
 
 impl Replica {
+    /// The log begins elsewhere now.
+    pub(super) fn set_base(&mut self, encoded: Bytes) {
+        self.base = encoded;
+    }
+
     /// When peers are to be asked for damaged entries again.
     pub(super) fn ask_at_ns(&self) -> Option<u64> {
         self.fetching.as_ref().map(Fetching::ask_at_ns)

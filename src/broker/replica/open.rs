@@ -58,10 +58,8 @@ fn first_base(cluster_id: u64, nodes: &FirstMembers) -> Base {
         node: *node,
         disk: first_disk_id(cluster_id, *node),
     };
-    let state = AppliedState {
-        configuration: Some(Configuration::of_voters(nodes.iter().map(replica))),
-        ..AppliedState::default()
-    };
+    let mut state = AppliedState::default();
+    state.configuration = Some(Configuration::of_voters(nodes.iter().map(replica)));
     Base {
         position: Position::START,
         state,
