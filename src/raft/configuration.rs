@@ -102,15 +102,136 @@ impl Configuration {
             .is_some_and(|seat| seat.disk == replica.disk && seat.state == SeatState::Voter)
     }
 
-    /// The bytes of a configuration entry's record.
+    /// Whether `replica` is fed: it has a seat or a learner's place.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        todo!()
+    pub fn is_member(&self, replica: ReplicaId) -> bool {
+        self.members().any(|member| member == replica)
     }
 
-    /// Reads what [`Configuration::encode`] wrote; `None` for anything else.
+    /// All replicas that are fed.
+    pub fn members(&self) -> impl Iterator<Item = ReplicaId> {
+        let seats = self.seats.iter().map(|(node, seat)| (*node, seat.disk));
+        let learners = self.learners.iter().map(|(node, disk)| (*node, *disk));
+        seats
+            .chain(learners)
+            .map(|(node, disk)| ReplicaId { node, disk })
+    }
+
+    /// The replicas that vote and acknowledge. May be fewer than the quorum.
+    pub fn voters(&self) -> impl Iterator<Item = ReplicaId> {
+        self.members().filter(|member| self.is_voter(*member))
+    }
+
+    /// Whether a quorum of voters is `counted`.
+    pub(super) fn is_quorum(&self, counted: impl Fn(ReplicaId) -> bool) -> bool {
+        self.voters().filter(|voter| counted(*voter)).count() >= self.quorum()
+    }
+
+    /// The highest index that a quorum of voters has; 0 where there is none.
+    pub(super) fn agreed_index(&self, index_of: impl Fn(ReplicaId) -> u64) -> u64 {
+        let mut indexes: Vec<u64> = self.voters().map(index_of).collect();
+        indexes.sort_unstable_by(|a, b| b.cmp(a));
+        indexes.get(self.quorum() - 1).copied().unwrap_or(0)
+    }
+
+    /// The configuration one step on; `None` where the step makes no sense, or
+    /// would leave fewer voters than the quorum and so could never be undone.
     #[must_use]
-    pub fn decode(_bytes: &[u8]) -> Option<Self> {
-        todo!()
+    pub fn after(&self, change: Change) -> Option<Self> {
+        let mut next = self.clone();
+        let sits = |disk| Seat {
+            disk,
+            state: SeatState::Voter,
+        };
+        let changed = match change {
+            Change::Replace { node, disk } => next.replace(node, disk),
+            Change::Promote { node } => match (next.seats.get_mut(&node), next.learners.get(&node))
+            {
+                (Some(seat), _) if seat.state == SeatState::Replaced => {
+                    *seat = sits(seat.disk);
+                    true
+                }
+                (None, Some(disk)) => {
+                    next.seats.insert(node, sits(*disk));
+                    next.learners.remove(&node);
+                    true
+                }
+                _ => false,
+            },
+            Change::AddLearner { node, disk } => {
+                !next.seats.contains_key(&node) && next.learners.insert(node, disk) != Some(disk)
+            }
+            Change::RemoveLearner { node } => next.learners.remove(&node).is_some(),
+            Change::Remove { node } => next.seats.remove(&node).is_some(),
+        };
+        (changed && next.voters().count() >= next.quorum()).then_some(next)
+    }
+
+    /// The seat stays and counts in n; who sits in it counts no more (D14).
+    fn replace(&mut self, node: u64, disk: u64) -> bool {
+        if let Some(seat) = self.seats.get_mut(&node) {
+            let state = SeatState::Replaced;
+            let before = std::mem::replace(seat, Seat { disk, state });
+            before.disk != disk
+        } else if let Some(learner) = self.learners.get_mut(&node) {
+            std::mem::replace(learner, disk) != disk
+        } else {
+            false
+        }
+    }
+}
+
+/// The configurations of the base and of the log behind it, with their indices.
+///
+/// 1. Ascending. The last one is in force, committed or not (D15).
+/// 2. The first is at or below the base; none at all means a blank disk.
+#[derive(Debug)]
+pub(super) struct Configurations {
+    history: Vec<(u64, Configuration)>,
+    /// What is in force on a blank disk: nobody.
+    nobody: Configuration,
+}
+
+impl Configurations {
+    pub(super) fn new(history: Vec<(u64, Configuration)>) -> Self {
+        assert!(history.is_sorted_by_key(|(index, _)| *index));
+        Self {
+            history,
+            nobody: Configuration::default(),
+        }
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        self.history.is_empty()
+    }
+
+    /// In force as soon as it is in the log (D15).
+    pub(super) fn latest(&self) -> &Configuration {
+        self.history
+            .last()
+            .map_or(&self.nobody, |(_, configuration)| configuration)
+    }
+
+    /// Where the one in force stands.
+    pub(super) fn latest_index(&self) -> u64 {
+        self.history.last().map_or(0, |(index, _)| *index)
+    }
+
+    pub(super) fn push(&mut self, index: u64, configuration: Configuration) {
+        debug_assert!(index > self.latest_index() || self.is_blank());
+        self.history.push((index, configuration));
+    }
+
+    /// Rolls back what the log loses (D15).
+    pub(super) fn truncate(&mut self, from_index: u64) {
+        self.history.retain(|(index, _)| *index < from_index);
+    }
+
+    /// Forgets what a later one at or below the base has replaced.
+    pub(super) fn drop_to(&mut self, base_index: u64) {
+        let behind = self
+            .history
+            .partition_point(|(index, _)| *index <= base_index);
+        self.history.drain(..behind.saturating_sub(1));
     }
 }

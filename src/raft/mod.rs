@@ -37,11 +37,21 @@
 //! and Practice". Rule numbers (D1–D31) are those of the crate's guarantee.
 
 mod configuration;
+mod doubt;
+mod election;
+mod follower;
+mod gate;
 mod input;
 mod log_view;
+mod membership;
 mod message;
 mod output;
+mod progress;
 mod raft;
+mod reads;
+mod replication;
+mod rng;
+mod transfer;
 mod types;
 mod wire;
 
