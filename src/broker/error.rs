@@ -98,6 +98,9 @@ pub enum StoreError {
         /// What was committed here.
         commit_index: u64,
     },
+    /// A replica's disk that holds nothing yet.
+    #[error("the disk is a replacement that was never filled: there is nothing to recover")]
+    Blank,
     /// The disk is another node's.
     #[error("the disk is that of node {found}, and this is node {wanted}")]
     WrongNode {
@@ -163,6 +166,7 @@ impl StoreError {
             | Self::Undecodable { .. }
             | Self::Amnesia { .. }
             | Self::RolledBack { .. }
+            | Self::Blank
             | Self::WrongNode { .. } => false,
         }
     }

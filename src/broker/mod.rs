@@ -34,6 +34,6 @@ pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
 pub use open::salvage;
-pub use replica::{FirstMembers, format_replica};
+pub use replica::{FirstMembers, Survivor, format_replica, recover_unsafe, survivor};
 pub use server::Broker;
 pub use state::AppliedState;

@@ -42,6 +42,10 @@ impl<E: Env> Broker<E> {
                 self.pull(serving, conn, &command).await
             }
             RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(serving, conn, &command),
+            RequestCode::CHANGE_MEMBERS => self.change_members(serving, conn, &command).await,
+            RequestCode::TRANSFER_LEADERSHIP => {
+                self.transfer_leadership(serving, conn, &command).await
+            }
             RequestCode::QUERY_CONSUMER_OFFSET => {
                 self.query_offset(serving, conn, &command);
                 Ok(())
@@ -190,7 +194,7 @@ impl<E: Env> Broker<E> {
         };
         match serving.store.append_offset(commit) {
             Ok(staged) => {
-                let what = Answered::OffsetCommit;
+                let what = Answered::Done;
                 self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
                 Ok(())
             }
@@ -223,6 +227,8 @@ fn needs_leader(code: RequestCode) -> bool {
             | RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET
             | RequestCode::GET_MIN_OFFSET
+            | RequestCode::CHANGE_MEMBERS
+            | RequestCode::TRANSFER_LEADERSHIP
     )
 }
 

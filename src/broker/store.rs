@@ -255,7 +255,7 @@ impl<D: Disk> Store<D> {
         &mut self,
         kind: EntryKind,
         configuration: Option<Configuration>,
-    ) -> Result<(), LogError> {
+    ) -> Result<Staged, LogError> {
         let payload = configuration.as_ref().map(Configuration::encode);
         let staged = self.log.stage(kind, self.term, |_, out| {
             out.extend_from_slice(payload.as_deref().unwrap_or_default());
@@ -263,7 +263,7 @@ impl<D: Disk> Store<D> {
         })?;
         let change = configuration.map_or(Change::Nothing, Change::Configuration);
         self.staged(staged, change);
-        Ok(())
+        Ok(staged)
     }
 
     /// Stages the leader's decision that what is below an address has expired.

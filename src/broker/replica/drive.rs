@@ -156,8 +156,12 @@ impl<E: Env> Broker<E> {
         kind: EntryKind,
         configuration: Option<Configuration>,
     ) -> Result<(), StoreError> {
-        serving.store.append_own(kind, configuration)?;
+        let changes = configuration.is_some();
+        let staged = serving.store.append_own(kind, configuration)?;
         self.propose(serving);
+        if changes {
+            self.change_taken_up(serving, staged);
+        }
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use super::super::send::SendAnswer;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
-use crate::raft::Change;
 use crate::remoting::{Command, ResponseCode};
 
 impl<E: Env> Broker<E> {
@@ -54,13 +53,17 @@ impl<E: Env> Broker<E> {
     /// After everything committed is applied: whether clients may be served.
     pub(in crate::broker) fn judge_serving(&mut self, serving: &mut Serving<E>) {
         let caught_up = serving.store.is_applied();
-        if let Some(replica) = &mut serving.replica {
-            replica.serves = replica.raft.is_serving() && (replica.serves || caught_up);
+        let Some(replica) = &mut serving.replica else {
+            return;
+        };
+        replica.serves = replica.raft.is_serving() && (replica.serves || caught_up);
+        let votes = replica.raft.configuration().is_voter(replica.me);
+        if votes != replica.votes {
+            replica.votes = votes;
+            self.env.report(match votes {
+                true => "promoted: votes and counts from now on",
+                false => "neither votes nor counts any more",
+            });
         }
-    }
-
-    pub(super) fn change_refused(&mut self, serving: &mut Serving<E>, change: Change) {
-        let _ = serving;
-        self.env.report(&format!("the change {change:?} cannot be made now"));
     }
 }

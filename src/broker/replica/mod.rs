@@ -13,6 +13,7 @@
 //! The core says what may leave and when; here is only how. Nothing here decides
 //! anything about consensus.
 
+mod admin;
 mod drive;
 mod fetch;
 mod install;
@@ -21,6 +22,7 @@ mod open;
 mod packets;
 mod reads;
 mod recent;
+mod recover;
 mod saving;
 
 use std::collections::BTreeMap;
@@ -30,12 +32,14 @@ use std::pin::Pin;
 use super::config::Peer;
 use super::error::StoreError;
 use crate::raft::{HardState, Raft, ReplicaId};
+use admin::Asked;
 use bytes::Bytes;
 use fetch::Fetching;
 use recent::RecentFrames;
 
 pub(super) use open::open;
 pub use open::{FirstMembers, format_replica};
+pub use recover::{Survivor, recover_unsafe, survivor};
 pub(super) use reads::{Reads, Wanted};
 
 /// A hard state on its way to the disk.
@@ -53,7 +57,10 @@ pub(super) struct Replica {
     /// Clients are served: this replica leads, and what was committed before is
     /// applied.
     pub(super) serves: bool,
+    /// As the configuration in force says; to report a change of it.
+    votes: bool,
     pub(super) fetching: Option<Fetching>,
+    asked: Asked,
     /// The base in the form in which it is sent.
     base: Bytes,
 }

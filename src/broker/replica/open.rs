@@ -110,9 +110,12 @@ pub(in crate::broker) async fn open<E: Env>(
         let (from, upto) = (hole.from.next_index, hole.upto.next_index);
         report.push(format!("entries {from}..{upto} are damaged; they are asked for"));
     }
+    let me = start.me;
+    let core = Raft::new(start);
     let replica = Replica {
-        me: start.me,
-        raft: Raft::new(start),
+        me,
+        votes: core.configuration().is_voter(me),
+        raft: core,
         cluster_id: identity.cluster_id,
         peers: raft.peers.clone(),
         recent: RecentFrames::default(),
@@ -120,6 +123,7 @@ pub(in crate::broker) async fn open<E: Env>(
         hard_state_sync: raft.hard_state_sync,
         serves: false,
         fetching: holes.first().map(|hole| Fetching::new(*hole)),
+        asked: None,
         base: encoded_base,
     };
     Ok((store, replica, report))
@@ -127,7 +131,7 @@ pub(in crate::broker) async fn open<E: Env>(
 
 /// Opens the log; where its end is in doubt, the doubt is durable before the
 /// log is cut.
-async fn open_log<E: Env>(
+pub(super) async fn open_log<E: Env>(
     env: &E,
     config: &BrokerConfig,
     base: Position,
