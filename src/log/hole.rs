@@ -28,6 +28,11 @@ pub struct Hole {
 }
 
 impl Hole {
+    /// How many entries it took.
+    pub(super) fn entries(&self) -> u64 {
+        self.upto.next_index - self.from.next_index
+    }
+
     /// Whether the entry at `index` is one of them.
     pub(super) fn holds_index(&self, index: u64) -> bool {
         (self.from.next_index..self.upto.next_index).contains(&index)

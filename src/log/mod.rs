@@ -22,7 +22,7 @@
 //! | `commit_log` | the three positions and what moves them |
 //! | `job` | sync and roll, as futures that stand alone |
 //! | `truncate` | the log cut at an entry, for those that replace the rest (D6) |
-//! | `frames`, `walk` | what stands at a position of a file, judged |
+//! | `frames`, `walk`, `copy` | what stands at a position of a file, judged |
 //! | `recovery` | what survived, what is corrupt, what is copied (D11, D24) |
 //! | `salvage` | the operator's way past a corrupt record |
 //! | `read` | entries by address, verified at every use (D28) |
@@ -33,6 +33,7 @@ mod base;
 mod checkpoint;
 mod commit_log;
 mod consume_queue;
+mod copy;
 mod error;
 mod foreign;
 mod frames;
