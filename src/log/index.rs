@@ -187,7 +187,7 @@ impl<D: Disk> CommitLog<D> {
         if !(self.base.next_index..self.appended.next_index).contains(&index) {
             return Err(nowhere());
         }
-        if let Some(hole) = self.holes.iter().find(|hole| hole.holds_index(index)) {
+        if let Some(hole) = self.holes().iter().find(|hole| hole.holds_index(index)) {
             return Err(self.in_hole(*hole));
         }
         let after = self

@@ -44,6 +44,7 @@ mod job;
 mod position;
 mod read;
 mod recovery;
+mod repair;
 mod salvage;
 mod scrub;
 mod segment;
@@ -60,7 +61,7 @@ pub use consume_queue::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
 pub use error::{Corruption, LogError, OpenError, Proof, ReadError};
 pub use foreign::FrameError;
 pub use frames::Flaw;
-pub use hole::{Hole, RepairError};
+pub use hole::Hole;
 pub use identity::{
     FormatError, IDENTITY_FILE, Identity, IdentityError, first_disk_id, format, format_with,
     read_identity,
@@ -69,6 +70,7 @@ pub use job::{Done, Job, JobKind};
 pub use position::Position;
 pub use read::{Batch, Entry};
 pub use recovery::{CopiedTail, InDoubt, LogEnd, Recovery};
+pub use repair::RepairError;
 pub use salvage::{SalvageError, SalvageReport, salvage};
 pub use scrub::Scrubbed;
 pub use segment::HeaderFlaw;

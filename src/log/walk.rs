@@ -1,7 +1,7 @@
 //! A second reading of a segment that was found whole once, but for its holes.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 
 use bytes::Bytes;
 
@@ -11,6 +11,9 @@ use super::hole::Hole;
 use super::recovery::WINDOW_BYTES;
 use super::segment::Segment;
 use crate::env::Disk;
+use crate::record::LogPart;
+
+const NOT_WHOLE: &str = "a record that was whole is not any more";
 
 /// Goes through the entries of a segment.
 pub(super) struct Walk<D: Disk> {
@@ -48,10 +51,20 @@ impl<D: Disk> Walk<D> {
         }
     }
 
+    /// The first whole entry behind the damage that the walk has come to, and
+    /// its file position.
+    pub(super) async fn find_behind(
+        &mut self,
+        is_wanted: impl Fn(&LogPart) -> bool,
+    ) -> io::Result<Option<(u64, LogPart)>> {
+        self.frames.find_entry(self.position + 1, is_wanted).await
+    }
+
     /// The next entry or hole.
     ///
     /// # Errors
-    /// The disk's, or what was whole does not verify any more.
+    /// The disk's, or [`ErrorKind::InvalidData`]: the entry at `at`, which was
+    /// whole, does not verify any more.
     pub(super) async fn next(&mut self) -> io::Result<Step> {
         let here = self.at.address;
         if let Some((hole, behind)) = self
@@ -72,7 +85,7 @@ impl<D: Disk> Walk<D> {
                     self.position += envelope.log.framed_bytes();
                     return Ok(Step::Entry(frame));
                 }
-                _ => return Err(io::Error::other("a record that was whole is not any more")),
+                _ => return Err(io::Error::new(ErrorKind::InvalidData, NOT_WHOLE)),
             }
         }
     }

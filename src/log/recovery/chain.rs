@@ -206,7 +206,7 @@ impl<D: Disk> Survey<D> {
             Frame::Padding => Ok(to_next_sector),
             Frame::Entry { envelope, frame } => {
                 let end = self.check_entry(&envelope, &frame)?;
-                if header.sector_up(position) == position {
+                if header.sector_up(position) == position || self.end.address == self.base.address {
                     self.add_group(position);
                 }
                 let durable_address = envelope.placement.durable_address;

@@ -12,6 +12,7 @@ use super::survey::{Named, Survey, Verdict};
 use crate::env::Disk;
 use crate::log::error::{Corruption, Proof};
 use crate::log::frames::Flaw;
+use crate::log::hole::Hole;
 use crate::log::index::TermRuns;
 use crate::log::segment::{HeaderFlaw, SegmentHeader, segment_path};
 
@@ -103,14 +104,9 @@ impl<D: Disk> Survey<D> {
             return;
         }
         let base = self.base;
-        self.holes
-            .retain(|damage| damage.hole.upto.address > base.address);
-        let first = self.holes.first_mut().map(|damage| &mut damage.hole);
-        let in_hole = first.filter(|hole| hole.from.address <= base.address);
-        let holds_base = self.holds_base || in_hole.is_some();
-        if let Some(hole) = in_hole {
-            hole.from = base;
-        }
+        let over =
+            |hole: &Hole| hole.from.address <= base.address && base.address < hole.upto.address;
+        let holds_base = self.holds_base || self.known_holes().any(|hole| over(&hole));
         match holds_base {
             true => self.terms.raise(base.next_index, self.end.next_index),
             false => self.begin_anew(),

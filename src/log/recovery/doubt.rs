@@ -121,7 +121,8 @@ impl<D: Disk> Survey<D> {
     /// have been torn as well. All behind it is as doubtful.
     fn unproved_hole(&self) -> Option<InDoubt> {
         let proved = self.claimed_address();
-        let unproved = |damage: &Damage| damage.hole.upto.address > proved;
+        let known = proved.max(self.base.address);
+        let unproved = |damage: &Damage| damage.hole.upto.address > known;
         let first = self.holes.iter().position(unproved)?;
         let Damage {
             hole,

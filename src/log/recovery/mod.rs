@@ -29,7 +29,7 @@ use super::frames::Flaw;
 use super::identity::{Identity, read_identity};
 use super::segment::{SegmentHeader, header_bytes, remove_dead};
 use super::staging::Staging;
-use super::{Hole, LogConfig, Position};
+use super::{Hole, LogConfig, Position, hole};
 use crate::env::Disk;
 use crate::record::ENVELOPE_BYTES;
 
@@ -145,9 +145,11 @@ impl<D: Disk> CommitLog<D> {
             proved_address: survey.proved_address,
             copied,
             checkpoint: survey.checkpoint.clone(),
-            holes: survey.known_holes().collect(),
+            holes: Vec::new(),
         };
-        Ok((opening.log(survey), recovery))
+        let log = opening.log(survey);
+        let holes = log.holes().to_vec();
+        Ok((log, Recovery { holes, ..recovery }))
     }
 }
 
@@ -217,13 +219,15 @@ impl<D: Disk> Opening<D> {
     }
 
     fn log(self, survey: Survey<D>) -> CommitLog<D> {
+        let mut holes = survey.known_holes().collect();
+        hole::split_at(&mut holes, survey.base);
         CommitLog {
             disk: self.disk,
             config: self.config,
             identity: self.identity,
             entropy: self.entropy,
             write_position: survey.write_position,
-            holes: survey.known_holes().collect(),
+            holes,
             staging: Staging::default(),
             base: survey.base,
             terms: survey.terms,
