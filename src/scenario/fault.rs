@@ -16,7 +16,8 @@ pub struct FaultRule {
     /// `Some`: they follow each other, the first at the window's begin, each so
     /// long after the one before. `None`: each comes at a moment of its own.
     pub every_ms: Option<Between>,
-    /// How many such faults are planned; with `every_ms`, at most.
+    /// How many such faults are planned; with `every_ms`, at most: `u32::MAX` is
+    /// as many as there is time for.
     pub count: u32,
     /// Held back while it would exceed the fault budget (guarantee.md,
     /// section 3).

@@ -78,14 +78,16 @@ fn kind(table: &Table<'_>) -> Result<FaultKind, Problem> {
 pub(super) fn repetition(table: &Table<'_>) -> Result<(Option<Between>, u32), Problem> {
     match table.get("every_ms") {
         None => Ok((None, table.count("count", 1)?)),
-        Some(every) => Ok((
-            Some(every.between(1..MS.end)?),
-            table.count("count", REPEATED_MAX)?,
-        )),
+        Some(every) => {
+            let every_ms = Some(every.between(1..MS.end)?);
+            let count = match table.get("count") {
+                Some(_) => table.count("count", 1)?,
+                None => u32::MAX,
+            };
+            Ok((every_ms, count))
+        }
     }
 }
-
-const REPEATED_MAX: u32 = 10_000;
 
 fn when(table: &Table<'_>, kind: FaultKind, cluster: &Cluster) -> Result<Condition, Problem> {
     let Some(field) = table.get("when") else {
