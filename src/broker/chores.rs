@@ -8,11 +8,13 @@ use std::pin::Pin;
 use super::config::FlushDiskType;
 use super::error::StoreError;
 use super::open::STATE_FILE;
+use super::replica::Replica;
 use super::server::{Broker, Serving};
 use super::state::QueueTails;
 use super::store::Store;
 use crate::env::{Disk, Env};
 use crate::log::{LogError, replace_aside};
+use crate::raft::Input;
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -34,12 +36,15 @@ impl<E: Env> Broker<E> {
             FlushDiskType::Async if serving.flush_may_start() => Some(serving.flush_due_ns),
             _ => None,
         };
+        let replica = serving.replica.as_ref();
         [
             Some(serving.checkpoint_due_ns),
             serving.waiters.deadline_ns(),
             serving.parked.deadline_ns(),
             serving.mark_due_ns,
             flush,
+            replica.map(|replica| replica.raft.deadline_ns()),
+            replica.and_then(Replica::ask_at_ns),
         ]
         .into_iter()
         .flatten()
@@ -54,12 +59,18 @@ impl<E: Env> Broker<E> {
         self.expire_waiters(serving);
         self.expire_parked(serving).await?;
         let now_ns = self.env.now_ns();
+        let consensus = serving.replica.as_ref();
+        if consensus.is_some_and(|replica| replica.raft.deadline_ns() <= now_ns) {
+            self.happened(serving, Input::Timeout).await?;
+        }
+        self.fetch(serving);
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             serving.mark_due_ns = None;
             serving.store.log.write_mark().await?;
         }
         if serving.checkpoint_due_ns <= now_ns {
             serving.checkpoint_due_ns = now_ns + self.config.checkpoint_interval_ms * NS_PER_MS;
+            self.expire(serving).await?;
             serving.take_snapshot();
             serving.room_bytes = serving.store.room_bytes().await?;
         }
@@ -144,7 +155,10 @@ impl<D: Disk> Store<D> {
     pub(super) async fn close(mut self) -> Result<(), StoreError> {
         self.make_durable().await?;
         self.apply().await?;
-        assert!(self.unapplied.is_empty(), "what is durable is applied");
+        assert!(
+            self.unapplied.is_empty() || self.base.is_some(),
+            "what is durable is applied, but for what is not known to be committed"
+        );
         self.snapshot().await?;
         self.log.close().await?;
         Ok(())

@@ -34,19 +34,13 @@ pub struct Peer {
     pub client: SocketAddr,
 }
 
-/// What a replica's acknowledgement of an entry rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acknowledge {
-    /// The entry is synced (D2, D3).
-    Durable,
-    /// The entry is in the page cache: RocketMQ's DLedger, whatever
-    /// `flushDiskType` says.
-    Cached,
-}
-
-/// What a replica may be told. `Default` is for a local network.
+/// What a replica may be told. `Default` is for a local network. With
+/// [`FlushDiskType::Async`] acknowledgements rest on page caches: RocketMQ's
+/// DLedger, whatever its `flushDiskType` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaftConfig {
+    /// This node; its disk must say the same.
+    pub node_id: u64,
     /// Every node that is or may become a member, by node id.
     pub peers: BTreeMap<u64, Peer>,
     /// Pause between two heartbeats of a leader, milliseconds.
@@ -59,8 +53,6 @@ pub struct RaftConfig {
     pub own_sync_timeout_ms: u64,
     /// Who shall lead when it can (`preferredLeaderId`).
     pub preferred_leader: Option<u64>,
-    /// What acknowledgements rest on.
-    pub acknowledge: Acknowledge,
     /// Term and vote are synced before they are acted on (D1); RocketMQ's
     /// DLedger does not.
     pub hard_state_sync: bool,
@@ -72,12 +64,12 @@ pub struct RaftConfig {
 impl Default for RaftConfig {
     fn default() -> Self {
         Self {
+            node_id: 0,
             peers: BTreeMap::new(),
             heartbeat_ms: 100,
             election_timeout_ms: 500,
             own_sync_timeout_ms: 2_000,
             preferred_leader: None,
-            acknowledge: Acknowledge::Durable,
             hard_state_sync: true,
             retention_ms: None,
         }

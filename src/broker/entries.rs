@@ -28,6 +28,34 @@ pub struct TopicConfig {
     pub queues: u32,
 }
 
+/// The leader's decision that everything below an address has expired (D30).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expire {
+    /// A segment of the leader's log began here; other replicas drop what they
+    /// can.
+    pub address: u64,
+    /// The index of the entry there.
+    pub next_index: u64,
+}
+
+impl Expire {
+    /// Appends address 8, index 8.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.address.to_be_bytes());
+        out.extend_from_slice(&self.next_index.to_be_bytes());
+    }
+
+    /// Reads what [`Expire::encode`] wrote.
+    pub fn decode(mut bytes: &[u8]) -> Result<Self, BadEntry> {
+        let bytes = &mut bytes;
+        let entry = Self {
+            address: u64::from_be_bytes(take(bytes)?),
+            next_index: u64::from_be_bytes(take(bytes)?),
+        };
+        bytes.is_empty().then_some(entry).ok_or(BadEntry)
+    }
+}
+
 /// A broker's own entry that cannot be read. The log's checksums passed, so the
 /// entry was written by something else than this broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::entries::BadEntry;
 use crate::log::{LogError, OpenError, QueueError, ReadError};
+use crate::raft::EntryId;
 use crate::record::DecodeError;
 
 /// Why a broker stopped, or did not start.
@@ -62,6 +63,64 @@ pub enum StoreError {
         /// The snapshot's file.
         path: &'static str,
     },
+    /// A replica's disk does not say what the replica promised others (D1).
+    #[error(
+        "{path}: {why}: this replica has forgotten what it promised and must not take part. \
+         Replace its disk: format it as a replacement, and it catches up from the others"
+    )]
+    Amnesia {
+        /// The file.
+        path: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A replica holds less than it acknowledged: an older image, or a disk that
+    /// lied.
+    #[error(
+        "this replica acknowledged entry {acknowledged} and has only {last}: its disk was set back \
+         or lied about a sync. Replace the disk: format it as a replacement"
+    )]
+    RolledBack {
+        /// What it acknowledged.
+        acknowledged: EntryId,
+        /// What it has.
+        last: EntryId,
+    },
+    /// A leader contradicts what was committed here: acknowledgements, terms or
+    /// votes were not durable.
+    #[error(
+        "a leader contradicts entry {from_index}, and {commit_index} was committed here: what was \
+         acknowledged from page caches is lost"
+    )]
+    Diverged {
+        /// The first contradicted entry.
+        from_index: u64,
+        /// What was committed here.
+        commit_index: u64,
+    },
+    /// A replica's disk that holds nothing yet.
+    #[error("the disk is a replacement that was never filled: there is nothing to recover")]
+    Blank,
+    /// The disk is another node's.
+    #[error("the disk is that of node {found}, and this is node {wanted}")]
+    WrongNode {
+        /// By the disk.
+        found: u64,
+        /// By the configuration.
+        wanted: u64,
+    },
+    /// A base was stored: the log begins anew at it when it is opened again.
+    #[error("a base was installed; the log begins at address {address}")]
+    BaseInstalled {
+        /// Where it begins.
+        address: u64,
+    },
+    /// A hole in the log was filled from another replica.
+    #[error("entries from address {address} on were repaired from another replica")]
+    Repaired {
+        /// Where it began.
+        address: u64,
+    },
     /// An entry does not fit what came before it.
     #[error("the entry at log address {address} does not fit the log before it: {what}")]
     Inconsistent {
@@ -101,15 +160,31 @@ impl StoreError {
             Self::Open(_) => false,
             Self::Log(_) | Self::Read(_) | Self::Queue(_) | Self::Io { .. } => true,
             Self::QueueDisagrees { .. } => true,
-            Self::LogBehindState { .. } | Self::Inconsistent { .. } | Self::Undecodable { .. } => {
-                false
-            }
+            Self::BaseInstalled { .. } | Self::Repaired { .. } | Self::Diverged { .. } => true,
+            Self::LogBehindState { .. }
+            | Self::Inconsistent { .. }
+            | Self::Undecodable { .. }
+            | Self::Amnesia { .. }
+            | Self::RolledBack { .. }
+            | Self::Blank
+            | Self::WrongNode { .. } => false,
         }
+    }
+
+    /// Whether nothing failed: the store is opened again without a pause.
+    pub(super) fn is_planned(&self) -> bool {
+        matches!(
+            self,
+            Self::BaseInstalled { .. } | Self::Repaired { .. } | Self::Diverged { .. }
+        )
     }
 
     /// Whether what is derived has to be made again from the log.
     pub(super) fn wants_rebuild(&self) -> bool {
-        matches!(self, Self::Queue(_) | Self::QueueDisagrees { .. })
+        matches!(
+            self,
+            Self::Queue(_) | Self::QueueDisagrees { .. } | Self::Diverged { .. }
+        )
     }
 
     pub(super) fn undecodable(address: u64, why: DecodeError) -> Self {

@@ -8,14 +8,17 @@
 //!     └── chores        checkpoints, marks, clean stop
 //! ```
 
+mod base;
 mod chores;
 mod config;
 mod entries;
 mod error;
+mod expiry;
 mod open;
 mod outbox;
 mod parked;
 mod pull;
+mod replica;
 mod requests;
 mod send;
 mod server;
@@ -23,11 +26,14 @@ mod sessions;
 mod state;
 mod store;
 mod topics;
+mod undo;
 mod waiters;
 
-pub use config::{Acknowledge, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
-pub use entries::{BadEntry, OffsetCommit, TopicConfig};
+pub use base::BASE_FILE;
+pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
+pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
 pub use open::salvage;
+pub use replica::{FirstMembers, Survivor, format_replica, recover_unsafe, survivor};
 pub use server::Broker;
 pub use state::AppliedState;

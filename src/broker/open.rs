@@ -9,8 +9,9 @@
 //! The derived parts are never trusted beyond the snapshot, and the snapshot
 //! never beyond the log: whatever is in doubt is made again from the log.
 
-use super::config::BrokerConfig;
-use super::entries::{OffsetCommit, TopicConfig};
+use super::base::Base;
+use super::config::{BrokerConfig, Replication};
+use super::entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 use super::error::StoreError;
 use super::state::{AppliedState, QueueTails};
 use super::store::{Change, Store, Unapplied};
@@ -21,6 +22,7 @@ use crate::log::{
     SalvageReport, read_aside,
 };
 use crate::log::{CopiedTail, LogEnd, Recovery};
+use crate::raft::Configuration;
 use crate::record::{EntryKind, Message, Properties, key, tag_hash};
 
 /// The file that holds the snapshot of the applied state.
@@ -34,6 +36,7 @@ impl BrokerConfig {
         LogConfig {
             segment_bytes: self.segment_bytes,
             reserve_bytes: self.reserve_bytes,
+            replicated: matches!(self.replication, Replication::Raft(_)),
         }
     }
 }
@@ -81,26 +84,83 @@ impl<D: Disk> Store<D> {
         Ok((store, report))
     }
 
+    /// A replica's store: its applied state is the snapshot, or, where that is
+    /// of no use, the base.
+    pub(super) async fn of_replica(
+        disk: D,
+        config: &BrokerConfig,
+        log: CommitLog<D>,
+        recovery: &Recovery,
+        base: Option<Base>,
+        rebuild: bool,
+    ) -> Result<(Self, Vec<String>), StoreError> {
+        let mut report = vec![words(recovery)];
+        let snapshot = match rebuild {
+            true => None,
+            false => read_snapshot(&disk, &mut report).await?,
+        };
+        // One from before an installed base, or of entries that rotted since,
+        // describes another log.
+        let in_log = log.base().address..=log.flushed().address;
+        let snapshot = snapshot.filter(|(state, _)| in_log.contains(&state.applied_address));
+        let from_base = || {
+            let state = base.as_ref().map_or_else(AppliedState::default, |base| base.state.clone());
+            let tails = state.queue_beginnings();
+            (state, tails)
+        };
+        let (state, tails) = snapshot.unwrap_or_else(from_base);
+        let (state, topics) = match open_topics(&disk, &tails).await {
+            Ok(topics) => (state, topics),
+            Err(why) => {
+                report.push(format!("{why}; everything derived is made again from the base"));
+                let (state, tails) = from_base();
+                let topics = open_topics(&disk, &tails).await?;
+                (state, topics)
+            }
+        };
+        let mut store = Self::new(disk, config.clone(), log, state, topics);
+        store.base = base;
+        Ok((store, report))
+    }
+
     /// Applies what the log has above the snapshot.
     async fn replay(&mut self) -> Result<(), StoreError> {
         let end = self.log.flushed().address;
-        let mut address = self.state.applied_address;
-        while address < end {
-            let batch = self.log.read_batch(address, end, REPLAY_BYTES).await?;
-            for entry in batch.entries {
-                address = entry.end_address;
-                let change = self.change_of(&entry).await?;
-                self.unapplied.push_back(Unapplied {
-                    end_address: address,
-                    change,
-                });
-            }
+        while self.state.applied_address < end {
+            self.note_batch(end).await?;
             self.apply().await?;
         }
         Ok(())
     }
 
-    async fn change_of(&mut self, entry: &Entry) -> Result<Change, StoreError> {
+    /// Notes what the entries above the applied ones will do, up to an address.
+    pub(super) async fn note_upto(&mut self, end: u64) -> Result<(), StoreError> {
+        while self.noted_address() < end {
+            self.note_batch(end).await?;
+        }
+        Ok(())
+    }
+
+    fn noted_address(&self) -> u64 {
+        let last = self.unapplied.back();
+        last.map_or(self.state.applied_address, |last| last.end_address)
+    }
+
+    async fn note_batch(&mut self, end: u64) -> Result<(), StoreError> {
+        let from = self.noted_address();
+        let batch = self.log.read_batch(from, end, REPLAY_BYTES).await?;
+        for entry in batch.entries {
+            let change = self.change_of(&entry).await?;
+            self.unapplied.push_back(Unapplied {
+                index: entry.index,
+                end_address: entry.end_address,
+                change,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) async fn change_of(&mut self, entry: &Entry) -> Result<Change, StoreError> {
         let address = entry.address;
         match entry.kind {
             EntryKind::Message => self.message_change(entry),
@@ -116,6 +176,12 @@ impl<D: Disk> Store<D> {
                 Ok(Change::Topic(config))
             }
             EntryKind::NoOp => Ok(Change::Nothing),
+            EntryKind::Configuration => Configuration::decode(&entry.record)
+                .map(Change::Configuration)
+                .ok_or(StoreError::bad_entry(address, BadEntry)),
+            EntryKind::Expire => Expire::decode(&entry.record)
+                .map(Change::Expire)
+                .map_err(|why| StoreError::bad_entry(address, why)),
         }
     }
 

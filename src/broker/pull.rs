@@ -85,10 +85,11 @@ impl<E: Env> Broker<E> {
         reply_to: ReplyTo,
         (topic, queue_id): (&str, u32),
     ) {
+        let first = serving.store.queue_start(topic, queue_id) as i64;
         let fields = PullResponse {
             suggest_which_broker_id: 0,
-            next_begin_offset: 0,
-            min_offset: 0,
+            next_begin_offset: first,
+            min_offset: first,
             max_offset: serving.store.queue_end(topic, queue_id) as i64,
         };
         let code = ResponseCode::PULL_OFFSET_MOVED;
@@ -125,10 +126,16 @@ impl<E: Env> Broker<E> {
         pull: &Pull,
     ) -> Result<(), StoreError> {
         let end = serving.store.queue_end(&pull.topic, pull.queue_id);
+        let first = serving.store.queue_start(&pull.topic, pull.queue_id);
+        if pull.offset < first {
+            let place = (&*pull.topic, pull.queue_id);
+            self.moved_to_start(serving, pull.conn, pull.reply_to, place);
+            return Ok(());
+        }
         let mut fields = PullResponse {
             suggest_which_broker_id: 0,
             next_begin_offset: pull.offset as i64,
-            min_offset: 0,
+            min_offset: first as i64,
             max_offset: end as i64,
         };
         if pull.offset > end {
@@ -152,6 +159,14 @@ impl<E: Env> Broker<E> {
 }
 
 impl<D: Disk> Store<D> {
+    /// The first offset that has not expired; 0 for an unknown queue.
+    pub(super) fn queue_start(&self, topic: &str, queue_id: u32) -> u64 {
+        let base = self.base.as_ref();
+        let queues = base.and_then(|base| base.state.topic(topic));
+        let first = queues.and_then(|queues| queues.get(queue_id as usize));
+        first.copied().unwrap_or(0)
+    }
+
     /// One past the last offset that may be served; 0 for an unknown queue.
     pub(super) fn queue_end(&self, topic: &str, queue_id: u32) -> u64 {
         let next = self

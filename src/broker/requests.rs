@@ -2,6 +2,7 @@
 
 use super::entries::OffsetCommit;
 use super::error::StoreError;
+use super::replica::Wanted;
 use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
 use super::store::Store;
@@ -25,7 +26,15 @@ impl<E: Env> Broker<E> {
         if command.is_response() {
             return Ok(());
         }
-        match RequestCode(command.code) {
+        let code = RequestCode(command.code);
+        if needs_leader(code) && !self.serves(serving, conn, &command) {
+            return Ok(());
+        }
+        if reads_the_end(code) && serving.replica.is_some() {
+            self.read_later(serving, conn, command);
+            return Ok(());
+        }
+        match code {
             RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 => {
                 self.send(serving, conn, &command).await
             }
@@ -33,6 +42,10 @@ impl<E: Env> Broker<E> {
                 self.pull(serving, conn, &command).await
             }
             RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(serving, conn, &command),
+            RequestCode::CHANGE_MEMBERS => self.change_members(serving, conn, &command).await,
+            RequestCode::TRANSFER_LEADERSHIP => {
+                self.transfer_leadership(serving, conn, &command).await
+            }
             RequestCode::QUERY_CONSUMER_OFFSET => {
                 self.query_offset(serving, conn, &command);
                 Ok(())
@@ -40,6 +53,17 @@ impl<E: Env> Broker<E> {
             _ => {
                 self.answer_at_once(serving, conn, &command);
                 Ok(())
+            }
+        }
+    }
+
+    /// Answers the reads for which this replica was found to lead, now that
+    /// everything committed is applied.
+    pub(super) fn serve_reads(&mut self, serving: &mut Serving<E>) {
+        for Wanted { conn, command } in serving.reads.take_ready() {
+            match RequestCode(command.code) {
+                RequestCode::QUERY_CONSUMER_OFFSET => self.query_offset(serving, conn, &command),
+                _ => self.answer_at_once(serving, conn, &command),
             }
         }
     }
@@ -58,10 +82,15 @@ impl<E: Env> Broker<E> {
                     .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
             }
             RequestCode::GET_MIN_OFFSET => {
-                if self.parse::<MinOffset<'_>>(conn, command).is_none() {
+                let Some(request) = self.parse::<MinOffset<'_>>(conn, command) else {
                     return;
-                }
-                let fields = OffsetResponse { offset: 0 };
+                };
+                let first = u32::try_from(request.queue_id).map_or(0, |queue_id| {
+                    serving.store.queue_start(request.topic, queue_id)
+                });
+                let fields = OffsetResponse {
+                    offset: first as i64,
+                };
                 self.outbox
                     .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
             }
@@ -88,11 +117,16 @@ impl<E: Env> Broker<E> {
         let known = serving.store.queue_count(request.topic);
         let queues = known.unwrap_or(self.config.default_topic_queue_nums);
         let name = self.config.broker_name.clone();
+        let leader = match &serving.replica {
+            Some(replica) => replica.leader().map(|leader| leader.client),
+            None => Some(self.config.listen),
+        };
+        let primary = leader.map(|leader| (PRIMARY_ID.to_owned(), leader.to_string()));
         let route = TopicRouteData {
             broker_datas: vec![BrokerData {
                 cluster: "zeroloss".to_owned(),
                 broker_name: name.clone(),
-                broker_addrs: [(PRIMARY_ID.to_owned(), self.config.listen.to_string())].into(),
+                broker_addrs: primary.into_iter().collect(),
             }],
             queue_datas: vec![QueueData {
                 broker_name: name,
@@ -160,7 +194,7 @@ impl<E: Env> Broker<E> {
         };
         match serving.store.append_offset(commit) {
             Ok(staged) => {
-                let what = Answered::OffsetCommit;
+                let what = Answered::Done;
                 self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
                 Ok(())
             }
@@ -179,6 +213,34 @@ impl<E: Env> Broker<E> {
             })
             .ok()
     }
+}
+
+/// What only a leader may answer.
+fn needs_leader(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::SEND_MESSAGE
+            | RequestCode::SEND_MESSAGE_V2
+            | RequestCode::PULL_MESSAGE
+            | RequestCode::LITE_PULL_MESSAGE
+            | RequestCode::UPDATE_CONSUMER_OFFSET
+            | RequestCode::QUERY_CONSUMER_OFFSET
+            | RequestCode::GET_MAX_OFFSET
+            | RequestCode::GET_MIN_OFFSET
+            | RequestCode::CHANGE_MEMBERS
+            | RequestCode::TRANSFER_LEADERSHIP
+    )
+}
+
+/// What tells a client where something ends *now*: from a leader that was
+/// replaced without knowing it, that would be an earlier now (D18).
+fn reads_the_end(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::QUERY_CONSUMER_OFFSET
+            | RequestCode::GET_MAX_OFFSET
+            | RequestCode::GET_MIN_OFFSET
+    )
 }
 
 /// An offset commit that makes sense: of a queue that is there, not past its

@@ -32,8 +32,8 @@ pub(crate) enum Answered {
         queue_offset: u64,
         address: u64,
     },
-    /// That its offset commit holds.
-    OffsetCommit,
+    /// That it is done: an offset commit, a change of members.
+    Done,
 }
 
 impl<E: Env> Broker<E> {
@@ -216,7 +216,7 @@ impl<E: Env> Broker<E> {
     fn answer(&mut self, conn: ConnId, answer: SendAnswer, code: ResponseCode) {
         let SendAnswer { reply_to, what } = answer;
         match what {
-            Answered::OffsetCommit => self.outbox.answer(conn, reply_to, code, &()),
+            Answered::Done => self.outbox.answer(conn, reply_to, code, &()),
             Answered::Message {
                 queue_id,
                 queue_offset,

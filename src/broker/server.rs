@@ -4,12 +4,18 @@
 //!   ┌─▶ wait for: a finished sync · a finished chore · a request · a deadline · stop
 //!   │      │
 //!   │   handle requests        stage, park, answer from the applied state
+//!   │   consensus              a replica: propose, replicate, store, commit
 //!   │   write                  one write for all that was staged
 //!   │   next job               sync, or roll: polled beside everything else
 //!   │   apply to read limit    state and queues
 //!   │   release                answers whose entry is durable enough
 //!   └── serve parked pulls, flush answers
 //! ```
+//!
+//! The read limit is what makes the difference: without replication the flushed
+//! position (or, under asynchronous flush, the appended one), with Raft the
+//! commit index. Entries leave for the followers before this broker's own write
+//! and sync (D3); the core counts each replica by what is durable there.
 //!
 //! One task, no task per request: a request is a waiter in a queue. The same
 //! loop runs on real sockets and files.
@@ -19,16 +25,18 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use super::chores::{Chore, Snapshot};
-use super::config::{BrokerConfig, FlushDiskType};
+use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::error::{BrokerError, StoreError};
 use super::outbox::Outbox;
 use super::parked::Parked;
+use super::replica::{self, Reads, Replica, Wanted};
 use super::send::SendAnswer;
 use super::sessions::Sessions;
 use super::store::Store;
 use super::waiters::Waiters;
-use crate::env::{Env, Net, NetEvent, Timer};
-use crate::log::{Done, Job, JobKind};
+use crate::env::{ConnId, Env, Net, NetEvent, Timer};
+use crate::log::{Done, Job, JobKind, Position};
+use crate::raft::{EntryId, HardState, Input};
 use crate::remoting::{Command, ResponseCode};
 
 /// Events taken from the network before what they staged is written.
@@ -49,6 +57,9 @@ pub struct Broker<E: Env> {
 /// The parts that a reopened store begins anew.
 pub(super) struct Serving<E: Env> {
     pub(super) store: Store<E::Disk>,
+    /// With replication.
+    pub(super) replica: Option<Replica>,
+    pub(super) reads: Reads,
     pub(super) waiters: Waiters<SendAnswer>,
     pub(super) parked: Parked,
     pub(super) job: Option<Job<E::Disk>>,
@@ -67,6 +78,7 @@ pub(super) struct Serving<E: Env> {
 enum Wake<D: crate::env::Disk> {
     Job(Done<D>),
     Chore(Result<(), StoreError>),
+    HardState(Result<HardState, StoreError>),
     Net(NetEvent),
     Deadline,
     Stop,
@@ -88,6 +100,14 @@ impl<E: Env> Broker<E> {
             .listen(address)
             .await
             .map_err(|source| BrokerError::Listen { address, source })?;
+        if let Replication::Raft(raft) = &config.replication
+            && let Some(me) = raft.peers.get(&raft.node_id)
+        {
+            let address = me.peer;
+            net.listen_peers(address)
+                .await
+                .map_err(|source| BrokerError::Listen { address, source })?;
+        }
         Ok(Self {
             timer: env.timer(),
             env,
@@ -112,12 +132,8 @@ impl<E: Env> Broker<E> {
         let mut stop = pin!(stop);
         let mut rebuild = false;
         loop {
-            let entropy = self.env.random_u64();
-            let opened = Store::open(self.env.disk(), &self.config, entropy, rebuild).await;
-            let failure = match opened {
-                Ok((store, report)) => {
-                    report.iter().for_each(|line| self.env.report(line));
-                    let mut serving = Serving::new(store, &self.env);
+            let failure = match self.open(rebuild).await {
+                Ok(mut serving) => {
                     match self.serve(&mut serving, stop.as_mut()).await {
                         Ok(()) => return self.stop_cleanly(serving).await,
                         Err(failure) => {
@@ -134,10 +150,31 @@ impl<E: Env> Broker<E> {
             rebuild = failure.wants_rebuild();
             self.env
                 .report(&format!("{failure}; the store is opened again"));
+            if failure.is_planned() {
+                continue;
+            }
             if self.pause(stop.as_mut()).await {
                 return Ok(());
             }
         }
+    }
+
+    async fn open(&mut self, rebuild: bool) -> Result<Serving<E>, StoreError> {
+        let (store, replica, report) = match &self.config.replication {
+            Replication::None => {
+                let entropy = self.env.random_u64();
+                let opened = Store::open(self.env.disk(), &self.config, entropy, rebuild).await;
+                let (store, report) = opened?;
+                (store, None, report)
+            }
+            Replication::Raft(raft) => {
+                let opened = replica::open(&self.env, &self.config, raft, rebuild).await;
+                let (store, replica, report) = opened?;
+                (store, Some(replica), report)
+            }
+        };
+        report.iter().for_each(|line| self.env.report(line));
+        Ok(Serving::new(store, replica, &self.env))
     }
 
     async fn serve<S: Future<Output = ()>>(
@@ -153,12 +190,17 @@ impl<E: Env> Broker<E> {
             match wake {
                 Wake::Stop => return Ok(()),
                 Wake::Job(done) => {
-                    serving.store.log.job_done(done)?;
+                    let flushed = serving.store.log.job_done(done)?;
                     self.became_durable(serving);
+                    self.held(serving, flushed).await?;
                 }
                 Wake::Chore(done) => {
                     serving.chore = None;
                     done?;
+                }
+                Wake::HardState(saved) => {
+                    let saved = Input::HardStateSaved(saved?);
+                    self.happened(serving, saved).await?;
                 }
                 Wake::Net(event) => self.handle_events(serving, event).await?,
                 Wake::Deadline => self.handle_deadlines(serving).await?,
@@ -188,25 +230,55 @@ impl<E: Env> Broker<E> {
         {
             return Poll::Ready(Wake::Chore(done));
         }
+        if let Some(replica) = &mut serving.replica
+            && let Some(saving) = &mut replica.saving
+            && let Poll::Ready(saved) = saving.as_mut().poll(context)
+        {
+            replica.saving = None;
+            return Poll::Ready(Wake::HardState(saved));
+        }
         if pin!(self.timer.fired()).poll(context).is_ready() {
             return Poll::Ready(Wake::Deadline);
         }
         pin!(self.net.next()).poll(context).map(Wake::Net)
     }
 
+    /// What acknowledgements rest on reaches up to here: the disk, or, under
+    /// asynchronous flush, the page cache.
+    pub(super) async fn held(
+        &mut self,
+        serving: &mut Serving<E>,
+        upto: Position,
+    ) -> Result<(), StoreError> {
+        if serving.replica.is_none() {
+            return Ok(());
+        }
+        let entry = EntryId {
+            term: upto.term,
+            index: upto.next_index - 1,
+        };
+        self.happened(serving, Input::Durable(entry)).await
+    }
+
     /// Everything that follows from what was staged or became durable.
     async fn step(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+        self.pursue(serving).await?;
         let rolling = matches!(
             serving.job.as_ref().map(Job::kind),
             Some(JobKind::Roll { .. })
         );
         if !rolling {
-            serving.store.log.write().await?;
+            let written = serving.store.log.write().await?;
+            if self.config.flush_disk_type == FlushDiskType::Async {
+                self.held(serving, written.appended).await?;
+            }
         }
         self.start_job(serving);
         if serving.store.apply().await? {
             self.serve_parked(serving).await?;
         }
+        self.judge_serving(serving);
+        self.serve_reads(serving);
         self.release_waiters(serving);
         self.outbox.flush(&mut self.net);
         Ok(())
@@ -259,22 +331,23 @@ impl<E: Env> Broker<E> {
                 }
                 if !self.sessions.knows(conn) {
                     // Closed by this side, which is not reported.
-                    serving.parked.forget(conn);
+                    serving.forget(conn);
                 }
             }
             NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
             NetEvent::Closed { conn, .. } => {
                 self.sessions.remove(conn);
-                serving.parked.forget(conn);
+                serving.forget(conn);
             }
-            NetEvent::Connected { .. } | NetEvent::Peer { .. } => {}
+            NetEvent::Peer { bytes, .. } => self.peer_message(serving, bytes).await?,
+            NetEvent::Connected { .. } => {}
         }
         Ok(())
     }
 
     /// The next whole command; a stream that does not speak the protocol is
     /// closed.
-    fn next_command(&mut self, conn: crate::env::ConnId) -> Option<Command> {
+    fn next_command(&mut self, conn: ConnId) -> Option<Command> {
         match self.sessions.next_command(conn) {
             Ok(command) => command,
             Err(_) => {
@@ -296,6 +369,11 @@ impl<E: Env> Broker<E> {
         for (conn, reply_to) in serving.parked.take_all() {
             self.outbox
                 .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, "the log failed");
+        }
+        for Wanted { conn, command } in serving.reads.take_all() {
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.outbox
+                .refuse(conn, command.reply_to(), code, "the log failed");
         }
         self.outbox.flush(&mut self.net);
     }
@@ -352,6 +430,9 @@ impl<E: Env> Broker<E> {
         if let Some(chore) = serving.chore.take() {
             chore.await?;
         }
+        if let Some(saving) = serving.replica.as_mut().and_then(|it| it.saving.take()) {
+            saving.await?;
+        }
         serving
             .store
             .make_durable()
@@ -372,9 +453,11 @@ impl<E: Env> Broker<E> {
 }
 
 impl<E: Env> Serving<E> {
-    fn new(store: Store<E::Disk>, env: &E) -> Self {
+    fn new(store: Store<E::Disk>, replica: Option<Replica>, env: &E) -> Self {
         Self {
             store,
+            replica,
+            reads: Reads::default(),
             waiters: Waiters::default(),
             parked: Parked::default(),
             job: None,
@@ -386,5 +469,11 @@ impl<E: Env> Serving<E> {
             snapshot_address: 0,
             room_bytes: 0,
         }
+    }
+
+    /// The stream is gone: nobody waits on it.
+    fn forget(&mut self, conn: ConnId) {
+        self.parked.forget(conn);
+        self.reads.forget(conn);
     }
 }

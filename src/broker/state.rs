@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::entries::{OffsetCommit, TopicConfig};
+use super::entries::{Expire, OffsetCommit, TopicConfig};
 use crate::log::QueueTail;
+use crate::raft::Configuration;
 
 /// A group's place on one queue: group, topic, queue number.
 type Place = (String, String, u32);
@@ -19,6 +20,14 @@ type Place = (String, String, u32);
 pub struct AppliedState {
     /// Every entry below this log address is folded in, none at or above it.
     pub applied_address: u64,
+    /// The index of the last entry that is folded in; 0 for none.
+    pub applied_index: u64,
+    /// Of a replica: who is in the cluster, as of the applied entries.
+    pub configuration: Option<Configuration>,
+    /// Of a replica: what has expired lies below this address (D30).
+    pub expired_address: u64,
+    /// The index of the entry there.
+    pub expired_index: u64,
     topics: BTreeMap<String, Vec<u64>>,
     offsets: BTreeMap<Place, u64>,
 }
@@ -30,6 +39,11 @@ pub(super) type QueueTails = BTreeMap<String, Vec<QueueTail>>;
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     applied_address: u64,
+    applied_index: u64,
+    /// [`Configuration::encode`], in hex; empty for a single broker.
+    configuration: String,
+    expired_address: u64,
+    expired_index: u64,
     topics: BTreeMap<String, Vec<SnapshotQueue>>,
     offsets: Vec<(String, String, u32, u64)>,
 }
@@ -37,6 +51,8 @@ struct Snapshot {
 /// A queue in the snapshot.
 #[derive(Serialize, Deserialize)]
 struct SnapshotQueue {
+    #[serde(default)]
+    first_offset: u64,
     next_offset: u64,
     /// Its last sector, in hex: see [`QueueTail`].
     last_sector: String,
@@ -84,11 +100,32 @@ impl AppliedState {
             .insert((commit.group, commit.topic, commit.queue_id), commit.offset);
     }
 
+    /// Applies an expiry: what has expired stays so.
+    pub fn apply_expire(&mut self, expire: Expire) {
+        if expire.address > self.expired_address {
+            self.expired_address = expire.address;
+            self.expired_index = expire.next_index;
+        }
+    }
+
     /// Applies a topic's configuration; queues are only ever added.
     pub fn apply_topic(&mut self, config: TopicConfig) {
         let queues = self.topics.entry(config.topic).or_default();
         let count = queues.len().max(config.queues as usize);
         queues.resize(count, 0);
+    }
+
+    /// For each topic, where each of its queues begins in a log that begins
+    /// here.
+    pub(super) fn queue_beginnings(&self) -> QueueTails {
+        let beginning = |queues: &Vec<u64>| {
+            let tails = queues.iter().map(|next| QueueTail::beginning_at(*next));
+            tails.collect()
+        };
+        self.topics
+            .iter()
+            .map(|(topic, queues)| (topic.clone(), beginning(queues)))
+            .collect()
     }
 
     /// The snapshot's bytes; `tails` are the queues as this state describes
@@ -98,6 +135,7 @@ impl AppliedState {
             let tail = tails.get(topic).and_then(|tails| tails.get(number));
             let last_sector = tail.map_or(String::new(), |tail| to_hex(&tail.last_sector));
             SnapshotQueue {
+                first_offset: tail.map_or(0, |tail| tail.first_offset),
                 next_offset,
                 last_sector,
             }
@@ -119,6 +157,13 @@ impl AppliedState {
             });
         let snapshot = Snapshot {
             applied_address: self.applied_address,
+            applied_index: self.applied_index,
+            configuration: self
+                .configuration
+                .as_ref()
+                .map_or(String::new(), |configuration| to_hex(&configuration.encode())),
+            expired_address: self.expired_address,
+            expired_index: self.expired_index,
             topics: topics.collect(),
             offsets: offsets.collect(),
         };
@@ -130,6 +175,10 @@ impl AppliedState {
         let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
         let mut state = Self {
             applied_address: snapshot.applied_address,
+            applied_index: snapshot.applied_index,
+            configuration: read_configuration(&snapshot.configuration)?,
+            expired_address: snapshot.expired_address,
+            expired_index: snapshot.expired_index,
             ..Self::default()
         };
         let mut tails = QueueTails::new();
@@ -137,6 +186,7 @@ impl AppliedState {
             let mut next_offsets = Vec::with_capacity(queues.len());
             let mut topic_tails = Vec::with_capacity(queues.len());
             for SnapshotQueue {
+                first_offset,
                 next_offset,
                 last_sector,
             } in queues
@@ -144,6 +194,7 @@ impl AppliedState {
                 let last_sector = from_hex(&last_sector).ok_or("a sector is not hex")?.into();
                 next_offsets.push(next_offset);
                 topic_tails.push(QueueTail {
+                    first_offset,
                     entries: next_offset,
                     last_sector,
                 });
@@ -156,6 +207,15 @@ impl AppliedState {
         }
         Ok((state, tails))
     }
+}
+
+fn read_configuration(hex: &str) -> Result<Option<Configuration>, String> {
+    if hex.is_empty() {
+        return Ok(None);
+    }
+    let bytes = from_hex(hex).ok_or("the configuration is not hex")?;
+    let configuration = Configuration::decode(&bytes).ok_or("the configuration is unreadable")?;
+    Ok(Some(configuration))
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -208,6 +268,7 @@ mod tests {
         assert_eq!(state.group_offset("g", "t", 1), Some(5));
         assert_eq!(state.topic("t"), Some(&[0, 1][..]));
         let tail = |entries, byte| QueueTail {
+            first_offset: 0,
             entries,
             last_sector: vec![byte; 20].into(),
         };

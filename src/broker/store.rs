@@ -3,7 +3,8 @@
 //! ```text
 //!   append ──▶ commit log ──▶ read limit ──▶ apply ──▶ state, consume queues
 //!              (tentative           │                    (what clients see)
-//!               queue offsets)      └ flushed (sync) or appended (async)
+//!               queue offsets)      └ flushed (sync), appended (async),
+//!                                     or committed (Raft)
 //! ```
 //!
 //! Promise: nothing is applied beyond the read limit, so nothing is served that
@@ -14,17 +15,16 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::config::{BrokerConfig, FlushDiskType};
-use super::entries::{OffsetCommit, TopicConfig};
+use super::config::{BrokerConfig, FlushDiskType, Replication};
+use super::base::Base;
+use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
 use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
 use crate::env::Disk;
-use crate::log::{CommitLog, QueueEntry, QueueTail, Staged};
+use crate::log::{CommitLog, LogError, QueueEntry, QueueTail, Staged};
+use crate::raft::Configuration;
 use crate::record::{EntryKind, Message, Properties, key, tag_hash};
-
-/// On a single node every entry is of this term.
-const TERM: u64 = 0;
 
 /// A message as a producer handed it over.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +53,19 @@ pub(crate) struct Appended {
 /// An entry above the read limit, or not looked at yet.
 #[derive(Debug)]
 pub(super) struct Unapplied {
+    pub(super) index: u64,
     pub(super) end_address: u64,
     pub(super) change: Change,
+}
+
+impl Unapplied {
+    pub(super) fn new(staged: Staged, change: Change) -> Self {
+        Self {
+            index: staged.index,
+            end_address: staged.end_address,
+            change,
+        }
+    }
 }
 
 /// What an entry does to the state.
@@ -68,7 +79,16 @@ pub(super) enum Change {
     },
     Offset(OffsetCommit),
     Topic(TopicConfig),
+    Configuration(Configuration),
+    Expire(Expire),
     Nothing,
+}
+
+/// An entry that the core of a leading replica was not told of yet.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) staged: Staged,
+    pub(super) configuration: Option<Configuration>,
 }
 
 /// See the module.
@@ -79,6 +99,18 @@ pub(crate) struct Store<D: Disk> {
     pub(crate) state: AppliedState,
     pub(super) topics: Topics<D>,
     pub(super) unapplied: VecDeque<Unapplied>,
+    /// The term of what is appended: of a replica that leads. A single broker's
+    /// entries are all of term 0.
+    pub(super) term: u64,
+    /// Of a replica: one past the last address that is committed.
+    pub(super) committed_address: u64,
+    /// Of a replica: what was staged and not proposed yet.
+    pub(super) fresh: Vec<Fresh>,
+    /// Of a replica: where its log begins.
+    pub(super) base: Option<Base>,
+    /// What is to be applied is known up to the log's end. It is not where a
+    /// hole in the log hides it (D12).
+    pub(super) whole: bool,
     /// Queues that got entries which are not written yet.
     touched: Vec<(Arc<str>, u32)>,
     round_robin: u64,
@@ -100,6 +132,11 @@ impl<D: Disk> Store<D> {
             state,
             topics,
             unapplied: VecDeque::new(),
+            term: 0,
+            committed_address: 0,
+            fresh: Vec::new(),
+            base: None,
+            whole: true,
             touched: Vec::new(),
             round_robin: 0,
         }
@@ -107,9 +144,10 @@ impl<D: Disk> Store<D> {
 
     /// One past the last log address that may be served.
     pub(crate) fn read_limit(&self) -> u64 {
-        match self.config.flush_disk_type {
-            FlushDiskType::Sync => self.log.flushed().address,
-            FlushDiskType::Async => self.log.appended().address,
+        match (&self.config.replication, self.config.flush_disk_type) {
+            (Replication::Raft(_), _) => self.committed_address,
+            (Replication::None, FlushDiskType::Sync) => self.log.flushed().address,
+            (Replication::None, FlushDiskType::Async) => self.log.appended().address,
         }
     }
 
@@ -142,7 +180,7 @@ impl<D: Disk> Store<D> {
             .get(key::TAGS)
             .map_or(0, tag_hash);
         let mut record_bytes = 0;
-        let staged = self.log.stage(EntryKind::Message, TERM, |address, out| {
+        let staged = self.log.stage(EntryKind::Message, self.term, |address, out| {
             let before = out.len();
             Message {
                 queue_id,
@@ -176,10 +214,7 @@ impl<D: Disk> Store<D> {
             queue_offset,
             entry,
         };
-        self.unapplied.push_back(Unapplied {
-            end_address: staged.end_address,
-            change,
-        });
+        self.staged(staged, change);
         Ok(Appended {
             staged,
             queue_id,
@@ -189,15 +224,11 @@ impl<D: Disk> Store<D> {
 
     /// Stages a group's offset.
     pub(crate) fn append_offset(&mut self, commit: OffsetCommit) -> Result<Staged, AppendError> {
-        let staged = self.log.stage(EntryKind::OffsetCommit, TERM, |_, out| {
+        let staged = self.log.stage(EntryKind::OffsetCommit, self.term, |_, out| {
             commit.encode(out);
             Ok(())
         })?;
-        let change = Change::Offset(commit);
-        self.unapplied.push_back(Unapplied {
-            end_address: staged.end_address,
-            change,
-        });
+        self.staged(staged, Change::Offset(commit));
         Ok(staged)
     }
 
@@ -210,17 +241,81 @@ impl<D: Disk> Store<D> {
         };
         let empty = vec![QueueTail::default(); queues as usize];
         let opened = open_queues(&self.disk, topic, &empty).await?;
-        let staged = self.log.stage(EntryKind::TopicConfig, TERM, |_, out| {
+        let staged = self.log.stage(EntryKind::TopicConfig, self.term, |_, out| {
             config.encode(out);
             Ok(())
         })?;
         self.topics.add(topic, opened);
-        let change = Change::Topic(config);
-        self.unapplied.push_back(Unapplied {
-            end_address: staged.end_address,
-            change,
-        });
+        self.staged(staged, Change::Topic(config));
         Ok(())
+    }
+
+    /// Stages an entry that no client asked for.
+    pub(super) fn append_own(
+        &mut self,
+        kind: EntryKind,
+        configuration: Option<Configuration>,
+    ) -> Result<Staged, LogError> {
+        let payload = configuration.as_ref().map(Configuration::encode);
+        let staged = self.log.stage(kind, self.term, |_, out| {
+            out.extend_from_slice(payload.as_deref().unwrap_or_default());
+            Ok(())
+        })?;
+        let change = configuration.map_or(Change::Nothing, Change::Configuration);
+        self.staged(staged, change);
+        Ok(staged)
+    }
+
+    /// Stages the leader's decision that what is below an address has expired.
+    pub(super) fn append_expire(&mut self, expire: Expire) -> Result<(), LogError> {
+        let staged = self.log.stage(EntryKind::Expire, self.term, |_, out| {
+            expire.encode(out);
+            Ok(())
+        })?;
+        self.staged(staged, Change::Expire(expire));
+        Ok(())
+    }
+
+    /// Notes what an entry will do, and that the core is to hear of it.
+    fn staged(&mut self, staged: Staged, change: Change) {
+        if matches!(self.config.replication, Replication::Raft(_)) {
+            let configuration = match &change {
+                Change::Configuration(configuration) => Some(configuration.clone()),
+                _ => None,
+            };
+            self.fresh.push(Fresh {
+                staged,
+                configuration,
+            });
+        }
+        self.unapplied.push_back(Unapplied::new(staged, change));
+    }
+
+    /// Everything up to `index` is committed: it may be applied and served.
+    pub(super) fn commit(&mut self, index: u64) {
+        let Some(first) = self.unapplied.front() else {
+            return;
+        };
+        // What a hole hides is applied once it is filled.
+        let last = self.unapplied.len() as u64 + first.index - 1;
+        if let Some(ahead) = index.min(last).checked_sub(first.index) {
+            let entry = &self.unapplied[ahead as usize];
+            assert_eq!(entry.index, first.index + ahead, "entries wait without a gap");
+            self.committed_address = self.committed_address.max(entry.end_address);
+        }
+    }
+
+    /// Where the log begins.
+    ///
+    /// # Panics
+    /// This is no replica, or a blank one.
+    pub(super) fn base(&self) -> &Base {
+        self.base.as_ref().expect("only a replica that has a base is asked")
+    }
+
+    /// Whether everything committed is applied.
+    pub(super) fn is_applied(&self) -> bool {
+        self.whole && self.state.applied_address >= self.committed_address
     }
 
     fn choose_queue(&mut self, topic: &str, wanted: i32) -> Result<u32, AppendError> {
@@ -248,12 +343,10 @@ impl<D: Disk> Store<D> {
             if next.end_address > limit {
                 break;
             }
-            let Unapplied {
-                end_address,
-                change,
-            } = self.unapplied.pop_front().expect("it was at the front");
-            self.apply_one(change)?;
-            self.state.applied_address = end_address;
+            let next = self.unapplied.pop_front().expect("it was at the front");
+            self.apply_one(next.change)?;
+            self.state.applied_index = next.index;
+            self.state.applied_address = next.end_address;
         }
         let grew = !self.touched.is_empty();
         self.write_queues().await?;
@@ -289,6 +382,10 @@ impl<D: Disk> Store<D> {
             }
             Change::Offset(commit) => self.state.apply_offset(commit),
             Change::Topic(config) => self.state.apply_topic(config),
+            Change::Configuration(configuration) => {
+                self.state.configuration = Some(configuration);
+            }
+            Change::Expire(expire) => self.state.apply_expire(expire),
             Change::Nothing => {}
         }
         Ok(())

@@ -60,6 +60,11 @@ impl<D: Disk> Topics<D> {
         self.0.insert(name.clone(), Topic { name, queues });
     }
 
+    /// Forgets a topic whose making was taken back.
+    pub(crate) fn remove(&mut self, topic: &str) {
+        self.0.remove(topic);
+    }
+
     /// Every topic.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic<D>> {
         self.0.values_mut()

@@ -5,16 +5,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::broker::{BrokerConfig, BrokerError, StoreError, salvage as salvage_store};
+use crate::broker::{
+    BrokerConfig, BrokerError, RaftConfig, Replication, StoreError, Survivor, format_replica,
+    recover_unsafe, salvage as salvage_store, survivor,
+};
 use crate::check::Exit;
 use crate::env::Env;
 use crate::env::real::RealEnv;
 use crate::log::{
     FormatError, Identity, IdentityError, OpenError, SalvageError, SalvageReport,
-    format as format_disk,
+    first_disk_id, format as format_disk,
 };
 
-use super::{CommandError, FormatArgs, SalvageArgs};
+use super::{CommandError, FormatArgs, RecoverArgs, SalvageArgs};
 
 /// Held by whoever works on a directory (RocketMQ's `lock` in the store).
 const LOCK_FILE: &str = "lock";
@@ -28,6 +31,8 @@ pub(super) enum DirectoryError {
     InUse(String),
     #[error("error: {0} is not formatted\n  make it a broker's: zeroloss format {0}")]
     NotFormatted(String),
+    #[error("error: --members must name this broker too: {0} (see --broker-id)")]
+    NotAMember(u64),
     #[error("error: {path}: {source}")]
     NotBlank { path: String, source: FormatError },
     #[error(
@@ -40,6 +45,11 @@ pub(super) enum DirectoryError {
          restored, say so: zeroloss salvage {0} --unsafe"
     )]
     NotUnsafe(String),
+    #[error(
+        "error: nothing was changed. Compare the survivors; on the one with the highest entry (the \
+         later term first): zeroloss recover {0} --unsafe"
+    )]
+    NotRecovered(String),
     #[error("error: {address}: {why}")]
     Address { address: String, why: &'static str },
     #[error("error: {path}: {source}")]
@@ -57,6 +67,8 @@ impl DirectoryError {
             | Self::InUse(_)
             | Self::NotFormatted(_)
             | Self::NotUnsafe(_)
+            | Self::NotAMember(_)
+            | Self::NotRecovered(_)
             | Self::Address { .. }
             | Self::NotBlank { .. } => Exit::Usage,
             Self::Damaged { .. } | Self::Broker { .. } | Self::Salvage { .. } | Self::Io { .. } => {
@@ -126,20 +138,33 @@ pub(super) fn format(args: &FormatArgs, out: &mut dyn Write) -> Result<Exit, Com
     let _locked = lock(path)?;
     let identity = runtime(path)?.block_on(async {
         let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
+        let (cluster_id, node_id) = (args.cluster_id, args.broker_id);
+        let is_first = !args.members.is_empty();
+        if is_first && !args.members.contains(&node_id) {
+            return Err(DirectoryError::NotAMember(node_id));
+        }
         let identity = Identity {
-            cluster_id: args.cluster_id,
-            node_id: args.broker_id,
-            disk_id: env.random_u64(),
+            cluster_id,
+            node_id,
+            disk_id: match is_first {
+                true => first_disk_id(cluster_id, node_id),
+                false => env.random_u64(),
+            },
         };
-        format_disk(&env.disk(), identity)
-            .await
-            .map_err(|source| match source {
-                FormatError::Io(source) => DirectoryError::io(path)(source),
-                source => DirectoryError::NotBlank {
-                    path: shown(path),
-                    source,
-                },
-            })?;
+        let formatted = match is_first || args.replacement {
+            true => {
+                let first = is_first.then_some(&*args.members);
+                format_replica(&env.disk(), identity, first).await
+            }
+            false => format_disk(&env.disk(), identity).await,
+        };
+        formatted.map_err(|source| match source {
+            FormatError::Io(source) => DirectoryError::io(path)(source),
+            source => DirectoryError::NotBlank {
+                path: shown(path),
+                source,
+            },
+        })?;
         Ok::<_, DirectoryError>(identity)
     })?;
     sync_parent(path).map_err(DirectoryError::io(path))?;
@@ -191,6 +216,57 @@ pub(super) fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<Exit, C
     })?;
     out.write_all(words(report.as_ref()).as_bytes())?;
     Ok(Exit::Success)
+}
+
+/// Makes a survivor of a lost majority the only member of its cluster.
+pub(super) fn recover(args: &RecoverArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+    let path = &args.dir;
+    let _locked = lock(path)?;
+    let config = BrokerConfig {
+        segment_bytes: args.segment_bytes,
+        replication: Replication::Raft(RaftConfig::default()),
+        ..BrokerConfig::default()
+    };
+    let survivor = runtime(path)?.block_on(async {
+        let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
+        let recovered = match args.is_unsafe {
+            true => recover_unsafe(&env, &config).await,
+            false => survivor(&env, &config).await,
+        };
+        recovered.map_err(|source| DirectoryError::of_broker(path, source.into()))
+    })?;
+    out.write_all(cost(&survivor).as_bytes())?;
+    if args.is_unsafe {
+        writeln!(
+            out,
+            "this broker is the cluster now; format the others' disks with --replacement, and it \
+             lets them in"
+        )?;
+        return Ok(Exit::Success);
+    }
+    Err(DirectoryError::NotRecovered(shown(path)).into())
+}
+
+/// What going on with a survivor alone costs.
+fn cost(survivor: &Survivor) -> String {
+    let Survivor {
+        last,
+        end_address,
+        applied_index,
+        nodes,
+        in_doubt,
+    } = survivor;
+    let mut text = format!(
+        "of the cluster of brokers {nodes:?} this one has everything up to entry {last}, log \
+         address {end_address}\n\
+         lost: every message that was acknowledged beyond that and is on no disk that is left\n\
+         kept, though maybe never acknowledged: entries between {applied_index} and {}\n",
+        last.index
+    );
+    if *in_doubt {
+        text.push_str("its own log once ended in damage: acknowledged entries may be missing\n");
+    }
+    text
 }
 
 fn words(report: Option<&SalvageReport>) -> String {

@@ -28,6 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use allocations::CountingAllocator;
 
+use crate::broker::Peer;
 use crate::check::Exit;
 use crate::explore::{ExploreError, Runner};
 use crate::scenario::ScenarioError;
@@ -63,6 +64,8 @@ enum Command {
     Format(FormatArgs),
     /// Give up what is corrupt in a broker's directory, and all behind it.
     Salvage(SalvageArgs),
+    /// Go on with one replica where a majority of disks is lost.
+    Recover(RecoverArgs),
 }
 
 #[derive(Debug, Args)]
@@ -140,6 +143,18 @@ struct ServeArgs {
     /// Queues of a topic that its first message makes (defaultTopicQueueNums).
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     queues: u32,
+    /// A replica of the cluster, this one included: its broker id, where its
+    /// peers reach it and where clients do. Once for each; the directory was
+    /// formatted with `--members` or `--replacement`.
+    #[arg(long = "peer", value_name = "ID=PEER_ADDR/CLIENT_ADDR", value_parser = serve::peer)]
+    peers: Vec<(u64, Peer)>,
+    /// The replica that leads when it can (preferredLeaderId).
+    #[arg(long, value_name = "ID", requires = "peers")]
+    preferred_leader: Option<u64>,
+    /// Messages older than this may be dropped (fileReservedTime, there in
+    /// hours), milliseconds; replicas only.
+    #[arg(long, value_name = "MS", requires = "peers")]
+    retention_ms: Option<u64>,
 }
 
 /// RocketMQ's `flushDiskType`.
@@ -161,6 +176,26 @@ struct FormatArgs {
     /// The broker within the cluster (brokerId).
     #[arg(long, value_name = "N", default_value_t = 0)]
     broker_id: u64,
+    /// The first replicas of a replicated cluster, this broker included: the
+    /// same list on each of them. Without it the broker stands alone.
+    #[arg(long, value_name = "ID,ID,…", value_delimiter = ',')]
+    members: Vec<u64>,
+    /// The disk replaces a lost one, or is a new replica's: it waits until the
+    /// cluster lets it in and catches up before it counts.
+    #[arg(long, conflicts_with = "members")]
+    replacement: bool,
+}
+
+#[derive(Debug, Args)]
+struct RecoverArgs {
+    /// The directory of a replica that survived.
+    dir: PathBuf,
+    /// Yes: acknowledged messages may be lost by this.
+    #[arg(long = "unsafe")]
+    is_unsafe: bool,
+    /// Size of a commit log file (mapedFileSizeCommitLog).
+    #[arg(long, value_name = "N", default_value_t = 1 << 30, value_parser = segment_bytes())]
+    segment_bytes: u64,
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +272,7 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
         Command::Serve(args) => serve::serve(args, out),
         Command::Format(args) => directory::format(args, out),
         Command::Salvage(args) => directory::salvage(args, out),
+        Command::Recover(args) => directory::recover(args, out),
     };
     result.unwrap_or_else(|error| {
         if !error.is_broken_pipe() {

@@ -1,12 +1,14 @@
 //! `zeroloss serve`: the broker of the simulations, on this machine's sockets
 //! and files.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::broker::{Broker, BrokerConfig, FlushDiskType};
+use crate::broker::{Broker, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 use crate::check::Exit;
 use crate::env::real::RealEnv;
 use crate::env::{Env, either};
@@ -29,8 +31,15 @@ pub(super) fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<Exit, Comma
     runtime(path)?.block_on(async {
         let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
         // First of all: nothing is written to a directory that is not a broker's.
-        if let Err(IdentityError::NotFormatted) = read_identity(&env.disk()).await {
-            return Err(DirectoryError::NotFormatted(shown(path)).into());
+        let identity = match read_identity(&env.disk()).await {
+            Err(IdentityError::NotFormatted) => {
+                return Err(DirectoryError::NotFormatted(shown(path)).into());
+            }
+            identity => identity.ok(),
+        };
+        let mut config = config;
+        if let (Some(identity), false) = (identity, args.peers.is_empty()) {
+            replicate(args, identity.node_id, &mut config)?;
         }
         let _locked = lock(path)?;
         serve_until_asked(env, config, path, out).await
@@ -59,6 +68,46 @@ async fn serve_until_asked(
     let ended = broker.run(stop).await;
     ended.map_err(|source| DirectoryError::of_broker(path, source))?;
     Ok(Exit::Success)
+}
+
+/// `ID=PEER_ADDR/CLIENT_ADDR`.
+pub(super) fn peer(text: &str) -> Result<(u64, Peer), String> {
+    let (id, addresses) = text.split_once('=').ok_or("wants ID=PEER_ADDR/CLIENT_ADDR")?;
+    let (peer, client) = addresses
+        .split_once('/')
+        .ok_or("wants two addresses, as in 0=10.0.0.1:10912/10.0.0.1:10911")?;
+    let address = |text: &str| {
+        text.parse::<SocketAddr>()
+            .map_err(|why| format!("{text}: {why}"))
+    };
+    let id = id.parse().map_err(|why| format!("{id}: {why}"))?;
+    Ok((
+        id,
+        Peer {
+            peer: address(peer)?,
+            client: address(client)?,
+        },
+    ))
+}
+
+/// The directory's broker is one of the replicas that are named.
+fn replicate(args: &ServeArgs, node_id: u64, config: &mut BrokerConfig) -> Result<(), DirectoryError> {
+    let peers: BTreeMap<u64, Peer> = args.peers.iter().copied().collect();
+    let Some(me) = peers.get(&node_id) else {
+        return Err(DirectoryError::Address {
+            address: format!("broker {node_id}"),
+            why: "the directory is this broker's, and no --peer names it",
+        });
+    };
+    config.listen = me.client;
+    config.replication = Replication::Raft(RaftConfig {
+        node_id,
+        preferred_leader: args.preferred_leader,
+        retention_ms: args.retention_ms,
+        peers,
+        ..RaftConfig::default()
+    });
+    Ok(())
 }
 
 fn config(args: &ServeArgs) -> Result<BrokerConfig, DirectoryError> {

@@ -75,6 +75,18 @@ pub async fn replace<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> io::Resul
     disk.sync_dir(parent(path)).await
 }
 
+/// As [`replace`], without a sync anywhere: what a power loss leaves is old, new
+/// or nothing. For presets that do as others do, never for a promise.
+///
+/// # Errors
+/// The disk's.
+pub async fn replace_unsynced<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> io::Result<()> {
+    let aside = format!("{path}.tmp");
+    let file = create_afresh(disk, &aside).await?;
+    file.write_at(0, encode(path, payload)).await?;
+    disk.rename(&aside, path).await
+}
+
 /// Creates `path` as a new empty file, whatever a crash left under that name.
 pub(super) async fn create_afresh<D: Disk>(disk: &D, path: &str) -> io::Result<D::File> {
     match disk.create(path).await {

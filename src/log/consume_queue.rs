@@ -42,7 +42,10 @@ pub struct QueueEntry {
 /// [`ConsumeQueue::open`] trusts. The default is an empty queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueTail {
-    /// Entries in the queue.
+    /// The number of the first entry that is there: those below have expired,
+    /// or were never on this disk.
+    pub first_offset: u64,
+    /// The number that the next entry gets.
     pub entries: u64,
     /// The bytes of the queue's last sector, as far as it is filled.
     pub last_sector: Bytes,
@@ -87,6 +90,8 @@ pub struct ConsumeQueue<D: Disk> {
     disk: D,
     directory: String,
     entries_per_file: u64,
+    /// Entries below this have expired, or were never here.
+    first_offset: u64,
     entries: u64,
     last_sector: Vec<u8>,
     /// Open files by number, all below the queue's end.
@@ -96,6 +101,18 @@ pub struct ConsumeQueue<D: Disk> {
     /// Directories with entries since the last sync, parents first.
     dirty_directories: Vec<String>,
     failed: Arc<AtomicBool>,
+}
+
+impl QueueTail {
+    /// Of a queue without entries whose next one gets that number.
+    #[must_use]
+    pub fn beginning_at(first_offset: u64) -> Self {
+        Self {
+            first_offset,
+            entries: first_offset,
+            last_sector: Bytes::new(),
+        }
+    }
 }
 
 impl<D: Disk> ConsumeQueue<D> {
@@ -121,6 +138,7 @@ impl<D: Disk> ConsumeQueue<D> {
         let mut queue = Self {
             disk,
             entries_per_file,
+            first_offset: trusted.first_offset,
             entries: trusted.entries,
             last_sector: trusted.last_sector.to_vec(),
             files: BTreeMap::new(),
@@ -129,8 +147,12 @@ impl<D: Disk> ConsumeQueue<D> {
             failed: Arc::default(),
             directory,
         };
-        queue.open_files().await?;
-        queue.restore_last_sector().await?;
+        if trusted.entries == trusted.first_offset {
+            queue.begin().await?;
+        } else {
+            queue.open_files().await?;
+            queue.restore_last_sector().await?;
+        }
         Ok(queue)
     }
 
@@ -204,6 +226,7 @@ impl<D: Disk> ConsumeQueue<D> {
     pub fn sync(&mut self) -> impl Future<Output = Result<QueueTail, QueueError>> + Send + use<D> {
         let healthy = self.healthy();
         let covered = QueueTail {
+            first_offset: self.first_offset,
             entries: self.entries,
             last_sector: self.last_sector.clone().into(),
         };
@@ -266,6 +289,10 @@ impl<D: Disk> ConsumeQueue<D> {
             return Ok(file.clone());
         }
         assert_eq!(position, 0, "a file that is begun is open");
+        self.create_file(number).await
+    }
+
+    async fn create_file(&mut self, number: u64) -> Result<D::File, QueueError> {
         let path = self.path(number);
         let created = create_afresh(&self.disk, &path).await;
         let file = created.map_err(|source| QueueError::Io { path, source })?;
@@ -276,8 +303,19 @@ impl<D: Disk> ConsumeQueue<D> {
         Ok(file)
     }
 
+    /// Begins where the log does: what stands before it in its file is nobody's.
+    async fn begin(&mut self) -> Result<(), QueueError> {
+        let (number, position) = self.place_of(self.first_offset);
+        self.last_sector = vec![0; (position - self.sector_down(position)) as usize];
+        if position > 0 {
+            self.create_file(number).await?;
+        }
+        Ok(())
+    }
+
     async fn open_files(&mut self) -> Result<(), QueueError> {
-        for number in 0..self.entries.div_ceil(self.entries_per_file) {
+        let first = self.first_offset / self.entries_per_file;
+        for number in first..self.entries.div_ceil(self.entries_per_file) {
             let path = self.path(number);
             let file = match self.disk.open(&path).await {
                 Ok(file) => file,

@@ -42,6 +42,9 @@ pub enum Flaw {
     /// The message in a whole envelope does not decode.
     #[error("the message is malformed: {0}")]
     Message(#[from] DecodeError),
+    /// Known not to verify since it was last looked at.
+    #[error("the entry is waiting to be repaired from another replica")]
+    Hole,
     /// The log's directory lacks the segment.
     #[error("the segment is missing")]
     Missing,

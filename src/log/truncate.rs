@@ -38,6 +38,7 @@ impl<D: Disk> CommitLog<D> {
             self.poison = None;
             cut.map_err(|source| self.poisoned("cutting", source))?;
         }
+        self.terms.truncate(self.tail.next_index);
         assert_eq!(
             self.tail.address, address,
             "an entry begins or ends at a cut"

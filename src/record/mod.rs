@@ -17,7 +17,7 @@ mod properties;
 
 pub use envelope::{
     Defect, ENVELOPE_BYTES, EntryKind, Envelope, LogPart, MARK_BYTES, Mark, Parsed, Placement,
-    encode_mark, parse, place, seal,
+    encode_mark, parse, parse_sealed, place, seal,
 };
 pub use message::{
     BORN_HOST_V6, DecodeError, EncodeError, MESSAGE_MAGIC_V1, Message, PROPERTIES_BYTES_MAX,

@@ -30,6 +30,10 @@ impl RequestCode {
     pub const SEND_MESSAGE_V2: Self = Self(310);
     /// As `PULL_MESSAGE`, from a client that assigns its queues itself.
     pub const LITE_PULL_MESSAGE: Self = Self(361);
+    /// Change the members of a replicated cluster. Not RocketMQ's.
+    pub const CHANGE_MEMBERS: Self = Self(9_001);
+    /// Let another replica lead. Not RocketMQ's.
+    pub const TRANSFER_LEADERSHIP: Self = Self(9_002);
 }
 
 /// How a request ended (`ResponseCode`).

@@ -31,6 +31,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub mod admin;
 pub mod heartbeat;
 pub mod offset;
 pub mod pull;

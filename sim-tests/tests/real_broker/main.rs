@@ -5,4 +5,5 @@
 mod hostile;
 mod lives;
 mod raw;
+mod replicas;
 mod support;

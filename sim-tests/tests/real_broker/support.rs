@@ -131,7 +131,11 @@ impl Clients {
     }
 
     pub(crate) fn config(&self, client: ClientId, broker: SocketAddr) -> ClientConfig {
-        ClientConfig::new(format!("client-{client}"), vec![broker])
+        self.config_of(client, &[broker])
+    }
+
+    fn config_of(&self, client: ClientId, brokers: &[SocketAddr]) -> ClientConfig {
+        ClientConfig::new(format!("client-{client}"), brokers.to_vec())
     }
 
     /// Sends in the background; `None` goes on until the task is aborted.
@@ -139,6 +143,16 @@ impl Clients {
         &self,
         client: ClientId,
         broker: SocketAddr,
+        messages: Option<u64>,
+    ) -> (JoinHandle<()>, Progress) {
+        self.sending_to(client, &[broker], messages)
+    }
+
+    /// As [`Clients::sending`], to whichever broker leads.
+    pub(crate) fn sending_to(
+        &self,
+        client: ClientId,
+        brokers: &[SocketAddr],
         messages: Option<u64>,
     ) -> (JoinHandle<()>, Progress) {
         let plan = SendPlan {
@@ -152,7 +166,7 @@ impl Clients {
             body_bytes: 64..=1024,
             seed: u64::from(client),
         };
-        let config = ProducerConfig::new(self.config(client, broker), "orders");
+        let config = ProducerConfig::new(self.config_of(client, brokers), "orders");
         let progress = Progress::default();
         let work = send(
             self.env.clone(),
@@ -166,7 +180,12 @@ impl Clients {
 
     /// Sends `messages` and waits until each has ended.
     pub(crate) async fn send(&self, client: ClientId, broker: SocketAddr, messages: u64) {
-        let (task, _) = self.sending(client, broker, Some(messages));
+        self.send_to(client, &[broker], messages).await;
+    }
+
+    /// As [`Clients::send`], to whichever broker leads.
+    pub(crate) async fn send_to(&self, client: ClientId, brokers: &[SocketAddr], messages: u64) {
+        let (task, _) = self.sending_to(client, brokers, Some(messages));
         task.await.unwrap();
     }
 
@@ -200,13 +219,22 @@ impl Clients {
         broker: SocketAddr,
         restarted_ns: u64,
     ) -> (History, Judgement) {
+        self.read_all_and_judge(&[broker], restarted_ns).await
+    }
+
+    /// As [`Clients::read_and_judge`], from whichever broker leads.
+    pub(crate) async fn read_all_and_judge(
+        &self,
+        brokers: &[SocketAddr],
+        restarted_ns: u64,
+    ) -> (History, Judgement) {
         let plan = FinalPlan {
             client: 99,
             topics: vec![(TOPIC.to_owned(), vec![GROUP.to_owned()])],
             catch_up_ms: PATIENCE_MS,
             read_ms: PATIENCE_MS,
         };
-        let config = self.config(99, broker);
+        let config = self.config_of(99, brokers);
         let recorder = self.recorder.clone();
         let finished = read_everything(self.env.clone(), plan, config, recorder).await;
         assert!(finished.read, "everything can be read");

@@ -14,6 +14,7 @@
 //!           copied into a new segment, which takes over from there
 //! ```
 
+mod doubt;
 mod renew;
 mod survey;
 mod tail;
@@ -25,10 +26,11 @@ use super::frames::Flaw;
 use super::identity::{Identity, read_identity};
 use super::segment::{SegmentHeader, header_bytes, remove_dead};
 use super::staging::Staging;
-use super::{LogConfig, Position};
+use super::{Hole, LogConfig, Position};
 use crate::env::Disk;
 use crate::record::ENVELOPE_BYTES;
 
+pub use doubt::InDoubt;
 pub(super) use survey::{Survey, Verdict, survey};
 
 /// Reads ahead so many bytes when going through whole segments.
@@ -78,6 +80,8 @@ pub struct Recovery {
     pub copied: Option<CopiedTail>,
     /// The checkpoint as found. Unreadable, it is replaced.
     pub checkpoint: CheckpointState,
+    /// Of a replica's log: damage that valid entries follow, in order.
+    pub holes: Vec<Hole>,
 }
 
 impl<D: Disk> CommitLog<D> {
@@ -135,6 +139,7 @@ impl<D: Disk> CommitLog<D> {
             proved_address: survey.proved_address,
             copied,
             checkpoint: survey.checkpoint.clone(),
+            holes: Vec::new(),
         };
         Ok((opening.log(survey), recovery))
     }
@@ -214,6 +219,9 @@ impl<D: Disk> Opening<D> {
             write_position: survey.write_position,
             segments: survey.segments,
             staging: Staging::default(),
+            base: Position::START,
+            terms: survey.terms,
+            holes: survey.holes,
             tail: survey.end,
             appended: survey.end,
             flushed: survey.end,

@@ -183,6 +183,7 @@ impl<D: Disk> Copy<D> {
         let header = self.draft.segment.header;
         if self.entries > 0 {
             let group = Group {
+                index: header.base.next_index,
                 address: header.base.address,
                 position: header.data_from(),
             };

@@ -9,7 +9,9 @@ use crate::log::Position;
 use crate::log::checkpoint::{self, CheckpointState};
 use crate::log::error::{Corruption, Doing, OpenError, Proof};
 use crate::log::frames::{Flaw, Frame, Frames, follow};
+use crate::log::hole::Hole;
 use crate::log::identity::Identity;
+use crate::log::index::TermRuns;
 use crate::log::segment::{Group, HeaderFlaw, Segment, SegmentHeader, list, segment_path};
 use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope, Mark, Message};
 
@@ -51,6 +53,10 @@ pub(in crate::log) struct Survey<D: Disk> {
     /// The highest generation, dead segments included.
     pub(in crate::log) generation: u64,
     pub(in crate::log) checkpoint: CheckpointState,
+    /// The terms of the entries that verify.
+    pub(in crate::log) terms: TermRuns,
+    /// What does not verify and is followed by what does; a replica's only.
+    pub(in crate::log) holes: Vec<Hole>,
     pub(in crate::log) verdict: Verdict,
 }
 
@@ -96,6 +102,8 @@ pub(in crate::log) async fn survey<D: Disk>(
         marked: true,
         generation,
         checkpoint,
+        terms: TermRuns::default(),
+        holes: Vec::new(),
         verdict: Verdict::Clean,
     };
     survey
@@ -274,6 +282,7 @@ impl<D: Disk> Survey<D> {
                 let end = self.check_entry(&envelope, &frame)?;
                 if header.sector_up(position) == position {
                     let group = Group {
+                        index: self.end.next_index,
                         address: self.end.address,
                         position,
                     };
@@ -285,6 +294,7 @@ impl<D: Disk> Survey<D> {
                 }
                 let durable_address = envelope.placement.durable_address;
                 self.proved_address = self.proved_address.max(durable_address);
+                self.terms.push(self.end.next_index, end.term);
                 self.end = end;
                 self.marked = false;
                 Ok(envelope.log.framed_bytes())

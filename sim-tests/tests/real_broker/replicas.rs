@@ -1,0 +1,159 @@
+//! Three replicas on real sockets and real files: one dies, one loses its disk,
+//! and nothing that was acknowledged is missing.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+
+use tempfile::TempDir;
+use zeroloss::broker::{BrokerConfig, Peer, RaftConfig, Replication, format_replica};
+use zeroloss::check::Verdict;
+use zeroloss::env::Env;
+use zeroloss::env::real::RealEnv;
+use zeroloss::log::{Identity, first_disk_id};
+
+use crate::support::{Clients, Server, config};
+
+const CLUSTER: u64 = 1;
+const NODES: [u64; 3] = [0, 1, 2];
+
+/// Addresses that were free a moment ago.
+fn addresses(count: usize) -> Vec<SocketAddr> {
+    let listeners: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap())
+        .collect()
+}
+
+/// A blank disk made a replica's: the node's first one, or another.
+async fn formatted(node_id: u64, first: bool) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let env = RealEnv::new(root.path().to_owned()).unwrap();
+    let identity = Identity {
+        cluster_id: CLUSTER,
+        node_id,
+        disk_id: match first {
+            true => first_disk_id(CLUSTER, node_id),
+            false => env.random_u64(),
+        },
+    };
+    let members = first.then_some(&NODES[..]);
+    format_replica(&env.disk(), identity, members)
+        .await
+        .unwrap();
+    root
+}
+
+struct Cluster {
+    peers: BTreeMap<u64, Peer>,
+    roots: BTreeMap<u64, TempDir>,
+    servers: BTreeMap<u64, Server>,
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        let free = addresses(2 * NODES.len());
+        let peer = |node: &u64| Peer {
+            peer: free[2 * *node as usize],
+            client: free[2 * *node as usize + 1],
+        };
+        let mut cluster = Self {
+            peers: NODES.iter().map(|node| (*node, peer(node))).collect(),
+            roots: BTreeMap::new(),
+            servers: BTreeMap::new(),
+        };
+        for node in NODES {
+            cluster.roots.insert(node, formatted(node, true).await);
+            cluster.start_node(node).await;
+        }
+        cluster
+    }
+
+    async fn start_node(&mut self, node_id: u64) {
+        let config = BrokerConfig {
+            listen: self.peers[&node_id].client,
+            replication: Replication::Raft(RaftConfig {
+                node_id,
+                peers: self.peers.clone(),
+                ..RaftConfig::default()
+            }),
+            ..config()
+        };
+        let server = Server::with(self.roots[&node_id].path(), config).await;
+        self.servers.insert(node_id, server);
+    }
+
+    async fn kill(&mut self, node_id: u64) {
+        self.servers.remove(&node_id).unwrap().drop_dead().await;
+    }
+
+    /// The node that said last that it leads.
+    fn leader(&self) -> Option<u64> {
+        let says = |server: &Server| {
+            let told = server.told.lock().unwrap();
+            told.iter()
+                .rev()
+                .find(|line| line.contains("lead") || line.contains("led in"))
+                .is_some_and(|line| line.starts_with("leads"))
+        };
+        self.servers
+            .iter()
+            .find(|(_, server)| says(server))
+            .map(|(node, _)| *node)
+    }
+
+    fn brokers(&self) -> Vec<SocketAddr> {
+        self.peers.values().map(|peer| peer.client).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_leader_dies_and_a_disk_is_lost_and_nothing_is_missing() {
+    let mut cluster = Cluster::start().await;
+    let clients = Clients::new();
+    let brokers = cluster.brokers();
+    clients.send_to(1, &brokers, 100).await;
+    let leader = cluster.leader().expect("somebody led");
+
+    // The leader dies in the middle of sends.
+    let (sending, progress) = clients.sending_to(2, &brokers, None);
+    clients
+        .until("sends are under way", || progress.acknowledged() > 20)
+        .await;
+    cluster.kill(leader).await;
+    let before = progress.acknowledged();
+    clients
+        .until("another leads", || progress.acknowledged() > before + 50)
+        .await;
+
+    // Its disk is gone, too; a blank one takes its place.
+    cluster.roots.insert(leader, formatted(leader, false).await);
+    cluster.start_node(leader).await;
+    let caught_up = |cluster: &Cluster| {
+        let told = cluster.servers[&leader].told.lock().unwrap();
+        told.iter().any(|line| line.contains("promoted"))
+    };
+    clients
+        .until("the new disk is let in", || caught_up(&cluster))
+        .await;
+
+    // So another node may go.
+    let other = NODES.into_iter().find(|node| *node != leader).unwrap();
+    cluster.kill(other).await;
+    let before = progress.acknowledged();
+    clients
+        .until("the other two serve", || {
+            progress.acknowledged() > before + 50
+        })
+        .await;
+    sending.abort();
+    let _ = sending.await;
+
+    let served_ns = clients.env.now_ns();
+    let (_, judgement) = clients.read_all_and_judge(&brokers, served_ns).await;
+    assert_eq!(judgement.findings, []);
+    assert_eq!(judgement.verdict, Verdict::Pass);
+    assert!(judgement.counts.acknowledged >= 200);
+}

@@ -1,0 +1,100 @@
+//! Where a replica's log begins, and what everything before it amounts to
+//! (D8).
+//!
+//! Promise: base and log together are the whole replica. The base is derived
+//! state, with the place in the log from which on every unexpired record is
+//! found: so a snapshot is the base and the live segments, referenced, not
+//! copied. It is stored before anything below it goes.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::state::AppliedState;
+use crate::env::Disk;
+use crate::log::{Aside, Position, read_aside, replace_aside};
+
+/// The base's file, at the root of a replica's disk.
+pub const BASE_FILE: &str = "base";
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    /// Where the log begins.
+    pub(super) position: Position,
+    /// What the entries before it amount to; with a configuration, always.
+    pub(super) state: AppliedState,
+}
+
+/// The form on disk and on the wire: JSON, as the snapshot's.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    next_index: u64,
+    term: u64,
+    address: u64,
+    hash: u64,
+    state: String,
+}
+
+impl Base {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let Position {
+            next_index,
+            term,
+            address,
+            hash,
+        } = self.position;
+        let state = self.state.encode(&self.state.queue_beginnings());
+        let stored = Stored {
+            next_index,
+            term,
+            address,
+            hash,
+            state: String::from_utf8(state).expect("a snapshot is JSON"),
+        };
+        serde_json::to_vec(&stored).expect("a base is plain data")
+    }
+
+    /// Reads a base; the error says why it is none.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let stored: Stored = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
+        let (state, _) = AppliedState::decode(stored.state.as_bytes())?;
+        if state.configuration.is_none() {
+            return Err("a base without a configuration".to_owned());
+        }
+        Ok(Self {
+            position: Position {
+                next_index: stored.next_index,
+                term: stored.term,
+                address: stored.address,
+                hash: stored.hash,
+            },
+            state,
+        })
+    }
+
+    /// The base on a disk; `None` on a blank one (D14).
+    pub(super) async fn read<D: Disk>(disk: &D) -> Result<Option<Self>, StoreError> {
+        let failed = |source| StoreError::Io {
+            doing: "reading the base",
+            source,
+        };
+        let forgotten = |why| StoreError::Amnesia {
+            path: BASE_FILE,
+            why,
+        };
+        match read_aside(disk, BASE_FILE).await.map_err(failed)? {
+            Aside::Missing => Ok(None),
+            Aside::Corrupt { why } => Err(forgotten(why)),
+            Aside::Whole(payload) => Self::decode(&payload).map(Some).map_err(forgotten),
+        }
+    }
+
+    /// Stores a base durably, from its encoded form.
+    pub(super) async fn store<D: Disk>(disk: &D, encoded: &[u8]) -> Result<(), StoreError> {
+        let stored = replace_aside(disk, BASE_FILE, encoded).await;
+        stored.map_err(|source| StoreError::Io {
+            doing: "storing the base",
+            source,
+        })
+    }
+}

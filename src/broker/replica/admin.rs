@@ -1,0 +1,107 @@
+//! An operator's requests about the cluster itself.
+
+use crate::broker::error::StoreError;
+use crate::broker::send::{Answered, SendAnswer};
+use crate::broker::server::{Broker, Serving};
+use crate::env::{ConnId, Env};
+use crate::log::Staged;
+use crate::raft::{Change, Input};
+use crate::remoting::admin::{ChangeMembers, TransferLeadership};
+use crate::remoting::{Command, ReplyTo, ResponseCode};
+
+/// An operator who waits for a change that the core has not taken up yet.
+pub(in crate::broker) type Asked = Option<(ConnId, ReplyTo)>;
+
+impl<E: Env> Broker<E> {
+    /// Answered once the configuration is committed, as a message would be.
+    pub(in crate::broker) async fn change_members(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        command: &Command,
+    ) -> Result<(), StoreError> {
+        let request = command.header::<ChangeMembers<'_>>();
+        let change = request
+            .map_err(|error| error.to_string())
+            .and_then(|request| change_of(&request));
+        let change = match change {
+            Ok(change) => change,
+            Err(remark) => {
+                let code = ResponseCode::SYSTEM_ERROR;
+                self.outbox.refuse(conn, command.reply_to(), code, &remark);
+                return Ok(());
+            }
+        };
+        let Some(replica) = &mut serving.replica else {
+            return self.not_replicated(conn, command);
+        };
+        replica.asked = Some((conn, command.reply_to()));
+        self.happened(serving, Input::Change(change)).await
+    }
+
+    /// The entry that the operator asked for is on its way.
+    pub(super) fn change_taken_up(&mut self, serving: &mut Serving<E>, staged: Staged) {
+        let asked = serving.replica.as_mut().and_then(|replica| replica.asked.take());
+        if let Some((conn, reply_to)) = asked {
+            let what = Answered::Done;
+            self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
+        }
+    }
+
+    pub(super) fn change_refused(&mut self, serving: &mut Serving<E>, change: Change) {
+        let asked = serving.replica.as_mut().and_then(|replica| replica.asked.take());
+        if let Some((conn, reply_to)) = asked {
+            let remark = format!("{change:?} cannot be made, or not now");
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.outbox.refuse(conn, reply_to, code, &remark);
+        }
+    }
+
+    pub(in crate::broker) async fn transfer_leadership(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        command: &Command,
+    ) -> Result<(), StoreError> {
+        if serving.replica.is_none() {
+            return self.not_replicated(conn, command);
+        }
+        match command.header::<TransferLeadership>() {
+            Ok(TransferLeadership { node }) => {
+                let node = node as u64;
+                let code = ResponseCode::SUCCESS;
+                self.outbox.answer(conn, command.reply_to(), code, &());
+                self.happened(serving, Input::Transfer { node }).await
+            }
+            Err(error) => {
+                let code = ResponseCode::SYSTEM_ERROR;
+                self.outbox
+                    .refuse(conn, command.reply_to(), code, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn not_replicated(&mut self, conn: ConnId, command: &Command) -> Result<(), StoreError> {
+        let code = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
+        let remark = "this broker stands alone";
+        self.outbox.refuse(conn, command.reply_to(), code, remark);
+        Ok(())
+    }
+}
+
+fn change_of(request: &ChangeMembers<'_>) -> Result<Change, String> {
+    let (node, disk) = (request.node as u64, request.disk as u64);
+    Ok(match request.change {
+        "add-learner" => Change::AddLearner { node, disk },
+        "remove-learner" => Change::RemoveLearner { node },
+        "promote" => Change::Promote { node },
+        "remove" => Change::Remove { node },
+        "replace" => Change::Replace { node, disk },
+        other => {
+            return Err(format!(
+                "no change {other:?}: add-learner, remove-learner, promote, remove, replace"
+            ));
+        }
+    })
+}

@@ -1,0 +1,220 @@
+//! Doing what the core says, in its order.
+
+use bytes::Bytes;
+
+use super::packets::Cargo;
+use super::saving::save;
+use crate::broker::error::StoreError;
+use crate::broker::server::{Broker, Serving};
+use crate::broker::store::{Fresh, Unapplied};
+use crate::env::Env;
+use crate::log::Entry;
+use crate::raft::{Configuration, EntryHead, EntryId, Input, Message, Output};
+use crate::record::{EntryKind, LogPart};
+
+impl<E: Env> Broker<E> {
+    /// Tells the core what happened, and does what follows. `cargo` came with
+    /// the message, where it is one.
+    pub(super) async fn consensus(
+        &mut self,
+        serving: &mut Serving<E>,
+        input: Input,
+        cargo: &Cargo,
+    ) -> Result<(), StoreError> {
+        self.propose(serving);
+        let now_ns = self.env.now_ns();
+        if let Some(replica) = &mut serving.replica {
+            replica.raft.step(now_ns, input);
+        }
+        self.drive(serving, cargo).await
+    }
+
+    /// As [`Broker::consensus`], of what is no message.
+    pub(in crate::broker) async fn happened(
+        &mut self,
+        serving: &mut Serving<E>,
+        input: Input,
+    ) -> Result<(), StoreError> {
+        self.consensus(serving, input, &Cargo::default()).await
+    }
+
+    /// Does everything that the core wants done of what it was told before.
+    pub(in crate::broker) async fn pursue(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        self.propose(serving);
+        self.drive(serving, &Cargo::default()).await
+    }
+
+    async fn drive(
+        &mut self,
+        serving: &mut Serving<E>,
+        cargo: &Cargo,
+    ) -> Result<(), StoreError> {
+        while let Some(output) = serving
+            .replica
+            .as_mut()
+            .and_then(|replica| replica.raft.next_output())
+        {
+            self.obey(serving, output, cargo).await?;
+        }
+        Ok(())
+    }
+
+    async fn obey(
+        &mut self,
+        serving: &mut Serving<E>,
+        output: Output,
+        cargo: &Cargo,
+    ) -> Result<(), StoreError> {
+        match output {
+            Output::Send { to, term, message } => {
+                self.send_peer(serving, to, term, message, Bytes::new());
+            }
+            Output::Replicate {
+                to,
+                term,
+                append,
+                upto_index,
+            } => {
+                let frames = self
+                    .frames(serving, append.prev.index + 1..=upto_index)
+                    .await?;
+                self.send_peer(serving, to, term, Message::Append(append), frames);
+            }
+            Output::SendTail {
+                to,
+                term,
+                tail,
+                upto_index,
+            } => {
+                let frames = self
+                    .frames(serving, tail.previous.index + 1..=upto_index)
+                    .await?;
+                self.send_peer(serving, to, term, Message::Tail(tail), frames);
+            }
+            Output::SendBase { to, term, request } => self.send_base(serving, to, term, request),
+            Output::SaveHardState(hard) => {
+                let disk = self.env.disk();
+                let replica = serving.replica.as_mut().expect("it was just asked");
+                let sync = replica.hard_state_sync;
+                replica.saving = Some(Box::pin(save(disk, hard, sync)));
+            }
+            Output::Truncate { from_index } => self.cut(serving, from_index).await?,
+            Output::Store {
+                from_index,
+                upto_index,
+            } => {
+                for index in from_index..=upto_index {
+                    self.store_frame(serving, cargo.frame(index)).await?;
+                }
+            }
+            Output::InstallBase { .. } => return self.install(serving, &cargo.base).await,
+            Output::AppendNoOp { term } => {
+                serving.store.term = term;
+                self.append_own(serving, EntryKind::NoOp, None)?;
+            }
+            Output::AppendConfiguration {
+                term,
+                configuration,
+            } => {
+                serving.store.term = term;
+                self.append_own(serving, EntryKind::Configuration, Some(configuration))?;
+            }
+            Output::Committed { index } => serving.store.commit(index),
+            Output::BecameLeader { term } => {
+                self.env.report(&format!("leads since term {term}"));
+            }
+            Output::SteppedDown { term } => self.stepped_down(serving, term),
+            Output::ReadReady { id, .. } => serving.reads.ready(id),
+            Output::ReadFailed { id } => self.refuse_read(serving, id),
+            Output::ChangeRefused(change) => self.change_refused(serving, change),
+            Output::DoubtOver => self.env.report("nothing in the log is in doubt any more"),
+            Output::Halted { blank_nodes } => self.env.report(&format!(
+                "halted: the disks of nodes {blank_nodes:?} are blank, and no majority of disks \
+                 is left; what they alone held is lost. `recover --unsafe` goes on without them"
+            )),
+            Output::Diverged {
+                from_index,
+                commit_index,
+            } => return Err(StoreError::Diverged {
+                from_index,
+                commit_index,
+            }),
+            Output::RolledBack { acknowledged, last } => {
+                return Err(StoreError::RolledBack { acknowledged, last });
+            }
+        }
+        Ok(())
+    }
+
+    /// Stages an entry of the broker's own, and tells the core at once.
+    fn append_own(
+        &mut self,
+        serving: &mut Serving<E>,
+        kind: EntryKind,
+        configuration: Option<Configuration>,
+    ) -> Result<(), StoreError> {
+        let changes = configuration.is_some();
+        let staged = serving.store.append_own(kind, configuration)?;
+        self.propose(serving);
+        if changes {
+            self.change_taken_up(serving, staged);
+        }
+        Ok(())
+    }
+
+    /// Tells the core of the entries that were staged since it was told last.
+    /// What it wants done is done by the next [`Broker::happened`].
+    pub(in crate::broker) fn propose(&mut self, serving: &mut Serving<E>) {
+        let now_ns = self.env.now_ns();
+        let Some(replica) = &mut serving.replica else {
+            return;
+        };
+        for Fresh {
+            staged,
+            configuration,
+        } in serving.store.fresh.drain(..)
+        {
+            let frame = Bytes::copy_from_slice(serving.store.log.staged_frame(&staged));
+            replica.recent.push(staged.index, frame);
+            let id = EntryId {
+                term: staged.term,
+                index: staged.index,
+            };
+            let head = EntryHead { id, configuration };
+            replica.raft.step(now_ns, Input::Proposed(head));
+        }
+    }
+
+    /// A follower's append: the leader's frame as it is.
+    async fn store_frame(
+        &mut self,
+        serving: &mut Serving<E>,
+        (part, frame): &(LogPart, Bytes),
+    ) -> Result<(), StoreError> {
+        let store = &mut serving.store;
+        let staged = store.log.stage_frame(frame)?;
+        let replica = serving.replica.as_mut().expect("only replicas store frames");
+        replica.recent.push(part.index, frame.clone());
+        if store.whole {
+            let change = store.change_of(&Entry::from_frame(part, frame)).await?;
+            store.unapplied.push_back(Unapplied::new(staged, change));
+        }
+        Ok(())
+    }
+
+    /// Durable before anything behind it is stored (D6). A sync under way began
+    /// before the cut and must not speak for what replaces it: it is waited for
+    /// (D25).
+    async fn cut(&mut self, serving: &mut Serving<E>, from_index: u64) -> Result<(), StoreError> {
+        if let Some(job) = serving.job.take() {
+            serving.store.log.job_done(job.await)?;
+        }
+        serving.store.truncate(from_index).await?;
+        let replica = serving.replica.as_mut().expect("only replicas are cut");
+        replica.recent.truncate(from_index);
+        Ok(())
+    }
+}

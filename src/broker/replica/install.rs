@@ -1,0 +1,58 @@
+//! Installing a base: what a blank or far lagging replica begins with (D8, D14).
+
+use bytes::Bytes;
+
+use crate::broker::base::Base;
+use crate::broker::error::StoreError;
+use crate::broker::server::{Broker, Serving};
+use crate::env::Env;
+use crate::raft::{EntryId, Message, ReplicaId};
+
+impl<E: Env> Broker<E> {
+    /// Sends where this log begins, and what is before it.
+    pub(super) fn send_base(
+        &mut self,
+        serving: &Serving<E>,
+        to: ReplicaId,
+        term: u64,
+        request: u64,
+    ) {
+        let replica = serving.replica.as_ref().expect("only replicas have a base");
+        let base = serving.store.base();
+        let message = Message::Install {
+            request,
+            base: EntryId {
+                term: base.position.term,
+                index: base.position.next_index - 1,
+            },
+            configuration: base
+                .state
+                .configuration
+                .clone()
+                .expect("a base has a configuration"),
+        };
+        self.send_peer(serving, to, term, message, replica.base.clone());
+    }
+
+    /// Stores the base durably; the store is then opened again, and finds that
+    /// its log does not hold the base and begins anew there. A crash in between
+    /// is the same.
+    pub(super) async fn install(
+        &mut self,
+        serving: &mut Serving<E>,
+        encoded: &Bytes,
+    ) -> Result<(), StoreError> {
+        let Ok(base) = Base::decode(encoded) else {
+            // As good as lost: the leader sends it again.
+            self.env.report("a base came that cannot be read");
+            return Ok(());
+        };
+        if let Some(job) = serving.job.take() {
+            serving.store.log.job_done(job.await)?;
+        }
+        Base::store(&self.env.disk(), encoded).await?;
+        Err(StoreError::BaseInstalled {
+            address: base.position.address,
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! Leading, and no longer leading.
+
+use super::super::send::SendAnswer;
+use crate::broker::server::{Broker, Serving};
+use crate::env::{ConnId, Env};
+use crate::remoting::{Command, ResponseCode};
+
+impl<E: Env> Broker<E> {
+    /// Whether this broker serves clients. Where it does not, the command is
+    /// refused, before anything is appended.
+    pub(in crate::broker) fn serves(
+        &mut self,
+        serving: &Serving<E>,
+        conn: ConnId,
+        command: &Command,
+    ) -> bool {
+        let Some(replica) = &serving.replica else {
+            return true;
+        };
+        if replica.serves && replica.raft.accepts_proposals() {
+            return true;
+        }
+        let remark = match replica.leader() {
+            Some(leader) if leader.client != self.config.listen => {
+                format!("not the leader; it is at {}", leader.client)
+            }
+            _ => "there is no leader yet".to_owned(),
+        };
+        let code = ResponseCode::SYSTEM_BUSY;
+        self.outbox.refuse(conn, command.reply_to(), code, &remark);
+        false
+    }
+
+    /// Whoever waits for an entry is told that nobody knows (D25): a new leader
+    /// may have it, or not.
+    pub(super) fn stepped_down(&mut self, serving: &mut Serving<E>, term: u64) {
+        self.env.report(&format!("led in term {term} and no longer does"));
+        if let Some(replica) = &mut serving.replica {
+            replica.serves = false;
+        }
+        while let Some(waiter) = serving.waiters.pop() {
+            let SendAnswer { reply_to, .. } = waiter.answer;
+            let remark = "the leader changed before this was committed";
+            let code = ResponseCode::SYSTEM_ERROR;
+            self.outbox.refuse(waiter.conn, reply_to, code, remark);
+        }
+        for (conn, reply_to) in serving.parked.take_all() {
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.outbox.refuse(conn, reply_to, code, "the leader changed");
+        }
+    }
+
+    /// After everything committed is applied: whether clients may be served.
+    pub(in crate::broker) fn judge_serving(&mut self, serving: &mut Serving<E>) {
+        let caught_up = serving.store.is_applied();
+        let Some(replica) = &mut serving.replica else {
+            return;
+        };
+        replica.serves = replica.raft.is_serving() && (replica.serves || caught_up);
+        let votes = replica.raft.configuration().is_voter(replica.me);
+        if votes != replica.votes {
+            replica.votes = votes;
+            self.env.report(match votes {
+                true => "promoted: votes and counts from now on",
+                false => "neither votes nor counts any more",
+            });
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A broker as a replica: the consensus core's inputs and outputs, made real.
+//!
+//! ```text
+//!   peer messages ─▶ packets ─▶ Raft::step ─▶ outputs ─▶ drive
+//!   finished syncs ─▶             ▲                       │
+//!   staged entries ─▶             └── durable, saved ─────┤
+//!                                                         ├─▶ log: store, truncate
+//!                                                         ├─▶ saving: term and vote
+//!                                                         ├─▶ packets, with frames
+//!                                                         └─▶ committed: the read limit
+//! ```
+//!
+//! The core says what may leave and when; here is only how. Nothing here decides
+//! anything about consensus.
+
+mod admin;
+mod drive;
+mod fetch;
+mod install;
+mod leading;
+mod open;
+mod packets;
+mod reads;
+mod recent;
+mod recover;
+mod saving;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::config::Peer;
+use super::error::StoreError;
+use crate::raft::{HardState, Raft, ReplicaId};
+use admin::Asked;
+use bytes::Bytes;
+use fetch::Fetching;
+use recent::RecentFrames;
+
+pub(super) use open::open;
+pub use open::{FirstMembers, format_replica};
+pub use recover::{Survivor, recover_unsafe, survivor};
+pub(super) use reads::{Reads, Wanted};
+
+/// A hard state on its way to the disk.
+pub(super) type Saving = Pin<Box<dyn Future<Output = Result<HardState, StoreError>> + Send>>;
+
+/// See the module.
+pub(super) struct Replica {
+    pub(super) raft: Raft,
+    me: ReplicaId,
+    cluster_id: u64,
+    peers: BTreeMap<u64, Peer>,
+    recent: RecentFrames,
+    pub(super) saving: Option<Saving>,
+    hard_state_sync: bool,
+    /// Clients are served: this replica leads, and what was committed before is
+    /// applied.
+    pub(super) serves: bool,
+    /// As the configuration in force says; to report a change of it.
+    votes: bool,
+    pub(super) fetching: Option<Fetching>,
+    asked: Asked,
+    /// The base in the form in which it is sent.
+    base: Bytes,
+}
+
+impl Replica {
+    /// The log begins elsewhere now.
+    pub(super) fn set_base(&mut self, encoded: Bytes) {
+        self.base = encoded;
+    }
+
+    /// When peers are to be asked for damaged entries again.
+    pub(super) fn ask_at_ns(&self) -> Option<u64> {
+        self.fetching.as_ref().map(Fetching::ask_at_ns)
+    }
+
+    /// Where clients find the leader, as far as this replica knows.
+    pub(super) fn leader(&self) -> Option<Peer> {
+        let leader = self.raft.leader()?;
+        self.peers.get(&leader.node).copied()
+    }
+}

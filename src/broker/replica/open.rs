@@ -1,0 +1,221 @@
+//! From a replica's disk to a replica that may take part.
+//!
+//! ```text
+//!   identity ─▶ hard state ─▶ base ─▶ log ─▶ snapshot, or base ─▶ replay ─▶ core
+//!                  │           │       └ in doubt: doubt first, then cut (D12)
+//!                  │           └ none: blank, waits to be let in (D14)
+//!                  └ none: forgotten, must not take part (D1)
+//! ```
+
+use bytes::Bytes;
+
+use super::fetch::Fetching;
+use super::recent::RecentFrames;
+use super::saving::{load, save};
+use super::Replica;
+use crate::broker::base::{BASE_FILE, Base};
+use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
+use crate::broker::error::StoreError;
+use crate::broker::state::AppliedState;
+use crate::broker::store::{Change, Store};
+use crate::env::{Disk, Env};
+use crate::log::{
+    CommitLog, FormatError, Identity, InDoubt, OpenError, Position, Recovery, first_disk_id,
+    format_with, read_identity,
+};
+use crate::raft::{
+    Configuration, Doubt, EntryId, HARD_STATE_FILE, HardState, LogView, Raft, ReplicaId, Settings,
+    Start,
+};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The nodes that a cluster begins with.
+pub type FirstMembers = [u64];
+
+/// Makes a blank disk a replica's. With `first` it is the node's first one, and
+/// these nodes are the cluster's first members; without, it replaces another
+/// disk or is a new node's, and waits to be let in (D14).
+///
+/// # Errors
+/// See [`FormatError`].
+pub async fn format_replica<D: Disk>(
+    disk: &D,
+    identity: Identity,
+    first: Option<&FirstMembers>,
+) -> Result<(), FormatError> {
+    let hard = HardState::default().encode();
+    let mut files: Vec<(&str, &[u8])> = vec![(HARD_STATE_FILE, &hard)];
+    let base = first.map(|nodes| first_base(identity.cluster_id, nodes).encode());
+    if let Some(base) = &base {
+        files.push((BASE_FILE, base));
+    }
+    format_with(disk, identity, &files).await
+}
+
+fn first_base(cluster_id: u64, nodes: &FirstMembers) -> Base {
+    let replica = |node: &u64| ReplicaId {
+        node: *node,
+        disk: first_disk_id(cluster_id, *node),
+    };
+    let mut state = AppliedState::default();
+    state.configuration = Some(Configuration::of_voters(nodes.iter().map(replica)));
+    Base {
+        position: Position::START,
+        state,
+    }
+}
+
+/// A replica that may take part, and what opening it found, for the operator.
+pub(in crate::broker) async fn open<E: Env>(
+    env: &E,
+    config: &BrokerConfig,
+    raft: &RaftConfig,
+    rebuild: bool,
+) -> Result<(Store<E::Disk>, Replica, Vec<String>), StoreError> {
+    let disk = env.disk();
+    let identity = read_identity(&disk).await.map_err(OpenError::from)?;
+    if identity.node_id != raft.node_id {
+        return Err(StoreError::WrongNode {
+            found: identity.node_id,
+            wanted: raft.node_id,
+        });
+    }
+    let hard = load(&disk).await?;
+    let base = Base::read(&disk).await?;
+    let at = base.as_ref().map_or(Position::START, |base| base.position);
+    let (log, recovery, hard) = open_log(env, config, at, hard).await?;
+    let encoded_base = base.as_ref().map_or(Bytes::new(), |base| base.encode().into());
+    let holes = log.holes().to_vec();
+    let (mut store, mut report) =
+        Store::of_replica(disk, config, log, &recovery, base, rebuild).await?;
+    let configurations = store.replay_replica(holes.first()).await?;
+    let start = Start {
+        me: ReplicaId {
+            node: identity.node_id,
+            disk: identity.disk_id,
+        },
+        settings: settings(config, raft),
+        hard,
+        log: view_of(&store.log),
+        configurations,
+        commit_index: store.state.applied_index,
+        durable_index: store.log.flushed().next_index - 1,
+        hole_from: holes.first().map(|hole| hole.from.next_index),
+        peers: raft.peers.keys().copied().collect(),
+        now_ns: env.now_ns(),
+        entropy: env.random_u64(),
+    };
+    if let Some(hole) = holes.first() {
+        let (from, upto) = (hole.from.next_index, hole.upto.next_index);
+        report.push(format!("entries {from}..{upto} are damaged; they are asked for"));
+    }
+    let me = start.me;
+    let core = Raft::new(start);
+    let replica = Replica {
+        me,
+        votes: core.configuration().is_voter(me),
+        raft: core,
+        cluster_id: identity.cluster_id,
+        peers: raft.peers.clone(),
+        recent: RecentFrames::default(),
+        saving: None,
+        hard_state_sync: raft.hard_state_sync,
+        serves: false,
+        fetching: holes.first().map(|hole| Fetching::new(*hole)),
+        asked: None,
+        base: encoded_base,
+    };
+    Ok((store, replica, report))
+}
+
+/// Opens the log; where its end is in doubt, the doubt is durable before the
+/// log is cut.
+pub(super) async fn open_log<E: Env>(
+    env: &E,
+    config: &BrokerConfig,
+    base: Position,
+    hard: HardState,
+) -> Result<(CommitLog<E::Disk>, Recovery, HardState), StoreError> {
+    let (disk, log_config) = (env.disk(), config.log_config());
+    let opened = CommitLog::open_at(disk.clone(), log_config, base, env.random_u64()).await;
+    let in_doubt = match opened {
+        Ok((log, recovery)) => return Ok((log, recovery, hard)),
+        Err(OpenError::InDoubt(in_doubt)) => in_doubt,
+        Err(error) => return Err(error.into()),
+    };
+    let hard = doubting(hard, &in_doubt);
+    save(disk.clone(), hard, true).await?;
+    let entropy = env.random_u64();
+    let (log, recovery) =
+        CommitLog::open_cutting_doubt(disk, log_config, base, entropy).await?;
+    Ok((log, recovery, hard))
+}
+
+/// A new doubt raises the term above any that the lost entries can have; one
+/// that goes on keeps the term from before it was first raised.
+fn doubting(hard: HardState, in_doubt: &InDoubt) -> HardState {
+    let from_index = in_doubt.from.next_index;
+    let doubt = match hard.doubt {
+        Some(old) => Doubt {
+            from_index: old.from_index.min(from_index),
+            had_upto_address: old.had_upto_address.max(in_doubt.had_upto_address),
+            ..old
+        },
+        None => Doubt {
+            from_index,
+            term_before: hard.term,
+            had_upto_address: in_doubt.had_upto_address,
+        },
+    };
+    HardState {
+        term: hard.term + 1,
+        vote: None,
+        doubt: Some(doubt),
+    }
+}
+
+fn settings(config: &BrokerConfig, raft: &RaftConfig) -> Settings {
+    Settings {
+        heartbeat_ns: raft.heartbeat_ms * NS_PER_MS,
+        election_timeout_ns: raft.election_timeout_ms * NS_PER_MS,
+        own_sync_timeout_ns: raft.own_sync_timeout_ms * NS_PER_MS,
+        preferred: raft.preferred_leader,
+        promises_durable: raft.hard_state_sync && config.flush_disk_type == FlushDiskType::Sync,
+        ..Settings::default()
+    }
+}
+
+fn view_of<D: Disk>(log: &CommitLog<D>) -> LogView {
+    let base = log.base();
+    let before = EntryId {
+        term: base.term,
+        index: base.next_index - 1,
+    };
+    LogView::new(before, log.term_runs(), log.tail().next_index - 1)
+}
+
+impl<D: Disk> Store<D> {
+    /// Notes everything above what is applied, without applying it: whether it
+    /// is committed, only the cluster knows. Gives the configurations on the
+    /// way, that of the applied state first.
+    async fn replay_replica(
+        &mut self,
+        hole: Option<&crate::log::Hole>,
+    ) -> Result<Vec<(u64, Configuration)>, StoreError> {
+        let mut configurations = Vec::new();
+        if let Some(applied) = &self.state.configuration {
+            configurations.push((self.state.applied_index, applied.clone()));
+        }
+        self.committed_address = self.state.applied_address;
+        let end = hole.map_or(self.log.flushed(), |hole| hole.from);
+        self.whole = hole.is_none();
+        self.note_upto(end.address).await?;
+        for entry in &self.unapplied {
+            if let Change::Configuration(configuration) = &entry.change {
+                configurations.push((entry.index, configuration.clone()));
+            }
+        }
+        Ok(configurations)
+    }
+}

@@ -1,0 +1,207 @@
+//! Peer messages, and the frames of entries that travel behind them.
+
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::broker::error::StoreError;
+use crate::broker::server::{Broker, Serving};
+use crate::env::{Env, Net};
+use crate::raft::{
+    ANY_DISK, Configuration, EntryHead, EntryId, Message, Packet, ReplicaId,
+};
+use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
+
+/// Bytes of frames in one message, about at most; a first frame goes however
+/// long it is.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// The entries that came with a message, verified; or the base that did.
+#[derive(Debug, Default)]
+pub(super) struct Cargo {
+    pub(super) frames: Vec<(LogPart, Bytes)>,
+    pub(super) base: Bytes,
+}
+
+impl Cargo {
+    /// Takes apart what stands behind a message, and tells the message what it
+    /// is. `None` where any of it does not verify: then the message is as good
+    /// as lost.
+    pub(super) fn load(message: &mut Message, bytes: Bytes) -> Option<Self> {
+        let mut cargo = Self::default();
+        match message {
+            Message::Append(append) => {
+                cargo.frames = parse_frames(bytes)?;
+                append.heads = heads(&cargo.frames)?;
+            }
+            Message::Tail(tail) => {
+                cargo.frames = parse_frames(bytes)?;
+                tail.heads = heads(&cargo.frames)?;
+            }
+            Message::Fetched { .. } => cargo.frames = parse_frames(bytes)?,
+            Message::Install { .. } => cargo.base = bytes,
+            _ => {}
+        }
+        Some(cargo)
+    }
+
+    /// The entry at `index`.
+    ///
+    /// # Panics
+    /// It did not come with the message.
+    pub(super) fn frame(&self, index: u64) -> &(LogPart, Bytes) {
+        let first = self.frames.first().map_or(0, |(part, _)| part.index);
+        &self.frames[(index - first) as usize]
+    }
+}
+
+fn parse_frames(mut bytes: Bytes) -> Option<Vec<(LogPart, Bytes)>> {
+    let mut frames: Vec<(LogPart, Bytes)> = Vec::new();
+    while !bytes.is_empty() {
+        let length = bytes.get(72..76)?.first_chunk::<4>()?;
+        let framed_bytes = ENVELOPE_BYTES + u32::from_be_bytes(*length) as usize;
+        if bytes.len() < framed_bytes {
+            return None;
+        }
+        let frame = bytes.split_to(framed_bytes);
+        let part = parse_sealed(&frame).ok()?;
+        if frames
+            .last()
+            .is_some_and(|(last, _)| last.index + 1 != part.index || last.hash != part.previous_hash)
+        {
+            return None;
+        }
+        frames.push((part, frame));
+    }
+    Some(frames)
+}
+
+fn heads(frames: &[(LogPart, Bytes)]) -> Option<Vec<EntryHead>> {
+    let head = |(part, frame): &(LogPart, Bytes)| {
+        let configuration = match part.kind {
+            EntryKind::Configuration => Some(Configuration::decode(&frame[ENVELOPE_BYTES..])?),
+            _ => None,
+        };
+        let id = EntryId {
+            term: part.term,
+            index: part.index,
+        };
+        Some(EntryHead { id, configuration })
+    };
+    frames.iter().map(head).collect()
+}
+
+impl<E: Env> Broker<E> {
+    /// A message from a peer, or something that pretends to be one.
+    pub(in crate::broker) async fn peer_message(
+        &mut self,
+        serving: &mut Serving<E>,
+        bytes: Bytes,
+    ) -> Result<(), StoreError> {
+        let Some(replica) = &serving.replica else {
+            return Ok(());
+        };
+        let Ok(packet) = Packet::decode(bytes) else {
+            return Ok(());
+        };
+        if !packet.is_for(replica.cluster_id, replica.me) {
+            return Ok(());
+        }
+        let Packet {
+            from,
+            term,
+            mut message,
+            frames,
+            ..
+        } = packet;
+        let Some(cargo) = Cargo::load(&mut message, frames) else {
+            return Ok(());
+        };
+        match message {
+            Message::Fetch { from: first, upto_index } => {
+                self.answer_fetch(serving, from, first, upto_index).await
+            }
+            Message::Fetched { .. } => self.fetched(serving, cargo).await,
+            message => {
+                let input = crate::raft::Input::Message {
+                    from,
+                    term,
+                    message,
+                };
+                self.consensus(serving, input, &cargo).await
+            }
+        }
+    }
+
+    /// Sends a message, with what is to travel behind it.
+    pub(super) fn send_peer(
+        &mut self,
+        serving: &Serving<E>,
+        to: ReplicaId,
+        term: u64,
+        message: Message,
+        frames: Bytes,
+    ) {
+        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let Some(peer) = replica.peers.get(&to.node) else {
+            return;
+        };
+        let packet = Packet {
+            cluster_id: replica.cluster_id,
+            from: replica.me,
+            to,
+            term,
+            message,
+            frames,
+        };
+        self.net.send(peer.peer, packet.encode());
+    }
+
+    /// Sends one to every other node, whatever its disk.
+    pub(super) fn send_all(&mut self, serving: &Serving<E>, message: &Message) {
+        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let term = replica.raft.term();
+        let others: Vec<u64> = replica.peers.keys().copied().collect();
+        for node in others.into_iter().filter(|node| *node != replica.me.node) {
+            let to = ReplicaId {
+                node,
+                disk: ANY_DISK,
+            };
+            self.send_peer(serving, to, term, message.clone(), Bytes::new());
+        }
+    }
+
+    /// The frames of a run of entries, or of as many as fit a message: from
+    /// memory where they are recent, otherwise from the log, verified (D28).
+    pub(super) async fn frames(
+        &mut self,
+        serving: &mut Serving<E>,
+        indices: RangeInclusive<u64>,
+    ) -> Result<Bytes, StoreError> {
+        let (from, upto) = (*indices.start(), *indices.end());
+        if indices.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        if let Some(recent) = replica.recent.get(from, upto) {
+            return Ok(concat(recent));
+        }
+        // What is not written yet is recent; what is read is.
+        let log = &serving.store.log;
+        let batch = log
+            .read_indices(from, upto + 1, MESSAGE_BYTES_MAX as u64)
+            .await?;
+        Ok(concat(batch.entries.iter().map(|entry| &entry.frame)))
+    }
+}
+
+fn concat<'a>(frames: impl Iterator<Item = &'a Bytes>) -> Bytes {
+    let mut bytes = BytesMut::new();
+    for frame in frames {
+        if !bytes.is_empty() && bytes.len() + frame.len() > MESSAGE_BYTES_MAX {
+            break;
+        }
+        bytes.extend_from_slice(frame);
+    }
+    bytes.freeze()
+}

@@ -1,0 +1,108 @@
+//! The frames appended last, kept in memory for followers that keep up.
+//!
+//! Promise: a run of consecutive entries that ends with the log's tail, bounded
+//! in bytes. Whoever needs older ones is served from the log.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// Bytes kept, at most; the newest frame is kept however long it is.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct RecentFrames {
+    first_index: u64,
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl RecentFrames {
+    /// Adds the entry behind the last one.
+    ///
+    /// # Panics
+    /// It is not the one behind the last.
+    pub(super) fn push(&mut self, index: u64, frame: Bytes) {
+        if self.frames.is_empty() {
+            self.first_index = index;
+        }
+        assert_eq!(index, self.next_index(), "frames are kept without a gap");
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+        while self.bytes > KEPT_BYTES_MAX && self.frames.len() > 1 {
+            let oldest = self.frames.pop_front().expect("there are two");
+            self.bytes -= oldest.len();
+            self.first_index += 1;
+        }
+    }
+
+    /// Forgets the entries from `index` on.
+    pub(super) fn truncate(&mut self, index: u64) {
+        let keep = index.saturating_sub(self.first_index) as usize;
+        for frame in self.frames.drain(keep.min(self.frames.len())..) {
+            self.bytes -= frame.len();
+        }
+    }
+
+    /// The frames of `from..=upto`; `None` where not all are kept.
+    pub(super) fn get(&self, from: u64, upto: u64) -> Option<impl Iterator<Item = &Bytes>> {
+        if from < self.first_index || upto >= self.next_index() || from > upto {
+            return None;
+        }
+        let skip = (from - self.first_index) as usize;
+        let count = (upto - from + 1) as usize;
+        Some(self.frames.range(skip..skip + count))
+    }
+
+    fn next_index(&self) -> u64 {
+        self.first_index + self.frames.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(byte: u8, length: usize) -> Bytes {
+        vec![byte; length].into()
+    }
+
+    fn first_bytes(recent: &RecentFrames, from: u64, upto: u64) -> Option<Vec<u8>> {
+        recent
+            .get(from, upto)
+            .map(|frames| frames.map(|frame| frame[0]).collect())
+    }
+
+    #[test]
+    fn gives_runs_that_are_whole_and_nothing_else() {
+        let mut recent = RecentFrames::default();
+        assert_eq!(first_bytes(&recent, 1, 1), None);
+        for index in 5..9 {
+            recent.push(index, frame(index as u8, 10));
+        }
+        assert_eq!(first_bytes(&recent, 5, 8), Some(vec![5, 6, 7, 8]));
+        assert_eq!(first_bytes(&recent, 4, 6), None);
+        assert_eq!(first_bytes(&recent, 7, 9), None);
+        recent.truncate(7);
+        assert_eq!(first_bytes(&recent, 5, 7), None);
+        recent.push(7, frame(70, 10));
+        assert_eq!(first_bytes(&recent, 6, 7), Some(vec![6, 70]));
+        recent.truncate(2);
+        recent.push(2, frame(20, 10));
+        assert_eq!(first_bytes(&recent, 2, 2), Some(vec![20]));
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many_bytes() {
+        let mut recent = RecentFrames::default();
+        for index in 1..=5 {
+            recent.push(index, frame(index as u8, 1 << 20));
+        }
+        assert_eq!(first_bytes(&recent, 1, 2), None);
+        assert_eq!(first_bytes(&recent, 2, 5), Some(vec![2, 3, 4, 5]));
+        recent.push(6, frame(6, 9 << 20));
+        assert_eq!(first_bytes(&recent, 6, 6), Some(vec![6]));
+        assert_eq!(first_bytes(&recent, 5, 6), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! The operator's way past a lost majority (D16): one survivor goes on alone.
+//!
+//! Promise: nothing is done without the operator's word, and what it may cost
+//! is said before and after. Offline: no broker runs on the disk.
+
+use super::open::open_log;
+use super::saving::{load, save};
+use crate::broker::base::Base;
+use crate::broker::config::BrokerConfig;
+use crate::broker::error::StoreError;
+use crate::env::Env;
+use crate::log::{CommitLog, OpenError, Position, read_identity};
+use crate::raft::{Configuration, EntryId, HardState, ReplicaId};
+use crate::record::EntryKind;
+
+/// Bytes of the log that are looked at in one step.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// What a survivor has, and what going on with it alone costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survivor {
+    /// Its last entry. Of several survivors the one with the highest goes on:
+    /// the later term first, then the longer log.
+    pub last: EntryId,
+    /// One past its last log address: what was acknowledged beyond is lost.
+    pub end_address: u64,
+    /// What was known to be committed when its state was stored last. What lies
+    /// between this and the end may have been refused to its sender; it counts
+    /// as committed from now on.
+    pub applied_index: u64,
+    /// The nodes that had seats, this one included.
+    pub nodes: Vec<u64>,
+    /// Its log may once have had more (D12).
+    pub in_doubt: bool,
+}
+
+/// Looks at a survivor's disk. Damage at the end of its log is cut, as a start
+/// of the broker would.
+///
+/// # Errors
+/// Not a replica's disk, or one that cannot be read.
+pub async fn survivor<E: Env>(env: &E, config: &BrokerConfig) -> Result<Survivor, StoreError> {
+    Ok(look(env, config).await?.survivor)
+}
+
+/// Makes a survivor the only member of its cluster, durably. Nodes whose disks
+/// were replaced are let in again by it.
+///
+/// # Errors
+/// As [`survivor`].
+pub async fn recover_unsafe<E: Env>(env: &E, config: &BrokerConfig) -> Result<Survivor, StoreError> {
+    let Looked {
+        mut log,
+        hard,
+        me,
+        survivor,
+    } = look(env, config).await?;
+    let alone = Configuration::of_voters([me]);
+    let hard = HardState {
+        term: hard.term.max(survivor.last.term) + 1,
+        vote: Some(me),
+        doubt: None,
+    };
+    // The term first: no entry is of a later one than the hard state (D1).
+    save(env.disk(), hard, true).await?;
+    log.stage(EntryKind::Configuration, hard.term, |_, out| {
+        out.extend_from_slice(&alone.encode());
+        Ok(())
+    })?;
+    log.close().await?;
+    Ok(survivor)
+}
+
+struct Looked<E: Env> {
+    log: CommitLog<E::Disk>,
+    hard: HardState,
+    me: ReplicaId,
+    survivor: Survivor,
+}
+
+async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, StoreError> {
+    let identity = read_identity(&env.disk()).await.map_err(OpenError::from)?;
+    let hard = load(&env.disk()).await?;
+    let base = Base::read(&env.disk()).await?.ok_or(StoreError::Blank)?;
+    let (log, _, hard) = open_log(env, config, base.position, hard).await?;
+    let configuration = last_configuration(&log, &base).await?;
+    let end = log.tail();
+    let survivor = Survivor {
+        last: EntryId {
+            term: end.term,
+            index: end.next_index - 1,
+        },
+        end_address: end.address,
+        applied_index: base.state.applied_index,
+        nodes: configuration.seats.keys().copied().collect(),
+        in_doubt: hard.doubt.is_some(),
+    };
+    Ok(Looked {
+        log,
+        hard,
+        me: ReplicaId {
+            node: identity.node_id,
+            disk: identity.disk_id,
+        },
+        survivor,
+    })
+}
+
+async fn last_configuration<D: crate::env::Disk>(
+    log: &CommitLog<D>,
+    base: &Base,
+) -> Result<Configuration, StoreError> {
+    let Position { mut address, .. } = base.position;
+    let mut last = base.state.configuration.clone().unwrap_or_default();
+    while address < log.tail().address {
+        let batch = log.read_batch(address, log.tail().address, STEP_BYTES).await?;
+        for entry in &batch.entries {
+            if entry.kind == EntryKind::Configuration
+                && let Some(configuration) = Configuration::decode(&entry.record)
+            {
+                last = configuration;
+            }
+        }
+        address = batch.next_address;
+    }
+    Ok(last)
+}
