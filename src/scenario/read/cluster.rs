@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::sections::{BYTES, MS};
 use super::table::{Field, Table, union};
-use crate::broker::{self, Acknowledge, BrokerConfig, FlushDiskType, RaftConfig};
+use crate::broker::{self, BrokerConfig, FlushDiskType, RaftConfig};
 use crate::check::Replication;
 use crate::scenario::{Between, Cluster};
 
@@ -94,20 +94,10 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
     let raft = raft_config(table, brokers, election_timeout_ms)?;
     let preset = table.get("preset");
     let broker = match &preset {
-        None => {
-            let flush = flush(table)?;
-            let raft = RaftConfig {
-                acknowledge: match flush {
-                    FlushDiskType::Sync => Acknowledge::Durable,
-                    FlushDiskType::Async => Acknowledge::Cached,
-                },
-                ..raft
-            };
-            BrokerConfig {
-                replication: broker::Replication::Raft(raft),
-                ..broker(table, flush)?
-            }
-        }
+        None => BrokerConfig {
+            replication: broker::Replication::Raft(raft),
+            ..broker(table, flush(table)?)?
+        },
         Some(field) => dledger(table, field, raft)?,
     };
     Ok(Cluster {
@@ -156,7 +146,6 @@ fn dledger(
             .help(format!("leave out `{}`, or `preset`", field.key)));
     }
     let raft = RaftConfig {
-        acknowledge: Acknowledge::Cached,
         hard_state_sync: false,
         ..raft
     };

@@ -41,6 +41,8 @@ pub(super) struct Machine {
     pub(super) start_planned: bool,
     /// When its disk was last formatted, nanoseconds since the start of the run.
     pub(super) formatted_ns: u64,
+    /// The name that it then got.
+    pub(super) disk_id: u64,
     /// It is left out of the core that heals, and stays down.
     pub(super) retired: bool,
 }
@@ -80,6 +82,7 @@ impl Machine {
             start: 0,
             start_planned: false,
             formatted_ns: 0,
+            disk_id: 0,
             retired: false,
         }
     }
@@ -155,9 +158,12 @@ impl Machine {
 
     /// Looks whether the operator's work is done.
     pub(super) fn note_duty(&mut self) {
-        let process = self.process.as_ref();
-        let done_ns = process.and_then(|process| process.ear.said().operator_done_ns.take());
-        if let Some(done_ns) = done_ns {
+        let Some(process) = &self.process else {
+            return;
+        };
+        let mut said = process.ear.said();
+        self.disk_id = said.disk_id.take().unwrap_or(self.disk_id);
+        if let Some(done_ns) = said.operator_done_ns.take() {
             if matches!(self.duty, Operator::Format(_)) {
                 self.formatted_ns = done_ns;
             }
@@ -189,6 +195,7 @@ fn raft_config(raft: &RaftConfig, cluster: &Cluster, seed: u64, broker: u32) -> 
     RaftConfig {
         peers: peers.collect(),
         election_timeout_ms: cluster.election_timeout_ms.draw(&mut own),
+        node_id: u64::from(broker),
         ..raft.clone()
     }
 }

@@ -4,9 +4,11 @@ use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
-use crate::broker::{Broker, BrokerConfig, BrokerError, Replication, StoreError, salvage};
+use crate::broker::{
+    Broker, BrokerConfig, BrokerError, Replication, StoreError, format_replica, salvage,
+};
 use crate::env::Env;
-use crate::log::{FormatError, Identity, format, read_identity};
+use crate::log::{FormatError, Identity, first_disk_id, format, read_identity};
 use crate::sim::env::SimEnv;
 
 /// What an operator does before a broker starts.
@@ -54,6 +56,9 @@ fn blames_disk(error: &BrokerError) -> bool {
             StoreError::Open(_)
                 | StoreError::LogBehindState { .. }
                 | StoreError::Inconsistent { .. }
+                | StoreError::Amnesia { .. }
+                | StoreError::RolledBack { .. }
+                | StoreError::Diverged { .. }
         ),
         BrokerError::Listen { .. } => false,
     }
@@ -91,6 +96,8 @@ pub(super) struct Said {
     /// When the operator's work on the disk was done, nanoseconds since the start
     /// of the run.
     pub(super) operator_done_ns: Option<u64>,
+    /// The name that the disk was formatted with.
+    pub(super) disk_id: Option<u64>,
     /// How it ended.
     pub(super) exit: Option<Exit>,
 }
@@ -124,7 +131,9 @@ pub(super) async fn broker(env: SimEnv, life: Life, stop: StopSignal, ear: Ear) 
 async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
     let by_hand = match life.operator {
         Operator::None => Ok(()),
-        Operator::Format(as_what) => format_disk(&env, &life, as_what).await,
+        Operator::Format(as_what) => format_disk(&env, &life, as_what)
+            .await
+            .map(|disk_id| ear.said().disk_id = Some(disk_id)),
         Operator::Salvage => {
             let salvaged = salvage(&env.disk(), &life.config, env.random_u64()).await;
             salvaged.map(drop).map_err(|why| why.to_string())
@@ -150,25 +159,34 @@ async fn run(env: SimEnv, config: BrokerConfig, stop: StopSignal) -> Result<(), 
 
 /// Formats a blank disk. One that a power loss left formatted stays as it is: the
 /// operator looks before he acts.
-async fn format_disk(env: &SimEnv, life: &Life, as_what: NewDisk) -> Result<(), String> {
+async fn format_disk(env: &SimEnv, life: &Life, as_what: NewDisk) -> Result<u64, String> {
     let disk = env.disk();
+    let node_id = u64::from(env.node);
+    let replicated = life.config.replication != Replication::None;
     let identity = Identity {
         cluster_id: CLUSTER_ID,
-        node_id: u64::from(env.node),
-        disk_id: disk_id(env, &life.config, as_what),
+        node_id,
+        disk_id: match (replicated, as_what) {
+            (true, NewDisk::First) => first_disk_id(CLUSTER_ID, node_id),
+            _ => env.random_u64(),
+        },
     };
-    match format(&disk, identity).await {
-        Err(FormatError::AlreadyFormatted { .. }) if read_identity(&disk).await.is_ok() => Ok(()),
-        formatted => formatted.map_err(|why| why.to_string()),
+    let members: Vec<u64> = (0..u64::from(life.members)).collect();
+    let first = (as_what == NewDisk::First).then_some(&*members);
+    let formatted = match replicated {
+        true => format_replica(&disk, identity, first).await,
+        false => format(&disk, identity).await,
+    };
+    match formatted {
+        Ok(()) => Ok(identity.disk_id),
+        Err(error @ FormatError::AlreadyFormatted { .. }) => {
+            let known = read_identity(&disk).await;
+            known
+                .map(|known| known.disk_id)
+                .map_err(|_| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 
 const CLUSTER_ID: u64 = 1;
-
-/// Replicas know each other's first disks by name; every other name is new.
-fn disk_id(env: &SimEnv, config: &BrokerConfig, as_what: NewDisk) -> u64 {
-    match (&config.replication, as_what) {
-        (Replication::Raft(_), NewDisk::First) => u64::from(env.node) + 1,
-        _ => env.random_u64(),
-    }
-}

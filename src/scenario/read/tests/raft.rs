@@ -1,6 +1,6 @@
 //! Replicated clusters: roles, partitions, repetition, the budget, the operator.
 
-use crate::broker::{self, Acknowledge, FlushDiskType, RaftConfig};
+use crate::broker::{self, FlushDiskType, RaftConfig};
 use crate::check::Replication;
 use crate::history::FaultKind;
 use crate::scenario::{
@@ -99,7 +99,7 @@ fn a_good_file_means_what_it_says() {
     let raft = raft(&scenario);
     assert_eq!((raft.heartbeat_ms, raft.preferred_leader), (40, Some(2)));
     assert_eq!(raft.retention_ms, Some(60_000));
-    assert_eq!(raft.acknowledge, Acknowledge::Durable);
+    assert_eq!(cluster.broker.flush_disk_type, FlushDiskType::Sync);
     assert!(raft.hard_state_sync);
     assert_eq!(scenario.expect.core, Core::Majority);
 
@@ -136,17 +136,14 @@ fn the_preset_is_dledger_as_it_is() {
     let broker = &scenario.cluster.broker;
     assert_eq!(broker.flush_disk_type, FlushDiskType::Async);
     assert_eq!(broker.flush_interval_ms, 10);
-    let raft = raft(&scenario);
-    assert_eq!(raft.acknowledge, Acknowledge::Cached);
-    assert!(!raft.hard_state_sync);
+    assert!(!raft(&scenario).hard_state_sync);
 }
 
 #[test]
 fn asynchronous_flush_still_syncs_term_and_vote() {
     let scenario = good(&changed("\"sync\"", "\"async\""));
-    let raft = raft(&scenario);
-    assert_eq!(raft.acknowledge, Acknowledge::Cached);
-    assert!(raft.hard_state_sync);
+    assert_eq!(scenario.cluster.broker.flush_disk_type, FlushDiskType::Async);
+    assert!(raft(&scenario).hard_state_sync);
 }
 
 #[test]
