@@ -60,6 +60,8 @@ pub struct CommitLog<D: Disk> {
     pub(super) terms: TermRuns,
     /// Entries that cannot be read; see [`super::Hole`].
     pub(super) holes: Vec<Hole>,
+    /// First addresses of the files in holes whose header does not verify.
+    pub(super) lost: Vec<u64>,
     pub(super) tail: Position,
     pub(super) appended: Position,
     pub(super) flushed: Position,

@@ -171,6 +171,22 @@ pub enum Proof {
     },
 }
 
+impl Proof {
+    /// What it says, where it says so itself.
+    pub(super) fn durable_address(&self) -> u64 {
+        match self {
+            Self::Placement {
+                durable_address, ..
+            }
+            | Self::Birth {
+                durable_address, ..
+            }
+            | Self::Checkpoint { durable_address } => *durable_address,
+            Self::Successor { .. } | Self::CheckpointUnreadable { .. } => 0,
+        }
+    }
+}
+
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

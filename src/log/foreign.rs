@@ -56,11 +56,8 @@ impl<D: Disk> CommitLog<D> {
     /// [`LogError::Frame`] and the others; nothing was staged.
     pub fn stage_frame(&mut self, frame: &[u8]) -> Result<Staged, LogError> {
         self.healthy()?;
-        let part = parse_sealed(frame).map_err(FrameError::from)?;
+        let part = parse_frame(frame)?;
         let end = next_entry(self.tail, &part)?;
-        if part.kind == EntryKind::Message {
-            Message::decode(&frame[ENVELOPE_BYTES..]).map_err(FrameError::from)?;
-        }
         let (record_bytes, record_bytes_max) =
             (u64::from(part.record_bytes), self.record_bytes_max());
         if record_bytes > record_bytes_max {
@@ -83,6 +80,15 @@ impl<D: Disk> CommitLog<D> {
         let frame = self.staging.frame(staged.index);
         frame.expect("a frame is asked for before it is written")
     }
+}
+
+/// A frame's log part, if both verify, frame and record.
+pub(super) fn parse_frame(frame: &[u8]) -> Result<LogPart, FrameError> {
+    let part = parse_sealed(frame)?;
+    if part.kind == EntryKind::Message {
+        Message::decode(&frame[ENVELOPE_BYTES..])?;
+    }
+    Ok(part)
 }
 
 /// The log behind an entry, if the entry is the next one at `at`; otherwise what

@@ -6,15 +6,16 @@
 //! sides from the chain, so that what fills it is proved to be what stood there;
 //! nothing valid is ever given up for it.
 
-use bytes::Bytes;
+use std::io::ErrorKind;
 
 use super::Position;
 use super::commit_log::CommitLog;
-use super::error::{LogError, ReadError};
-use super::foreign::FrameError;
+use super::error::ReadError;
 use super::frames::Flaw;
-use super::segment::{Segment, segment_path};
+use super::segment::{Group, Segment, segment_path};
+use super::walk::Walk;
 use crate::env::Disk;
+use crate::record::LogPart;
 
 /// Consecutive entries that do not verify, though they had been synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,11 @@ pub struct Hole {
 }
 
 impl Hole {
+    /// How many entries it took.
+    pub(super) fn entries(&self) -> u64 {
+        self.upto.next_index - self.from.next_index
+    }
+
     /// Whether the entry at `index` is one of them.
     pub(super) fn holds_index(&self, index: u64) -> bool {
         (self.from.next_index..self.upto.next_index).contains(&index)
@@ -40,28 +46,32 @@ impl Hole {
     }
 }
 
-/// Why a hole was not filled. The disk is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum RepairError {
-    /// The log has no such hole (any more).
-    #[error("the log has no such hole")]
-    NoSuchHole,
-    /// A frame that does not continue what is before it.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The frames do not end where the hole does, or other entries stood there.
-    #[error("the frames do not fill the hole")]
-    NotTheSame,
-    /// The disk failed: the log is poisoned.
-    #[error(transparent)]
-    Log(#[from] LogError),
+/// Parts the hole that reaches over `base`: what is below is not needed.
+pub(super) fn split_at(holes: &mut Vec<Hole>, base: Position) {
+    let over =
+        |hole: &&mut Hole| hole.from.address < base.address && base.address < hole.upto.address;
+    if let Some(below) = holes.iter_mut().find(over) {
+        let above = Hole {
+            from: base,
+            upto: below.upto,
+        };
+        below.upto = base;
+        holes.push(above);
+        holes.sort_by_key(|hole| hole.from.address);
+    }
+}
+
+/// The holes that are not below `base`.
+pub(super) fn from_base(holes: &[Hole], base: Position) -> &[Hole] {
+    let below = holes.partition_point(|hole| hole.from.address < base.address);
+    &holes[below..]
 }
 
 impl<D: Disk> CommitLog<D> {
     /// The holes, in order.
     #[must_use]
     pub fn holes(&self) -> &[Hole] {
-        &self.holes
+        from_base(&self.holes, self.base)
     }
 
     /// The lowest hole.
@@ -95,29 +105,71 @@ impl<D: Disk> CommitLog<D> {
     }
 
     /// Looks at the entry at `address`, which a read or a scrub found damaged
-    /// ([`ReadError::Corrupt`] names the address), and makes a hole of what
-    /// really does not verify there; `None` where it does, or where the hole is
-    /// known.
+    /// ([`ReadError::Corrupt`] names the address), and makes a hole of the first
+    /// damage in its segment up to there; `None` where there is none, or where
+    /// the hole is known. Reads the segment up to there.
     ///
     /// # Errors
     /// See [`ReadError`].
     pub async fn mark_damaged(&mut self, address: u64) -> Result<Option<Hole>, ReadError> {
-        let _ = address;
-        todo!()
+        if self.hole_at(address).is_some() {
+            return Ok(None);
+        }
+        let number = self.locate(address)?.number;
+        let end = self.end_of(number);
+        let segment = &self.segments[number];
+        let failed = |source| ReadError::Io {
+            path: segment.path(),
+            source,
+        };
+        let mut walk = Walk::of(segment, self.holes.iter().copied());
+        while walk.at.address <= address {
+            match walk.next().await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    let from = walk.at;
+                    let behind =
+                        |log: &LogPart| log.index > from.next_index && log.address < end.address;
+                    let found = walk.find_behind(behind).await.map_err(failed)?;
+                    return Ok(Some(self.leave_hole(number, from, found)));
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(None)
     }
 
-    /// Fills a hole with the frames of all of its entries, from any replica:
-    /// they are proved by the chain on both sides. The segment is written anew
-    /// aside, synced and renamed (D24: never in place), so a crash leaves the
-    /// hole or the whole log.
-    ///
-    /// # Errors
-    /// See [`RepairError`].
-    ///
-    /// # Panics
-    /// A job is under way.
-    pub async fn repair(&mut self, hole: Hole, frames: &[Bytes]) -> Result<(), RepairError> {
-        let _ = (hole, frames);
-        todo!()
+    /// Makes a hole from `from` to the entry that was found behind, or to the
+    /// end of the segment.
+    fn leave_hole(&mut self, number: usize, from: Position, found: Option<(u64, LogPart)>) -> Hole {
+        let mut upto = self.end_of(number);
+        if let Some((position, entry)) = found {
+            upto = Position {
+                next_index: entry.index,
+                term: self.term_at(entry.index - 1).unwrap_or(entry.term),
+                address: entry.address,
+                hash: entry.previous_hash,
+            };
+            self.segments[number].add_group(Group {
+                index: entry.index,
+                address: entry.address,
+                position,
+            });
+        }
+        let hole = Hole { from, upto };
+        // It may reach over others, which nothing whole parts from it.
+        self.holes
+            .retain(|old| old.upto.address <= from.address || upto.address <= old.from.address);
+        let place = self
+            .holes
+            .partition_point(|old| old.from.address < from.address);
+        self.holes.insert(place, hole);
+        hole
+    }
+
+    /// Where the log stands at the end of a segment's part of it.
+    pub(super) fn end_of(&self, number: usize) -> Position {
+        let next = self.segments.get(number + 1);
+        next.map_or(self.appended, |next| next.header.base)
     }
 }

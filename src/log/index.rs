@@ -34,8 +34,11 @@ impl TermRuns {
         self.0.truncate(kept);
     }
 
-    /// Forgets the entries below `index`.
-    pub(super) fn raise(&mut self, index: u64) {
+    /// Forgets the entries below `index`, of those below `next_index`.
+    pub(super) fn raise(&mut self, index: u64, next_index: u64) {
+        if index == next_index {
+            return self.0.clear();
+        }
         let below = self.0.partition_point(|(first, _)| *first <= index);
         if let Some(run) = below.checked_sub(1) {
             self.0[run].0 = index;
@@ -184,7 +187,7 @@ impl<D: Disk> CommitLog<D> {
         if !(self.base.next_index..self.appended.next_index).contains(&index) {
             return Err(nowhere());
         }
-        if let Some(hole) = self.holes.iter().find(|hole| hole.holds_index(index)) {
+        if let Some(hole) = self.holes().iter().find(|hole| hole.holds_index(index)) {
             return Err(self.in_hole(*hole));
         }
         let after = self

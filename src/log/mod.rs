@@ -22,7 +22,7 @@
 //! | `commit_log` | the three positions and what moves them |
 //! | `job` | sync and roll, as futures that stand alone |
 //! | `truncate` | the log cut at an entry, for those that replace the rest (D6) |
-//! | `frames`, `walk` | what stands at a position of a file, judged |
+//! | `frames`, `walk`, `copy` | what stands at a position of a file, judged |
 //! | `recovery` | what survived, what is corrupt, what is copied (D11, D24) |
 //! | `salvage` | the operator's way past a corrupt record |
 //! | `read` | entries by address, verified at every use (D28) |
@@ -33,6 +33,7 @@ mod base;
 mod checkpoint;
 mod commit_log;
 mod consume_queue;
+mod copy;
 mod error;
 mod foreign;
 mod frames;
@@ -43,6 +44,7 @@ mod job;
 mod position;
 mod read;
 mod recovery;
+mod repair;
 mod salvage;
 mod scrub;
 mod segment;
@@ -62,7 +64,7 @@ pub use consume_queue::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
 pub use error::{Corruption, LogError, OpenError, Proof, ReadError};
 pub use foreign::FrameError;
 pub use frames::Flaw;
-pub use hole::{Hole, RepairError};
+pub use hole::Hole;
 pub use identity::{
     FormatError, IDENTITY_FILE, Identity, IdentityError, first_disk_id, format, format_with,
     read_identity,
@@ -71,6 +73,7 @@ pub use job::{Done, Job, JobKind};
 pub use position::Position;
 pub use read::{Batch, Entry};
 pub use recovery::{CopiedTail, InDoubt, LogEnd, Recovery};
+pub use repair::RepairError;
 pub use salvage::{SalvageError, SalvageReport, salvage};
 pub use scrub::Scrubbed;
 pub use segment::HeaderFlaw;

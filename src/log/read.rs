@@ -123,7 +123,15 @@ impl<D: Disk> CommitLog<D> {
         upto_address.min(self.appended.address).min(hole_address)
     }
 
-    fn place(&self, address: u64) -> Result<Place<D>, ReadError> {
+    pub(super) fn place(&self, address: u64) -> Result<Place<D>, ReadError> {
+        match address < self.base.address {
+            true => Err(ReadError::NotAnEntry { address }),
+            false => self.locate(address),
+        }
+    }
+
+    /// As `place`, also for what still stands below the base.
+    pub(super) fn locate(&self, address: u64) -> Result<Place<D>, ReadError> {
         let end_address = self.appended.address;
         if address >= end_address {
             return Err(ReadError::BeyondEnd {
@@ -139,7 +147,6 @@ impl<D: Disk> CommitLog<D> {
             .partition_point(|segment| segment.header.base.address <= address);
         let number = after
             .checked_sub(1)
-            .filter(|_| address >= self.base.address)
             .ok_or(ReadError::NotAnEntry { address })?;
         let group = self.segments[number]
             .group_of(address)
@@ -159,6 +166,7 @@ impl<D: Disk> CommitLog<D> {
         Place {
             file: segment.file.clone(),
             header: segment.header,
+            number,
             group,
             position,
             written_to,
@@ -179,7 +187,9 @@ pub(super) struct Upto {
 pub(super) struct Place<D: Disk> {
     file: D::File,
     header: SegmentHeader,
-    group: Group,
+    /// The segment's number among the live ones.
+    pub(super) number: usize,
+    pub(super) group: Group,
     pub(super) position: u64,
     /// File position that reads need not go beyond.
     written_to: u64,
@@ -229,7 +239,7 @@ impl<D: Disk> Place<D> {
         })
     }
 
-    fn frames(&self, window_bytes: u64) -> Frames<D::File> {
+    pub(super) fn frames(&self, window_bytes: u64) -> Frames<D::File> {
         Frames::new(
             self.file.clone(),
             &self.header,
@@ -294,7 +304,7 @@ impl<D: Disk> Place<D> {
         })
     }
 
-    async fn frame_at(
+    pub(super) async fn frame_at(
         &self,
         frames: &mut Frames<D::File>,
         position: u64,

@@ -4,7 +4,12 @@ use std::future::Future;
 
 use super::commit_log::CommitLog;
 use super::error::ReadError;
+use super::frames::Frame;
+use super::read::Place;
+use super::recovery::WINDOW_BYTES;
+use super::segment::Group;
 use crate::env::Disk;
+use crate::record::LogPart;
 
 /// What a stretch of the log looked like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +32,85 @@ impl<D: Disk> CommitLog<D> {
         from_address: u64,
         bytes: u64,
     ) -> impl Future<Output = Result<Scrubbed, ReadError>> + Send + use<D> {
-        let _ = (from_address, bytes);
-        async move { todo!() }
+        let stretch = self.stretch(from_address);
+        let base_address = self.base.address;
+        async move {
+            match stretch {
+                None => Ok(Scrubbed {
+                    next_address: base_address,
+                    damaged: None,
+                }),
+                Some(stretch) => stretch.verify(bytes).await,
+            }
+        }
     }
+
+    /// What is to be verified from `from_address` on; `None` behind the last
+    /// durable entry.
+    fn stretch(&self, from_address: u64) -> Option<Stretch<D>> {
+        let mut from_address = from_address.max(self.base.address);
+        while let Some(hole) = self.hole_at(from_address) {
+            from_address = hole.upto.address;
+        }
+        if from_address >= self.flushed.address {
+            return None;
+        }
+        let place = self.place(from_address).ok()?;
+        let end_address = self.end_of(place.number).address;
+        let upto_address = self.readable_upto(from_address, end_address);
+        Some(Stretch {
+            place,
+            upto_address: upto_address.min(self.flushed.address),
+        })
+    }
+}
+
+/// Whole entries, as far as anybody knows.
+struct Stretch<D: Disk> {
+    /// Its first entry, or one in the same group.
+    place: Place<D>,
+    upto_address: u64,
+}
+
+impl<D: Disk> Stretch<D> {
+    /// From the beginning of the group on: an address may since have been cut
+    /// off, and another entry may have taken it.
+    async fn verify(&self, bytes: u64) -> Result<Scrubbed, ReadError> {
+        let Group {
+            address,
+            mut position,
+            ..
+        } = self.place.group;
+        let mut frames = self.place.frames(WINDOW_BYTES);
+        let mut at = address;
+        let mut behind = None;
+        while at < self.upto_address && at - address < bytes {
+            match self.place.frame_at(&mut frames, position).await? {
+                Frame::Padding | Frame::Mark(_) => position = frames.next_sector(position),
+                Frame::Entry { envelope, .. } if continues(behind, at, &envelope.log) => {
+                    at = envelope.log.end_address();
+                    position += envelope.log.framed_bytes();
+                    behind = Some(envelope.log);
+                }
+                _ => {
+                    return Ok(Scrubbed {
+                        next_address: at,
+                        damaged: Some(at),
+                    });
+                }
+            }
+        }
+        Ok(Scrubbed {
+            next_address: at,
+            damaged: None,
+        })
+    }
+}
+
+/// Whether an entry belongs at `at`, behind another.
+fn continues(behind: Option<LogPart>, at: u64, entry: &LogPart) -> bool {
+    entry.address == at
+        && behind.is_none_or(|behind| {
+            (entry.index, entry.previous_hash) == (behind.index + 1, behind.hash)
+        })
 }

@@ -194,6 +194,16 @@ impl<D: Disk> Segment<D> {
         })
     }
 
+    /// Takes the place of one more entry into the map.
+    pub(super) fn add_group(&mut self, group: Group) {
+        let at = self
+            .groups
+            .partition_point(|old| old.address < group.address);
+        if self.groups.get(at) != Some(&group) {
+            self.groups.insert(at, group);
+        }
+    }
+
     /// The group that the entry at `index` would be in.
     pub(super) fn group_of_index(&self, index: u64) -> Option<Group> {
         let after = self.groups.partition_point(|group| group.index <= index);

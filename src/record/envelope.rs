@@ -38,7 +38,8 @@ pub const ENVELOPE_BYTES: usize = 80;
 /// Bytes of a mark; the rest of its sector is zero.
 pub const MARK_BYTES: usize = ENVELOPE_BYTES;
 
-const ENTRY_MAGIC: [u8; 4] = *b"ZLE1";
+/// The first bytes of an entry's envelope.
+pub(crate) const ENTRY_MAGIC: [u8; 4] = *b"ZLE1";
 const MARK_MAGIC: [u8; 4] = *b"ZLM1";
 const CRC_AT: std::ops::Range<usize> = 4..8;
 const HASH_AT: usize = 32;

@@ -15,6 +15,7 @@ mod envelope;
 mod message;
 mod properties;
 
+pub(crate) use envelope::ENTRY_MAGIC;
 pub use envelope::{
     Defect, ENVELOPE_BYTES, EntryKind, Envelope, LogPart, MARK_BYTES, Mark, Parsed, Placement,
     encode_mark, parse, parse_sealed, place, seal,

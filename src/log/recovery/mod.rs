@@ -14,7 +14,10 @@
 //!           copied into a new segment, which takes over from there
 //! ```
 
+mod chain;
+mod damage;
 mod doubt;
+mod judge;
 mod renew;
 mod survey;
 mod tail;
@@ -26,9 +29,11 @@ use super::frames::Flaw;
 use super::identity::{Identity, read_identity};
 use super::segment::{SegmentHeader, header_bytes, remove_dead};
 use super::staging::Staging;
-use super::{Hole, LogConfig, Position};
+use super::{Hole, LogConfig, Position, hole};
 use crate::env::Disk;
 use crate::record::ENVELOPE_BYTES;
+
+use doubt::Doubtful;
 
 pub use doubt::InDoubt;
 pub(super) use survey::{Survey, Verdict, survey};
@@ -98,28 +103,29 @@ impl<D: Disk> CommitLog<D> {
         config: LogConfig,
         entropy: u64,
     ) -> Result<(Self, Recovery), OpenError> {
+        Self::open_at(disk, config, Position::START, entropy).await
+    }
+
+    async fn open_with(
+        disk: D,
+        config: LogConfig,
+        base: Position,
+        entropy: u64,
+        doubtful: Doubtful,
+    ) -> Result<(Self, Recovery), OpenError> {
         let config = checked(&disk, config)?;
         let identity = read_identity(&disk).await?;
-        let mut survey = survey(&disk, identity).await?;
+        let base = config.replicated.then_some(base);
+        let mut survey = survey(&disk, identity, base).await?;
         let opening = Opening {
             disk,
             config,
             identity,
             entropy,
         };
-        let end = match survey.verdict.clone() {
-            Verdict::Corrupt(corruption) => return Err(OpenError::Corrupt(Box::new(corruption))),
-            Verdict::Clean => LogEnd::Clean,
-            Verdict::Ambiguous {
-                path,
-                position,
-                flaw,
-            } => LogEnd::Ambiguous {
-                address: survey.end.address,
-                path,
-                position,
-                flaw,
-            },
+        let end = match config.replicated {
+            true => survey.replica_end(doubtful)?,
+            false => survey.log_end()?,
         };
         opening.remove_drafts(&survey).await?;
         let clean = opening.stopped_cleanly(&survey, &end).await?;
@@ -141,7 +147,9 @@ impl<D: Disk> CommitLog<D> {
             checkpoint: survey.checkpoint.clone(),
             holes: Vec::new(),
         };
-        Ok((opening.log(survey), recovery))
+        let log = opening.log(survey);
+        let holes = log.holes().to_vec();
+        Ok((log, Recovery { holes, ..recovery }))
     }
 }
 
@@ -211,17 +219,20 @@ impl<D: Disk> Opening<D> {
     }
 
     fn log(self, survey: Survey<D>) -> CommitLog<D> {
+        let mut holes = survey.known_holes().collect();
+        hole::split_at(&mut holes, survey.base);
         CommitLog {
             disk: self.disk,
             config: self.config,
             identity: self.identity,
             entropy: self.entropy,
             write_position: survey.write_position,
-            segments: survey.segments,
+            holes,
             staging: Staging::default(),
-            base: Position::START,
+            base: survey.base,
             terms: survey.terms,
-            holes: survey.holes,
+            segments: survey.segments,
+            lost: survey.lost,
             tail: survey.end,
             appended: survey.end,
             flushed: survey.end,
