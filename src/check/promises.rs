@@ -13,6 +13,8 @@ use crate::history::FaultKind;
 pub enum Replication {
     /// A single broker.
     None,
+    /// Raft, an odd number of brokers from 3 on.
+    Raft,
 }
 
 /// When a broker acknowledges (RocketMQ's `flushDiskType`).
@@ -53,6 +55,20 @@ pub fn promised(configuration: Configuration, kind: FaultKind) -> Promised {
     match (configuration.replication, configuration.flush) {
         (Replication::None, Flush::Async) => single_async(kind),
         (Replication::None, Flush::Sync) => single_sync(kind),
+        (Replication::Raft, flush) => raft(flush, kind),
+    }
+}
+
+/// Within the fault budget (guarantee.md, section 3).
+fn raft(flush: Flush, kind: FaultKind) -> Promised {
+    match kind {
+        FaultKind::PowerLoss | FaultKind::SyncError if flush == Flush::Async => Promised::Nothing,
+        FaultKind::DiskRolledBack
+        | FaultKind::DiskLying
+        | FaultKind::MisdirectedWrite
+        | FaultKind::LostWrite => Promised::Nothing,
+        FaultKind::DiskHung | FaultKind::DiskFull => Promised::Unavailable,
+        _ => Promised::ZeroLoss,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::check::Exit;
-use crate::scenario::{Scenario, find, load};
+use crate::scenario::{FaultRule, Scenario, find, load};
 
 use super::{CommandError, ListArgs};
 
@@ -41,14 +41,23 @@ fn row(scenario: &Scenario) -> [String; 5] {
 
 fn faults(scenario: &Scenario) -> String {
     let rules = scenario.faults.iter();
-    let rules: Vec<_> = rules
-        .map(|rule| match rule.count {
-            1 => rule.harm.kind().to_string(),
-            count => format!("{} ×{count}", rule.harm.kind()),
-        })
-        .collect();
+    let rules: Vec<_> = rules.map(fault).collect();
     match rules.is_empty() {
         true => "none".to_owned(),
         false => rules.join(", "),
     }
+}
+
+/// `kill then power-loss ×3`; `×n` where there are as many as there is time for.
+fn fault(rule: &FaultRule) -> String {
+    let mut text = rule.harm.kind().to_string();
+    if let Some(then) = &rule.then {
+        text.push_str(&format!(" then {}", then.harm.kind()));
+    }
+    match rule.count {
+        1 => {}
+        u32::MAX => text.push_str(" ×n"),
+        count => text.push_str(&format!(" ×{count}")),
+    }
+    text
 }

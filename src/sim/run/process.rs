@@ -4,9 +4,11 @@ use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
-use crate::broker::{Broker, BrokerConfig, salvage};
+use crate::broker::{
+    Broker, BrokerConfig, BrokerError, Replication, StoreError, format_replica, salvage,
+};
 use crate::env::Env;
-use crate::log::{Identity, format};
+use crate::log::{FormatError, Identity, first_disk_id, format, read_identity};
 use crate::sim::env::SimEnv;
 
 /// What an operator does before a broker starts.
@@ -14,10 +16,21 @@ use crate::sim::env::SimEnv;
 pub(super) enum Operator {
     /// Nothing.
     None,
-    /// Formats a new or replaced disk.
-    Format,
+    /// Formats a blank disk.
+    Format(NewDisk),
     /// Salvages a log that is corrupt.
     Salvage,
+}
+
+/// What a blank disk is formatted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NewDisk {
+    /// The first disk of a member of the start: it knows the first
+    /// configuration.
+    First,
+    /// One that takes the place of a lost one, or a spare's: it knows nothing,
+    /// and the cluster has to take it in (D14).
+    Replacement,
 }
 
 /// How a broker's process ended by itself.
@@ -25,8 +38,30 @@ pub(super) enum Operator {
 pub(super) enum Exit {
     /// A clean stop.
     Clean,
-    /// It refused to serve: why.
-    Refused(String),
+    /// It refused to serve.
+    Refused {
+        /// Why.
+        why: String,
+        /// Whether it says that its disk is not to be served from as it is:
+        /// starting it again changes nothing.
+        blames_disk: bool,
+    },
+}
+
+/// Whether only an operator's hand on the disk can help.
+fn blames_disk(error: &BrokerError) -> bool {
+    match error {
+        BrokerError::Store(store) => matches!(
+            store,
+            StoreError::Open(_)
+                | StoreError::LogBehindState { .. }
+                | StoreError::Inconsistent { .. }
+                | StoreError::Amnesia { .. }
+                | StoreError::RolledBack { .. }
+                | StoreError::Diverged { .. }
+        ),
+        BrokerError::Listen { .. } => false,
+    }
 }
 
 /// Asks a process to stop cleanly.
@@ -55,52 +90,103 @@ impl StopSignal {
     }
 }
 
-/// Where a process leaves how it ended.
-pub(super) type ExitSlot = Arc<Mutex<Option<Exit>>>;
+/// What a process tells the run.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// When the operator's work on the disk was done, nanoseconds since the start
+    /// of the run.
+    pub(super) operator_done_ns: Option<u64>,
+    /// The name that the disk was formatted with.
+    pub(super) disk_id: Option<u64>,
+    /// How it ended.
+    pub(super) exit: Option<Exit>,
+}
+
+/// Where it says so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ear(Arc<Mutex<Said>>);
+
+impl Ear {
+    /// What was said.
+    pub(super) fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One life of a broker.
+#[derive(Debug, Clone)]
+pub(super) struct Life {
+    pub(super) config: BrokerConfig,
+    pub(super) operator: Operator,
+    /// How many members the cluster has at the start: nodes 0 and up.
+    pub(super) members: u32,
+}
 
 /// A broker's process, from the operator's hand to its end.
-pub(super) async fn broker(
-    env: SimEnv,
-    config: BrokerConfig,
-    operator: Operator,
-    stop: StopSignal,
-    exit: ExitSlot,
-) {
-    let ended = match serve(env, config, operator, stop).await {
-        Ok(()) => Exit::Clean,
-        Err(why) => Exit::Refused(why),
-    };
-    *exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+pub(super) async fn broker(env: SimEnv, life: Life, stop: StopSignal, ear: Ear) {
+    let ended = serve(env, life, stop, &ear).await;
+    ear.said().exit = Some(ended);
 }
 
-async fn serve(
-    env: SimEnv,
-    config: BrokerConfig,
-    operator: Operator,
-    stop: StopSignal,
-) -> Result<(), String> {
-    match operator {
-        Operator::None => {}
-        Operator::Format => {
-            let identity = Identity {
-                cluster_id: 1,
-                node_id: u64::from(env.node),
-                disk_id: env.random_u64(),
-            };
-            format(&env.disk(), identity)
-                .await
-                .map_err(|why| why.to_string())?;
-        }
+async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
+    let by_hand = match life.operator {
+        Operator::None => Ok(()),
+        Operator::Format(as_what) => format_disk(&env, &life, as_what)
+            .await
+            .map(|disk_id| ear.said().disk_id = Some(disk_id)),
         Operator::Salvage => {
-            let salvaged = salvage(&env.disk(), &config, env.random_u64()).await;
-            salvaged.map_err(|why| why.to_string())?;
+            let salvaged = salvage(&env.disk(), &life.config, env.random_u64()).await;
+            salvaged.map(drop).map_err(|why| why.to_string())
         }
+    };
+    if let Err(why) = by_hand {
+        let blames_disk = life.operator == Operator::Salvage;
+        return Exit::Refused { why, blames_disk };
     }
-    let broker = Broker::bind(env, config)
-        .await
-        .map_err(|why| why.to_string())?;
-    broker
-        .run(stop.raised())
-        .await
-        .map_err(|why| why.to_string())
+    ear.said().operator_done_ns = Some(env.now_ns());
+    match run(env, life.config, stop).await {
+        Ok(()) => Exit::Clean,
+        Err(error) => Exit::Refused {
+            why: error.to_string(),
+            blames_disk: blames_disk(&error),
+        },
+    }
 }
+
+async fn run(env: SimEnv, config: BrokerConfig, stop: StopSignal) -> Result<(), BrokerError> {
+    Broker::bind(env, config).await?.run(stop.raised()).await
+}
+
+/// Formats a blank disk. One that a power loss left formatted stays as it is: the
+/// operator looks before he acts.
+async fn format_disk(env: &SimEnv, life: &Life, as_what: NewDisk) -> Result<u64, String> {
+    let disk = env.disk();
+    let node_id = u64::from(env.node);
+    let replicated = life.config.replication != Replication::None;
+    let identity = Identity {
+        cluster_id: CLUSTER_ID,
+        node_id,
+        disk_id: match (replicated, as_what) {
+            (true, NewDisk::First) => first_disk_id(CLUSTER_ID, node_id),
+            _ => env.random_u64(),
+        },
+    };
+    let members: Vec<u64> = (0..u64::from(life.members)).collect();
+    let first = (as_what == NewDisk::First).then_some(&*members);
+    let formatted = match replicated {
+        true => format_replica(&disk, identity, first).await,
+        false => format(&disk, identity).await,
+    };
+    match formatted {
+        Ok(()) => Ok(identity.disk_id),
+        Err(error @ FormatError::AlreadyFormatted { .. }) => {
+            let known = read_identity(&disk).await;
+            known
+                .map(|known| known.disk_id)
+                .map_err(|_| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+const CLUSTER_ID: u64 = 1;
