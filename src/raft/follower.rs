@@ -152,7 +152,9 @@ impl Raft {
         if !self.gate.is_durable() {
             return self.reject(from, request, base);
         }
-        if self.log.contains(base) || base.index <= self.commit_index {
+        let held = self.log.contains(base) || base.index <= self.commit_index;
+        // A blank log contains the beginning, and is blank all the same.
+        if held && !self.is_blank() {
             // What is here up to `base` is the same, and what is behind it may
             // be, too: it stays (D8).
             let matched_index = base.index.min(self.log.last().index);
