@@ -238,6 +238,14 @@ impl Raft {
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
             Message::Join { challenge } => return self.on_join(from, challenge),
             Message::Fetch { .. } | Message::Fetched { .. } => return,
+            Message::Ask { request, previous } if !self.knows(from) => {
+                // A stranger changes no term here, but may learn one.
+                if self.is_blank() || term <= self.term() {
+                    self.on_ask(from, request, previous);
+                }
+                return;
+            }
+            Message::Tail(tail) if !self.knows(from) => return self.on_tail(from, tail),
             _ if !self.may_speak(from, &message) => return,
             _ => {}
         }
@@ -286,8 +294,12 @@ impl Raft {
             Message::Vote { last, transfer } => {
                 self.knows_candidate(from, *last) && (*transfer || !self.is_loyal())
             }
-            _ => self.configurations.latest().is_member(from),
+            _ => self.knows(from),
         }
+    }
+
+    fn knows(&self, replica: ReplicaId) -> bool {
+        self.configurations.latest().is_member(replica)
     }
 
     /// Whoever sent this is behind; tell it the term, so that it stops.
@@ -296,6 +308,8 @@ impl Raft {
             Message::Vote { .. } => self.send(from, Message::VoteAnswer { granted: false }),
             Message::Append(append) => self.reject(from, append.request, append.prev),
             Message::Install { request, base, .. } => self.reject(from, *request, *base),
+            // The answer counts in any term from the asker's on.
+            Message::Ask { request, previous } => self.on_ask(from, *request, *previous),
             _ => {}
         }
     }
