@@ -497,13 +497,50 @@ fn debug_one() {
     let n = std::env::var("N").unwrap().parse().unwrap();
     let seed = std::env::var("SEED").unwrap().parse().unwrap();
     let mut run = Run::new(n, seed);
-    for _ in 0..STEPS {
+    let mut before = String::new();
+    for step in 0..STEPS {
         run.trouble();
-    }
-    let healed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.heal()));
-    if healed.is_err() {
-        for node in run.cluster.nodes.values() {
-            eprintln!("{:#?}", node.raft);
+        let now = run
+            .cluster
+            .nodes
+            .values()
+            .map(|node| {
+                let d = &node.disk;
+                let log = (d.base.index..=d.last().index)
+                    .filter_map(|i| d.id_at(i))
+                    .map(|id| format!("{id}"))
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                let raft = node.raft.as_ref().map_or("off".to_string(), |r| {
+                    format!(
+                        "{:?} t{} c{} {:?}",
+                        r.role(),
+                        r.term(),
+                        r.commit_index(),
+                        r.configuration()
+                            .seats
+                            .iter()
+                            .map(|(n, s)| format!("{n}:{}{:?}", s.disk, s.state))
+                            .collect::<Vec<_>>()
+                            .join(" ")
+                    )
+                });
+                format!(
+                    "   {}:{} {raft} hard t{} v{:?} {:?} durable {} log {log}",
+                    node.me.node,
+                    node.me.disk,
+                    d.hard.term,
+                    d.hard.vote.map(|v| v.node),
+                    d.hard.doubt,
+                    d.durable_index
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        if now != before {
+            eprintln!("{step}\n{now}");
+            before = now;
         }
     }
+    run.heal();
 }
