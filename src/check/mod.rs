@@ -47,4 +47,4 @@ pub use judge::{Ending, Evidence, Judgement, Verdict, judge};
 pub use liveness::Liveness;
 pub use lost::{Blame, Instead, Lost, LostThing, Missed, Waived};
 pub use moment::At;
-pub use promises::{Configuration, Flush, Replication};
+pub use promises::{Configuration, Flush, Hit, Promised, Replication};

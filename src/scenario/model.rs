@@ -62,10 +62,13 @@ impl Scenario {
     pub fn configuration(&self) -> Configuration {
         Configuration {
             replication: self.cluster.replication,
+            brokers: self.cluster.brokers,
             flush: match self.cluster.broker.flush_disk_type {
                 FlushDiskType::Sync => Flush::Sync,
                 FlushDiskType::Async => Flush::Async,
             },
+            hard_state_synced: true,
+            retention_ms: None,
         }
     }
 

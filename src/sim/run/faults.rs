@@ -427,6 +427,7 @@ impl Run<'_> {
         );
         self.ledger.fired.push(FaultEvent {
             at_ns: self.world.now_ns(),
+            event: self.world.trace_state().1,
             kind,
             node,
             eligible,
@@ -434,6 +435,8 @@ impl Run<'_> {
             dirty_other_bytes,
             sends_in_flight: self.sends_in_flight(),
             held_after: TAKES_NOTHING,
+            hit: 0,
+            held_by: 0,
             note,
         });
     }
