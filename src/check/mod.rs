@@ -35,6 +35,7 @@ mod presence;
 pub mod promises;
 pub mod queue_order;
 pub mod read_committed;
+pub mod replicas;
 mod silent;
 #[cfg(test)]
 mod story;
