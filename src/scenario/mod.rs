@@ -8,19 +8,28 @@
 //!   file.toml ──read──> Scenario ──plan(seed)──> FaultPlan ──> one run
 //! ```
 
+mod cluster;
 mod fault;
+mod harm;
 mod model;
+mod operation;
+mod partition;
 mod plan;
 pub mod random;
 mod read;
 
-pub use fault::{
-    Condition, CutDirection, FaultRule, FileClass, Harm, Survival, SyncErrorCache, Target,
-};
+pub use cluster::Cluster;
+pub use fault::{Condition, FaultRule, Target, ThenRule};
+pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
 pub use model::{
-    Between, ClientSettings, Cluster, Consumers, DiskSettings, Expectation, LinkEnd, LinkRule,
+    Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule,
     NetworkSettings, Producers, RunOptions, RunSettings, Scenario, Workload,
 };
-pub use plan::{Effect, FaultPlan, PlannedFault, Trigger, Victim, plan};
+pub use operation::{OperationKind, OperationRule, Subject};
+pub use partition::{CutDirection, CutLinks, PartitionShape};
+pub use plan::{
+    Effect, FaultPlan, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Trigger, Victim,
+    plan,
+};
 pub(crate) use read::seeds;
 pub use read::{ScenarioError, find, load, parse};

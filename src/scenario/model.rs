@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::broker::{BrokerConfig, FlushDiskType};
-use crate::check::{Configuration, Flush, Outcome, Replication};
+use crate::broker::FlushDiskType;
+use crate::check::{Configuration, Flush, Outcome};
 
-use super::FaultRule;
 use super::random::Stream;
+use super::{Cluster, FaultRule, OperationRule};
 
 /// An inclusive range, `low <= high`. The field that holds one names the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Scenario {
     pub workloads: Vec<Workload>,
     /// What is done to them; empty where the file says `faults = "none"`.
     pub faults: Vec<FaultRule>,
+    /// What the operator does of its own accord.
+    pub operations: Vec<OperationRule>,
     /// How long, and over which seeds.
     pub run: RunSettings,
     /// What must come out.
@@ -99,17 +101,6 @@ impl Scenario {
         }
         found
     }
-}
-
-/// `[cluster]`: the brokers and how they are set up.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cluster {
-    /// How many; 1 without replication.
-    pub brokers: u32,
-    /// How they replicate.
-    pub replication: Replication,
-    /// Every broker's configuration; the simulator replaces name and address.
-    pub broker: BrokerConfig,
 }
 
 /// `[disk]`: sizes and latencies of a broker's disk. Whatever needs no sync is
@@ -265,6 +256,18 @@ pub struct Expectation {
     pub converge_within_ms: u64,
     /// The share of runs that may be void.
     pub void_max: f64,
+    /// Who comes back when everything heals.
+    pub core: Core,
+}
+
+/// Who heals for good at the end of the safety phase (guarantee.md, section 3,
+/// "Two phases").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Core {
+    /// Every broker.
+    All,
+    /// A majority of whole brokers; where there is none, every broker.
+    Majority,
 }
 
 /// How a run is observed. Never changes what happens in it: equal seeds give

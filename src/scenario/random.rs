@@ -20,6 +20,10 @@ pub enum Purpose {
     Product = 5,
     /// Which pending bytes survive a power loss.
     Survival = 6,
+    /// What the operator does, and when.
+    Operator = 7,
+    /// What differs from broker to broker: election timeouts.
+    Cluster = 8,
 }
 
 /// A seeded stream of random numbers.

@@ -82,6 +82,7 @@ impl Env for SimEnv {
     }
 
     fn report(&self, line: &str) {
+        self.with(|inner| inner.tap.reported(self.node, line));
         self.world
             .note(TraceKind::Node, self.node, 0, line.as_bytes(), || {
                 line.to_owned()

@@ -10,10 +10,11 @@
 
 mod answers;
 mod holdings;
+mod roles;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -60,6 +61,11 @@ pub(crate) struct Tap {
     /// One past the last log address that each broker acknowledged, or that was
     /// left of it.
     acknowledged: BTreeMap<NodeId, u64>,
+    last_to_acknowledge: Option<NodeId>,
+    /// One past the last log address that any broker acknowledged.
+    acknowledged_end: u64,
+    /// Who reported that the cluster halted.
+    halted: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
     on_lies: BTreeMap<NodeId, u64>,
     pub(crate) findings: Vec<Finding>,
@@ -76,6 +82,9 @@ impl Tap {
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             commits: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            last_to_acknowledge: None,
+            acknowledged_end: 0,
+            halted: BTreeSet::new(),
             refusals: BTreeMap::new(),
             on_lies: BTreeMap::new(),
             findings: Vec::new(),

@@ -4,231 +4,242 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::harm::{harm, own_keys};
 use super::problem::Problem;
 use super::sections::{MS, window};
-use super::table::{Field, Table, union};
+use super::table::{Table, union};
+use super::target::target;
+use crate::check::Outcome;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, Condition, CutDirection, FaultRule, FileClass, Harm, RunSettings, Survival,
-    SyncErrorCache, Target, Workload,
+    Between, Cluster, Condition, CutDirection, CutLinks, FaultRule, Harm, PartitionShape,
+    RunSettings, Target, ThenRule, Workload,
 };
 
-const COMMON: &[&str] = &["kind", "target", "at_ms", "when", "count"];
+const COMMON: &[&str] = &[
+    "kind",
+    "target",
+    "at_ms",
+    "when",
+    "count",
+    "every_ms",
+    "within_budget",
+    "then",
+];
 
-/// The keys that one kind has beside the common ones.
-fn own_keys(kind: FaultKind) -> &'static [&'static str] {
-    match kind {
-        FaultKind::Kill | FaultKind::Restart | FaultKind::DiskDestroyed | FaultKind::ClientKill => {
-            &["down_ms"]
-        }
-        FaultKind::PowerLoss => &["survival", "down_ms"],
-        FaultKind::DiskRolledBack => &["age_ms", "down_ms"],
-        FaultKind::SyncError => &["file", "cache"],
-        FaultKind::ReadError
-        | FaultKind::Rot
-        | FaultKind::MisdirectedWrite
-        | FaultKind::LostWrite => &["file"],
-        FaultKind::DiskFull | FaultKind::DiskHung | FaultKind::DiskLying => &["lasts_ms"],
-        FaultKind::DiskSlow => &["extra_ms", "lasts_ms"],
-        FaultKind::Partition => &["cut", "lasts_ms"],
-    }
+/// What a fault has to fit.
+pub(super) struct Frame<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) workloads: &'a [Workload],
+    pub(super) run: &'a RunSettings,
+    pub(super) outcome: Outcome,
 }
 
 /// Reads one fault.
 pub(super) fn read(
     span: Range<usize>,
     entries: &DeTable<'_>,
-    brokers: u32,
-    workloads: &[Workload],
-    run: &RunSettings,
+    frame: &Frame<'_>,
 ) -> Result<FaultRule, Problem> {
     let own = FaultKind::ALL.map(own_keys);
     let any = union(std::iter::once(COMMON).chain(own));
     let table = Table::new("[[fault]]", span.clone(), entries, &any)?;
-    let kind = table
-        .require("kind")?
-        .word(&FaultKind::ALL.map(|kind| (kind.name(), kind)))?;
+    let kind = kind(&table)?;
     let keys = union([COMMON, own_keys(kind)]);
     let name = format!("a fault of kind \"{kind}\"");
     let table = Table::new(name, span, entries, &keys)?;
+    let target = target(&table, kind, frame.cluster, frame.workloads)?;
+    let at_ms = window(&table, "at_ms", frame.run)?;
+    let (every_ms, count) = repetition(&table)?;
+    let harm = harm(&table, kind)?;
+    partition_fits(&table, target, &harm, frame.cluster)?;
+    let then = then(&table, kind)?;
+    let kinds = std::iter::once(kind).chain(then.as_ref().map(|then| then.harm.kind()));
+    let within_budget = within_budget(&table, &kinds.collect::<Vec<_>>(), frame)?;
     Ok(FaultRule {
-        target: target(&table, kind, brokers, workloads)?,
-        at_ms: window(&table, "at_ms", run)?,
-        when: when(&table, kind)?,
-        count: table.count("count", 1)?,
-        harm: harm(&table, kind)?,
+        target,
+        at_ms,
+        when: when(&table, kind, frame.cluster)?,
+        every_ms,
+        count,
+        within_budget,
+        harm,
+        then,
     })
 }
 
-fn when(table: &Table<'_>, kind: FaultKind) -> Result<Condition, Problem> {
+fn kind(table: &Table<'_>) -> Result<FaultKind, Problem> {
+    let kinds = FaultKind::ALL.map(|kind| (kind.name(), kind));
+    table.require("kind")?.word(&kinds)
+}
+
+/// `every_ms` and `count`: without the first, each comes at a moment of its own;
+/// with it, as many as there is time for unless `count` ends them.
+pub(super) fn repetition(table: &Table<'_>) -> Result<(Option<Between>, u32), Problem> {
+    match table.get("every_ms") {
+        None => Ok((None, table.count("count", 1)?)),
+        Some(every) => Ok((
+            Some(every.between(1..MS.end)?),
+            table.count("count", REPEATED_MAX)?,
+        )),
+    }
+}
+
+const REPEATED_MAX: u32 = 10_000;
+
+fn when(table: &Table<'_>, kind: FaultKind, cluster: &Cluster) -> Result<Condition, Problem> {
     let Some(field) = table.get("when") else {
         return Ok(Condition::Always);
     };
     let when = field.word(&[
         ("dirty", Condition::Dirty),
         ("in-flight", Condition::InFlight),
+        ("rolling", Condition::Rolling),
+        ("has-leader", Condition::HasLeader),
     ])?;
-    if when == Condition::Dirty && kind == FaultKind::ClientKill {
+    let of_log = matches!(when, Condition::Dirty | Condition::Rolling);
+    if of_log && kind == FaultKind::ClientKill {
+        let label = match when {
+            Condition::Dirty => "never dirty",
+            _ => "never rolls",
+        };
         return Err(field
-            .problem("a client has no commit log", "never dirty")
+            .problem("a client has no commit log", label)
             .help("when = \"in-flight\""));
+    }
+    if when == Condition::HasLeader && !cluster.is_replicated() {
+        let message = "there is no leader without replication";
+        return Err(field.problem(message, "replication is \"none\""));
     }
     Ok(when)
 }
 
-fn target(
-    table: &Table<'_>,
-    kind: FaultKind,
-    brokers: u32,
-    workloads: &[Workload],
-) -> Result<Target, Problem> {
-    let is_client = kind == FaultKind::ClientKill;
-    let Some(field) = table.get("target") else {
-        return Ok(if is_client {
-            Target::AnyClient
-        } else {
-            Target::AnyBroker
-        });
-    };
-    if is_client {
-        client_target(&field, workloads)
-    } else {
-        broker_target(&field, brokers)
-    }
-}
-
-fn client_target(field: &Field<'_>, workloads: &[Workload]) -> Result<Target, Problem> {
-    let target = field.word(&[
-        ("any", Target::AnyClient),
-        ("producer", Target::AnyProducer),
-        ("consumer", Target::AnyConsumer),
-    ])?;
-    let has = |wanted: fn(&Workload) -> bool| workloads.iter().any(wanted);
-    match target {
-        Target::AnyConsumer if !has(|workload| matches!(workload, Workload::Consume(_))) => {
-            Err(field.problem("this scenario has no consumer", "nobody to kill"))
-        }
-        Target::AnyProducer if !has(|workload| matches!(workload, Workload::Send(_))) => {
-            Err(field.problem("this scenario has no producer", "nobody to kill"))
-        }
-        _ => Ok(target),
-    }
-}
-
-/// `"any"`, or a broker's number.
-fn broker_target(field: &Field<'_>, brokers: u32) -> Result<Target, Problem> {
-    if field.is_string() {
-        return field
-            .word(&[("any", Target::AnyBroker)])
-            .map_err(|problem| problem.help("\"any\", or a broker's number, from 0"));
-    }
-    let number = field.integer(0..u64::from(u32::MAX))?;
-    if number >= u64::from(brokers) {
-        let label = match brokers {
-            1 => "the only broker is 0".to_owned(),
-            _ => format!("brokers are 0 to {}", brokers - 1),
-        };
-        return Err(field.problem("there is no such broker", label));
-    }
-    Ok(Target::Broker(number as u32))
-}
-
-fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> {
-    let down_ms = || table.between("down_ms", 1..MS.end, (100, 1_000));
-    let lasts_ms = || table.between("lasts_ms", 1..MS.end, (200, 2_000));
-    Ok(match kind {
-        FaultKind::Restart => Harm::Restart {
-            down_ms: down_ms()?,
-        },
-        FaultKind::Kill => Harm::Kill {
-            down_ms: down_ms()?,
-        },
-        FaultKind::PowerLoss => Harm::PowerLoss {
-            survival: survival(table)?,
-            down_ms: down_ms()?,
-        },
-        FaultKind::DiskDestroyed => Harm::DiskDestroyed {
-            down_ms: down_ms()?,
-        },
-        FaultKind::DiskRolledBack => Harm::DiskRolledBack {
-            age_ms: age_ms(table)?,
-            down_ms: down_ms()?,
-        },
-        FaultKind::SyncError => Harm::SyncError {
-            file: file(table)?,
-            cache: cache(table)?,
-        },
-        FaultKind::ReadError => Harm::ReadError { file: file(table)? },
-        FaultKind::Rot => Harm::Rot { file: file(table)? },
-        FaultKind::MisdirectedWrite => Harm::MisdirectedWrite { file: file(table)? },
-        FaultKind::LostWrite => Harm::LostWrite { file: file(table)? },
-        FaultKind::DiskFull => Harm::DiskFull {
-            lasts_ms: lasts_ms()?,
-        },
-        FaultKind::DiskHung => Harm::DiskHung {
-            lasts_ms: lasts_ms()?,
-        },
-        FaultKind::DiskLying => Harm::DiskLying {
-            lasts_ms: lasts_ms()?,
-        },
-        FaultKind::DiskSlow => Harm::DiskSlow {
-            extra_ms: table.between("extra_ms", 1..MS.end, (10, 200))?,
-            lasts_ms: lasts_ms()?,
-        },
-        FaultKind::Partition => Harm::Partition {
-            cut: cut(table)?,
-            lasts_ms: lasts_ms()?,
-        },
-        FaultKind::ClientKill => Harm::ClientKill {
-            down_ms: down_ms()?,
-        },
-    })
-}
-
-fn age_ms(table: &Table<'_>) -> Result<Between, Problem> {
-    table.between("age_ms", 1..MS.end, (100, 2_000))
-}
-
-/// A word that may be left out or `"random"`: then it is drawn.
-fn drawn<T: Copy>(table: &Table<'_>, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
-    let Some(field) = table.get(key) else {
-        return Ok(None);
-    };
-    let mut choices = vec![("random", None)];
-    choices.extend(words.iter().map(|(word, meaning)| (*word, Some(*meaning))));
-    field.word(&choices)
-}
-
-fn survival(table: &Table<'_>) -> Result<Option<Survival>, Problem> {
-    drawn(
-        table,
-        "survival",
-        &Survival::ALL.map(|survival| (survival.name(), survival)),
+/// Kinds that no look at the cluster can show to be harmless, whenever they come.
+fn is_never_harmless(kind: FaultKind) -> bool {
+    matches!(
+        kind,
+        FaultKind::DiskLying | FaultKind::MisdirectedWrite | FaultKind::LostWrite
     )
 }
 
-fn cache(table: &Table<'_>) -> Result<Option<SyncErrorCache>, Problem> {
-    let words = [
-        ("keeps", SyncErrorCache::Keeps),
-        ("reverts", SyncErrorCache::Reverts),
-    ];
-    drawn(table, "cache", &words)
+/// Where zero loss is expected of replicas, what they forget stays within the
+/// budget unless the file says otherwise. `kinds`: of both blows.
+fn within_budget(
+    table: &Table<'_>,
+    kinds: &[FaultKind],
+    frame: &Frame<'_>,
+) -> Result<bool, Problem> {
+    let replicated = frame.cluster.is_replicated();
+    let bound = kinds.iter().any(|kind| kind.harms_what_was_synced());
+    let never_harmless = kinds.iter().find(|kind| is_never_harmless(**kind));
+    let is_default = replicated && bound && frame.outcome == Outcome::ZeroLoss;
+    let Some(field) = table.get("within_budget") else {
+        return match never_harmless {
+            Some(kind) if is_default => {
+                let message = format!("{kind} is outside every budget, and zero loss is expected");
+                Err(Problem::new(table.span.clone(), message, "silent amnesia")
+                    .help("outcome = \"loss\", or within_budget = false here"))
+            }
+            _ => Ok(is_default),
+        };
+    };
+    let within = field.boolean()?;
+    if within && !replicated {
+        let message = "a single broker has no budget: its disk is the only one";
+        return Err(field.problem(message, "replication is \"none\""));
+    }
+    if within && !bound {
+        let label = "takes nothing that was synced";
+        return Err(field.problem(format!("the budget does not bound {}", kinds[0]), label));
+    }
+    match never_harmless {
+        Some(kind) if within => {
+            Err(field.problem(format!("{kind} is outside every budget"), "silent amnesia"))
+        }
+        _ => Ok(within),
+    }
 }
 
-fn cut(table: &Table<'_>) -> Result<Option<CutDirection>, Problem> {
-    let words = [
-        ("both", CutDirection::Both),
-        ("inbound", CutDirection::Inbound),
-        ("outbound", CutDirection::Outbound),
-    ];
-    drawn(table, "cut", &words)
+/// The second blow: an inline table with `kind`, `after_ms` and the kind's keys.
+fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem> {
+    let Some(field) = table.get("then") else {
+        return Ok(None);
+    };
+    const THEN: &[&str] = &["kind", "after_ms"];
+    let own = FaultKind::ALL.map(own_keys);
+    let any = field.table("`then`", &union(std::iter::once(THEN).chain(own)))?;
+    let kind = kind(&any)?;
+    if first == FaultKind::ClientKill || kind == FaultKind::ClientKill {
+        return Err(field.problem("`then` is for brokers", "a client dies"));
+    }
+    if matches!(kind, FaultKind::DiskRolledBack | FaultKind::Partition) {
+        let message = format!("{kind} cannot be a second blow");
+        return Err(field.problem(message, "give it a [[fault]] of its own"));
+    }
+    let table = field.table(
+        &format!("`then` of kind \"{kind}\""),
+        &union([THEN, own_keys(kind)]),
+    )?;
+    Ok(Some(ThenRule {
+        after_ms: table.require("after_ms")?.between(0..MS.end)?,
+        harm: harm(&table, kind)?,
+    }))
 }
 
-fn file(table: &Table<'_>) -> Result<FileClass, Problem> {
-    let words = [
-        ("commit-log", FileClass::CommitLog),
-        ("any", FileClass::Any),
-    ];
-    let field = table.get("file");
-    field.map_or(Ok(FileClass::CommitLog), |field| field.word(&words))
+/// Refuses a partition that cuts nothing, or contradicts itself.
+fn partition_fits(
+    table: &Table<'_>,
+    target: Target,
+    harm: &Harm,
+    cluster: &Cluster,
+) -> Result<(), Problem> {
+    let Harm::Partition {
+        shape, links, cut, ..
+    } = *harm
+    else {
+        return Ok(());
+    };
+    let at = |key: &str, message: &str, label: &str| match table.get(key) {
+        Some(field) => Err(field.problem(message, label)),
+        None => Err(Problem::new(table.span.clone(), message, label)),
+    };
+    let several = matches!(target, Target::Minority | Target::Quorum | Target::All);
+    if !cluster.is_replicated() && shape != PartitionShape::Isolate {
+        return at(
+            "shape",
+            "a single broker has nobody to be parted from",
+            "one broker",
+        );
+    }
+    if !cluster.is_replicated() && links == CutLinks::Brokers {
+        return at(
+            "links",
+            "a single broker has no links to brokers",
+            "one broker",
+        );
+    }
+    if shape == PartitionShape::Split && target == Target::All {
+        return at(
+            "target",
+            "all on one side are not parted",
+            "nobody on the other side",
+        );
+    }
+    if shape != PartitionShape::Bridge {
+        return Ok(());
+    }
+    if several {
+        return at("target", "a bridge is one broker", "several");
+    }
+    if links == CutLinks::Clients {
+        return at("links", "a bridge parts brokers", "cuts nothing");
+    }
+    if matches!(cut, Some(CutDirection::Inbound | CutDirection::Outbound)) {
+        return at(
+            "cut",
+            "the halves beside a bridge are parted both ways",
+            "one way",
+        );
+    }
+    Ok(())
 }

@@ -2,12 +2,16 @@
 //! of its bounds and two settings that contradict each other are errors, shown
 //! with the line. The first one found is reported.
 
+mod cluster;
 mod fault;
 mod files;
+mod harm;
 mod link;
+mod operation;
 mod problem;
 mod sections;
 mod table;
+mod target;
 #[cfg(test)]
 mod tests;
 mod workload;
@@ -18,7 +22,7 @@ use toml::de::DeTable;
 
 use self::problem::Problem;
 use self::table::{Field, Table};
-use super::{FaultRule, RunSettings, Scenario, Workload};
+use super::{Cluster, FaultRule, OperationRule, RunSettings, Scenario, Workload};
 
 pub use files::find;
 pub use problem::ScenarioError;
@@ -56,19 +60,29 @@ pub fn parse(id: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError
 
 const KEYS: &[&str] = &[
     "title", "why", "faults", "cluster", "disk", "network", "link", "client", "workload", "fault",
-    "run", "expect",
+    "operator", "run", "expect",
 ];
 
 fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
-    let cluster = sections::cluster(top)?;
+    let cluster = cluster::read(top)?;
     let disk = sections::disk(top, &cluster)?;
     let run = sections::run(top)?;
     let workloads = workloads(top, &cluster)?;
-    let faults = faults(top, cluster.brokers, &workloads, &run)?;
-    let expect = sections::expect(top, &cluster, faults.is_empty())?;
+    let expect = sections::expect(top, &cluster, top.get("fault").is_none())?;
+    let frame = fault::Frame {
+        cluster: &cluster,
+        workloads: &workloads,
+        run: &run,
+        outcome: expect.outcome,
+    };
+    let faults = faults(top, &frame)?;
+    let operations = match top.get("operator") {
+        Some(field) => operations(&field, &cluster, &run)?,
+        None => Vec::new(),
+    };
     let network = sections::network(top)?;
     let links = match top.get("link") {
-        Some(field) => link::read_all(&field, network, cluster.brokers)?,
+        Some(field) => link::read_all(&field, network, cluster.machines())?,
         None => Vec::new(),
     };
     Ok(Scenario {
@@ -83,12 +97,13 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         disk,
         workloads,
         faults,
+        operations,
         run,
         expect,
     })
 }
 
-fn workloads(top: &Table<'_>, cluster: &super::Cluster) -> Result<Vec<Workload>, Problem> {
+fn workloads(top: &Table<'_>, cluster: &Cluster) -> Result<Vec<Workload>, Problem> {
     let field = top.require("workload")?;
     let mut workloads = Vec::new();
     for (span, entries) in field.tables()? {
@@ -98,12 +113,7 @@ fn workloads(top: &Table<'_>, cluster: &super::Cluster) -> Result<Vec<Workload>,
     Ok(workloads)
 }
 
-fn faults(
-    top: &Table<'_>,
-    brokers: u32,
-    workloads: &[Workload],
-    run: &RunSettings,
-) -> Result<Vec<FaultRule>, Problem> {
+fn faults(top: &Table<'_>, frame: &fault::Frame<'_>) -> Result<Vec<FaultRule>, Problem> {
     let none = top.get("faults");
     if let Some(none) = &none {
         none.word(&[("none", ())])?;
@@ -120,18 +130,22 @@ fn faults(
             "one of the two",
         )),
         (Some(_), None) => Ok(Vec::new()),
-        (None, Some(field)) => read_faults(&field, brokers, workloads, run),
+        (None, Some(field)) => {
+            let tables = field.tables()?.into_iter();
+            tables
+                .map(|(span, entries)| fault::read(span, entries, frame))
+                .collect()
+        }
     }
 }
 
-fn read_faults(
+fn operations(
     field: &Field<'_>,
-    brokers: u32,
-    workloads: &[Workload],
+    cluster: &Cluster,
     run: &RunSettings,
-) -> Result<Vec<FaultRule>, Problem> {
+) -> Result<Vec<OperationRule>, Problem> {
     let tables = field.tables()?.into_iter();
     tables
-        .map(|(span, entries)| fault::read(span, entries, brokers, workloads, run))
+        .map(|(span, entries)| operation::read(span, entries, cluster, run))
         .collect()
 }

@@ -6,10 +6,9 @@ use toml::de::DeTable;
 
 use super::problem::Problem;
 use super::table::Table;
-use crate::broker::{BrokerConfig, FlushDiskType};
-use crate::check::{Outcome, Replication};
+use crate::check::Outcome;
 use crate::scenario::{
-    Between, ClientSettings, Cluster, DiskSettings, Expectation, NetworkSettings, RunSettings,
+    Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, NetworkSettings, RunSettings,
 };
 
 /// No time or size of a scenario is above this (a day of milliseconds, a disk
@@ -32,82 +31,6 @@ fn section<T>(
             read(&Table::new(format!("[{key}]"), 0..0, &empty, keys)?)
         }
     }
-}
-
-const CLUSTER: &[&str] = &[
-    "brokers",
-    "replication",
-    "flush",
-    "segment_bytes",
-    "sync_flush_timeout_ms",
-    "flush_interval_ms",
-    "checkpoint_interval_ms",
-    "idle_mark_ms",
-    "max_message_bytes",
-    "pending_max",
-    "reserve_bytes",
-];
-
-pub(super) fn cluster(top: &Table<'_>) -> Result<Cluster, Problem> {
-    let table = top.require("cluster")?.table("[cluster]", CLUSTER)?;
-    let replication = replication(&table)?;
-    let brokers = table.count("brokers", 1)?;
-    if let (Some(field), 2..) = (table.get("brokers"), brokers) {
-        return Err(field
-            .problem(
-                "several brokers need replication",
-                "replication is \"none\"",
-            )
-            .help("brokers = 1"));
-    }
-    Ok(Cluster {
-        brokers,
-        replication,
-        broker: broker(&table)?,
-    })
-}
-
-fn replication(table: &Table<'_>) -> Result<Replication, Problem> {
-    let Some(field) = table.get("replication") else {
-        return Ok(Replication::None);
-    };
-    let words = [
-        ("none", Some(Replication::None)),
-        ("primary-backup", None),
-        ("raft", None),
-    ];
-    field.word(&words)?.ok_or_else(|| {
-        field
-            .problem(
-                "this version has single brokers only",
-                "replication is not built yet",
-            )
-            .help("replication = \"none\"")
-    })
-}
-
-/// Segments and reserves are small by default, so that short runs roll over
-/// them and fill them.
-fn broker(table: &Table<'_>) -> Result<BrokerConfig, Problem> {
-    let default = BrokerConfig::default();
-    let flush = table.require("flush")?.word(&[
-        ("sync", FlushDiskType::Sync),
-        ("async", FlushDiskType::Async),
-    ])?;
-    let bytes = |key, default| table.integer(key, BYTES, default);
-    let ms = |key, default| table.integer(key, 1..MS.end, default);
-    Ok(BrokerConfig {
-        flush_disk_type: flush,
-        segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
-        sync_flush_timeout_ms: ms("sync_flush_timeout_ms", default.sync_flush_timeout_ms)?,
-        flush_interval_ms: ms("flush_interval_ms", default.flush_interval_ms)?,
-        checkpoint_interval_ms: ms("checkpoint_interval_ms", default.checkpoint_interval_ms)?,
-        idle_mark_ms: ms("idle_mark_ms", default.idle_mark_ms)?,
-        max_message_bytes: bytes("max_message_bytes", 65_536)? as usize,
-        pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
-        reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
-        ..default
-    })
 }
 
 const DISK: &[&str] = &["sector_bytes", "capacity_bytes", "sync_us"];
@@ -227,7 +150,7 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, (String, String)> {
     }
 }
 
-const EXPECT: &[&str] = &["outcome", "share", "converge_within_ms", "void_max"];
+const EXPECT: &[&str] = &["outcome", "share", "converge_within_ms", "void_max", "core"];
 
 pub(super) fn expect(
     top: &Table<'_>,
@@ -239,7 +162,20 @@ pub(super) fn expect(
         outcome: outcome(&table, cluster, faultless)?,
         converge_within_ms: table.integer("converge_within_ms", 1..MS.end, 30_000)?,
         void_max: table.share("void_max", 0.2)?,
+        core: core(&table, cluster)?,
     })
+}
+
+fn core(table: &Table<'_>, cluster: &Cluster) -> Result<Core, Problem> {
+    let Some(field) = table.get("core") else {
+        return Ok(Core::All);
+    };
+    let core = field.word(&[("all", Core::All), ("majority", Core::Majority)])?;
+    if core == Core::Majority && !cluster.is_replicated() {
+        let message = "a single broker has no majority but itself";
+        return Err(field.problem(message, "replication is \"none\""));
+    }
+    Ok(core)
 }
 
 fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outcome, Problem> {

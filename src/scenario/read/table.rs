@@ -129,6 +129,13 @@ impl<'a> Field<'a> {
         matches!(self.value, DeValue::String(_))
     }
 
+    pub(super) fn boolean(&self) -> Result<bool, Problem> {
+        match self.value {
+            DeValue::Boolean(value) => Ok(*value),
+            _ => Err(self.wrong_type("true or false")),
+        }
+    }
+
     pub(super) fn string(&self) -> Result<String, Problem> {
         match self.value {
             DeValue::String(text) if text.trim().is_empty() => {

@@ -1,5 +1,7 @@
 //! Good files mean what they say; bad ones are shown where they are bad.
 
+mod raft;
+
 use super::parse;
 use crate::broker::FlushDiskType;
 use crate::check::Outcome;
@@ -183,14 +185,17 @@ fn a_plan_is_a_function_of_scenario_and_seed() {
             fault.trigger.from_ns >= last_ns && fault.trigger.from_ns <= fault.trigger.until_ns
         );
         last_ns = fault.trigger.from_ns;
-        match fault.effect {
+        let [hit] = &fault.hits[..] else {
+            panic!("one victim")
+        };
+        match hit.effect {
             Effect::PowerLoss { survival, down_ns } => {
-                assert_eq!(fault.victim, Victim::Broker(0));
+                assert_eq!(hit.victim, Victim::Broker(0));
                 assert_eq!(survival, Survival::SectorSubset);
                 assert!((100_000_000..=1_000_000_000).contains(&down_ns));
                 assert_eq!(fault.trigger.until_ns, 9_000_000_000);
             }
-            _ => assert!(matches!(fault.victim, Victim::Client(4 | 5))),
+            _ => assert!(matches!(hit.victim, Victim::Client(4 | 5))),
         }
     }
 }
@@ -203,7 +208,7 @@ fn an_edit_to_one_rule_leaves_the_faults_of_the_others() {
         let kill = plan
             .faults
             .iter()
-            .find(|fault| matches!(fault.victim, Victim::Client(_)));
+            .find(|fault| matches!(fault.hits[0].victim, Victim::Client(_)));
         kill.cloned().expect("planned")
     };
     assert_eq!(client(&before), client(&after));

@@ -88,11 +88,10 @@ impl Links {
         *self.cut_hits.entry((from, to)).or_default() += 1;
     }
 
-    /// Arrivals that cuts swallowed or held on the links of a node, so far.
-    pub(crate) fn hits_of(&self, node: NodeId) -> u64 {
-        let hits = self.cut_hits.iter();
-        let of_node = hits.filter(|((from, to), _)| *from == node || *to == node);
-        of_node.map(|(_, count)| count).sum()
+    /// Arrivals that cuts swallowed or held in some directions, so far.
+    pub(crate) fn hits_on<'l>(&self, links: impl IntoIterator<Item = &'l (NodeId, NodeId)>) -> u64 {
+        let hits = links.into_iter().filter_map(|link| self.cut_hits.get(link));
+        hits.sum()
     }
 
     /// Whether nothing arrives in this direction.

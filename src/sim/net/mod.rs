@@ -232,9 +232,12 @@ impl Network {
         self.links.set(from, to, config);
     }
 
-    /// Arrivals that cuts swallowed or held on the links of a node, so far.
-    pub(crate) fn cut_hits_of(&self, node: NodeId) -> u64 {
-        self.links.hits_of(node)
+    /// Arrivals that cuts swallowed or held in some directions, so far.
+    pub(crate) fn cut_hits_on<'l>(
+        &self,
+        links: impl IntoIterator<Item = &'l (NodeId, NodeId)>,
+    ) -> u64 {
+        self.links.hits_on(links)
     }
 
     /// Whether a cut keeps something from arriving, now; counted where so.

@@ -296,8 +296,8 @@ fn cuts_hold_what_is_sent_and_what_is_in_flight_in_their_direction() {
         assert_eq!(came, (to_server, to_client), "{cut:?}");
         let held = 2 * (u64::from(!to_server) + u64::from(!to_client));
         assert_eq!(pair.bench.net.fates.cut, held);
-        assert_eq!(pair.bench.net.cut_hits_of(0), held);
-        assert_eq!(pair.bench.net.cut_hits_of(2), 0);
+        assert_eq!(pair.bench.net.cut_hits_on(&[(0, 1), (1, 0)]), held);
+        assert_eq!(pair.bench.net.cut_hits_on(&[(2, 0), (0, 2)]), 0);
     }
 }
 

@@ -1,12 +1,12 @@
 //! The brokers' machines: started, killed, and what is on their disks.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use madsim::runtime::Handle;
 
-use super::process::{self, Exit, ExitSlot, Operator, StopSignal};
-use crate::broker::BrokerConfig;
-use crate::scenario::{Scenario, Workload};
+use super::process::{self, Ear, Exit, Life, NewDisk, Operator, StopSignal};
+use crate::broker::{BrokerConfig, Peer, RaftConfig, Replication};
+use crate::scenario::{Cluster, Scenario, Workload};
 use crate::sim::disk::{DiskConfig, DiskModel};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::env::SimEnv;
@@ -17,43 +17,70 @@ use crate::sim::world::{World, address};
 
 /// RocketMQ's default port.
 const PORT: u16 = 10911;
+/// Where peers listen.
+const PEER_PORT: u16 = 10912;
 
 /// A broker's machine.
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) node: NodeId,
     config: BrokerConfig,
-    life: Option<Life>,
+    members: u32,
+    process: Option<Process>,
+    /// What its operator has to do before it starts.
+    duty: Operator,
     /// Why it last refused to serve.
     pub(super) refused: Option<String>,
+    /// Whether it then blamed its disk.
+    pub(super) blames_disk: bool,
     /// How long it stays down after a clean stop, nanoseconds.
     pub(super) down_ns: u64,
-    /// A start is planned.
+    /// The newest planned start; earlier ones are void.
+    start: u64,
+    /// Whether that one is still to come.
     pub(super) start_planned: bool,
+    /// When its disk was last formatted, nanoseconds since the start of the run.
+    pub(super) formatted_ns: u64,
+    /// It is left out of the core that heals, and stays down.
+    pub(super) retired: bool,
 }
 
 #[derive(Debug)]
-struct Life {
+struct Process {
     madsim: madsim::task::NodeId,
     stop: StopSignal,
-    exit: ExitSlot,
+    ear: Ear,
 }
 
 impl Machine {
     /// A machine with a blank disk and no process.
     pub(super) fn new(world: &World, scenario: &Scenario, seed: u64, broker: u32) -> Self {
+        let cluster = &scenario.cluster;
         let node = world.add_node(disk(scenario, seed, broker));
-        let mut config = scenario.cluster.broker.clone();
+        let mut config = cluster.broker.clone();
         config.listen = address(node, PORT);
         config.default_topic_queue_nums = queues(scenario);
         config.broker_name = format!("broker-{broker}");
+        if let Replication::Raft(raft) = &mut config.replication {
+            *raft = raft_config(raft, cluster, seed, broker);
+        }
+        let as_what = match broker < cluster.brokers {
+            true => NewDisk::First,
+            false => NewDisk::Replacement,
+        };
         Self {
             node,
             config,
-            life: None,
+            members: cluster.brokers,
+            process: None,
+            duty: Operator::Format(as_what),
             refused: None,
+            blames_disk: false,
             down_ns: 0,
+            start: 0,
             start_planned: false,
+            formatted_ns: 0,
+            retired: false,
         }
     }
 
@@ -64,64 +91,105 @@ impl Machine {
 
     /// Whether a process runs on it.
     pub(super) fn is_up(&self) -> bool {
-        self.life.is_some()
+        self.process.is_some()
+    }
+
+    /// What its operator has to do before it starts.
+    pub(super) fn duty(&self) -> Operator {
+        self.duty
+    }
+
+    /// Plans a start, and with it the operator's work: what was owed before and
+    /// is not done stays owed. Returns the start's number.
+    pub(super) fn plan_start(&mut self, operator: Operator) -> u64 {
+        if operator != Operator::None {
+            self.duty = operator;
+        }
+        self.start += 1;
+        self.start_planned = true;
+        self.start
+    }
+
+    /// Whether the start of that number is to be made.
+    pub(super) fn is_due(&self, start: u64) -> bool {
+        start == self.start && !self.is_up() && !self.retired
     }
 
     /// Starts the broker.
-    pub(super) fn start(&mut self, world: &Arc<World>, handle: &Handle, operator: Operator) {
-        assert!(self.life.is_none(), "a machine runs one broker");
+    pub(super) fn start(&mut self, world: &Arc<World>, handle: &Handle) {
+        assert!(!self.is_up(), "a machine runs one broker");
         self.start_planned = false;
         self.refused = None;
         let incarnation = world.process_starts(self.node);
         let env = SimEnv::new(Arc::clone(world), self.node, incarnation);
-        let (stop, exit) = (StopSignal::default(), ExitSlot::default());
+        let (stop, ear) = (StopSignal::default(), Ear::default());
         // A new madsim node for each life: a killed one takes no more tasks.
         let madsim = handle.create_node().build();
-        let process = process::broker(
-            env,
-            self.config.clone(),
-            operator,
-            stop.clone(),
-            exit.clone(),
-        );
-        drop(madsim.spawn(process));
-        self.life = Some(Life {
+        let life = Life {
+            config: self.config.clone(),
+            operator: self.duty,
+            members: self.members,
+        };
+        drop(madsim.spawn(process::broker(env, life, stop.clone(), ear.clone())));
+        self.process = Some(Process {
             madsim: madsim.id(),
             stop,
-            exit,
+            ear,
         });
     }
 
     /// Ends the process, if there is one, without a word to it.
     pub(super) fn kill(&mut self, handle: &Handle) {
-        if let Some(life) = self.life.take() {
-            handle.kill(life.madsim);
+        self.note_duty();
+        if let Some(process) = self.process.take() {
+            handle.kill(process.madsim);
         }
     }
 
     /// Asks the broker to stop cleanly.
     pub(super) fn stop(&self) {
-        if let Some(life) = &self.life {
-            life.stop.raise();
+        if let Some(process) = &self.process {
+            process.stop.raise();
+        }
+    }
+
+    /// Looks whether the operator's work is done.
+    pub(super) fn note_duty(&mut self) {
+        let process = self.process.as_ref();
+        let done_ns = process.and_then(|process| process.ear.said().operator_done_ns.take());
+        if let Some(done_ns) = done_ns {
+            if matches!(self.duty, Operator::Format(_)) {
+                self.formatted_ns = done_ns;
+            }
+            self.duty = Operator::None;
         }
     }
 
     /// How the process ended by itself, if it did since the last call.
     pub(super) fn take_exit(&mut self, handle: &Handle) -> Option<Exit> {
-        let exit = self
-            .life
-            .as_ref()?
-            .exit
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(exit) = &exit {
-            self.kill(handle);
-            if let Exit::Refused(why) = exit {
-                self.refused = Some(why.clone());
-            }
+        let exit = self.process.as_ref()?.ear.said().exit.take()?;
+        self.kill(handle);
+        if let Exit::Refused { why, .. } = &exit {
+            self.refused = Some(why.clone());
         }
-        exit
+        Some(exit)
+    }
+}
+
+/// The address book of all machines, and this broker's own election timeout.
+fn raft_config(raft: &RaftConfig, cluster: &Cluster, seed: u64, broker: u32) -> RaftConfig {
+    let peers = (0..cluster.machines()).map(|node| {
+        let peer = Peer {
+            peer: address(node, PEER_PORT),
+            client: address(node, PORT),
+        };
+        (u64::from(node), peer)
+    });
+    let mut own = Stream::lane(seed, Purpose::Cluster, broker);
+    RaftConfig {
+        peers: peers.collect(),
+        election_timeout_ms: cluster.election_timeout_ms.draw(&mut own),
+        ..raft.clone()
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn config(network: &NetworkSettings) -> LinkConfig {
 pub(super) fn set_up(world: &World, scenario: &Scenario) {
     let mut inner = world.lock();
     let nodes = inner.core.node_count();
-    let brokers = scenario.cluster.brokers;
+    let brokers = scenario.cluster.machines();
     for rule in &scenario.links {
         for from in (0..nodes).filter(|node| is_at(rule.from, *node, brokers)) {
             for to in (0..nodes).filter(|node| is_at(rule.to, *node, brokers)) {

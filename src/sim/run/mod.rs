@@ -12,16 +12,24 @@
 //!                           history, ledger ─▶ judge
 //! ```
 
+mod admin;
 mod blame;
+mod budget;
 mod clients;
 mod cluster;
+mod cuts;
+mod entries;
 mod faults;
+mod harms;
+mod healing;
 mod links;
+mod operator;
 mod phases;
 mod process;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod victims;
 mod windows;
 
 use std::sync::Arc;
@@ -78,7 +86,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         true => timeline::merge(
             run.world.take_lines(),
             &history,
-            run.scenario.cluster.brokers,
+            run.scenario.cluster.machines(),
         ),
         false => Vec::new(),
     };

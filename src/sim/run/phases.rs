@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use madsim::runtime::Handle;
 
+use super::budget::Outstanding;
 use super::clients::{self, Client, LastReader, Probe, Setting};
 use super::cluster::{Machine, queues};
+use super::cuts::Links;
 use super::links;
-use super::process::{Exit, Operator};
+use super::process::Operator;
 use super::windows::Window;
 use crate::broker::FlushDiskType;
-use crate::check::{Ending, Liveness};
+use crate::check::Ending;
 use crate::history::{Ledger, Recorder};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
 use crate::sim::disk::DiskImage;
@@ -23,20 +25,26 @@ use crate::sim::world::World;
 
 /// Pause between two looks at the run, nanoseconds.
 const TICK_NS: u64 = 10_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
-const MS_NS: u64 = 1_000_000;
+pub(super) const SECOND_NS: u64 = 1_000_000_000;
+pub(super) const MS_NS: u64 = 1_000_000;
 
 /// Something the run does at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A broker starts.
-    StartBroker(usize, Operator),
+    /// A broker starts, unless another start was planned since: machine, number
+    /// of the start.
+    StartBroker(usize, u64),
     /// A client starts.
     StartClient(usize),
     /// A planned fault may fire.
     Fault(usize),
-    /// An image is taken of the disk that a planned fault will roll back.
-    TakeImage(usize),
+    /// The second blow after a hit: fault, hit, machine.
+    SecondBlow(usize, usize, usize),
+    /// Images are taken of the disks that a planned hit may roll back: fault,
+    /// hit.
+    TakeImages(usize, usize),
+    /// The operator changes members or leader.
+    Operate(usize),
     /// A lasting fault ends.
     Close(u64),
     /// A look at everything.
@@ -44,7 +52,7 @@ pub(super) enum Step {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Workloads under faults.
     Safety,
     /// Everything healed; the cluster has to serve again.
@@ -76,14 +84,20 @@ pub(super) struct Run<'a> {
     /// How far the log was believed durable when the power went: by index into
     /// the ledger.
     pub(super) believed: BTreeMap<usize, u64>,
-    /// The images that planned rollbacks set disks back to, by planned fault.
-    pub(super) images: BTreeMap<usize, DiskImage>,
-    probe: Probe,
-    last_reader: LastReader,
+    /// The images that planned rollbacks set disks back to, by planned fault,
+    /// hit and machine.
+    pub(super) images: BTreeMap<(usize, usize, usize), DiskImage>,
+    /// The links that are cut.
+    pub(super) cuts: Links,
+    pub(super) outstanding: Outstanding,
+    pub(super) probe: Probe,
+    pub(super) last_reader: LastReader,
     steps: Vec<Step>,
-    phase: Phase,
-    healed_ns: u64,
-    probed_ns: Option<u64>,
+    pub(super) phase: Phase,
+    pub(super) healed_ns: u64,
+    pub(super) probed_ns: Option<u64>,
+    /// When all replicas of the core held the same.
+    pub(super) level_ns: Option<u64>,
     second: (u64, u64),
 }
 
@@ -98,7 +112,7 @@ impl<'a> Run<'a> {
             FlushDiskType::Sync => Medium::Durable,
             FlushDiskType::Async => Medium::Cached,
         };
-        let brokers = scenario.cluster.brokers;
+        let brokers = scenario.cluster.machines();
         let tap = Tap::new(brokers, medium, scenario.cluster.broker.log_config());
         let network = links::config(&scenario.network);
         let world = Arc::new(World::new(seed, network, options.timeline, tap));
@@ -132,10 +146,13 @@ impl<'a> Run<'a> {
             unseen: Vec::new(),
             believed: BTreeMap::new(),
             images: BTreeMap::new(),
+            cuts: Links::new(),
+            outstanding: Outstanding::default(),
             steps: Vec::new(),
             phase: Phase::Safety,
             healed_ns: 0,
             probed_ns: None,
+            level_ns: None,
             second: (0, 0),
             scenario,
             seed,
@@ -151,14 +168,17 @@ impl<'a> Run<'a> {
     /// Plans everything that is known from the start.
     pub(super) fn begin(&mut self) {
         for machine in 0..self.machines.len() {
-            self.machines[machine].start_planned = true;
-            self.at(0, Step::StartBroker(machine, Operator::Format));
+            self.plan_start(machine, 0, Operator::None);
         }
         for client in 0..self.clients.len() {
             self.at(0, Step::StartClient(client));
         }
         for fault in 0..self.plan.faults.len() {
             self.arm(fault);
+        }
+        for operation in 0..self.plan.operations.len() {
+            let at_ns = self.plan.operations[operation].at_ns;
+            self.at(at_ns, Step::Operate(operation));
         }
         self.at(TICK_NS, Step::Tick);
     }
@@ -172,10 +192,12 @@ impl<'a> Run<'a> {
     /// Does the step of that number.
     pub(super) fn step(&mut self, number: u64) -> ControlFlow<()> {
         match self.steps[number as usize].clone() {
-            Step::StartBroker(machine, operator) => self.start_broker(machine, operator),
+            Step::StartBroker(machine, start) => self.start_broker(machine, start),
             Step::StartClient(client) => self.start_client(client),
             Step::Fault(fault) => self.try_fault(fault),
-            Step::TakeImage(fault) => self.take_image(fault),
+            Step::SecondBlow(fault, hit, machine) => self.second_blow(fault, hit, machine),
+            Step::TakeImages(fault, hit) => self.take_images(fault, hit),
+            Step::Operate(operation) => self.operate(operation),
             Step::Close(window) => self.close_window(window),
             Step::Tick => {
                 self.at(self.world.now_ns() + TICK_NS, Step::Tick);
@@ -183,16 +205,6 @@ impl<'a> Run<'a> {
             }
         }
         ControlFlow::Continue(())
-    }
-
-    fn start_broker(&mut self, machine: usize, operator: Operator) {
-        if !self.machines[machine].is_up() {
-            if operator == Operator::Salvage {
-                let node = self.machines[machine].node;
-                self.ledger.salvaged.push((node, self.world.now_ns()));
-            }
-            self.machines[machine].start(&self.world, &self.handle, operator);
-        }
     }
 
     fn start_client(&mut self, client: usize) {
@@ -211,7 +223,7 @@ impl<'a> Run<'a> {
         let now_ns = self.world.now_ns();
         match self.phase {
             Phase::Safety if now_ns >= self.setting.stop_at_ns => self.heal(now_ns),
-            Phase::Healing => self.watch_healing(now_ns),
+            Phase::Healing => return self.watch_healing(now_ns),
             Phase::Reading => {
                 let patience_ns = 3 * self.bound_ns() + 60 * SECOND_NS;
                 let late = now_ns > self.healed_ns + patience_ns;
@@ -224,90 +236,8 @@ impl<'a> Run<'a> {
         ControlFlow::Continue(())
     }
 
-    /// A broker that stopped cleanly starts again; one that refuses waits for
-    /// its operator, who comes when everything heals.
-    fn note_exits(&mut self) {
-        for index in 0..self.machines.len() {
-            let exit = self.machines[index].take_exit(&self.handle);
-            if exit.is_some() {
-                self.world.process_dies(self.machines[index].node, false);
-            }
-            match exit {
-                Some(Exit::Clean) => {
-                    let down_ns = self.machines[index].down_ns.max(2 * MS_NS);
-                    self.machines[index].start_planned = true;
-                    let start = Step::StartBroker(index, Operator::None);
-                    self.at(self.world.now_ns() + down_ns, start);
-                }
-                Some(Exit::Refused(_)) if self.phase != Phase::Safety => self.call_operator(index),
-                _ => {}
-            }
-        }
-    }
-
-    /// An operator gives up what the medium lost, and only that: a broker that
-    /// refuses what no fault of its disk can have damaged is started as it is,
-    /// and refuses again. It is stuck, as its users would say.
-    fn call_operator(&mut self, machine: usize) {
-        self.machines[machine].start_planned = true;
-        let (operator, pause_ns) = match self.has_been_harmed(machine) {
-            true => (Operator::Salvage, 10 * MS_NS),
-            false => (Operator::None, SECOND_NS),
-        };
-        let start = Step::StartBroker(machine, operator);
-        self.at(self.world.now_ns() + pause_ns, start);
-        if self.phase == Phase::Reading {
-            // What was salvaged may lack the topic itself: who sends makes it anew.
-            let topic = self.topics()[0].0.clone();
-            self.probe.start(&self.setting, &topic);
-        }
-    }
-
-    /// Whether a fault took or changed what the machine's disk had synced.
-    fn has_been_harmed(&self, machine: usize) -> bool {
-        let node = self.machines[machine].node;
-        let mut fired = self.ledger.fired.iter();
-        fired.any(|fault| fault.node == node && fault.kind.harms_what_was_synced())
-    }
-
-    /// The end of the safety phase: every fault is taken back, every process
-    /// runs again.
-    fn heal(&mut self, now_ns: u64) {
-        self.phase = Phase::Healing;
-        self.healed_ns = now_ns;
-        self.take_back_everything();
-        for machine in 0..self.machines.len() {
-            if self.machines[machine].refused.is_some() {
-                self.call_operator(machine);
-            } else if !self.machines[machine].is_up() && !self.machines[machine].start_planned {
-                self.at(now_ns + MS_NS, Step::StartBroker(machine, Operator::None));
-            }
-        }
-        let topic = self.topics()[0].0.clone();
-        self.probe.start(&self.setting, &topic);
-    }
-
-    fn watch_healing(&mut self, now_ns: u64) {
-        let late = now_ns > self.healed_ns + self.bound_ns();
-        match self.probe.outcome() {
-            Some(true) if self.probed_ns.is_none() => self.probed_ns = Some(now_ns),
-            Some(false) if !late => {
-                let topic = self.topics()[0].0.clone();
-                self.probe.start(&self.setting, &topic);
-            }
-            _ => {}
-        }
-        let sending = self.clients.iter().any(Client::is_sending);
-        if (self.probed_ns.is_some() && !sending) || late {
-            self.phase = Phase::Reading;
-            let bound_ms = self.scenario.expect.converge_within_ms;
-            self.last_reader
-                .start(&self.setting, self.topics(), bound_ms);
-        }
-    }
-
     /// Every topic, with the groups that consume it.
-    fn topics(&self) -> Vec<(String, Vec<String>)> {
+    pub(super) fn topics(&self) -> Vec<(String, Vec<String>)> {
         let mut topics: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for workload in &self.scenario.workloads {
             let groups = topics.entry(workload.topic().to_owned()).or_default();
@@ -364,20 +294,8 @@ impl<'a> Run<'a> {
         self.scenario.run.events_per_s_max.saturating_mul(seconds)
     }
 
-    fn bound_ns(&self) -> u64 {
+    pub(super) fn bound_ns(&self) -> u64 {
         self.scenario.expect.converge_within_ms * MS_NS
-    }
-
-    /// How the second phase went.
-    pub(super) fn liveness(&self) -> Liveness {
-        let finished = self.last_reader.finished().unwrap_or_default();
-        Liveness {
-            core: true,
-            healed_ns: self.healed_ns,
-            bound_ns: self.bound_ns(),
-            probed_ns: self.probed_ns,
-            caught_up_ns: finished.caught_up_ns,
-        }
     }
 
     /// Ends every process, and lets what they held go: a runtime that is dropped

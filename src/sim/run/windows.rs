@@ -1,13 +1,13 @@
 //! Faults that last. Whether one could matter is known when it ends
 //! (guarantee.md, section 3, "Eligible").
 
+use super::cuts::Links;
 use super::phases::{Run, Step};
 use crate::history::FaultKind;
-use crate::scenario::CutDirection;
 use crate::sim::disk::DiskSpeed;
 
 /// What a lasting fault does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lasting {
     /// The disk takes no more bytes.
     Full,
@@ -18,11 +18,11 @@ pub(super) enum Lasting {
     /// Syncs return OK and do nothing.
     Lying,
     /// Links are cut.
-    Cut(CutDirection),
+    Cut(Links),
 }
 
 impl Lasting {
-    fn kind(self) -> FaultKind {
+    fn kind(&self) -> FaultKind {
         match self {
             Self::Full => FaultKind::DiskFull,
             Self::Slow(_) => FaultKind::DiskSlow,
@@ -34,11 +34,11 @@ impl Lasting {
 }
 
 /// A lasting fault that has not ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Window {
     number: u64,
     machine: usize,
-    what: Lasting,
+    pub(super) what: Lasting,
     /// Its place in the ledger.
     entry: usize,
     /// The count that shows that it mattered, when it began.
@@ -51,7 +51,7 @@ impl Run<'_> {
     /// Begins a lasting fault, which is already in force.
     pub(super) fn open_window(&mut self, machine: usize, what: Lasting, lasts_ns: u64) {
         let kind = what.kind();
-        let before = self.traces_of(machine, what);
+        let before = self.traces_of(machine, &what);
         let dirty = self.dirty(machine as u32);
         let note = format!("{kind} begins");
         self.enter(kind, machine as u32, false, dirty, note);
@@ -69,7 +69,7 @@ impl Run<'_> {
     }
 
     /// What such a fault has left behind on a machine so far.
-    fn traces_of(&self, machine: usize, what: Lasting) -> u64 {
+    fn traces_of(&self, machine: usize, what: &Lasting) -> u64 {
         let inner = self.world.lock();
         let disk = &inner.disks[machine];
         match what {
@@ -80,7 +80,7 @@ impl Run<'_> {
             // Something was acknowledged that is not there.
             Lasting::Lying => inner.tap.acknowledged_on_lies(machine as u32),
             // A message was held or dropped.
-            Lasting::Cut(_) => inner.net.cut_hits_of(machine as u32),
+            Lasting::Cut(links) => inner.net.cut_hits_on(links),
         }
     }
 
@@ -100,12 +100,12 @@ impl Run<'_> {
             return;
         };
         let window = self.windows.remove(index);
-        let left_behind = self.traces_of(window.machine, window.what) > window.before;
+        let left_behind = self.traces_of(window.machine, &window.what) > window.before;
         let needs_request = matches!(window.what, Lasting::Slow(_) | Lasting::Hung);
         let eligible = left_behind && (window.asked || !needs_request);
         self.ledger.fired[window.entry].eligible = eligible;
-        self.take_back(window.machine, window.what);
         let kind = window.what.kind();
+        self.take_back(window.machine, &window.what);
         self.note_end(window.machine as u32, kind);
     }
 
@@ -122,12 +122,12 @@ impl Run<'_> {
     }
 
     /// Puts a machine into the state that its other open windows ask for.
-    fn take_back(&mut self, machine: usize, what: Lasting) {
+    fn take_back(&mut self, machine: usize, what: &Lasting) {
         let others = self
             .windows
             .iter()
             .filter(|window| window.machine == machine);
-        let others: Vec<Lasting> = others.map(|window| window.what).collect();
+        let others: Vec<Lasting> = others.map(|window| window.what.clone()).collect();
         let same = |other: &Lasting| other.kind() == what.kind();
         match what {
             Lasting::Slow(_) => {
@@ -137,14 +137,7 @@ impl Run<'_> {
                 });
                 self.world.lock().disks[machine].extra_ns = extra.max().unwrap_or(0);
             }
-            Lasting::Cut(_) => {
-                self.heal_links(machine);
-                for other in others {
-                    if let Lasting::Cut(direction) = other {
-                        self.cut(machine, direction);
-                    }
-                }
-            }
+            Lasting::Cut(_) => self.renew_cuts(),
             _ if others.iter().any(same) => {}
             Lasting::Full => {
                 let capacity_bytes = self.scenario.disk.capacity_bytes;

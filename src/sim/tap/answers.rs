@@ -103,6 +103,7 @@ impl Tap {
         }
         let acknowledged = self.acknowledged.entry(node).or_default();
         *acknowledged = (*acknowledged).max(end_address);
+        self.leads(node, entry.map(|entry| entry.end_address));
         if self.medium == Medium::Durable && end_address > self.durable_end(disk, node) {
             *self.on_lies.entry(node).or_default() += 1;
         }

@@ -62,6 +62,13 @@ impl<T> Agenda<T> {
         self.heap.peek().map(|Reverse(planned)| planned.at_ns)
     }
 
+    /// Whether anything planned is `wanted`.
+    pub(crate) fn any(&self, wanted: impl Fn(&T) -> bool) -> bool {
+        self.heap
+            .iter()
+            .any(|Reverse(planned)| wanted(&planned.item))
+    }
+
     /// The next one, if it is due by `now_ns`.
     pub(crate) fn pop_due(&mut self, now_ns: u64) -> Option<T> {
         if self.next_at_ns()? > now_ns {

@@ -139,6 +139,12 @@ impl Core {
         NodeName::of(node, self.brokers)
     }
 
+    /// Whether a peer message of a machine is on its way.
+    pub(crate) fn has_peer_message_of(&self, node: NodeId) -> bool {
+        let of_node = |due: &Due| matches!(due, Due::Net(Arrival::Peer { from_node, .. }) if *from_node == node);
+        self.agenda.any(of_node)
+    }
+
     /// A machine's own address, with no port of meaning.
     pub(crate) fn address_of(&self, node: NodeId) -> SocketAddr {
         address(node, 0)

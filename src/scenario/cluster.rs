@@ -1,0 +1,49 @@
+//! `[cluster]`: the brokers and how they are set up.
+
+use crate::broker::BrokerConfig;
+use crate::check::Replication;
+
+use super::Between;
+
+/// `[cluster]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// Members from the start, numbered from 0: 1 without replication, an odd
+    /// number from 3 on with Raft.
+    pub brokers: u32,
+    /// Further machines, numbered on from there: formatted and running, members
+    /// of nothing until the operator adds them.
+    pub spares: u32,
+    /// How they replicate.
+    pub replication: Replication,
+    /// Every broker's configuration. The simulator replaces name, addresses and
+    /// election timeout: see [`Cluster::election_timeout_ms`].
+    pub broker: BrokerConfig,
+    /// With Raft: each broker's own election timeout is drawn from here, once
+    /// for a run.
+    pub election_timeout_ms: Between,
+}
+
+impl Cluster {
+    /// Members and spares: the first machines of a run.
+    pub fn machines(&self) -> u32 {
+        self.brokers + self.spares
+    }
+
+    /// Whether brokers replicate at all.
+    pub fn is_replicated(&self) -> bool {
+        self.replication != Replication::None
+    }
+
+    /// The largest number of brokers without which the others are still a
+    /// majority: f of guarantee.md, section 1, as long as the members are those
+    /// of the start.
+    pub fn minority(&self) -> u32 {
+        (self.brokers - 1) / 2
+    }
+
+    /// The smallest majority.
+    pub fn quorum(&self) -> u32 {
+        self.brokers / 2 + 1
+    }
+}

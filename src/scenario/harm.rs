@@ -1,0 +1,207 @@
+//! What faults do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::FaultKind;
+
+use super::{Between, CutDirection, CutLinks, PartitionShape};
+
+/// What a power loss leaves of what was not synced (guarantee.md, section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Survival {
+    /// Nothing.
+    None,
+    /// Everything.
+    All,
+    /// A prefix, in the order of the writes.
+    Prefix,
+    /// An arbitrary subset of the sectors.
+    SectorSubset,
+    /// Sectors in which each byte is old or new.
+    Torn,
+    /// Torn sectors that hold garbage.
+    Garbage,
+    /// Sizes, and none of the data.
+    SizeWithoutData,
+    /// Data, and none of the sizes.
+    DataWithoutSize,
+    /// A subset of the changes to directories.
+    EntrySubset,
+}
+
+impl Survival {
+    /// Every way, in the order of the table; a draw over all of them takes from
+    /// here.
+    pub const ALL: [Self; 9] = [
+        Self::None,
+        Self::All,
+        Self::Prefix,
+        Self::SectorSubset,
+        Self::Torn,
+        Self::Garbage,
+        Self::SizeWithoutData,
+        Self::DataWithoutSize,
+        Self::EntrySubset,
+    ];
+
+    /// The name in scenario files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+            Self::Prefix => "prefix",
+            Self::SectorSubset => "sector-subset",
+            Self::Torn => "torn",
+            Self::Garbage => "garbage",
+            Self::SizeWithoutData => "size-without-data",
+            Self::DataWithoutSize => "data-without-size",
+            Self::EntrySubset => "entry-subset",
+        }
+    }
+}
+
+/// Which files a fault of single sectors or syncs aims at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileClass {
+    /// Segments of the commit log.
+    CommitLog,
+    /// Any file of the broker.
+    Any,
+}
+
+/// What the page cache holds after a failed sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncErrorCache {
+    /// The new bytes, marked clean.
+    Keeps,
+    /// What the disk holds.
+    Reverts,
+}
+
+/// What a rule does, with the ranges it draws from. `down_ms` is the time until
+/// the victim is started again; `lasts_ms` that until the fault is taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Harm {
+    /// The process dies.
+    Kill {
+        /// Until it is started again.
+        down_ms: Between,
+    },
+    /// The process is asked to stop cleanly.
+    Restart {
+        /// Until it is started again, once it has stopped.
+        down_ms: Between,
+    },
+    /// The machine loses power.
+    PowerLoss {
+        /// What survives; `None`: drawn for each fault.
+        survival: Option<Survival>,
+        /// Until it is started again.
+        down_ms: Between,
+    },
+    /// The disk is gone; the operator puts in a formatted blank one.
+    DiskDestroyed {
+        /// Until it is started again.
+        down_ms: Between,
+    },
+    /// The disk is replaced by an image that was taken of it earlier.
+    DiskRolledBack {
+        /// The age of the image.
+        age_ms: Between,
+        /// Until it is started again.
+        down_ms: Between,
+    },
+    /// The next sync fails.
+    SyncError {
+        /// Of which files.
+        file: FileClass,
+        /// What the cache then holds; `None`: drawn.
+        cache: Option<SyncErrorCache>,
+    },
+    /// A sector that holds data cannot be read until it is rewritten.
+    ReadError {
+        /// Of which files.
+        file: FileClass,
+    },
+    /// A durable sector that holds data changes.
+    Rot {
+        /// Of which files.
+        file: FileClass,
+    },
+    /// No space left.
+    DiskFull {
+        /// Until space is free again.
+        lasts_ms: Between,
+    },
+    /// Every operation takes longer.
+    DiskSlow {
+        /// What an operation takes in addition.
+        extra_ms: Between,
+        /// Until it is fast again.
+        lasts_ms: Between,
+    },
+    /// Operations do not return, until the process is killed or the disk comes
+    /// back.
+    DiskHung {
+        /// Until operations return.
+        lasts_ms: Between,
+    },
+    /// Syncs return OK and do nothing.
+    DiskLying {
+        /// Until syncs mean something again.
+        lasts_ms: Between,
+    },
+    /// The next write lands elsewhere.
+    MisdirectedWrite {
+        /// Of which files.
+        file: FileClass,
+    },
+    /// The next write is reported and never done.
+    LostWrite {
+        /// Of which files.
+        file: FileClass,
+    },
+    /// Links are cut.
+    Partition {
+        /// Who is cut off from whom.
+        shape: PartitionShape,
+        /// Which links.
+        links: CutLinks,
+        /// What is cut; `None`: drawn.
+        cut: Option<CutDirection>,
+        /// Until they are whole again.
+        lasts_ms: Between,
+    },
+    /// A client dies.
+    ClientKill {
+        /// Until a client of the same kind is started in its place.
+        down_ms: Between,
+    },
+}
+
+impl Harm {
+    /// The kind under which it is counted.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Kill { .. } => FaultKind::Kill,
+            Self::Restart { .. } => FaultKind::Restart,
+            Self::PowerLoss { .. } => FaultKind::PowerLoss,
+            Self::DiskDestroyed { .. } => FaultKind::DiskDestroyed,
+            Self::DiskRolledBack { .. } => FaultKind::DiskRolledBack,
+            Self::SyncError { .. } => FaultKind::SyncError,
+            Self::ReadError { .. } => FaultKind::ReadError,
+            Self::Rot { .. } => FaultKind::Rot,
+            Self::DiskFull { .. } => FaultKind::DiskFull,
+            Self::DiskSlow { .. } => FaultKind::DiskSlow,
+            Self::DiskHung { .. } => FaultKind::DiskHung,
+            Self::DiskLying { .. } => FaultKind::DiskLying,
+            Self::MisdirectedWrite { .. } => FaultKind::MisdirectedWrite,
+            Self::LostWrite { .. } => FaultKind::LostWrite,
+            Self::Partition { .. } => FaultKind::Partition,
+            Self::ClientKill { .. } => FaultKind::ClientKill,
+        }
+    }
+}

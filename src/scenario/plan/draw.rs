@@ -1,0 +1,193 @@
+//! From rules to concrete faults and operations.
+
+use super::victims::{subject, victims};
+use super::{Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Trigger};
+use crate::scenario::random::Stream;
+use crate::scenario::{
+    Between, Cluster, CutDirection, FaultRule, Harm, OperationKind, OperationRule, Scenario,
+    Subject, Survival, SyncErrorCache,
+};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The faults of one rule.
+pub(super) fn faults(
+    scenario: &Scenario,
+    rule: &FaultRule,
+    stream: &mut Stream,
+) -> Vec<PlannedFault> {
+    let mut moments = Moments::new(rule.at_ms, rule.every_ms);
+    let mut faults = Vec::new();
+    for _ in 0..rule.count {
+        let victims = victims(scenario, rule.target, stream);
+        let Some(from_ns) = moments.next(stream) else {
+            break;
+        };
+        let shared = effect(&rule.harm, stream);
+        let mut hits = Vec::new();
+        for victim in victims {
+            // What several victims share falls on them alike and ends for them
+            // alike; else each has its own.
+            let own = match (hits.is_empty(), &rule.harm) {
+                (true, _) | (_, Harm::Partition { .. }) => shared.clone(),
+                (false, harm) => effect(harm, stream),
+            };
+            let then = rule.then.as_ref().map(|then| SecondBlow {
+                after_ns: in_ns(then.after_ms).draw(stream),
+                effect: effect(&then.harm, stream),
+            });
+            hits.push(Hit {
+                victim,
+                effect: own,
+                then,
+            });
+        }
+        let trigger = Trigger {
+            from_ns,
+            until_ns: in_ns(rule.at_ms).high,
+            when: rule.when,
+            within_budget: rule.within_budget,
+        };
+        faults.push(PlannedFault { trigger, hits });
+    }
+    faults
+}
+
+/// The operations of one rule.
+pub(super) fn operations(
+    cluster: &Cluster,
+    rule: &OperationRule,
+    stream: &mut Stream,
+) -> Vec<PlannedOperation> {
+    let mut moments = Moments::new(rule.at_ms, rule.every_ms);
+    let mut operations = Vec::new();
+    for turn in 0..rule.count {
+        let victim = subject(cluster, rule.subject, stream);
+        let spare = match rule.subject {
+            Subject::Node(node) if node >= cluster.brokers => node,
+            _ => cluster.brokers + turn % cluster.spares.max(1),
+        };
+        let Some(at_ns) = moments.next(stream) else {
+            break;
+        };
+        let operation = match rule.kind {
+            OperationKind::ReplaceNode => Operation::ReplaceNode { victim, spare },
+            OperationKind::AddNode => Operation::AddNode { node: spare },
+            OperationKind::RemoveNode => Operation::RemoveNode { victim },
+            OperationKind::TransferLeadership => Operation::TransferLeadership { to: victim },
+        };
+        operations.push(PlannedOperation { at_ns, operation });
+    }
+    operations
+}
+
+/// When the faults of a rule come.
+struct Moments {
+    window_ns: Between,
+    every_ns: Option<Between>,
+    next_ns: u64,
+}
+
+impl Moments {
+    fn new(at_ms: Between, every_ms: Option<Between>) -> Self {
+        let window_ns = in_ns(at_ms);
+        Self {
+            window_ns,
+            every_ns: every_ms.map(in_ns),
+            next_ns: window_ns.low,
+        }
+    }
+
+    /// The next moment; `None` once the window has ended.
+    fn next(&mut self, stream: &mut Stream) -> Option<u64> {
+        let Some(every_ns) = self.every_ns else {
+            return Some(self.window_ns.draw(stream));
+        };
+        let moment_ns = self.next_ns;
+        self.next_ns += every_ns.draw(stream);
+        (moment_ns <= self.window_ns.high).then_some(moment_ns)
+    }
+}
+
+fn in_ns(range_ms: Between) -> Between {
+    Between {
+        low: range_ms.low * NS_PER_MS,
+        high: range_ms.high * NS_PER_MS,
+    }
+}
+
+fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
+    let mut ns = |range_ms: Between| in_ns(range_ms).draw(stream);
+    match *harm {
+        Harm::Restart { down_ms } => Effect::Restart {
+            down_ns: ns(down_ms),
+        },
+        Harm::Kill { down_ms } => Effect::Kill {
+            down_ns: ns(down_ms),
+        },
+        Harm::PowerLoss { survival, down_ms } => {
+            let down_ns = ns(down_ms);
+            Effect::PowerLoss {
+                survival: survival.unwrap_or_else(|| pick(&Survival::ALL, stream)),
+                down_ns,
+            }
+        }
+        Harm::DiskDestroyed { down_ms } => Effect::DiskDestroyed {
+            down_ns: ns(down_ms),
+        },
+        Harm::DiskRolledBack { age_ms, down_ms } => Effect::DiskRolledBack {
+            age_ns: ns(age_ms),
+            down_ns: ns(down_ms),
+        },
+        Harm::SyncError { file, cache } => Effect::SyncError {
+            file,
+            cache: cache
+                .unwrap_or_else(|| pick(&[SyncErrorCache::Keeps, SyncErrorCache::Reverts], stream)),
+        },
+        Harm::ReadError { file } => Effect::ReadError { file },
+        Harm::Rot { file } => Effect::Rot { file },
+        Harm::DiskFull { lasts_ms } => Effect::DiskFull {
+            lasts_ns: ns(lasts_ms),
+        },
+        Harm::DiskSlow { extra_ms, lasts_ms } => Effect::DiskSlow {
+            extra_ns: ns(extra_ms),
+            lasts_ns: ns(lasts_ms),
+        },
+        Harm::DiskHung { lasts_ms } => Effect::DiskHung {
+            lasts_ns: ns(lasts_ms),
+        },
+        Harm::DiskLying { lasts_ms } => Effect::DiskLying {
+            lasts_ns: ns(lasts_ms),
+        },
+        Harm::MisdirectedWrite { file } => Effect::MisdirectedWrite { file },
+        Harm::LostWrite { file } => Effect::LostWrite { file },
+        Harm::Partition {
+            shape,
+            links,
+            cut,
+            lasts_ms,
+        } => {
+            let lasts_ns = ns(lasts_ms);
+            Effect::Partition {
+                shape,
+                links,
+                cut: cut.unwrap_or_else(|| {
+                    let all = [
+                        CutDirection::Both,
+                        CutDirection::Inbound,
+                        CutDirection::Outbound,
+                    ];
+                    pick(&all, stream)
+                }),
+                lasts_ns,
+            }
+        }
+        Harm::ClientKill { down_ms } => Effect::ClientKill {
+            down_ns: ns(down_ms),
+        },
+    }
+}
+
+fn pick<T: Copy>(among: &[T], stream: &mut Stream) -> T {
+    among[stream.below(among.len() as u64) as usize]
+}

@@ -1,0 +1,218 @@
+//! The faults of one run, as data: a pure function of scenario and seed.
+//!
+//! Nothing here knows what happens in the run. A fault that is aimed ("dirty")
+//! waits in its window for its condition; whether that came is the ledger's to
+//! say.
+
+mod draw;
+#[cfg(test)]
+mod tests;
+mod victims;
+
+use serde::{Deserialize, Serialize};
+
+use super::random::{Purpose, Stream};
+use super::{Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
+use super::{Survival, SyncErrorCache};
+use crate::history::FaultKind;
+
+/// All faults of one run, ordered by the earliest moment at which they may
+/// fire, and what the operator does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultPlan {
+    /// The faults.
+    pub faults: Vec<PlannedFault>,
+    /// The operations, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<PlannedOperation>,
+}
+
+/// One fault, with nothing left to draw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    /// When it fires.
+    pub trigger: Trigger,
+    /// Whom it hits, all at the same instant. At least one.
+    pub hits: Vec<Hit>,
+}
+
+/// A fault's part that befalls one victim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// Whom.
+    pub victim: Victim,
+    /// What it does.
+    pub effect: Effect,
+    /// What befalls the same victim soon after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<SecondBlow>,
+}
+
+/// What befalls a victim after it was hit, up or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondBlow {
+    /// So long after the hit, nanoseconds.
+    pub after_ns: u64,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// Whom a fault hits. Roles stay roles: who has them is known when it fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Victim {
+    /// A broker, counted from 0.
+    Broker(u32),
+    /// Whoever leads.
+    Leader,
+    /// A broker that does not lead: the one whose place among them, in order of
+    /// their numbers, is this number modulo theirs.
+    Follower(u32),
+    /// A client, by its number in the scenario.
+    Client(u32),
+}
+
+/// When a fault fires: at the first moment in `from_ns..=until_ns` at which its
+/// victims are known and up, `when` holds of one of them, and the budget has
+/// room; otherwise never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Not before, nanoseconds since the start of the run.
+    pub from_ns: u64,
+    /// Not after.
+    pub until_ns: u64,
+    /// What must hold.
+    pub when: Condition,
+    /// Whether the fault budget holds it back (guarantee.md, section 3).
+    pub within_budget: bool,
+}
+
+/// One operation, with nothing left to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedOperation {
+    /// When, nanoseconds since the start of the run.
+    pub at_ns: u64,
+    /// What.
+    pub operation: Operation,
+}
+
+/// What the operator does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Operation {
+    /// The machine `spare` takes the place of a member.
+    ReplaceNode {
+        /// Who goes.
+        victim: Victim,
+        /// Who comes.
+        spare: u32,
+    },
+    /// A machine becomes a member.
+    AddNode {
+        /// Which.
+        node: u32,
+    },
+    /// A member is one no more.
+    RemoveNode {
+        /// Which.
+        victim: Victim,
+    },
+    /// Another member leads.
+    TransferLeadership {
+        /// Which.
+        to: Victim,
+    },
+}
+
+/// What a fault does. Times in nanoseconds; see [`super::Harm`] for their
+/// meaning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+#[expect(missing_docs, reason = "the fields are Harm's, drawn")]
+pub enum Effect {
+    /// See [`super::Harm::Kill`].
+    Kill { down_ns: u64 },
+    /// See [`super::Harm::Restart`].
+    Restart { down_ns: u64 },
+    /// See [`super::Harm::PowerLoss`].
+    PowerLoss { survival: Survival, down_ns: u64 },
+    /// See [`super::Harm::DiskDestroyed`].
+    DiskDestroyed { down_ns: u64 },
+    /// See [`super::Harm::DiskRolledBack`].
+    DiskRolledBack { age_ns: u64, down_ns: u64 },
+    /// See [`super::Harm::SyncError`].
+    SyncError {
+        file: FileClass,
+        cache: SyncErrorCache,
+    },
+    /// See [`super::Harm::ReadError`].
+    ReadError { file: FileClass },
+    /// See [`super::Harm::Rot`].
+    Rot { file: FileClass },
+    /// See [`super::Harm::DiskFull`].
+    DiskFull { lasts_ns: u64 },
+    /// See [`super::Harm::DiskSlow`].
+    DiskSlow { extra_ns: u64, lasts_ns: u64 },
+    /// See [`super::Harm::DiskHung`].
+    DiskHung { lasts_ns: u64 },
+    /// See [`super::Harm::DiskLying`].
+    DiskLying { lasts_ns: u64 },
+    /// See [`super::Harm::MisdirectedWrite`].
+    MisdirectedWrite { file: FileClass },
+    /// See [`super::Harm::LostWrite`].
+    LostWrite { file: FileClass },
+    /// See [`super::Harm::Partition`].
+    Partition {
+        shape: PartitionShape,
+        links: CutLinks,
+        cut: CutDirection,
+        lasts_ns: u64,
+    },
+    /// See [`super::Harm::ClientKill`].
+    ClientKill { down_ns: u64 },
+}
+
+impl Effect {
+    /// The kind under which it is counted.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Kill { .. } => FaultKind::Kill,
+            Self::Restart { .. } => FaultKind::Restart,
+            Self::PowerLoss { .. } => FaultKind::PowerLoss,
+            Self::DiskDestroyed { .. } => FaultKind::DiskDestroyed,
+            Self::DiskRolledBack { .. } => FaultKind::DiskRolledBack,
+            Self::SyncError { .. } => FaultKind::SyncError,
+            Self::ReadError { .. } => FaultKind::ReadError,
+            Self::Rot { .. } => FaultKind::Rot,
+            Self::DiskFull { .. } => FaultKind::DiskFull,
+            Self::DiskSlow { .. } => FaultKind::DiskSlow,
+            Self::DiskHung { .. } => FaultKind::DiskHung,
+            Self::DiskLying { .. } => FaultKind::DiskLying,
+            Self::MisdirectedWrite { .. } => FaultKind::MisdirectedWrite,
+            Self::LostWrite { .. } => FaultKind::LostWrite,
+            Self::Partition { .. } => FaultKind::Partition,
+            Self::ClientKill { .. } => FaultKind::ClientKill,
+        }
+    }
+}
+
+/// The faults of the run of `scenario` with `seed`.
+///
+/// Each rule draws from a lane of its own, so that an edit to one leaves the
+/// faults of the others where they were.
+pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
+    let mut faults = Vec::new();
+    for (lane, rule) in (0..).zip(&scenario.faults) {
+        let mut stream = Stream::lane(seed, Purpose::Faults, lane);
+        faults.extend(draw::faults(scenario, rule, &mut stream));
+    }
+    // Stable: faults of one moment stay in the order of the file.
+    faults.sort_by_key(|fault| fault.trigger.from_ns);
+    let mut operations = Vec::new();
+    for (lane, rule) in (0..).zip(&scenario.operations) {
+        let mut stream = Stream::lane(seed, Purpose::Operator, lane);
+        operations.extend(draw::operations(&scenario.cluster, rule, &mut stream));
+    }
+    operations.sort_by_key(|planned| planned.at_ns);
+    FaultPlan { faults, operations }
+}

@@ -1,0 +1,243 @@
+//! `[cluster]`.
+
+use super::problem::Problem;
+use super::sections::{BYTES, MS};
+use super::table::{Field, Table, union};
+use crate::broker::{self, Acknowledge, BrokerConfig, FlushDiskType, RaftConfig};
+use crate::check::Replication;
+use crate::scenario::{Between, Cluster};
+
+const ANY: &[&str] = &[
+    "brokers",
+    "replication",
+    "flush",
+    "segment_bytes",
+    "sync_flush_timeout_ms",
+    "flush_interval_ms",
+    "checkpoint_interval_ms",
+    "idle_mark_ms",
+    "max_message_bytes",
+    "pending_max",
+    "reserve_bytes",
+];
+
+/// What only brokers that replicate by Raft are told.
+const RAFT: &[&str] = &[
+    "spares",
+    "preset",
+    "heartbeat_ms",
+    "election_timeout_ms",
+    "own_sync_timeout_ms",
+    "preferred_leader",
+    "retention_ms",
+];
+
+/// What `preset = "dledger"` decides, whatever RocketMQ's own keys say.
+const DECIDED_BY_PRESET: &[&str] = &["flush", "flush_interval_ms"];
+/// DLedger forces its files every 10 ms.
+const DLEDGER_FLUSH_INTERVAL_MS: u64 = 10;
+
+/// Reads `[cluster]`.
+pub(super) fn read(top: &Table<'_>) -> Result<Cluster, Problem> {
+    let keys = union([ANY, RAFT]);
+    let table = top.require("cluster")?.table("[cluster]", &keys)?;
+    match replication(&table)? {
+        Replication::None => single(&table),
+        Replication::Raft => raft(&table),
+    }
+}
+
+fn replication(table: &Table<'_>) -> Result<Replication, Problem> {
+    let Some(field) = table.get("replication") else {
+        return Ok(Replication::None);
+    };
+    let words = [
+        ("none", Some(Replication::None)),
+        ("primary-backup", None),
+        ("raft", Some(Replication::Raft)),
+    ];
+    field.word(&words)?.ok_or_else(|| {
+        field
+            .problem("this replication is not built yet", "not built yet")
+            .help("replication = \"none\" or \"raft\"")
+    })
+}
+
+fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
+    if let Some(field) = RAFT.iter().find_map(|key| table.get(key)) {
+        let message = format!("`{}` is a setting of Raft", field.key);
+        return Err(field
+            .problem(message, "replication is \"none\"")
+            .help("replication = \"raft\""));
+    }
+    let brokers = table.count("brokers", 1)?;
+    if let (Some(field), 2..) = (table.get("brokers"), brokers) {
+        return Err(field
+            .problem(
+                "several brokers need replication",
+                "replication is \"none\"",
+            )
+            .help("brokers = 1, or replication = \"raft\""));
+    }
+    Ok(Cluster {
+        brokers,
+        spares: 0,
+        replication: Replication::None,
+        broker: broker(table, flush(table)?)?,
+        election_timeout_ms: Between { low: 0, high: 0 },
+    })
+}
+
+fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
+    let brokers = members(&table.require("brokers")?)?;
+    let election_timeout_ms = table.between("election_timeout_ms", 1..MS.end, (200, 400))?;
+    let raft = raft_config(table, brokers, election_timeout_ms)?;
+    let preset = table.get("preset");
+    let broker = match &preset {
+        None => {
+            let flush = flush(table)?;
+            let raft = RaftConfig {
+                acknowledge: match flush {
+                    FlushDiskType::Sync => Acknowledge::Durable,
+                    FlushDiskType::Async => Acknowledge::Cached,
+                },
+                ..raft
+            };
+            BrokerConfig {
+                replication: broker::Replication::Raft(raft),
+                ..broker(table, flush)?
+            }
+        }
+        Some(field) => dledger(table, field, raft)?,
+    };
+    Ok(Cluster {
+        brokers,
+        spares: table.integer("spares", 0..SPARES_MAX + 1, 0)? as u32,
+        replication: Replication::Raft,
+        broker,
+        election_timeout_ms,
+    })
+}
+
+const SPARES_MAX: u64 = 16;
+const BROKERS_MAX: u64 = 15;
+
+/// An even number fails as soon as the odd one below it, and costs one more.
+fn members(field: &Field<'_>) -> Result<u32, Problem> {
+    let brokers = field.integer(1..BROKERS_MAX + 1)?;
+    let help = "brokers = 3, 5, 7, …";
+    if brokers < 3 {
+        let label = "losing one would leave no majority";
+        return Err(field
+            .problem("Raft needs three brokers at least", label)
+            .help(help));
+    }
+    if brokers % 2 == 0 {
+        let label = format!("bears no more failures than {}", brokers - 1);
+        return Err(field
+            .problem("Raft needs an odd number of brokers", label)
+            .help(help));
+    }
+    Ok(brokers as u32)
+}
+
+/// RocketMQ's DLedger as it is: acknowledges from the page cache, forces in the
+/// background, and writes its vote without a sync (guarantee.md, section 6).
+fn dledger(
+    table: &Table<'_>,
+    preset: &Field<'_>,
+    raft: RaftConfig,
+) -> Result<BrokerConfig, Problem> {
+    preset.word(&[("dledger", ())])?;
+    if let Some(field) = DECIDED_BY_PRESET.iter().find_map(|key| table.get(key)) {
+        let message = format!("`{}` contradicts the preset", field.key);
+        return Err(field
+            .problem(message, "DLedger never looks at it")
+            .help(format!("leave out `{}`, or `preset`", field.key)));
+    }
+    let raft = RaftConfig {
+        acknowledge: Acknowledge::Cached,
+        hard_state_sync: false,
+        ..raft
+    };
+    Ok(BrokerConfig {
+        flush_interval_ms: DLEDGER_FLUSH_INTERVAL_MS,
+        replication: broker::Replication::Raft(raft),
+        ..broker(table, FlushDiskType::Async)?
+    })
+}
+
+fn raft_config(
+    table: &Table<'_>,
+    brokers: u32,
+    election_timeout_ms: Between,
+) -> Result<RaftConfig, Problem> {
+    let default = RaftConfig::default();
+    let ms = |key, default| table.integer(key, 1..MS.end, default);
+    let heartbeat_ms = ms("heartbeat_ms", 50)?;
+    if 2 * heartbeat_ms > election_timeout_ms.low {
+        let key = ["heartbeat_ms", "election_timeout_ms"];
+        let field = key.iter().find_map(|key| table.get(key));
+        let span = field.map_or(table.span.clone(), |field| field.span);
+        let message = "followers would stand for election between two heartbeats";
+        let label = format!(
+            "heartbeat_ms is {heartbeat_ms}, election_timeout_ms begins at {}",
+            election_timeout_ms.low
+        );
+        return Err(Problem::new(span, message, label)
+            .help("an election timeout is twice the heartbeat at least"));
+    }
+    let preferred = table.get("preferred_leader");
+    let preferred = preferred.map(|field| member(&field, brokers)).transpose()?;
+    let retention = table.get("retention_ms");
+    let retention = retention
+        .map(|field| field.integer(1..MS.end))
+        .transpose()?;
+    Ok(RaftConfig {
+        heartbeat_ms,
+        election_timeout_ms: election_timeout_ms.low,
+        own_sync_timeout_ms: ms("own_sync_timeout_ms", 500)?,
+        preferred_leader: preferred.map(u64::from),
+        retention_ms: retention,
+        ..default
+    })
+}
+
+/// A member's number.
+fn member(field: &Field<'_>, brokers: u32) -> Result<u32, Problem> {
+    let number = field.integer(0..u64::from(u32::MAX))?;
+    match number < u64::from(brokers) {
+        true => Ok(number as u32),
+        false => Err(field.problem(
+            "there is no such broker",
+            format!("brokers are 0 to {}", brokers - 1),
+        )),
+    }
+}
+
+fn flush(table: &Table<'_>) -> Result<FlushDiskType, Problem> {
+    table.require("flush")?.word(&[
+        ("sync", FlushDiskType::Sync),
+        ("async", FlushDiskType::Async),
+    ])
+}
+
+/// Segments and reserves are small by default, so that short runs roll over
+/// them and fill them.
+fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Problem> {
+    let default = BrokerConfig::default();
+    let bytes = |key, default| table.integer(key, BYTES, default);
+    let ms = |key, default| table.integer(key, 1..MS.end, default);
+    Ok(BrokerConfig {
+        flush_disk_type: flush,
+        segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
+        sync_flush_timeout_ms: ms("sync_flush_timeout_ms", default.sync_flush_timeout_ms)?,
+        flush_interval_ms: ms("flush_interval_ms", default.flush_interval_ms)?,
+        checkpoint_interval_ms: ms("checkpoint_interval_ms", default.checkpoint_interval_ms)?,
+        idle_mark_ms: ms("idle_mark_ms", default.idle_mark_ms)?,
+        max_message_bytes: bytes("max_message_bytes", 65_536)? as usize,
+        pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
+        reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
+        ..default
+    })
+}

@@ -1,0 +1,80 @@
+//! `[[operator]]`.
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::fault::repetition;
+use super::problem::Problem;
+use super::sections::window;
+use super::table::Table;
+use super::target::machine;
+use crate::scenario::{Cluster, OperationKind, OperationRule, RunSettings, Subject};
+
+const KEYS: &[&str] = &["kind", "target", "at_ms", "every_ms", "count"];
+
+/// Reads one rule.
+pub(super) fn read(
+    span: Range<usize>,
+    entries: &DeTable<'_>,
+    cluster: &Cluster,
+    run: &RunSettings,
+) -> Result<OperationRule, Problem> {
+    let table = Table::new("[[operator]]", span, entries, KEYS)?;
+    let field = table.require("kind")?;
+    let kind = field.word(&OperationKind::ALL.map(|kind| (kind.name(), kind)))?;
+    if !cluster.is_replicated() {
+        let message = "a single broker has no members to change";
+        return Err(field.problem(message, "replication is \"none\""));
+    }
+    let needs_spare = matches!(kind, OperationKind::ReplaceNode | OperationKind::AddNode);
+    if needs_spare && cluster.spares == 0 {
+        return Err(field
+            .problem("there is no machine to add", "`spares` of [cluster] is 0")
+            .help("spares = 1"));
+    }
+    let (every_ms, count) = repetition(&table)?;
+    Ok(OperationRule {
+        kind,
+        subject: subject(&table, kind, cluster)?,
+        at_ms: window(&table, "at_ms", run)?,
+        every_ms,
+        count,
+    })
+}
+
+fn subject(table: &Table<'_>, kind: OperationKind, cluster: &Cluster) -> Result<Subject, Problem> {
+    let adds = kind == OperationKind::AddNode;
+    let Some(field) = table.get("target") else {
+        return Ok(match kind {
+            OperationKind::AddNode => Subject::Spare,
+            OperationKind::TransferLeadership => Subject::Follower,
+            OperationKind::ReplaceNode | OperationKind::RemoveNode => Subject::AnyBroker,
+        });
+    };
+    let subject = match field.is_string() {
+        true => field.word(&[
+            ("any", Subject::AnyBroker),
+            ("any-broker", Subject::AnyBroker),
+            ("leader", Subject::Leader),
+            ("follower", Subject::Follower),
+            ("spare", Subject::Spare),
+        ])?,
+        false => Subject::Node(machine(&field, cluster)?),
+    };
+    let is_spare = match subject {
+        Subject::Spare => true,
+        Subject::Node(node) => node >= cluster.brokers,
+        _ => false,
+    };
+    match (adds, is_spare) {
+        (true, false) => Err(field
+            .problem("only a spare can be added", "a member already")
+            .help("target = \"spare\"")),
+        (false, true) => Err(field.problem(
+            format!("{} is about a member", kind.name()),
+            "a spare is none",
+        )),
+        _ => Ok(subject),
+    }
+}

@@ -1,0 +1,92 @@
+//! `target`: whom a fault may hit.
+
+use super::problem::Problem;
+use super::table::{Field, Table};
+use crate::history::FaultKind;
+use crate::scenario::{Cluster, Target, Workload};
+
+/// Reads `target`.
+pub(super) fn target(
+    table: &Table<'_>,
+    kind: FaultKind,
+    cluster: &Cluster,
+    workloads: &[Workload],
+) -> Result<Target, Problem> {
+    let is_client = kind == FaultKind::ClientKill;
+    let Some(field) = table.get("target") else {
+        return Ok(if is_client {
+            Target::AnyClient
+        } else {
+            Target::AnyBroker
+        });
+    };
+    if is_client {
+        client_target(&field, workloads)
+    } else {
+        broker_target(&field, cluster)
+    }
+}
+
+fn client_target(field: &Field<'_>, workloads: &[Workload]) -> Result<Target, Problem> {
+    let target = field.word(&[
+        ("any", Target::AnyClient),
+        ("producer", Target::AnyProducer),
+        ("consumer", Target::AnyConsumer),
+    ])?;
+    let has = |wanted: fn(&Workload) -> bool| workloads.iter().any(wanted);
+    match target {
+        Target::AnyConsumer if !has(|workload| matches!(workload, Workload::Consume(_))) => {
+            Err(field.problem("this scenario has no consumer", "nobody to kill"))
+        }
+        Target::AnyProducer if !has(|workload| matches!(workload, Workload::Send(_))) => {
+            Err(field.problem("this scenario has no producer", "nobody to kill"))
+        }
+        _ => Ok(target),
+    }
+}
+
+/// A role, or a broker's number.
+fn broker_target(field: &Field<'_>, cluster: &Cluster) -> Result<Target, Problem> {
+    if !field.is_string() {
+        return Ok(Target::Broker(machine(field, cluster)?));
+    }
+    let words = [
+        ("any", Target::AnyBroker),
+        ("any-broker", Target::AnyBroker),
+        ("leader", Target::Leader),
+        ("follower", Target::Follower),
+        ("minority", Target::Minority),
+        ("quorum", Target::Quorum),
+        ("all", Target::All),
+    ];
+    let target = field.word(&words).map_err(|problem| {
+        let words = words.map(|(word, _)| format!("\"{word}\""));
+        problem.help(format!(
+            "{}, or a broker's number, from 0",
+            words.join(", ")
+        ))
+    })?;
+    if target != Target::AnyBroker && !cluster.is_replicated() {
+        return Err(field
+            .problem(
+                "a single broker has no such role",
+                "replication is \"none\"",
+            )
+            .help("target = 0"));
+    }
+    Ok(target)
+}
+
+/// A machine's number, spares included.
+pub(super) fn machine(field: &Field<'_>, cluster: &Cluster) -> Result<u32, Problem> {
+    let number = field.integer(0..u64::from(u32::MAX))?;
+    let machines = cluster.machines();
+    if number < u64::from(machines) {
+        return Ok(number as u32);
+    }
+    let label = match machines {
+        1 => "the only broker is 0".to_owned(),
+        _ => format!("brokers are 0 to {}", machines - 1),
+    };
+    Err(field.problem("there is no such broker", label))
+}

@@ -1,0 +1,128 @@
+//! The second phase: a core heals for good, and has to serve again.
+
+use std::ops::ControlFlow;
+
+use super::phases::{MS_NS, Phase, Run, SECOND_NS};
+use super::process::Operator;
+use crate::check::{Ending, Liveness};
+use crate::scenario::Core;
+use crate::sim::net::NodeId;
+use crate::sim::world::Inner;
+
+/// How long a cluster that says that it has lost its majority may still change
+/// its mind, nanoseconds.
+const HALTED_FOR_NS: u64 = 5 * SECOND_NS;
+
+impl Run<'_> {
+    /// The end of the safety phase: every fault is taken back, every process of
+    /// the core runs again, and the others do not.
+    pub(super) fn heal(&mut self, now_ns: u64) {
+        self.phase = Phase::Healing;
+        self.healed_ns = now_ns;
+        self.take_back_everything();
+        let core = self.core();
+        for machine in 0..self.machines.len() {
+            if !core.contains(&(machine as NodeId)) {
+                self.retire(machine);
+            } else if self.machines[machine].is_up() || self.machines[machine].start_planned {
+                // It is back, or about to be.
+            } else if self.machines[machine].refused.is_some() {
+                self.call_operator(machine);
+            } else {
+                self.plan_start(machine, now_ns + MS_NS, Operator::None);
+            }
+        }
+        self.start_probe();
+    }
+
+    /// Who heals: every machine, or the smallest majority of members with nothing
+    /// outstanding, those that run first. Where there is no such majority, all.
+    fn core(&mut self) -> Vec<NodeId> {
+        let cluster = &self.scenario.cluster;
+        let (brokers, machines) = (cluster.brokers, cluster.machines());
+        let quorum = cluster.quorum() as usize;
+        let everyone = (0..machines).collect();
+        if self.scenario.expect.core == Core::All {
+            return everyone;
+        }
+        let outstanding = self.outstanding();
+        let mut whole: Vec<NodeId> = (0..brokers)
+            .filter(|node| !outstanding.contains(node))
+            .collect();
+        whole.sort_by_key(|node| !self.machines[*node as usize].is_up());
+        match whole.len() < quorum {
+            true => everyone,
+            false => whole[..quorum].to_vec(),
+        }
+    }
+
+    /// A machine that does not come back.
+    fn retire(&mut self, machine: usize) {
+        self.machines[machine].retired = true;
+        if self.machines[machine].is_up() {
+            self.machines[machine].kill(&self.handle);
+            self.world.process_dies(machine as NodeId, true);
+        }
+    }
+
+    pub(super) fn start_probe(&mut self) {
+        let topic = self.topics()[0].0.clone();
+        self.probe.start(&self.setting, &topic);
+    }
+
+    pub(super) fn watch_healing(&mut self, now_ns: u64) -> ControlFlow<()> {
+        let late = now_ns > self.healed_ns + self.bound_ns();
+        match self.probe.outcome() {
+            Some(true) if self.probed_ns.is_none() => self.probed_ns = Some(now_ns),
+            Some(false) if !late => self.start_probe(),
+            _ => {}
+        }
+        if self.probed_ns.is_none() && self.has_halted(now_ns) {
+            self.ending = Ending::Halted;
+            return ControlFlow::Break(());
+        }
+        if self.probed_ns.is_some() && self.level_ns.is_none() && self.is_level() {
+            self.level_ns = Some(now_ns);
+        }
+        let sending = self.clients.iter().any(|client| client.is_sending());
+        if (self.level_ns.is_some() && !sending) || late {
+            self.phase = Phase::Reading;
+            let bound_ms = self.scenario.expect.converge_within_ms;
+            self.last_reader
+                .start(&self.setting, self.topics(), bound_ms);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Whether the cluster refuses to serve, as it has to (D16): a majority's
+    /// disks are gone, it says so, and nothing was acknowledged since.
+    fn has_halted(&mut self, now_ns: u64) -> bool {
+        now_ns > self.healed_ns + HALTED_FOR_NS
+            && self.world.lock().tap.says_halted()
+            && self.majority_is_gone()
+    }
+
+    /// Whether all members that came back hold the same, durably.
+    fn is_level(&self) -> bool {
+        let mut inner = self.world.lock();
+        let Inner { tap, disks, .. } = &mut *inner;
+        let members = 0..self.scenario.cluster.brokers as usize;
+        let mut ends = members
+            .filter(|member| !self.machines[*member].retired)
+            .map(|member| tap.durable_end(&disks[member], member as NodeId));
+        let first = ends.next();
+        ends.all(|end| Some(end) == first)
+    }
+
+    /// How the second phase went.
+    pub(super) fn liveness(&self) -> Liveness {
+        let finished = self.last_reader.finished().unwrap_or_default();
+        Liveness {
+            core: true,
+            healed_ns: self.healed_ns,
+            bound_ns: self.bound_ns(),
+            probed_ns: self.probed_ns,
+            caught_up_ns: finished.caught_up_ns,
+        }
+    }
+}

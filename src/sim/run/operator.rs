@@ -1,0 +1,208 @@
+//! The operator: starts what stopped, salvages, replaces disks, changes members.
+//!
+//! He gives up what a medium lost, and only that: a broker that refuses what no
+//! ledgered fault explains is started as it is, and refuses again. It is stuck,
+//! as its users would say.
+
+use super::phases::{Phase, Run, Step};
+use super::process::{Exit, NewDisk, Operator};
+use crate::broker::Replication;
+use crate::history::FaultKind;
+use crate::scenario::{Operation, Victim};
+use crate::sim::net::NodeId;
+use crate::sim::world::TraceKind;
+
+const MS_NS: u64 = 1_000_000;
+/// Until a broker that stopped for a passing reason is started again.
+const PATIENCE_NS: u64 = 1_000 * MS_NS;
+/// Until a disk that only a hand can help is worked on.
+const AT_ONCE_NS: u64 = 10 * MS_NS;
+
+impl Run<'_> {
+    /// Plans the start of a broker, and the operator's work before it.
+    pub(super) fn plan_start(&mut self, machine: usize, at_ns: u64, operator: Operator) {
+        let start = self.machines[machine].plan_start(operator);
+        self.at(at_ns, Step::StartBroker(machine, start));
+    }
+
+    pub(super) fn start_broker(&mut self, machine: usize, start: u64) {
+        if !self.machines[machine].is_due(start) {
+            return;
+        }
+        if self.machines[machine].duty() == Operator::Salvage {
+            let node = self.machines[machine].node;
+            self.ledger.salvaged.push((node, self.world.now_ns()));
+        }
+        self.machines[machine].start(&self.world, &self.handle);
+    }
+
+    /// What a blank disk of a machine that had another is formatted as.
+    pub(super) fn new_disk(&self) -> NewDisk {
+        match self.scenario.cluster.is_replicated() {
+            true => NewDisk::Replacement,
+            false => NewDisk::First,
+        }
+    }
+
+    /// A broker that stopped cleanly starts again; one that refuses is its
+    /// operator's. A single broker's operator comes when everything heals; a
+    /// cluster is looked after all the time.
+    pub(super) fn note_exits(&mut self) {
+        for machine in 0..self.machines.len() {
+            self.machines[machine].note_duty();
+            let exit = self.machines[machine].take_exit(&self.handle);
+            if exit.is_some() {
+                self.world.process_dies(self.machines[machine].node, false);
+            }
+            match exit {
+                Some(Exit::Clean) => {
+                    let down_ns = self.machines[machine].down_ns.max(2 * MS_NS);
+                    let at_ns = self.world.now_ns() + down_ns;
+                    self.plan_start(machine, at_ns, Operator::None);
+                }
+                Some(Exit::Refused { blames_disk, .. }) => {
+                    self.machines[machine].blames_disk = blames_disk;
+                    let attended = self.scenario.cluster.is_replicated();
+                    if attended || self.phase != Phase::Safety {
+                        self.call_operator(machine);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Helps a broker that refuses to serve.
+    pub(super) fn call_operator(&mut self, machine: usize) {
+        let harmed = self.has_been_harmed(machine);
+        let (operator, pause_ns) = match self.scenario.cluster.is_replicated() {
+            false if harmed => (Operator::Salvage, AT_ONCE_NS),
+            true if harmed && self.machines[machine].blames_disk => self.replace_disk(machine),
+            _ => (Operator::None, PATIENCE_NS),
+        };
+        let at_ns = self.world.now_ns() + pause_ns;
+        self.plan_start(machine, at_ns, operator);
+        if self.phase == Phase::Reading {
+            // What was salvaged may lack the topic itself: who sends makes it anew.
+            self.start_probe();
+        }
+    }
+
+    /// Puts a blank disk into a machine whose own is of no use; waits while so
+    /// many others are being replaced that nobody could take it in.
+    fn replace_disk(&mut self, machine: usize) -> (Operator, u64) {
+        let node = machine as NodeId;
+        if !self.has_room_for(&[node]) {
+            return (Operator::None, PATIENCE_NS);
+        }
+        {
+            let mut inner = self.world.lock();
+            let inner = &mut *inner;
+            let disk = &mut inner.disks[machine];
+            disk.model.replace();
+            disk.machine_died();
+            inner.tap.lost_cache(disk, node);
+        }
+        self.forgot(machine);
+        let text = "operator puts in a blank disk";
+        self.world
+            .note(TraceKind::Node, node, 0, text.as_bytes(), || {
+                text.to_owned()
+            });
+        (Operator::Format(NewDisk::Replacement), AT_ONCE_NS)
+    }
+
+    /// Whether a fault took or changed what the machine's disk had synced, since
+    /// it was put in.
+    fn has_been_harmed(&self, machine: usize) -> bool {
+        let (node, since_ns) = (
+            self.machines[machine].node,
+            self.machines[machine].formatted_ns,
+        );
+        let mut fired = self.ledger.fired.iter();
+        fired.any(|fault| {
+            fault.node == node && fault.at_ns >= since_ns && self.harms_disk(fault.kind)
+        })
+    }
+
+    /// Whether a fault of that kind can leave a disk that is of no use. Where term
+    /// and vote are not synced, a power loss can.
+    fn harms_disk(&self, kind: FaultKind) -> bool {
+        let unsynced = match &self.scenario.cluster.broker.replication {
+            Replication::Raft(raft) => !raft.hard_state_sync,
+            Replication::None => false,
+        };
+        kind.harms_what_was_synced() || (unsynced && kind == FaultKind::PowerLoss)
+    }
+
+    /// Carries out a planned operation, where its subject is known.
+    pub(super) fn operate(&mut self, number: usize) {
+        if self.phase != Phase::Safety {
+            return;
+        }
+        let operation = self.plan.operations[number].operation;
+        let Some((action, node)) = self.action(operation) else {
+            return;
+        };
+        let text = format!("operator: {action:?}");
+        self.world
+            .note(TraceKind::Node, node, 0, text.as_bytes(), || text.clone());
+        self.ask_leader(action);
+    }
+
+    /// The operation with its subjects by their numbers, and whom it is about.
+    fn action(&self, operation: Operation) -> Option<(Action, NodeId)> {
+        let node = |victim| match self.resolve(victim)? {
+            Victim::Broker(node) => Some(node),
+            _ => None,
+        };
+        let action = match operation {
+            Operation::ReplaceNode { victim, spare } => Action::Replace {
+                node: node(victim)?,
+                by: spare,
+            },
+            Operation::AddNode { node } => Action::Add { node },
+            Operation::RemoveNode { victim } => Action::Remove {
+                node: node(victim)?,
+            },
+            Operation::TransferLeadership { to } => Action::Transfer { to: node(to)? },
+        };
+        Some((action, action.node()))
+    }
+}
+
+/// A change of members or leader, asked of the leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// A spare takes a member's place.
+    Replace {
+        /// Who goes.
+        node: NodeId,
+        /// Who comes.
+        by: NodeId,
+    },
+    /// A machine becomes a member.
+    Add {
+        /// Which.
+        node: NodeId,
+    },
+    /// A member is one no more.
+    Remove {
+        /// Which.
+        node: NodeId,
+    },
+    /// A member shall lead.
+    Transfer {
+        /// Which.
+        to: NodeId,
+    },
+}
+
+impl Action {
+    fn node(self) -> NodeId {
+        match self {
+            Self::Replace { node, .. } | Self::Add { node } | Self::Remove { node } => node,
+            Self::Transfer { to } => to,
+        }
+    }
+}

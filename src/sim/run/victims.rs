@@ -1,0 +1,92 @@
+//! Who is hit: roles resolved, conditions looked at.
+
+use super::faults::COMMIT_LOG;
+use super::phases::Run;
+use crate::scenario::{Condition, PlannedFault, Victim};
+
+impl Run<'_> {
+    /// The victims of a fault by their numbers, where all of them are known and
+    /// up and the condition holds of one of them; `None`: not now.
+    pub(super) fn victims_of(&self, planned: &PlannedFault) -> Option<Vec<Victim>> {
+        let victims = planned.hits.iter().map(|hit| self.resolve(hit.victim));
+        let victims: Vec<Victim> = victims.collect::<Option<_>>()?;
+        let up = victims.iter().all(|victim| self.is_up(*victim));
+        let met = victims
+            .iter()
+            .any(|victim| self.meets(*victim, planned.trigger.when));
+        (up && met).then_some(victims)
+    }
+
+    /// Who has that role now; a number is itself.
+    pub(super) fn resolve(&self, victim: Victim) -> Option<Victim> {
+        let leader = || self.world.lock().tap.leader();
+        let led = |leader: u32| self.machines[leader as usize].is_up();
+        match victim {
+            Victim::Leader => Some(Victim::Broker(leader().filter(|leader| led(*leader))?)),
+            Victim::Follower(place) => {
+                let leader = leader()?;
+                let members = 0..self.scenario.cluster.brokers;
+                let followers: Vec<u32> = members.filter(|member| *member != leader).collect();
+                Some(Victim::Broker(nth(&followers, place)?))
+            }
+            Victim::Broker(_) | Victim::Client(_) => Some(victim),
+        }
+    }
+
+    fn is_up(&self, victim: Victim) -> bool {
+        match victim {
+            Victim::Broker(broker) => self.machines[broker as usize].is_up(),
+            Victim::Client(client) => self.clients[client as usize].is_up(),
+            Victim::Leader | Victim::Follower(_) => false,
+        }
+    }
+
+    fn meets(&self, victim: Victim, when: Condition) -> bool {
+        match (when, victim) {
+            (Condition::Always, _) => true,
+            (Condition::HasLeader, _) => self.resolve(Victim::Leader).is_some(),
+            (Condition::InFlight, Victim::Client(client)) => {
+                let progress = &self.clients[client as usize].progress;
+                progress.in_flight() + progress.uncommitted() > 0
+            }
+            (Condition::InFlight, _) => self.sends_in_flight() > 0,
+            (Condition::Dirty, Victim::Broker(broker)) => self.dirty(broker).0 > 0,
+            (Condition::Rolling, Victim::Broker(broker)) => self.is_rolling(broker),
+            (Condition::Dirty | Condition::Rolling, _) => false,
+        }
+    }
+
+    /// Bytes pending in the commit log, and in all other files.
+    pub(super) fn dirty(&self, broker: u32) -> (u64, u64) {
+        let inner = self.world.lock();
+        let disk = &inner.disks[broker as usize].model;
+        let log = disk.pending_bytes(COMMIT_LOG);
+        (log, disk.pending_bytes("") - log)
+    }
+
+    /// Whether a segment is coming or going: its directory has changes that are
+    /// not durable yet.
+    fn is_rolling(&self, broker: u32) -> bool {
+        let inner = self.world.lock();
+        let pending = inner.disks[broker as usize].model.pending(COMMIT_LOG);
+        pending.entries > 0
+    }
+}
+
+/// One of several, by a number without a bound.
+fn nth(among: &[u32], place: u32) -> Option<u32> {
+    let index = place.checked_rem(among.len() as u32)?;
+    Some(among[index as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nth;
+
+    #[test]
+    fn a_place_without_a_bound_finds_somebody_unless_there_is_nobody() {
+        let found = [0, 1, 2, u32::MAX].map(|place| nth(&[3, 5], place));
+        assert_eq!(found, [Some(3), Some(5), Some(3), Some(5)]);
+        assert_eq!(nth(&[], 7), None);
+    }
+}
