@@ -81,8 +81,15 @@ impl Content {
         {
             return whole.bytes;
         }
-        let mut out = vec![0; length];
-        self.copy_runs(position, &mut out);
+        let mut out = Vec::with_capacity(length);
+        let range = position..position + length as u64;
+        for run in &self.runs[self.touched(range.clone())] {
+            if let Some(part) = run.within(range.clone()) {
+                out.resize(index(part.at - position), 0);
+                out.extend_from_slice(&part.bytes);
+            }
+        }
+        out.resize(length, 0);
         Bytes::from(out)
     }
 
