@@ -201,10 +201,9 @@ impl Holdings {
             self.durable_end = held_address(disk, config);
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);
-            // Recovery's copies, as a disk that tells the truth would hold them.
-            let mut arrived = disk.clone();
-            arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
-            self.believed_end = self.believed_end.max(held_address(&arrived, config));
+            if disk.lies() > self.lies_before {
+                self.believed_end = self.believed_end.max(told_address(disk, config));
+            }
         }
         self.settle(disk);
         self.durable_end
@@ -280,4 +279,12 @@ pub(crate) fn held_address(disk: &DiskModel, config: LogConfig) -> u64 {
         Err(OpenError::Corrupt(corruption)) => corruption.address,
         Err(_) => 0,
     }
+}
+
+/// As [`held_address`], on a disk that told the truth: recovery's copies that it
+/// lied about are there.
+fn told_address(disk: &DiskModel, config: LogConfig) -> u64 {
+    let mut arrived = disk.clone();
+    arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
+    held_address(&arrived, config)
 }
