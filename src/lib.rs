@@ -22,7 +22,8 @@
 //!      scenario ──▶ explore ──────────────────▶ report ──▶ cli
 //! ```
 //!
-//! Product: [`record`], [`env`], [`remoting`], [`log`], [`broker`], [`client`].
+//! Product: [`record`], [`env`], [`remoting`], [`log`], [`raft`], [`broker`],
+//! [`client`].
 //! None of them knows that it may be simulated. Judgement: [`history`] and
 //! [`check`], which do not know the simulator either; [`workload`] feeds them
 //! on real sockets as in a simulation. Only `sim` and what is above it know
@@ -36,6 +37,7 @@ pub mod client;
 pub mod env;
 pub mod history;
 pub mod log;
+pub mod raft;
 pub mod record;
 pub mod remoting;
 pub mod report;

@@ -12,7 +12,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("env", &[]),
     ("remoting", &["record"]),
     ("log", &["record", "env"]),
-    ("broker", &["record", "env", "remoting", "log"]),
+    ("raft", &["record"]),
+    ("broker", &["record", "env", "remoting", "log", "raft"]),
     ("history", &[]),
     ("client", &["record", "env", "remoting", "history"]),
     ("check", &["history", "broker"]),
@@ -25,7 +26,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Layers that must not know that they may be simulated.
-const PRODUCT: &[&str] = &["record", "env", "remoting", "log", "broker", "client"];
+const PRODUCT: &[&str] = &[
+    "record", "env", "remoting", "log", "raft", "broker", "client",
+];
 /// Layers that judge, and must not know the simulator either.
 const JUDGEMENT: &[&str] = &["history", "check"];
 

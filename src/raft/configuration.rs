@@ -1,0 +1,237 @@
+//! Who counts: seats, learners, and the changes that lead from one
+//! configuration to the next (D13–D15).
+
+use std::collections::BTreeMap;
+
+use super::ReplicaId;
+
+/// Who is in the cluster.
+///
+/// 1. A node has a seat or a learner's place, not both.
+/// 2. Two configurations of which one is a [`Change`] away from the other have
+///    quorums that intersect (thesis, §4.1).
+/// 3. A [`SeatState::Replaced`] seat counts in n and is never counted on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Configuration {
+    /// Node to seat; their number is n.
+    pub seats: BTreeMap<u64, Seat>,
+    /// Node to disk: fed, and not counted.
+    pub learners: BTreeMap<u64, u64>,
+}
+
+/// A seat and who sits in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// The disk of the replica.
+    pub disk: u64,
+    /// What it may do.
+    pub state: SeatState,
+}
+
+/// What the replica in a seat may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatState {
+    /// Votes and acknowledges.
+    Voter,
+    /// Its disk is new: it is fed, and neither votes nor counts until it is
+    /// promoted (D14).
+    Replaced,
+}
+
+/// A single step from one configuration to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The node's disk is gone, and `disk` is the new one.
+    Replace {
+        /// A node with a seat or a learner's place.
+        node: u64,
+        /// Its new disk.
+        disk: u64,
+    },
+    /// The replica in the node's `Replaced` seat, or its learner, becomes a
+    /// voter.
+    Promote {
+        /// The node.
+        node: u64,
+    },
+    /// A further replica is fed, without a seat.
+    AddLearner {
+        /// The node.
+        node: u64,
+        /// Its disk.
+        disk: u64,
+    },
+    /// A learner goes.
+    RemoveLearner {
+        /// The node.
+        node: u64,
+    },
+    /// A seat goes.
+    Remove {
+        /// The node.
+        node: u64,
+    },
+}
+
+impl Configuration {
+    /// First voters: a seat for each of `replicas`.
+    #[must_use]
+    pub fn of_voters(replicas: impl IntoIterator<Item = ReplicaId>) -> Self {
+        let seat = |replica: ReplicaId| {
+            let state = SeatState::Voter;
+            let disk = replica.disk;
+            (replica.node, Seat { disk, state })
+        };
+        Self {
+            seats: replicas.into_iter().map(seat).collect(),
+            learners: BTreeMap::new(),
+        }
+    }
+
+    /// Votes or acknowledgements needed: more than half of *all* seats.
+    #[must_use]
+    pub fn quorum(&self) -> usize {
+        self.seats.len() / 2 + 1
+    }
+
+    /// Whether `replica` votes and acknowledges.
+    #[must_use]
+    pub fn is_voter(&self, replica: ReplicaId) -> bool {
+        self.seats
+            .get(&replica.node)
+            .is_some_and(|seat| seat.disk == replica.disk && seat.state == SeatState::Voter)
+    }
+
+    /// Whether `replica` is fed: it has a seat or a learner's place.
+    #[must_use]
+    pub fn is_member(&self, replica: ReplicaId) -> bool {
+        self.members().any(|member| member == replica)
+    }
+
+    /// All replicas that are fed.
+    pub fn members(&self) -> impl Iterator<Item = ReplicaId> {
+        let seats = self.seats.iter().map(|(node, seat)| (*node, seat.disk));
+        let learners = self.learners.iter().map(|(node, disk)| (*node, *disk));
+        seats
+            .chain(learners)
+            .map(|(node, disk)| ReplicaId { node, disk })
+    }
+
+    /// The replicas that vote and acknowledge. May be fewer than the quorum.
+    pub fn voters(&self) -> impl Iterator<Item = ReplicaId> {
+        self.members().filter(|member| self.is_voter(*member))
+    }
+
+    /// Whether a quorum of voters is `counted`.
+    pub(super) fn is_quorum(&self, counted: impl Fn(ReplicaId) -> bool) -> bool {
+        self.voters().filter(|voter| counted(*voter)).count() >= self.quorum()
+    }
+
+    /// The highest index that a quorum of voters has; 0 where there is none.
+    pub(super) fn agreed_index(&self, index_of: impl Fn(ReplicaId) -> u64) -> u64 {
+        let mut indexes: Vec<u64> = self.voters().map(index_of).collect();
+        indexes.sort_unstable_by(|a, b| b.cmp(a));
+        indexes.get(self.quorum() - 1).copied().unwrap_or(0)
+    }
+
+    /// The configuration one step on; `None` where the step makes no sense, or
+    /// would leave fewer voters than the quorum and so could never be undone.
+    #[must_use]
+    pub fn after(&self, change: Change) -> Option<Self> {
+        let mut next = self.clone();
+        let sits = |disk| Seat {
+            disk,
+            state: SeatState::Voter,
+        };
+        let changed = match change {
+            Change::Replace { node, disk } => next.replace(node, disk),
+            Change::Promote { node } => match (next.seats.get_mut(&node), next.learners.get(&node))
+            {
+                (Some(seat), _) if seat.state == SeatState::Replaced => {
+                    *seat = sits(seat.disk);
+                    true
+                }
+                (None, Some(disk)) => {
+                    next.seats.insert(node, sits(*disk));
+                    next.learners.remove(&node);
+                    true
+                }
+                _ => false,
+            },
+            Change::AddLearner { node, disk } => {
+                !next.seats.contains_key(&node) && next.learners.insert(node, disk) != Some(disk)
+            }
+            Change::RemoveLearner { node } => next.learners.remove(&node).is_some(),
+            Change::Remove { node } => next.seats.remove(&node).is_some(),
+        };
+        (changed && next.voters().count() >= next.quorum()).then_some(next)
+    }
+
+    /// The seat stays and counts in n; who sits in it counts no more (D14).
+    fn replace(&mut self, node: u64, disk: u64) -> bool {
+        if let Some(seat) = self.seats.get_mut(&node) {
+            let state = SeatState::Replaced;
+            let before = std::mem::replace(seat, Seat { disk, state });
+            before.disk != disk
+        } else if let Some(learner) = self.learners.get_mut(&node) {
+            std::mem::replace(learner, disk) != disk
+        } else {
+            false
+        }
+    }
+}
+
+/// The configurations of the base and of the log behind it, with their indices.
+///
+/// 1. Ascending. The last one is in force, committed or not (D15).
+/// 2. The first is at or below the base; none at all means a blank disk.
+#[derive(Debug)]
+pub(super) struct Configurations {
+    history: Vec<(u64, Configuration)>,
+    /// What is in force on a blank disk: nobody.
+    nobody: Configuration,
+}
+
+impl Configurations {
+    pub(super) fn new(history: Vec<(u64, Configuration)>) -> Self {
+        assert!(history.is_sorted_by_key(|(index, _)| *index));
+        Self {
+            history,
+            nobody: Configuration::default(),
+        }
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        self.history.is_empty()
+    }
+
+    /// In force as soon as it is in the log (D15).
+    pub(super) fn latest(&self) -> &Configuration {
+        self.history
+            .last()
+            .map_or(&self.nobody, |(_, configuration)| configuration)
+    }
+
+    /// Where the one in force stands.
+    pub(super) fn latest_index(&self) -> u64 {
+        self.history.last().map_or(0, |(index, _)| *index)
+    }
+
+    pub(super) fn push(&mut self, index: u64, configuration: Configuration) {
+        debug_assert!(index > self.latest_index() || self.is_blank());
+        self.history.push((index, configuration));
+    }
+
+    /// Rolls back what the log loses (D15).
+    pub(super) fn truncate(&mut self, from_index: u64) {
+        self.history.retain(|(index, _)| *index < from_index);
+    }
+
+    /// Forgets what a later one at or below the base has replaced.
+    pub(super) fn drop_to(&mut self, base_index: u64) {
+        let behind = self
+            .history
+            .partition_point(|(index, _)| *index <= base_index);
+        self.history.drain(..behind.saturating_sub(1));
+    }
+}

@@ -1,0 +1,302 @@
+//! A log whose end did not verify (D12; "Protocol-Aware Recovery for
+//! Consensus-Based Storage", FAST'18).
+//!
+//! ```text
+//!   had   1 2 3 4 ? ?        the end was cut; it may have acknowledged there
+//!   has   1 2 3 4            does not campaign, votes only for later terms
+//!
+//!   asks everyone, in a term above any that the lost entries can have:
+//!   what stands behind 4?
+//!         a copy    ─▶ stored, and asked again behind it
+//!         nothing   ─▶ the log ends there, once so many said so that one of
+//!                      them would have it, had it been committed
+//! ```
+//!
+//! An append from a leader of at least that term ends the doubt sooner.
+
+use std::collections::BTreeMap;
+
+use super::configuration::SeatState;
+use super::raft::{Raft, State};
+use super::{EntryHead, EntryId, HardState, Message, Output, ReplicaId, Tail};
+
+/// The state of an inquiry.
+///
+/// Answers are about what stands behind this replica's *present* last entry;
+/// when that changes, they are forgotten.
+#[derive(Debug)]
+pub(super) struct Doubtful {
+    ask_due_ns: u64,
+    /// Names the present round; 0 before the first.
+    round: u64,
+    /// The last entry that the round is about.
+    previous: EntryId,
+    /// Who said what.
+    answers: BTreeMap<u64, Tail>,
+    /// A leader's commit index, of its own term, that this replica matched.
+    covered_index: Option<u64>,
+}
+
+impl Doubtful {
+    pub(super) fn new(now_ns: u64) -> Self {
+        Self {
+            ask_due_ns: now_ns,
+            round: 0,
+            previous: EntryId::ZERO,
+            answers: BTreeMap::new(),
+            covered_index: None,
+        }
+    }
+}
+
+/// What is to be done at the lowest index in doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    /// Too few have answered.
+    Wait,
+    /// Nobody has anything: nothing was committed there.
+    End,
+    /// This node's copy is the one to take.
+    Copy(u64, EntryHead),
+}
+
+impl Raft {
+    pub(super) fn doubt_deadline_ns(&self) -> u64 {
+        self.doubtful
+            .as_ref()
+            .map_or(u64::MAX, |doubtful| doubtful.ask_due_ns)
+    }
+
+    pub(super) fn tick_doubt(&mut self) {
+        let due = self.doubt_deadline_ns() <= self.now_ns;
+        if due && let Some(doubtful) = &mut self.doubtful {
+            doubtful.ask_due_ns = self.now_ns + self.settings.election_timeout_ns;
+            self.ask_all();
+        }
+    }
+
+    /// Only a voter may have acknowledged anything; others wait for a leader.
+    fn ask_all(&mut self) {
+        let configuration = self.configurations.latest();
+        if !configuration.is_voter(self.me) {
+            return;
+        }
+        let voters: Vec<ReplicaId> = configuration.voters().collect();
+        self.open_round();
+        for voter in voters {
+            self.ask(voter);
+        }
+        self.check_answers(None);
+    }
+
+    fn ask(&mut self, whom: ReplicaId) {
+        if let Some(doubtful) = &self.doubtful
+            && whom != self.me
+        {
+            let request = doubtful.round;
+            let previous = doubtful.previous;
+            self.send(whom, Message::Ask { request, previous });
+        }
+    }
+
+    /// Answers to an earlier round, or about another end, count no more.
+    fn open_round(&mut self) {
+        let last = self.log.last();
+        let fresh = self.rng.next();
+        if let Some(doubtful) = &mut self.doubtful
+            && (doubtful.round == 0 || doubtful.previous != last)
+        {
+            doubtful.round = fresh;
+            doubtful.previous = last;
+            doubtful.answers.clear();
+        }
+    }
+
+    /// The asker's term was adopted before, and the answer leaves once that is
+    /// durable: no late append of an earlier term can bring here what is denied
+    /// now (17 steps at n=5 without it (searched)).
+    pub(super) fn on_ask(&mut self, from: ReplicaId, request: u64, previous: EntryId) {
+        let last = self.log.last();
+        let base_index = self.log.base().index;
+        let chained = self.log.contains(previous);
+        let tail = Tail {
+            request,
+            previous,
+            chained,
+            last,
+            base_index,
+            doubtful_from: self.doubtful.as_ref().map(|_| last.index + 1),
+            hole_from: self.hole_from,
+            heads: Vec::new(),
+        };
+        let bound = previous.index + self.settings.append_entries_max;
+        let upto_index = if chained {
+            last.index.min(bound)
+        } else {
+            previous.index
+        };
+        let term = self.term();
+        self.gate_send(Output::SendTail {
+            to: from,
+            term,
+            tail,
+            upto_index,
+        });
+    }
+
+    pub(super) fn on_tail(&mut self, from: ReplicaId, tail: Tail) {
+        let last = self.log.last();
+        if let Some(doubtful) = &mut self.doubtful
+            && tail.request == doubtful.round
+            && tail.previous == last
+        {
+            doubtful.answers.insert(from.node, tail);
+            self.check_answers(Some(from.node));
+        }
+    }
+
+    /// Takes what can be decided; a copy only from the message that is being
+    /// stepped, since only its frames are at hand.
+    fn check_answers(&mut self, stepped: Option<u64>) {
+        match self.verdict(stepped) {
+            Verdict::Wait => {}
+            Verdict::Copy(node, head) if stepped == Some(node) => {
+                self.store([head]);
+                self.ask_all();
+            }
+            Verdict::Copy(node, _) => {
+                let holder = self
+                    .configurations
+                    .latest()
+                    .voters()
+                    .find(|v| v.node == node);
+                if stepped.is_some()
+                    && let Some(holder) = holder
+                {
+                    self.ask(holder);
+                }
+            }
+            // What was taken must be here to stay before the doubt is erased.
+            Verdict::End if self.durable_index == self.log.last().index => self.end_doubt(),
+            Verdict::End => {}
+        }
+    }
+
+    /// An entry that was committed is held by a quorum; at most f of them have
+    /// lost it, and the others are among those who answered.
+    fn verdict(&self, stepped: Option<u64>) -> Verdict {
+        let configuration = self.configurations.latest();
+        let (Some(doubtful), true) = (&self.doubtful, configuration.is_voter(self.me)) else {
+            return Verdict::Wait;
+        };
+        let index = self.log.last().index + 1;
+        let minority = configuration.seats.len() - configuration.quorum();
+        // This replica is the first of the ambiguous ones.
+        let (mut amnesiac, mut unheard) = (1, 0);
+        let mut best: Option<(u64, &EntryHead)> = None;
+        for (node, seat) in &configuration.seats {
+            if *node == self.me.node {
+                continue;
+            }
+            if seat.state == SeatState::Replaced || self.joins.contains_key(node) {
+                amnesiac += 1;
+                continue;
+            }
+            match doubtful.answers.get(node).map(|tail| tail.word_on(index)) {
+                None | Some(Word::Silent) => unheard += 1,
+                Some(Word::MayHaveHad) => amnesiac += 1,
+                Some(Word::HasNone) => {}
+                Some(Word::Has(head)) => {
+                    let better = best.is_none_or(|(_, best)| best.id.term < head.id.term);
+                    let as_good = best.is_some_and(|(_, best)| best.id == head.id);
+                    if better || as_good && stepped == Some(*node) {
+                        best = Some((*node, head));
+                    }
+                }
+            }
+        }
+        if amnesiac.min(minority) + unheard > minority {
+            return Verdict::Wait;
+        }
+        best.map_or(Verdict::End, |(node, head)| {
+            Verdict::Copy(node, head.clone())
+        })
+    }
+
+    /// Remembers that a leader's append covers what is in doubt.
+    pub(super) fn note_cover(&mut self, leader_commit_index: u64) {
+        let of_its_term = self
+            .log
+            .id_at(leader_commit_index)
+            .is_some_and(|id| id.term == self.gate.hard().term);
+        if let Some(doubtful) = &mut self.doubtful
+            && of_its_term
+            && self.matched_index >= leader_commit_index
+        {
+            doubtful.covered_index = Some(leader_commit_index);
+        }
+    }
+
+    /// The leader has everything that was committed before its term, and this
+    /// replica durably has it, too.
+    pub(super) fn check_doubt(&mut self) {
+        let Some(doubtful) = &self.doubtful else {
+            return;
+        };
+        if doubtful
+            .covered_index
+            .is_some_and(|index| self.durable_index >= index)
+        {
+            self.end_doubt();
+        } else {
+            self.check_answers(None);
+        }
+    }
+
+    fn end_doubt(&mut self) {
+        let hard = self.gate.hard();
+        self.doubtful = None;
+        self.change_hard(HardState {
+            doubt: None,
+            ..hard
+        });
+        self.outputs.push_back(Output::DoubtOver);
+        if !matches!(self.state, State::Leader(_)) {
+            self.reset_election_timer();
+        }
+    }
+}
+
+/// What an answer says about one index.
+enum Word<'a> {
+    /// A copy.
+    Has(&'a EntryHead),
+    /// It never held one that chains to the asker's log.
+    HasNone,
+    /// It lost its own end there.
+    MayHaveHad,
+    /// Nothing: damaged, dropped with the base (so committed, not denied), or
+    /// not sent.
+    Silent,
+}
+
+impl Tail {
+    /// What is said about the index behind `previous`.
+    fn word_on(&self, index: u64) -> Word<'_> {
+        let damaged = self.hole_from.is_some_and(|from| from <= index);
+        if self.base_index >= index || damaged {
+            return Word::Silent;
+        }
+        if let (true, Some(head)) = (self.chained, self.heads.first()) {
+            return Word::Has(head);
+        }
+        if self.doubtful_from.is_some_and(|from| from <= index) {
+            return Word::MayHaveHad;
+        }
+        if self.chained && self.last.index >= index {
+            Word::Silent
+        } else {
+            Word::HasNone
+        }
+    }
+}

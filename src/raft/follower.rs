@@ -1,0 +1,217 @@
+//! The follower's side of replication (Raft paper, §5.3 and figure 2,
+//! "AppendEntries RPC").
+
+use super::raft::{Raft, State};
+use super::{Append, AppendAnswer, Configuration, EntryHead, EntryId, Message, Output, ReplicaId};
+
+impl Raft {
+    /// `leader` leads this term.
+    fn follow(&mut self, leader: ReplicaId) {
+        if !self.is_blank() {
+            self.state = State::Follower;
+        }
+        self.leader = Some(leader);
+        self.leader_heard_ns = Some(self.now_ns);
+        self.reset_election_timer();
+    }
+
+    pub(super) fn on_append(&mut self, from: ReplicaId, mut append: Append) {
+        // Nobody else leads a term that this replica leads (election safety).
+        if self.is_leader() || self.is_blank() || !is_contiguous(&append, self.term()) {
+            return;
+        }
+        self.follow(from);
+        if self.installing.is_some() {
+            return;
+        }
+        if !self.gate.is_durable() {
+            // No entry of a term is taken before the term is durable here; the
+            // answer waits with it, and the leader sends again.
+            return self.reject(from, append.request, append.prev);
+        }
+        self.skip_base(&mut append);
+        if !self.log.contains(append.prev) {
+            return self.reject(from, append.request, append.prev);
+        }
+        let matched_index = append.prev.index + append.heads.len() as u64;
+        self.take_entries(append.heads);
+        if self.stopped {
+            return;
+        }
+        self.matched_index = self.matched_index.max(matched_index);
+        // D5: not beyond what was compared; what stands there may be another's.
+        self.commit(append.commit_index.min(matched_index));
+        self.answering = Some((from, append.request));
+        self.answer_durable();
+        self.note_cover(append.commit_index);
+        self.check_doubt();
+    }
+
+    /// What is at or below the base is committed, so every leader has it.
+    fn skip_base(&self, append: &mut Append) {
+        let base = self.log.base();
+        if append.prev.index < base.index {
+            append.heads.retain(|head| head.id.index > base.index);
+            append.prev = base;
+        }
+    }
+
+    /// Appends what is new behind what is there. What is there stays, unless
+    /// an entry contradicts it: a late append is often shorter than the log
+    /// (D6).
+    fn take_entries(&mut self, heads: Vec<EntryHead>) {
+        let known = heads
+            .iter()
+            .take_while(|head| self.log.contains(head.id))
+            .count();
+        if let Some(first) = heads.get(known) {
+            if first.id.index <= self.log.last().index {
+                self.truncate(first.id.index);
+            }
+            if !self.stopped {
+                self.store(heads.into_iter().skip(known));
+            }
+        }
+    }
+
+    /// Cuts the log before `from_index`, where a leader's entry contradicts it.
+    ///
+    /// # Panics
+    /// That was committed.
+    fn truncate(&mut self, from_index: u64) {
+        if from_index <= self.commit_index && !self.settings.promises_durable {
+            self.outputs.push_back(Output::Diverged {
+                from_index,
+                commit_index: self.commit_index,
+            });
+            return self.stop();
+        }
+        assert!(
+            from_index > self.commit_index,
+            "entry {from_index} is contradicted and committed ({})",
+            self.commit_index
+        );
+        self.log.truncate(from_index);
+        self.configurations.truncate(from_index);
+        self.durable_index = self.durable_index.min(from_index - 1);
+        self.outputs.push_back(Output::Truncate { from_index });
+    }
+
+    /// Appends `heads`, which came with the message that is being stepped.
+    pub(super) fn store(&mut self, heads: impl IntoIterator<Item = EntryHead>) {
+        let from_index = self.log.last().index + 1;
+        for head in heads {
+            self.log.push(head.id);
+            if let Some(configuration) = head.configuration {
+                self.configurations.push(head.id.index, configuration);
+            }
+        }
+        let upto_index = self.log.last().index;
+        self.outputs.push_back(Output::Store {
+            from_index,
+            upto_index,
+        });
+    }
+
+    /// Acknowledges what is matched and durable to the leader of this term.
+    pub(super) fn answer_durable(&mut self) {
+        if let Some((leader, request)) = self.answering {
+            let answer = self.answer(request, true, self.log.last());
+            self.send(leader, Message::AppendAnswer(answer));
+        }
+    }
+
+    /// `prev` is not here, or cannot be compared yet.
+    pub(super) fn reject(&mut self, leader: ReplicaId, request: u64, prev: EntryId) {
+        let answer = self.answer(request, false, self.log.last_within(prev));
+        self.send(leader, Message::AppendAnswer(answer));
+    }
+
+    fn answer(&self, request: u64, accepted: bool, hint: EntryId) -> AppendAnswer {
+        AppendAnswer {
+            request,
+            accepted,
+            // D2: durable but not compared may be a divergent suffix; compared
+            // but not durable may be gone tomorrow.
+            matched_index: self.matched_index.min(self.sound_index()),
+            last_index: self.log.last().index,
+            hint,
+            in_doubt: self.gate.hard().doubt.is_some(),
+        }
+    }
+
+    /// The leader's log begins behind `base` (D8).
+    pub(super) fn on_install(&mut self, from: ReplicaId, request: u64, base: EntryId) {
+        if self.is_leader() {
+            return;
+        }
+        self.follow(from);
+        if self.installing.is_some() {
+            return;
+        }
+        if !self.gate.is_durable() {
+            return self.reject(from, request, base);
+        }
+        if self.log.contains(base) || base.index <= self.commit_index {
+            // What is here up to `base` is the same, and what is behind it may
+            // be, too: it stays (D8).
+            let matched_index = base.index.min(self.log.last().index);
+            self.matched_index = self.matched_index.max(matched_index);
+            self.answering = Some((from, request));
+            return self.answer_durable();
+        }
+        self.installing = Some((from, request));
+        self.outputs.push_back(Output::InstallBase { base });
+    }
+
+    /// The log begins anew behind `base`.
+    pub(super) fn on_base_installed(&mut self, base: EntryId, configuration: Configuration) {
+        let Some((leader, request)) = self.installing.take() else {
+            return;
+        };
+        assert!(base.index >= self.commit_index, "a base below the commit");
+        self.log = super::LogView::new(base, Vec::new(), base.index);
+        self.configurations =
+            super::configuration::Configurations::new(vec![(base.index, configuration)]);
+        self.durable_index = base.index;
+        self.hole_from = None;
+        if self.is_blank() {
+            self.state = State::Follower;
+            self.reset_election_timer();
+        }
+        self.commit(base.index);
+        if self.leader == Some(leader) {
+            self.matched_index = base.index;
+            self.answering = Some((leader, request));
+            self.answer_durable();
+        }
+        self.check_doubt();
+    }
+
+    /// The leader of this term has an acknowledgement of mine beyond my log:
+    /// this disk is an older one than it was (silent amnesia, seen).
+    pub(super) fn on_you_forgot(&mut self, from: ReplicaId, acknowledged_index: u64) {
+        let last = self.log.last();
+        let knows = self.gate.hard().doubt.is_some() || self.installing.is_some();
+        if self.leader == Some(from) && acknowledged_index > last.index && !knows {
+            self.outputs.push_back(Output::RolledBack {
+                acknowledged: EntryId {
+                    term: self.term(),
+                    index: acknowledged_index,
+                },
+                last,
+            });
+            self.stop();
+        }
+    }
+}
+
+/// Invariant 1 of an append.
+fn is_contiguous(append: &Append, term: u64) -> bool {
+    let mut before = append.prev;
+    append.heads.iter().all(|head| {
+        let follows = head.id.index == before.index + 1 && head.id.term >= before.term;
+        before = head.id;
+        follows
+    }) && before.term <= term
+}

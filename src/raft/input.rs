@@ -1,0 +1,98 @@
+//! What happens to a replica.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Change, Configuration, EntryHead, EntryId, HardState, LogView, Message, ReplicaId, Settings,
+};
+
+/// What a replica starts with: what its disk says, and what it was told.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Who this is.
+    pub me: ReplicaId,
+    /// Times and bounds.
+    pub settings: Settings,
+    /// As it is on the disk.
+    pub hard: HardState,
+    /// As it is on the disk, made durable (D24).
+    pub log: LogView,
+    /// (index, configuration), ascending, of the base and of the log. None at
+    /// all: the disk is blank (D14).
+    pub configurations: Vec<(u64, Configuration)>,
+    /// Known committed: the base, or an applied snapshot.
+    pub commit_index: u64,
+    /// The durable end of the log.
+    pub durable_index: u64,
+    /// The first index that cannot be read.
+    pub hole_from: Option<u64>,
+    /// All nodes of the address book.
+    pub peers: BTreeSet<u64>,
+    /// Now.
+    pub now_ns: u64,
+    /// 64 random bits.
+    pub entropy: u64,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// [`super::Raft::deadline_ns`] has come.
+    Timeout,
+    /// A message for this replica: its cluster id and its addressee were
+    /// checked, and its `heads` filled in.
+    Message {
+        /// The sender.
+        from: ReplicaId,
+        /// The sender's term.
+        term: u64,
+        /// What it says.
+        message: Message,
+    },
+    /// Leader: an entry of the current term was staged behind the last one.
+    Proposed(EntryHead),
+    /// The log is durable up to this entry. Counts only if that is still the
+    /// entry at its index (D25).
+    Durable(EntryId),
+    /// The hard state is durable as it was handed out.
+    HardStateSaved(HardState),
+    /// The base that was handed out by [`super::Output::InstallBase`] is
+    /// durable and the log begins behind it.
+    BaseInstalled {
+        /// The last entry below the log.
+        base: EntryId,
+        /// The configuration there.
+        configuration: Configuration,
+    },
+    /// The log was dropped up to here.
+    Dropped {
+        /// The last entry below the log now.
+        base: EntryId,
+    },
+    /// A read index is wanted (D18).
+    Read {
+        /// Comes back with the answer.
+        id: u64,
+    },
+    /// The operator wants a change of the configuration.
+    Change(Change),
+    /// The operator wants this node to lead.
+    Transfer {
+        /// The node.
+        node: u64,
+    },
+    /// A write or a sync failed: nothing is said any more (D3). The log is
+    /// opened anew, and so is the core.
+    LogFailed,
+    /// Entries from here on cannot be read; nothing from here on is
+    /// acknowledged (D12).
+    Damage {
+        /// The first of them.
+        from_index: u64,
+    },
+    /// The holes below this one are repaired; `None`: all are.
+    Repaired {
+        /// The first that is left.
+        hole_from: Option<u64>,
+    },
+}

@@ -1,0 +1,199 @@
+//! Disks that come and go (D13–D16), and the operator's changes (thesis,
+//! chapter 4: one step at a time).
+
+use std::collections::BTreeSet;
+
+use super::configuration::SeatState;
+use super::progress::{Feed, Progress};
+use super::raft::{Raft, State};
+use super::{ANY_DISK, Change, Message, Output, ReplicaId};
+
+impl Raft {
+    /// A blank replica says that it is there, until it gets a base.
+    pub(super) fn tick_blank(&mut self) {
+        let every_ns = self.settings.election_timeout_ns;
+        let State::Blank {
+            join_due_ns,
+            challenge,
+        } = &mut self.state
+        else {
+            return;
+        };
+        if self.now_ns < *join_due_ns {
+            return;
+        }
+        *join_due_ns = self.now_ns + every_ns;
+        let challenge = *challenge;
+        self.announce(challenge);
+    }
+
+    fn announce(&mut self, challenge: u64) {
+        for node in self.peers.clone() {
+            let disk = ANY_DISK;
+            if node != self.me.node {
+                self.send(ReplicaId { node, disk }, Message::Join { challenge });
+            }
+        }
+    }
+
+    /// The leader wants to know that the announcement was made just now.
+    pub(super) fn on_challenge(&mut self, fresh: u64) {
+        if let State::Blank { challenge, .. } = &mut self.state {
+            *challenge = fresh;
+            self.announce(fresh);
+        }
+    }
+
+    pub(super) fn on_join(&mut self, from: ReplicaId, challenge: u64) {
+        // A voter that says it is blank lost a log under its old name; it must
+        // not come back as the same voter (D14). The operator formats it anew.
+        if !self.configurations.latest().is_voter(from) {
+            self.joins.insert(from.node, from.disk);
+            self.check_halted();
+        }
+        let place = self.configurations.latest();
+        let known = place.seats.contains_key(&from.node) || place.learners.contains_key(&from.node);
+        if !known || place.is_voter(from) {
+            return;
+        }
+        let fresh = self.rng.next().max(1);
+        let State::Leader(leader) = &mut self.state else {
+            return;
+        };
+        let expected = leader.challenges.get(&from.node).copied();
+        if expected != Some((from.disk, challenge)) {
+            leader.challenges.insert(from.node, (from.disk, fresh));
+            return self.send(from, Message::Challenge { challenge: fresh });
+        }
+        if let Some(progress) = leader.progress(from) {
+            // It is fed already, and has nothing to begin with.
+            if !matches!(progress.feed, Feed::Base { .. }) {
+                progress.feed = Feed::Base { sent: None };
+            }
+        } else {
+            let ReplicaId { node, disk } = from;
+            self.propose(Change::Replace { node, disk });
+        }
+    }
+
+    /// D16: too few disks are left for any quorum; nothing can be committed,
+    /// and nothing is.
+    fn check_halted(&mut self) {
+        let configuration = self.configurations.latest();
+        let gone = |node: u64| {
+            let seat = configuration.seats.get(&node);
+            self.joins.contains_key(&node)
+                || node == self.me.node && self.is_blank()
+                || seat.is_some_and(|seat| seat.state == SeatState::Replaced)
+        };
+        let nodes: Vec<u64> = if self.is_blank() {
+            self.peers.iter().copied().chain([self.me.node]).collect()
+        } else {
+            configuration.seats.keys().copied().collect()
+        };
+        let nodes = BTreeSet::from_iter(nodes);
+        let blank: BTreeSet<u64> = nodes.iter().copied().filter(|node| gone(*node)).collect();
+        let halted = nodes.len() - blank.len() < nodes.len() / 2 + 1;
+        let now = if halted { blank } else { BTreeSet::new() };
+        if now != self.halted {
+            self.halted = now.clone();
+            if halted {
+                let blank_nodes = now.into_iter().collect();
+                self.outputs.push_back(Output::Halted { blank_nodes });
+            }
+        }
+    }
+
+    pub(super) fn on_change(&mut self, change: Change) {
+        if !self.propose(change) {
+            self.outputs.push_back(Output::ChangeRefused(change));
+        }
+    }
+
+    /// One change at a time, the one before committed, and an entry of this
+    /// term, too: else two leaders could each have a majority of their own
+    /// (D15; Ongaro, "bug in single-server membership changes", raft-dev 2015).
+    fn may_change(&self) -> bool {
+        let settled = self.configurations.latest_index() <= self.commit_index;
+        let idle = matches!(&self.state, State::Leader(leader) if !leader.proposing);
+        self.is_serving() && settled && idle
+    }
+
+    fn propose(&mut self, change: Change) -> bool {
+        if !self.may_change() || !self.may_promote(change) {
+            return false;
+        }
+        let Some(configuration) = self.configurations.latest().after(change) else {
+            return false;
+        };
+        let State::Leader(leader) = &mut self.state else {
+            return false;
+        };
+        leader.proposing = true;
+        let term = leader.term;
+        self.outputs.push_back(Output::AppendConfiguration {
+            term,
+            configuration,
+        });
+        true
+    }
+
+    /// A voter must hold what is committed before it counts: it has answered
+    /// in this term, and what it matched is durable (D14).
+    fn may_promote(&self, change: Change) -> bool {
+        let (Change::Promote { node }, State::Leader(leader)) = (change, &self.state) else {
+            return true;
+        };
+        leader.followers.get(&node).is_some_and(|progress| {
+            progress.forgot.is_none() && progress.matched_index >= self.commit_index
+        })
+    }
+
+    /// Promotes what has caught up in a seat that it was put into.
+    pub(super) fn drive_membership(&mut self) {
+        if !self.may_change() {
+            return;
+        }
+        let ready = self
+            .configurations
+            .latest()
+            .seats
+            .iter()
+            .filter(|(_, seat)| seat.state == SeatState::Replaced)
+            .map(|(node, _)| Change::Promote { node: *node })
+            .find(|change| self.may_promote(*change));
+        if let Some(change) = ready {
+            self.propose(change);
+        }
+    }
+
+    /// The configuration in force changed: feed whom it names, and nobody else.
+    pub(super) fn follow_configuration(&mut self) {
+        let State::Leader(leader) = &mut self.state else {
+            return;
+        };
+        let configuration = self.configurations.latest();
+        leader.followers.retain(|node, progress| {
+            let disk = progress.disk;
+            configuration.is_member(ReplicaId { node: *node, disk })
+        });
+        for ReplicaId { node, disk } in configuration.members() {
+            if node != self.me.node {
+                let last_index = self.log.last().index;
+                leader
+                    .followers
+                    .entry(node)
+                    .or_insert_with(|| Progress::new(disk, last_index, self.now_ns));
+            }
+        }
+    }
+
+    /// A leader whose own removal is committed has done its work (thesis,
+    /// §4.2.2).
+    pub(super) fn on_committed(&mut self) {
+        let settled = self.configurations.latest_index() <= self.commit_index;
+        if settled && !self.configurations.latest().is_voter(self.me) {
+            self.step_down();
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Raft, without a clock, a disk or a network: [`Raft::step`] takes what
+//! happened, [`Raft::next_output`] says what to do about it.
+//!
+//! Promise: whatever an output tells another replica is already true of this
+//! disk. The core gates itself: a message that rests on a term or a vote is
+//! handed out once [`Input::HardStateSaved`] has come for it (D1), an answer
+//! that rests on entries once [`Input::Durable`] has (D2). So "acknowledged
+//! before synced" is a visible line in a transcript of inputs and outputs.
+//!
+//! ```text
+//!                 Input                                  Output
+//!   peers ────── Message ─────▶ ┌──────────────────┐ ──── Send, Replicate ────▶ peers
+//!   clock ────── Timeout ─────▶ │ gate             │ ──── SaveHardState ──────▶ disk
+//!   disk ─ HardStateSaved ────▶ │ election         │ ──── Truncate, Store ────▶ log
+//!   log ──────── Durable ─────▶ │ replication      │ ──── AppendNoOp … ───────▶ log
+//!   log ──────── Proposed ────▶ │ follower         │ ──── Committed ──────────▶ state
+//!   clients ──── Read ────────▶ │ membership       │ ──── ReadReady ──────────▶ clients
+//!                               │ reads, transfer  │
+//!                               │ doubt            │
+//!                               └──────────────────┘
+//! ```
+//!
+//! The core knows entries by index and term only; the Raft log *is* the commit
+//! log, and whoever drives the core moves the bytes. After every
+//! [`Raft::step`] the driver takes outputs until there is none, in order:
+//!
+//! 1. `Truncate` is durable before any `Store` behind it is begun (D6).
+//! 2. `AppendNoOp` and `AppendConfiguration` are staged and answered by
+//!    [`Input::Proposed`] before anything else is stepped.
+//! 3. `Durable` is reported for what a sync covered that began after the last
+//!    truncation, and for nothing else (D25).
+//! 4. A `Replicate` whose entries are read later than it was taken is dropped
+//!    once the term has changed: the log may have, too.
+//!
+//! Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus
+//! Algorithm" (the Raft paper); Ongaro's thesis, "Consensus: Bridging Theory
+//! and Practice". Rule numbers (D1–D31) are those of the crate's guarantee.
+
+mod configuration;
+mod doubt;
+mod election;
+mod follower;
+mod gate;
+mod input;
+mod log_view;
+mod membership;
+mod message;
+mod output;
+mod progress;
+mod raft;
+mod reads;
+mod replication;
+mod rng;
+mod transfer;
+mod types;
+mod wire;
+
+pub use configuration::{Change, Configuration, Seat, SeatState};
+pub use input::{Input, Start};
+pub use log_view::LogView;
+pub use message::{Append, AppendAnswer, Message, Tail};
+pub use output::Output;
+pub use raft::{Raft, Role};
+pub use types::{
+    ANY_DISK, Doubt, EntryHead, EntryId, HARD_STATE_FILE, HardState, ReplicaId, Settings,
+};
+pub use wire::{Packet, WireError};

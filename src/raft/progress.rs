@@ -1,0 +1,153 @@
+//! What a leader knows of one follower.
+
+use std::collections::VecDeque;
+
+/// How a follower is fed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Feed {
+    /// Where its log and ours part is not known: one append at a time.
+    Probe {
+        /// It is under way.
+        sent: bool,
+    },
+    /// Its log equals ours up to `next_index`: appends follow each other.
+    Replicate,
+    /// It needs what is below our log (D8).
+    Base {
+        /// The base that is under way, and when it left.
+        sent: Option<(u64, u64)>,
+    },
+}
+
+/// A follower, as the leader of one term sees it. Requests are numbered
+/// through the whole leadership, over all followers.
+///
+/// 1. `matched_index < next_index` (R13: else appends go out for ever that
+///    change nothing).
+/// 2. `matched_index` was claimed durable by this very replica in this term. It
+///    rises, except where the replica says itself that it lost entries (D12).
+/// 3. An answer to a request from `floor_request` on was made after the
+///    acknowledgement of `matched_index`.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) disk: u64,
+    pub(super) matched_index: u64,
+    pub(super) next_index: u64,
+    pub(super) feed: Feed,
+    /// (request, last index) of appends under way.
+    pub(super) inflight: VecDeque<(u64, u64)>,
+    /// The latest request that was answered, accepted or not: the follower was
+    /// not in a later term then.
+    pub(super) answered_request: u64,
+    pub(super) heard_ns: u64,
+    pub(super) floor_request: u64,
+    /// Rejections of earlier requests have been acted on.
+    pub(super) probed_request: u64,
+    /// It lost this acknowledgement without knowing: it is out.
+    pub(super) forgot: Option<u64>,
+}
+
+impl Progress {
+    /// A follower of which nothing is known, behind a log that ends with
+    /// `last_index`.
+    pub(super) fn new(disk: u64, last_index: u64, now_ns: u64) -> Self {
+        Self {
+            disk,
+            matched_index: 0,
+            next_index: last_index + 1,
+            feed: Feed::Probe { sent: false },
+            inflight: VecDeque::new(),
+            answered_request: 0,
+            heard_ns: now_ns,
+            floor_request: 0,
+            probed_request: 0,
+            forgot: None,
+        }
+    }
+
+    /// Its durable log matches ours up to `index`; requests from `next_request`
+    /// on have not been sent yet.
+    pub(super) fn matched(&mut self, index: u64, next_request: u64) {
+        if index > self.matched_index {
+            self.matched_index = index;
+            self.floor_request = next_request;
+        }
+        self.next_index = self.next_index.max(self.matched_index + 1);
+        self.inflight
+            .retain(|(_, upto_index)| *upto_index > self.matched_index);
+    }
+
+    /// It has the `prev` of `request`, hence all entries sent before it.
+    pub(super) fn accepted(&mut self, request: u64) {
+        let Some(at) = self.inflight.iter().position(|(sent, _)| *sent == request) else {
+            return;
+        };
+        let (_, upto_index) = self.inflight[at];
+        self.inflight.drain(..=at);
+        if let Feed::Probe { .. } = self.feed {
+            self.next_index = self.next_index.max(upto_index + 1);
+            self.feed = Feed::Replicate;
+        }
+    }
+
+    /// Our logs part, at the latest, behind `index`.
+    pub(super) fn probe_from(&mut self, index: u64, next_request: u64) {
+        self.next_index = index.max(self.matched_index) + 1;
+        self.feed = Feed::Probe { sent: false };
+        self.inflight.clear();
+        self.probed_request = next_request;
+    }
+
+    /// It says itself that it lost entries (D12): what it acknowledged counts
+    /// no more from now on.
+    pub(super) fn lost(&mut self, last_index: u64, next_request: u64) {
+        self.matched_index = 0;
+        self.floor_request = next_request;
+        self.probe_from(last_index, next_request);
+    }
+
+    /// Whether another append may leave.
+    pub(super) fn has_room(&self, inflight_max: usize) -> bool {
+        match self.feed {
+            Feed::Probe { sent } => !sent,
+            Feed::Replicate => self.inflight.len() < inflight_max,
+            Feed::Base { .. } => false,
+        }
+    }
+
+    /// An append with entries up to `upto_index` leaves.
+    pub(super) fn sent(&mut self, request: u64, upto_index: u64) {
+        self.inflight.push_back((request, upto_index));
+        match &mut self.feed {
+            Feed::Probe { sent } => *sent = true,
+            Feed::Replicate => self.next_index = upto_index + 1,
+            Feed::Base { .. } => unreachable!("a base is sent otherwise"),
+        }
+    }
+
+    /// A heartbeat is due: what was sent once and not answered is sent again.
+    pub(super) fn ask_again(&mut self, now_ns: u64, timeout_ns: u64) {
+        match &mut self.feed {
+            Feed::Probe { sent } => {
+                *sent = false;
+                self.inflight.clear();
+            }
+            Feed::Base { sent } => {
+                sent.take_if(|(_, sent_ns)| now_ns >= *sent_ns + timeout_ns);
+            }
+            Feed::Replicate => {}
+        }
+    }
+
+    /// An accepted answer to the base: the log behind it can follow.
+    pub(super) fn base_answered(&mut self, request: u64) {
+        if let Feed::Base {
+            sent: Some((sent, _)),
+        } = self.feed
+            && sent == request
+        {
+            self.feed = Feed::Probe { sent: false };
+            self.next_index = self.matched_index + 1;
+        }
+    }
+}

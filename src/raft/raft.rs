@@ -1,0 +1,473 @@
+//! The replica: its state, and who takes which input.
+//!
+//! The rules are in the files beside this one: `election`, `replication` (the
+//! leader's side), `follower`, `membership`, `reads`, `transfer`, `doubt`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::configuration::Configurations;
+use super::doubt::Doubtful;
+use super::gate::Gate;
+use super::replication::Leader;
+use super::rng::Rng;
+use super::{
+    Configuration, EntryId, HardState, Input, LogView, Message, Output, ReplicaId, Settings, Start,
+};
+
+/// What a replica is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Its disk is new: it announces itself and waits for a base (D14).
+    Blank,
+    /// Follows, or waits for someone to follow.
+    Follower,
+    /// Asks whether an election would succeed.
+    PreCandidate,
+    /// Stands for election.
+    Candidate,
+    /// Leads.
+    Leader,
+}
+
+/// A role with what belongs to it alone.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Announces itself when the deadline comes, with the last challenge.
+    Blank {
+        join_due_ns: u64,
+        challenge: u64,
+    },
+    Follower,
+    /// Who would vote for it.
+    PreCandidate(BTreeSet<ReplicaId>),
+    /// Who did; `transfer` as in [`Message::Vote`].
+    Candidate(BTreeSet<ReplicaId>),
+    Leader(Box<Leader>),
+}
+
+/// A replica's part in the consensus.
+///
+/// 1. `commit_index` never falls, and what is at or below it is never cut.
+/// 2. Every entry at or below `durable_index` is durable as it is in `log`.
+/// 3. No entry of `log` has a term above the *durable* hard state's: an append
+///    of a later term waits until that term is durable here.
+/// 4. `matched_index` was compared with the log of this term's leader, all
+///    below it included.
+#[derive(Debug)]
+pub struct Raft {
+    pub(super) me: ReplicaId,
+    pub(super) settings: Settings,
+    pub(super) peers: BTreeSet<u64>,
+    pub(super) rng: Rng,
+    pub(super) now_ns: u64,
+    pub(super) gate: Gate,
+    pub(super) log: LogView,
+    pub(super) configurations: Configurations,
+    pub(super) commit_index: u64,
+    pub(super) durable_index: u64,
+    pub(super) hole_from: Option<u64>,
+    pub(super) state: State,
+    pub(super) leader: Option<ReplicaId>,
+    /// When a leader was last heard; its followers are loyal for a while.
+    pub(super) leader_heard_ns: Option<u64>,
+    pub(super) election_due_ns: u64,
+    pub(super) matched_index: u64,
+    /// Where to send what becomes durable: the leader's last append.
+    pub(super) answering: Option<(ReplicaId, u64)>,
+    /// A base is being installed.
+    pub(super) installing: Option<(ReplicaId, u64)>,
+    /// Led, and its disk did not keep up (D17).
+    pub(super) hung: bool,
+    pub(super) doubtful: Option<Doubtful>,
+    /// Blank disks that announced themselves, by node.
+    pub(super) joins: BTreeMap<u64, u64>,
+    pub(super) halted: BTreeSet<u64>,
+    /// It must not say anything any more.
+    pub(super) stopped: bool,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl Raft {
+    /// A replica as its disk describes it. Outputs may be waiting.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        let configurations = Configurations::new(start.configurations);
+        let state = if configurations.is_blank() {
+            State::Blank {
+                join_due_ns: start.now_ns,
+                challenge: 0,
+            }
+        } else {
+            State::Follower
+        };
+        let mut raft = Self {
+            me: start.me,
+            settings: start.settings,
+            peers: start.peers,
+            rng: Rng::new(start.entropy ^ start.me.disk),
+            now_ns: start.now_ns,
+            gate: Gate::new(start.hard),
+            commit_index: start.commit_index.max(start.log.base().index),
+            durable_index: start.durable_index.min(start.log.last().index),
+            hole_from: start.hole_from,
+            log: start.log,
+            configurations,
+            state,
+            leader: None,
+            leader_heard_ns: None,
+            election_due_ns: 0,
+            matched_index: 0,
+            answering: None,
+            installing: None,
+            hung: false,
+            doubtful: start.hard.doubt.map(|_| Doubtful::new(start.now_ns)),
+            joins: BTreeMap::new(),
+            halted: BTreeSet::new(),
+            stopped: false,
+            outputs: VecDeque::new(),
+        };
+        raft.reset_election_timer();
+        raft.check_hard_state();
+        raft
+    }
+
+    /// An entry of a later term than the hard state's: the hard state is not
+    /// the one that this replica last relied on (invariant 3).
+    fn check_hard_state(&mut self) {
+        let hard = self.gate.hard();
+        let last = self.log.last();
+        if last.term <= hard.term {
+            return;
+        }
+        if self.settings.promises_durable {
+            self.outputs.push_back(Output::RolledBack {
+                acknowledged: last,
+                last: EntryId {
+                    term: hard.term,
+                    index: last.index,
+                },
+            });
+            self.stop();
+        } else {
+            self.change_hard(HardState {
+                term: last.term,
+                vote: None,
+                ..hard
+            });
+        }
+    }
+
+    /// Something happened at `now_ns`.
+    pub fn step(&mut self, now_ns: u64, input: Input) {
+        if self.stopped {
+            return;
+        }
+        self.now_ns = self.now_ns.max(now_ns);
+        match input {
+            Input::Timeout => {}
+            Input::Message {
+                from,
+                term,
+                message,
+            } => self.on_message(from, term, message),
+            Input::Proposed(head) => self.on_proposed(head),
+            Input::Durable(id) => self.on_durable(id),
+            Input::HardStateSaved(hard) => self.on_saved(hard),
+            Input::BaseInstalled {
+                base,
+                configuration,
+            } => self.on_base_installed(base, configuration),
+            Input::Dropped { base } => {
+                self.log.drop_to(base);
+                self.configurations.drop_to(base.index);
+            }
+            Input::Read { id } => self.on_read(id),
+            Input::Change(change) => self.on_change(change),
+            Input::Transfer { node } => self.begin_transfer(node),
+            Input::LogFailed => self.on_log_failed(),
+            Input::Damage { from_index } => self.on_damage(from_index),
+            Input::Repaired { hole_from } => self.on_repaired(hole_from),
+        }
+        self.tick();
+    }
+
+    /// The next thing to do, or nothing. Appends are batched: what was proposed
+    /// before the first call goes out in one.
+    pub fn next_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.replicate();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due, at the latest.
+    #[must_use]
+    pub fn deadline_ns(&self) -> u64 {
+        if self.stopped {
+            return u64::MAX;
+        }
+        let due_ns = match &self.state {
+            State::Blank { join_due_ns, .. } => *join_due_ns,
+            State::Leader(leader) => self.leader_deadline_ns(leader),
+            _ => self.election_due_ns,
+        };
+        due_ns.min(self.doubt_deadline_ns())
+    }
+
+    /// What time alone brings about.
+    fn tick(&mut self) {
+        if self.stopped {
+            return;
+        }
+        match self.state {
+            State::Blank { .. } => self.tick_blank(),
+            State::Leader(_) => self.tick_leader(),
+            _ => self.tick_election(),
+        }
+        self.tick_doubt();
+    }
+
+    /// The rules for terms, before any other (Raft paper, figure 2, "rules for
+    /// all servers").
+    fn on_message(&mut self, from: ReplicaId, term: u64, message: Message) {
+        if from.node == self.me.node {
+            return;
+        }
+        match message {
+            // These change no term.
+            Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
+            Message::Join { challenge } => return self.on_join(from, challenge),
+            Message::Fetch { .. } | Message::Fetched { .. } => return,
+            _ if !self.may_speak(from, &message) => return,
+            _ => {}
+        }
+        if self.configurations.latest().is_voter(from) {
+            // Its disk is there after all.
+            self.joins.remove(&from.node);
+        }
+        if term > self.term() {
+            self.adopt_term(term);
+        } else if term < self.term() {
+            return self.on_stale(from, &message);
+        }
+        match message {
+            Message::PreVoteAnswer { next_term, granted } => {
+                self.on_pre_vote_answer(from, next_term, granted);
+            }
+            Message::Vote { last, .. } => self.on_vote(from, last),
+            Message::VoteAnswer { granted } => self.on_vote_answer(from, granted),
+            Message::Append(append) => self.on_append(from, append),
+            Message::AppendAnswer(answer) => self.on_append_answer(from, answer),
+            Message::TimeoutNow => self.on_timeout_now(from),
+            Message::Challenge { challenge } => self.on_challenge(challenge),
+            Message::Install { request, base, .. } => self.on_install(from, request, base),
+            Message::Ask { request, previous } => self.on_ask(from, request, previous),
+            Message::Tail(tail) => self.on_tail(from, tail),
+            Message::YouForgot { acknowledged_index } => {
+                self.on_you_forgot(from, acknowledged_index);
+            }
+            Message::PreVote { .. }
+            | Message::Join { .. }
+            | Message::Fetch { .. }
+            | Message::Fetched { .. } => unreachable!("taken above"),
+        }
+    }
+
+    /// Whose words count at all. A replica that was replaced or removed must
+    /// not disturb, and one that I do not know *yet* must be able to lead me.
+    fn may_speak(&self, from: ReplicaId, message: &Message) -> bool {
+        match message {
+            // Who leads was elected; a follower that lags may not know of it
+            // (thesis, §4.1).
+            Message::Append(_) | Message::Challenge { .. } | Message::YouForgot { .. } => true,
+            Message::Install { .. } => true,
+            // A blank disk has promised nothing to anyone (D14).
+            _ if self.is_blank() => false,
+            Message::Vote { last, transfer } => {
+                self.knows_candidate(from, *last) && (*transfer || !self.is_loyal())
+            }
+            _ => self.configurations.latest().is_member(from),
+        }
+    }
+
+    /// Whoever sent this is behind; tell it the term, so that it stops.
+    fn on_stale(&mut self, from: ReplicaId, message: &Message) {
+        match message {
+            Message::Vote { .. } => self.send(from, Message::VoteAnswer { granted: false }),
+            Message::Append(append) => self.reject(from, append.request, append.prev),
+            Message::Install { request, base, .. } => self.reject(from, *request, *base),
+            _ => {}
+        }
+    }
+
+    /// A later term: whatever this replica was in the last one is over.
+    pub(super) fn adopt_term(&mut self, term: u64) {
+        let hard = self.gate.hard();
+        assert!(term > hard.term, "a term never falls");
+        self.change_hard(HardState {
+            term,
+            vote: None,
+            ..hard
+        });
+        self.enter_term();
+    }
+
+    /// The term is new: nothing was compared with its leader's log yet.
+    pub(super) fn enter_term(&mut self) {
+        self.step_down();
+        self.leader = None;
+        self.matched_index = 0;
+        self.answering = None;
+    }
+
+    pub(super) fn change_hard(&mut self, hard: HardState) {
+        self.gate.change(hard);
+        self.begin_save();
+    }
+
+    fn begin_save(&mut self) {
+        if let Some(hard) = self.gate.begin_save() {
+            self.outputs.push_back(Output::SaveHardState(hard));
+        }
+    }
+
+    fn on_saved(&mut self, hard: HardState) {
+        self.gate.saved(hard, &mut self.outputs);
+        self.begin_save();
+        self.count_own_vote();
+    }
+
+    /// Says it once the hard state is durable as it is now (D1).
+    pub(super) fn send(&mut self, to: ReplicaId, message: Message) {
+        let term = self.term();
+        self.gate_send(Output::Send { to, term, message });
+    }
+
+    pub(super) fn gate_send(&mut self, output: Output) {
+        self.gate.send(output, &mut self.outputs);
+    }
+
+    fn on_durable(&mut self, id: EntryId) {
+        // D25: the sync may have begun before the entry at that index was
+        // replaced by another.
+        if !self.log.contains(id) || id.index <= self.durable_index {
+            return;
+        }
+        self.durable_index = id.index;
+        self.hung &= self.durable_index < self.log.last().index;
+        if self.is_leader() {
+            self.on_own_durable();
+        } else {
+            self.answer_durable();
+        }
+        self.check_doubt();
+    }
+
+    /// Up to here nothing would be lost, nor is unreadable.
+    pub(super) fn sound_index(&self) -> u64 {
+        let hole = self.hole_from.unwrap_or(u64::MAX);
+        self.durable_index.min(hole.saturating_sub(1))
+    }
+
+    /// A failed write or sync: this index and term are never used again (D3,
+    /// D23).
+    fn on_log_failed(&mut self) {
+        self.step_down();
+        self.stop();
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.gate.close();
+        self.outputs.retain(|output| {
+            !matches!(
+                output,
+                Output::Send { .. }
+                    | Output::Replicate { .. }
+                    | Output::SendTail { .. }
+                    | Output::SendBase { .. }
+            )
+        });
+        self.stopped = true;
+    }
+
+    fn on_damage(&mut self, from_index: u64) {
+        let hole = self.hole_from.unwrap_or(u64::MAX);
+        self.hole_from = Some(hole.min(from_index));
+        // It could not feed its followers, nor serve.
+        self.step_down();
+    }
+
+    fn on_repaired(&mut self, hole_from: Option<u64>) {
+        self.hole_from = hole_from;
+        self.answer_durable();
+    }
+
+    pub(super) fn is_leader(&self) -> bool {
+        matches!(self.state, State::Leader(_))
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        matches!(self.state, State::Blank { .. })
+    }
+
+    pub(super) fn commit(&mut self, index: u64) {
+        if index > self.commit_index {
+            self.commit_index = index;
+            self.outputs.push_back(Output::Committed { index });
+        }
+    }
+
+    /// What this replica is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Blank { .. } => Role::Blank,
+            State::Follower => Role::Follower,
+            State::PreCandidate(_) => Role::PreCandidate,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// The current term; what rests on it may not be durable yet.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.gate.hard().term
+    }
+
+    /// The hard state, durable or not.
+    #[must_use]
+    pub fn hard_state(&self) -> HardState {
+        self.gate.hard()
+    }
+
+    /// The leader of the current term, as far as known.
+    #[must_use]
+    pub fn leader(&self) -> Option<ReplicaId> {
+        self.leader
+    }
+
+    /// What is known to be committed.
+    #[must_use]
+    pub fn commit_index(&self) -> u64 {
+        self.commit_index
+    }
+
+    /// The configuration in force: the last in the log, committed or not (D15).
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        self.configurations.latest()
+    }
+
+    /// The last entry.
+    #[must_use]
+    pub fn last(&self) -> EntryId {
+        self.log.last()
+    }
+
+    /// The log as the core sees it.
+    #[must_use]
+    pub fn log(&self) -> &LogView {
+        &self.log
+    }
+}

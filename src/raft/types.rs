@@ -1,0 +1,146 @@
+//! The words everything else is made of.
+
+use std::fmt;
+
+use super::Configuration;
+
+/// The file at the root of a replica's disk that holds its [`HardState`].
+pub const HARD_STATE_FILE: &str = "hardstate";
+
+/// Stands for whatever disk a node has now, in the address of a message from a
+/// replica that knows its peers' nodes and not their disks.
+pub const ANY_DISK: u64 = 0;
+
+/// One incarnation of a replica: a node with the disk that it had (D13). A node
+/// whose disk was replaced is another replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId {
+    /// The node within the cluster.
+    pub node: u64,
+    /// The disk's own name; never [`ANY_DISK`] for a sender.
+    pub disk: u64,
+}
+
+/// Names an entry. Two logs that hold the same `EntryId` are equal up to it
+/// (Log Matching, Raft paper, figure 3).
+///
+/// The order is that of elections (Raft paper, §5.4.1): the later term is more
+/// up to date, and of equal terms the longer log. So `term` comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EntryId {
+    /// The term it was appended in; 0 before the first entry.
+    pub term: u64,
+    /// Its number in the log, from 1; 0 before the first entry.
+    pub index: u64,
+}
+
+impl EntryId {
+    /// Before the first entry; every log holds it.
+    pub const ZERO: Self = Self { term: 0, index: 0 };
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.term)
+    }
+}
+
+/// What the core knows of an entry that passes through it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryHead {
+    /// Which entry.
+    pub id: EntryId,
+    /// What it carries, where its kind is `Configuration`.
+    pub configuration: Option<Configuration>,
+}
+
+impl From<EntryId> for EntryHead {
+    fn from(id: EntryId) -> Self {
+        Self {
+            id,
+            configuration: None,
+        }
+    }
+}
+
+/// What a replica must never forget (D1).
+///
+/// 1. `term` never falls.
+/// 2. `vote` changes only from nothing, or with the term.
+/// 3. No entry of the durable log has a term above `term`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HardState {
+    /// The latest term this replica has seen.
+    pub term: u64,
+    /// Whom it voted for in that term.
+    pub vote: Option<ReplicaId>,
+    /// Entries that it may have had and lost (D12).
+    pub doubt: Option<Doubt>,
+}
+
+impl HardState {
+    /// The payload of [`HARD_STATE_FILE`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        todo!()
+    }
+
+    /// Reads what [`HardState::encode`] wrote; `None` for anything else, which
+    /// is amnesia and never term 0 (D1).
+    #[must_use]
+    pub fn decode(_bytes: &[u8]) -> Option<Self> {
+        todo!()
+    }
+}
+
+/// The end of the log did not verify and was cut: from `from_index` on this
+/// replica may have held, and acknowledged, entries that it has no more (D12).
+///
+/// Written durably *before* the cut, together with a term above `term_before`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// The first index in doubt.
+    pub from_index: u64,
+    /// The hard state's term before it was first raised for this doubt: no
+    /// entry in doubt has a later one.
+    pub term_before: u64,
+    /// Log address up to which the log had been synced for certain, as far as
+    /// known; for the operator. Within the fault budget an entry that no other
+    /// replica has was not committed, whether or not it was once here.
+    pub had_upto_address: u64,
+}
+
+/// Times and bounds. Times are nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// A leader is heard at least this often.
+    pub heartbeat_ns: u64,
+    /// Silence after which an election may begin; up to twice that, at random.
+    pub election_timeout_ns: u64,
+    /// A leader whose own entries are not durable for so long steps down (D17).
+    pub own_sync_timeout_ns: u64,
+    /// Entries in one append, at most.
+    pub append_entries_max: u64,
+    /// Appends under way to one follower, at most.
+    pub inflight_max: usize,
+    /// The node that should lead where it can.
+    pub preferred: Option<u64>,
+    /// Acknowledgements, term and vote survive a power failure. False only for
+    /// presets that acknowledge from a cache: there a replica that forgot goes
+    /// on, and what is lost thereby is lost.
+    pub promises_durable: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            heartbeat_ns: 50_000_000,
+            election_timeout_ns: 500_000_000,
+            own_sync_timeout_ns: 2_000_000_000,
+            append_entries_max: 256,
+            inflight_max: 8,
+            preferred: None,
+            promises_durable: true,
+        }
+    }
+}
