@@ -34,6 +34,7 @@ impl BrokerConfig {
         LogConfig {
             segment_bytes: self.segment_bytes,
             reserve_bytes: self.reserve_bytes,
+            replicated: false,
         }
     }
 }
@@ -115,7 +116,8 @@ impl<D: Disk> Store<D> {
                 self.topics.add(&config.topic, queues);
                 Ok(Change::Topic(config))
             }
-            EntryKind::NoOp => Ok(Change::Nothing),
+            // Configurations and expiry are for those that replicate.
+            EntryKind::NoOp | EntryKind::Configuration | EntryKind::Expire => Ok(Change::Nothing),
         }
     }
 

@@ -22,7 +22,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::checkpoint::{self, Checkpoint};
 use super::error::LogError;
+use super::hole::Hole;
 use super::identity::Identity;
+use super::index::TermRuns;
 use super::job::{Done, Job, JobKind};
 use super::segment::{Group, Segment, SegmentHeader, header_bytes};
 use super::staging::{Refused, Staged, Staging};
@@ -52,6 +54,14 @@ pub struct CommitLog<D: Disk> {
     /// Where the next group or mark goes in the last segment: a sector boundary.
     pub(super) write_position: u64,
     pub(super) staging: Staging,
+    /// Nothing below is needed: the owner's word.
+    pub(super) base: Position,
+    /// The terms up to `tail`.
+    pub(super) terms: TermRuns,
+    /// Entries that cannot be read; see [`super::Hole`].
+    pub(super) holes: Vec<Hole>,
+    /// First addresses of the files in holes whose header does not verify.
+    pub(super) lost: Vec<u64>,
     pub(super) tail: Position,
     pub(super) appended: Position,
     pub(super) flushed: Position,
@@ -129,18 +139,25 @@ impl<D: Disk> CommitLog<D> {
                 });
             }
         };
+        Ok(self.staged(end))
+    }
+
+    /// The entry that was just staged, behind which the log is `end`.
+    pub(super) fn staged(&mut self, end: Position) -> Staged {
         let Position {
             next_index: index,
             address,
             ..
         } = self.tail;
+        self.terms.push(index, end.term);
         self.tail = end;
-        Ok(Staged {
+        Staged {
             index,
-            term,
+            term: end.term,
             address,
             end_address: end.address,
-        })
+            hash: end.hash,
+        }
     }
 
     /// Caches what is staged, as far as the segment has room, in one write.
@@ -159,6 +176,7 @@ impl<D: Disk> CommitLog<D> {
             self.write_sectors("writing a group to", group.bytes)
                 .await?;
             let place = Group {
+                index: self.appended.next_index,
                 address: self.appended.address,
                 position,
             };

@@ -2,8 +2,10 @@
 
 use std::io;
 
+use super::foreign::FrameError;
 use super::frames::Flaw;
 use super::identity::IdentityError;
+use super::recovery::InDoubt;
 use crate::record::EncodeError;
 
 /// Why the log did not do what it was asked to.
@@ -34,6 +36,9 @@ pub enum LogError {
         /// [`super::CommitLog::record_bytes_max`].
         record_bytes_max: u64,
     },
+    /// Another replica's frame is not the next entry. Nothing was appended.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// The message does not fit a record. Nothing was appended.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -55,6 +60,16 @@ pub enum ReadError {
     NotAnEntry {
         /// Asked for.
         address: u64,
+    },
+    /// The log does not hold the index.
+    #[error("index {index} is not in the log, which has {first_index} to before {next_index}")]
+    NoSuchIndex {
+        /// Asked for.
+        index: u64,
+        /// The base's.
+        first_index: u64,
+        /// The appended position's.
+        next_index: u64,
     },
     /// The entry was there and does not verify any more (D28).
     #[error(
@@ -156,6 +171,22 @@ pub enum Proof {
     },
 }
 
+impl Proof {
+    /// What it says, where it says so itself.
+    pub(super) fn durable_address(&self) -> u64 {
+        match self {
+            Self::Placement {
+                durable_address, ..
+            }
+            | Self::Birth {
+                durable_address, ..
+            }
+            | Self::Checkpoint { durable_address } => *durable_address,
+            Self::Successor { .. } | Self::CheckpointUnreadable { .. } => 0,
+        }
+    }
+}
+
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -175,6 +206,9 @@ pub enum OpenError {
     /// Synced bytes are gone.
     #[error("{0}")]
     Corrupt(Box<Corruption>),
+    /// A replica's log may have had more than it has. Nothing was changed.
+    #[error("the log is in doubt from index {} on: {}", .0.from.next_index, .0.flaw)]
+    InDoubt(Box<InDoubt>),
     /// Segments this small could not hold a record.
     #[error("segment_bytes = {segment_bytes} is too small: at least {segment_bytes_min}")]
     SegmentTooSmall {

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use super::segment::{HeaderFlaw, SegmentHeader};
 use super::{Position, medium_failed};
 use crate::env::File;
-use crate::record::{DecodeError, Defect, ENVELOPE_BYTES, Envelope, LogPart, Mark, Parsed, parse};
+use crate::record::{
+    DecodeError, Defect, ENTRY_MAGIC, ENVELOPE_BYTES, Envelope, LogPart, Mark, Parsed, parse,
+};
 
 /// Why bytes are not the log's next entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +44,9 @@ pub enum Flaw {
     /// The message in a whole envelope does not decode.
     #[error("the message is malformed: {0}")]
     Message(#[from] DecodeError),
+    /// Known not to verify since it was last looked at.
+    #[error("the entry is waiting to be repaired from another replica")]
+    Hole,
     /// The log's directory lacks the segment.
     #[error("the segment is missing")]
     Missing,
@@ -132,6 +137,41 @@ impl<F: File> Frames<F> {
         }
     }
 
+    /// The first whole entry at or behind `from` that `is_wanted`, and its
+    /// position: any byte may be its first one. For what stands behind damage.
+    ///
+    /// # Errors
+    /// As [`Frames::at`].
+    pub(super) async fn find_entry(
+        &mut self,
+        from: u64,
+        is_wanted: impl Fn(&LogPart) -> bool,
+    ) -> io::Result<Option<(u64, LogPart)>> {
+        let mut position = from;
+        while position < self.end {
+            let next = self.next_sector(position);
+            // A magic may reach into the next sector.
+            let length = next - position + ENTRY_MAGIC.len() as u64 - 1;
+            let sector = match self.bytes(position, length).await? {
+                Ok(sector) => sector,
+                Err(_) => self
+                    .bytes(position, next - position)
+                    .await?
+                    .unwrap_or_default(),
+            };
+            for at in magics(&sector) {
+                let candidate = position + at as u64;
+                if let Frame::Entry { envelope, .. } = self.at(candidate).await?
+                    && is_wanted(&envelope.log)
+                {
+                    return Ok(Some((candidate, envelope.log)));
+                }
+            }
+            position = next;
+        }
+        Ok(None)
+    }
+
     /// An entry whose record reaches beyond its first sector.
     async fn long_entry(&mut self, position: u64, header: Envelope) -> io::Result<Frame> {
         let length = header.log.framed_bytes();
@@ -177,6 +217,12 @@ impl<F: File> Frames<F> {
         let upto = from.checked_add(length)?;
         (upto <= self.window.len() as u64).then(|| self.window.slice(from as usize..upto as usize))
     }
+}
+
+/// Where an entry may begin.
+fn magics(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let windows = bytes.windows(ENTRY_MAGIC.len()).enumerate();
+    windows.filter_map(|(at, window)| (window == ENTRY_MAGIC).then_some(at))
 }
 
 fn frame(parsed: Parsed, bytes: Bytes) -> Frame {

@@ -7,6 +7,7 @@
 use std::io;
 
 use bytes::{Buf, BufMut};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::aside::{self, Aside};
 use super::{COMMIT_LOG_DIR, CONSUME_QUEUE_DIR};
@@ -68,12 +69,29 @@ pub enum IdentityError {
     Io(#[from] io::Error),
 }
 
-/// Makes a blank disk a node's own. The identity comes last: a crash before it
-/// leaves a disk that is not formatted, and formatting may be repeated.
+/// The disk id of a node's first disk. All nodes know it of each other, so that
+/// they can write down the same first configuration when they are formatted
+/// (D13); a replacement disk gets a random id.
+#[must_use]
+pub fn first_disk_id(cluster_id: u64, node_id: u64) -> u64 {
+    let mut name = b"zeroloss first disk".to_vec();
+    name.put_u64(cluster_id);
+    name.put_u64(node_id);
+    xxh3_64(&name)
+}
+
+/// As [`format`], for a disk that begins with more than its name: a replica's
+/// hard state, its base. `files` are paths and payloads, written as
+/// [`super::replace_aside`] does, before the identity: on a formatted disk each
+/// of them is there, so that a missing one means amnesia (D1).
 ///
 /// # Errors
-/// The disk is formatted, or holds data, or fails.
-pub async fn format<D: Disk>(disk: &D, identity: Identity) -> Result<(), FormatError> {
+/// As [`format`].
+pub async fn format_with<D: Disk>(
+    disk: &D,
+    identity: Identity,
+    files: &[(&str, &[u8])],
+) -> Result<(), FormatError> {
     match aside::read(disk, IDENTITY_FILE).await? {
         Aside::Missing => {}
         Aside::Whole(_) => {
@@ -90,8 +108,20 @@ pub async fn format<D: Disk>(disk: &D, identity: Identity) -> Result<(), FormatE
         }
     }
     disk.sync_dir("").await?;
+    for (path, payload) in files {
+        aside::replace(disk, path, payload).await?;
+    }
     aside::replace(disk, IDENTITY_FILE, &encode(identity)).await?;
     Ok(())
+}
+
+/// Makes a blank disk a node's own. The identity comes last: a crash before it
+/// leaves a disk that is not formatted, and formatting may be repeated.
+///
+/// # Errors
+/// The disk is formatted, or holds data, or fails.
+pub async fn format<D: Disk>(disk: &D, identity: Identity) -> Result<(), FormatError> {
+    format_with(disk, identity, &[]).await
 }
 
 /// The disk's identity.

@@ -22,24 +22,30 @@
 //! | `commit_log` | the three positions and what moves them |
 //! | `job` | sync and roll, as futures that stand alone |
 //! | `truncate` | the log cut at an entry, for those that replace the rest (D6) |
-//! | `frames`, `walk` | what stands at a position of a file, judged |
+//! | `frames`, `walk`, `copy` | what stands at a position of a file, judged |
 //! | `recovery` | what survived, what is corrupt, what is copied (D11, D24) |
 //! | `salvage` | the operator's way past a corrupt record |
 //! | `read` | entries by address, verified at every use (D28) |
 //! | `consume_queue` | a queue's entries by number; derived, rebuilt at will |
 
 mod aside;
+mod base;
 mod checkpoint;
 mod commit_log;
 mod consume_queue;
+mod copy;
 mod error;
+mod foreign;
 mod frames;
+mod hole;
 mod identity;
+mod index;
 mod job;
 mod position;
 mod read;
 mod recovery;
 mod salvage;
+mod scrub;
 mod segment;
 mod staging;
 mod truncate;
@@ -52,13 +58,19 @@ pub use checkpoint::{ABORT_FILE, CHECKPOINT_FILE, Checkpoint, CheckpointState};
 pub use commit_log::{CommitLog, Written};
 pub use consume_queue::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
 pub use error::{Corruption, LogError, OpenError, Proof, ReadError};
+pub use foreign::FrameError;
 pub use frames::Flaw;
-pub use identity::{FormatError, IDENTITY_FILE, Identity, IdentityError, format, read_identity};
+pub use hole::{Hole, RepairError};
+pub use identity::{
+    FormatError, IDENTITY_FILE, Identity, IdentityError, first_disk_id, format, format_with,
+    read_identity,
+};
 pub use job::{Done, Job, JobKind};
 pub use position::Position;
 pub use read::{Batch, Entry};
-pub use recovery::{CopiedTail, LogEnd, Recovery};
+pub use recovery::{CopiedTail, InDoubt, LogEnd, Recovery};
 pub use salvage::{SalvageError, SalvageReport, salvage};
+pub use scrub::Scrubbed;
 pub use segment::HeaderFlaw;
 pub use staging::Staged;
 
@@ -68,7 +80,7 @@ pub const COMMIT_LOG_DIR: &str = "commitlog";
 pub const CONSUME_QUEUE_DIR: &str = "consumequeue";
 
 /// What a commit log may be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// Size of a segment file, bytes (`mapedFileSizeCommitLog`); rounded down
     /// to whole sectors.
@@ -76,6 +88,11 @@ pub struct LogConfig {
     /// Bytes of the disk that appends leave free for hard state, truncation and
     /// repair (D31).
     pub reserve_bytes: u64,
+    /// The log is one of several replicas: what is damaged comes back from the
+    /// others. So nothing that may have been acknowledged is cut before the
+    /// owner has written down its doubt (D12), and damage that valid entries
+    /// follow is a [`Hole`], not the end of the log.
+    pub replicated: bool,
 }
 
 /// Whether an error of a read says that the *medium* does not give the bytes

@@ -16,7 +16,10 @@ use super::error::ReadError;
 use super::frames::{Flaw, Frame, Frames, follow};
 use super::segment::{Group, SegmentHeader, segment_path};
 use crate::env::Disk;
-use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope};
+use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope, LogPart};
+
+/// Looking for an index reads ahead so many bytes.
+const SEEK_BYTES: u64 = 64 << 10;
 
 /// An entry as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct Entry {
     pub address: u64,
     /// The next entry's address.
     pub end_address: u64,
+    /// Its hash: with the index, its identity on all replicas.
+    pub hash: u64,
+    /// Envelope and record, as another replica's log takes them.
+    pub frame: Bytes,
     /// The record, without its envelope.
     pub record: Bytes,
 }
@@ -44,6 +51,8 @@ impl Entry {
             term: log.term,
             address: log.address,
             end_address: log.end_address(),
+            hash: log.hash,
+            frame: frame.clone(),
             record: frame.slice(ENVELOPE_BYTES..),
         }
     }
@@ -86,21 +95,31 @@ impl<D: Disk> CommitLog<D> {
         upto_address: u64,
         bytes_max: u64,
     ) -> impl Future<Output = Result<Batch, ReadError>> + Send + use<D> {
-        let upto_address = upto_address.min(self.appended.address);
+        let upto_address = self.readable_upto(from_address, upto_address);
         let place = (from_address < upto_address).then(|| self.place(from_address));
+        let upto = Upto {
+            address: upto_address,
+            index: u64::MAX,
+        };
         async move {
             match place {
                 None => Ok(Batch {
                     entries: Vec::new(),
                     next_address: from_address,
                 }),
-                Some(place) => {
-                    place?
-                        .read_batch(from_address, upto_address, bytes_max)
-                        .await
-                }
+                Some(place) => place?.read_batch(from_address, upto, bytes_max).await,
             }
         }
+    }
+
+    /// Where a batch from `from_address` ends at the latest: the whole entries
+    /// before a hole are handed out.
+    pub(super) fn readable_upto(&self, from_address: u64, upto_address: u64) -> u64 {
+        let behind = self
+            .holes
+            .partition_point(|hole| hole.from.address <= from_address);
+        let hole_address = self.holes.get(behind).map_or(u64::MAX, |h| h.from.address);
+        upto_address.min(self.appended.address).min(hole_address)
     }
 
     fn place(&self, address: u64) -> Result<Place<D>, ReadError> {
@@ -111,42 +130,56 @@ impl<D: Disk> CommitLog<D> {
                 end_address,
             });
         }
-        let first_address = |number: usize| {
-            self.segments
-                .get(number)
-                .map(|segment| segment.header.base.address)
-        };
+        if let Some(hole) = self.hole_at(address) {
+            return Err(self.in_hole(hole));
+        }
         let after = self
             .segments
             .partition_point(|segment| segment.header.base.address <= address);
         let number = after
             .checked_sub(1)
+            .filter(|_| address >= self.base.address)
             .ok_or(ReadError::NotAnEntry { address })?;
-        let segment = &self.segments[number];
-        let group = segment
+        let group = self.segments[number]
             .group_of(address)
             .ok_or(ReadError::NotAnEntry { address })?;
-        let written_to = match first_address(after) {
+        let position = group.position + (address - group.address);
+        Ok(self.place_in(number, group, position))
+    }
+
+    /// A place in a segment.
+    pub(super) fn place_in(&self, number: usize, group: Group, position: u64) -> Place<D> {
+        let segment = &self.segments[number];
+        let next = self.segments.get(number + 1);
+        let written_to = match next {
             Some(_) => segment.header.segment_bytes,
             None => self.write_position,
         };
-        Ok(Place {
+        Place {
             file: segment.file.clone(),
             header: segment.header,
             group,
-            position: group.position + (address - group.address),
+            position,
             written_to,
-            segment_end_address: first_address(after).unwrap_or(end_address),
-        })
+            segment_end_address: next
+                .map_or(self.appended.address, |next| next.header.base.address),
+        }
     }
 }
 
+/// Where a batch ends at the latest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Upto {
+    pub(super) address: u64,
+    pub(super) index: u64,
+}
+
 /// Where an entry should be.
-struct Place<D: Disk> {
+pub(super) struct Place<D: Disk> {
     file: D::File,
     header: SegmentHeader,
     group: Group,
-    position: u64,
+    pub(super) position: u64,
     /// File position that reads need not go beyond.
     written_to: u64,
     /// The first address that is not this segment's.
@@ -160,13 +193,13 @@ impl<D: Disk> Place<D> {
         Ok(Entry::new(&envelope, &frame))
     }
 
-    async fn read_batch(
+    pub(super) async fn read_batch(
         &self,
         from_address: u64,
-        upto_address: u64,
+        upto: Upto,
         bytes_max: u64,
     ) -> Result<Batch, ReadError> {
-        let upto_address = upto_address.min(self.segment_end_address);
+        let upto_address = upto.address.min(self.segment_end_address);
         // Enough for all that is asked for, unless groups are small and padded.
         let wanted_bytes = bytes_max.min(upto_address - from_address);
         let mut frames = self.frames(wanted_bytes);
@@ -174,7 +207,10 @@ impl<D: Disk> Place<D> {
         let mut at = behind(&envelope);
         let mut position = self.position + envelope.log.framed_bytes();
         let mut entries = vec![Entry::new(&envelope, &frame)];
-        while at.address < upto_address && at.address - from_address < bytes_max {
+        while at.address < upto_address
+            && at.next_index < upto.index
+            && at.address - from_address < bytes_max
+        {
             match self.frame_at(&mut frames, position).await? {
                 Frame::Padding | Frame::Mark(_) => position = frames.next_sector(position),
                 Frame::Entry { envelope, frame } => {
@@ -215,6 +251,24 @@ impl<D: Disk> Place<D> {
                 Ok((envelope, frame))
             }
             other => Err(self.diagnose(address, flaw_of(other)).await?),
+        }
+    }
+
+    /// The entry at `index`, which is in the group, and its file position.
+    pub(super) async fn seek(&self, index: u64) -> Result<(LogPart, u64), ReadError> {
+        let mut frames = self.frames(SEEK_BYTES);
+        let (mut at, mut position) = (self.group.address, self.group.position);
+        loop {
+            match self.frame_at(&mut frames, position).await? {
+                Frame::Entry { envelope, .. } if envelope.log.address == at => {
+                    if envelope.log.index == index {
+                        return Ok((envelope.log, position));
+                    }
+                    at = envelope.log.end_address();
+                    position += envelope.log.framed_bytes();
+                }
+                other => return Err(self.corrupt(position, at, flaw_of(other))),
+            }
         }
     }
 
@@ -275,7 +329,7 @@ fn behind(envelope: &Envelope) -> Position {
 }
 
 /// What is wrong with a frame where an entry should be.
-fn flaw_of(frame: Frame) -> Flaw {
+pub(super) fn flaw_of(frame: Frame) -> Flaw {
     match frame {
         Frame::Bad { flaw, .. } => flaw,
         Frame::Padding | Frame::Blank => Flaw::Blank,

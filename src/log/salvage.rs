@@ -55,7 +55,7 @@ pub async fn salvage<D: Disk>(
 ) -> Result<SalvageReport, SalvageError> {
     let config = checked(&disk, config)?;
     let identity = read_identity(&disk).await.map_err(OpenError::from)?;
-    let mut survey = survey(&disk, identity).await?;
+    let mut survey = survey(&disk, identity, None).await?;
     let Verdict::Corrupt(corruption) = survey.verdict.clone() else {
         return Err(SalvageError::NotCorrupt);
     };

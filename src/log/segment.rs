@@ -150,6 +150,8 @@ pub(super) fn header_bytes(sector_bytes: u64) -> u64 {
 /// gap, in address and in position alike, until the next of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Group {
+    /// Its number in the log.
+    pub(super) index: u64,
     /// Its log address.
     pub(super) address: u64,
     /// Its file position.
@@ -190,6 +192,12 @@ impl<D: Disk> Segment<D> {
                 groups: Vec::new(),
             }),
         })
+    }
+
+    /// The group that the entry at `index` would be in.
+    pub(super) fn group_of_index(&self, index: u64) -> Option<Group> {
+        let after = self.groups.partition_point(|group| group.index <= index);
+        self.groups.get(after.checked_sub(1)?).copied()
     }
 
     /// The group that an entry at `address` would be in.

@@ -25,6 +25,8 @@ pub struct Staged {
     /// The next entry's address. The entry is durable once
     /// [`super::CommitLog::flushed`] has reached *this*, not its own (S17).
     pub end_address: u64,
+    /// Its hash: with the index, its identity on all replicas.
+    pub hash: u64,
 }
 
 /// The staged entries, end to end as they will stand in the file.
@@ -100,6 +102,31 @@ impl Staging {
         Ok(end)
     }
 
+    /// Appends an entry that another replica sealed, envelope and record, and
+    /// behind which the log is `end`.
+    pub(super) fn push_sealed(&mut self, frame: &[u8], end: Position) {
+        self.buffer.extend_from_slice(frame);
+        self.ends.push((self.buffer.len(), end));
+    }
+
+    /// The frame of the entry at `index`, if it is here.
+    pub(super) fn frame(&self, index: u64) -> Option<&[u8]> {
+        let number = self
+            .ends
+            .binary_search_by_key(&(index + 1), next_index)
+            .ok()?;
+        let from = number
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before].0);
+        Some(&self.buffer[from..self.ends[number].0])
+    }
+
+    /// The log behind the entry before `index`, if that one is here.
+    pub(super) fn position_of(&self, index: u64) -> Option<Position> {
+        let number = self.ends.binary_search_by_key(&index, next_index).ok()?;
+        Some(self.ends[number].1)
+    }
+
     /// Drops the entries that end above `address`; gives the log behind the last
     /// one left, if there is one.
     pub(super) fn truncate(&mut self, address: u64) -> Option<Position> {
@@ -153,6 +180,10 @@ impl Staging {
             end,
         })
     }
+}
+
+fn next_index((_, end): &(usize, Position)) -> u64 {
+    end.next_index
 }
 
 /// Why an entry was not staged.

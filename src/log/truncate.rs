@@ -38,6 +38,8 @@ impl<D: Disk> CommitLog<D> {
             self.poison = None;
             cut.map_err(|source| self.poisoned("cutting", source))?;
         }
+        self.terms.truncate(self.tail.next_index);
+        self.holes.retain(|hole| hole.from.address < address);
         assert_eq!(
             self.tail.address, address,
             "an entry begins or ends at a cut"
@@ -65,7 +67,7 @@ impl<D: Disk> CommitLog<D> {
             .segments
             .partition_point(|segment| segment.header.base.address <= address);
         let segment = &self.segments[after.checked_sub(1).expect("not below the first segment")];
-        let mut walk = Walk::of(segment);
+        let mut walk = Walk::of(segment, self.holes.iter().copied());
         while walk.at.address < address {
             walk.next().await?;
         }
@@ -78,10 +80,12 @@ impl<D: Disk> CommitLog<D> {
         let base = segment.header.base;
         let addresses = self.segments.iter().map(|old| old.header.base.address);
         let dead = addresses
+            .chain(self.lost.iter().copied())
             .filter(|address| *address > base.address)
             .collect();
         self.segments
             .retain(|old| old.header.base.address < base.address);
+        self.lost.retain(|address| *address < base.address);
         if let Some(old) = self.segments.last_mut() {
             old.groups.retain(|group| group.address < base.address);
         }

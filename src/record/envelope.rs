@@ -38,7 +38,8 @@ pub const ENVELOPE_BYTES: usize = 80;
 /// Bytes of a mark; the rest of its sector is zero.
 pub const MARK_BYTES: usize = ENVELOPE_BYTES;
 
-const ENTRY_MAGIC: [u8; 4] = *b"ZLE1";
+/// The first bytes of an entry's envelope.
+pub(crate) const ENTRY_MAGIC: [u8; 4] = *b"ZLE1";
 const MARK_MAGIC: [u8; 4] = *b"ZLM1";
 const CRC_AT: std::ops::Range<usize> = 4..8;
 const HASH_AT: usize = 32;
@@ -55,6 +56,10 @@ pub enum EntryKind {
     TopicConfig = 3,
     /// Nothing: the first entry of a term (D4).
     NoOp = 4,
+    /// Who the replicas are, from this entry on (D15).
+    Configuration = 5,
+    /// From which log address on messages are kept (D30).
+    Expire = 6,
 }
 
 impl EntryKind {
@@ -64,6 +69,8 @@ impl EntryKind {
             Self::OffsetCommit,
             Self::TopicConfig,
             Self::NoOp,
+            Self::Configuration,
+            Self::Expire,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -193,6 +200,14 @@ pub enum Defect {
     /// It calls bytes durable that were not yet written.
     #[error("the envelope calls bytes durable that come after it")]
     Claim,
+    /// A frame that is longer or shorter than its log part says.
+    #[error("the envelope declares {declared} bytes and there are {actual}")]
+    Length {
+        /// Envelope and record together, bytes.
+        declared: u64,
+        /// What there is.
+        actual: u64,
+    },
     /// The hash over log part and record fails.
     #[error("the record's hash fails")]
     Hash,
@@ -363,6 +378,32 @@ fn parse_record(bytes: &[u8], envelope: Envelope) -> Parsed {
             defect: Defect::Hash,
             header: Some(envelope),
         }
+    }
+}
+
+/// The log part of `frame`, which is one entry's envelope and record as another
+/// replica sent them: length and hash verify. The placement part is of that
+/// replica's disk and is not looked at. Never panics.
+///
+/// # Errors
+/// What failed; a frame of another length fails by its hash.
+pub fn parse_sealed(frame: &[u8]) -> Result<LogPart, Defect> {
+    let header = frame
+        .first_chunk::<ENVELOPE_BYTES>()
+        .ok_or(Defect::Length {
+            declared: ENVELOPE_BYTES as u64,
+            actual: frame.len() as u64,
+        })?;
+    let part = parse_log_part(header)?;
+    if part.framed_bytes() != frame.len() as u64 {
+        return Err(Defect::Length {
+            declared: part.framed_bytes(),
+            actual: frame.len() as u64,
+        });
+    }
+    match xxh3_64(&frame[HASH_FROM..]) == part.hash {
+        true => Ok(part),
+        false => Err(Defect::Hash),
     }
 }
 

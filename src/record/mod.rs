@@ -15,9 +15,10 @@ mod envelope;
 mod message;
 mod properties;
 
+pub(crate) use envelope::ENTRY_MAGIC;
 pub use envelope::{
     Defect, ENVELOPE_BYTES, EntryKind, Envelope, LogPart, MARK_BYTES, Mark, Parsed, Placement,
-    encode_mark, parse, place, seal,
+    encode_mark, parse, parse_sealed, place, seal,
 };
 pub use message::{
     BORN_HOST_V6, DecodeError, EncodeError, MESSAGE_MAGIC_V1, Message, PROPERTIES_BYTES_MAX,

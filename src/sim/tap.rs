@@ -100,6 +100,7 @@ impl Tap {
             LogConfig {
                 segment_bytes: 0,
                 reserve_bytes: 0,
+                replicated: false,
             },
         )
     }

@@ -42,6 +42,7 @@ fn config_for<D: Disk>(disk: &D) -> LogConfig {
     LogConfig {
         segment_bytes: 8 * disk.sector_bytes() as u64,
         reserve_bytes: 0,
+        replicated: false,
     }
 }
 
@@ -69,7 +70,8 @@ async fn the_three_positions_move_one_by_one<D: Disk>(disk: D) {
             index: 1,
             term: 0,
             address: 0,
-            end_address: 100
+            end_address: 100,
+            hash: log.tail().hash
         }
     );
     assert_eq!((at(&log), log.staged_bytes()), ((0, 0, 100), 100));
@@ -384,6 +386,7 @@ fn segments_too_small_for_any_record_are_refused() {
         let config = LogConfig {
             segment_bytes: 1023,
             reserve_bytes: 0,
+            replicated: false,
         };
         let refused = CommitLog::open(disk.clone(), config, ENTROPY).await;
         assert!(matches!(
@@ -396,6 +399,7 @@ fn segments_too_small_for_any_record_are_refused() {
         let config = LogConfig {
             segment_bytes: 1024,
             reserve_bytes: 0,
+            replicated: false,
         };
         let mut log = CommitLog::open(disk, config, ENTROPY).await.unwrap().0;
         for number in 0..3 {
@@ -416,6 +420,7 @@ fn room_leaves_the_reserve_and_what_is_staged() {
         let config = LogConfig {
             segment_bytes: 4096,
             reserve_bytes: 30_000,
+            replicated: false,
         };
         let mut log = CommitLog::open(disk.clone(), config, ENTROPY)
             .await
@@ -444,6 +449,7 @@ async fn headers_on_the_last_byte<D: Disk>(disk: D) {
     let config = LogConfig {
         segment_bytes: 16 << 20,
         reserve_bytes: 0,
+        replicated: false,
     };
     let opened = CommitLog::open(disk.clone(), config, ENTROPY).await;
     let (mut log, _) = opened.unwrap();

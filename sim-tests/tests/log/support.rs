@@ -21,6 +21,7 @@ pub(crate) const ENTROPY: u64 = 0x5eed;
 pub(crate) const SMALL: LogConfig = LogConfig {
     segment_bytes: 4096,
     reserve_bytes: 0,
+    replicated: false,
 };
 /// Bytes of an envelope.
 pub(crate) const ENVELOPE_BYTES: u64 = 80;

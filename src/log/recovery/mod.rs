@@ -14,6 +14,10 @@
 //!           copied into a new segment, which takes over from there
 //! ```
 
+mod chain;
+mod damage;
+mod doubt;
+mod judge;
 mod renew;
 mod survey;
 mod tail;
@@ -25,10 +29,13 @@ use super::frames::Flaw;
 use super::identity::{Identity, read_identity};
 use super::segment::{SegmentHeader, header_bytes, remove_dead};
 use super::staging::Staging;
-use super::{LogConfig, Position};
+use super::{Hole, LogConfig, Position};
 use crate::env::Disk;
 use crate::record::ENVELOPE_BYTES;
 
+use doubt::Doubtful;
+
+pub use doubt::InDoubt;
 pub(super) use survey::{Survey, Verdict, survey};
 
 /// Reads ahead so many bytes when going through whole segments.
@@ -78,6 +85,8 @@ pub struct Recovery {
     pub copied: Option<CopiedTail>,
     /// The checkpoint as found. Unreadable, it is replaced.
     pub checkpoint: CheckpointState,
+    /// Of a replica's log: damage that valid entries follow, in order.
+    pub holes: Vec<Hole>,
 }
 
 impl<D: Disk> CommitLog<D> {
@@ -94,28 +103,29 @@ impl<D: Disk> CommitLog<D> {
         config: LogConfig,
         entropy: u64,
     ) -> Result<(Self, Recovery), OpenError> {
+        Self::open_at(disk, config, Position::START, entropy).await
+    }
+
+    async fn open_with(
+        disk: D,
+        config: LogConfig,
+        base: Position,
+        entropy: u64,
+        doubtful: Doubtful,
+    ) -> Result<(Self, Recovery), OpenError> {
         let config = checked(&disk, config)?;
         let identity = read_identity(&disk).await?;
-        let mut survey = survey(&disk, identity).await?;
+        let base = config.replicated.then_some(base);
+        let mut survey = survey(&disk, identity, base).await?;
         let opening = Opening {
             disk,
             config,
             identity,
             entropy,
         };
-        let end = match survey.verdict.clone() {
-            Verdict::Corrupt(corruption) => return Err(OpenError::Corrupt(Box::new(corruption))),
-            Verdict::Clean => LogEnd::Clean,
-            Verdict::Ambiguous {
-                path,
-                position,
-                flaw,
-            } => LogEnd::Ambiguous {
-                address: survey.end.address,
-                path,
-                position,
-                flaw,
-            },
+        let end = match config.replicated {
+            true => survey.replica_end(doubtful)?,
+            false => survey.log_end()?,
         };
         opening.remove_drafts(&survey).await?;
         let clean = opening.stopped_cleanly(&survey, &end).await?;
@@ -135,6 +145,7 @@ impl<D: Disk> CommitLog<D> {
             proved_address: survey.proved_address,
             copied,
             checkpoint: survey.checkpoint.clone(),
+            holes: survey.known_holes().collect(),
         };
         Ok((opening.log(survey), recovery))
     }
@@ -212,8 +223,12 @@ impl<D: Disk> Opening<D> {
             identity: self.identity,
             entropy: self.entropy,
             write_position: survey.write_position,
-            segments: survey.segments,
+            holes: survey.known_holes().collect(),
             staging: Staging::default(),
+            base: survey.base,
+            terms: survey.terms,
+            segments: survey.segments,
+            lost: survey.lost,
             tail: survey.end,
             appended: survey.end,
             flushed: survey.end,

@@ -17,16 +17,13 @@
 use std::io;
 
 use super::{CopiedTail, Opening, Survey};
-use crate::env::{Disk, File};
+use crate::env::Disk;
 use crate::log::Position;
 use crate::log::checkpoint::{self, Checkpoint};
+use crate::log::copy::Copy;
 use crate::log::error::{Doing, OpenError};
-use crate::log::segment::{Draft, Group, Segment};
+use crate::log::segment::Draft;
 use crate::log::walk::Walk;
-use crate::record::{Placement, place};
-
-/// Copied bytes are written in pieces of about this size.
-const PIECE_BYTES: usize = 1 << 20;
 
 impl<D: Disk> Opening<D> {
     /// Makes all of the surveyed log durable and ready to append to.
@@ -45,7 +42,7 @@ impl<D: Disk> Opening<D> {
             .doing("making a new segment")?;
         let mut copy = Copy::into(draft);
         if let Some(old) = survey.segments.last() {
-            copy.entries(old, base, survey.end)
+            copy.entries(old, survey.known_holes(), base, survey.end)
                 .await
                 .doing("copying the unsynced tail")?;
         }
@@ -72,7 +69,7 @@ impl<D: Disk> Opening<D> {
         let Some(old) = survey.segments.last() else {
             return Ok(survey.end);
         };
-        let mut walk = Walk::of(old);
+        let mut walk = Walk::of(old, survey.known_holes());
         while walk.at.address < survey.end.address {
             let before = walk.at;
             walk.next().await?;
@@ -99,95 +96,5 @@ impl<D: Disk> Opening<D> {
         survey.write_position = write_position;
         survey.marked = true;
         Ok(())
-    }
-}
-
-/// Entries on their way into a new segment, end to end as one group.
-struct Copy<D: Disk> {
-    draft: Draft<D>,
-    /// Where `piece` goes.
-    position: u64,
-    piece: Vec<u8>,
-    entries: u64,
-}
-
-impl<D: Disk> Copy<D> {
-    fn into(draft: Draft<D>) -> Self {
-        let position = draft.segment.header.data_from();
-        Self {
-            draft,
-            position,
-            piece: Vec::new(),
-            entries: 0,
-        }
-    }
-
-    /// Copies what lies between `from` and `upto`.
-    async fn entries(
-        &mut self,
-        old: &Segment<D>,
-        from: Position,
-        upto: Position,
-    ) -> io::Result<()> {
-        let mut walk = Walk::of(old);
-        while walk.at.address < upto.address {
-            let frame = walk.next().await?;
-            if walk.at.address > from.address {
-                self.push(&frame).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn push(&mut self, frame: &[u8]) -> io::Result<()> {
-        let header = self.draft.segment.header;
-        let from = self.piece.len();
-        self.piece.extend_from_slice(frame);
-        let placement = Placement {
-            incarnation: header.incarnation,
-            position: self.position + from as u64,
-            durable_address: header.base.address,
-        };
-        place(&mut self.piece[from..], placement);
-        self.entries += 1;
-        match self.piece.len() < PIECE_BYTES {
-            true => Ok(()),
-            false => self.write_whole_sectors().await,
-        }
-    }
-
-    async fn write_whole_sectors(&mut self) -> io::Result<()> {
-        let sector_bytes = self.draft.segment.header.sector_bytes as usize;
-        let rest = self
-            .piece
-            .split_off(self.piece.len() / sector_bytes * sector_bytes);
-        let sectors = std::mem::replace(&mut self.piece, rest);
-        let position = self.position;
-        self.position += sectors.len() as u64;
-        self.draft
-            .segment
-            .file
-            .write_at(position, sectors.into())
-            .await
-    }
-
-    /// Writes the rest, padded, and names the segment; with where its next
-    /// group goes.
-    async fn publish(mut self) -> io::Result<(Segment<D>, u64)> {
-        let sector_bytes = self.draft.segment.header.sector_bytes as usize;
-        self.piece
-            .resize(self.piece.len().next_multiple_of(sector_bytes), 0);
-        if !self.piece.is_empty() {
-            self.write_whole_sectors().await?;
-        }
-        let header = self.draft.segment.header;
-        if self.entries > 0 {
-            let group = Group {
-                address: header.base.address,
-                position: header.data_from(),
-            };
-            self.draft.segment.groups.push(group);
-        }
-        Ok((self.draft.publish().await?, self.position))
     }
 }

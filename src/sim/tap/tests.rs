@@ -32,6 +32,7 @@ use crate::sim::world::{Inner, World, address, fire_due};
 const CONFIG: LogConfig = LogConfig {
     segment_bytes: 4096,
     reserve_bytes: 0,
+    replicated: false,
 };
 const REPLY: ReplyTo = ReplyTo {
     serialize_type: SerializeType::Binary,

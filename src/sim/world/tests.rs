@@ -97,6 +97,7 @@ fn world() -> (Arc<World>, SimEnv) {
     let log_config = LogConfig {
         segment_bytes: 4096,
         reserve_bytes: 0,
+        replicated: false,
     };
     let tap = Tap::new(1, Medium::Durable, log_config);
     let world = Arc::new(World::new(1, LinkConfig::default(), true, tap));

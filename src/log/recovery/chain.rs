@@ -1,0 +1,257 @@
+//! The chain, followed through the live segments.
+
+use std::io;
+
+use super::WINDOW_BYTES;
+use super::survey::{Damage, Named, Survey, Verdict};
+use super::tail::{Tail, search_tail};
+use crate::env::Disk;
+use crate::log::Position;
+use crate::log::error::{Corruption, Proof};
+use crate::log::frames::{Flaw, Frame, Frames, follow};
+use crate::log::hole::Hole;
+use crate::log::segment::{Group, HeaderFlaw, Segment, SegmentHeader, segment_path};
+use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope, LogPart, Mark, Message};
+
+/// Where a segment's chain ends.
+pub(super) struct Stop {
+    pub(super) position: u64,
+    /// What stands there; `None` where the segment's part of the log is whole:
+    /// up to its successor, or to the end of the file.
+    pub(super) flaw: Option<Flaw>,
+    /// What stands behind, where that was looked at already.
+    pub(super) tail: Option<Tail>,
+}
+
+impl<D: Disk> Survey<D> {
+    /// Follows the chain through the live segments and judges its end.
+    pub(super) async fn walk(
+        &mut self,
+        live: Vec<Named<D>>,
+        checkpoint_address: u64,
+    ) -> io::Result<()> {
+        let mut live = live.into_iter().peekable();
+        if live.peek().is_none() {
+            self.verdict = self.judge_no_segments();
+        }
+        while let Some((address, opened)) = live.next() {
+            let successor = live.peek().map(|(address, _)| *address);
+            let segment = match self.admit(address, opened) {
+                Ok(segment) => segment,
+                Err(corruption) => {
+                    self.beyond.push(address);
+                    self.verdict = Verdict::Corrupt(corruption);
+                    break;
+                }
+            };
+            let stop = self.follow(segment, successor).await?;
+            self.verdict = match successor {
+                Some(successor) => self.judge_sealed(stop, successor),
+                None => self.judge_last(stop, checkpoint_address).await?,
+            };
+            if self.verdict != Verdict::Clean {
+                break;
+            }
+        }
+        self.beyond.extend(live.map(|(address, _)| address));
+        self.beyond.sort_unstable();
+        Ok(())
+    }
+
+    /// Checks that a segment continues the log.
+    fn admit(
+        &self,
+        address: u64,
+        opened: Result<Segment<D>, HeaderFlaw>,
+    ) -> Result<Segment<D>, Corruption> {
+        let path = segment_path(address);
+        let birth = Proof::Birth {
+            path: path.clone(),
+            durable_address: address,
+        };
+        let corrupt = |path, flaw, proof| Corruption {
+            path,
+            position: 0,
+            address: self.end.address,
+            flaw,
+            proof,
+        };
+        match opened {
+            Err(flaw) => Err(corrupt(path, flaw.into(), birth)),
+            Ok(segment) if segment.header.base == self.end => Ok(segment),
+            Ok(_) if self.segments.is_empty() => {
+                let first = segment_path(Position::START.address);
+                Err(corrupt(first, Flaw::Missing, Proof::Successor { path }))
+            }
+            Ok(_) => Err(corrupt(path, Flaw::Unchained, birth)),
+        }
+    }
+
+    /// Follows the chain through one segment, up to its successor or as far as
+    /// it verifies, and makes the segment's map on the way. A replica's chain is
+    /// taken up again behind what does not verify.
+    pub(super) async fn follow(
+        &mut self,
+        segment: Segment<D>,
+        successor: Option<u64>,
+    ) -> io::Result<Stop> {
+        let header = segment.header;
+        let (file, end) = (segment.file.clone(), header.segment_bytes);
+        let mut frames = Frames::new(file, &header, end, WINDOW_BYTES);
+        self.segments.push(segment);
+        self.proved_address = self.proved_address.max(header.durable_address);
+        self.holds_base |= self.end == self.base;
+        self.marked = true;
+        let mut tail = None;
+        let mut position = header.data_from();
+        let flaw = loop {
+            if position >= end || successor.is_some_and(|address| self.end.address >= address) {
+                break None;
+            }
+            match self.take(frames.at(position).await?, position, &header) {
+                Ok(bytes) => position += bytes,
+                Err(flaw) => {
+                    if self.replicated && successor.is_none() {
+                        tail = Some(search_tail(&mut frames, position).await?);
+                    }
+                    let ends = tail.as_ref().is_some_and(|tail| tail.dirty.is_none());
+                    if !self.replicated || (ends && flaw == Flaw::Blank) {
+                        break Some(flaw);
+                    }
+                    match self.resume(&mut frames, position, successor).await? {
+                        Some((resumed, upto)) => {
+                            self.leave_hole(
+                                upto,
+                                segment_path(header.base.address),
+                                position,
+                                flaw,
+                            );
+                            self.add_group(resumed);
+                            position = resumed;
+                        }
+                        None => break Some(flaw),
+                    }
+                }
+            }
+        };
+        self.stop_position = position;
+        self.write_position = header.sector_up(position);
+        Ok(Stop {
+            position,
+            flaw,
+            tail,
+        })
+    }
+
+    /// Looks for the next whole entry behind what does not verify at `position`,
+    /// and where the log stands before it. In this file nothing was ever written
+    /// twice, so that whatever is whole in it is of one chain.
+    async fn resume(
+        &mut self,
+        frames: &mut Frames<D::File>,
+        position: u64,
+        successor: Option<u64>,
+    ) -> io::Result<Option<(u64, Position)>> {
+        let from = self.end;
+        let continues = |log: &LogPart| {
+            let skipped = log.index.checked_sub(from.next_index);
+            let skipped_bytes = log.address.checked_sub(from.address);
+            log.term >= from.term
+                && skipped.is_some_and(|entries| entries > 0)
+                && skipped_bytes >= skipped.map(|entries| entries * ENVELOPE_BYTES as u64)
+                && successor.is_none_or(|address| log.address < address)
+        };
+        let found = frames.find_entry(position + 1, continues).await?;
+        Ok(found.map(|(resumed, entry)| {
+            let upto = Position {
+                next_index: entry.index,
+                term: entry.term,
+                address: entry.address,
+                hash: entry.previous_hash,
+            };
+            (resumed, upto)
+        }))
+    }
+
+    /// Goes on at `upto` though what lies before it does not verify.
+    pub(super) fn leave_hole(&mut self, upto: Position, path: String, position: u64, flaw: Flaw) {
+        let from = self.end;
+        let hole = Hole { from, upto };
+        self.holes.push(Damage {
+            hole,
+            path,
+            position,
+            flaw,
+        });
+        self.end = upto;
+    }
+
+    /// The next entry stands at `position`, which those before it do not tell.
+    fn add_group(&mut self, position: u64) {
+        let group = Group {
+            index: self.end.next_index,
+            address: self.end.address,
+            position,
+        };
+        let groups = &mut self.segments.last_mut().expect("just entered").groups;
+        if groups.last() != Some(&group) {
+            groups.push(group);
+        }
+    }
+
+    /// Takes one frame into the log; gives the bytes to the next one.
+    fn take(&mut self, frame: Frame, position: u64, header: &SegmentHeader) -> Result<u64, Flaw> {
+        let to_next_sector = header.sector_up(position + 1) - position;
+        match frame {
+            Frame::Padding => Ok(to_next_sector),
+            Frame::Entry { envelope, frame } => {
+                let end = self.check_entry(&envelope, &frame)?;
+                if header.sector_up(position) == position {
+                    self.add_group(position);
+                }
+                let durable_address = envelope.placement.durable_address;
+                self.proved_address = self.proved_address.max(durable_address);
+                self.terms.push(self.end.next_index, end.term);
+                self.end = end;
+                self.holds_base |= end.address == self.base.address && end == self.base;
+                self.marked = false;
+                Ok(envelope.log.framed_bytes())
+            }
+            Frame::Mark(mark) if self.is_end(&mark) => {
+                self.proved_address = self.proved_address.max(self.end.address);
+                self.marked = true;
+                Ok(to_next_sector)
+            }
+            Frame::Mark(_) => Err(Flaw::MarkMismatch),
+            Frame::Blank => Err(Flaw::Blank),
+            Frame::OtherIncarnation { .. } => Err(Flaw::OtherIncarnation),
+            Frame::Bad { flaw, .. } => Err(flaw),
+        }
+    }
+
+    fn check_entry(&self, envelope: &Envelope, frame: &[u8]) -> Result<Position, Flaw> {
+        let end = follow(self.end, &envelope.log)?;
+        if envelope.log.kind == EntryKind::Message {
+            // The envelope verifies, so this fails only for what was malformed
+            // when it was written; for a message it must not pass (S11).
+            Message::decode(&frame[ENVELOPE_BYTES..])?;
+        }
+        Ok(end)
+    }
+
+    fn is_end(&self, mark: &Mark) -> bool {
+        let Mark {
+            placement,
+            next_index,
+            term,
+            hash,
+        } = *mark;
+        let address = placement.durable_address;
+        Position {
+            next_index,
+            term,
+            address,
+            hash,
+        } == self.end
+    }
+}

@@ -1,0 +1,131 @@
+//! A replica's log, read past its damage: what does not verify and is followed
+//! by what does is a hole (D12), and only what nothing follows is the end.
+//!
+//! ```text
+//!   ── entries ──▶ ✗ ✗ ──▶ entries ──▶ ✗ zeros
+//!                  hole                └ ambiguous or corrupt: in doubt
+//! ```
+
+use std::io;
+
+use super::survey::{Named, Survey, Verdict};
+use crate::env::Disk;
+use crate::log::error::{Corruption, Proof};
+use crate::log::frames::Flaw;
+use crate::log::index::TermRuns;
+use crate::log::segment::{HeaderFlaw, SegmentHeader, segment_path};
+
+impl<D: Disk> Survey<D> {
+    /// Follows the chain through the live segments of a replica.
+    pub(super) async fn walk_past_damage(
+        &mut self,
+        live: Vec<Named<D>>,
+        checkpoint_address: u64,
+    ) -> io::Result<()> {
+        let mut live = live.into_iter().peekable();
+        if live.peek().is_none() {
+            self.verdict = self.judge_no_segments();
+        }
+        while let Some((address, opened)) = live.next() {
+            let successor = live.peek().map(|(address, _)| *address);
+            let segment = match opened {
+                Ok(segment) => segment,
+                Err(flaw) => {
+                    self.lose(address, flaw);
+                    continue;
+                }
+            };
+            if let Err(flaw) = self.arrive(&segment.header) {
+                self.verdict = Verdict::Inconsistent(self.corruption_of_birth(address, flaw));
+                return Ok(());
+            }
+            let stop = self.follow(segment, successor).await?;
+            self.verdict = match successor {
+                Some(successor) => self.judge_sealed(stop, successor),
+                None => self.judge_last(stop, checkpoint_address).await?,
+            };
+        }
+        Ok(())
+    }
+
+    /// Passes a segment whose header does not verify. What was in it is lost
+    /// unless something behind says what it was.
+    fn lose(&mut self, address: u64, flaw: HeaderFlaw) {
+        self.lost.push(address);
+        self.proved_address = self.proved_address.max(address);
+        if self.verdict == Verdict::Clean {
+            self.verdict = Verdict::Corrupt(self.corruption_of_birth(address, flaw.into()));
+        }
+    }
+
+    /// Goes on in a segment, which says itself where the log stood: if not
+    /// here, then what lies between is a hole.
+    fn arrive(&mut self, header: &SegmentHeader) -> Result<(), Flaw> {
+        let base = header.base;
+        let first = self.segments.is_empty() && self.lost.is_empty();
+        if first && base.address <= self.base.address {
+            self.end = base;
+        }
+        if base == self.end {
+            return Ok(());
+        }
+        let ahead = base.address > self.end.address && base.next_index > self.end.next_index;
+        if !ahead || base.term < self.end.term {
+            return Err(Flaw::Unchained);
+        }
+        // The verdict so far says what is wrong with what lies between.
+        let (path, position, flaw) = match self.verdict.clone() {
+            Verdict::Corrupt(c) => (c.path, c.position, c.flaw),
+            _ => (segment_path(self.end.address), 0, Flaw::Missing),
+        };
+        self.leave_hole(base, path, position, flaw);
+        Ok(())
+    }
+
+    fn corruption_of_birth(&self, address: u64, flaw: Flaw) -> Corruption {
+        let path = segment_path(address);
+        Corruption {
+            path: path.clone(),
+            position: 0,
+            address: self.end.address,
+            flaw,
+            proof: Proof::Birth {
+                path,
+                durable_address: address,
+            },
+        }
+    }
+
+    /// Sees to it that the log begins at the base or goes through it. One that
+    /// does neither is what a reset left that a crash cut short: it begins anew.
+    pub(super) fn settle_base(&mut self) {
+        if !self.replicated {
+            return;
+        }
+        let base = self.base;
+        self.holes
+            .retain(|damage| damage.hole.upto.address > base.address);
+        let first = self.holes.first_mut().map(|damage| &mut damage.hole);
+        let in_hole = first.filter(|hole| hole.from.address <= base.address);
+        let holds_base = self.holds_base || in_hole.is_some();
+        if let Some(hole) = in_hole {
+            hole.from = base;
+        }
+        match holds_base {
+            true => self.terms.raise(base.next_index, self.end.next_index),
+            false => self.begin_anew(),
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        let bases = self
+            .segments
+            .iter()
+            .map(|segment| segment.header.base.address);
+        self.dead.extend(bases.chain(self.lost.drain(..)));
+        self.segments.clear();
+        self.holes.clear();
+        self.terms = TermRuns::default();
+        self.end = self.base;
+    }
+}

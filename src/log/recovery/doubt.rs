@@ -1,0 +1,202 @@
+//! A replica's log whose end may have had more (D11, D12).
+
+use super::survey::{Damage, Survey, Verdict};
+use super::{LogEnd, Recovery};
+use crate::env::Disk;
+use crate::log::commit_log::CommitLog;
+use crate::log::error::{OpenError, Proof};
+use crate::log::frames::Flaw;
+use crate::log::{LogConfig, Position};
+
+/// What an opening does about what is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubtful {
+    /// Nothing: the owner has to store it first.
+    Report,
+    /// Cuts the log where the doubt begins.
+    Cut,
+    /// Cuts only what no whole entry follows.
+    Keep,
+}
+
+/// Behind `from` stands something that does not verify: maybe torn and never
+/// acknowledged, maybe acknowledged and rotten. The disk is as it was.
+///
+/// The owner stores its doubt durably, then opens with
+/// [`CommitLog::open_cutting_doubt`] or [`CommitLog::open_keeping_doubt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InDoubt {
+    /// The log as far as nothing is in doubt: `from.next_index` is the first
+    /// index in doubt.
+    pub from: Position,
+    /// Something durable says that the log reached at least this address;
+    /// `from.address` where nothing does.
+    pub had_upto_address: u64,
+    /// What says so.
+    pub proof: Option<Proof>,
+    /// The file.
+    pub path: String,
+    /// Where in it the first such bytes stand.
+    pub position: u64,
+    /// What is wrong with them.
+    pub flaw: Flaw,
+    /// Whole entries stand behind; cutting gives them up, keeping does not.
+    pub entries_behind: u64,
+}
+
+impl<D: Disk> CommitLog<D> {
+    /// Opens a replica's log that begins at `base`, as the owner stored it
+    /// ([`Position::START`] where it never did). Segments that are wholly below
+    /// are removed; a log that does not reach `base` begins anew there (a
+    /// [`CommitLog::reset_to`] that a crash cut short).
+    ///
+    /// # Errors
+    /// See [`OpenError`]; with `config.replicated` also [`OpenError::InDoubt`].
+    pub async fn open_at(
+        disk: D,
+        config: LogConfig,
+        base: Position,
+        entropy: u64,
+    ) -> Result<(Self, Recovery), OpenError> {
+        Self::open_with(disk, config, base, entropy, Doubtful::Report).await
+    }
+
+    /// As [`CommitLog::open_at`], once the owner has durably stored its doubt:
+    /// the log is cut, durably, where it begins.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; not [`OpenError::InDoubt`].
+    pub async fn open_cutting_doubt(
+        disk: D,
+        config: LogConfig,
+        base: Position,
+        entropy: u64,
+    ) -> Result<(Self, Recovery), OpenError> {
+        Self::open_with(disk, config, base, entropy, Doubtful::Cut).await
+    }
+
+    /// As [`CommitLog::open_cutting_doubt`], but whole entries behind the
+    /// doubtful ones stay, and those are a [`crate::log::Hole`]: to be filled
+    /// from another replica, or cut by [`CommitLog::truncate`] once no replica
+    /// can have them.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; not [`OpenError::InDoubt`].
+    pub async fn open_keeping_doubt(
+        disk: D,
+        config: LogConfig,
+        base: Position,
+        entropy: u64,
+    ) -> Result<(Self, Recovery), OpenError> {
+        Self::open_with(disk, config, base, entropy, Doubtful::Keep).await
+    }
+}
+
+impl<D: Disk> Survey<D> {
+    /// How a replica's log ends, with what is in doubt dealt with.
+    pub(super) fn replica_end(&mut self, doubtful: Doubtful) -> Result<LogEnd, OpenError> {
+        if let Verdict::Inconsistent(corruption) = self.verdict.clone() {
+            return Err(OpenError::Corrupt(Box::new(corruption)));
+        }
+        let doubt = match (self.unproved_hole(), doubtful) {
+            (Some(doubt), Doubtful::Report | Doubtful::Cut) => Some(doubt),
+            _ => self.doubtful_end(),
+        };
+        let Some(doubt) = doubt else {
+            return Ok(LogEnd::Clean);
+        };
+        if doubtful == Doubtful::Report {
+            return Err(OpenError::InDoubt(Box::new(doubt)));
+        }
+        self.cut(doubt.from);
+        Ok(LogEnd::Ambiguous {
+            address: doubt.from.address,
+            path: doubt.path,
+            position: doubt.position,
+            flaw: doubt.flaw,
+        })
+    }
+
+    /// The first hole of which nothing says that it had been synced: so much may
+    /// have been torn as well. All behind it is as doubtful.
+    fn unproved_hole(&self) -> Option<InDoubt> {
+        let proved = self.claimed_address();
+        let unproved = |damage: &Damage| damage.hole.upto.address > proved;
+        let first = self.holes.iter().position(unproved)?;
+        let Damage {
+            hole,
+            path,
+            position,
+            flaw,
+        } = self.holes[first].clone();
+        let later_holes = &self.holes[first + 1..];
+        let holes_entries: u64 = later_holes.iter().map(|damage| damage.hole.entries()).sum();
+        Some(InDoubt {
+            from: hole.from,
+            had_upto_address: proved.max(hole.from.address),
+            proof: None,
+            path,
+            position,
+            flaw,
+            entries_behind: self.end.next_index - hole.upto.next_index - holes_entries,
+        })
+    }
+
+    /// What stands behind the last whole entry, if that may have been more.
+    fn doubtful_end(&self) -> Option<InDoubt> {
+        let (path, position, flaw, proof) = match self.verdict.clone() {
+            Verdict::Clean => return None,
+            Verdict::Ambiguous {
+                path,
+                position,
+                flaw,
+            } => (path, position, flaw, None),
+            Verdict::Corrupt(c) | Verdict::Inconsistent(c) => {
+                (c.path, c.position, c.flaw, Some(c.proof))
+            }
+        };
+        Some(InDoubt {
+            from: self.end,
+            had_upto_address: self.claimed_address().max(self.end.address),
+            proof,
+            path,
+            position,
+            flaw,
+            entries_behind: 0,
+        })
+    }
+
+    /// The highest log address below which something calls everything durable,
+    /// be it above the log's end.
+    fn claimed_address(&self) -> u64 {
+        let claimed = match &self.verdict {
+            Verdict::Corrupt(corruption) => corruption.proof.durable_address(),
+            _ => 0,
+        };
+        claimed.max(self.proved_address)
+    }
+
+    /// Ends the log at `from`. What is given up is removed once a new segment
+    /// has taken over from there.
+    fn cut(&mut self, from: Position) {
+        let given_up = |address: &u64| *address > from.address;
+        let bases = self
+            .segments
+            .iter()
+            .map(|segment| segment.header.base.address);
+        let lost = self.lost.iter().copied();
+        self.dead.extend(bases.chain(lost).filter(given_up));
+        // One of the same name is taken over with the name.
+        self.lost.retain(|address| *address < from.address);
+        self.segments
+            .retain(|segment| segment.header.base.address <= from.address);
+        if let Some(last) = self.segments.last_mut() {
+            last.groups.retain(|group| group.address < from.address);
+        }
+        self.holes
+            .retain(|damage| damage.hole.from.address < from.address);
+        self.terms.truncate(from.next_index);
+        self.end = from;
+        self.proved_address = self.proved_address.min(from.address);
+    }
+}
