@@ -36,6 +36,7 @@
 //! Algorithm" (the Raft paper); Ongaro's thesis, "Consensus: Bridging Theory
 //! and Practice". Rule numbers (D1–D31) are those of the crate's guarantee.
 
+mod codec;
 mod configuration;
 mod doubt;
 mod election;
@@ -51,6 +52,8 @@ mod raft;
 mod reads;
 mod replication;
 mod rng;
+#[cfg(test)]
+mod testing;
 mod transfer;
 mod types;
 mod wire;

@@ -78,21 +78,6 @@ pub struct HardState {
     pub doubt: Option<Doubt>,
 }
 
-impl HardState {
-    /// The payload of [`HARD_STATE_FILE`].
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        todo!()
-    }
-
-    /// Reads what [`HardState::encode`] wrote; `None` for anything else, which
-    /// is amnesia and never term 0 (D1).
-    #[must_use]
-    pub fn decode(_bytes: &[u8]) -> Option<Self> {
-        todo!()
-    }
-}
-
 /// The end of the log did not verify and was cut: from `from_index` on this
 /// replica may have held, and acknowledged, entries that it has no more (D12).
 ///

@@ -1,0 +1,185 @@
+//! What outlives the process, as bytes: the hard state and the configuration.
+//! Checksums are the files' and the entries' own (D1, D10).
+
+use bytes::{Buf, BufMut};
+
+use super::configuration::{Seat, SeatState};
+use super::wire::WireError;
+use super::{Configuration, Doubt, HardState, ReplicaId};
+
+/// The first byte of either: what is of another version is not guessed at.
+const VERSION: u8 = 1;
+
+impl HardState {
+    /// The payload of [`super::HARD_STATE_FILE`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.put_u64(self.term);
+        out.put_u8(u8::from(self.vote.is_some()));
+        if let Some(vote) = self.vote {
+            out.put_u64(vote.node);
+            out.put_u64(vote.disk);
+        }
+        out.put_u8(u8::from(self.doubt.is_some()));
+        if let Some(doubt) = self.doubt {
+            out.put_u64(doubt.from_index);
+            out.put_u64(doubt.term_before);
+            out.put_u64(doubt.had_upto_address);
+        }
+        out
+    }
+
+    /// Reads what [`HardState::encode`] wrote; `None` for anything else, which
+    /// is amnesia and never term 0 (D1).
+    #[must_use]
+    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let bytes = &mut bytes;
+        let version = bytes.try_get_u8().ok()?;
+        let term = bytes.try_get_u64().ok()?;
+        let vote = optional(bytes, |bytes| {
+            Some(ReplicaId {
+                node: bytes.try_get_u64().ok()?,
+                disk: bytes.try_get_u64().ok()?,
+            })
+        })?;
+        let doubt = optional(bytes, |bytes| {
+            Some(Doubt {
+                from_index: bytes.try_get_u64().ok()?,
+                term_before: bytes.try_get_u64().ok()?,
+                had_upto_address: bytes.try_get_u64().ok()?,
+            })
+        })?;
+        let whole = version == VERSION && bytes.is_empty();
+        whole.then_some(Self { term, vote, doubt })
+    }
+}
+
+/// A flag, and what it announces; the outer `None` is an error.
+fn optional<T>(bytes: &mut &[u8], read: impl FnOnce(&mut &[u8]) -> Option<T>) -> Option<Option<T>> {
+    match bytes.try_get_u8().ok()? {
+        0 => Some(None),
+        1 => read(bytes).map(Some),
+        _ => None,
+    }
+}
+
+impl Configuration {
+    /// The bytes of a configuration entry's record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        put_configuration(&mut out, self);
+        out
+    }
+
+    /// Reads what [`Configuration::encode`] wrote; `None` for anything else.
+    #[must_use]
+    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let version = bytes.try_get_u8().ok()?;
+        let configuration = get_configuration(&mut bytes).ok()?;
+        (version == VERSION && bytes.is_empty()).then_some(configuration)
+    }
+}
+
+/// Counts, then (node, disk, state) for each seat and (node, disk) for each
+/// learner, ascending.
+pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configuration) {
+    let count = |count: usize| u32::try_from(count).expect("a cluster of a sane size");
+    out.put_u32(count(configuration.seats.len()));
+    out.put_u32(count(configuration.learners.len()));
+    for (node, seat) in &configuration.seats {
+        out.put_u64(*node);
+        out.put_u64(seat.disk);
+        out.put_u8(match seat.state {
+            SeatState::Voter => 1,
+            SeatState::Replaced => 2,
+        });
+    }
+    for (node, disk) in &configuration.learners {
+        out.put_u64(*node);
+        out.put_u64(*disk);
+    }
+}
+
+pub(super) fn get_configuration(bytes: &mut impl Buf) -> Result<Configuration, WireError> {
+    let seats = bytes.try_get_u32()?;
+    let learners = bytes.try_get_u32()?;
+    let mut configuration = Configuration::default();
+    for _ in 0..seats {
+        let node = bytes.try_get_u64()?;
+        let disk = bytes.try_get_u64()?;
+        let state = match bytes.try_get_u8()? {
+            1 => SeatState::Voter,
+            2 => SeatState::Replaced,
+            _ => return Err(WireError::Unknown),
+        };
+        configuration.seats.insert(node, Seat { disk, state });
+    }
+    for _ in 0..learners {
+        let node = bytes.try_get_u64()?;
+        configuration.learners.insert(node, bytes.try_get_u64()?);
+    }
+    // What does not come back as it went out was not put there by us.
+    let counted = (configuration.seats.len(), configuration.learners.len());
+    if counted == (seats as usize, learners as usize) {
+        Ok(configuration)
+    } else {
+        Err(WireError::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hard_states_come_back_and_nothing_else_does() {
+        let vote = ReplicaId { node: 2, disk: 5 };
+        let doubt = Doubt {
+            from_index: 9,
+            term_before: 3,
+            had_upto_address: 4096,
+        };
+        for (vote, doubt) in [
+            (None, None),
+            (Some(vote), None),
+            (None, Some(doubt)),
+            (Some(vote), Some(doubt)),
+        ] {
+            let hard = HardState {
+                term: 7,
+                vote,
+                doubt,
+            };
+            let mut bytes = hard.encode();
+            assert_eq!(HardState::decode(&bytes), Some(hard));
+            for length in 0..bytes.len() {
+                assert_eq!(HardState::decode(&bytes[..length]), None);
+            }
+            bytes.push(0);
+            assert_eq!(HardState::decode(&bytes), None);
+        }
+    }
+
+    #[test]
+    fn configurations_come_back_and_nothing_else_does() {
+        let mut configuration = Configuration::of_voters((0..3).map(|node| ReplicaId {
+            node,
+            disk: 10 + node,
+        }));
+        configuration.learners.insert(7, 70);
+        let replaced = Seat {
+            disk: 99,
+            state: SeatState::Replaced,
+        };
+        configuration.seats.insert(1, replaced);
+        let mut bytes = configuration.encode();
+        assert_eq!(Configuration::decode(&bytes), Some(configuration));
+        for length in 0..bytes.len() {
+            assert_eq!(Configuration::decode(&bytes[..length]), None);
+        }
+        bytes.push(0);
+        assert_eq!(Configuration::decode(&bytes), None);
+    }
+}
