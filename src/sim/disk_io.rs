@@ -412,7 +412,8 @@ impl Disk for SimDisk {
             let renamed = disk.open(to)?;
             disk.close(renamed);
             let seq = disk.last_seq();
-            inner.tap.renamed(node, renamed.ino, seq, to);
+            let (disk, file) = (&inner.disks[node as usize], (renamed.ino, seq));
+            inner.tap.renamed(&inner.core, disk, node, file, to);
             Ok(())
         })
         .await

@@ -30,6 +30,7 @@ mod process;
 mod tests;
 mod timeline;
 mod victims;
+mod watch;
 mod windows;
 
 use std::sync::Arc;
@@ -138,10 +139,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
     let (oracle, commit_facts) = match options.oracle {
-        true => (
-            std::mem::take(&mut tap.findings),
-            std::mem::take(&mut tap.served_early),
-        ),
+        true => (tap.take_findings(), std::mem::take(&mut tap.served_early)),
         false => (Vec::new(), Vec::new()),
     };
     let judgement = judge(Evidence {

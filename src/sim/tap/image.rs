@@ -97,13 +97,17 @@ impl Image {
 pub(super) fn entry_of(part: &LogPart, record: &[u8]) -> Entry {
     let is_configuration = part.kind == EntryKind::Configuration;
     Entry {
-        head: Head {
-            index: part.index,
-            term: part.term,
-            hash: part.hash,
-            end_address: part.end_address(),
-        },
+        head: head_of(part),
         seats: is_configuration.then(|| seats_of(record)).flatten(),
+    }
+}
+
+pub(super) fn head_of(part: &LogPart) -> Head {
+    Head {
+        index: part.index,
+        term: part.term,
+        hash: part.hash,
+        end_address: part.end_address(),
     }
 }
 
@@ -127,7 +131,11 @@ impl Segment {
         if header[..4] != *b"ZLS1" || crc32fast::hash(&header) != u32::from_be_bytes(crc) {
             return None;
         }
-        let word = |at: usize| header[at..].first_chunk().map(|word| u64::from_be_bytes(*word));
+        let word = |at: usize| {
+            header[at..]
+                .first_chunk()
+                .map(|word| u64::from_be_bytes(*word))
+        };
         let sector_bytes = u32::from_be_bytes(*header[48..].first_chunk()?) as usize;
         let base = Head {
             end_address: word(56)?,
@@ -169,7 +177,10 @@ fn live(disk: &DiskModel, view: View) -> BTreeMap<u64, Segment> {
     newest_first.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.generation));
     let mut live = BTreeMap::<u64, Segment>::new();
     for (address, segment) in newest_first {
-        if live.first_key_value().is_none_or(|(floor, _)| address < *floor) {
+        if live
+            .first_key_value()
+            .is_none_or(|(floor, _)| address < *floor)
+        {
             live.insert(address, segment);
         }
     }
