@@ -184,8 +184,13 @@ fn pause_ns(what: &Producers) -> u64 {
 }
 
 fn add_node(setting: &Setting) -> NodeId {
+    add_client(&setting.world, setting.seed)
+}
+
+/// Adds the machine of a client.
+pub(super) fn add_client(world: &World, seed: u64) -> NodeId {
     // The number is known only once the node is there: clients' disks never act.
-    setting.world.add_node(client_disk(u32::MAX, setting.seed))
+    world.add_node(client_disk(u32::MAX, seed))
 }
 
 /// A producer that shows that the cluster serves: one message for each queue.
