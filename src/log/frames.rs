@@ -115,25 +115,23 @@ impl<F: File> Frames<F> {
     pub(super) async fn at(&mut self, position: u64) -> io::Result<Frame> {
         let in_sector = self.next_sector(position) - position;
         let at_boundary = in_sector == self.sector_bytes;
-        let head = match self
-            .bytes(position, in_sector.max(ENVELOPE_BYTES as u64))
-            .await?
-        {
-            Ok(head) => head,
-            Err(why) => return Ok(bad(Flaw::Unreadable(why), None)),
-        };
-        let Some(rest) = head.get(..in_sector as usize) else {
+        let head_bytes = in_sector.max(ENVELOPE_BYTES as u64);
+        if let Err(why) = self.see(position, head_bytes).await? {
+            return Ok(bad(Flaw::Unreadable(why), None));
+        }
+        let seen = self.seen(position);
+        let Some(rest) = seen.get(..in_sector as usize) else {
             return Ok(bad(Flaw::CutShort, None));
         };
         if !at_boundary && rest.iter().all(|byte| *byte == 0) {
             return Ok(Frame::Padding);
         }
-        match parse(&head, self.incarnation, position) {
+        match parse(seen, self.incarnation, position) {
             Parsed::Short {
                 header: Some(header),
                 ..
             } => self.long_entry(position, header).await,
-            parsed => Ok(frame(parsed, head)),
+            parsed => Ok(self.frame(parsed, position)),
         }
     }
 
@@ -178,18 +176,31 @@ impl<F: File> Frames<F> {
         if length > self.end - position {
             return Ok(bad(Flaw::CutShort, Some(header)));
         }
-        Ok(match self.bytes(position, length).await? {
+        Ok(match self.see(position, length).await? {
             Err(why) => bad(Flaw::Unreadable(why), Some(header)),
-            Ok(bytes) => frame(parse(&bytes, self.incarnation, position), bytes),
+            Ok(()) => {
+                let parsed = parse(self.seen(position), self.incarnation, position);
+                self.frame(parsed, position)
+            }
         })
     }
 
-    /// Up to `length` bytes from `position`, fewer at the end of the segment or
-    /// of the file; or why the medium does not give them back.
+    /// `length` bytes from `position` on, fewer at an end; or why not.
     async fn bytes(&mut self, position: u64, length: u64) -> io::Result<Result<Bytes, String>> {
+        let seen = self.see(position, length).await?;
+        Ok(seen.map(|()| {
+            let from = (position - self.window_from) as usize;
+            let upto = self.window.len().min(from + length as usize);
+            self.window.slice(from..upto)
+        }))
+    }
+
+    /// Brings `length` bytes from `position` into the window, fewer at the end of
+    /// the segment or of the file; or says why the medium does not give them back.
+    async fn see(&mut self, position: u64, length: u64) -> io::Result<Result<(), String>> {
         let length = length.min(self.end.saturating_sub(position));
-        if let Some(bytes) = self.in_window(position, length) {
-            return Ok(Ok(bytes));
+        if self.is_seen(position, length) {
+            return Ok(Ok(()));
         }
         let ahead = self.window_bytes.clamp(length, self.end - position);
         let read = match self.file.read_at(position, ahead as usize).await {
@@ -203,19 +214,40 @@ impl<F: File> Frames<F> {
             Ok(bytes) => {
                 self.window = bytes;
                 self.window_from = position;
-                Ok(Ok(self
-                    .window
-                    .slice(..self.window.len().min(length as usize))))
+                Ok(Ok(()))
             }
             Err(error) if medium_failed(&error) => Ok(Err(error.to_string())),
             Err(error) => Err(error),
         }
     }
 
-    fn in_window(&self, position: u64, length: u64) -> Option<Bytes> {
-        let from = position.checked_sub(self.window_from)?;
-        let upto = from.checked_add(length)?;
-        (upto <= self.window.len() as u64).then(|| self.window.slice(from as usize..upto as usize))
+    fn is_seen(&self, position: u64, length: u64) -> bool {
+        let upto = position.saturating_add(length);
+        position >= self.window_from && upto - self.window_from <= self.window.len() as u64
+    }
+
+    /// All that the window has from `position` on, which is in it or at its end.
+    fn seen(&self, position: u64) -> &[u8] {
+        &self.window[(position - self.window_from) as usize..]
+    }
+
+    /// What was parsed at a position that the window has.
+    fn frame(&self, parsed: Parsed, position: u64) -> Frame {
+        match parsed {
+            Parsed::Entry(envelope) => {
+                let from = (position - self.window_from) as usize;
+                let upto = from + envelope.log.framed_bytes() as usize;
+                let frame = self.window.slice(from..upto);
+                Frame::Entry { envelope, frame }
+            }
+            Parsed::Mark(mark) => Frame::Mark(mark),
+            Parsed::Blank => Frame::Blank,
+            Parsed::OtherIncarnation { framed_bytes, .. } => {
+                Frame::OtherIncarnation { framed_bytes }
+            }
+            Parsed::Short { header, .. } => bad(Flaw::CutShort, header),
+            Parsed::Bad { defect, header } => bad(defect.into(), header),
+        }
     }
 }
 
@@ -223,20 +255,6 @@ impl<F: File> Frames<F> {
 fn magics(bytes: &[u8]) -> impl Iterator<Item = usize> {
     let windows = bytes.windows(ENTRY_MAGIC.len()).enumerate();
     windows.filter_map(|(at, window)| (window == ENTRY_MAGIC).then_some(at))
-}
-
-fn frame(parsed: Parsed, bytes: Bytes) -> Frame {
-    match parsed {
-        Parsed::Entry(envelope) => {
-            let frame = bytes.slice(..envelope.log.framed_bytes() as usize);
-            Frame::Entry { envelope, frame }
-        }
-        Parsed::Mark(mark) => Frame::Mark(mark),
-        Parsed::Blank => Frame::Blank,
-        Parsed::OtherIncarnation { framed_bytes, .. } => Frame::OtherIncarnation { framed_bytes },
-        Parsed::Short { header, .. } => bad(Flaw::CutShort, header),
-        Parsed::Bad { defect, header } => bad(defect.into(), header),
-    }
 }
 
 fn bad(flaw: Flaw, header: Option<Envelope>) -> Frame {

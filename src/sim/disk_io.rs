@@ -275,11 +275,16 @@ fn disk_full<T>(disk: &mut DiskIo, outcome: &io::Result<T>) {
 #[derive(Debug, Clone)]
 pub struct SimDisk {
     env: SimEnv,
+    sector_bytes: usize,
 }
 
 impl SimDisk {
     pub(super) fn new(env: SimEnv) -> Self {
-        Self { env }
+        let sector_bytes = {
+            let inner = env.world.lock();
+            inner.disks[env.node as usize].model.sector_bytes() as usize
+        };
+        Self { env, sector_bytes }
     }
 
     /// One call on the disk. Never returns for a dead process. What needs no
@@ -353,8 +358,7 @@ impl Disk for SimDisk {
     type File = SimFile;
 
     fn sector_bytes(&self) -> usize {
-        let inner = self.env.world.lock();
-        inner.disks[self.env.node as usize].model.sector_bytes() as usize
+        self.sector_bytes
     }
 
     async fn free_bytes(&self) -> io::Result<u64> {

@@ -84,7 +84,10 @@ impl StopSignal {
             if state.0 {
                 return Poll::Ready(());
             }
-            state.1 = Some(context.waker().clone());
+            match &state.1 {
+                Some(known) if known.will_wake(context.waker()) => {}
+                _ => state.1 = Some(context.waker().clone()),
+            }
             Poll::Pending
         })
     }

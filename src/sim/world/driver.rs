@@ -65,8 +65,8 @@ fn fire_next(world: &World, time: &TimeHandle, start: Instant) -> Option<Vec<u64
     if next_ns > elapsed_ns {
         time.advance(Duration::from_nanos(next_ns - elapsed_ns));
     }
-    inner.core.now_ns = next_ns.max(elapsed_ns);
-    let now_ns = inner.core.now_ns;
+    let now_ns = next_ns.max(elapsed_ns);
+    world.set_now(&mut inner, now_ns);
     while let Some(due) = inner.core.agenda.pop_due(now_ns) {
         inner.core.agenda_events += 1;
         fire(&mut inner, due);
@@ -82,7 +82,8 @@ pub(crate) fn fire_due(world: &World) -> bool {
     let Some(next_ns) = inner.core.agenda.next_at_ns() else {
         return false;
     };
-    inner.core.now_ns = inner.core.now_ns.max(next_ns);
+    let now_ns = inner.core.now_ns.max(next_ns);
+    world.set_now(&mut inner, now_ns);
     let due = inner.core.agenda.pop_due(next_ns);
     fire(&mut inner, due.expect("it is due"));
     true
