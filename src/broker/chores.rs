@@ -43,7 +43,7 @@ impl<E: Env> Broker<E> {
             serving.parked.deadline_ns(),
             serving.mark_due_ns,
             flush,
-            replica.map(|replica| replica.raft.deadline_ns()),
+            replica.and_then(Replica::deadline_ns),
             replica.and_then(Replica::ask_at_ns),
         ]
         .into_iter()
@@ -59,8 +59,8 @@ impl<E: Env> Broker<E> {
         self.expire_waiters(serving);
         self.expire_parked(serving).await?;
         let now_ns = self.env.now_ns();
-        let consensus = serving.replica.as_ref();
-        if consensus.is_some_and(|replica| replica.raft.deadline_ns() <= now_ns) {
+        let core_ns = serving.replica.as_ref().and_then(Replica::deadline_ns);
+        if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             self.happened(serving, Input::Timeout).await?;
         }
         self.fetch(serving);

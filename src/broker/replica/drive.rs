@@ -23,7 +23,7 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         self.propose(serving);
         let now_ns = self.env.now_ns();
-        if let Some(replica) = &mut serving.replica {
+        if let Some(replica) = serving.replica.as_mut().filter(|it| it.takes_part()) {
             replica.raft.step(now_ns, input);
         }
         self.drive(serving, cargo).await
@@ -55,9 +55,9 @@ impl<E: Env> Broker<E> {
         while let Some(output) = serving
             .replica
             .as_mut()
+            .filter(|replica| replica.takes_part())
             .and_then(|replica| replica.raft.next_output())
         {
-            if std::env::var("DBG").is_ok() { eprintln!("N{} out {:?}", serving.replica.as_ref().unwrap().me.node, output); }
             self.obey(serving, output, cargo).await?;
         }
         Ok(())

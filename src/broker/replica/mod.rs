@@ -66,6 +66,18 @@ pub(super) struct Replica {
 }
 
 impl Replica {
+    /// A replica whose log has a hole says nothing before it is filled (D12: it
+    /// does not campaign, and does not claim that it never had what it cannot
+    /// read). Any peer fills it, so that takes a moment and no leader.
+    pub(super) fn takes_part(&self) -> bool {
+        self.fetching.is_none()
+    }
+
+    /// When the core wants to be woken.
+    pub(super) fn deadline_ns(&self) -> Option<u64> {
+        self.takes_part().then(|| self.raft.deadline_ns())
+    }
+
     /// The log begins elsewhere now.
     pub(super) fn set_base(&mut self, encoded: Bytes) {
         self.base = encoded;

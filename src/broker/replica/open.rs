@@ -89,7 +89,10 @@ pub(in crate::broker) async fn open<E: Env>(
     let holes = log.holes().to_vec();
     let (mut store, mut report) =
         Store::of_replica(disk, config, log, &recovery, base, rebuild).await?;
-    let configurations = store.replay_replica(holes.first()).await?;
+    // What is behind a hole is told to the core once the hole is filled: before
+    // that it is not asked, and says nothing.
+    let end = holes.first().map_or(store.log.flushed(), |hole| hole.from);
+    let configurations = store.replay_replica(end, holes.is_empty()).await?;
     let start = Start {
         me: ReplicaId {
             node: identity.node_id,
@@ -97,11 +100,11 @@ pub(in crate::broker) async fn open<E: Env>(
         },
         settings: settings(config, raft),
         hard,
-        log: view_of(&store.log),
+        log: view_of(&store.log, end),
         configurations,
         commit_index: store.state.applied_index,
-        durable_index: store.log.flushed().next_index - 1,
-        hole_from: holes.first().map(|hole| hole.from.next_index),
+        durable_index: end.next_index - 1,
+        hole_from: None,
         peers: raft.peers.keys().copied().collect(),
         now_ns: env.now_ns(),
         entropy: env.random_u64(),
@@ -186,13 +189,16 @@ fn settings(config: &BrokerConfig, raft: &RaftConfig) -> Settings {
     }
 }
 
-fn view_of<D: Disk>(log: &CommitLog<D>) -> LogView {
+/// The log below `end`.
+fn view_of<D: Disk>(log: &CommitLog<D>, end: Position) -> LogView {
     let base = log.base();
     let before = EntryId {
         term: base.term,
         index: base.next_index - 1,
     };
-    LogView::new(before, log.term_runs(), log.tail().next_index - 1)
+    let mut runs = log.term_runs();
+    runs.retain(|(first_index, _)| *first_index < end.next_index);
+    LogView::new(before, runs, end.next_index - 1)
 }
 
 impl<D: Disk> Store<D> {
@@ -201,15 +207,15 @@ impl<D: Disk> Store<D> {
     /// way, that of the applied state first.
     async fn replay_replica(
         &mut self,
-        hole: Option<&crate::log::Hole>,
+        end: Position,
+        whole: bool,
     ) -> Result<Vec<(u64, Configuration)>, StoreError> {
         let mut configurations = Vec::new();
         if let Some(applied) = &self.state.configuration {
             configurations.push((self.state.applied_index, applied.clone()));
         }
         self.committed_address = self.state.applied_address;
-        let end = hole.map_or(self.log.flushed(), |hole| hole.from);
-        self.whole = hole.is_none();
+        self.whole = whole;
         self.note_upto(end.address).await?;
         for entry in &self.unapplied {
             if let Change::Configuration(configuration) = &entry.change {

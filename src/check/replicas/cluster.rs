@@ -76,12 +76,12 @@ impl Cluster {
     /// A leader answered a client that what it asked for is done: `what` rests on
     /// the entry that covers the log address.
     pub fn acknowledges(&mut self, moment: Moment, node: u32, address: u64, what: &str) {
-        let head = self.nodes[node as usize].cached.at_address(address);
         let replica = self.replica(node);
         let led = self.leaders.newest_of(replica);
         if let Some(term) = led {
             self.advance(moment, term, node);
         }
+        let head = self.entry_of(moment, node, address);
         let holders = head.map_or_else(Vec::new, |head| self.holders(&head));
         let (_, seats, _) = self.nodes[node as usize].cached.latest_seats();
         let answer = acknowledgement::Answer {
@@ -101,7 +101,7 @@ impl Cluster {
         if let Some(term) = self.leaders.newest_of(replica) {
             self.advance(moment, term, node);
         }
-        let head = self.nodes[node as usize].cached.at_address(address);
+        let head = self.entry_of(moment, node, address);
         let broken = served::check(what, replica, head, &self.committed);
         self.report(moment, broken);
     }
@@ -221,6 +221,22 @@ impl Cluster {
         }
         let broken = first.map(|conflict| super::state_machine_safety::check(&conflict));
         self.report(moment, broken);
+    }
+
+    /// The entry at a log address, as `node` has it. A leader's own write may be
+    /// on its way still (D3: entries leave before it, and wait in memory while a
+    /// segment rolls): then it is what a majority holds there in its term.
+    fn entry_of(&mut self, moment: Moment, node: u32, address: u64) -> Option<Head> {
+        if let Some(own) = self.nodes[node as usize].cached.at_address(address) {
+            return Some(own);
+        }
+        let term = self.leaders.newest_of(self.replica(node))?;
+        (0..self.nodes.len() as u32).find_map(|other| {
+            let sent = self.nodes[other as usize].cached.at_address(address)?;
+            self.advance(moment, term, other);
+            let fixed = self.committed.get(sent.index)?;
+            (fixed.is(&sent) && sent.term == term).then_some(sent)
+        })
     }
 
     pub(super) fn report(&mut self, moment: Moment, broken: impl IntoIterator<Item = Broken>) {

@@ -1,6 +1,6 @@
 //! The tap that a scenario asks for.
 
-use crate::broker::{Acknowledge, FlushDiskType, Replication};
+use crate::broker::{FlushDiskType, Replication};
 use crate::check::replicas::{Media, Medium};
 use crate::scenario::Scenario;
 use crate::sim::tap::Tap;
@@ -18,10 +18,7 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
         Replication::None => Tap::new(cluster.machines(), medium, log_config),
         Replication::Raft(raft) => {
             let media = Media {
-                log: match raft.acknowledge {
-                    Acknowledge::Durable => Medium::Durable,
-                    Acknowledge::Cached => Medium::Cached,
-                },
+                log: medium,
                 hard_state: match raft.hard_state_sync {
                     true => Medium::Durable,
                     false => Medium::Cached,
