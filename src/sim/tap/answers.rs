@@ -118,7 +118,13 @@ impl Tap {
         core.trace(TraceKind::Answer, node, digest, &[], || {
             format!("ack commit of a group's offset {medium}={relied_end}")
         });
-        let end_address = self.holdings[node as usize].commit_end(digest);
+        let own = self.holdings[node as usize].commit_end(digest);
+        // Its own write may be on its way still (D3).
+        let others = || self.holdings.iter().filter_map(|other| other.commit_end(digest));
+        let end_address = match self.replicas {
+            Some(_) => own.or_else(|| others().max()),
+            None => own,
+        };
         if let Some(replicas) = &mut self.replicas {
             // No entry has the address u64::MAX.
             let address = end_address.map_or(u64::MAX, |end_address| end_address - 1);
