@@ -217,6 +217,17 @@ impl Configurations {
         self.history.last().map_or(0, |(index, _)| *index)
     }
 
+    /// Whether `replica` is a voter in the configuration in force, or would be
+    /// if what is not committed were rolled back.
+    pub(super) fn may_be_voter(&self, replica: ReplicaId, commit_index: u64) -> bool {
+        let settled = self
+            .history
+            .partition_point(|(index, _)| *index <= commit_index);
+        self.history[settled.saturating_sub(1)..]
+            .iter()
+            .any(|(_, configuration)| configuration.is_voter(replica))
+    }
+
     pub(super) fn push(&mut self, index: u64, configuration: Configuration) {
         debug_assert!(index > self.latest_index() || self.is_blank());
         self.history.push((index, configuration));
@@ -233,5 +244,83 @@ impl Configurations {
             .history
             .partition_point(|(index, _)| *index <= base_index);
         self.history.drain(..behind.saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn voters(n: u64) -> Configuration {
+        Configuration::of_voters((0..n).map(|node| ReplicaId {
+            node,
+            disk: 10 + node,
+        }))
+    }
+
+    #[test]
+    fn a_quorum_is_more_than_half_of_all_seats() {
+        for (n, quorum) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (7, 4)] {
+            assert_eq!(voters(n).quorum(), quorum, "of {n}");
+        }
+    }
+
+    #[test]
+    fn what_a_quorum_has() {
+        for (indexes, agreed) in [
+            ([9, 9, 9, 9, 9], 9),
+            ([9, 8, 7, 6, 5], 7),
+            ([9, 9, 0, 0, 0], 0),
+            ([0, 4, 0, 4, 4], 4),
+        ] {
+            let of = |replica: ReplicaId| indexes[replica.node as usize];
+            assert_eq!(voters(5).agreed_index(of), agreed, "{indexes:?}");
+        }
+    }
+
+    /// D14: a replaced seat counts in n, and nobody counts on it.
+    #[test]
+    fn a_replaced_seat_raises_the_bar_for_the_others() {
+        let change = Change::Replace { node: 1, disk: 99 };
+        let replaced = voters(3).after(change).expect("a seat");
+        assert_eq!((replaced.quorum(), replaced.voters().count()), (2, 2));
+        let new = ReplicaId { node: 1, disk: 99 };
+        assert!(replaced.is_member(new) && !replaced.is_voter(new));
+        let all_but_0 = |voter: ReplicaId| voter.node != 0;
+        assert!(voters(3).is_quorum(all_but_0) && !replaced.is_quorum(all_but_0));
+        let promoted = replaced.after(Change::Promote { node: 1 });
+        assert!(promoted.expect("replaced").is_voter(new));
+    }
+
+    #[test]
+    fn changes_that_make_no_sense() {
+        let replace = |node, disk| Change::Replace { node, disk };
+        let one_gone = voters(3).after(replace(1, 99)).expect("a seat");
+        for (configuration, change) in [
+            (&voters(3), replace(7, 99)),
+            (&voters(3), replace(1, 11)),
+            (&voters(3), Change::Promote { node: 1 }),
+            (&voters(3), Change::RemoveLearner { node: 1 }),
+            (&voters(3), Change::AddLearner { node: 1, disk: 5 }),
+            // Two of three gone: no quorum could undo it (D16).
+            (&one_gone, replace(2, 99)),
+            (&one_gone, Change::Remove { node: 2 }),
+            (&voters(1), Change::Remove { node: 0 }),
+        ] {
+            assert_eq!(configuration.after(change), None, "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_in_force_at_once_and_rolls_back() {
+        let mut history = Configurations::new(vec![(0, voters(3))]);
+        history.push(5, voters(4));
+        history.push(8, voters(5));
+        assert_eq!(history.latest(), &voters(5));
+        history.truncate(8);
+        assert_eq!((history.latest(), history.latest_index()), (&voters(4), 5));
+        history.drop_to(6);
+        history.truncate(7);
+        assert_eq!(history.latest(), &voters(4));
     }
 }

@@ -83,7 +83,7 @@ impl Raft {
     /// Only a voter may have acknowledged anything; others wait for a leader.
     fn ask_all(&mut self) {
         let configuration = self.configurations.latest();
-        if !configuration.is_voter(self.me) {
+        if !self.is_needed() {
             return;
         }
         let nodes: Vec<u64> = configuration.seats.keys().copied().collect();
@@ -204,7 +204,7 @@ impl Raft {
     /// lost it, and the others are among those who answered.
     fn verdict(&self, stepped: Option<u64>) -> Verdict {
         let configuration = self.configurations.latest();
-        let (Some(doubtful), true) = (&self.doubtful, configuration.is_voter(self.me)) else {
+        let (Some(doubtful), true) = (&self.doubtful, self.is_needed()) else {
             return Verdict::Wait;
         };
         let index = self.log.last().index + 1;

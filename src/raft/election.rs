@@ -28,13 +28,19 @@ impl Raft {
     }
 
     /// Who may lead: a voter (D14) that has nothing in doubt, can read all it
-    /// has (D12), and whose disk answers (D17).
+    /// has (D12), and whose disk answers (D17). One whose removal is not
+    /// committed may be the only one with the log to win (thesis, §4.2.2).
     fn may_campaign(&self) -> bool {
-        self.configurations.latest().is_voter(self.me)
+        self.is_needed()
             && self.gate.hard().doubt.is_none()
             && self.hole_from.is_none()
             && self.installing.is_none()
             && !self.hung
+    }
+
+    /// A voter, as far as is certain.
+    pub(super) fn is_needed(&self) -> bool {
+        self.configurations.may_be_voter(self.me, self.commit_index)
     }
 
     /// Pre-vote: finds out whether an election would succeed, and changes no
@@ -63,7 +69,7 @@ impl Raft {
         }
         let granted = next_term > self.term()
             && !self.is_loyal()
-            && self.configurations.latest().is_voter(self.me)
+            && self.may_vote()
             && self.is_up_to_date(last);
         self.send(from, Message::PreVoteAnswer { next_term, granted });
     }
@@ -119,10 +125,7 @@ impl Raft {
     pub(super) fn on_vote(&mut self, from: ReplicaId, last: EntryId) {
         let hard = self.gate.hard();
         let free = hard.vote.is_none_or(|vote| vote == from);
-        let granted = free
-            && self.leader.is_none()
-            && self.configurations.latest().is_voter(self.me)
-            && self.is_up_to_date(last);
+        let granted = free && self.leader.is_none() && self.may_vote() && self.is_up_to_date(last);
         if granted {
             self.change_hard(HardState {
                 vote: Some(from),
@@ -131,6 +134,16 @@ impl Raft {
             self.reset_election_timer();
         }
         self.send(from, Message::VoteAnswer { granted });
+    }
+
+    /// Whose vote counts is for the candidate's configuration to say (thesis,
+    /// §4.1): a removal that this replica knows of may have been rolled back
+    /// elsewhere. Only one whose seat has a new disk, its own or another, knows
+    /// better (D14).
+    fn may_vote(&self) -> bool {
+        let configuration = self.configurations.latest();
+        let seated = configuration.seats.contains_key(&self.me.node);
+        !seated || configuration.is_voter(self.me)
     }
 
     /// The candidate's log is at least as up to date as this one (Raft paper,

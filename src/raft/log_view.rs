@@ -146,3 +146,82 @@ impl LogView {
         self.base = base;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(index: u64, term: u64) -> EntryId {
+        EntryId { term, index }
+    }
+
+    /// Entries 4 to 9 behind 3/1, of terms 1 1 2 2 2 5.
+    fn view() -> LogView {
+        LogView::new(id(3, 1), vec![(4, 1), (6, 2), (9, 5)], 9)
+    }
+
+    #[test]
+    fn every_index_has_the_term_of_its_run() {
+        let terms: Vec<_> = (2..=10)
+            .map(|index| view().id_at(index).map(|id| id.term))
+            .collect();
+        let (one, two, five) = (Some(1), Some(2), Some(5));
+        assert_eq!(
+            terms,
+            [None, one, one, one, two, two, two, five, None],
+            "2 lies below the base, 10 beyond the end"
+        );
+    }
+
+    #[test]
+    fn the_last_entry_within_a_bound() {
+        for (bound, expected) in [
+            (id(9, 5), id(9, 5)),
+            (id(20, 9), id(9, 5)),
+            (id(20, 4), id(8, 2)),
+            (id(7, 4), id(7, 2)),
+            (id(20, 1), id(5, 1)),
+            (id(1, 9), id(3, 1)),
+            (id(9, 0), id(3, 1)),
+        ] {
+            assert_eq!(view().last_within(bound), expected, "within {bound}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_is_gone_and_what_follows_is_of_its_own_term() {
+        let mut view = view();
+        view.truncate(7);
+        assert_eq!(view.last(), id(6, 2));
+        view.push(id(7, 4));
+        assert_eq!(
+            view,
+            LogView::new(id(3, 1), vec![(4, 1), (6, 2), (7, 4)], 7)
+        );
+        view.truncate(4);
+        assert_eq!(view, LogView::new(id(3, 1), vec![], 3));
+    }
+
+    #[test]
+    fn dropping_keeps_what_is_behind() {
+        for (upto, runs) in [
+            (3, vec![(4, 1), (6, 2), (9, 5)]),
+            (4, vec![(5, 1), (6, 2), (9, 5)]),
+            (5, vec![(6, 2), (9, 5)]),
+            (6, vec![(7, 2), (9, 5)]),
+            (8, vec![(9, 5)]),
+            (9, vec![]),
+        ] {
+            let mut dropped = view();
+            let base = dropped.id_at(upto).expect("within the log");
+            dropped.drop_to(base);
+            assert_eq!(dropped, LogView::new(base, runs, 9), "up to {upto}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot follow")]
+    fn a_gap_is_no_log() {
+        view().push(id(11, 5));
+    }
+}

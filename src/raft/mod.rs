@@ -48,10 +48,12 @@ mod membership;
 mod message;
 mod output;
 mod progress;
+mod queries;
 mod raft;
 mod reads;
 mod replication;
 mod rng;
+mod terms;
 #[cfg(test)]
 mod testing;
 mod transfer;

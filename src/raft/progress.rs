@@ -151,3 +151,54 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replicating() -> Progress {
+        let mut progress = Progress::new(1, 10, 0);
+        progress.sent(1, 12);
+        progress.accepted(1);
+        progress
+    }
+
+    /// R13: whatever comes late, the next entry lies beyond the matched one.
+    #[test]
+    fn the_next_index_never_falls_to_the_matched_one() {
+        let mut progress = replicating();
+        progress.matched(12, 2);
+        for hint in [0, 5, 11, 12] {
+            progress.probe_from(hint, 3);
+            assert_eq!(progress.next_index, 13, "hint {hint}");
+        }
+        progress.matched(7, 4);
+        assert_eq!((progress.matched_index, progress.next_index), (12, 13));
+    }
+
+    #[test]
+    fn a_probe_that_is_accepted_opens_the_pipeline() {
+        let mut progress = Progress::new(1, 10, 0);
+        assert!(progress.has_room(2));
+        progress.sent(1, 10);
+        assert!(!progress.has_room(2), "one probe at a time");
+        progress.accepted(7);
+        assert_eq!(progress.feed, Feed::Probe { sent: true }, "not the probe's");
+        progress.accepted(1);
+        progress.sent(2, 12);
+        progress.sent(3, 14);
+        assert_eq!(progress.next_index, 15);
+        assert!(!progress.has_room(2), "two under way");
+        progress.accepted(3);
+        assert!(progress.has_room(2), "what lies before it has arrived, too");
+    }
+
+    #[test]
+    fn who_lost_entries_and_says_so_starts_again() {
+        let mut progress = replicating();
+        progress.matched(12, 2);
+        progress.lost(4, 9);
+        assert_eq!((progress.matched_index, progress.next_index), (0, 5));
+        assert_eq!(progress.floor_request, 9);
+    }
+}

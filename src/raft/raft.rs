@@ -1,7 +1,8 @@
 //! The replica: its state, and who takes which input.
 //!
-//! The rules are in the files beside this one: `election`, `replication` (the
-//! leader's side), `follower`, `membership`, `reads`, `transfer`, `doubt`.
+//! The rules are in the files beside this one: `terms` (which message counts at
+//! all), `election`, `replication` (the leader's side), `follower`, `membership`,
+//! `reads`, `transfer`, `doubt`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,9 +11,7 @@ use super::doubt::Doubtful;
 use super::gate::Gate;
 use super::replication::Leader;
 use super::rng::Rng;
-use super::{
-    Configuration, EntryId, HardState, Input, LogView, Message, Output, ReplicaId, Settings, Start,
-};
+use super::{EntryId, HardState, Input, LogView, Message, Output, ReplicaId, Settings, Start};
 
 /// What a replica is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +127,7 @@ impl Raft {
         };
         raft.reset_election_timer();
         raft.check_hard_state();
+        raft.begin_save();
         raft
     }
 
@@ -189,6 +189,9 @@ impl Raft {
             Input::Repaired { hole_from } => self.on_repaired(hole_from),
         }
         self.tick();
+        if !self.stopped {
+            self.begin_save();
+        }
     }
 
     /// The next thing to do, or nothing. Appends are batched: what was proposed
@@ -227,104 +230,6 @@ impl Raft {
         self.tick_doubt();
     }
 
-    /// The rules for terms, before any other (Raft paper, figure 2, "rules for
-    /// all servers").
-    fn on_message(&mut self, from: ReplicaId, term: u64, message: Message) {
-        if from.node == self.me.node {
-            return;
-        }
-        match message {
-            // These change no term.
-            Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
-            Message::Join { challenge } => return self.on_join(from, challenge),
-            Message::Fetch { .. } | Message::Fetched { .. } => return,
-            // A stranger may learn what is here, but changes no term.
-            Message::Ask { request, previous } if !self.knows_asker(from, previous) => {
-                return self.on_ask(from, request, previous);
-            }
-            // Only a voter's denial counts, and only in the asker's term.
-            Message::Tail(tail) if !self.configurations.latest().is_voter(from) => {
-                return self.on_tail(from, tail);
-            }
-            _ if !self.may_speak(from, &message) => return,
-            _ => {}
-        }
-        if self.configurations.latest().is_voter(from) {
-            // Its disk is there after all.
-            self.joins.remove(&from.node);
-        }
-        if term > self.term() {
-            self.adopt_term(term);
-        } else if term < self.term() {
-            return self.on_stale(from, &message);
-        }
-        match message {
-            Message::PreVoteAnswer { next_term, granted } => {
-                self.on_pre_vote_answer(from, next_term, granted);
-            }
-            Message::Vote { last, .. } => self.on_vote(from, last),
-            Message::VoteAnswer { granted } => self.on_vote_answer(from, granted),
-            Message::Append(append) => self.on_append(from, append),
-            Message::AppendAnswer(answer) => self.on_append_answer(from, answer),
-            Message::TimeoutNow => self.on_timeout_now(from),
-            Message::Challenge { challenge } => self.on_challenge(challenge),
-            Message::Install { request, base, .. } => self.on_install(from, request, base),
-            Message::Ask { request, previous } => self.on_ask(from, request, previous),
-            Message::Tail(tail) => self.on_tail(from, tail),
-            Message::YouForgot { acknowledged_index } => {
-                self.on_you_forgot(from, acknowledged_index);
-            }
-            Message::PreVote { .. }
-            | Message::Join { .. }
-            | Message::Fetch { .. }
-            | Message::Fetched { .. } => unreachable!("taken above"),
-        }
-    }
-
-    /// Whose words count at all. A replica that was replaced or removed must
-    /// not disturb, and one that I do not know *yet* must be able to lead me.
-    fn may_speak(&self, from: ReplicaId, message: &Message) -> bool {
-        match message {
-            // Who leads was elected; a follower that lags may not know of it
-            // (thesis, §4.1).
-            Message::Append(_) | Message::Challenge { .. } | Message::YouForgot { .. } => true,
-            Message::Install { .. } => true,
-            // A blank disk has promised nothing to anyone (D14).
-            _ if self.is_blank() => false,
-            Message::Vote { last, transfer } => {
-                self.knows_candidate(from, *last) && (*transfer || !self.is_loyal())
-            }
-            Message::Ask { previous, .. } => self.knows_asker(from, *previous),
-            _ => self.knows(from),
-        }
-    }
-
-    /// As with candidates: a replica that my configuration does not know must
-    /// have an entry that I lack.
-    fn knows_asker(&self, from: ReplicaId, previous: EntryId) -> bool {
-        self.knows(from) || !self.is_blank() && previous > self.log.last()
-    }
-
-    fn knows(&self, replica: ReplicaId) -> bool {
-        self.configurations.latest().is_member(replica)
-    }
-
-    /// Whoever sent this is behind; tell it the term, so that it stops.
-    fn on_stale(&mut self, from: ReplicaId, message: &Message) {
-        match message {
-            Message::Vote { .. } => self.send(from, Message::VoteAnswer { granted: false }),
-            Message::Append(append) => self.reject(from, append.request, append.prev),
-            Message::Install { request, base, .. } => self.reject(from, *request, *base),
-            // It names the term that it is about, which its sender is not in.
-            Message::PreVoteAnswer { next_term, granted } => {
-                self.on_pre_vote_answer(from, *next_term, *granted);
-            }
-            // The answer counts in any term from the asker's on.
-            Message::Ask { request, previous } => self.on_ask(from, *request, *previous),
-            _ => {}
-        }
-    }
-
     /// A later term: whatever this replica was in the last one is over.
     pub(super) fn adopt_term(&mut self, term: u64) {
         let hard = self.gate.hard();
@@ -347,9 +252,10 @@ impl Raft {
 
     pub(super) fn change_hard(&mut self, hard: HardState) {
         self.gate.change(hard);
-        self.begin_save();
     }
 
+    /// Once at the end of a step, so that a term and the vote in it are one
+    /// save.
     fn begin_save(&mut self) {
         if let Some(hard) = self.gate.begin_save() {
             self.outputs.push_back(Output::SaveHardState(hard));
@@ -358,7 +264,6 @@ impl Raft {
 
     fn on_saved(&mut self, hard: HardState) {
         self.gate.saved(hard, &mut self.outputs);
-        self.begin_save();
         self.count_own_vote();
     }
 
@@ -440,59 +345,5 @@ impl Raft {
             self.commit_index = index;
             self.outputs.push_back(Output::Committed { index });
         }
-    }
-
-    /// What this replica is.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        match self.state {
-            State::Blank { .. } => Role::Blank,
-            State::Follower => Role::Follower,
-            State::PreCandidate(_) => Role::PreCandidate,
-            State::Candidate(_) => Role::Candidate,
-            State::Leader(_) => Role::Leader,
-        }
-    }
-
-    /// The current term; what rests on it may not be durable yet.
-    #[must_use]
-    pub fn term(&self) -> u64 {
-        self.gate.hard().term
-    }
-
-    /// The hard state, durable or not.
-    #[must_use]
-    pub fn hard_state(&self) -> HardState {
-        self.gate.hard()
-    }
-
-    /// The leader of the current term, as far as known.
-    #[must_use]
-    pub fn leader(&self) -> Option<ReplicaId> {
-        self.leader
-    }
-
-    /// What is known to be committed.
-    #[must_use]
-    pub fn commit_index(&self) -> u64 {
-        self.commit_index
-    }
-
-    /// The configuration in force: the last in the log, committed or not (D15).
-    #[must_use]
-    pub fn configuration(&self) -> &Configuration {
-        self.configurations.latest()
-    }
-
-    /// The last entry.
-    #[must_use]
-    pub fn last(&self) -> EntryId {
-        self.log.last()
-    }
-
-    /// The log as the core sees it.
-    #[must_use]
-    pub fn log(&self) -> &LogView {
-        &self.log
     }
 }

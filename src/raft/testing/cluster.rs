@@ -25,6 +25,8 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     /// None while it is off.
     pub(super) raft: Option<Raft>,
+    /// Its clock is ahead of the others' by so much.
+    pub(super) ahead_ns: u64,
 }
 
 pub(super) struct Cluster {
@@ -55,6 +57,7 @@ impl Cluster {
                     me,
                     disk,
                     raft: None,
+                    ahead_ns: 0,
                 },
             )
         };
@@ -97,7 +100,7 @@ impl Cluster {
             now_ns: 0,
             entropy,
         };
-        let (settings, now_ns) = (self.settings, self.now_ns);
+        let (settings, now_ns) = (self.settings, self.clock_ns(node));
         self.node(node).raft = Some(Raft::new(Start {
             settings,
             now_ns,
@@ -110,6 +113,10 @@ impl Cluster {
         self.nodes.get_mut(&node).expect("a node of the cluster")
     }
 
+    fn clock_ns(&self, node: u64) -> u64 {
+        self.now_ns + self.nodes[&node].ahead_ns
+    }
+
     pub(super) fn raft(&self, node: u64) -> Option<&Raft> {
         self.nodes[&node].raft.as_ref()
     }
@@ -119,7 +126,7 @@ impl Cluster {
     }
 
     pub(super) fn step(&mut self, node: u64, input: Input, entries: &[Entry]) {
-        let now_ns = self.now_ns;
+        let now_ns = self.clock_ns(node);
         if let Some(raft) = &mut self.node(node).raft {
             raft.step(now_ns, input);
             self.drain(node, entries);
@@ -261,7 +268,7 @@ impl Cluster {
                 value,
             },
         );
-        let now_ns = self.now_ns;
+        let now_ns = self.clock_ns(node);
         let raft = self.node(node).raft.as_mut().expect("it is on");
         raft.step(now_ns, Input::Proposed(head));
     }
@@ -296,7 +303,7 @@ impl Cluster {
             } => Some((*base, configuration.clone())),
             _ => None,
         };
-        let now_ns = self.now_ns;
+        let now_ns = self.clock_ns(node);
         let raft = self.node(node).raft.as_mut().expect("it is on");
         raft.step(
             now_ns,

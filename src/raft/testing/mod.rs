@@ -13,5 +13,6 @@ mod check;
 mod cluster;
 mod disk;
 mod random;
+mod rules;
 mod story;
 mod tales;

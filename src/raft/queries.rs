@@ -1,0 +1,60 @@
+//! What a driver may ask a replica.
+
+use super::raft::{Raft, State};
+use super::{Configuration, EntryId, HardState, LogView, ReplicaId, Role};
+
+impl Raft {
+    /// What this replica is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Blank { .. } => Role::Blank,
+            State::Follower => Role::Follower,
+            State::PreCandidate(_) => Role::PreCandidate,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// The current term; what rests on it may not be durable yet.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.gate.hard().term
+    }
+
+    /// The hard state, durable or not.
+    #[must_use]
+    pub fn hard_state(&self) -> HardState {
+        self.gate.hard()
+    }
+
+    /// The leader of the current term, as far as known.
+    #[must_use]
+    pub fn leader(&self) -> Option<ReplicaId> {
+        self.leader
+    }
+
+    /// What is known to be committed.
+    #[must_use]
+    pub fn commit_index(&self) -> u64 {
+        self.commit_index
+    }
+
+    /// The configuration in force: the last in the log, committed or not (D15).
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        self.configurations.latest()
+    }
+
+    /// The last entry.
+    #[must_use]
+    pub fn last(&self) -> EntryId {
+        self.log.last()
+    }
+
+    /// The log as the core sees it.
+    #[must_use]
+    pub fn log(&self) -> &LogView {
+        &self.log
+    }
+}

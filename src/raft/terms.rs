@@ -1,0 +1,104 @@
+//! Which message counts at all: terms, and who may speak (D7, D13).
+
+use super::raft::Raft;
+use super::{EntryId, Message, ReplicaId};
+
+impl Raft {
+    /// The rules for terms, before any other (Raft paper, figure 2, "rules for
+    /// all servers").
+    pub(super) fn on_message(&mut self, from: ReplicaId, term: u64, message: Message) {
+        if from.node == self.me.node {
+            return;
+        }
+        match message {
+            // These change no term.
+            Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
+            Message::Join { challenge } => return self.on_join(from, challenge),
+            Message::Fetch { .. } | Message::Fetched { .. } => return,
+            // A stranger may learn what is here, but changes no term.
+            Message::Ask { request, previous } if !self.knows_asker(from, previous) => {
+                return self.on_ask(from, request, previous);
+            }
+            // Only a voter's denial counts, and only in the asker's term.
+            Message::Tail(tail) if !self.configurations.latest().is_voter(from) => {
+                return self.on_tail(from, tail);
+            }
+            _ if !self.may_speak(from, &message) => return,
+            _ => {}
+        }
+        if self.configurations.latest().is_voter(from) {
+            // Its disk is there after all.
+            self.joins.remove(&from.node);
+        }
+        if term > self.term() {
+            self.adopt_term(term);
+        } else if term < self.term() {
+            return self.on_stale(from, &message);
+        }
+        match message {
+            Message::PreVoteAnswer { next_term, granted } => {
+                self.on_pre_vote_answer(from, next_term, granted);
+            }
+            Message::Vote { last, .. } => self.on_vote(from, last),
+            Message::VoteAnswer { granted } => self.on_vote_answer(from, granted),
+            Message::Append(append) => self.on_append(from, append),
+            Message::AppendAnswer(answer) => self.on_append_answer(from, answer),
+            Message::TimeoutNow => self.on_timeout_now(from),
+            Message::Challenge { challenge } => self.on_challenge(challenge),
+            Message::Install { request, base, .. } => self.on_install(from, request, base),
+            Message::Ask { request, previous } => self.on_ask(from, request, previous),
+            Message::Tail(tail) => self.on_tail(from, tail),
+            Message::YouForgot { acknowledged_index } => {
+                self.on_you_forgot(from, acknowledged_index);
+            }
+            Message::PreVote { .. }
+            | Message::Join { .. }
+            | Message::Fetch { .. }
+            | Message::Fetched { .. } => unreachable!("taken above"),
+        }
+    }
+
+    /// Whose words count at all. A replica that was replaced or removed must
+    /// not disturb, and one that I do not know *yet* must be able to lead me.
+    fn may_speak(&self, from: ReplicaId, message: &Message) -> bool {
+        match message {
+            // Who leads was elected; a follower that lags may not know of it
+            // (thesis, §4.1).
+            Message::Append(_) | Message::Challenge { .. } | Message::YouForgot { .. } => true,
+            Message::Install { .. } => true,
+            // A blank disk has promised nothing to anyone (D14).
+            _ if self.is_blank() => false,
+            Message::Vote { last, transfer } => {
+                self.knows_candidate(from, *last) && (*transfer || !self.is_loyal())
+            }
+            Message::Ask { previous, .. } => self.knows_asker(from, *previous),
+            _ => self.knows(from),
+        }
+    }
+
+    /// As with candidates: a replica that my configuration does not know must
+    /// have an entry that I lack.
+    fn knows_asker(&self, from: ReplicaId, previous: EntryId) -> bool {
+        self.knows(from) || !self.is_blank() && previous > self.log.last()
+    }
+
+    fn knows(&self, replica: ReplicaId) -> bool {
+        self.configurations.latest().is_member(replica)
+    }
+
+    /// Whoever sent this is behind; tell it the term, so that it stops.
+    fn on_stale(&mut self, from: ReplicaId, message: &Message) {
+        match message {
+            Message::Vote { .. } => self.send(from, Message::VoteAnswer { granted: false }),
+            Message::Append(append) => self.reject(from, append.request, append.prev),
+            Message::Install { request, base, .. } => self.reject(from, *request, *base),
+            // It names the term that it is about, which its sender is not in.
+            Message::PreVoteAnswer { next_term, granted } => {
+                self.on_pre_vote_answer(from, *next_term, *granted);
+            }
+            // The answer counts in any term from the asker's on.
+            Message::Ask { request, previous } => self.on_ask(from, *request, *previous),
+            _ => {}
+        }
+    }
+}

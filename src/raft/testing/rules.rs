@@ -1,0 +1,445 @@
+//! One replica alone, one rule at a time: what it is told, what it does.
+
+use std::collections::BTreeSet;
+
+use crate::raft::{
+    Append, AppendAnswer, Change, Configuration, Doubt, EntryHead, EntryId, HardState, Input,
+    LogView, Message, Output, Raft, ReplicaId, Role, Settings, Start,
+};
+
+const fn replica(node: u64) -> ReplicaId {
+    ReplicaId {
+        node,
+        disk: 10 + node,
+    }
+}
+
+fn id(index: u64, term: u64) -> EntryId {
+    EntryId { term, index }
+}
+
+/// Node 0 of `n`, whose durable log has entries of these terms, in term 5.
+struct Lone {
+    raft: Raft,
+    now_ns: u64,
+}
+
+impl Lone {
+    fn new(n: u64, terms: &[u64], doubt: Option<Doubt>) -> Self {
+        let mut log = LogView::new(EntryId::ZERO, Vec::new(), 0);
+        for (at, term) in terms.iter().enumerate() {
+            log.push(id(at as u64 + 1, *term));
+        }
+        let hard = HardState {
+            term: 5,
+            vote: None,
+            doubt,
+        };
+        let raft = Raft::new(Start {
+            me: replica(0),
+            settings: Settings::default(),
+            hard,
+            durable_index: log.last().index,
+            log,
+            configurations: vec![(0, Configuration::of_voters((0..n).map(replica)))],
+            commit_index: 0,
+            hole_from: None,
+            peers: (0..n).collect::<BTreeSet<_>>(),
+            now_ns: 0,
+            entropy: 1,
+        });
+        Self { raft, now_ns: 0 }
+    }
+
+    /// The leader of term 6 of three, with its no-op durable here alone.
+    fn leading(terms: &[u64]) -> Self {
+        let mut lone = Self::new(3, terms, None);
+        lone.wait();
+        let next_term = 6;
+        let granted = true;
+        lone.hear(1, 5, Message::PreVoteAnswer { next_term, granted });
+        lone.hear(1, 6, Message::VoteAnswer { granted });
+        assert_eq!(lone.raft.role(), Role::Leader);
+        lone
+    }
+
+    fn wait(&mut self) -> Vec<Output> {
+        self.now_ns = self.raft.deadline_ns();
+        self.step(Input::Timeout)
+    }
+
+    fn hear(&mut self, from: u64, term: u64, message: Message) -> Vec<Output> {
+        let from = replica(from);
+        self.step(Input::Message {
+            from,
+            term,
+            message,
+        })
+    }
+
+    /// Steps, with a disk that is done at once.
+    fn step(&mut self, input: Input) -> Vec<Output> {
+        self.raft.step(self.now_ns, input);
+        let mut outputs = Vec::new();
+        while let Some(output) = self.raft.next_output() {
+            let done = match &output {
+                Output::SaveHardState(hard) => Some(Input::HardStateSaved(*hard)),
+                Output::AppendNoOp { term } => Some(self.proposed(*term, None)),
+                Output::AppendConfiguration {
+                    term,
+                    configuration,
+                } => Some(self.proposed(*term, Some(configuration.clone()))),
+                _ => None,
+            };
+            outputs.push(output);
+            if let Some(done) = done {
+                self.raft.step(self.now_ns, done);
+            }
+        }
+        outputs
+    }
+
+    fn proposed(&self, term: u64, configuration: Option<Configuration>) -> Input {
+        let id = id(self.raft.last().index + 1, term);
+        Input::Proposed(EntryHead { id, configuration })
+    }
+
+    fn append(
+        &mut self,
+        term: u64,
+        prev: EntryId,
+        entries: &[EntryId],
+        commit: u64,
+    ) -> Vec<Output> {
+        let heads = entries.iter().copied().map(EntryHead::from).collect();
+        let append = Append {
+            request: 1,
+            prev,
+            commit_index: commit,
+            heads,
+        };
+        self.hear(1, term, Message::Append(append))
+    }
+
+    /// A leader of `term` is heard; its entries come once the term is saved.
+    fn enter(&mut self, term: u64) {
+        let outputs = self.append(term, EntryId::ZERO, &[], 0);
+        assert!(!answer(&outputs).accepted);
+    }
+
+    fn durable(&mut self, id: EntryId) -> Vec<Output> {
+        self.step(Input::Durable(id))
+    }
+}
+
+fn answer(outputs: &[Output]) -> AppendAnswer {
+    let answers = outputs.iter().filter_map(|output| match output {
+        Output::Send {
+            message: Message::AppendAnswer(answer),
+            ..
+        } => Some(*answer),
+        _ => None,
+    });
+    answers.last().expect("an answer")
+}
+
+fn granted(outputs: &[Output]) -> Option<bool> {
+    outputs.iter().find_map(|output| match output {
+        Output::Send {
+            message: Message::VoteAnswer { granted } | Message::PreVoteAnswer { granted, .. },
+            ..
+        } => Some(*granted),
+        _ => None,
+    })
+}
+
+fn accepted(request: u64, matched_index: u64) -> Message {
+    Message::AppendAnswer(AppendAnswer {
+        request,
+        accepted: true,
+        matched_index,
+        last_index: matched_index,
+        hint: EntryId::ZERO,
+        in_doubt: false,
+    })
+}
+
+/// V05, D12: a log of terms 1 1 3 votes for what is at least as up to date; in
+/// doubt, for what lies beyond the doubt.
+#[test]
+fn votes() {
+    let doubt = Doubt {
+        from_index: 4,
+        term_before: 4,
+        had_upto_address: 0,
+    };
+    for (last, clear, doubtful) in [
+        (id(3, 3), true, false),
+        (id(2, 3), false, false),
+        (id(9, 2), false, false),
+        (id(4, 4), true, false),
+        (id(1, 5), true, true),
+    ] {
+        for (doubt, expected) in [(None, clear), (Some(doubt), doubtful)] {
+            let mut lone = Lone::new(3, &[1, 1, 3], doubt);
+            let next_term = 6;
+            let asked = lone.hear(1, 5, Message::PreVote { next_term, last });
+            assert_eq!(granted(&asked), Some(expected), "pre-vote, {last}");
+            assert_eq!(lone.raft.term(), 5, "a pre-vote changes nothing (D17)");
+            let transfer = false;
+            let voted = lone.hear(1, 6, Message::Vote { last, transfer });
+            assert_eq!(granted(&voted), Some(expected), "vote, {last}");
+        }
+    }
+}
+
+/// V03: one vote in a term, whatever is heard in it.
+#[test]
+fn a_vote_stays_given() {
+    let mut lone = Lone::new(3, &[1], None);
+    let vote = |from| Message::Vote {
+        last: id(from, 3),
+        transfer: false,
+    };
+    assert_eq!(granted(&lone.hear(1, 6, vote(1))), Some(true));
+    assert_eq!(granted(&lone.hear(2, 6, vote(2))), Some(false));
+    lone.append(6, id(1, 1), &[], 0);
+    assert_eq!(lone.raft.hard_state().vote, Some(replica(1)));
+}
+
+/// V01, V08: nothing of a term leaves before it is saved, and nothing at all if
+/// it never is.
+#[test]
+fn nothing_leaves_before_the_save() {
+    let mut lone = Lone::new(3, &[1], None);
+    let message = Message::Vote {
+        last: id(1, 1),
+        transfer: false,
+    };
+    let from = replica(1);
+    let term = 6;
+    lone.raft.step(
+        0,
+        Input::Message {
+            from,
+            term,
+            message,
+        },
+    );
+    let outputs: Vec<_> = std::iter::from_fn(|| lone.raft.next_output()).collect();
+    let hard = HardState {
+        term,
+        vote: Some(from),
+        doubt: None,
+    };
+    assert_eq!(outputs, [Output::SaveHardState(hard)]);
+    let other = HardState { term: 9, ..hard };
+    lone.raft.step(0, Input::HardStateSaved(other));
+    assert_eq!(lone.raft.next_output(), None, "not what was to be saved");
+    lone.raft.step(0, Input::LogFailed);
+    lone.raft.step(0, Input::HardStateSaved(hard));
+    assert_eq!(lone.raft.next_output(), None, "after a failure");
+}
+
+/// R04, R05, R09, K03 and D6: what an append does to a log of terms 1 1 3.
+#[test]
+fn appends() {
+    let late = [id(2, 1)];
+    let conflict = [id(3, 4), id(4, 5)];
+    for (prev, entries, commit, accepted, matched, committed, last) in [
+        // Late and shorter than the log: nothing is cut, and only it counts.
+        (id(1, 1), &late[..], 3, true, 2, 2, id(3, 3)),
+        (id(3, 3), &[], 9, true, 3, 3, id(3, 3)),
+        (id(0, 0), &[], 9, true, 0, 0, id(3, 3)),
+        // The entry before is another one, or not there.
+        (id(3, 4), &[], 9, false, 0, 0, id(3, 3)),
+        (id(7, 3), &[], 9, false, 0, 0, id(3, 3)),
+        // Cut at the conflict and not before; nothing new is durable yet.
+        (id(2, 1), &conflict[..], 3, true, 2, 3, id(4, 5)),
+    ] {
+        let mut lone = Lone::new(3, &[1, 1, 3], None);
+        let outputs = lone.append(5, prev, entries, commit);
+        let answer = answer(&outputs);
+        assert_eq!((answer.accepted, answer.matched_index), (accepted, matched));
+        assert_eq!(lone.raft.commit_index(), committed, "behind {prev}");
+        assert_eq!(lone.raft.last(), last);
+        let cut = outputs.contains(&Output::Truncate { from_index: 3 });
+        assert_eq!(cut, entries == conflict);
+    }
+}
+
+/// R07: what is committed is contradicted by nobody.
+#[test]
+#[should_panic(expected = "is contradicted and committed")]
+fn a_committed_entry_is_not_cut() {
+    let mut lone = Lone::new(3, &[1, 1, 3], None);
+    lone.append(5, id(3, 3), &[], 3);
+    lone.append(5, id(1, 1), &[id(2, 4)], 3);
+}
+
+/// K02 (D25): the sync of an entry that was replaced meanwhile.
+#[test]
+fn a_sync_counts_for_the_entries_it_covered() {
+    let mut lone = Lone::new(3, &[1, 1], None);
+    lone.append(5, id(2, 1), &[id(3, 3)], 0);
+    lone.enter(6);
+    lone.append(6, id(2, 1), &[id(3, 6)], 0);
+    assert!(lone.durable(id(3, 3)).is_empty());
+    let outputs = lone.durable(id(3, 6));
+    assert_eq!(answer(&outputs).matched_index, 3);
+}
+
+/// D2: what was compared with one leader's log says nothing about the next's.
+#[test]
+fn matched_in_this_term() {
+    let mut lone = Lone::new(3, &[1, 1, 3], None);
+    assert_eq!(answer(&lone.append(5, id(3, 3), &[], 0)).matched_index, 3);
+    lone.enter(6);
+    assert_eq!(answer(&lone.append(6, id(1, 1), &[], 0)).matched_index, 1);
+}
+
+/// D15: a configuration goes with its entry.
+#[test]
+fn a_configuration_rolls_back_with_the_log() {
+    let mut lone = Lone::new(3, &[1], None);
+    let two = Configuration::of_voters([replica(0), replica(1)]);
+    let head = EntryHead {
+        id: id(2, 5),
+        configuration: Some(two.clone()),
+    };
+    let append = Append {
+        request: 1,
+        prev: id(1, 1),
+        commit_index: 0,
+        heads: vec![head],
+    };
+    lone.hear(1, 5, Message::Append(append));
+    assert_eq!(lone.raft.configuration(), &two, "in force when appended");
+    lone.enter(6);
+    lone.append(6, id(1, 1), &[id(2, 6)], 0);
+    assert_eq!(lone.raft.configuration().seats.len(), 3);
+}
+
+/// D3, D4, R02, R03, V11: what a leader of term 6 with the log 1 5 6 commits.
+#[test]
+fn commits() {
+    for (own, matched, committed) in [
+        // Only its own entry has reached its disk, or nobody else's.
+        (None, 3, 0),
+        (Some(id(3, 6)), 0, 0),
+        // A majority has entry 2, which is of an old term.
+        (Some(id(3, 6)), 2, 0),
+        (Some(id(3, 6)), 3, 3),
+    ] {
+        let mut lone = Lone::leading(&[1, 5]);
+        own.map(|own| lone.durable(own));
+        lone.hear(1, 6, accepted(1, matched));
+        assert_eq!(lone.raft.commit_index(), committed, "{own:?}, {matched}");
+    }
+}
+
+/// M05, C02: without a commit of its own term a leader neither changes the
+/// configuration nor knows what a read must see.
+#[test]
+fn before_the_first_own_commit() {
+    let mut lone = Lone::leading(&[1, 5]);
+    let change = Change::Remove { node: 2 };
+    let outputs = lone.step(Input::Change(change));
+    assert!(outputs.contains(&Output::ChangeRefused(change)));
+    let outputs = lone.step(Input::Read { id: 7 });
+    assert!(outputs.contains(&Output::ReadFailed { id: 7 }));
+    lone.durable(id(3, 6));
+    lone.hear(1, 6, accepted(1, 3));
+    let outputs = lone.step(Input::Change(change));
+    assert!(!outputs.contains(&Output::ChangeRefused(change)));
+    let another = Change::Remove { node: 1 };
+    let outputs = lone.step(Input::Change(another));
+    assert!(
+        outputs.contains(&Output::ChangeRefused(another)),
+        "one at a time"
+    );
+    assert_eq!(
+        lone.step(Input::Read { id: 8 }).len(),
+        1,
+        "asks the one left"
+    );
+    let outputs = lone.hear(1, 6, accepted(99, 4));
+    assert!(outputs.contains(&Output::ReadReady { id: 8, index: 3 }));
+}
+
+/// D17: a leader that nobody answers, or whose disk hangs, steps down.
+#[test]
+fn a_leader_that_cannot_lead_steps_down() {
+    for answers in [false, true] {
+        let mut lone = Lone::leading(&[1]);
+        let stepped_down = Output::SteppedDown { term: 6 };
+        let mut outputs = Vec::new();
+        while !outputs.contains(&stepped_down) {
+            outputs = lone.wait();
+            if answers {
+                lone.hear(1, 6, accepted(1, 2));
+            }
+        }
+        let settings = Settings::default();
+        let bound_ns = match answers {
+            true => settings.own_sync_timeout_ns,
+            false => 2 * settings.election_timeout_ns,
+        };
+        assert!(lone.now_ns <= 2 * settings.election_timeout_ns + bound_ns);
+    }
+}
+
+/// M01: a replica that is not of the configuration changes nothing, not even
+/// the term.
+#[test]
+fn strangers_are_not_heard() {
+    let mut lone = Lone::new(3, &[1, 1, 3], None);
+    let last = id(3, 3);
+    for message in [
+        Message::Vote {
+            last,
+            transfer: true,
+        },
+        Message::VoteAnswer { granted: true },
+        accepted(1, 3),
+        Message::TimeoutNow,
+    ] {
+        let input = Input::Message {
+            from: ReplicaId { node: 1, disk: 99 },
+            term: 77,
+            message,
+        };
+        assert!(lone.step(input).is_empty());
+        assert_eq!(lone.raft.term(), 5);
+    }
+}
+
+/// A disk that is older than it was: the leader has an acknowledgement that
+/// this log cannot have given.
+#[test]
+fn a_rolled_back_replica_stops() {
+    let mut lone = Lone::new(3, &[1, 1], None);
+    lone.append(5, id(2, 1), &[], 0);
+    let acknowledged_index = 4;
+    let outputs = lone.hear(1, 5, Message::YouForgot { acknowledged_index });
+    let rolled_back = Output::RolledBack {
+        acknowledged: id(4, 5),
+        last: id(2, 1),
+    };
+    assert_eq!(outputs, [rolled_back]);
+    assert!(
+        lone.append(5, id(2, 1), &[], 0).is_empty(),
+        "not a word more"
+    );
+}
+
+/// D12: a hole below the end: nothing behind it is acknowledged.
+#[test]
+fn a_hole_is_not_acknowledged() {
+    let mut lone = Lone::new(3, &[1, 1, 3], None);
+    lone.step(Input::Damage { from_index: 2 });
+    assert_eq!(answer(&lone.append(5, id(3, 3), &[], 0)).matched_index, 1);
+    assert_eq!(granted(&lone.wait()), None, "nor does it campaign");
+    let outputs = lone.step(Input::Repaired { hole_from: None });
+    assert_eq!(answer(&outputs).matched_index, 3);
+}
