@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod files;
 mod foreign;
+mod holes;
 mod poison;
 mod queues;
 mod read;

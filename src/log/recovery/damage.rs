@@ -67,7 +67,7 @@ impl<D: Disk> Survey<D> {
         if first && base.address <= self.base.address {
             self.end = base;
         }
-        if base == self.end {
+        if base.is_same_place(&self.end) {
             return Ok(());
         }
         let ahead = base.address > self.end.address && base.next_index > self.end.next_index;
@@ -80,6 +80,8 @@ impl<D: Disk> Survey<D> {
             _ => (segment_path(self.end.address), 0, Flaw::Missing),
         };
         self.leave_hole(base, path, position, flaw);
+        // The header tells the last one's term, at least.
+        self.terms.push(base.next_index - 1, base.term);
         Ok(())
     }
 

@@ -35,6 +35,7 @@ use crate::record::ENVELOPE_BYTES;
 
 use doubt::Doubtful;
 
+pub(super) use chain::before;
 pub use doubt::InDoubt;
 pub(super) use survey::{Survey, Verdict, survey};
 
