@@ -2,6 +2,7 @@
 //! anything may happen at any operation, and on a real one.
 
 mod append;
+mod base;
 mod chain;
 mod crash;
 mod damage;
@@ -12,5 +13,6 @@ mod poison;
 mod queues;
 mod read;
 mod salvage;
+mod scrub;
 mod stalling;
 mod support;

@@ -197,6 +197,7 @@ impl<D: Disk> Survey<D> {
             flaw,
         });
         self.end = upto;
+        self.holds_base |= upto.is_same_place(&self.base);
     }
 
     /// The next entry stands at `position`, which those before it do not tell.
