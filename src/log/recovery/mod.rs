@@ -17,6 +17,7 @@
 mod chain;
 mod damage;
 mod doubt;
+mod headless;
 mod judge;
 mod renew;
 mod survey;
@@ -129,6 +130,7 @@ impl<D: Disk> CommitLog<D> {
             false => survey.log_end()?,
         };
         opening.remove_drafts(&survey).await?;
+        opening.remake_headless(&mut survey).await?;
         let clean = opening.stopped_cleanly(&survey, &end).await?;
         let copied = match clean {
             true => None,
@@ -180,6 +182,7 @@ impl<D: Disk> Opening<D> {
         Ok(!aborted
             && *end == LogEnd::Clean
             && survey.checkpoint == CheckpointState::Whole(clean_stop)
+            && !active.headless
             && active.header.sector_bytes as usize == self.disk.sector_bytes())
     }
 
