@@ -251,6 +251,46 @@ impl<F: File> Frames<F> {
     }
 }
 
+/// The incarnation that the entries of a file speak of, and the first of them
+/// that is whole: for a file whose header has rotted. `header` says how to read
+/// it; entries below `address` are not the file's.
+pub(super) async fn find_incarnation<F: File>(
+    file: F,
+    header: &SegmentHeader,
+    address: u64,
+    window_bytes: u64,
+) -> io::Result<Option<(u64, LogPart)>> {
+    let mut raw = Frames::new(file.clone(), header, header.segment_bytes, window_bytes);
+    let mut position = 0;
+    while position < raw.end() {
+        let next = raw.next_sector(position);
+        let sector = raw
+            .bytes(position, next - position)
+            .await?
+            .unwrap_or_default();
+        for at in magics(&sector) {
+            let candidate = position + at as u64;
+            let head = raw.bytes(candidate, ENVELOPE_BYTES as u64).await?;
+            let incarnation = match parse(&head.unwrap_or_default(), 0, candidate) {
+                Parsed::OtherIncarnation { incarnation, .. } => incarnation,
+                _ => continue,
+            };
+            let header = SegmentHeader {
+                incarnation,
+                ..*header
+            };
+            let mut frames = Frames::new(file.clone(), &header, raw.end(), window_bytes);
+            if let Frame::Entry { envelope, .. } = frames.at(candidate).await?
+                && envelope.log.address >= address
+            {
+                return Ok(Some((incarnation, envelope.log)));
+            }
+        }
+        position = next;
+    }
+    Ok(None)
+}
+
 /// Where an entry may begin.
 fn magics(bytes: &[u8]) -> impl Iterator<Item = usize> {
     let windows = bytes.windows(ENTRY_MAGIC.len()).enumerate();

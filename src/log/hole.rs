@@ -12,6 +12,7 @@ use super::Position;
 use super::commit_log::CommitLog;
 use super::error::ReadError;
 use super::frames::Flaw;
+use super::recovery::before;
 use super::segment::{Group, Segment, segment_path};
 use super::walk::Walk;
 use crate::env::Disk;
@@ -145,10 +146,8 @@ impl<D: Disk> CommitLog<D> {
         let mut upto = self.end_of(number);
         if let Some((position, entry)) = found {
             upto = Position {
-                next_index: entry.index,
                 term: self.term_at(entry.index - 1).unwrap_or(entry.term),
-                address: entry.address,
-                hash: entry.previous_hash,
+                ..before(&entry)
             };
             self.segments[number].add_group(Group {
                 index: entry.index,

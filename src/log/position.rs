@@ -25,4 +25,12 @@ impl Position {
         address: 0,
         hash: 0,
     };
+
+    /// Whether this is the same place of the same log. The hash covers the term:
+    /// behind a hole only a bound of it may be known, so it is not compared.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let place = |at: &Self| (at.next_index, at.address, at.hash);
+        place(self) == place(other)
+    }
 }

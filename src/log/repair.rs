@@ -231,8 +231,7 @@ impl<'a> Filling<'a> {
             at = next_entry(at, &part)?;
             parts.push(part);
         }
-        let place = |at: Position| (at.next_index, at.address, at.hash);
-        match place(at) == place(hole.upto) {
+        match at.is_same_place(&hole.upto) {
             true => Ok(Self {
                 hole,
                 frames,

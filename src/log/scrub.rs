@@ -16,7 +16,8 @@ use crate::record::LogPart;
 pub struct Scrubbed {
     /// Where the next step begins: the log's base once the end was reached.
     pub next_address: u64,
-    /// An entry that does not verify, for [`CommitLog::mark_damaged`].
+    /// Something before the end of the entry at this address does not verify:
+    /// for [`CommitLog::mark_damaged`], which tells an entry from mere padding.
     pub damaged: Option<u64>,
 }
 
@@ -60,6 +61,7 @@ impl<D: Disk> CommitLog<D> {
         let upto_address = self.readable_upto(from_address, end_address);
         Some(Stretch {
             place,
+            from_address,
             upto_address: upto_address.min(self.flushed.address),
         })
     }
@@ -69,6 +71,7 @@ impl<D: Disk> CommitLog<D> {
 struct Stretch<D: Disk> {
     /// Its first entry, or one in the same group.
     place: Place<D>,
+    from_address: u64,
     upto_address: u64,
 }
 
@@ -84,7 +87,8 @@ impl<D: Disk> Stretch<D> {
         let mut frames = self.place.frames(WINDOW_BYTES);
         let mut at = address;
         let mut behind = None;
-        while at < self.upto_address && at - address < bytes {
+        let upto_address = self.from_address.saturating_add(bytes.max(1));
+        while at < self.upto_address.min(upto_address) {
             match self.place.frame_at(&mut frames, position).await? {
                 Frame::Padding | Frame::Mark(_) => position = frames.next_sector(position),
                 Frame::Entry { envelope, .. } if continues(behind, at, &envelope.log) => {

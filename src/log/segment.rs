@@ -164,6 +164,9 @@ pub(super) struct Segment<D: Disk> {
     pub(super) file: D::File,
     /// One for each group, in order: the sparse map from address to position.
     pub(super) groups: Vec<Group>,
+    /// The header in the file does not verify: this one was made out from what
+    /// stands behind it.
+    pub(super) headless: bool,
 }
 
 impl<D: Disk> Segment<D> {
@@ -190,6 +193,7 @@ impl<D: Disk> Segment<D> {
                 header,
                 file,
                 groups: Vec::new(),
+                headless: false,
             }),
         })
     }
@@ -236,6 +240,7 @@ impl<D: Disk> Draft<D> {
             header,
             file,
             groups: Vec::new(),
+            headless: false,
         };
         Ok(Self {
             disk: disk.clone(),

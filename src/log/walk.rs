@@ -9,11 +9,9 @@ use super::Position;
 use super::frames::{Frame, Frames, follow};
 use super::hole::Hole;
 use super::recovery::WINDOW_BYTES;
-use super::segment::Segment;
+use super::segment::{Group, Segment};
 use crate::env::Disk;
 use crate::record::LogPart;
-
-const NOT_WHOLE: &str = "a record that was whole is not any more";
 
 /// Goes through the entries of a segment.
 pub(super) struct Walk<D: Disk> {
@@ -21,6 +19,8 @@ pub(super) struct Walk<D: Disk> {
     position: u64,
     /// The holes ahead, and where in this file the entry behind each stands.
     holes: VecDeque<(Hole, Option<u64>)>,
+    /// The segment's map.
+    groups: Vec<Group>,
     /// The log behind the last entry.
     pub(super) at: Position,
 }
@@ -47,6 +47,7 @@ impl<D: Disk> Walk<D> {
             frames: Frames::new(file, header, header.segment_bytes, WINDOW_BYTES),
             position: header.data_from(),
             holes: holes.into_iter().filter(ahead).map(resumed).collect(),
+            groups: segment.groups.clone(),
             at: header.base,
         }
     }
@@ -58,6 +59,17 @@ impl<D: Disk> Walk<D> {
         is_wanted: impl Fn(&LogPart) -> bool,
     ) -> io::Result<Option<(u64, LogPart)>> {
         self.frames.find_entry(self.position + 1, is_wanted).await
+    }
+
+    /// Where the next entry stands, if it begins a group further on: what does
+    /// not verify is then no entry but padding, or a mark.
+    fn next_group(&self) -> Option<u64> {
+        let address = self.at.address;
+        let number = self
+            .groups
+            .binary_search_by_key(&address, |group| group.address);
+        let position = self.groups[number.ok()?].position;
+        (position > self.position).then_some(position)
     }
 
     /// Goes to the other side of the hole that begins here.
@@ -89,8 +101,17 @@ impl<D: Disk> Walk<D> {
                     self.position += envelope.log.framed_bytes();
                     return Ok(Step::Entry(frame));
                 }
-                _ => return Err(io::Error::new(ErrorKind::InvalidData, NOT_WHOLE)),
+                _ => {
+                    self.position = self.next_group().ok_or_else(not_whole)?;
+                }
             }
         }
     }
+}
+
+fn not_whole() -> io::Error {
+    io::Error::new(
+        ErrorKind::InvalidData,
+        "a record that was whole is not any more",
+    )
 }

@@ -2,14 +2,17 @@
 //! anything may happen at any operation, and on a real one.
 
 mod append;
+mod base;
 mod chain;
 mod crash;
 mod damage;
 mod files;
 mod foreign;
+mod holes;
 mod poison;
 mod queues;
 mod read;
 mod salvage;
+mod scrub;
 mod stalling;
 mod support;

@@ -100,7 +100,7 @@ impl<D: Disk> Survey<D> {
         let mut frames = Frames::new(file, &header, end, WINDOW_BYTES);
         self.segments.push(segment);
         self.proved_address = self.proved_address.max(header.durable_address);
-        self.holds_base |= self.end == self.base;
+        self.holds_base |= self.end.is_same_place(&self.base);
         self.marked = true;
         let mut tail = None;
         let mut position = header.data_from();
@@ -111,24 +111,9 @@ impl<D: Disk> Survey<D> {
             match self.take(frames.at(position).await?, position, &header) {
                 Ok(bytes) => position += bytes,
                 Err(flaw) => {
-                    if self.replicated && successor.is_none() {
-                        tail = Some(search_tail(&mut frames, position).await?);
-                    }
-                    let ends = tail.as_ref().is_some_and(|tail| tail.dirty.is_none());
-                    if !self.replicated || (ends && flaw == Flaw::Blank) {
-                        break Some(flaw);
-                    }
-                    match self.resume(&mut frames, position, successor).await? {
-                        Some((resumed, upto)) => {
-                            self.leave_hole(
-                                upto,
-                                segment_path(header.base.address),
-                                position,
-                                flaw,
-                            );
-                            self.add_group(resumed);
-                            position = resumed;
-                        }
+                    let damage = (position, &flaw);
+                    match self.pass(&mut frames, damage, successor, &mut tail).await? {
+                        Some(resumed) => position = resumed,
                         None => break Some(flaw),
                     }
                 }
@@ -143,11 +128,43 @@ impl<D: Disk> Survey<D> {
         })
     }
 
-    /// Looks for the next whole entry behind what does not verify at `position`,
-    /// and where the log stands before it. In this file nothing was ever written
-    /// twice, so that whatever is whole in it is of one chain.
-    async fn resume(
+    /// Goes on behind what does not verify, in a replica's log: gives the
+    /// position of the next whole entry, if there is one. What it looked at of
+    /// the last segment is left in `tail`.
+    async fn pass(
         &mut self,
+        frames: &mut Frames<D::File>,
+        (position, flaw): (u64, &Flaw),
+        successor: Option<u64>,
+        tail: &mut Option<Tail>,
+    ) -> io::Result<Option<u64>> {
+        if !self.replicated {
+            return Ok(None);
+        }
+        if successor.is_none() {
+            let tail = tail.insert(search_tail(frames, position).await?);
+            if tail.dirty.is_none() && *flaw == Flaw::Blank {
+                return Ok(None);
+            }
+        }
+        let found = self.find_behind(frames, position, successor).await?;
+        let Some((resumed, upto)) = found else {
+            return Ok(None);
+        };
+        // Otherwise it was padding or a mark that has rotted.
+        if upto.next_index > self.end.next_index {
+            let path = self.segments.last().expect("just entered").path();
+            self.leave_hole(upto, path, position, flaw.clone());
+        }
+        self.add_group(resumed);
+        Ok(Some(resumed))
+    }
+
+    /// The next whole entry behind `position`, and the log before it. In this
+    /// file nothing was ever written twice, so whatever is whole in it is of one
+    /// chain.
+    async fn find_behind(
+        &self,
         frames: &mut Frames<D::File>,
         position: u64,
         successor: Option<u64>,
@@ -156,21 +173,17 @@ impl<D: Disk> Survey<D> {
         let continues = |log: &LogPart| {
             let skipped = log.index.checked_sub(from.next_index);
             let skipped_bytes = log.address.checked_sub(from.address);
-            log.term >= from.term
-                && skipped.is_some_and(|entries| entries > 0)
-                && skipped_bytes >= skipped.map(|entries| entries * ENVELOPE_BYTES as u64)
+            let plausible = match skipped {
+                Some(0) => follow(from, log).is_ok(),
+                skipped => skipped_bytes >= skipped.map(|count| count * ENVELOPE_BYTES as u64),
+            };
+            skipped.is_some()
+                && plausible
+                && log.term >= from.term
                 && successor.is_none_or(|address| log.address < address)
         };
         let found = frames.find_entry(position + 1, continues).await?;
-        Ok(found.map(|(resumed, entry)| {
-            let upto = Position {
-                next_index: entry.index,
-                term: entry.term,
-                address: entry.address,
-                hash: entry.previous_hash,
-            };
-            (resumed, upto)
-        }))
+        Ok(found.map(|(position, entry)| (position, before(&entry))))
     }
 
     /// Goes on at `upto` though what lies before it does not verify.
@@ -184,6 +197,7 @@ impl<D: Disk> Survey<D> {
             flaw,
         });
         self.end = upto;
+        self.holds_base |= upto.is_same_place(&self.base);
     }
 
     /// The next entry stands at `position`, which those before it do not tell.
@@ -213,7 +227,7 @@ impl<D: Disk> Survey<D> {
                 self.proved_address = self.proved_address.max(durable_address);
                 self.terms.push(self.end.next_index, end.term);
                 self.end = end;
-                self.holds_base |= end.address == self.base.address && end == self.base;
+                self.holds_base |= end.is_same_place(&self.base);
                 self.marked = false;
                 Ok(envelope.log.framed_bytes())
             }
@@ -253,5 +267,16 @@ impl<D: Disk> Survey<D> {
             address,
             hash,
         } == self.end
+    }
+}
+
+/// The log before an entry, as the entry alone tells it: its `term` is the
+/// entry's own.
+pub(in crate::log) fn before(entry: &LogPart) -> Position {
+    Position {
+        next_index: entry.index,
+        term: entry.term,
+        address: entry.address,
+        hash: entry.previous_hash,
     }
 }

@@ -8,35 +8,41 @@
 
 use std::io;
 
+use super::headless;
 use super::survey::{Named, Survey, Verdict};
 use crate::env::Disk;
 use crate::log::error::{Corruption, Proof};
 use crate::log::frames::Flaw;
 use crate::log::hole::Hole;
+use crate::log::identity::Identity;
 use crate::log::index::TermRuns;
-use crate::log::segment::{HeaderFlaw, SegmentHeader, segment_path};
+use crate::log::segment::{HeaderFlaw, Segment, segment_path};
 
 impl<D: Disk> Survey<D> {
     /// Follows the chain through the live segments of a replica.
     pub(super) async fn walk_past_damage(
         &mut self,
+        (disk, identity): (&D, Identity),
         live: Vec<Named<D>>,
         checkpoint_address: u64,
     ) -> io::Result<()> {
+        let mut generations = headless::generations(&live).into_iter();
         let mut live = live.into_iter().peekable();
         if live.peek().is_none() {
             self.verdict = self.judge_no_segments();
         }
         while let Some((address, opened)) = live.next() {
             let successor = live.peek().map(|(address, _)| *address);
-            let segment = match opened {
-                Ok(segment) => segment,
-                Err(flaw) => {
-                    self.lose(address, flaw);
-                    continue;
-                }
+            let place = (address, generations.next().unwrap_or_default());
+            let (segment, flaw) = match opened {
+                Ok(segment) => (Some(segment), None),
+                Err(flaw) => (self.behead(disk, identity, place).await?, Some(flaw)),
             };
-            if let Err(flaw) = self.arrive(&segment.header) {
+            let Some(segment) = segment else {
+                self.lose(address, flaw.expect("it does not verify"));
+                continue;
+            };
+            if let Err(flaw) = self.arrive(&segment) {
                 self.verdict = Verdict::Inconsistent(self.corruption_of_birth(address, flaw));
                 return Ok(());
             }
@@ -61,13 +67,13 @@ impl<D: Disk> Survey<D> {
 
     /// Goes on in a segment, which says itself where the log stood: if not
     /// here, then what lies between is a hole.
-    fn arrive(&mut self, header: &SegmentHeader) -> Result<(), Flaw> {
-        let base = header.base;
+    fn arrive(&mut self, segment: &Segment<D>) -> Result<(), Flaw> {
+        let base = segment.header.base;
         let first = self.segments.is_empty() && self.lost.is_empty();
         if first && base.address <= self.base.address {
             self.end = base;
         }
-        if base == self.end {
+        if base.is_same_place(&self.end) {
             return Ok(());
         }
         let ahead = base.address > self.end.address && base.next_index > self.end.next_index;
@@ -80,6 +86,10 @@ impl<D: Disk> Survey<D> {
             _ => (segment_path(self.end.address), 0, Flaw::Missing),
         };
         self.leave_hole(base, path, position, flaw);
+        if !segment.headless {
+            // The header tells the last one's term, at least.
+            self.terms.push(base.next_index - 1, base.term);
+        }
         Ok(())
     }
 

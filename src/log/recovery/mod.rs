@@ -17,6 +17,7 @@
 mod chain;
 mod damage;
 mod doubt;
+mod headless;
 mod judge;
 mod renew;
 mod survey;
@@ -35,6 +36,7 @@ use crate::record::ENVELOPE_BYTES;
 
 use doubt::Doubtful;
 
+pub(super) use chain::before;
 pub use doubt::InDoubt;
 pub(super) use survey::{Survey, Verdict, survey};
 
@@ -128,6 +130,7 @@ impl<D: Disk> CommitLog<D> {
             false => survey.log_end()?,
         };
         opening.remove_drafts(&survey).await?;
+        opening.remake_headless(&mut survey).await?;
         let clean = opening.stopped_cleanly(&survey, &end).await?;
         let copied = match clean {
             true => None,
@@ -179,6 +182,7 @@ impl<D: Disk> Opening<D> {
         Ok(!aborted
             && *end == LogEnd::Clean
             && survey.checkpoint == CheckpointState::Whole(clean_stop)
+            && !active.headless
             && active.header.sector_bytes as usize == self.disk.sector_bytes())
     }
 

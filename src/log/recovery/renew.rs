@@ -69,6 +69,9 @@ impl<D: Disk> Opening<D> {
         let Some(old) = survey.segments.last() else {
             return Ok(survey.end);
         };
+        if old.headless {
+            return Ok(old.header.base);
+        }
         let mut walk = Walk::of(old, survey.known_holes());
         while walk.at.address < survey.end.address {
             let before = walk.at;

@@ -73,7 +73,12 @@ impl<D: Disk> Survey<D> {
             CheckpointState::Whole(checkpoint) => checkpoint.generation,
             _ => 0,
         };
-        self.generation.max(recorded) + self.lost.len() as u64
+        let headless = self.segments.iter().filter(|segment| segment.headless);
+        let untold = self.lost.len() + headless.count();
+        match untold {
+            0 => self.generation,
+            _ => self.generation.max(recorded) + untold as u64,
+        }
     }
 
     pub(in crate::log) fn known_holes(&self) -> impl Iterator<Item = Hole> {
@@ -147,14 +152,16 @@ pub(in crate::log) async fn survey<D: Disk>(
     };
     match base {
         None => survey.walk(live, checkpoint_address).await,
-        Some(_) => survey.walk_past_damage(live, checkpoint_address).await,
+        Some(_) => {
+            let whose = (disk, identity);
+            survey
+                .walk_past_damage(whose, live, checkpoint_address)
+                .await
+        }
     }
     .doing("reading the segments")?;
     survey.proved_address = survey.proved_address.max(checkpoint_address);
-    if !survey.lost.is_empty() {
-        // Above that of the ones that do not tell theirs.
-        survey.generation = survey.generation_at_most();
-    }
+    survey.generation = survey.generation_at_most();
     survey.settle_base();
     Ok(survey)
 }

@@ -1,0 +1,121 @@
+//! Rot is found before somebody needs the bytes (D28).
+
+use zeroloss::env::Disk;
+use zeroloss::log::{COMMIT_LOG_DIR, CommitLog, Hole, Position, Scrubbed};
+use zeroloss::sim::disk::{RotKind, block_on};
+use zeroloss::sim::random::{Purpose, Stream};
+
+use crate::chain::{Chain, assert_is, open_at, try_open_at};
+use crate::support::*;
+
+/// Goes once through the log, marks what is damaged and gives it.
+async fn scrub<D: Disk>(log: &mut CommitLog<D>, bytes: u64) -> Vec<Hole> {
+    let (mut at, mut damaged, mut steps) = (0, Vec::new(), 0);
+    loop {
+        steps += 1;
+        assert!(steps < 10_000, "it does not come to an end");
+        let found = log.scrub_step(at, bytes).await.unwrap();
+        if let Some(address) = found.damaged {
+            damaged.extend(log.mark_damaged(address).await.unwrap());
+        }
+        if found.next_address <= at && found.damaged.is_none() {
+            assert_eq!(found.next_address, log.base().address);
+            return damaged;
+        }
+        at = found.next_address;
+    }
+}
+
+#[test]
+fn all_rot_of_entries_is_found_marked_and_repaired() {
+    let mut found = 0;
+    for seed in 0..40 {
+        let mut dice = Stream::new(seed, Purpose::Faults);
+        let chain = Chain::of(30, |number| 20 + number * 31 % 600);
+        let disk = boot(&formatted());
+        block_on(async {
+            let mut log = try_open_at(&disk, Position::START).await.unwrap().0;
+            for (number, frame) in chain.frames.iter().enumerate() {
+                log.stage_frame(frame).unwrap();
+                if number % 3 == 2 {
+                    flush(&mut log).await.unwrap();
+                }
+            }
+            flush(&mut log).await.unwrap();
+            let bytes = 1 + dice.below(5000);
+            assert_eq!(scrub(&mut log, bytes).await, [], "nothing has rotted");
+            let names = disk.list(COMMIT_LOG_DIR).await.unwrap();
+            for _ in 0..1 + dice.below(4) {
+                let name = &names[dice.below(names.len() as u64) as usize];
+                let path = format!("{COMMIT_LOG_DIR}/{name}");
+                let sector = 1 + dice.below(7);
+                let kind = [RotKind::Bit, RotKind::Zeros, RotKind::Garbage][seed as usize % 3];
+                disk.model().rot(&path, 512 * sector, kind, seed).unwrap();
+            }
+            let damaged = scrub(&mut log, bytes).await;
+            found += damaged.len();
+            assert_eq!(scrub(&mut log, bytes).await, [], "once is enough");
+            let context = format!("seed {seed}");
+            assert_is(&log, &chain, &context).await;
+            assert_eq!(log.holes().is_empty(), damaged.is_empty(), "{context}");
+            while let Some(hole) = log.first_hole() {
+                let frames = chain.range(hole.from.next_index, hole.upto.next_index);
+                log.repair(hole, frames).await.unwrap();
+            }
+            assert_is(&log, &chain, &context).await;
+            drop(log);
+            // The end may be in doubt: what comes behind has rotted, too.
+            let (log, recovery, _) = open_at(&disk, Position::START).await.unwrap();
+            assert_eq!(recovery.holes, [], "{context}");
+            assert_is(&log, &chain, &context).await;
+            assert_eq!(log.flushed(), chain.end(), "{context}");
+        });
+    }
+    assert!(found > 40, "{found}");
+}
+
+/// Its addresses may be anybody's: of entries that were cut off since, of the
+/// inside of an entry, behind the end.
+#[test]
+fn a_step_may_begin_anywhere() {
+    on_simulated(async |disk| {
+        let chain = Chain::of(12, |_| 300);
+        let mut log = try_open_at(&disk, Position::START).await.unwrap().0;
+        for frame in &chain.frames {
+            log.stage_frame(frame).unwrap();
+            flush(&mut log).await.unwrap();
+        }
+        for address in (0..chain.end().address + 500).step_by(13) {
+            let step = log.scrub_step(address, 100).await.unwrap();
+            assert_eq!(step.damaged, None);
+            let forward = step.next_address > address;
+            assert!(forward || address >= chain.end().address && step.next_address == 0);
+        }
+        let none = Scrubbed {
+            next_address: 0,
+            damaged: None,
+        };
+        assert_eq!(log.scrub_step(u64::MAX, 100).await.unwrap(), none);
+    });
+}
+
+/// It borrows nothing from the log, which goes on beside it.
+#[test]
+fn a_step_stands_alone() {
+    on_real(async |disk| {
+        let chain = Chain::of(8, |_| 300);
+        let mut log = try_open_at(&disk, Position::START).await.unwrap().0;
+        for frame in &chain.frames[..6] {
+            log.stage_frame(frame).unwrap();
+        }
+        flush(&mut log).await.unwrap();
+        let step = log.scrub_step(0, u64::MAX);
+        log.stage_frame(&chain.frames[6]).unwrap();
+        flush(&mut log).await.unwrap();
+        let step = step.await.unwrap();
+        assert_eq!(
+            (step.next_address, step.damaged),
+            (chain.at(7).address, None)
+        );
+    });
+}
