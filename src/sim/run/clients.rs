@@ -95,7 +95,7 @@ pub(super) fn all(scenario: &Scenario, setting: &Setting) -> Vec<Client> {
 
 impl Client {
     fn new(setting: &Setting, number: ClientId, role: Role) -> Self {
-        let node = add_node(setting);
+        let node = client_node(setting);
         Self {
             node,
             number,
@@ -183,7 +183,8 @@ fn pause_ns(what: &Producers) -> u64 {
     })
 }
 
-fn add_node(setting: &Setting) -> NodeId {
+/// A machine for a client.
+pub(super) fn client_node(setting: &Setting) -> NodeId {
     // The number is known only once the node is there: clients' disks never act.
     setting.world.add_node(client_disk(u32::MAX, setting.seed))
 }
@@ -201,7 +202,7 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) fn new(setting: &Setting, number: ClientId, wanted: u64) -> Self {
-        let node = add_node(setting);
+        let node = client_node(setting);
         Self {
             node,
             number,
@@ -264,7 +265,7 @@ pub(super) struct LastReader {
 impl LastReader {
     pub(super) fn new(setting: &Setting, number: ClientId) -> Self {
         Self {
-            node: add_node(setting),
+            node: client_node(setting),
             number,
             life: None,
             finished: Arc::default(),

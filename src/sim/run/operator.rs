@@ -147,7 +147,7 @@ impl Run<'_> {
         let text = format!("operator: {action:?}");
         self.world
             .note(TraceKind::Node, node, 0, text.as_bytes(), || text.clone());
-        self.ask_leader(action);
+        self.ask_cluster(action);
     }
 
     /// The operation with its subjects by their numbers, and whom it is about.
@@ -171,7 +171,7 @@ impl Run<'_> {
     }
 }
 
-/// A change of members or leader, asked of the leader.
+/// A change of members or leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// A spare takes a member's place.
