@@ -44,7 +44,7 @@ impl Outbox {
         conn: ConnId,
         reply_to: ReplyTo,
         fields: &impl WriteFields,
-        body: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        body: impl IntoIterator<IntoIter: Clone, Item = impl AsRef<[u8]>>,
     ) {
         self.put(conn, reply_to, |out| {
             encode_response(out, reply_to, ResponseCode::SUCCESS, "", fields, body);

@@ -198,6 +198,7 @@ impl<D: Disk> Store<D> {
         if count == 0 {
             return Ok(found);
         }
+        found.records.reserve_exact(count);
         let queue = self.topics.queue(&pull.topic, pull.queue_id);
         let queue = queue.expect("a queue with an end is known");
         let mut bytes = 0;

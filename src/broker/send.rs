@@ -226,8 +226,9 @@ impl<E: Env> Broker<E> {
                     host: self.config.listen,
                     address,
                 };
+                let mut text = [0; MessageId::TEXT_BYTES_MAX];
                 let fields = SendResponse {
-                    msg_id: &id.to_string(),
+                    msg_id: id.write_to(&mut text),
                     queue_id: queue_id as i32,
                     queue_offset: queue_offset as i64,
                     transaction_id: None,

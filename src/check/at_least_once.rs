@@ -60,7 +60,7 @@ fn check_group(
     for (offset, value) in read.messages {
         // A body that says nothing cannot be compared: no_phantom reports it.
         let is_skipped = due.contains(offset)
-            && value.is_some_and(|value| !group.processed.contains(&(*offset, value)))
+            && value.is_some_and(|value| !group.has_processed(*offset, value))
             && !waived.covers(queue, *offset);
         match out.last_mut() {
             Some(stretch) if is_skipped && stretch_open => {

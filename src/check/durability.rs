@@ -12,7 +12,7 @@ use super::{Facts, Lost, LostThing};
 pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
     let mut lost = Vec::new();
     for (queue, queue_facts) in &facts.queues {
-        let absences = absences(queue_facts, &queue_facts.acknowledged_places());
+        let absences = absences(queue_facts, queue_facts.acknowledged_places());
         let addresses = addresses(queue_facts, &absences);
         for absence in absences {
             let (known_ns, missed_ns) = times_ns(facts, &absence);

@@ -19,7 +19,7 @@ use super::places::{Place, Places};
 /// The index of a history.
 pub struct Facts<'a> {
     history: &'a History,
-    pub(super) sends: BTreeMap<(ClientId, u64), Sent<'a>>,
+    pub(super) sends: Sends<'a>,
     pub(super) queues: BTreeMap<&'a Queue, QueueFacts<'a>>,
     pub(super) groups: BTreeMap<Key<'a>, GroupFacts>,
 }
@@ -31,6 +31,37 @@ pub(super) struct Sent<'a> {
     pub(super) outcome: Option<(usize, &'a SendOutcome)>,
 }
 
+/// Every send, in the order of clients and their counts once all are there.
+#[derive(Default)]
+pub(super) struct Sends<'a>(Vec<Sent<'a>>);
+
+impl<'a> Sends<'a> {
+    /// The send of that value, whatever its body said.
+    pub(super) fn get(&self, value: Value) -> Option<&Sent<'a>> {
+        let found = self.0.binary_search_by_key(&key(value), Sent::key);
+        found.ok().map(|index| &self.0[index])
+    }
+
+    /// All of them.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Sent<'a>> {
+        self.0.iter()
+    }
+
+    fn sort(&mut self) {
+        self.0.sort_by_key(Sent::key);
+    }
+}
+
+impl Sent<'_> {
+    fn key(&self) -> (ClientId, u64) {
+        key(self.value)
+    }
+}
+
+fn key(value: Value) -> (ClientId, u64) {
+    (value.client, value.sequence)
+}
+
 /// What is known of one queue.
 #[derive(Default)]
 pub(super) struct QueueFacts<'a> {
@@ -38,7 +69,9 @@ pub(super) struct QueueFacts<'a> {
     pub(super) acknowledged: Vec<Acknowledged>,
     /// Answers to pulls and the final read, in the order in which they came.
     pub(super) reads: Vec<Read<'a>>,
+    acknowledged_places: Places,
     read_places: Places,
+    places: Places,
     /// The last final read.
     pub(super) final_read: Option<FinalRead<'a>>,
 }
@@ -83,7 +116,7 @@ impl<'a> Facts<'a> {
     pub fn new(history: &'a History) -> Self {
         let mut facts = Self {
             history,
-            sends: BTreeMap::new(),
+            sends: Sends::default(),
             queues: BTreeMap::new(),
             groups: BTreeMap::new(),
         };
@@ -92,8 +125,13 @@ impl<'a> Facts<'a> {
             facts.add(index, entry, &mut pairs);
         }
         for queue in facts.queues.values_mut() {
-            queue.collect_read_places();
+            queue.collect_places();
         }
+        for group in facts.groups.values_mut() {
+            group.processed.sort();
+            group.processed.dedup();
+        }
+        facts.sends.sort();
         facts
     }
 
@@ -110,20 +148,19 @@ impl<'a> Facts<'a> {
     /// Whether any group processed that message.
     pub(super) fn is_processed(&self, queue: &Queue, offset: u64, value: Value) -> bool {
         let mut groups = self.groups.iter().filter(|((_, of), _)| *of == queue);
-        groups.any(|(_, group)| group.processed.contains(&(offset, value)))
+        groups.any(|(_, group)| group.has_processed(offset, value))
     }
 
     fn add(&mut self, index: usize, entry: &'a Entry, pairs: &mut Pairs<'a>) {
         let client = entry.client;
         match &entry.event {
             Event::SendBegan { op, value } => {
-                pairs.sends.insert((client, *op), *value);
-                let sent = Sent {
+                pairs.sends.insert((client, *op), self.sends.0.len());
+                self.sends.0.push(Sent {
                     value: *value,
                     began: index,
                     outcome: None,
-                };
-                self.sends.insert((value.client, value.sequence), sent);
+                });
             }
             Event::SendEnded { op, outcome } => {
                 self.end_send(index, pairs.sends.remove(&(client, *op)), outcome);
@@ -173,10 +210,11 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn end_send(&mut self, index: usize, value: Option<Value>, outcome: &'a SendOutcome) {
-        let value = value.expect("a send ends once, after it began");
-        let sent = self.sends.get_mut(&(value.client, value.sequence));
-        sent.expect("recorded when it began").outcome = Some((index, outcome));
+    fn end_send(&mut self, index: usize, sent: Option<usize>, outcome: &'a SendOutcome) {
+        let sent = sent.expect("a send ends once, after it began");
+        let sent = &mut self.sends.0[sent];
+        sent.outcome = Some((index, outcome));
+        let value = sent.value;
         if let SendOutcome::Acknowledged {
             queue,
             offset,
@@ -197,15 +235,16 @@ impl<'a> Facts<'a> {
 /// What began and has not ended, while indexing.
 #[derive(Default)]
 struct Pairs<'a> {
-    sends: BTreeMap<(ClientId, OpId), Value>,
+    /// Places in `Sends`, which are not sorted yet.
+    sends: BTreeMap<(ClientId, OpId), usize>,
     pulls: BTreeMap<(ClientId, OpId), usize>,
     groups: GroupPairs<'a>,
 }
 
 impl QueueFacts<'_> {
     /// Where messages were acknowledged.
-    pub(super) fn acknowledged_places(&self) -> Places {
-        Places::new(self.acknowledged.iter().map(Acknowledged::place))
+    pub(super) fn acknowledged_places(&self) -> &Places {
+        &self.acknowledged_places
     }
 
     /// Where messages were read.
@@ -214,12 +253,13 @@ impl QueueFacts<'_> {
     }
 
     /// Where messages were acknowledged or read.
-    pub(super) fn places(&self) -> Places {
-        let acknowledged = self.acknowledged.iter().map(Acknowledged::place);
-        Places::new(acknowledged.chain(self.read_places.all().iter().copied()))
+    pub(super) fn places(&self) -> &Places {
+        &self.places
     }
 
-    fn collect_read_places(&mut self) {
+    fn collect_places(&mut self) {
+        let acknowledged = self.acknowledged.iter();
+        self.acknowledged_places = Places::new(acknowledged.map(Acknowledged::place));
         let reads = self.reads.iter();
         self.read_places = Places::new(reads.flat_map(|read| {
             let readable = read.messages.iter();
@@ -231,6 +271,8 @@ impl QueueFacts<'_> {
                 })
             })
         }));
+        let acknowledged = self.acknowledged_places.all().iter();
+        self.places = Places::new(acknowledged.chain(self.read_places.all()).copied());
     }
 }
 

@@ -24,6 +24,18 @@ pub enum Promise {
     GroupOffsets,
     /// Nothing is served beyond the read limit.
     ReadCommitted,
+    /// At most one leader in a term.
+    ElectionSafety,
+    /// A leader never cuts its own log.
+    LeaderAppendOnly,
+    /// One index and one term: one entry, and one log below it.
+    LogMatching,
+    /// A leader has all that was committed before its term.
+    LeaderCompleteness,
+    /// Nobody applies another entry at an index.
+    StateMachineSafety,
+    /// Terms, votes and what was said to peers stay.
+    PromisesKept,
     /// Nothing is acknowledged before it is held where the configuration says.
     Acknowledgement,
     /// After healing, everything works again within the stated time.
@@ -53,6 +65,12 @@ impl Promise {
             Self::AtLeastOnce => "at-least-once",
             Self::GroupOffsets => "group-offsets",
             Self::ReadCommitted => "read-committed",
+            Self::ElectionSafety => "election-safety",
+            Self::LeaderAppendOnly => "leader-append-only",
+            Self::LogMatching => "log-matching",
+            Self::LeaderCompleteness => "leader-completeness",
+            Self::StateMachineSafety => "state-machine-safety",
+            Self::PromisesKept => "promises-kept",
             Self::Acknowledgement => "acknowledgement",
             Self::Liveness => "liveness",
             Self::EventBudget => "event-budget",

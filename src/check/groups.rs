@@ -1,6 +1,6 @@
 //! What is known of a consumer group on one queue.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::history::{ClientId, Event, OpId, Queue, Value};
@@ -8,8 +8,9 @@ use crate::history::{ClientId, Event, OpId, Queue, Value};
 /// One group on one queue.
 #[derive(Default)]
 pub(super) struct GroupFacts {
-    /// What was processed: offset and value.
-    pub(super) processed: BTreeSet<(u64, Value)>,
+    /// What was processed: offset and value, each once, in order once all are
+    /// there.
+    pub(super) processed: Vec<(u64, Value)>,
     /// How often something was processed, repeats included.
     pub(super) processed_events: u64,
     /// What the first consumer was told.
@@ -52,6 +53,11 @@ impl GroupFacts {
     /// The group's recorded start: what its first consumer was told.
     pub(super) fn start(&self) -> u64 {
         self.first_resumed.flatten().unwrap_or(0)
+    }
+
+    /// Whether that message was processed.
+    pub(super) fn has_processed(&self, offset: u64, value: Value) -> bool {
+        self.processed.binary_search(&(offset, value)).is_ok()
     }
 
     /// Everything below counts as done: the offset recorded after heal; where
@@ -102,7 +108,7 @@ pub(super) fn add<'a>(
         } => {
             let facts = groups.entry((group, queue)).or_default();
             facts.processed_events += 1;
-            facts.processed.insert((*offset, *value));
+            facts.processed.push((*offset, *value));
         }
         Event::CommitBegan {
             op,

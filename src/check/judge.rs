@@ -184,8 +184,8 @@ fn is_excused(facts: &Facts<'_>, evidence: &Evidence<'_>, lost: &Lost, blame: Bl
 }
 
 fn may_be_lost(evidence: &Evidence<'_>, fault: usize) -> bool {
-    let kind = evidence.ledger.fired[fault].kind;
-    promised(evidence.configuration, kind) == Promised::Nothing
+    let (configuration, fault) = (evidence.configuration, &evidence.ledger.fired[fault]);
+    promised(configuration, fault.kind, configuration.hit(fault.hit)) == Promised::Nothing
 }
 
 /// What is acknowledged before it is durable proves nothing about what lies

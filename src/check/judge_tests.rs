@@ -3,14 +3,14 @@
 use super::{Ending, Evidence, Judgement, Verdict, judge};
 use crate::check::read_committed::CommitFact;
 use crate::check::story::story;
-use crate::check::{Blame, Configuration, Finding, Flush, Liveness, Lost, Promise, Replication};
+use crate::check::{Blame, Configuration, Finding, Flush, Liveness, Lost, Promise};
 use crate::history::{FaultEvent, FaultKind, Ledger};
 
 const S: u64 = 1_000_000_000;
 
 /// A run with everything in order, but for what a test changes.
 struct Case {
-    flush: Flush,
+    configuration: Configuration,
     faultless: bool,
     ledger: Ledger,
     blame: Blame,
@@ -25,7 +25,7 @@ fn case(flush: Flush, kind: FaultKind) -> Case {
     let mut ledger = Ledger::default();
     ledger.fired.push(fault(kind, true));
     Case {
-        flush,
+        configuration: Configuration::single(flush),
         faultless: false,
         ledger,
         blame: Blame::Fault(0),
@@ -40,6 +40,7 @@ fn case(flush: Flush, kind: FaultKind) -> Case {
 fn fault(kind: FaultKind, eligible: bool) -> FaultEvent {
     FaultEvent {
         at_ns: 2 * S + S / 2,
+        event: 0,
         kind,
         node: 0,
         eligible,
@@ -47,6 +48,8 @@ fn fault(kind: FaultKind, eligible: bool) -> FaultEvent {
         dirty_other_bytes: 0,
         sends_in_flight: 1,
         held_after: 0,
+        hit: 1,
+        held_by: 0,
         note: String::new(),
     }
 }
@@ -55,10 +58,7 @@ impl Case {
     fn judge(&self, text: &str) -> Judgement {
         let history = story(text);
         judge(Evidence {
-            configuration: Configuration {
-                replication: Replication::None,
-                flush: self.flush,
-            },
+            configuration: self.configuration,
             faultless: self.faultless,
             history: &history,
             ledger: &self.ledger,

@@ -35,6 +35,7 @@ mod presence;
 pub mod promises;
 pub mod queue_order;
 pub mod read_committed;
+pub mod replicas;
 mod silent;
 #[cfg(test)]
 mod story;
@@ -47,4 +48,4 @@ pub use judge::{Ending, Evidence, Judgement, Verdict, judge};
 pub use liveness::Liveness;
 pub use lost::{Blame, Instead, Lost, LostThing, Missed, Waived};
 pub use moment::At;
-pub use promises::{Configuration, Flush, Replication};
+pub use promises::{Configuration, Flush, Hit, Promised, Replication};

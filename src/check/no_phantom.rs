@@ -84,7 +84,7 @@ fn unreadable(queue: &QueueFacts<'_>) -> BTreeMap<u64, usize> {
 
 fn judge(facts: &Facts<'_>, place: &Place) -> Option<Why> {
     let value = place.value;
-    match facts.sends.get(&(value.client, value.sequence)) {
+    match facts.sends.get(value) {
         Some(sent) if sent.began < place.known => judge_sent(facts, sent, value),
         _ => Some(Why::NeverSent(value)),
     }

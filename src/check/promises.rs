@@ -13,7 +13,7 @@ use crate::history::FaultKind;
 pub enum Replication {
     /// A single broker.
     None,
-    /// Raft, an odd number of brokers from 3 on.
+    /// Raft over an odd number of brokers.
     Raft,
 }
 
@@ -21,9 +21,9 @@ pub enum Replication {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flush {
-    /// Once synced.
+    /// Once synced. With Raft: once synced by a majority.
     Sync,
-    /// Once cached.
+    /// Once cached. With Raft: once cached by a majority.
     Async,
 }
 
@@ -32,8 +32,74 @@ pub enum Flush {
 pub struct Configuration {
     /// How brokers replicate.
     pub replication: Replication,
+    /// How many there are at the start: n.
+    pub brokers: u32,
     /// When a broker acknowledges.
     pub flush: Flush,
+    /// Term and vote are synced before they are acted on (D1). False in the
+    /// dledger preset; without Raft there are none.
+    pub hard_state_synced: bool,
+    /// Messages older than this may have expired, milliseconds; `None`: nothing
+    /// expires.
+    pub retention_ms: Option<u64>,
+}
+
+impl Configuration {
+    /// A single broker.
+    pub fn single(flush: Flush) -> Self {
+        Self {
+            replication: Replication::None,
+            brokers: 1,
+            flush,
+            hard_state_synced: true,
+            retention_ms: None,
+        }
+    }
+
+    /// Raft: acknowledged as `flush` says, term and vote synced.
+    pub fn raft(brokers: u32, flush: Flush) -> Self {
+        Self {
+            replication: Replication::Raft,
+            brokers,
+            ..Self::single(flush)
+        }
+    }
+
+    /// RocketMQ's DLedger as it is: log, term and vote acknowledged from the page
+    /// cache.
+    pub fn dledger(brokers: u32) -> Self {
+        Self {
+            hard_state_synced: false,
+            ..Self::raft(brokers, Flush::Async)
+        }
+    }
+
+    /// f: "the minority size" (guarantee.md, section 1).
+    pub fn minority(&self) -> u32 {
+        self.brokers.saturating_sub(1) / 2
+    }
+
+    /// ⌊n/2⌋+1.
+    pub fn quorum(&self) -> u32 {
+        self.brokers / 2 + 1
+    }
+
+    /// Whether so many are a minority.
+    pub fn hit(&self, brokers: u32) -> Hit {
+        match brokers <= self.minority() {
+            true => Hit::Minority,
+            false => Hit::Majority,
+        }
+    }
+}
+
+/// How many were hit, those that have not yet recovered included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hit {
+    /// At most f.
+    Minority,
+    /// More.
+    Majority,
 }
 
 /// What is promised under one kind of fault.
@@ -43,32 +109,22 @@ pub enum Promised {
     ZeroLoss,
     /// Zero loss, but unavailable while it lasts (U).
     Unavailable,
+    /// The cluster refuses to serve: what it may not have, it does not deny (H).
+    Halt,
     /// Nothing: loss is possible (L).
     Nothing,
 }
 
 /// What `configuration` promises under `kind`, alone.
 ///
-/// Bad sectors: "L, U once detected"; since a single node has no other copy,
-/// what is detected is gone all the same.
-pub fn promised(configuration: Configuration, kind: FaultKind) -> Promised {
+/// Bad sectors of a single broker: "L, U once detected"; since it has no other
+/// copy, what is detected is gone all the same.
+pub fn promised(configuration: Configuration, kind: FaultKind, hit: Hit) -> Promised {
     match (configuration.replication, configuration.flush) {
         (Replication::None, Flush::Async) => single_async(kind),
         (Replication::None, Flush::Sync) => single_sync(kind),
-        (Replication::Raft, flush) => raft(flush, kind),
-    }
-}
-
-/// Within the fault budget (guarantee.md, section 3).
-fn raft(flush: Flush, kind: FaultKind) -> Promised {
-    match kind {
-        FaultKind::PowerLoss | FaultKind::SyncError if flush == Flush::Async => Promised::Nothing,
-        FaultKind::DiskRolledBack
-        | FaultKind::DiskLying
-        | FaultKind::MisdirectedWrite
-        | FaultKind::LostWrite => Promised::Nothing,
-        FaultKind::DiskHung | FaultKind::DiskFull => Promised::Unavailable,
-        _ => Promised::ZeroLoss,
+        (Replication::Raft, Flush::Async) => raft_async(kind, hit),
+        (Replication::Raft, Flush::Sync) => raft_sync(kind, hit),
     }
 }
 
@@ -106,25 +162,66 @@ fn single_any_flush(kind: FaultKind) -> Promised {
     }
 }
 
+/// The dledger preset promises the same; what a fault takes of term and vote
+/// besides waives more (guarantee.md, section 3, "Where loss is allowed").
+fn raft_async(kind: FaultKind, hit: Hit) -> Promised {
+    match kind {
+        FaultKind::PowerLoss | FaultKind::SyncError => Promised::Nothing,
+        _ => raft_any_flush(kind, hit),
+    }
+}
+
+fn raft_sync(kind: FaultKind, hit: Hit) -> Promised {
+    match (kind, hit) {
+        (FaultKind::PowerLoss | FaultKind::SyncError, Hit::Minority) => Promised::ZeroLoss,
+        (FaultKind::PowerLoss | FaultKind::SyncError, Hit::Majority) => Promised::Unavailable,
+        _ => raft_any_flush(kind, hit),
+    }
+}
+
+/// What the flush does not change: there are other copies, as long as a majority
+/// has them.
+fn raft_any_flush(kind: FaultKind, hit: Hit) -> Promised {
+    match (kind, hit) {
+        (FaultKind::ClientKill, _) => Promised::ZeroLoss,
+        // Silent amnesia: the replica cannot know that it forgot.
+        (
+            FaultKind::DiskRolledBack
+            | FaultKind::DiskLying
+            | FaultKind::MisdirectedWrite
+            | FaultKind::LostWrite,
+            _,
+        ) => Promised::Nothing,
+        // D13, D14; D10 to D12; D16.
+        (FaultKind::DiskDestroyed | FaultKind::ReadError | FaultKind::Rot, Hit::Majority) => {
+            Promised::Halt
+        }
+        // "U until a hung leader steps down".
+        (FaultKind::DiskHung, _) | (_, Hit::Majority) => Promised::Unavailable,
+        (_, Hit::Minority) => Promised::ZeroLoss,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Configuration, Flush, Promised, Replication, promised};
+    use super::{Configuration, Flush, Hit, Promised, promised};
     use crate::history::FaultKind;
+
+    fn letter(configuration: Configuration, kind: FaultKind, hit: Hit) -> &'static str {
+        match promised(configuration, kind, hit) {
+            Promised::ZeroLoss => "OK",
+            Promised::Unavailable => "U",
+            Promised::Halt => "H",
+            Promised::Nothing => "L",
+        }
+    }
 
     /// The rows as they stand in guarantee.md, section 6.
     #[test]
     fn the_table_of_a_single_broker() {
-        let letter = |flush, kind| {
-            let replication = Replication::None;
-            match promised(Configuration { replication, flush }, kind) {
-                Promised::ZeroLoss => "OK",
-                Promised::Unavailable => "U",
-                Promised::Nothing => "L",
-            }
-        };
         let rows = FaultKind::ALL.map(|kind| {
-            let asynchronous = letter(Flush::Async, kind);
-            let synchronous = letter(Flush::Sync, kind);
+            let letter = |flush| letter(Configuration::single(flush), kind, Hit::Majority);
+            let (asynchronous, synchronous) = (letter(Flush::Async), letter(Flush::Sync));
             format!("{kind:<18}{asynchronous:<4}{synchronous}")
         });
         insta::assert_snapshot!(rows.join("\n"), @r"
@@ -145,5 +242,53 @@ mod tests {
         partition         U   U
         client-kill       OK  OK
         ");
+    }
+
+    /// Minority and majority hit, for each of: Raft sync, Raft async, the dledger
+    /// preset.
+    #[test]
+    fn the_table_of_raft() {
+        let columns = [
+            Configuration::raft(3, Flush::Sync),
+            Configuration::raft(5, Flush::Async),
+            Configuration::dledger(3),
+        ];
+        let rows = FaultKind::ALL.map(|kind| {
+            let cells = columns.map(|column| {
+                let minority = letter(column, kind, Hit::Minority);
+                let majority = letter(column, kind, Hit::Majority);
+                format!("{:<8}", format!("{minority}/{majority}"))
+            });
+            format!("{kind:<18}{}", cells.concat())
+                .trim_end()
+                .to_owned()
+        });
+        insta::assert_snapshot!(rows.join("\n"), @r"
+        kill              OK/U    OK/U    OK/U
+        restart           OK/U    OK/U    OK/U
+        power-loss        OK/U    L/L     L/L
+        disk-destroyed    OK/H    OK/H    OK/H
+        disk-rolled-back  L/L     L/L     L/L
+        sync-error        OK/U    L/L     L/L
+        read-error        OK/H    OK/H    OK/H
+        rot               OK/H    OK/H    OK/H
+        disk-full         OK/U    OK/U    OK/U
+        disk-slow         OK/U    OK/U    OK/U
+        disk-hung         U/U     U/U     U/U
+        disk-lying        L/L     L/L     L/L
+        misdirected-write L/L     L/L     L/L
+        lost-write        L/L     L/L     L/L
+        partition         OK/U    OK/U    OK/U
+        client-kill       OK/OK   OK/OK   OK/OK
+        ");
+    }
+
+    #[test]
+    fn a_minority_is_less_than_half() {
+        let sizes = [1, 2, 3, 4, 5, 7].map(|brokers| {
+            let raft = Configuration::raft(brokers, Flush::Sync);
+            (raft.minority(), raft.quorum())
+        });
+        assert_eq!(sizes, [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3), (3, 4)]);
     }
 }

@@ -73,7 +73,7 @@ fn check_stored(
             value,
             known,
         } = *place;
-        let Some(sent) = facts.sends.get(&(value.client, value.sequence)) else {
+        let Some(sent) = facts.sends.get(value) else {
             continue; // no_phantom's
         };
         let before = highest.partition_point(|(index, _)| *index < sent.began);

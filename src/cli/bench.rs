@@ -1,7 +1,8 @@
 //! `bench`: what a run costs, beside a bare skeleton of itself.
 //!
 //! CPU time is the thread's own. Runs and skeletons take turns, so that the
-//! ratio holds when the machine's speed drifts.
+//! ratio holds when the machine's speed drifts. What a skeleton plays is
+//! recorded from another run with the same seed, which is not measured.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,8 +13,7 @@ use super::CommandError;
 use super::allocations;
 use crate::check::Verdict;
 use crate::scenario::{self, RunOptions, Scenario, Workload};
-use crate::sim::{DiskLatency, Latency, LinkConfig, RunCosts, SkeletonPlan};
-use crate::sim::{run_measured, run_skeleton};
+use crate::sim::{RunCosts, Script, run_measured, run_recorded, run_skeleton};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -24,6 +24,9 @@ pub(super) struct BenchArgs {
     /// Pairs of a run and a skeleton for each row.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pairs: u64,
+    /// Sends that each producer keeps in flight; a row for each.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16])]
+    in_flight: Vec<u32>,
     /// Also do so many short runs in this process, and show its memory.
     #[arg(long, value_name = "RUNS")]
     memory: Option<u64>,
@@ -56,8 +59,8 @@ pub(super) fn bench(args: &BenchArgs, out: &mut dyn Write) -> Result<(), Command
         "{:<22} {:>8} {:>9} {:>9} {:>9} {:>8} {:>8} {:>7}",
         "", "", "", "CPU-s", "CPU-s", "acked", "acked", "acked"
     )?;
-    for in_flight in [1, 16] {
-        compare(&scenario, in_flight, args.pairs, out)?;
+    for in_flight in &args.in_flight {
+        compare(&scenario, *in_flight, args.pairs, out)?;
     }
     if let Some(runs) = args.memory {
         memory(&scenario, runs, out)?;
@@ -76,21 +79,24 @@ fn compare(
     let mut ratios = Vec::new();
     for seed in 0..pairs {
         let (before_run, before_skeleton) = (runs.cpu_ns, skeletons.cpu_ns);
-        let like = measure(&mut runs, {
+        let script = record(&scenario, seed);
+        measure(&mut runs, {
             let scenario = scenario.clone();
             move || {
                 let (report, costs) = run_measured(&scenario, seed, &RunOptions::default());
                 (costs, report.verdict == Verdict::Void)
             }
         });
-        let plan = skeleton_of(&scenario, in_flight, like);
-        measure(&mut skeletons, move || (run_skeleton(&plan, seed), false));
+        measure(&mut skeletons, {
+            let scenario = scenario.clone();
+            move || (run_skeleton(&scenario, seed, script), false)
+        });
         let run_ns = (runs.cpu_ns - before_run) as f64;
         ratios.push(run_ns / (skeletons.cpu_ns - before_skeleton) as f64);
     }
     ratios.sort_by(f64::total_cmp);
     row(out, &format!("{in_flight} in flight"), &runs)?;
-    // Per message that the run acknowledged, not per exchange of its own.
+    // It acknowledges nothing: per message that the run did.
     skeletons.costs.acknowledged = runs.costs.acknowledged;
     row(out, "  its skeleton", &skeletons)?;
     writeln!(
@@ -100,15 +106,37 @@ fn compare(
         ratios[0],
         ratios[ratios.len() - 1]
     )?;
-    let per_sync = runs.costs.acknowledged as f64 / runs.costs.disk.syncs.max(1) as f64;
-    let same = |run: u64, skeleton: u64| skeleton as f64 / run.max(1) as f64;
+    operations(out, &runs.costs, &skeletons.costs)?;
+    Ok(())
+}
+
+/// That both did the same, for everyone to see.
+fn operations(
+    out: &mut dyn Write,
+    run: &RunCosts,
+    skeleton: &RunCosts,
+) -> Result<(), CommandError> {
     writeln!(
         out,
-        "  acked per sync {per_sync:.1}; the skeleton's deliveries {:.2}, writes {:.2}, syncs {:.2} of the run's",
-        same(runs.costs.deliveries, skeletons.costs.deliveries),
-        same(runs.costs.disk.writes, skeletons.costs.disk.writes),
-        same(runs.costs.disk.syncs, skeletons.costs.disk.syncs),
+        "  {:<20} {:>10} {:>7} {:>8} {:>7} {:>7} {:>8} {:>8} {:>7}",
+        "what both did", "deliveries", "MiB", "writes", "MiB", "syncs", "reads", "MiB", "changes"
     )?;
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    for (name, costs) in [("the run", run), ("its skeleton", skeleton)] {
+        let disk = &costs.disk;
+        writeln!(
+            out,
+            "  {name:<20} {:>10} {:>7.2} {:>8} {:>7.2} {:>7} {:>8} {:>8.2} {:>7}",
+            costs.deliveries,
+            mib(costs.delivered_bytes),
+            disk.writes,
+            mib(disk.written_bytes),
+            disk.syncs,
+            disk.reads,
+            mib(disk.read_bytes),
+            disk.changes,
+        )?;
+    }
     Ok(())
 }
 
@@ -148,24 +176,16 @@ fn closed_loop(scenario: &Scenario, in_flight: u32) -> Scenario {
     scenario
 }
 
-fn skeleton_of(scenario: &Scenario, in_flight: u32, like: RunCosts) -> SkeletonPlan {
-    let us = |range: scenario::Between| Latency::uniform(range.low * 1_000, range.high * 1_000);
-    SkeletonPlan {
-        clients: scenario.producers().len() as u32,
-        in_flight: u64::from(in_flight),
-        like,
-        link: LinkConfig {
-            latency: us(scenario.network.latency_us),
-            ..LinkConfig::default()
-        },
-        disk: DiskLatency {
-            sync: us(scenario.disk.sync_us),
-        },
-    }
+/// What the processes of a run ask of their world.
+fn record(scenario: &Scenario, seed: u64) -> Script {
+    let scenario = scenario.clone();
+    let recorded = std::thread::Builder::new().spawn(move || run_recorded(&scenario, seed));
+    let thread = recorded.expect("the system has a thread left");
+    thread.join().expect("a run under bench")
 }
 
 /// Does `work` on a fresh thread, and adds what it cost.
-fn measure(sums: &mut Sums, work: impl FnOnce() -> (RunCosts, bool) + Send + 'static) -> RunCosts {
+fn measure(sums: &mut Sums, work: impl FnOnce() -> (RunCosts, bool) + Send + 'static) {
     let measured = std::thread::Builder::new().spawn(move || {
         let (cpu_ns, allocated) = (thread_cpu_ns(), allocations::so_far());
         let (costs, void) = work();
@@ -182,13 +202,7 @@ fn measure(sums: &mut Sums, work: impl FnOnce() -> (RunCosts, bool) + Send + 'st
     sums.void += u64::from(void);
     sums.cpu_ns += cpu_ns;
     sums.allocations += allocations;
-    sums.costs.acknowledged += costs.acknowledged;
-    sums.costs.simulated_ns += costs.simulated_ns;
-    sums.costs.deliveries += costs.deliveries;
-    sums.costs.events += costs.events;
-    sums.costs.disk.writes += costs.disk.writes;
-    sums.costs.disk.syncs += costs.disk.syncs;
-    costs
+    sums.costs.add(&costs);
 }
 
 fn thread_cpu_ns() -> u64 {

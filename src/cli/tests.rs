@@ -69,6 +69,7 @@ fn ran_in(dir: &Path, arguments: &str, runner: impl Runner) -> Ran {
 fn fired(kind: FaultKind) -> FaultEvent {
     FaultEvent {
         at_ns: 11_021 * MS,
+        event: 0,
         kind,
         node: 0,
         eligible: true,
@@ -76,6 +77,8 @@ fn fired(kind: FaultKind) -> FaultEvent {
         dirty_other_bytes: 0,
         sends_in_flight: 1,
         held_after: 9_000,
+        hit: 0,
+        held_by: 0,
         note: String::new(),
     }
 }

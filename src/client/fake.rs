@@ -160,7 +160,7 @@ impl FakeEnv {
         asked: &Asked,
         code: ResponseCode,
         fields: &impl WriteFields,
-        body: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        body: impl IntoIterator<IntoIter: Clone, Item = impl AsRef<[u8]>>,
     ) {
         let mut out = BytesMut::new();
         encode_response(&mut out, asked.command.reply_to(), code, "", fields, body);

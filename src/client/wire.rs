@@ -25,6 +25,11 @@ use crate::remoting::{Command, FrameDecoder, Request, encode_request};
 /// may starve the clock.
 const STREAK_MAX: u32 = 64;
 
+/// Requests share memory that is allocated so much at a time, bytes; …
+const REQUESTS_BYTES: usize = 16 << 10;
+/// … and anew where less than a usual request's is left of it.
+const REQUEST_BYTES: usize = 1 << 10;
+
 /// Milliseconds in nanoseconds.
 pub(super) fn ms(milliseconds: u64) -> u64 {
     milliseconds.saturating_mul(1_000_000)
@@ -163,6 +168,9 @@ impl<E: Env, T: Copy> Wire<E, T> {
         let opaque = self.next_opaque;
         self.next_opaque = opaque.wrapping_add(1);
         let serialize_type = self.config.serialize_type;
+        if self.out.capacity() < REQUEST_BYTES {
+            self.out.reserve(REQUESTS_BYTES);
+        }
         encode_request(&mut self.out, serialize_type, opaque, request, [body]);
         self.net.write(conn, self.out.split().freeze());
 

@@ -86,6 +86,15 @@ impl FaultKind {
         }
     }
 
+    /// Whether the victim "cannot know" that it forgot (guarantee.md, section 1,
+    /// "Silent amnesia").
+    pub fn is_silent_amnesia(self) -> bool {
+        matches!(
+            self,
+            Self::DiskRolledBack | Self::DiskLying | Self::MisdirectedWrite | Self::LostWrite
+        )
+    }
+
     /// The name in scenario files and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -120,6 +129,8 @@ impl fmt::Display for FaultKind {
 pub struct FaultEvent {
     /// When, nanoseconds since the start of the run.
     pub at_ns: u64,
+    /// The simulator's event: finer than time, the order of all there is.
+    pub event: u64,
     /// What.
     pub kind: FaultKind,
     /// The node it hit.
@@ -134,6 +145,10 @@ pub struct FaultEvent {
     pub sends_in_flight: u64,
     /// One past the last log address that the node held durably after it.
     pub held_after: u64,
+    /// Brokers whose amnesia was outstanding after it (guarantee.md, section 1).
+    pub hit: u32,
+    /// Brokers that after it still held all that was committed.
+    pub held_by: u32,
     /// What it did, in words, for timelines.
     pub note: String,
 }

@@ -149,7 +149,10 @@ impl Staging {
         let room_bytes = (header.segment_bytes - position) as usize;
         let count = self.ends.partition_point(|(end, _)| *end <= room_bytes);
         let (length, end) = *self.ends.get(count.checked_sub(1)?)?;
-        let rest = self.buffer.split_off(length);
+        // The next group will be about as long.
+        let mut rest = Vec::with_capacity(2 * length);
+        rest.extend_from_slice(&self.buffer[length..]);
+        self.buffer.truncate(length);
         let mut group = mem::replace(&mut self.buffer, rest);
         let mut from = 0;
         for (upto, _) in self.ends.drain(..count) {

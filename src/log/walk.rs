@@ -60,19 +60,23 @@ impl<D: Disk> Walk<D> {
         self.frames.find_entry(self.position + 1, is_wanted).await
     }
 
+    /// Goes to the other side of the hole that begins here.
+    fn skip(&mut self) -> Option<Hole> {
+        let here = |(hole, _): &&(Hole, _)| hole.from.address == self.at.address;
+        let (hole, behind) = *self.holes.front().filter(here)?;
+        self.holes.pop_front();
+        self.at = hole.upto;
+        self.position = behind.unwrap_or(self.frames.end());
+        Some(hole)
+    }
+
     /// The next entry or hole.
     ///
     /// # Errors
     /// The disk's, or [`ErrorKind::InvalidData`]: the entry at `at`, which was
     /// whole, does not verify any more.
     pub(super) async fn next(&mut self) -> io::Result<Step> {
-        let here = self.at.address;
-        if let Some((hole, behind)) = self
-            .holes
-            .pop_front_if(|(hole, _)| hole.from.address == here)
-        {
-            self.at = hole.upto;
-            self.position = behind.unwrap_or(self.frames.end());
+        if let Some(hole) = self.skip() {
             return Ok(Step::Hole(hole));
         }
         loop {

@@ -18,7 +18,11 @@ use std::collections::BTreeMap;
 
 use super::configuration::SeatState;
 use super::raft::{Raft, State};
-use super::{EntryHead, EntryId, HardState, Message, Output, ReplicaId, Tail};
+use super::{ANY_DISK, EntryHead, EntryId, HardState, Message, Output, ReplicaId, Tail};
+
+/// Rounds are numbered from here on, a leader's requests from 1: a base that
+/// answers an ask is told from one that a leader sends.
+pub(super) const ROUND: u64 = 1 << 63;
 
 /// The state of an inquiry.
 ///
@@ -31,8 +35,9 @@ pub(super) struct Doubtful {
     round: u64,
     /// The last entry that the round is about.
     previous: EntryId,
-    /// Who said what.
-    answers: BTreeMap<u64, Tail>,
+    /// Node to who said what. A node may have another disk than the one known
+    /// here.
+    answers: BTreeMap<u64, (ReplicaId, Tail)>,
     /// A leader's commit index, of its own term, that this replica matched.
     covered_index: Option<u64>,
 }
@@ -81,28 +86,31 @@ impl Raft {
         if !configuration.is_voter(self.me) {
             return;
         }
-        let voters: Vec<ReplicaId> = configuration.voters().collect();
+        let nodes: Vec<u64> = configuration.seats.keys().copied().collect();
         self.open_round();
-        for voter in voters {
-            self.ask(voter);
+        for node in nodes {
+            self.ask(node);
         }
         self.check_answers(None);
     }
 
-    fn ask(&mut self, whom: ReplicaId) {
+    /// Whatever disk the node has now: if it is another than the one that sat
+    /// there, that one is gone.
+    fn ask(&mut self, node: u64) {
         if let Some(doubtful) = &self.doubtful
-            && whom != self.me
+            && node != self.me.node
         {
             let request = doubtful.round;
             let previous = doubtful.previous;
-            self.send(whom, Message::Ask { request, previous });
+            let disk = ANY_DISK;
+            self.send(ReplicaId { node, disk }, Message::Ask { request, previous });
         }
     }
 
     /// Answers to an earlier round, or about another end, count no more.
     fn open_round(&mut self) {
         let last = self.log.last();
-        let fresh = self.rng.next();
+        let fresh = self.rng.next() | ROUND;
         if let Some(doubtful) = &mut self.doubtful
             && (doubtful.round == 0 || doubtful.previous != last)
         {
@@ -117,15 +125,22 @@ impl Raft {
     /// now (17 steps at n=5 without it (searched)).
     pub(super) fn on_ask(&mut self, from: ReplicaId, request: u64, previous: EntryId) {
         let last = self.log.last();
+        let term = self.term();
         let base_index = self.log.base().index;
+        if previous.index < base_index {
+            // What is asked for is committed and gone: a denial would be a lie.
+            let to = from;
+            return self.gate_send(Output::SendBase { to, term, request });
+        }
         let chained = self.log.contains(previous);
+        let forgot = self.doubtful.is_some() || self.is_blank();
         let tail = Tail {
             request,
             previous,
             chained,
             last,
             base_index,
-            doubtful_from: self.doubtful.as_ref().map(|_| last.index + 1),
+            doubtful_from: forgot.then_some(last.index + 1),
             hole_from: self.hole_from,
             heads: Vec::new(),
         };
@@ -135,7 +150,6 @@ impl Raft {
         } else {
             previous.index
         };
-        let term = self.term();
         self.gate_send(Output::SendTail {
             to: from,
             term,
@@ -144,13 +158,20 @@ impl Raft {
         });
     }
 
+    /// A base that comes as the answer to an ask; its sender need not lead.
+    pub(super) fn is_repair(&self, request: u64, base: EntryId) -> bool {
+        self.doubtful
+            .as_ref()
+            .is_some_and(|doubtful| doubtful.round == request && base.index > self.log.last().index)
+    }
+
     pub(super) fn on_tail(&mut self, from: ReplicaId, tail: Tail) {
         let last = self.log.last();
         if let Some(doubtful) = &mut self.doubtful
             && tail.request == doubtful.round
             && tail.previous == last
         {
-            doubtful.answers.insert(from.node, tail);
+            doubtful.answers.insert(from.node, (from, tail));
             self.check_answers(Some(from.node));
         }
     }
@@ -161,19 +182,16 @@ impl Raft {
         match self.verdict(stepped) {
             Verdict::Wait => {}
             Verdict::Copy(node, head) if stepped == Some(node) => {
+                if !self.gate.is_durable() {
+                    // No entry of a term before that term; asked again later.
+                    return;
+                }
                 self.store([head]);
                 self.ask_all();
             }
             Verdict::Copy(node, _) => {
-                let holder = self
-                    .configurations
-                    .latest()
-                    .voters()
-                    .find(|v| v.node == node);
-                if stepped.is_some()
-                    && let Some(holder) = holder
-                {
-                    self.ask(holder);
+                if stepped.is_some() {
+                    self.ask(node);
                 }
             }
             // What was taken must be here to stay before the doubt is erased.
@@ -198,14 +216,12 @@ impl Raft {
             if *node == self.me.node {
                 continue;
             }
-            if seat.state == SeatState::Replaced || self.joins.contains_key(node) {
-                amnesiac += 1;
-                continue;
-            }
-            match doubtful.answers.get(node).map(|tail| tail.word_on(index)) {
-                None | Some(Word::Silent) => unheard += 1,
-                Some(Word::MayHaveHad) => amnesiac += 1,
-                Some(Word::HasNone) => {}
+            let answer = doubtful.answers.get(node);
+            let other_disk = answer.is_some_and(|(replica, _)| replica.disk != seat.disk);
+            let forgot = other_disk || seat.state == SeatState::Replaced;
+            match answer.map(|(_, tail)| tail.word_on(index)) {
+                // A copy is a copy, whoever has it: no leader of a later term
+                // than a committed entry's ever put another in its place.
                 Some(Word::Has(head)) => {
                     let better = best.is_none_or(|(_, best)| best.id.term < head.id.term);
                     let as_good = best.is_some_and(|(_, best)| best.id == head.id);
@@ -213,6 +229,13 @@ impl Raft {
                         best = Some((*node, head));
                     }
                 }
+                Some(Word::MayHaveHad) => amnesiac += 1,
+                // What sat there before may have had it.
+                Some(Word::HasNone) if forgot => amnesiac += 1,
+                Some(Word::HasNone) => {}
+                // Even a replaced one: its promotion may be among what was lost
+                // here (found by a random schedule, n=3).
+                None | Some(Word::Silent) => unheard += 1,
             }
         }
         if amnesiac.min(minority) + unheard > minority {

@@ -209,6 +209,13 @@ impl Raft {
             for read in leader.reads {
                 self.outputs.push_back(Output::ReadFailed { id: read.id });
             }
+            // What was not staged yet is not staged any more.
+            self.outputs.retain(|output| {
+                !matches!(
+                    output,
+                    Output::AppendNoOp { .. } | Output::AppendConfiguration { .. }
+                )
+            });
             let term = leader.term;
             self.outputs.push_back(Output::SteppedDown { term });
             self.reset_election_timer();

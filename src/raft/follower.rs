@@ -1,6 +1,7 @@
 //! The follower's side of replication (Raft paper, §5.3 and figure 2,
 //! "AppendEntries RPC").
 
+use super::doubt::ROUND;
 use super::raft::{Raft, State};
 use super::{Append, AppendAnswer, Configuration, EntryHead, EntryId, Message, Output, ReplicaId};
 
@@ -142,17 +143,21 @@ impl Raft {
 
     /// The leader's log begins behind `base` (D8).
     pub(super) fn on_install(&mut self, from: ReplicaId, request: u64, base: EntryId) {
-        if self.is_leader() {
+        let repair = self.is_repair(request, base);
+        if self.is_leader() || request >= ROUND && !repair {
             return;
         }
-        self.follow(from);
+        if !repair {
+            self.follow(from);
+        }
         if self.installing.is_some() {
             return;
         }
         if !self.gate.is_durable() {
             return self.reject(from, request, base);
         }
-        if self.log.contains(base) || base.index <= self.commit_index {
+        let known = self.log.contains(base) || base.index <= self.commit_index;
+        if known && !self.is_blank() {
             // What is here up to `base` is the same, and what is behind it may
             // be, too: it stays (D8).
             let matched_index = base.index.min(self.log.last().index);

@@ -60,10 +60,18 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else {
             return;
         };
-        let expected = leader.challenges.get(&from.node).copied();
-        if expected != Some((from.disk, challenge)) {
-            leader.challenges.insert(from.node, (from.disk, fresh));
-            return self.send(from, Message::Challenge { challenge: fresh });
+        // One challenge for as long as the disk is the same: with a new one for
+        // every stale join, repeated messages would chase each other for ever.
+        let expected = leader
+            .challenges
+            .entry(from.node)
+            .or_insert((from.disk, fresh));
+        if expected.0 != from.disk {
+            *expected = (from.disk, fresh);
+        }
+        if challenge != expected.1 {
+            let challenge = expected.1;
+            return self.send(from, Message::Challenge { challenge });
         }
         if let Some(progress) = leader.progress(from) {
             // It is fed already, and has nothing to begin with.

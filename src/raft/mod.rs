@@ -52,6 +52,8 @@ mod raft;
 mod reads;
 mod replication;
 mod rng;
+#[cfg(test)]
+mod testing;
 mod transfer;
 mod types;
 mod wire;

@@ -238,6 +238,14 @@ impl Raft {
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
             Message::Join { challenge } => return self.on_join(from, challenge),
             Message::Fetch { .. } | Message::Fetched { .. } => return,
+            // A stranger may learn what is here, but changes no term.
+            Message::Ask { request, previous } if !self.knows_asker(from, previous) => {
+                return self.on_ask(from, request, previous);
+            }
+            // Only a voter's denial counts, and only in the asker's term.
+            Message::Tail(tail) if !self.configurations.latest().is_voter(from) => {
+                return self.on_tail(from, tail);
+            }
             _ if !self.may_speak(from, &message) => return,
             _ => {}
         }
@@ -286,8 +294,19 @@ impl Raft {
             Message::Vote { last, transfer } => {
                 self.knows_candidate(from, *last) && (*transfer || !self.is_loyal())
             }
-            _ => self.configurations.latest().is_member(from),
+            Message::Ask { previous, .. } => self.knows_asker(from, *previous),
+            _ => self.knows(from),
         }
+    }
+
+    /// As with candidates: a replica that my configuration does not know must
+    /// have an entry that I lack.
+    fn knows_asker(&self, from: ReplicaId, previous: EntryId) -> bool {
+        self.knows(from) || !self.is_blank() && previous > self.log.last()
+    }
+
+    fn knows(&self, replica: ReplicaId) -> bool {
+        self.configurations.latest().is_member(replica)
     }
 
     /// Whoever sent this is behind; tell it the term, so that it stops.
@@ -296,6 +315,12 @@ impl Raft {
             Message::Vote { .. } => self.send(from, Message::VoteAnswer { granted: false }),
             Message::Append(append) => self.reject(from, append.request, append.prev),
             Message::Install { request, base, .. } => self.reject(from, *request, *base),
+            // It names the term that it is about, which its sender is not in.
+            Message::PreVoteAnswer { next_term, granted } => {
+                self.on_pre_vote_answer(from, *next_term, *granted);
+            }
+            // The answer counts in any term from the asker's on.
+            Message::Ask { request, previous } => self.on_ask(from, *request, *previous),
             _ => {}
         }
     }

@@ -253,7 +253,9 @@ impl Raft {
             progress.matched(answer.matched_index, next_request);
             progress.base_answered(answer.request);
         } else if answer.request >= progress.probed_request {
-            if answer.hint.index < self.log.base().index {
+            let base = self.log.base();
+            if answer.hint.index < base.index || answer.hint.term < base.term {
+                // Our logs part below what is left of this one.
                 progress.feed = Feed::Base { sent: None };
             } else {
                 let parted = self.log.last_within(answer.hint);
@@ -322,15 +324,20 @@ fn next_batch(
     let last_index = log.last().index;
     let waiting = match progress.feed {
         Feed::Probe { .. } => true,
-        _ => progress.next_index <= last_index,
+        Feed::Replicate => progress.next_index <= last_index,
+        Feed::Base { .. } => false,
     };
-    if !waiting || !progress.has_room(settings.inflight_max) || progress.forgot.is_some() {
+    if !waiting || progress.forgot.is_some() {
         return None;
     }
     let Some(prev) = log.id_at(progress.next_index - 1) else {
+        // Dropped since, and what was under way may be lost.
         progress.feed = Feed::Base { sent: None };
         return None;
     };
+    if !progress.has_room(settings.inflight_max) {
+        return None;
+    }
     let upto_index = last_index.min(prev.index + settings.append_entries_max);
     Some((prev, upto_index))
 }

@@ -18,6 +18,9 @@ pub trait Request: WriteFields {
     const CODE: RequestCode;
 }
 
+/// A header that is longer makes its frame's memory grow once more.
+const HEADER_BYTES: usize = 384;
+
 /// For a command that has no body.
 pub const NO_BODY: [&[u8]; 0] = [];
 
@@ -31,7 +34,7 @@ pub fn encode_request<R: Request>(
     serialize_type: SerializeType,
     opaque: i32,
     request: &R,
-    body: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    body: impl IntoIterator<IntoIter: Clone, Item = impl AsRef<[u8]>>,
 ) {
     let head = Head {
         code: R::CODE.0,
@@ -54,7 +57,7 @@ pub fn encode_response(
     code: ResponseCode,
     remark: &str,
     fields: &impl WriteFields,
-    body: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    body: impl IntoIterator<IntoIter: Clone, Item = impl AsRef<[u8]>>,
 ) {
     let head = Head {
         code: code.0,
@@ -78,8 +81,11 @@ fn encode(
     serialize_type: SerializeType,
     head: &Head<'_>,
     fields: &impl WriteFields,
-    body: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    body: impl IntoIterator<IntoIter: Clone, Item = impl AsRef<[u8]>>,
 ) {
+    let body = body.into_iter();
+    let body_bytes: usize = body.clone().map(|part| part.as_ref().len()).sum();
+    out.reserve(HEADER_BYTES + head.remark.len() + body_bytes);
     let start = out.len();
     out.put_u64(0);
     let header_start = out.len();

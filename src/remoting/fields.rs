@@ -77,10 +77,13 @@ fn split_pair(map: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// Appends one pair of a binary map; `None` where a length does not fit in it.
 pub(super) fn put_pair(map: &mut BytesMut, key: &[u8], value: &[u8]) -> Option<()> {
-    map.put_i16(i16::try_from(key.len()).ok()?);
-    map.put_slice(key);
-    map.put_i32(i32::try_from(value.len()).ok()?);
-    map.put_slice(value);
+    let key_length = i16::try_from(key.len()).ok()?;
+    let value_length = i32::try_from(value.len()).ok()?;
+    map.reserve(2 + key.len() + 4 + value.len());
+    map.put_i16(key_length);
+    map.extend_from_slice(key);
+    map.put_i32(value_length);
+    map.extend_from_slice(value);
     Some(())
 }
 

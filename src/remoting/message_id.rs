@@ -28,13 +28,35 @@ pub enum MessageIdError {
     Port(u32),
 }
 
+impl MessageId {
+    /// The text, written into `out`: every answer to a send carries one.
+    pub fn write_to<'a>(&self, out: &'a mut [u8; Self::TEXT_BYTES_MAX]) -> &'a str {
+        let ip_digits = match self.host.ip() {
+            IpAddr::V4(ip) => put_hex(&mut out[..8], ip.to_bits().into()),
+            IpAddr::V6(ip) => put_hex(&mut out[..32], ip.to_bits()),
+        };
+        let end = ip_digits + 8 + 16;
+        put_hex(&mut out[ip_digits..ip_digits + 8], self.host.port().into());
+        put_hex(&mut out[ip_digits + 8..end], self.address.into());
+        std::str::from_utf8(&out[..end]).expect("hex digits are ASCII")
+    }
+
+    /// The longest text, bytes.
+    pub const TEXT_BYTES_MAX: usize = 56;
+}
+
+/// Fills `out` with the last digits of `value`; gives how many.
+fn put_hex(out: &mut [u8], mut value: u128) -> usize {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789ABCDEF"[(value & 0xf) as usize];
+        value >>= 4;
+    }
+    out.len()
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.ip() {
-            IpAddr::V4(ip) => write!(f, "{:08X}", ip.to_bits())?,
-            IpAddr::V6(ip) => write!(f, "{:032X}", ip.to_bits())?,
-        }
-        write!(f, "{:08X}{:016X}", self.host.port(), self.address)
+        f.write_str(self.write_to(&mut [0; Self::TEXT_BYTES_MAX]))
     }
 }
 
@@ -47,11 +69,11 @@ impl FromStr for MessageId {
             56 => 32,
             length => return Err(MessageIdError::Length(length)),
         };
-        if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(MessageIdError::Digit);
-        }
-        let ip = parse_hex(&text[..ip_digits]);
-        let port = parse_hex(&text[ip_digits..ip_digits + 8]) as u32;
+        let (ip, rest) = text.as_bytes().split_at(ip_digits);
+        let (port, address) = rest.split_at(8);
+        let ip = parse_hex(ip)?;
+        let port = parse_hex(port)? as u32;
+        let address = parse_hex(address)? as u64;
         Ok(Self {
             host: SocketAddr::new(
                 match ip_digits {
@@ -60,14 +82,22 @@ impl FromStr for MessageId {
                 },
                 u16::try_from(port).map_err(|_| MessageIdError::Port(port))?,
             ),
-            address: parse_hex(&text[ip_digits + 8..]) as u64,
+            address,
         })
     }
 }
 
 /// At most 32 hex digits.
-fn parse_hex(digits: &str) -> u128 {
-    u128::from_str_radix(digits, 16).expect("hex digits, checked by the caller")
+fn parse_hex(digits: &[u8]) -> Result<u128, MessageIdError> {
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'A'..=b'F' => digit - b'A' + 10,
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return Err(MessageIdError::Digit),
+        };
+        Ok(value << 4 | u128::from(digit))
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::broker::FlushDiskType;
+use crate::broker::{self, FlushDiskType};
 use crate::check::{Configuration, Flush, Outcome};
 
 use super::random::Stream;
@@ -62,11 +62,17 @@ pub struct Scenario {
 impl Scenario {
     /// What the brokers promise (guarantee.md, section 6).
     pub fn configuration(&self) -> Configuration {
-        Configuration {
-            replication: self.cluster.replication,
-            flush: match self.cluster.broker.flush_disk_type {
-                FlushDiskType::Sync => Flush::Sync,
-                FlushDiskType::Async => Flush::Async,
+        let broker = &self.cluster.broker;
+        let flush = match broker.flush_disk_type {
+            FlushDiskType::Sync => Flush::Sync,
+            FlushDiskType::Async => Flush::Async,
+        };
+        match &broker.replication {
+            broker::Replication::None => Configuration::single(flush),
+            broker::Replication::Raft(raft) => Configuration {
+                hard_state_synced: raft.hard_state_sync,
+                retention_ms: raft.retention_ms,
+                ..Configuration::raft(self.cluster.brokers, flush)
             },
         }
     }

@@ -21,15 +21,22 @@ pub struct RunCosts {
 }
 
 impl RunCosts {
+    /// Adds what another run did.
+    pub fn add(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.simulated_ns += other.simulated_ns;
+        self.deliveries += other.deliveries;
+        self.delivered_bytes += other.delivered_bytes;
+        self.events += other.events;
+        self.disk.add(&other.disk);
+    }
+
     /// What happened in a world so far.
     pub(super) fn of(world: &World, acknowledged: u64) -> Self {
         let inner = world.lock();
         let mut disk = DiskCounts::default();
         for other in &inner.disks {
-            disk.writes += other.counts.writes;
-            disk.written_bytes += other.counts.written_bytes;
-            disk.syncs += other.counts.syncs;
-            disk.reads += other.counts.reads;
+            disk.add(&other.counts);
         }
         Self {
             acknowledged,

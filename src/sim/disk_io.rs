@@ -18,6 +18,7 @@ use super::env::SimEnv;
 use super::latency::Latency;
 use super::net::NodeId;
 use super::random::Stream;
+use super::skeleton::Call;
 use super::world::{Core, Due, Inner, TraceKind};
 use crate::env::{Disk, File};
 
@@ -61,8 +62,25 @@ pub struct DiskCounts {
     pub syncs: u64,
     /// Reads.
     pub reads: u64,
+    /// Bytes asked for.
+    pub read_bytes: u64,
+    /// Files created, names changed, lengths set.
+    pub changes: u64,
     /// Operations refused or cut short for want of space.
     pub full: u64,
+}
+
+impl DiskCounts {
+    /// Adds another disk's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.writes += other.writes;
+        self.written_bytes += other.written_bytes;
+        self.syncs += other.syncs;
+        self.reads += other.reads;
+        self.read_bytes += other.read_bytes;
+        self.changes += other.changes;
+        self.full += other.full;
+    }
 }
 
 #[derive(Debug)]
@@ -274,19 +292,17 @@ impl SimDisk {
         }
     }
 
-    async fn model<R>(&self, act: impl FnOnce(&mut DiskModel) -> R) -> R {
-        self.call(|inner, node| act(&mut inner.disks[node as usize].model))
-            .await
-    }
-
     /// A metadata operation: traced by its name and path.
     async fn named<R>(
         &self,
         verb: &'static str,
         path: &str,
+        asked: impl FnOnce() -> Call,
         act: impl FnOnce(&mut DiskModel) -> R,
     ) -> R {
         self.call(|inner, node| {
+            inner.asked(node, asked);
+            inner.disks[node as usize].counts.changes += 1;
             inner
                 .core
                 .trace(TraceKind::Disk, node, 0, path.as_bytes(), || {
@@ -299,11 +315,13 @@ impl SimDisk {
 
     async fn sync_op(
         &self,
+        asked: impl FnOnce() -> Call,
         begin: impl FnOnce(&mut DiskModel) -> io::Result<SyncId>,
         of: OpOf,
     ) -> io::Result<()> {
         let op = self
             .call(|inner, node| {
+                inner.asked(node, asked);
                 let disk = &mut inner.disks[node as usize];
                 let sync = begin(&mut disk.model)?;
                 Ok::<_, io::Error>(disk.begin(&mut inner.core, sync, of))
@@ -340,24 +358,50 @@ impl Disk for SimDisk {
     }
 
     async fn free_bytes(&self) -> io::Result<u64> {
-        Ok(self.model(|disk| disk.free_bytes()).await)
+        let free_bytes = self.call(|inner, node| {
+            inner.asked(node, || Call::FreeBytes);
+            inner.disks[node as usize].model.free_bytes()
+        });
+        Ok(free_bytes.await)
     }
 
     async fn create(&self, path: &str) -> io::Result<SimFile> {
-        let created = self.named("create", path, |disk| disk.create(path)).await;
-        self.call(|inner, node| disk_full(&mut inner.disks[node as usize], &created))
+        let created = self
+            .call(|inner, node| {
+                inner
+                    .core
+                    .trace(TraceKind::Disk, node, 0, path.as_bytes(), || {
+                        format!("create {path}")
+                    });
+                let disk = &mut inner.disks[node as usize];
+                disk.counts.changes += 1;
+                let created = disk.model.create(path);
+                disk_full(disk, &created);
+                if let Ok(handle) = &created {
+                    inner.asked(node, || Call::Create(handle.number(), path.to_owned()));
+                }
+                created
+            })
             .await;
         let handle = created?;
         Ok(self.file(handle, path))
     }
 
     async fn open(&self, path: &str) -> io::Result<SimFile> {
-        let handle = self.model(|disk| disk.open(path)).await?;
+        let handle = self
+            .call(|inner, node| {
+                let handle = inner.disks[node as usize].model.open(path)?;
+                inner.asked(node, || Call::Open(handle.number(), path.to_owned()));
+                Ok::<_, io::Error>(handle)
+            })
+            .await?;
         Ok(self.file(handle, path))
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.call(|inner, node| {
+            inner.asked(node, || Call::Rename(from.to_owned(), to.to_owned()));
+            inner.disks[node as usize].counts.changes += 1;
             inner
                 .core
                 .trace(TraceKind::Disk, node, 1, to.as_bytes(), || {
@@ -368,30 +412,42 @@ impl Disk for SimDisk {
             let renamed = disk.open(to)?;
             disk.close(renamed);
             let seq = disk.last_seq();
-            inner.tap.renamed(node, renamed.ino, seq, to);
+            let (disk, file) = (&inner.disks[node as usize], (renamed.ino, seq));
+            inner.tap.renamed(&inner.core, disk, node, file, to);
             Ok(())
         })
         .await
     }
 
     async fn remove(&self, path: &str) -> io::Result<()> {
-        self.named("remove", path, |disk| disk.remove(path)).await
+        let asked = || Call::Remove(path.to_owned());
+        self.named("remove", path, asked, |disk| disk.remove(path))
+            .await
     }
 
     async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.model(|disk| disk.list(directory)).await
+        self.call(|inner, node| {
+            inner.asked(node, || Call::List(directory.to_owned()));
+            inner.disks[node as usize].model.list(directory)
+        })
+        .await
     }
 
     async fn create_dir(&self, directory: &str) -> io::Result<()> {
-        self.named("create directory", directory, |disk| {
+        let asked = || Call::CreateDir(directory.to_owned());
+        self.named("create directory", directory, asked, |disk| {
             disk.create_dir(directory)
         })
         .await
     }
 
     async fn sync_dir(&self, directory: &str) -> io::Result<()> {
-        self.sync_op(|disk| disk.begin_sync_dir(directory), OpOf::Directory)
-            .await
+        self.sync_op(
+            || Call::SyncDir(directory.to_owned()),
+            |disk| disk.begin_sync_dir(directory),
+            OpOf::Directory,
+        )
+        .await
     }
 }
 
@@ -412,9 +468,10 @@ struct OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         let node = self.disk.env.node as usize;
-        self.disk
-            .env
-            .with(|inner| inner.disks[node].model.close(self.handle));
+        self.disk.env.with(|inner| {
+            inner.asked(node as NodeId, || Call::DropFile(self.handle.number()));
+            inner.disks[node].model.close(self.handle);
+        });
     }
 }
 
@@ -422,6 +479,9 @@ impl File for SimFile {
     async fn write_at(&self, position: u64, bytes: Bytes) -> io::Result<()> {
         let OpenFile { disk, handle, path } = &*self.open;
         disk.call(|inner, node| {
+            inner.asked(node, || {
+                Call::WriteAt(handle.number(), position, bytes.len())
+            });
             inner
                 .core
                 .trace(TraceKind::Disk, node, position, &bytes, || {
@@ -446,8 +506,10 @@ impl File for SimFile {
     async fn read_at(&self, position: u64, length: usize) -> io::Result<Bytes> {
         let OpenFile { disk, handle, .. } = &*self.open;
         disk.call(|inner, node| {
+            inner.asked(node, || Call::ReadAt(handle.number(), position, length));
             let disk = &mut inner.disks[node as usize];
             disk.counts.reads += 1;
+            disk.counts.read_bytes += length as u64;
             disk.model.read(*handle, position, length)
         })
         .await
@@ -455,21 +517,27 @@ impl File for SimFile {
 
     async fn set_len(&self, length: u64) -> io::Result<()> {
         let OpenFile { disk, handle, path } = &*self.open;
-        disk.named("set length of", path, |disk| disk.set_len(*handle, length))
-            .await
-            .map(drop)
+        let asked = || Call::SetLen(handle.number(), length);
+        disk.named("set length of", path, asked, |disk| {
+            disk.set_len(*handle, length)
+        })
+        .await
+        .map(drop)
     }
 
     async fn size_bytes(&self) -> io::Result<u64> {
-        self.open
-            .disk
-            .model(|disk| disk.size(self.open.handle))
-            .await
+        let OpenFile { disk, handle, .. } = &*self.open;
+        disk.call(|inner, node| {
+            inner.asked(node, || Call::Size(handle.number()));
+            inner.disks[node as usize].model.size(*handle)
+        })
+        .await
     }
 
     async fn sync_data(&self) -> io::Result<()> {
         let OpenFile { disk, handle, .. } = &*self.open;
         disk.sync_op(
+            || Call::SyncData(handle.number()),
             |disk| disk.begin_sync(*handle, SyncKind::Data),
             OpOf::File(handle.ino),
         )
@@ -479,6 +547,7 @@ impl File for SimFile {
     async fn sync_all(&self) -> io::Result<()> {
         let OpenFile { disk, handle, .. } = &*self.open;
         disk.sync_op(
+            || Call::SyncAll(handle.number()),
             |disk| disk.begin_sync(*handle, SyncKind::All),
             OpOf::File(handle.ino),
         )

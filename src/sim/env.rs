@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::disk_io::SimDisk;
 use super::net::{EndpointId, NodeId};
+use super::skeleton::Call;
 use super::world::{Inner, TimerId, TraceKind, World};
 use crate::env::{ConnId, Env, Net, NetEvent, Timer};
 
@@ -62,7 +63,12 @@ impl Env for SimEnv {
     }
 
     fn timer(&self) -> SimTimer {
-        let timer = self.world.lock().timers.add();
+        let timer = {
+            let mut inner = self.world.lock();
+            let timer = inner.timers.add();
+            inner.asked(self.node, || Call::NewTimer(timer));
+            timer
+        };
         SimTimer {
             env: self.clone(),
             timer,
@@ -74,7 +80,12 @@ impl Env for SimEnv {
     }
 
     fn net(&self) -> SimNet {
-        let endpoint = self.world.lock().net.open(self.node);
+        let endpoint = {
+            let mut inner = self.world.lock();
+            let endpoint = inner.net.open(self.node);
+            inner.asked(self.node, || Call::NewNet(endpoint));
+            endpoint
+        };
         SimNet {
             env: self.clone(),
             endpoint,
@@ -103,9 +114,11 @@ pub struct SimTimer {
 
 impl Timer for SimTimer {
     fn reset(&mut self, deadline_ns: Option<u64>) {
-        let timer = self.timer;
-        self.env
-            .with(|inner| inner.timers.reset(&mut inner.core, timer, deadline_ns));
+        let (node, timer) = (self.env.node, self.timer);
+        self.env.with(|inner| {
+            inner.asked(node, || Call::Reset(timer, deadline_ns));
+            inner.timers.reset(&mut inner.core, timer, deadline_ns);
+        });
     }
 
     async fn fired(&mut self) {
@@ -126,7 +139,10 @@ impl Timer for SimTimer {
 
 impl Drop for SimTimer {
     fn drop(&mut self) {
-        self.env.world.lock().timers.forget(self.timer);
+        let (node, timer) = (self.env.node, self.timer);
+        self.env
+            .with(|inner| inner.asked(node, || Call::DropTimer(timer)));
+        self.env.world.lock().timers.forget(timer);
     }
 }
 
@@ -148,10 +164,11 @@ impl SimNet {
 
 impl Net for SimNet {
     async fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        match self
-            .env
-            .with(|inner| inner.net.listen(self.endpoint, address))
-        {
+        let (node, endpoint) = (self.env.node, self.endpoint);
+        match self.env.with(|inner| {
+            inner.asked(node, || Call::Listen(endpoint, address));
+            inner.net.listen(endpoint, address)
+        }) {
             Some(true) => Ok(address),
             Some(false) => Err(Self::taken(address)),
             None => pending().await,
@@ -159,10 +176,11 @@ impl Net for SimNet {
     }
 
     async fn listen_peers(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        match self
-            .env
-            .with(|inner| inner.net.listen_peers(self.endpoint, address))
-        {
+        let (node, endpoint) = (self.env.node, self.endpoint);
+        match self.env.with(|inner| {
+            inner.asked(node, || Call::ListenPeers(endpoint, address));
+            inner.net.listen_peers(endpoint, address)
+        }) {
             Some(true) => Ok(address),
             Some(false) => Err(Self::taken(address)),
             None => pending().await,
@@ -170,15 +188,20 @@ impl Net for SimNet {
     }
 
     fn connect(&mut self, to: SocketAddr) -> ConnId {
-        let endpoint = self.endpoint;
+        let (node, endpoint) = (self.env.node, self.endpoint);
         self.env
-            .with(|inner| inner.net.connect(&mut inner.core, endpoint, to))
+            .with(|inner| {
+                let conn = inner.net.connect(&mut inner.core, endpoint, to);
+                inner.asked(node, || Call::Connect(endpoint, conn, to));
+                conn
+            })
             .unwrap_or(ConnId(u64::MAX))
     }
 
     fn write(&mut self, conn: ConnId, bytes: Bytes) {
-        let node = self.env.node;
+        let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
+            inner.asked(node, || Call::Write(endpoint, conn, bytes.len()));
             inner
                 .tap
                 .stream_write(&mut inner.core, &inner.disks, node, conn, &bytes);
@@ -187,14 +210,20 @@ impl Net for SimNet {
     }
 
     fn close(&mut self, conn: ConnId) {
-        self.env
-            .with(|inner| inner.net.close(&mut inner.core, conn));
+        let (node, endpoint) = (self.env.node, self.endpoint);
+        self.env.with(|inner| {
+            inner.asked(node, || Call::Close(endpoint, conn));
+            inner.net.close(&mut inner.core, conn);
+        });
     }
 
     fn send(&mut self, to: SocketAddr, bytes: Bytes) {
-        let endpoint = self.endpoint;
-        self.env
-            .with(|inner| inner.net.send_peer(&mut inner.core, endpoint, to, bytes));
+        let (node, endpoint) = (self.env.node, self.endpoint);
+        self.env.with(|inner| {
+            inner.asked(node, || Call::Send(endpoint, to, bytes.len()));
+            inner.tap.peer_message(&inner.core, node, &bytes);
+            inner.net.send_peer(&mut inner.core, endpoint, to, bytes);
+        });
     }
 
     fn try_next(&mut self) -> Option<NetEvent> {
@@ -225,8 +254,10 @@ impl Net for SimNet {
 
 impl Drop for SimNet {
     fn drop(&mut self) {
-        let endpoint = self.endpoint;
-        self.env
-            .with(|inner| inner.net.close_endpoint(&mut inner.core, endpoint));
+        let (node, endpoint) = (self.env.node, self.endpoint);
+        self.env.with(|inner| {
+            inner.asked(node, || Call::DropNet(endpoint));
+            inner.net.close_endpoint(&mut inner.core, endpoint);
+        });
     }
 }

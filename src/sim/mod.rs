@@ -27,6 +27,6 @@ pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
 pub use env::{SimEnv, SimNet, SimTimer};
 pub use latency::Latency;
 pub use net::{LinkConfig, NetworkFates, NodeId};
-pub use run::{run, run_measured};
-pub use skeleton::{SkeletonPlan, run_skeleton};
+pub use run::{run, run_measured, run_recorded};
+pub use skeleton::{Script, run_skeleton};
 pub use world::{TraceLine, World, address};

@@ -3,13 +3,18 @@
 //!
 //! ```text
 //!   disk writes ──▶ Holdings: which entries, since when, durable up to where
+//!        │     └──▶ Replicas: the same of each of several, as facts for checks
+//!   peer messages ──┘
 //!   answers     ──▶ is what this answer depends on held? (acknowledgement oracle)
 //! ```
 //!
 //! It sees bytes only, never a variable of the product.
 
 mod answers;
+mod codecs;
 mod holdings;
+mod image;
+mod replicas;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -24,29 +29,15 @@ use super::net::NodeId;
 use super::world::Core;
 use crate::check::Finding;
 use crate::check::read_committed::CommitFact;
+pub(crate) use crate::check::replicas::Medium;
+use crate::check::replicas::{Media, Moment};
 use crate::env::ConnId;
 use crate::log::LogConfig;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, held_address};
-
-/// Which medium an acknowledgement rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Medium {
-    /// `SYNC_FLUSH`.
-    Durable,
-    /// `ASYNC_FLUSH`.
-    Cached,
-}
-
-impl Medium {
-    /// What bytes are once they are there.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Durable => "synced",
-            Self::Cached => "cached",
-        }
-    }
-}
+use image::{Image, View};
+use replicas::Replicas;
+pub(crate) use replicas::Taken;
 
 /// The tap of a run.
 #[derive(Debug)]
@@ -56,19 +47,18 @@ pub(crate) struct Tap {
     /// Nodes below this number are brokers.
     brokers: u32,
     holdings: Vec<Holdings>,
+    /// Where brokers replicate.
+    replicas: Option<Box<Replicas>>,
     /// Offset commits asked for and not answered: the digest of their entry.
     commits: BTreeMap<(u64, i32), u64>,
     /// One past the last log address that each broker acknowledged, or that was
     /// left of it.
     acknowledged: BTreeMap<NodeId, u64>,
-    last_to_acknowledge: Option<NodeId>,
-    /// One past the last log address that any broker acknowledged.
-    acknowledged_end: u64,
     /// Who reported that the cluster halted.
     halted: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
     on_lies: BTreeMap<NodeId, u64>,
-    pub(crate) findings: Vec<Finding>,
+    findings: Vec<Finding>,
     pub(crate) served_early: Vec<CommitFact>,
 }
 
@@ -80,15 +70,28 @@ impl Tap {
             log_config,
             brokers,
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
+            replicas: None,
             commits: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
-            last_to_acknowledge: None,
-            acknowledged_end: 0,
             halted: BTreeSet::new(),
             refusals: BTreeMap::new(),
             on_lies: BTreeMap::new(),
             findings: Vec::new(),
             served_early: Vec::new(),
+        }
+    }
+
+    /// A tap on so many replicas, the first `members` of which have seats.
+    pub(crate) fn of_replicas(
+        members: u32,
+        brokers: u32,
+        media: Media,
+        log_config: LogConfig,
+    ) -> Self {
+        Self {
+            holdings: (0..brokers).map(|_| Holdings::of_a_replica()).collect(),
+            replicas: Some(Box::new(Replicas::new(members, brokers, media))),
+            ..Self::new(brokers, media.log, log_config)
         }
     }
 
@@ -103,6 +106,15 @@ impl Tap {
                 replicated: false,
             },
         )
+    }
+
+    /// What was broken, as far as the tap saw.
+    pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
+        let mut findings = std::mem::take(&mut self.findings);
+        if let Some(replicas) = &mut self.replicas {
+            findings.extend(replicas.cluster.take_findings());
+        }
+        findings
     }
 
     /// How many brokers there are.
@@ -120,35 +132,82 @@ impl Tap {
         position: u64,
         bytes: &Bytes,
     ) {
-        if let Some(holdings) = self.holdings.get_mut(node as usize) {
-            holdings.written(core.now_ns, file, path, position, bytes);
-        }
+        let Some(holdings) = self.holdings.get_mut(node as usize) else {
+            return;
+        };
+        let replicas = &mut self.replicas;
+        holdings.written(core.now_ns, file, path, position, bytes, |part, record| {
+            if let Some(replicas) = replicas {
+                let entry = image::entry_of(part, record);
+                replicas.wrote(moment(core), node, entry, part.previous_hash);
+            }
+        });
     }
 
     /// A broker renamed a file.
-    pub(crate) fn renamed(&mut self, node: NodeId, ino: Ino, seq: Seq, to: &str) {
-        if let Some(holdings) = self.holdings.get_mut(node as usize) {
-            holdings.renamed(ino, seq, to);
+    pub(crate) fn renamed(
+        &mut self,
+        core: &Core,
+        disk: &DiskIo,
+        node: NodeId,
+        (ino, seq): (Ino, Seq),
+        to: &str,
+    ) {
+        let Some(holdings) = self.holdings.get_mut(node as usize) else {
+            return;
+        };
+        let is_new_log = holdings.renamed(ino, seq, to);
+        if let Some(replicas) = &mut self.replicas {
+            match is_new_log {
+                true => replicas.renamed_segment(moment(core), &disk.model, node),
+                false => replicas.renamed_state(moment(core), &disk.model, node, to),
+            }
         }
     }
 
     /// A sync of a broker's disk completed.
-    pub(crate) fn synced(&mut self, disk: &DiskIo, node: NodeId, synced: Synced) {
+    pub(crate) fn synced(&mut self, core: &Core, disk: &DiskIo, node: NodeId, synced: Synced) {
+        let log_config = self.log_config;
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
             holdings.synced(synced);
             holdings.settle(&disk.model);
+            if let Some(replicas) = &mut self.replicas {
+                replicas.settle(moment(core), &disk.model, node, holdings, log_config);
+            }
         }
     }
 
     /// A broker's disk lost what it had not made durable, or was replaced.
-    pub(crate) fn lost_cache(&mut self, disk: &DiskIo, node: NodeId) {
+    pub(crate) fn lost_cache(&mut self, core: &Core, disk: &DiskIo, node: NodeId, taken: Taken) {
+        let log_config = self.log_config;
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
-            holdings.lost_cache(&disk.model, self.log_config);
+            holdings.lost_cache(&disk.model, log_config);
+            if let Some(replicas) = &mut self.replicas {
+                let image = holdings.take_image().unwrap_or_default();
+                replicas.lost(moment(core), &disk.model, node, image, taken);
+            }
+        }
+    }
+
+    /// A sector of a broker's disk went bad.
+    pub(crate) fn harmed(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
+        if let Some(replicas) = &mut self.replicas {
+            replicas.harmed(moment(core), &disk.model, node);
+        }
+    }
+
+    /// A broker sent a message to another one.
+    pub(crate) fn peer_message(&mut self, core: &Core, node: NodeId, bytes: &Bytes) {
+        if let Some(replicas) = &mut self.replicas {
+            replicas.sent(moment(core), node, bytes);
         }
     }
 
     /// One past the last log address that a broker holds durably.
     pub(crate) fn durable_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
+        if let Some(replicas) = &self.replicas {
+            return replicas.durable_end(node);
+        }
         let log_config = self.log_config;
         self.holdings[node as usize].durable_end(&disk.model, log_config)
     }
@@ -156,19 +215,28 @@ impl Tap {
     /// As [`Tap::durable_end`], by the account alone: what a sector that went bad
     /// took from the disk is still in it.
     pub(crate) fn accounted_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
+        if let Some(replicas) = &self.replicas {
+            return replicas.durable_end(node);
+        }
         self.holdings[node as usize].accounted_end(&disk.model)
     }
 
     /// One past the last log address that a disk would still hold durably,
     /// whatever the account says.
     pub(crate) fn held_now(&self, disk: &DiskIo) -> u64 {
-        held_address(&disk.model, self.log_config)
+        match self.replicas {
+            Some(_) => Image::of(&disk.model, View::Durable).end_address(),
+            None => held_address(&disk.model, self.log_config),
+        }
     }
 
     /// One past the last log address that a broker may believe it holds durably,
     /// because its disk said so: what a disk lied about counts as held.
     pub(crate) fn believed_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
         let durable_end = self.durable_end(disk, node);
+        if let Some(replicas) = &self.replicas {
+            return replicas.believed_end(node);
+        }
         durable_end.max(self.holdings[node as usize].believed_end(&disk.model))
     }
 
@@ -228,5 +296,13 @@ impl Tap {
         } else {
             self.client_asks(stream, bytes);
         }
+    }
+}
+
+/// Where in the run something happens.
+fn moment(core: &Core) -> Moment {
+    Moment {
+        at_ns: core.now_ns,
+        event: core.trace_events(),
     }
 }

@@ -2,9 +2,11 @@
 //! anything may happen at any operation, and on a real one.
 
 mod append;
+mod chain;
 mod crash;
 mod damage;
 mod files;
+mod foreign;
 mod poison;
 mod queues;
 mod read;

@@ -23,6 +23,15 @@ pub(crate) const SMALL: LogConfig = LogConfig {
     reserve_bytes: 0,
     replicated: false,
 };
+/// As [`SMALL`], of one of several replicas, on this disk.
+pub(crate) fn replica<D: Disk>(disk: &D) -> LogConfig {
+    LogConfig {
+        segment_bytes: 8 * disk.sector_bytes() as u64,
+        replicated: true,
+        ..SMALL
+    }
+}
+
 /// Bytes of an envelope.
 pub(crate) const ENVELOPE_BYTES: u64 = 80;
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use zeroloss::broker::{Broker, BrokerConfig, BrokerError, FlushDiskType};
 use zeroloss::check::{
-    Blame, Configuration, Ending, Evidence, Flush, Judgement, Liveness, Lost, Replication, judge,
+    Blame, Configuration, Ending, Evidence, Flush, Judgement, Liveness, Lost, judge,
 };
 use zeroloss::client::{ClientConfig, ConsumerConfig, ProducerConfig};
 use zeroloss::env::real::RealEnv;
@@ -258,10 +258,7 @@ impl Clients {
 /// What the checkers of simulations say of a history without faults.
 pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -> Judgement {
     judge(Evidence {
-        configuration: Configuration {
-            replication: Replication::None,
-            flush: Flush::Sync,
-        },
+        configuration: Configuration::single(Flush::Sync),
         faultless: true,
         history,
         ledger: &Ledger::default(),

@@ -1,21 +1,52 @@
-//! The bytes of a file, with a tail that costs nothing while it is zero.
+//! The bytes of a file: runs that were written, shared with whoever wrote them,
+//! and zeros between and behind them, which cost nothing.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 
-/// A file's content: `bytes`, then zeros up to `size_bytes`.
+/// Bytes as they were written. Never changed in place: cache, medium, forks and
+/// pending writes share them.
+#[derive(Debug, Clone)]
+struct Run {
+    at: u64,
+    bytes: Bytes,
+}
+
+impl Run {
+    fn end(&self) -> u64 {
+        self.at + self.bytes.len() as u64
+    }
+
+    /// What of it lies in `range`, if anything does.
+    fn within(&self, range: Range<u64>) -> Option<Run> {
+        let at = self.at.max(range.start);
+        let end = self.end().min(range.end);
+        (at < end).then(|| Run {
+            at,
+            bytes: self.bytes.slice(index(at - self.at)..index(end - self.at)),
+        })
+    }
+}
+
+/// A file's content: what was written, and zeros up to `size_bytes`.
 ///
-/// Invariant: `bytes.len() <= size_bytes`. Only the application of surviving
-/// pieces after a power loss leaves it for a moment, and ends by clipping.
+/// Invariants:
+/// 1. `runs` are in order, not empty, and do not overlap.
+/// 2. The last run's end <= `written_bytes` <= `size_bytes`. Only the
+///    application of surviving pieces after a power loss leaves the second half
+///    for a moment, and ends by clipping.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
-    bytes: Vec<u8>,
+    runs: Vec<Run>,
+    written_bytes: u64,
     size_bytes: u64,
 }
 
 impl Content {
-    /// The bytes up to the last one ever written; what follows is zero.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// How far it was ever written; what follows is zero.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
     }
 
     /// The file's size.
@@ -23,60 +54,104 @@ impl Content {
         self.size_bytes
     }
 
+    /// The bytes up to the last one ever written.
+    pub fn written(&self) -> Bytes {
+        self.gather(0, index(self.written_bytes))
+    }
+
     /// All of the file, its zero tail included.
     pub fn to_vec(&self) -> Vec<u8> {
-        let mut all = self.bytes.clone();
-        all.resize(index(self.size_bytes), 0);
+        let mut all = vec![0; index(self.size_bytes)];
+        self.copy_to(0, &mut all);
         all
     }
 
     /// Up to `length` bytes from `position`, fewer at the end of the file.
     pub fn read(&self, position: u64, length: usize) -> Bytes {
         let length = (length as u64).min(self.size_bytes.saturating_sub(position));
-        let mut out = vec![0; index(length)];
-        self.copy_to(position, &mut out);
+        self.gather(position, index(length))
+    }
+
+    /// A part, size or not: copied only where it is not a part of one run.
+    fn gather(&self, position: u64, length: usize) -> Bytes {
+        let range = position..position + length as u64;
+        let run = self.touched(range.clone()).start;
+        if let Some(whole) = self.runs.get(run).and_then(|run| run.within(range))
+            && whole.bytes.len() == length
+        {
+            return whole.bytes;
+        }
+        let mut out = Vec::with_capacity(length);
+        let range = position..position + length as u64;
+        for run in &self.runs[self.touched(range.clone())] {
+            if let Some(part) = run.within(range.clone()) {
+                out.resize(index(part.at - position), 0);
+                out.extend_from_slice(&part.bytes);
+            }
+        }
+        out.resize(length, 0);
         Bytes::from(out)
     }
 
     /// True where the file holds exactly `expected` at `position`.
     pub fn matches(&self, position: u64, expected: &[u8]) -> bool {
-        if position + expected.len() as u64 > self.size_bytes {
-            return false;
-        }
-        let start = index(position).min(self.bytes.len());
-        let kept = &self.bytes[start..self.bytes.len().min(start + expected.len())];
-        let (head, tail) = expected.split_at(kept.len());
-        head == kept && tail.iter().all(|byte| *byte == 0)
+        self.read(position, expected.len()) == expected
     }
 
     /// Fills `out` from `position`, with zeros where nothing was written.
     pub(super) fn copy_to(&self, position: u64, out: &mut [u8]) {
-        let start = index(position).min(self.bytes.len());
-        let kept = &self.bytes[start..self.bytes.len().min(start + out.len())];
-        let (head, tail) = out.split_at_mut(kept.len());
-        head.copy_from_slice(kept);
-        tail.fill(0);
+        out.fill(0);
+        self.copy_runs(position, out);
+    }
+
+    fn copy_runs(&self, position: u64, out: &mut [u8]) {
+        let range = position..position + out.len() as u64;
+        for run in &self.runs[self.touched(range.clone())] {
+            if let Some(part) = run.within(range.clone()) {
+                let from = index(part.at - position);
+                out[from..from + part.bytes.len()].copy_from_slice(&part.bytes);
+            }
+        }
+    }
+
+    /// The runs that have bytes in the range.
+    fn touched(&self, range: Range<u64>) -> Range<usize> {
+        let first = self.runs.partition_point(|run| run.end() <= range.start);
+        let behind = self.runs[first..].partition_point(|run| run.at < range.end);
+        first..first + behind
     }
 
     /// Puts bytes in place and leaves the size alone.
-    pub(super) fn put(&mut self, position: u64, bytes: &[u8]) {
-        let start = index(position);
-        if start > self.bytes.len() {
-            self.bytes.resize(start, 0);
+    pub(super) fn put(&mut self, position: u64, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
         }
-        let inside = bytes.len().min(self.bytes.len() - start);
-        self.bytes[start..start + inside].copy_from_slice(&bytes[..inside]);
-        self.bytes.extend_from_slice(&bytes[inside..]);
+        let end = position + bytes.len() as u64;
+        let hit = self.touched(position..end);
+        let run = Run {
+            at: position,
+            bytes,
+        };
+        if hit.start == self.runs.len() {
+            self.runs.push(run);
+        } else {
+            let head = self.runs[hit.start].within(0..position);
+            let tail = self.runs[hit.clone()]
+                .last()
+                .and_then(|last| last.within(end..u64::MAX));
+            let head = head.filter(|_| !hit.is_empty());
+            self.runs
+                .splice(hit, head.into_iter().chain([run]).chain(tail));
+        }
+        self.written_bytes = self.written_bytes.max(end);
     }
 
     /// Puts bytes in place and makes the file long enough to read up to `end`;
     /// what lies past the size then is cut off (a sector's padding).
-    pub(super) fn write(&mut self, position: u64, bytes: &[u8], end: u64) {
+    pub(super) fn write(&mut self, position: u64, bytes: &Bytes, end: u64) {
         self.grow(end);
         let room = index(self.size_bytes.saturating_sub(position)).min(bytes.len());
-        if room > 0 {
-            self.put(position, &bytes[..room]);
-        }
+        self.put(position, bytes.slice(..room));
     }
 
     pub(super) fn grow(&mut self, size_bytes: u64) {
@@ -85,26 +160,28 @@ impl Content {
 
     pub(super) fn shrink(&mut self, size_bytes: u64) {
         self.size_bytes = self.size_bytes.min(size_bytes);
-        self.bytes.truncate(index(size_bytes));
+        self.cut(size_bytes);
     }
 
     /// Forgets bytes that lie past the size.
     pub(super) fn clip(&mut self) {
-        self.bytes.truncate(index(self.size_bytes));
+        self.cut(self.size_bytes);
+    }
+
+    fn cut(&mut self, end: u64) {
+        while self.runs.last().is_some_and(|last| last.end() > end) {
+            let last = self.runs.pop();
+            self.runs.extend(last.and_then(|last| last.within(0..end)));
+        }
+        self.written_bytes = self.written_bytes.min(end);
     }
 }
 
-/// Equal as read: where the zero tail begins does not matter.
+/// Equal as read: how it was written does not matter.
 impl PartialEq for Content {
     fn eq(&self, other: &Self) -> bool {
-        let (short, long) = match self.bytes.len() <= other.bytes.len() {
-            true => (self, other),
-            false => (other, self),
-        };
-        let (head, tail) = long.bytes.split_at(short.bytes.len());
-        self.size_bytes == other.size_bytes
-            && head == short.bytes
-            && tail.iter().all(|byte| *byte == 0)
+        let written = index(self.written_bytes.max(other.written_bytes));
+        self.size_bytes == other.size_bytes && self.gather(0, written) == other.gather(0, written)
     }
 }
 
@@ -123,8 +200,8 @@ mod tests {
     fn a_zero_tail_costs_nothing_and_reads_zero() {
         let mut content = Content::default();
         content.grow(1 << 40);
-        content.write(3, b"abc", 6);
-        assert_eq!(content.bytes(), b"\0\0\0abc");
+        content.write(3, &Bytes::from_static(b"abc"), 6);
+        assert_eq!(content.written(), &b"\0\0\0abc"[..]);
         assert_eq!(&content.read(4, 5)[..], b"bc\0\0\0");
         assert!(content.matches(5, b"c\0\0"));
         assert!(!content.matches(5, b"c\0x"));
@@ -134,7 +211,7 @@ mod tests {
     #[test]
     fn what_was_cut_off_reads_zero_when_the_file_grows_again() {
         let mut content = Content::default();
-        content.write(0, b"abcdef", 6);
+        content.write(0, &Bytes::from_static(b"abcdef"), 6);
         content.shrink(2);
         content.grow(6);
         assert_eq!(content.to_vec(), b"ab\0\0\0\0");
@@ -143,17 +220,45 @@ mod tests {
     #[test]
     fn padding_past_the_size_is_cut() {
         let mut content = Content::default();
-        content.write(0, b"abc\0\0\0\0\0", 3);
-        assert_eq!((content.bytes(), content.size_bytes()), (&b"abc"[..], 3));
+        content.write(0, &Bytes::from_static(b"abc\0\0\0\0\0"), 3);
+        assert_eq!(content.written(), &b"abc"[..]);
+        assert_eq!(content.size_bytes(), 3);
     }
 
     #[test]
     fn equal_means_reads_equal() {
         let (mut left, mut right) = (Content::default(), Content::default());
-        left.write(0, b"a\0\0", 3);
-        right.write(0, b"a", 3);
+        left.write(0, &Bytes::from_static(b"a\0\0"), 3);
+        right.write(0, &Bytes::from_static(b"a"), 3);
         assert_eq!(left, right);
-        right.write(2, b"x", 3);
+        right.write(2, &Bytes::from_static(b"x"), 3);
         assert_ne!(left, right);
+    }
+
+    #[test]
+    fn a_write_over_others_leaves_what_stands_out_of_it() {
+        let mut content = Content::default();
+        for (position, bytes) in [(0, "aaaa"), (4, "bbbb"), (10, "cc"), (2, "XXXXX"), (8, "Y")] {
+            let bytes = Bytes::from_static(bytes.as_bytes());
+            content.write(position, &bytes, position + bytes.len() as u64);
+        }
+        assert_eq!(content.to_vec(), b"aaXXXXXbY\0cc");
+        content.write(5, &Bytes::from_static(b"z"), 6);
+        assert_eq!(content.to_vec(), b"aaXXXzXbY\0cc");
+        assert_eq!(content.read(5, 1), &b"z"[..]);
+        content.shrink(7);
+        assert_eq!(content.to_vec(), b"aaXXXzX");
+    }
+
+    #[test]
+    fn forks_do_not_see_each_others_writes() {
+        let mut content = Content::default();
+        content.write(0, &Bytes::from_static(b"abc"), 3);
+        let fork = content.clone();
+        content.write(1, &Bytes::from_static(b"X"), 3);
+        assert_eq!(
+            (content.to_vec(), fork.to_vec()),
+            (b"aXc".to_vec(), b"abc".to_vec())
+        );
     }
 }

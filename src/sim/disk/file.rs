@@ -313,7 +313,8 @@ impl FileNode {
     /// The space that the file takes: what was ever written, whole sectors; a
     /// preallocated tail takes none.
     pub(super) fn allocated_bytes(&self, sector_bytes: u64) -> u64 {
-        let length = self.cached.bytes().len().max(self.durable.bytes().len());
-        (length as u64).next_multiple_of(sector_bytes)
+        let cached_bytes = self.cached.written_bytes();
+        let length = cached_bytes.max(self.durable.written_bytes());
+        length.next_multiple_of(sector_bytes)
     }
 }

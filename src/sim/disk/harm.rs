@@ -4,6 +4,8 @@
 use std::io;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::Ino;
 use super::error::{not_found, refused};
 use super::fault::{ArmedFault, DiskFault, DiskSpeed, FiredFault, RotKind, Trigger};
@@ -92,7 +94,8 @@ impl DiskModel {
             if !self.path_or_ino(*ino).starts_with(under) {
                 continue;
             }
-            let sectors = file.durable.bytes().chunks(sector_bytes as usize);
+            let written = file.durable.written();
+            let sectors = written.chunks(sector_bytes as usize);
             let held = (0..).zip(sectors).filter(|(sector, bytes)| {
                 bytes.iter().any(|byte| *byte != 0) && !file.is_sector_dirty(*sector, sector_bytes)
             });
@@ -130,7 +133,7 @@ impl DiskModel {
     pub(super) fn misdirect(&self, ino: Ino, range: Range<u64>, dice: &mut Stream) -> Fate {
         let sector_bytes = self.config.sector_bytes;
         let own = range.start / sector_bytes..range.end.div_ceil(sector_bytes);
-        let sectors = |file: &FileNode| (file.durable.bytes().len() as u64).div_ceil(sector_bytes);
+        let sectors = |file: &FileNode| file.durable.written_bytes().div_ceil(sector_bytes);
         let total: u64 = self.files.values().map(sectors).sum();
         let mut pick = dice.below(total);
         for (to, file) in &self.files {
@@ -185,6 +188,7 @@ impl DiskModel {
             RotKind::Zeros => bytes.fill(0),
             RotKind::Garbage => dice.fill(&mut bytes),
         }
+        let bytes = Bytes::from(bytes);
         let size = file.durable.size_bytes();
         file.durable.write(sector * sector_bytes, &bytes, size);
         if !file.is_sector_dirty(sector, sector_bytes) {

@@ -42,6 +42,13 @@ pub struct Handle {
     pub ino: Ino,
 }
 
+impl Handle {
+    /// Its number among all that the disk ever gave.
+    pub(crate) fn number(self) -> u64 {
+        self.fd
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Descriptor {
     pub(super) ino: Ino,

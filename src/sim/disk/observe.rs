@@ -119,6 +119,23 @@ impl DiskModel {
         )
     }
 
+    /// Where reads of a file fail, as byte positions; of the file that durable
+    /// names lead to, or of the one that a process sees.
+    pub fn unreadable_ranges(&self, path: &str, durable: bool) -> Vec<std::ops::Range<usize>> {
+        let ino = path::components(path)
+            .ok()
+            .and_then(|components| self.names.resolve(&components, durable));
+        let file = ino.and_then(|ino| self.files.get(&ino));
+        let sector_bytes = self.config.sector_bytes as usize;
+        let sectors = file.into_iter().flat_map(|file| &file.unreadable);
+        sectors
+            .map(|sector| {
+                let from = *sector as usize * sector_bytes;
+                from..from + sector_bytes
+            })
+            .collect()
+    }
+
     /// The names of a directory as a power loss would leave them in which
     /// nothing unsynced survives; `None` where it would not be there.
     pub fn durable_list(&self, directory: &str) -> Option<Vec<String>> {

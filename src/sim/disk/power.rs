@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use super::file::{Change, Fate, FileNode, PendingOp, Stray};
 use super::model::DiskModel;
 use super::names::Names;
@@ -142,13 +144,14 @@ impl FileNode {
         strays
     }
 
-    fn put_sector(&mut self, at: u64, new: &[u8], arrival: Arrival, fates: &mut Fates<'_>) {
+    fn put_sector(&mut self, at: u64, new: &Bytes, arrival: Arrival, fates: &mut Fates<'_>) {
         if arrival == Arrival::Whole {
-            self.durable.put(at, new);
+            self.durable.put(at, new.clone());
         } else {
             let mut old = vec![0; new.len()];
             self.durable.copy_to(at, &mut old);
-            self.durable.put(at, &fates.mix(arrival, &old, new));
+            let mixed = fates.mix(arrival, &old, new);
+            self.durable.put(at, Bytes::from(mixed));
         }
         self.rewritten(at, new.len(), new.len() as u64);
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
 
-use super::clients::client_node;
+use super::clients::add_client;
 use super::operator::Action;
 use super::phases::Run;
 use crate::env::{ConnId, Either, Env, Net, NetEvent, Timer, either};
@@ -80,7 +80,7 @@ impl Run<'_> {
     /// The operator has a machine of his own where the scenario gives him work.
     pub(super) fn employ_admin(&mut self) {
         if !self.plan.operations.is_empty() {
-            let node = client_node(&self.setting);
+            let node = add_client(&self.world, self.seed);
             let incarnation = self.world.process_starts(node);
             self.admin = Some(Admin {
                 env: SimEnv::new(Arc::clone(&self.world), node, incarnation),

@@ -95,7 +95,7 @@ pub(super) fn all(scenario: &Scenario, setting: &Setting) -> Vec<Client> {
 
 impl Client {
     fn new(setting: &Setting, number: ClientId, role: Role) -> Self {
-        let node = client_node(setting);
+        let node = add_node(setting);
         Self {
             node,
             number,
@@ -183,10 +183,14 @@ fn pause_ns(what: &Producers) -> u64 {
     })
 }
 
-/// A machine for a client.
-pub(super) fn client_node(setting: &Setting) -> NodeId {
+fn add_node(setting: &Setting) -> NodeId {
+    add_client(&setting.world, setting.seed)
+}
+
+/// Adds the machine of a client.
+pub(super) fn add_client(world: &World, seed: u64) -> NodeId {
     // The number is known only once the node is there: clients' disks never act.
-    setting.world.add_node(client_disk(u32::MAX, setting.seed))
+    world.add_node(client_disk(u32::MAX, seed))
 }
 
 /// A producer that shows that the cluster serves: one message for each queue.
@@ -202,7 +206,7 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) fn new(setting: &Setting, number: ClientId, wanted: u64) -> Self {
-        let node = client_node(setting);
+        let node = add_node(setting);
         Self {
             node,
             number,
@@ -265,7 +269,7 @@ pub(super) struct LastReader {
 impl LastReader {
     pub(super) fn new(setting: &Setting, number: ClientId) -> Self {
         Self {
-            node: client_node(setting),
+            node: add_node(setting),
             number,
             life: None,
             finished: Arc::default(),

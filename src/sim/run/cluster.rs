@@ -214,7 +214,7 @@ pub(super) fn queues(scenario: &Scenario) -> u32 {
         .unwrap_or(scenario.cluster.broker.default_topic_queue_nums)
 }
 
-fn disk(scenario: &Scenario, seed: u64, broker: u32) -> DiskIo {
+pub(super) fn disk(scenario: &Scenario, seed: u64, broker: u32) -> DiskIo {
     let shape = DiskConfig {
         sector_bytes: u64::from(scenario.disk.sector_bytes),
         capacity_bytes: scenario.disk.capacity_bytes,

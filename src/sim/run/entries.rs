@@ -25,8 +25,13 @@ impl Run<'_> {
         let in_log = fault.path.starts_with(COMMIT_LOG);
         let (held_before, held_after, on_lies) = {
             let mut inner = self.world.lock();
-            let Inner { tap, disks, .. } = &mut *inner;
+            let Inner {
+                core, tap, disks, ..
+            } = &mut *inner;
             let held_before = tap.accounted_end(&disks[machine], node);
+            if matches!(kind, FaultKind::Rot | FaultKind::ReadError) {
+                tap.harmed(core, &disks[machine], node);
+            }
             (
                 held_before,
                 tap.held_now(&disks[machine]),
@@ -87,8 +92,14 @@ impl Run<'_> {
             note.as_bytes(),
             || note.clone(),
         );
+        let (hit, held_by) = {
+            let inner = self.world.lock();
+            let tap = &inner.tap;
+            (tap.outstanding().len() as u32, tap.hold_committed())
+        };
         self.ledger.fired.push(FaultEvent {
             at_ns: self.world.now_ns(),
+            event: self.world.trace_state().1,
             kind,
             node,
             eligible,
@@ -96,6 +107,8 @@ impl Run<'_> {
             dirty_other_bytes,
             sends_in_flight: self.sends_in_flight(),
             held_after: TAKES_NOTHING,
+            hit,
+            held_by,
             note,
         });
     }

@@ -12,6 +12,7 @@ use crate::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskSpeed, Pending, Survival,
 };
 use crate::sim::net::NodeId;
+use crate::sim::tap::Taken;
 
 impl Run<'_> {
     /// Harms one machine. `image` is what a rollback sets its disk back to; all
@@ -115,7 +116,9 @@ impl Run<'_> {
             disk.model
                 .power_loss(survival_of(survival), &mut self.survival);
             disk.machine_died();
-            inner.tap.lost_cache(disk, machine as u32);
+            inner
+                .tap
+                .lost_cache(&inner.core, disk, machine as u32, Taken::Cache);
             (inner.tap.durable_end(disk, machine as u32), believed)
         };
         let note = format!("power lost, survival {survival:?}");
@@ -134,7 +137,9 @@ impl Run<'_> {
             let disk = &mut inner.disks[machine];
             disk.model.replace();
             disk.machine_died();
-            inner.tap.lost_cache(disk, machine as u32);
+            inner
+                .tap
+                .lost_cache(&inner.core, disk, machine as u32, Taken::Disk);
             inner.tap.take_acknowledged(machine as u32, 0)
         };
         let note = "disk destroyed, a blank one put in".to_owned();
@@ -159,7 +164,9 @@ impl Run<'_> {
             let disk = &mut inner.disks[machine];
             disk.model.roll_back(image);
             disk.machine_died();
-            inner.tap.lost_cache(disk, machine as u32);
+            inner
+                .tap
+                .lost_cache(&inner.core, disk, machine as u32, Taken::Newer);
             let held_after = inner.tap.durable_end(disk, machine as u32);
             let eligible = inner.tap.take_acknowledged(machine as u32, held_after);
             (eligible, held_after)
@@ -202,6 +209,7 @@ impl Run<'_> {
                 .model
                 .harm_some_sector(files_of(file), unreadable, seed);
             let harmed = harmed.map(|place| (place, inner.tap.held_now(disk)));
+            inner.tap.harmed(&inner.core, disk, machine as u32);
             (held_before, harmed)
         };
         let Some(((path, position), held_after)) = harmed else {

@@ -30,6 +30,7 @@ mod process;
 mod tests;
 mod timeline;
 mod victims;
+mod watch;
 mod windows;
 
 use std::sync::Arc;
@@ -38,10 +39,12 @@ use madsim::runtime::{Handle, Runtime};
 
 use self::phases::Run;
 use super::costs::RunCosts;
-use super::world::{DriveEnd, drive};
+use super::skeleton::Script;
+use super::tap::Tap;
+use super::world::{DriveEnd, World, drive};
 use crate::check::{Ending, Evidence, judge};
 use crate::report::{RunReport, Trace};
-use crate::scenario::{RunOptions, Scenario};
+use crate::scenario::{RunOptions, Scenario, Workload};
 
 /// Runs `scenario` with `seed`. To be called on a fresh thread: madsim's
 /// repeatability begins there.
@@ -61,8 +64,48 @@ pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (Ru
     runtime.block_on(run_here(scenario, seed, options))
 }
 
+/// As [`run`], for what its processes asked of their world.
+///
+/// # Panics
+/// Where product code panics.
+pub fn run_recorded(scenario: &Scenario, seed: u64) -> Script {
+    let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
+    runtime.block_on(async {
+        let run = Run::new(scenario, seed, &RunOptions::default(), Handle::current());
+        let world = Arc::clone(&run.world);
+        world.keep_calls();
+        drop(to_its_end(run).await);
+        world.take_script()
+    })
+}
+
+/// The machines and links of a run, with no process on them and nobody watching.
+pub(super) fn empty_world(scenario: &Scenario, seed: u64) -> World {
+    let network = links::config(&scenario.network);
+    let world = World::new(seed, network, false, Tap::none());
+    for broker in 0..scenario.cluster.machines() {
+        world.add_node(cluster::disk(scenario, seed, broker));
+    }
+    let clients = scenario.workloads.iter().map(Workload::client_count);
+    // And the probe, and the last reader.
+    for _ in 0..clients.sum::<u32>() + 2 {
+        clients::add_client(&world, seed);
+    }
+    links::set_up(&world, scenario);
+    world
+}
+
 async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunReport, RunCosts) {
-    let mut run = Run::new(scenario, seed, options, Handle::current());
+    let run = Run::new(scenario, seed, options, Handle::current());
+    let world = Arc::clone(&run.world);
+    let (run, ending) = to_its_end(run).await;
+    let report = report(run, ending, options);
+    let costs = RunCosts::of(&world, report.counts.acknowledged);
+    (report, costs)
+}
+
+/// Runs until everything has happened and every process is gone.
+async fn to_its_end(mut run: Run<'_>) -> (Run<'_>, Ending) {
     run.begin();
     let world = Arc::clone(&run.world);
     let end = drive(&world, run.events_max(), |step| run.step(step)).await;
@@ -73,10 +116,7 @@ async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunR
     run.note_fired();
     run.judge_unseen();
     run.end().await;
-    let world = Arc::clone(&run.world);
-    let report = report(run, ending, options);
-    let costs = RunCosts::of(&world, report.counts.acknowledged);
-    (report, costs)
+    (run, ending)
 }
 
 fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
@@ -99,10 +139,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
     let (oracle, commit_facts) = match options.oracle {
-        true => (
-            std::mem::take(&mut tap.findings),
-            std::mem::take(&mut tap.served_early),
-        ),
+        true => (tap.take_findings(), std::mem::take(&mut tap.served_early)),
         false => (Vec::new(), Vec::new()),
     };
     let judgement = judge(Evidence {

@@ -10,6 +10,7 @@ use crate::broker::Replication;
 use crate::history::FaultKind;
 use crate::scenario::{Operation, Victim};
 use crate::sim::net::NodeId;
+use crate::sim::tap::Taken;
 use crate::sim::world::TraceKind;
 
 const MS_NS: u64 = 1_000_000;
@@ -101,7 +102,7 @@ impl Run<'_> {
             let disk = &mut inner.disks[machine];
             disk.model.replace();
             disk.machine_died();
-            inner.tap.lost_cache(disk, node);
+            inner.tap.lost_cache(&inner.core, disk, node, Taken::Disk);
         }
         self.forgot(machine);
         let text = "operator puts in a blank disk";

@@ -14,14 +14,13 @@ use super::cluster::{Machine, queues};
 use super::cuts::Links;
 use super::links;
 use super::process::Operator;
+use super::watch;
 use super::windows::Window;
-use crate::broker::FlushDiskType;
 use crate::check::Ending;
 use crate::history::{Ledger, Recorder};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
 use crate::sim::disk::DiskImage;
 use crate::sim::random::{Purpose, Stream};
-use crate::sim::tap::{Medium, Tap};
 use crate::sim::world::World;
 
 /// Pause between two looks at the run, nanoseconds.
@@ -110,12 +109,8 @@ impl<'a> Run<'a> {
         options: &RunOptions,
         handle: Handle,
     ) -> Self {
-        let medium = match scenario.cluster.broker.flush_disk_type {
-            FlushDiskType::Sync => Medium::Durable,
-            FlushDiskType::Async => Medium::Cached,
-        };
         let brokers = scenario.cluster.machines();
-        let tap = Tap::new(brokers, medium, scenario.cluster.broker.log_config());
+        let tap = watch::tap_on(scenario);
         let network = links::config(&scenario.network);
         let world = Arc::new(World::new(seed, network, options.timeline, tap));
         let machines: Vec<Machine> = (0..brokers)

@@ -11,11 +11,39 @@ use crate::sim::world::{NodeName, TraceLine};
 
 /// The world's hash, and every entry of the history with its time.
 pub(super) fn with_history(world_hash: u64, history: &History) -> u64 {
-    let mut hasher = Xxh3::with_seed(world_hash);
+    let mut hasher = Gathered {
+        hasher: Xxh3::with_seed(world_hash),
+        waiting: Vec::with_capacity(GATHERED_BYTES + 64),
+    };
     for entry in &history.entries {
         entry.hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// Bytes that are hashed at once.
+const GATHERED_BYTES: usize = 4 << 10;
+
+/// An entry is hashed in words of a few bytes; the hash wants more at a time.
+struct Gathered {
+    hasher: Xxh3,
+    waiting: Vec<u8>,
+}
+
+impl Hasher for Gathered {
+    fn write(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= GATHERED_BYTES {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        let mut whole = self.hasher.clone();
+        whole.update(&self.waiting);
+        whole.digest()
+    }
 }
 
 /// Both, in the order of time. A client's machine is called after the client.

@@ -94,7 +94,11 @@ impl Tap {
         });
         let entry = self.holdings[node as usize].entry(address);
         let end_address = entry.map_or(u64::MAX, |entry| entry.end_address);
-        if end_address > relied_end {
+        if let Some(replicas) = &mut self.replicas {
+            let what = format!("message at log address {address}");
+            let moment = super::moment(core);
+            replicas.cluster.acknowledges(moment, node, address, &what);
+        } else if end_address > relied_end {
             self.unheld(
                 core,
                 format!("message at log address {address}"),
@@ -103,7 +107,6 @@ impl Tap {
         }
         let acknowledged = self.acknowledged.entry(node).or_default();
         *acknowledged = (*acknowledged).max(end_address);
-        self.leads(node, entry.map(|entry| entry.end_address));
         if self.medium == Medium::Durable && end_address > self.durable_end(disk, node) {
             *self.on_lies.entry(node).or_default() += 1;
         }
@@ -116,7 +119,13 @@ impl Tap {
             format!("ack commit of a group's offset {medium}={relied_end}")
         });
         let end_address = self.holdings[node as usize].commit_end(digest);
-        if end_address.is_none_or(|end_address| end_address > relied_end) {
+        if let Some(replicas) = &mut self.replicas {
+            // No entry has the address u64::MAX.
+            let address = end_address.map_or(u64::MAX, |end_address| end_address - 1);
+            let what = "commit of a group's offset";
+            let moment = super::moment(core);
+            replicas.cluster.acknowledges(moment, node, address, what);
+        } else if end_address.is_none_or(|end_address| end_address > relied_end) {
             self.unheld(core, "commit of a group's offset".to_owned(), relied_end);
         }
     }
@@ -127,6 +136,18 @@ impl Tap {
         let Some(last) = last_record(records) else {
             return;
         };
+        if let Some(replicas) = &mut self.replicas {
+            let Served {
+                address,
+                topic,
+                queue_id,
+                queue_offset,
+            } = last;
+            let what = format!("{topic}/{queue_id} offset {queue_offset}");
+            let moment = super::moment(core);
+            replicas.cluster.serves(moment, node, address, &what);
+            return;
+        }
         let relied_end = self.relied_end(disk, node);
         let entry = self.holdings[node as usize].entry(last.address);
         let end_address = entry.map_or(last.address + 1, |entry| entry.end_address);

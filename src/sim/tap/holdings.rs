@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::image::{Image, View, head_of};
+use crate::check::replicas::Head;
 use crate::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, OpenError};
-use crate::record::{ENVELOPE_BYTES, EntryKind, Parsed, parse};
+use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Parsed, parse};
 use crate::sim::disk::{DiskModel, Ino, Seq, StepDisk, Survival, block_on};
 use crate::sim::disk_io::Synced;
 use crate::sim::random::{Purpose, Stream};
@@ -27,6 +29,8 @@ pub(crate) struct WrittenEntry {
     pub(crate) place: Option<(u32, u64)>,
     /// Of an offset commit: the digest of its record.
     pub(crate) commit_digest: Option<u64>,
+    /// Which entry it is, where there are replicas.
+    pub(crate) head: Head,
 }
 
 #[derive(Debug)]
@@ -64,9 +68,26 @@ pub(crate) struct Holdings {
     written_aside: bool,
     /// Where the newest entry with these bytes ends: offset commits.
     commits: BTreeMap<u64, u64>,
+    /// One of several replicas: its log is read off the bytes, entry by entry,
+    /// where the watermark is taken anew.
+    by_image: bool,
+    /// The log as it was last read off the bytes.
+    image: Option<Image>,
+    /// The files that made it stale, until their names are durable.
+    renamed: Vec<Ino>,
 }
 
 impl Holdings {
+    /// The holdings of one of several replicas.
+    pub(super) fn of_a_replica() -> Self {
+        Self {
+            by_image: true,
+            ..Self::default()
+        }
+    }
+
+    /// Bytes were written; `seen` is shown every entry in them that is part of
+    /// the log, with its log part and its record.
     pub(super) fn written(
         &mut self,
         now_ns: u64,
@@ -74,6 +95,7 @@ impl Holdings {
         path: &str,
         position: u64,
         bytes: &Bytes,
+        mut seen: impl FnMut(&LogPart, &[u8]),
     ) {
         if !path.starts_with(COMMIT_LOG_DIR) {
             return;
@@ -81,9 +103,11 @@ impl Holdings {
         // By its number: a file keeps it when it is given its name.
         let named = self.segments.contains_key(&ino);
         let mut at = 0;
-        while let Some((entry, framed_bytes)) = entry_at(&bytes[at..], position + at as u64) {
-            at += framed_bytes;
+        while let Some((part, entry)) = entry_at(&bytes[at..], position + at as u64) {
+            let record_at = at + ENVELOPE_BYTES;
+            at += part.framed_bytes() as usize;
             if named {
+                seen(&part, &bytes[record_at..at]);
                 self.add(
                     WrittenEntry {
                         written_ns: now_ns,
@@ -129,11 +153,25 @@ impl Holdings {
         }
     }
 
-    pub(super) fn renamed(&mut self, ino: Ino, seq: Seq, to: &str) {
-        if to.starts_with(COMMIT_LOG_DIR) {
-            self.segments.insert(ino, seq);
-            self.stale |= std::mem::take(&mut self.written_aside);
+    /// A file got a name: whether a process may now read another log.
+    pub(super) fn renamed(&mut self, ino: Ino, seq: Seq, to: &str) -> bool {
+        let Some(name) = to.strip_prefix(COMMIT_LOG_DIR) else {
+            return false;
+        };
+        self.segments.insert(ino, seq);
+        let first = name.strip_prefix('/').and_then(|name| name.parse().ok());
+        let cuts = self.by_image && first.is_some_and(|first: u64| first < self.cached_end());
+        let is_new = std::mem::take(&mut self.written_aside) || cuts;
+        if is_new {
+            self.stale = true;
+            self.renamed.push(ino);
         }
+        is_new
+    }
+
+    /// The log as it was read off the bytes since the last call.
+    pub(super) fn take_image(&mut self) -> Option<Image> {
+        self.image.take()
     }
 
     /// A sync was answered with OK.
@@ -186,9 +224,10 @@ impl Holdings {
         self.undurable.clear();
         self.unbelieved.clear();
         self.lies_before = disk.lies();
-        self.durable_end = held_address(disk, config);
+        self.durable_end = self.measure(disk, config);
         self.believed_end = self.durable_end;
         self.stale = false;
+        self.renamed.clear();
         self.written_aside = false;
         let end = self.durable_end;
         self.entries.retain(|entry| entry.end_address <= end);
@@ -198,16 +237,26 @@ impl Holdings {
     /// One past the last log address held durably.
     pub(super) fn durable_end(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
         if std::mem::take(&mut self.stale) {
-            self.durable_end = held_address(disk, config);
+            self.durable_end = self.measure(disk, config);
+            // Every sync is another look, until the names are durable.
+            self.renamed.retain(|ino| !disk.is_linked_durably(*ino));
+            self.stale = self.by_image && !self.renamed.is_empty();
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);
-            // Recovery's copies, as a disk that tells the truth would hold them.
-            let mut arrived = disk.clone();
-            arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
-            self.believed_end = self.believed_end.max(held_address(&arrived, config));
+            if disk.lies() > self.lies_before {
+                self.believed_end = self.believed_end.max(told_address(disk, config));
+            }
         }
         self.settle(disk);
         self.durable_end
+    }
+
+    fn measure(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
+        if !self.by_image {
+            return held_address(disk, config);
+        }
+        let image = Image::of(disk, View::Durable);
+        self.image.insert(image).end_address()
     }
 
     /// One past the last log address that was ever seen to become durable, though
@@ -244,8 +293,8 @@ impl Holdings {
     }
 }
 
-/// The entry that `bytes` begin with, and how many of them it takes.
-fn entry_at(bytes: &[u8], position: u64) -> Option<(WrittenEntry, usize)> {
+/// The entry that `bytes` begin with.
+fn entry_at(bytes: &[u8], position: u64) -> Option<(LogPart, WrittenEntry)> {
     let incarnation = u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
     let Parsed::Entry(envelope) = parse(bytes, incarnation, position) else {
         return None;
@@ -260,8 +309,9 @@ fn entry_at(bytes: &[u8], position: u64) -> Option<(WrittenEntry, usize)> {
         written_ns: 0,
         place: is_message.then(|| place_of(record)).flatten(),
         commit_digest: is_commit.then(|| xxh3_64(record)),
+        head: head_of(&envelope.log),
     };
-    Some((entry, framed_bytes))
+    Some((envelope.log, entry))
 }
 
 /// QUEUEID and QUEUEOFFSET of a message record.
@@ -280,4 +330,12 @@ pub(crate) fn held_address(disk: &DiskModel, config: LogConfig) -> u64 {
         Err(OpenError::Corrupt(corruption)) => corruption.address,
         Err(_) => 0,
     }
+}
+
+/// As [`held_address`], on a disk that told the truth: recovery's copies that it
+/// lied about are there.
+fn told_address(disk: &DiskModel, config: LogConfig) -> u64 {
+    let mut arrived = disk.clone();
+    arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
+    held_address(&arrived, config)
 }

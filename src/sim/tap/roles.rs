@@ -1,41 +1,54 @@
-//! Who leads, and how far the cluster is, as far as a run's faults need to know.
-//!
-//! What stands here is read off answers to clients and off the log's bytes. It
-//! may know less than the truth, never more: a leader that has not yet
-//! acknowledged anything is not known, a replica counts as caught up only once
-//! it holds durably whatever was acknowledged to anybody.
+//! Who leads, who has forgotten, and how far the cluster is, as far as a run's
+//! faults need to know: read off the account of replicas.
+
+use std::collections::BTreeSet;
 
 use super::Tap;
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
 
+/// How the line begins with which a leaderless cluster gives up (D16).
+const HALTED: &str = "halted";
+
 impl Tap {
-    /// Who leads: the broker that acknowledged last. A single broker always does.
+    /// Who leads: the sender of the newest term's appends, running or not. A
+    /// single broker always does.
     pub(crate) fn leader(&self) -> Option<NodeId> {
-        match self.brokers {
-            1 => Some(0),
-            _ => self.last_to_acknowledge,
+        match &self.replicas {
+            Some(replicas) => replicas.cluster.leader().map(|(_, leader)| leader),
+            None => Some(0),
         }
     }
 
-    /// A broker acknowledged a message whose entry ends there.
-    pub(super) fn leads(&mut self, node: NodeId, end_address: Option<u64>) {
-        self.last_to_acknowledge = Some(node);
-        self.acknowledged_end = self.acknowledged_end.max(end_address.unwrap_or(0));
+    /// One past the last log address that is committed; of a single broker,
+    /// nothing is said.
+    pub(crate) fn committed_end(&self) -> u64 {
+        let replicas = self.replicas.as_ref();
+        replicas.map_or(0, |replicas| replicas.cluster.committed().end_address)
     }
 
-    /// Whether a broker that forgot before `since_ns` is a full member again
-    /// (guarantee.md, section 1, "outstanding"): its promotion is committed, and
-    /// it holds durably all there was up to it.
-    pub(crate) fn is_whole_since(&mut self, disk: &DiskIo, node: NodeId, since_ns: u64) -> bool {
-        self.is_promoted(node, since_ns) && self.durable_end(disk, node) >= self.acknowledged_end
+    /// The members whose amnesia is outstanding (guarantee.md, section 1).
+    pub(crate) fn outstanding(&self) -> BTreeSet<NodeId> {
+        let replicas = self.replicas.as_ref();
+        replicas.map_or_else(BTreeSet::new, |replicas| replicas.cluster.outstanding())
     }
 
-    /// Whether a committed configuration made after `since_ns` has the broker as a
-    /// voter. Until configurations are read off the log: as soon as its own log
-    /// has anything in it.
-    fn is_promoted(&self, node: NodeId, _since_ns: u64) -> bool {
-        self.holdings[node as usize].cached_end() > 0
+    /// Whether a majority of the members has nothing outstanding.
+    pub(crate) fn has_core(&self) -> bool {
+        let replicas = self.replicas.as_ref();
+        replicas.is_none_or(|replicas| replicas.cluster.has_core())
+    }
+
+    /// How many brokers durably hold all that is committed.
+    pub(crate) fn hold_committed(&self) -> u32 {
+        let replicas = self.replicas.as_ref();
+        replicas.map_or(0, |replicas| replicas.cluster.hold_committed() as u32)
+    }
+
+    /// Whether a broker that forgot is a full member again (guarantee.md, section
+    /// 1, "outstanding").
+    pub(crate) fn is_whole_since(&self, _disk: &DiskIo, node: NodeId, _since_ns: u64) -> bool {
+        !self.outstanding().contains(&node)
     }
 
     /// A broker wrote a line to its operator.
@@ -50,6 +63,3 @@ impl Tap {
         !self.halted.is_empty()
     }
 }
-
-/// How the line begins with which a leaderless cluster gives up (D16).
-const HALTED: &str = "halted";

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 
 use super::holdings::Holdings;
-use super::{Medium, Tap};
+use super::{Medium, Taken, Tap};
 use crate::broker::OffsetCommit;
 use crate::check::Promise;
 use crate::env::{ConnId, Disk, Env, File};
@@ -120,11 +120,13 @@ impl Bench {
         self.world.process_dies(0, true);
         {
             let mut inner = self.world.lock();
-            let Inner { tap, disks, .. } = &mut *inner;
+            let Inner {
+                core, tap, disks, ..
+            } = &mut *inner;
             let mut dice = Stream::new(7, Purpose::Survival);
             disks[0].model.power_loss(survival, &mut dice);
             disks[0].machine_died();
-            tap.lost_cache(&disks[0], 0);
+            tap.lost_cache(core, &disks[0], 0, Taken::Cache);
         }
         self.env = Self::process(&self.world);
     }
@@ -284,7 +286,14 @@ fn a_segment_whose_name_is_not_durable_holds_nothing() {
     holdings.renamed(handle.ino, disk.last_seq(), "commitlog/0");
     let entries = segment.slice(512..1024);
     let seq = disk.write(handle, 512, entries.clone()).expect("written");
-    holdings.written(0, (handle.ino, seq), "commitlog/0", 512, &entries);
+    holdings.written(
+        0,
+        (handle.ino, seq),
+        "commitlog/0",
+        512,
+        &entries,
+        |_, _| {},
+    );
     let sync = disk
         .begin_sync(handle, crate::sim::disk::SyncKind::Data)
         .expect("a sync");

@@ -95,7 +95,7 @@ fn fire(inner: &mut Inner, due: Due) {
         Due::Disk(node, op) => {
             let disk = &mut inner.disks[node as usize];
             if let Some(synced) = disk.complete(&mut inner.core, op) {
-                inner.tap.synced(disk, node, synced);
+                inner.tap.synced(&inner.core, disk, node, synced);
             }
         }
         Due::Control(step) => inner.due_control.push(step),

@@ -32,6 +32,7 @@ pub(crate) use trace::{Trace, TraceKind};
 use super::disk_io::{DiskIo, DiskOpId};
 use super::net::{Arrival, LinkConfig, Network, NodeId};
 use super::random::{Purpose, Stream};
+use super::skeleton::{Call, Script};
 use super::tap::Tap;
 
 /// Milliseconds since 1970 at the start of every run.
@@ -208,8 +209,20 @@ pub(crate) struct Inner {
     pub(crate) timers: Timers,
     pub(crate) disks: Vec<DiskIo>,
     pub(crate) tap: Tap,
+    /// What processes ask, where somebody wants to know.
+    script: Option<Script>,
     /// Control steps that are due, for the driver to hand out.
     due_control: Vec<u64>,
+}
+
+impl Inner {
+    /// A process asks something of its world; `call` is called only when calls
+    /// are kept.
+    pub(crate) fn asked(&mut self, node: NodeId, call: impl FnOnce() -> Call) {
+        if let Some(script) = &mut self.script {
+            script.calls(node, self.core.now_ns, call());
+        }
+    }
 }
 
 /// The world of one run.
@@ -236,12 +249,26 @@ impl World {
             timers: Timers::default(),
             disks: Vec::new(),
             tap,
+            script: None,
             due_control: Vec::new(),
         };
         Self {
             inner: Mutex::new(inner),
             seed,
         }
+    }
+
+    /// Keeps every call of every process from now on.
+    pub(crate) fn keep_calls(&self) {
+        self.lock().script = Some(Script::default());
+    }
+
+    /// The calls, if they were kept.
+    pub(crate) fn take_script(&self) -> Script {
+        let mut inner = self.lock();
+        let mut script = inner.script.take().unwrap_or_default();
+        script.ends(inner.core.now_ns);
+        script
     }
 
     /// Adds a machine, powered and with no process, and gives its number.
@@ -293,6 +320,10 @@ impl World {
         state.process_up = true;
         state.os_up = true;
         let incarnation = state.incarnation;
+        let inner = &mut *inner;
+        if let Some(script) = &mut inner.script {
+            script.begins(node, inner.core.now_ns);
+        }
         inner
             .core
             .trace(TraceKind::Node, node, u64::from(incarnation), &[], || {
@@ -308,6 +339,9 @@ impl World {
         let state = &mut inner.core.nodes[node as usize];
         state.process_up = false;
         state.os_up = !machine_too;
+        if let Some(script) = &mut inner.script {
+            script.dies(node, inner.core.now_ns, machine_too);
+        }
         inner
             .core
             .trace(TraceKind::Node, node, u64::from(machine_too), &[], || {

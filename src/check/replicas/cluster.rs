@@ -1,0 +1,246 @@
+//! All replicas of a run, and every check that looks at them.
+
+use std::collections::BTreeSet;
+
+use super::Broken;
+use super::amnesia::{Amnesia, Forgot};
+use super::committed::Committed;
+use super::election_safety::Leaders;
+use super::fact::{HardState, Head, Medium, Moment, Replica, Seats};
+use super::log::Log;
+use super::log_matching::Matching;
+use super::promises_kept::Promises;
+use super::state_machine_safety::Snapshots;
+use super::{acknowledgement, served};
+use crate::check::{Finding, Promise};
+
+/// What holding an entry and storing a term mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Media {
+    /// Of an entry.
+    pub log: Medium,
+    /// Of term and vote.
+    pub hard_state: Medium,
+}
+
+/// One node.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Node {
+    pub(super) disk: u64,
+    pub(super) cached: Log,
+    pub(super) durable: Log,
+    /// The last index that its disk lets it believe to be durable.
+    pub(super) believed: u64,
+    pub(super) state: HardState,
+    pub(super) has_state: bool,
+}
+
+/// The checkers of a cluster. Fed with facts in their order by
+/// [`Cluster::note`]; asked at every answer to a client.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub(super) media: Media,
+    /// Who had a seat when the cluster was formatted.
+    pub(super) initial: Seats,
+    pub(super) nodes: Vec<Node>,
+    pub(super) committed: Committed,
+    pub(super) leaders: Leaders,
+    pub(super) matching: Matching,
+    pub(super) promises: Promises,
+    pub(super) snapshots: Snapshots,
+    pub(super) amnesia: Amnesia,
+    /// A fault took log, term or vote that nobody had promised: Raft's own
+    /// properties are none any more (guarantee.md, section 3).
+    pub(super) is_waived: bool,
+    findings: Vec<Finding>,
+}
+
+impl Cluster {
+    /// A cluster of so many machines, the first `members` of which have seats.
+    pub fn new(members: u32, machines: u32, media: Media) -> Self {
+        Self {
+            media,
+            initial: Seats((0..members).map(|node| (node, Some(0))).collect()),
+            nodes: (0..machines).map(|_| Node::default()).collect(),
+            committed: Committed::default(),
+            leaders: Leaders::default(),
+            matching: Matching::default(),
+            promises: Promises::default(),
+            snapshots: Snapshots::default(),
+            amnesia: Amnesia::default(),
+            is_waived: false,
+            findings: Vec::new(),
+        }
+    }
+
+    /// A leader answered a client that what it asked for is done: `what` rests on
+    /// the entry that covers the log address.
+    pub fn acknowledges(&mut self, moment: Moment, node: u32, address: u64, what: &str) {
+        let head = self.nodes[node as usize].cached.at_address(address);
+        let replica = self.replica(node);
+        let led = self.leaders.newest_of(replica);
+        if let Some(term) = led {
+            self.advance(moment, term, node);
+        }
+        let holders = head.map_or_else(Vec::new, |head| self.holders(&head));
+        let (_, seats, _) = self.nodes[node as usize].cached.latest_seats();
+        let answer = acknowledgement::Answer {
+            replica,
+            led,
+            seats: seats.unwrap_or(&self.initial),
+            medium: self.media.log,
+            holders: &holders,
+        };
+        let broken = acknowledgement::check(what, head, &answer, &self.committed);
+        self.report(moment, broken);
+    }
+
+    /// A replica served a record whose last log address is below `end_address`.
+    pub fn serves(&mut self, moment: Moment, node: u32, address: u64, what: &str) {
+        let replica = self.replica(node);
+        if let Some(term) = self.leaders.newest_of(replica) {
+            self.advance(moment, term, node);
+        }
+        let head = self.nodes[node as usize].cached.at_address(address);
+        let broken = served::check(what, replica, head, &self.committed);
+        self.report(moment, broken);
+    }
+
+    /// A fault took synced bytes of a node.
+    pub fn forgets(&mut self, node: u32, what: Forgot) {
+        self.amnesia.forgot(node, what);
+    }
+
+    /// Who leads the highest term.
+    pub fn leader(&self) -> Option<(u64, u32)> {
+        let (term, leader) = self.leaders.newest()?;
+        Some((term, leader.node))
+    }
+
+    /// The last entry committed.
+    pub fn committed(&self) -> Head {
+        self.committed.last()
+    }
+
+    /// A node's log.
+    pub fn log(&self, node: u32, medium: Medium) -> &Log {
+        match medium {
+            Medium::Cached => &self.nodes[node as usize].cached,
+            Medium::Durable => &self.nodes[node as usize].durable,
+        }
+    }
+
+    /// The last index that a node's disk lets it believe to be durable.
+    pub fn believed(&self, node: u32) -> u64 {
+        let node = &self.nodes[node as usize];
+        node.believed.max(node.durable.last().index)
+    }
+
+    /// A node's hard state, where it has one.
+    pub fn hard_state(&self, node: u32) -> Option<HardState> {
+        let node = &self.nodes[node as usize];
+        node.has_state.then_some(node.state)
+    }
+
+    /// The newest configuration that the leader of the highest term has.
+    pub fn seats(&self) -> &Seats {
+        let leader = self.leaders.newest().map(|(_, leader)| leader.node);
+        let log = leader.map(|node| &self.nodes[node as usize].cached);
+        let latest = log.and_then(|log| log.latest_seats().1);
+        latest.unwrap_or(&self.initial)
+    }
+
+    /// The members whose amnesia is outstanding.
+    pub fn outstanding(&self) -> BTreeSet<u32> {
+        let mut outstanding = self.amnesia.outstanding();
+        outstanding.retain(|node| self.seats().0.contains_key(node));
+        outstanding
+    }
+
+    /// Whether a majority of the seats has nothing outstanding: the core that
+    /// heals for good (guarantee.md, section 3, "Two phases").
+    pub fn has_core(&self) -> bool {
+        let (seats, outstanding) = (self.seats(), self.outstanding());
+        seats.0.len() - outstanding.len() >= seats.quorum()
+    }
+
+    /// Whether a majority of the disks is gone (D16).
+    pub fn has_lost_majority(&self) -> bool {
+        self.amnesia.blank() > self.seats().minority()
+    }
+
+    /// How many seats durably held an entry just after an event.
+    pub fn held_after(&self, head: &Head, event: u64) -> usize {
+        let nodes = self.nodes.iter();
+        nodes.filter(|node| node.durable.had(head, event)).count()
+    }
+
+    /// How many nodes durably hold all that is committed.
+    pub fn hold_committed(&self) -> usize {
+        let last = self.committed.last();
+        let nodes = self.nodes.iter();
+        nodes.filter(|node| node.durable.has(&last)).count()
+    }
+
+    /// Everything that was broken, since the last call.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    pub(super) fn replica(&self, node: u32) -> Replica {
+        let disk = self.nodes[node as usize].disk;
+        Replica { node, disk }
+    }
+
+    /// The log that counts as held.
+    pub(super) fn held(&self, node: u32) -> &Log {
+        self.log(node, self.media.log)
+    }
+
+    fn holders(&self, head: &Head) -> Vec<Replica> {
+        let nodes = 0..self.nodes.len() as u32;
+        let holding = nodes.filter(|node| head.index > 0 && self.held(*node).has(head));
+        holding.map(|node| self.replica(node)).collect()
+    }
+
+    /// Lets the table of what is committed grow by what a majority holds in a
+    /// term: as its leader sees it, or else as `node` does.
+    pub(super) fn advance(&mut self, moment: Moment, term: u64, node: u32) {
+        let leader = self.leaders.of(term).map(|leader| leader.node);
+        let logs = [
+            leader.map(|leader| &self.nodes[leader as usize].cached),
+            Some(&self.nodes[node as usize].cached),
+        ];
+        let mut first = None;
+        for log in logs.into_iter().flatten() {
+            while let Err(conflict) = self.committed.advance(term, log, &self.initial) {
+                // What follows is compared with what a majority holds now.
+                self.committed.forget_from(conflict.was.index);
+                first.get_or_insert(conflict);
+            }
+        }
+        let broken = first.map(|conflict| super::state_machine_safety::check(&conflict));
+        self.report(moment, broken);
+    }
+
+    pub(super) fn report(&mut self, moment: Moment, broken: impl IntoIterator<Item = Broken>) {
+        for broken in broken {
+            if !(self.is_waived && is_raft_s_own(broken.promise)) {
+                self.findings.push(broken.at(moment));
+            }
+        }
+    }
+}
+
+/// "Raft's five and *promises kept*" (guarantee.md, section 3).
+fn is_raft_s_own(promise: Promise) -> bool {
+    matches!(
+        promise,
+        Promise::ElectionSafety
+            | Promise::LeaderAppendOnly
+            | Promise::LogMatching
+            | Promise::LeaderCompleteness
+            | Promise::StateMachineSafety
+            | Promise::PromisesKept
+    )
+}

@@ -1,0 +1,76 @@
+//! Leader completeness: "if a log entry is committed in a given term, then that
+//! entry will be present in the logs of the leaders for all higher-numbered terms"
+//! (Ongaro, figure 3.2).
+
+use super::Broken;
+use super::committed::Committed;
+use super::fact::{Head, Replica};
+use super::log::Log;
+use crate::check::Promise;
+
+/// A replica leads a term for the first time: whether its log has all that was
+/// committed in lower terms. The last of these entries speaks for all below it.
+pub fn check(replica: Replica, term: u64, log: &Log, committed: &Committed) -> Option<Broken> {
+    let last = committed.upto_before(term)?;
+    if log.has(&last) {
+        return None;
+    }
+    let has = match log.get(last.index) {
+        Some(other) => format!("it has {other}"),
+        None => format!("the last it has is {}", log.last()),
+    };
+    let line = format!("{replica} leads term {term} without {last}, which is committed: {has}");
+    Some(Broken::new(Promise::LeaderCompleteness, line))
+}
+
+/// A replica cut its log by itself: what is committed must stay, whatever it
+/// knows of that (D6: "never at or below the commit index").
+pub fn check_cut(replica: Replica, first: Head, committed: &Committed) -> Option<Broken> {
+    let fixed = committed.get(first.index)?;
+    fixed.is(&first).then(|| {
+        let line = format!("{replica} cut off {first}, which is committed");
+        Broken::new(Promise::LeaderCompleteness, line)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::replicas::story::findings;
+
+    /// Entry 1 is committed in term 1 by b0 and b1.
+    const COMMITTED: &str = "hard 0 1; hard 1 1; lead 0 1; write 0 1.1; write 1 1.1;
+                             sync 0 1; sync 1 1;";
+
+    #[test]
+    fn the_next_leader_has_what_was_committed() {
+        assert!(findings(&format!("{COMMITTED} hard 1 2; lead 1 2")).is_empty());
+    }
+
+    #[test]
+    fn a_leader_without_it_shows_at_once() {
+        insta::assert_snapshot!(
+            findings(&format!("{COMMITTED} hard 2 2; lead 2 2")),
+            @"leader-completeness: b2 leads term 2 without entry 1 of term 1 (00000101), which is committed: the last it has is nothing"
+        );
+        assert!(
+            findings(&format!("{COMMITTED} hard 2 2; write 2 1.2; lead 2 2"))
+                .contains("it has entry 1 of term 2")
+        );
+    }
+
+    #[test]
+    fn a_leader_of_a_lower_term_may_lack_it() {
+        let late = "hard 0 2; hard 1 2; lead 0 2; write 0 1.2; write 1 1.2;
+                    sync 0 1; sync 1 1; lead 2 1";
+        assert!(findings(late).is_empty());
+    }
+
+    #[test]
+    fn what_is_committed_is_not_cut() {
+        insta::assert_snapshot!(
+            findings(&format!("{COMMITTED} hard 1 2; cut 1 1")),
+            @"leader-completeness: b1 cut off entry 1 of term 1 (00000101), which is committed"
+        );
+        assert!(findings(&format!("{COMMITTED} write 1 2.1; hard 1 2; cut 1 2")).is_empty());
+    }
+}

@@ -1,0 +1,42 @@
+//! Judgement of replicas: what a white-box tracker saw of their disks and of their
+//! messages, against what replicas promise (guarantee.md, section 2: read
+//! committed, Raft's five, promises kept, the acknowledgement oracle).
+//!
+//! Promise: pure; nothing of the product is asked, and nothing of a simulator. A
+//! tracker turns bytes into [`Fact`]s, in the order in which things happened;
+//! [`Cluster`] shows each to the checks that it concerns, one file per promise.
+//! An entry costs a few looks into maps, whatever the length of the log.
+//!
+//! ```text
+//!   disks ──▶ Appended, Cut, HardState ─┐           ┌─ committed[index]
+//!                                       ├─ Cluster ─┼─ election safety, … : Raft's five
+//!   peers ──▶ Leads, Voted, Answered ───┤           ├─ promises kept
+//!   clients ─▶ acknowledges, serves ────┘           └─ acknowledgement, read committed
+//! ```
+//!
+//! What "holds" means is the configuration's: synced, or cached ([`Media`]).
+
+pub mod acknowledgement;
+mod amnesia;
+mod broken;
+mod cluster;
+mod committed;
+pub mod election_safety;
+mod fact;
+pub mod leader_append_only;
+pub mod leader_completeness;
+mod log;
+pub mod log_matching;
+mod note;
+pub mod promises_kept;
+pub mod served;
+pub mod state_machine_safety;
+#[cfg(test)]
+mod story;
+
+pub use amnesia::{Amnesia, Forgot};
+pub use broken::Broken;
+pub use cluster::{Cluster, Media};
+pub use committed::{Committed, Conflict};
+pub use fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica, Seats};
+pub use log::{Gone, Log};

@@ -1,0 +1,259 @@
+//! Each fact, to every check that it concerns.
+
+use super::cluster::{Cluster, Node};
+use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica};
+use super::{acknowledgement, leader_append_only, leader_completeness, log::Log, promises_kept};
+
+impl Cluster {
+    /// Takes a fact in; facts come in the order in which things happened.
+    pub fn note(&mut self, moment: Moment, fact: Fact) {
+        match fact {
+            Fact::Disk { node, disk } => self.note_disk(node, disk),
+            Fact::Appended {
+                node,
+                medium,
+                entry,
+            } => self.note_appended(moment, node, medium, &entry),
+            Fact::Believed { node, index } => self.note_believed(moment, node, index),
+            Fact::Cut {
+                node,
+                medium,
+                from_index,
+                cause,
+            } => self.note_cut(moment, node, medium, from_index, cause),
+            Fact::Based {
+                node,
+                medium,
+                base,
+                seats,
+            } => self.log_mut(node, medium).rebase(base, seats, moment.event),
+            Fact::HardState { node, state, cause } => {
+                self.note_hard_state(moment, node, state, cause);
+            }
+            Fact::Leads { node, term } => self.note_leads(moment, node, term),
+            Fact::Voted {
+                node,
+                term,
+                candidate,
+            } => self.note_voted(moment, node, term, candidate),
+            Fact::Answered {
+                node,
+                term,
+                matched,
+            } => self.note_answered(moment, node, term, matched),
+            Fact::Applied {
+                node,
+                index,
+                digest,
+            } => {
+                let replica = self.replica(node);
+                let broken = self.snapshots.applied(replica, index, digest).err();
+                self.report(moment, broken);
+            }
+        }
+    }
+
+    fn node_mut(&mut self, node: u32) -> &mut Node {
+        &mut self.nodes[node as usize]
+    }
+
+    fn log_mut(&mut self, node: u32, medium: Medium) -> &mut Log {
+        match medium {
+            Medium::Cached => &mut self.node_mut(node).cached,
+            Medium::Durable => &mut self.node_mut(node).durable,
+        }
+    }
+
+    /// The first disks are those of the configuration that `format` writes.
+    fn note_disk(&mut self, node: u32, disk: u64) {
+        let was_formatted = self.node_mut(node).disk != 0;
+        let state = self.node_mut(node);
+        (state.disk, state.state, state.has_state) = (disk, HardState::default(), false);
+        if let Some(seat) = self.initial.0.get_mut(&node)
+            && !was_formatted
+        {
+            *seat = Some(disk);
+        }
+    }
+
+    fn note_appended(&mut self, moment: Moment, node: u32, medium: Medium, entry: &Entry) {
+        self.log_mut(node, medium).push(entry, moment.event);
+        if medium == self.media.log {
+            self.note_held(moment, node, entry.head);
+        }
+        if medium == Medium::Durable {
+            self.settle_amnesia(node);
+        }
+    }
+
+    fn note_believed(&mut self, moment: Moment, node: u32, index: u64) {
+        let state = self.node_mut(node);
+        let from = state.believed.max(state.durable.last().index) + 1;
+        state.believed = index.max(state.believed);
+        if self.media.log == Medium::Durable {
+            for index in from..=index {
+                if let Some(head) = self.nodes[node as usize].cached.get(index) {
+                    self.note_held(moment, node, head);
+                }
+            }
+        }
+    }
+
+    /// A node holds one more entry.
+    fn note_held(&mut self, moment: Moment, node: u32, head: Head) {
+        let replica = self.replica(node);
+        let broken = self.matching.holds(replica, head).err();
+        self.report(moment, broken);
+        if self.nodes[node as usize].state.term == head.term {
+            self.accept(moment, node, head);
+        }
+    }
+
+    /// A node holds an entry of the term that its own hard state says.
+    fn accept(&mut self, moment: Moment, node: u32, head: Head) {
+        let replica = self.replica(node);
+        let before = self.committed.last().index;
+        self.committed.accept(replica, head.term, head.index);
+        self.advance(moment, head.term, node);
+        if self.committed.last().index > before && !self.amnesia.outstanding().is_empty() {
+            (0..self.nodes.len() as u32).for_each(|node| self.settle_amnesia(node));
+        }
+    }
+
+    fn settle_amnesia(&mut self, node: u32) {
+        let replica = self.replica(node);
+        let durable = &self.nodes[node as usize].durable;
+        self.amnesia.settle(replica, durable, &self.committed);
+    }
+
+    fn note_cut(
+        &mut self,
+        moment: Moment,
+        node: u32,
+        medium: Medium,
+        from_index: u64,
+        cause: Cause,
+    ) {
+        let replica = self.replica(node);
+        let is_held = medium == self.media.log
+            || medium == Medium::Cached && self.nodes[node as usize].believed >= from_index;
+        match cause {
+            Cause::Replica => self.check_cut(moment, node, medium, from_index),
+            Cause::Detected => self.promises.lost(replica, from_index),
+            Cause::Crash if self.media.log == Medium::Durable => {
+                // Nothing that was synced goes with the power.
+                let broken = self.promises.check_cut(replica, 0, from_index);
+                let broken = broken.filter(|_| medium == Medium::Durable);
+                self.report(moment, broken);
+            }
+            Cause::Crash | Cause::Silent => {
+                self.is_waived |= is_held;
+                self.promises.lost(replica, from_index);
+            }
+        }
+        self.log_mut(node, medium)
+            .cut(from_index, moment.event, cause);
+        let state = self.node_mut(node);
+        state.believed = state.believed.min(from_index.saturating_sub(1));
+    }
+
+    /// A replica cut its log by itself.
+    fn check_cut(&mut self, moment: Moment, node: u32, medium: Medium, from_index: u64) {
+        let replica = self.replica(node);
+        let state = self.nodes[node as usize].state;
+        if medium == Medium::Cached {
+            let led = self.leaders.newest_of(replica);
+            let broken = leader_append_only::check(replica, led, state, from_index);
+            self.report(moment, broken);
+        }
+        if medium == self.media.log {
+            let broken = self.promises.check_cut(replica, state.term, from_index);
+            self.report(moment, broken);
+            let first = self.log(node, medium).get(from_index);
+            let broken = first
+                .and_then(|first| leader_completeness::check_cut(replica, first, &self.committed));
+            self.report(moment, broken);
+            self.amnesia.cut(node, from_index);
+            self.settle_amnesia(node);
+        }
+    }
+
+    fn note_hard_state(
+        &mut self,
+        moment: Moment,
+        node: u32,
+        state: Option<HardState>,
+        cause: Cause,
+    ) {
+        let replica = self.replica(node);
+        let known = self.node_mut(node);
+        let was = known.has_state.then_some(known.state);
+        (known.state, known.has_state) = (state.unwrap_or_default(), state.is_some());
+        let broken = was.and_then(|was| match state {
+            Some(is) => promises_kept::check_change(replica, was, is),
+            None => Some(promises_kept::check_gone(replica, was)),
+        });
+        let is_synced = self.media.hard_state == Medium::Durable;
+        match cause {
+            Cause::Crash if !is_synced => self.is_waived |= broken.is_some(),
+            Cause::Silent => self.is_waived |= broken.is_some(),
+            Cause::Detected => {}
+            Cause::Replica | Cause::Crash => self.report(moment, broken),
+        }
+        let last = self.held(node).last();
+        if last.index > 0 && state.is_some_and(|state| state.term == last.term) {
+            self.accept(moment, node, last);
+        }
+    }
+
+    fn note_leads(&mut self, moment: Moment, node: u32, term: u64) {
+        let replica = self.replica(node);
+        match self.leaders.leads(replica, term) {
+            Err(broken) => self.report(moment, [broken]),
+            Ok(false) => {}
+            Ok(true) => {
+                let log = self.log(node, Medium::Cached);
+                let broken = leader_completeness::check(replica, term, log, &self.committed);
+                self.report(moment, broken);
+            }
+        }
+    }
+
+    fn note_voted(&mut self, moment: Moment, node: u32, term: u64, candidate: Replica) {
+        let replica = self.replica(node);
+        let state = self.nodes[node as usize].state;
+        let broken = acknowledgement::check_voted(replica, term, candidate, state);
+        self.report(moment, broken);
+        let broken = self.promises.votes(replica, term, candidate).err();
+        self.report(moment, broken);
+    }
+
+    fn note_answered(&mut self, moment: Moment, node: u32, term: u64, matched: u64) {
+        let (replica, state) = (self.replica(node), self.nodes[node as usize].state);
+        let held_upto = match self.media.log {
+            Medium::Cached => self.log(node, Medium::Cached).last().index,
+            Medium::Durable => self.believed(node),
+        };
+        let medium = self.media.log;
+        let broken =
+            acknowledgement::check_answered(replica, (term, matched), state, held_upto, medium);
+        let is_early = broken.is_some();
+        self.report(moment, broken);
+        if !is_early {
+            let broken = self.check_matched(replica, term, matched);
+            self.report(moment, broken);
+        }
+        self.promises.answers(replica, term, matched);
+    }
+
+    /// Compares with the leader's log, as long as that is what it was when it led.
+    fn check_matched(&self, replica: Replica, term: u64, matched: u64) -> Option<super::Broken> {
+        let leader = self.leaders.of(term)?;
+        let leads = &self.nodes[leader.node as usize];
+        if self.replica(leader.node) != leader || leads.state.term != term {
+            return None;
+        }
+        let own = self.log(replica.node, Medium::Cached).get(matched);
+        acknowledgement::check_matched(replica, own, leader, leads.cached.get(matched))
+    }
+}

@@ -1,0 +1,146 @@
+//! Promises kept: "per (node, disk, incarnation): term never falls; one vote in a
+//! term; an acknowledged (index, term) disappears only by truncation under a
+//! higher term or by a ledgered fault. (The commit index is volatile and may fall
+//! on restart)" (guarantee.md, section 2).
+
+use std::collections::BTreeMap;
+
+use super::Broken;
+use super::fact::{HardState, Replica};
+use crate::check::Promise;
+
+/// What every replica promised to its peers.
+#[derive(Debug, Clone, Default)]
+pub struct Promises {
+    votes: BTreeMap<(Replica, u64), Replica>,
+    /// By replica and term: the last index that it said it has.
+    answered: BTreeMap<Replica, BTreeMap<u64, u64>>,
+}
+
+fn broken(line: String) -> Broken {
+    Broken::new(Promise::PromisesKept, line)
+}
+
+/// A replica's hard state changed by its own doing.
+pub fn check_change(replica: Replica, was: HardState, is: HardState) -> Option<Broken> {
+    let HardState { term, vote } = is;
+    if term < was.term {
+        let line = format!("the term of {replica} fell from {} to {term}", was.term);
+        return Some(broken(line));
+    }
+    let voted = was.vote.filter(|_| term == was.term)?;
+    if vote == Some(voted) {
+        return None;
+    }
+    let now = vote.map_or("nobody".to_owned(), |candidate| candidate.to_string());
+    let line = format!("in term {term}, {replica} had voted for {voted}, and now for {now}");
+    Some(broken(line))
+}
+
+/// A replica has no hard state any more, by its own doing.
+pub fn check_gone(replica: Replica, was: HardState) -> Broken {
+    let line = format!(
+        "{replica} has no hard state any more; its term was {}",
+        was.term
+    );
+    broken(line)
+}
+
+impl Promises {
+    /// A replica grants its vote.
+    ///
+    /// # Errors
+    /// It gave it to another one in that term.
+    pub fn votes(&mut self, replica: Replica, term: u64, candidate: Replica) -> Result<(), Broken> {
+        let first = *self.votes.entry((replica, term)).or_insert(candidate);
+        if first == candidate {
+            return Ok(());
+        }
+        let line = format!("in term {term}, {replica} votes for {first} and for {candidate}");
+        Err(broken(line))
+    }
+
+    /// A replica says that it has the log of a term's leader up to there.
+    pub fn answers(&mut self, replica: Replica, term: u64, matched: u64) {
+        let upto = self
+            .answered
+            .entry(replica)
+            .or_default()
+            .entry(term)
+            .or_default();
+        *upto = matched.max(*upto);
+    }
+
+    /// A replica, now in `term`, cut its log by itself. What it said in that term
+    /// or a higher one, nobody can have told it to cut.
+    pub fn check_cut(&self, replica: Replica, term: u64, from_index: u64) -> Option<Broken> {
+        let said = self.answered.get(&replica)?.range(term..);
+        let mut above = said.filter(|(_, upto)| **upto >= from_index);
+        let (said_in, upto) = above.next()?;
+        Some(broken(format!(
+            "{replica} said in term {said_in} that it has all up to entry {upto}, and in term \
+             {term} cut its log from entry {from_index} on"
+        )))
+    }
+
+    /// A fault took a replica's log from there on: what it had said is the
+    /// ledger's.
+    pub fn lost(&mut self, replica: Replica, from_index: u64) {
+        for upto in self.answered.entry(replica).or_default().values_mut() {
+            *upto = (*upto).min(from_index.saturating_sub(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::replicas::story::findings;
+
+    #[test]
+    fn terms_rise_and_votes_stay() {
+        assert!(findings("hard 0 1; hard 0 1 1; hard 0 1 1; hard 0 2; hard 0 4 2").is_empty());
+        insta::assert_snapshot!(
+            findings("hard 0 2; hard 0 1"),
+            @"promises-kept: the term of b0 fell from 2 to 1"
+        );
+        insta::assert_snapshot!(
+            findings("hard 0 2 1; hard 0 2 2; hard 0 2"),
+            @r"
+        promises-kept: in term 2, b0 had voted for b1, and now for b2
+        promises-kept: in term 2, b0 had voted for b2, and now for nobody
+        "
+        );
+        insta::assert_snapshot!(
+            findings("hard 0 2 1; hard 0 none"),
+            @"promises-kept: b0 has no hard state any more; its term was 2"
+        );
+    }
+
+    #[test]
+    fn another_disk_has_promised_nothing() {
+        assert!(findings("hard 0 2 1; disk 0 9; hard 0 1").is_empty());
+    }
+
+    #[test]
+    fn one_vote_in_a_term() {
+        assert!(findings("hard 0 1 1; vote 0 1 1; vote 0 1 1; hard 0 2 2; vote 0 2 2").is_empty());
+        insta::assert_snapshot!(
+            findings("hard 0 1 1; vote 0 1 1; disk 0 0; hard 0 1 2; vote 0 1 2"),
+            @"promises-kept: in term 1, b0 votes for b1 and for b2"
+        );
+    }
+
+    const ANSWERED: &str = "hard 0 1; lead 0 1; write 0 1.1 2.1; sync 0 2;
+                            hard 1 1; write 1 1.1 2.1; sync 1 2;";
+
+    #[test]
+    fn what_was_answered_goes_only_under_a_higher_term() {
+        let higher = "hard 0 1; write 0 1.1; sync 0 1; answer 0 1 1; hard 0 2; cut 0 1";
+        assert!(findings(higher).is_empty());
+        insta::assert_snapshot!(
+            findings("hard 0 1; write 0 1.1; sync 0 1; answer 0 1 1; cut 0 1"),
+            @"promises-kept: b0 said in term 1 that it has all up to entry 1, and in term 1 cut its log from entry 1 on"
+        );
+        assert!(findings(&format!("{ANSWERED} answer 1 1 2; rot 1 1; write 1 2.1")).is_empty());
+    }
+}

@@ -1,0 +1,62 @@
+//! Read committed, for replicas: "every entry applied or served equals the
+//! checker's own committed[index] = (term, hash)" (guarantee.md, section 2).
+
+use super::Broken;
+use super::committed::Committed;
+use super::fact::{Head, Replica};
+use crate::check::Promise;
+
+/// A replica served a record. Records of a queue come in the order of their
+/// addresses, and the last entry speaks for all below it.
+pub fn check(
+    what: &str,
+    replica: Replica,
+    head: Option<Head>,
+    committed: &Committed,
+) -> Option<Broken> {
+    let broken = |line: String| Some(Broken::new(Promise::ReadCommitted, line));
+    let Some(head) = head else {
+        return broken(format!(
+            "{what} served by {replica}, which has no such entry"
+        ));
+    };
+    match committed.get(head.index) {
+        Some(fixed) if fixed.is(&head) => None,
+        Some(fixed) => broken(format!(
+            "{what} served by {replica} is {head}; committed is {fixed}"
+        )),
+        None => broken(format!(
+            "{what} served by {replica} is {head}; committed is all up to {}",
+            committed.last().index
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::replicas::story::findings;
+
+    const TWO: &str = "hard 0 1; hard 1 1; lead 0 1; write 0 1.1 2.1; write 1 1.1; sync 0 2;
+                       sync 1 1;";
+
+    #[test]
+    fn what_a_majority_holds_may_be_served() {
+        assert!(findings(&format!("{TWO} serve 0 1; serve 1 1")).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_committed_may_not() {
+        insta::assert_snapshot!(
+            findings(&format!("{TWO} serve 0 2")),
+            @"read-committed: orders/3 offset 2 served by b0 is entry 2 of term 1 (00000102); committed is all up to 1"
+        );
+    }
+
+    #[test]
+    fn another_entry_than_the_committed_one_may_not() {
+        assert!(
+            findings(&format!("{TWO} write 2 1.2; serve 2 1")).contains("committed is entry 1")
+        );
+        assert!(findings(&format!("{TWO} serve 2 1")).contains("no such entry"));
+    }
+}

@@ -1,0 +1,420 @@
+//! The replicas, their disks, and the messages between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::check::Check;
+use super::disk::{Disk, Entry};
+use crate::raft::{
+    ANY_DISK, Configuration, Doubt, EntryHead, EntryId, HardState, Input, Message, Output, Raft,
+    ReplicaId, Role, Settings, Start,
+};
+
+/// A message under way, and the entries that travel behind it.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) from: ReplicaId,
+    pub(super) to: ReplicaId,
+    pub(super) term: u64,
+    pub(super) message: Message,
+    pub(super) entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) me: ReplicaId,
+    pub(super) disk: Disk,
+    /// None while it is off.
+    pub(super) raft: Option<Raft>,
+}
+
+pub(super) struct Cluster {
+    pub(super) nodes: BTreeMap<u64, Node>,
+    pub(super) bag: Vec<Flight>,
+    pub(super) now_ns: u64,
+    pub(super) settings: Settings,
+    pub(super) check: Check,
+    /// What was worth telling since it was last asked.
+    pub(super) told: Vec<String>,
+    next_value: u64,
+    entropy: u64,
+}
+
+impl Cluster {
+    /// Voters 0..n on disks 10, 11, …
+    pub(super) fn new(n: u64, entropy: u64) -> Self {
+        let replicas = (0..n).map(|node| ReplicaId {
+            node,
+            disk: 10 + node,
+        });
+        let configuration = Configuration::of_voters(replicas.clone());
+        let node = |me: ReplicaId| {
+            let disk = Disk::formatted(Some(configuration.clone()));
+            (
+                me.node,
+                Node {
+                    me,
+                    disk,
+                    raft: None,
+                },
+            )
+        };
+        let mut cluster = Self {
+            nodes: replicas.map(node).collect(),
+            bag: Vec::new(),
+            now_ns: 0,
+            settings: Settings {
+                append_entries_max: 3,
+                inflight_max: 2,
+                ..Settings::default()
+            },
+            check: Check::default(),
+            told: Vec::new(),
+            next_value: 0,
+            entropy,
+        };
+        for node in 0..n {
+            cluster.start(node);
+        }
+        cluster
+    }
+
+    pub(super) fn start(&mut self, node: u64) {
+        self.entropy = self.entropy.wrapping_add(1);
+        let peers: BTreeSet<u64> = self.nodes.keys().copied().collect();
+        let entropy = self.entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = self.node(node);
+        let disk = &place.disk;
+        let start = Start {
+            me: place.me,
+            settings: Settings::default(),
+            hard: disk.hard,
+            log: disk.view(),
+            configurations: disk.configurations(),
+            commit_index: disk.base.index,
+            durable_index: disk.durable_index,
+            hole_from: disk.hole_from,
+            peers,
+            now_ns: 0,
+            entropy,
+        };
+        let (settings, now_ns) = (self.settings, self.now_ns);
+        self.node(node).raft = Some(Raft::new(Start {
+            settings,
+            now_ns,
+            ..start
+        }));
+        self.drain(node, &[]);
+    }
+
+    pub(super) fn node(&mut self, node: u64) -> &mut Node {
+        self.nodes.get_mut(&node).expect("a node of the cluster")
+    }
+
+    pub(super) fn raft(&self, node: u64) -> Option<&Raft> {
+        self.nodes[&node].raft.as_ref()
+    }
+
+    pub(super) fn role(&self, node: u64) -> Option<Role> {
+        self.raft(node).map(Raft::role)
+    }
+
+    pub(super) fn step(&mut self, node: u64, input: Input, entries: &[Entry]) {
+        let now_ns = self.now_ns;
+        if let Some(raft) = &mut self.node(node).raft {
+            raft.step(now_ns, input);
+            self.drain(node, entries);
+        }
+    }
+
+    fn drain(&mut self, node: u64, entries: &[Entry]) {
+        while let Some(output) = self.node(node).raft.as_mut().and_then(Raft::next_output) {
+            self.carry_out(node, output, entries);
+            let me = self.nodes[&node].me;
+            self.check.disk(me, &self.nodes[&node].disk);
+        }
+    }
+
+    fn carry_out(&mut self, node: u64, output: Output, entries: &[Entry]) {
+        let me = self.nodes[&node].me;
+        let leading = self.role(node) == Some(Role::Leader);
+        match output {
+            Output::SaveHardState(hard) => self.node(node).disk.saving = Some(hard),
+            Output::Send { to, term, message } => self.post(me, to, term, message, Vec::new()),
+            Output::Replicate {
+                to,
+                term,
+                mut append,
+                upto_index,
+            } => {
+                let entries = self.nodes[&node]
+                    .disk
+                    .entries(append.prev.index, upto_index);
+                append.heads = entries.iter().map(|entry| entry.head.clone()).collect();
+                self.post(me, to, term, Message::Append(append), entries);
+            }
+            Output::SendTail {
+                to,
+                term,
+                mut tail,
+                upto_index,
+            } => {
+                let entries = self.nodes[&node]
+                    .disk
+                    .entries(tail.previous.index, upto_index);
+                tail.heads = entries.iter().map(|entry| entry.head.clone()).collect();
+                self.post(me, to, term, Message::Tail(tail), entries);
+            }
+            Output::SendBase { to, term, request } => {
+                let disk = &self.nodes[&node].disk;
+                let message = Message::Install {
+                    request,
+                    base: disk.base,
+                    configuration: disk.base_configuration.clone().expect("not blank"),
+                };
+                self.post(me, to, term, message, Vec::new());
+            }
+            Output::Truncate { from_index } => {
+                assert!(!leading, "a leader's log only grows");
+                self.check.cuts(me, from_index, &self.nodes[&node].disk);
+                self.node(node).disk.truncate(from_index);
+            }
+            Output::Store {
+                from_index,
+                upto_index,
+            } => {
+                assert!(!leading, "a leader's log only grows");
+                let span = from_index..=upto_index;
+                for entry in entries {
+                    if span.contains(&entry.head.id.index) {
+                        self.append(node, entry.clone());
+                    }
+                }
+                assert_eq!(self.nodes[&node].disk.last().index, upto_index);
+            }
+            Output::InstallBase { .. } => {}
+            Output::AppendNoOp { term } => self.stage(node, term, None),
+            Output::AppendConfiguration {
+                term,
+                configuration,
+            } => self.stage(node, term, Some(configuration)),
+            Output::Committed { index } => {
+                let place = &self.nodes[&node];
+                let raft = place.raft.as_ref().expect("it spoke");
+                let leading = leading.then(|| (raft.term(), raft.configuration()));
+                self.check.commits(me, index, leading, &place.disk);
+            }
+            Output::BecameLeader { term } => {
+                self.check.leads(me, term, &self.nodes[&node].disk);
+            }
+            Output::ReadReady { id, index } => self.check.answered(id, index),
+            Output::Halted { blank_nodes } => {
+                self.told
+                    .push(format!("{node} reports: halted, blank {blank_nodes:?}"));
+            }
+            Output::RolledBack { acknowledged, last } => {
+                self.told.push(format!(
+                    "{node} reports: rolled back to {last}, had acknowledged {acknowledged}"
+                ));
+            }
+            Output::DoubtOver => self.told.push(format!("{node}: the doubt is over")),
+            Output::Diverged { .. } => panic!("{node} diverged"),
+            Output::SteppedDown { .. } | Output::ReadFailed { .. } | Output::ChangeRefused(_) => {}
+        }
+    }
+
+    fn post(
+        &mut self,
+        from: ReplicaId,
+        to: ReplicaId,
+        term: u64,
+        message: Message,
+        entries: Vec<Entry>,
+    ) {
+        let disk = &self.nodes[&from.node].disk;
+        self.check.sent(from, disk, to, term, &message);
+        self.bag.push(Flight {
+            from,
+            to,
+            term,
+            message,
+            entries,
+        });
+    }
+
+    fn append(&mut self, node: u64, entry: Entry) {
+        let disk = &mut self.nodes.get_mut(&node).expect("a node").disk;
+        self.check.stored(&entry, disk.last());
+        disk.log.push(entry);
+    }
+
+    /// The leader's driver stages an entry of `term`.
+    fn stage(&mut self, node: u64, term: u64, configuration: Option<Configuration>) {
+        let index = self.nodes[&node].disk.last().index + 1;
+        let id = EntryId { term, index };
+        let head = EntryHead { id, configuration };
+        self.next_value += 1;
+        let value = self.next_value;
+        self.append(
+            node,
+            Entry {
+                head: head.clone(),
+                value,
+            },
+        );
+        let now_ns = self.now_ns;
+        let raft = self.node(node).raft.as_mut().expect("it is on");
+        raft.step(now_ns, Input::Proposed(head));
+    }
+
+    /// A client sends; refused where this node does not lead.
+    pub(super) fn propose(&mut self, node: u64) -> bool {
+        let Some(term) = self
+            .raft(node)
+            .filter(|raft| raft.accepts_proposals())
+            .map(Raft::term)
+        else {
+            return false;
+        };
+        self.stage(node, term, None);
+        self.drain(node, &[]);
+        true
+    }
+
+    /// The message arrives, if its addressee is there.
+    pub(super) fn arrive(&mut self, flight: Flight) {
+        let node = flight.to.node;
+        let place = &self.nodes[&node];
+        let meant = flight.to.disk == place.me.disk || flight.to.disk == ANY_DISK;
+        if !meant || place.raft.is_none() {
+            return;
+        }
+        let install = match &flight.message {
+            Message::Install {
+                base,
+                configuration,
+                ..
+            } => Some((*base, configuration.clone())),
+            _ => None,
+        };
+        let now_ns = self.now_ns;
+        let raft = self.node(node).raft.as_mut().expect("it is on");
+        raft.step(
+            now_ns,
+            Input::Message {
+                from: flight.from,
+                term: flight.term,
+                message: flight.message,
+            },
+        );
+        // The base is installed at once: crashes in between are the log's
+        // business.
+        let raft = self.node(node).raft.as_mut().expect("it is on");
+        let mut outputs = Vec::new();
+        while let Some(output) = raft.next_output() {
+            outputs.push(output);
+        }
+        let installs = outputs
+            .iter()
+            .any(|o| matches!(o, Output::InstallBase { .. }));
+        for output in outputs {
+            self.carry_out(node, output, &flight.entries);
+        }
+        self.drain(node, &flight.entries);
+        if let (true, Some((base, configuration))) = (installs, install) {
+            self.node(node).disk.install(base, configuration.clone());
+            let input = Input::BaseInstalled {
+                base,
+                configuration,
+            };
+            self.step(node, input, &[]);
+        }
+        let me = self.nodes[&node].me;
+        self.check.disk(me, &self.nodes[&node].disk);
+    }
+
+    /// The hard state under way becomes durable.
+    pub(super) fn save(&mut self, node: u64) -> bool {
+        let place = self.node(node);
+        let Some(hard) = place.disk.saving.take() else {
+            return false;
+        };
+        place.disk.hard = hard;
+        let me = place.me;
+        self.check.disk(me, &self.nodes[&node].disk);
+        self.step(node, Input::HardStateSaved(hard), &[]);
+        true
+    }
+
+    pub(super) fn begin_sync(&mut self, node: u64) {
+        let disk = &mut self.node(node).disk;
+        if disk.sync.is_none() {
+            disk.sync = Some((disk.last(), false));
+        }
+    }
+
+    /// The sync under way ends. One that began before the log was cut covered
+    /// nothing that was written since, and says so late: it names an entry that
+    /// is there no more (D25).
+    pub(super) fn end_sync(&mut self, node: u64) -> bool {
+        let place = self.node(node);
+        let disk = &mut place.disk;
+        let Some((covered, cut)) = disk.sync.take() else {
+            return false;
+        };
+        if cut && disk.id_at(covered.index) == Some(covered) {
+            return true;
+        }
+        if !cut && covered.index > disk.durable_index {
+            disk.durable_index = covered.index;
+        }
+        let me = place.me;
+        self.check.disk(me, &self.nodes[&node].disk);
+        self.step(node, Input::Durable(covered), &[]);
+        true
+    }
+
+    /// Power off. `kept` picks how much of what was under way survives.
+    pub(super) fn crash(&mut self, node: u64, survives_index: u64, save_survives: bool) {
+        let place = self.node(node);
+        place.raft = None;
+        place.disk.lose_power(survives_index, save_survives);
+        let me = place.me;
+        self.check.disk(me, &self.nodes[&node].disk);
+    }
+
+    /// The end of a log that is off does not verify from `from_index` on: what
+    /// a driver does before it starts (D12).
+    pub(super) fn tear(&mut self, node: u64, from_index: u64) {
+        let disk = &mut self.node(node).disk;
+        let doubt = Doubt {
+            from_index: disk
+                .hard
+                .doubt
+                .map_or(from_index, |doubt| doubt.from_index.min(from_index)),
+            term_before: disk.hard.term,
+            had_upto_address: 0,
+        };
+        disk.hard = HardState {
+            term: disk.hard.term + 1,
+            vote: None,
+            doubt: Some(doubt),
+        };
+        disk.truncate(from_index);
+    }
+
+    /// The disk is gone; a new one is formatted as a replacement.
+    pub(super) fn replace(&mut self, node: u64, disk: u64) {
+        let place = self.node(node);
+        place.raft = None;
+        place.me = ReplicaId { node, disk };
+        place.disk = Disk::formatted(None);
+    }
+
+    /// Lets a deadline come.
+    pub(super) fn timeout(&mut self, node: u64) {
+        if let Some(raft) = self.raft(node) {
+            self.now_ns = raft.deadline_ns().max(self.now_ns);
+            self.step(node, Input::Timeout, &[]);
+        }
+    }
+}

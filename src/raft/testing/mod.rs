@@ -1,0 +1,17 @@
+//! A cluster of pure cores: every message, every sync and every timeout happens
+//! when the test says so.
+//!
+//! ```text
+//!   story  ─▶ one step after another, told line by line  ┐
+//!   random ─▶ whatever a seed picks, faults included     ┘─▶ cluster ─▶ check
+//!                                                             │   after every step:
+//!                                            disks: durable, cached, in flight
+//!                                            a bag of messages, in no order
+//! ```
+
+mod check;
+mod cluster;
+mod disk;
+mod random;
+mod story;
+mod tales;

@@ -1,0 +1,546 @@
+//! Whatever a seed picks.
+//!
+//! Messages are lost, repeated and overtaken; syncs and saves end when they
+//! please; replicas lose power, their log's end, or their whole disk, within
+//! the fault budget; the cluster compacts, reads, hands over. Every step is
+//! checked. In the end all is healed, and the cluster must do its work.
+
+use super::cluster::Cluster;
+use crate::raft::rng::Rng;
+use crate::raft::{Change, Configuration, Input, Raft};
+
+/// Steps of trouble in one run.
+const STEPS: u32 = 1000;
+
+struct Run {
+    cluster: Cluster,
+    rng: Rng,
+    /// Nodes whose messages are lost for now.
+    cut: Option<u64>,
+    next_disk: u64,
+    next_read: u64,
+    /// Node to the last index that its disk lost.
+    lost: std::collections::BTreeMap<u64, u64>,
+    /// How often each thing worth counting happened.
+    seen: Seen,
+}
+
+/// Things that must have happened over an ensemble, or it proves nothing.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    commits: usize,
+    crashes: usize,
+    torn: usize,
+    replaced: usize,
+    promoted: usize,
+    installs: usize,
+    reads: u64,
+}
+
+impl Run {
+    fn new(n: u64, seed: u64) -> Self {
+        Self {
+            cluster: Cluster::new(n, seed),
+            rng: Rng::new(seed),
+            cut: None,
+            next_disk: 100,
+            next_read: 0,
+            lost: std::collections::BTreeMap::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    fn pick(&mut self) -> u64 {
+        let n = self.cluster.nodes.len() as u64;
+        self.rng.below(n)
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.rng.below(100) < percent
+    }
+
+    fn trouble(&mut self) {
+        match self.rng.below(1000) {
+            0..560 => self.deliver(),
+            560..680 => self.save_some(),
+            680..840 => self.sync_some(),
+            840..848 => self.pass_time(),
+            848..920 => self.propose(),
+            920..925 => self.crash(),
+            925..955 => self.restart(),
+            955..957 => self.destroy(),
+            957..962 => self.tear(),
+            962..970 => self.compact(),
+            970..985 => self.read(),
+            985..988 => self.hand_over(),
+            988..994 => self.change(),
+            _ => self.cut = (self.rng.below(3) == 0).then(|| self.rng.below(5)),
+        }
+    }
+
+    fn deliver(&mut self) {
+        if self.cluster.bag.is_empty() {
+            return self.idle();
+        }
+        // Mostly the oldest message arrives, sometimes any.
+        let count = self.cluster.bag.len() as u64;
+        let at = if self.chance(25) {
+            self.rng.below(count)
+        } else {
+            0
+        } as usize;
+        let flight = if self.chance(8) {
+            self.cluster.bag[at].clone()
+        } else {
+            self.cluster.bag.remove(at)
+        };
+        let severed = self.cut == Some(flight.from.node) || self.cut == Some(flight.to.node);
+        if !severed && !self.chance(4) {
+            self.cluster.arrive(flight);
+        }
+        if self.cluster.bag.len() > 60 {
+            let at = self.rng.below(60) as usize;
+            self.cluster.bag.swap_remove(at);
+        }
+    }
+
+    /// No message is under way: disks finish first, then time passes.
+    fn idle(&mut self) {
+        let nodes = self.cluster.nodes.values();
+        let busy = nodes.filter(|node| {
+            let disk = &node.disk;
+            node.raft.is_some() && (disk.saving.is_some() || disk.durable_index < disk.last().index)
+        });
+        let Some(node) = busy.map(|node| node.me.node).next() else {
+            return self.pass_time();
+        };
+        self.cluster.save(node);
+        if !self.cluster.end_sync(node) {
+            self.cluster.begin_sync(node);
+        }
+    }
+
+    fn save_some(&mut self) {
+        let node = self.pick();
+        self.cluster.save(node);
+    }
+
+    fn sync_some(&mut self) {
+        let node = self.pick();
+        if !self.cluster.end_sync(node) {
+            self.cluster.begin_sync(node);
+        }
+    }
+
+    /// Mostly the next deadline comes; now and then a later one, as if the
+    /// others had been paused.
+    fn pass_time(&mut self) {
+        let any = self.pick();
+        let nodes = self.cluster.nodes.values();
+        let deadlines =
+            nodes.filter_map(|node| Some((node.raft.as_ref()?.deadline_ns(), node.me.node)));
+        let next = deadlines.min().map(|(_, node)| node);
+        let node = if self.chance(10) { Some(any) } else { next };
+        if let Some(node) = node {
+            if self
+                .cluster
+                .raft(node)
+                .is_some_and(|raft| raft.deadline_ns() < u64::MAX)
+            {
+                self.cluster.timeout(node);
+            }
+        }
+    }
+
+    fn propose(&mut self) {
+        let node = self.pick();
+        for _ in 0..=self.rng.below(3) {
+            self.cluster.propose(node);
+        }
+    }
+
+    fn crash(&mut self) {
+        let node = self.pick();
+        if self.cluster.raft(node).is_none() {
+            return;
+        }
+        let disk = &self.cluster.nodes[&node].disk;
+        let (last, durable) = (disk.last().index, disk.durable_index);
+        let survives = durable + self.rng.below(last - durable + 1);
+        let save_survives = self.chance(50);
+        self.cluster.crash(node, survives, save_survives);
+        self.seen.crashes += 1;
+    }
+
+    fn restart(&mut self) {
+        let node = self.pick();
+        if self.cluster.raft(node).is_none() {
+            self.cluster.start(node);
+        }
+    }
+
+    /// Replicas with an amnesia outstanding, the would-be one included.
+    fn amnesiacs(&self, with: u64) -> usize {
+        let outstanding = |node: u64| node == with || self.is_amnesiac(node);
+        self.cluster
+            .nodes
+            .keys()
+            .filter(|node| outstanding(**node))
+            .count()
+    }
+
+    /// From the loss until it is a voter that durably holds everything that was
+    /// lost and committed.
+    fn is_amnesiac(&self, node: u64) -> bool {
+        let place = &self.cluster.nodes[&node];
+        let voter = |configuration: &Configuration| configuration.is_voter(place.me);
+        let configurations = place.disk.configurations();
+        let promoted = configurations.iter().rev().find(|(index, _)| {
+            *index <= place.disk.durable_index && self.cluster.check.committed.contains_key(index)
+                || *index == 0
+        });
+        if !promoted.is_some_and(|(_, configuration)| voter(configuration)) {
+            return true;
+        }
+        let Some(lost) = self.lost.get(&node) else {
+            return false;
+        };
+        let committed = self.cluster.check.committed.range(..=lost).next_back();
+        place.disk.hard.doubt.is_some()
+            || committed.is_some_and(|(index, _)| *index > place.disk.durable_index)
+    }
+
+    /// The smallest minority of any configuration that anyone may be in.
+    fn budget(&self) -> usize {
+        let nodes = self.cluster.nodes.values();
+        let all = nodes.flat_map(|node| node.disk.configurations());
+        let minority =
+            |configuration: Configuration| configuration.seats.len() - configuration.quorum();
+        all.map(|(_, it)| minority(it)).min().unwrap_or(0)
+    }
+
+    fn destroy(&mut self) {
+        let node = self.pick();
+        if self.amnesiacs(node) > self.budget() {
+            return;
+        }
+        self.next_disk += 1;
+        self.lost.remove(&node);
+        self.cluster.replace(node, self.next_disk);
+        self.cluster.start(node);
+        self.seen.replaced += 1;
+    }
+
+    fn tear(&mut self) {
+        let node = self.pick();
+        self.crash(); // Often another one is off, too.
+        let disk = &self.cluster.nodes[&node].disk;
+        let (base, durable, last) = (disk.base.index, disk.durable_index, disk.last().index);
+        if disk.base_configuration.is_none() || last == base {
+            return;
+        }
+        // Some of what was durable, or only what was not.
+        let fatal = self.amnesiacs(node) <= self.budget() && self.chance(60);
+        let from = if fatal && durable > base {
+            let depth = self.rng.below((durable - base).min(3));
+            self.lost.insert(
+                node,
+                durable.max(self.lost.get(&node).copied().unwrap_or(0)),
+            );
+            durable - depth
+        } else {
+            durable + 1
+        };
+        let save_survives = self.chance(50);
+        self.cluster.crash(node, last, save_survives);
+        self.cluster.tear(node, from);
+        self.cluster.start(node);
+        self.seen.torn += 1;
+    }
+
+    fn compact(&mut self) {
+        let node = self.pick();
+        let Some(raft) = self.cluster.raft(node) else {
+            return;
+        };
+        let disk = &self.cluster.nodes[&node].disk;
+        let upto = raft.commit_index().min(disk.durable_index);
+        if upto > disk.base.index {
+            let base = self.cluster.node(node).disk.drop_to(upto);
+            self.cluster.step(node, Input::Dropped { base }, &[]);
+            self.seen.installs += 1;
+        }
+    }
+
+    fn read(&mut self) {
+        let node = self.pick();
+        if self.cluster.raft(node).is_some() {
+            self.next_read += 1;
+            self.cluster.check.asked(self.next_read);
+            self.cluster
+                .step(node, Input::Read { id: self.next_read }, &[]);
+        }
+    }
+
+    fn hand_over(&mut self) {
+        let (from, to) = (self.pick(), self.pick());
+        self.cluster.step(from, Input::Transfer { node: to }, &[]);
+    }
+
+    /// A seat goes to a learner's place and comes back.
+    fn change(&mut self) {
+        let (leader, node) = (self.pick(), self.pick());
+        let Some(raft) = self.cluster.raft(leader) else {
+            return;
+        };
+        let disk = self.cluster.nodes[&node].me.disk;
+        let configuration = raft.configuration();
+        let change = if configuration.learners.contains_key(&node) {
+            Change::Promote { node }
+        } else if configuration.seats.contains_key(&node) {
+            // One seat less must leave a minority for those who forgot.
+            let left = configuration.seats.len() - 1;
+            if self.amnesiacs(node) > left.saturating_sub(left / 2 + 1) {
+                return;
+            }
+            Change::Remove { node }
+        } else {
+            Change::AddLearner { node, disk }
+        };
+        self.cluster.step(leader, Input::Change(change), &[]);
+    }
+
+    /// No more trouble: everyone is on, nothing is lost, and nothing takes
+    /// long.
+    fn heal(&mut self) {
+        self.cut = None;
+        let nodes: Vec<u64> = self.cluster.nodes.keys().copied().collect();
+        for node in &nodes {
+            if self.cluster.raft(*node).is_none() {
+                self.cluster.start(*node);
+            }
+        }
+        let mut probed = None;
+        for _ in 0..4000 {
+            for node in &nodes {
+                self.cluster.save(*node);
+                self.cluster.end_sync(*node);
+                self.cluster.begin_sync(*node);
+                self.cluster.end_sync(*node);
+            }
+            if self.cluster.bag.is_empty() {
+                if self.is_well() {
+                    return;
+                }
+                self.readmit();
+                let serving = nodes
+                    .iter()
+                    .find(|node| self.cluster.raft(**node).is_some_and(Raft::is_serving));
+                if let Some(node) = serving
+                    && self.cluster.raft(*node).map(Raft::term) != probed
+                {
+                    probed = self.cluster.raft(*node).map(Raft::term);
+                    self.cluster.propose(*node);
+                }
+                if self.cluster.bag.is_empty() {
+                    let nodes = self.cluster.nodes.values();
+                    let next = nodes
+                        .filter_map(|node| Some((node.raft.as_ref()?.deadline_ns(), node.me.node)))
+                        .min();
+                    self.cluster.timeout(next.expect("all are on").1);
+                }
+            } else {
+                let flight = self.cluster.bag.remove(0);
+                self.cluster.arrive(flight);
+            }
+        }
+        panic!("liveness: {}", self.describe());
+    }
+
+    /// A node that lost its seat gets it back.
+    fn readmit(&mut self) {
+        let serving = self
+            .cluster
+            .nodes
+            .values()
+            .find(|node| node.raft.as_ref().is_some_and(Raft::is_serving));
+        let Some(leader) = serving else { return };
+        let configuration = leader
+            .raft
+            .as_ref()
+            .expect("it serves")
+            .configuration()
+            .clone();
+        let at = leader.me.node;
+        for (node, disk) in self
+            .cluster
+            .nodes
+            .values()
+            .map(|node| (node.me.node, node.me.disk))
+            .collect::<Vec<_>>()
+        {
+            let change = if configuration.seats.contains_key(&node) {
+                continue;
+            } else if configuration.learners.get(&node) == Some(&disk) {
+                Change::Promote { node }
+            } else {
+                Change::AddLearner { node, disk }
+            };
+            self.cluster.step(at, Input::Change(change), &[]);
+        }
+    }
+
+    /// All vote, nothing is in doubt, all know and hold what is committed.
+    fn is_well(&self) -> bool {
+        let committed = self
+            .cluster
+            .check
+            .committed
+            .last_key_value()
+            .map_or(0, |(index, _)| *index);
+        let serving = self
+            .cluster
+            .nodes
+            .values()
+            .any(|node| node.raft.as_ref().is_some_and(Raft::is_serving));
+        serving
+            && self.cluster.nodes.values().all(|node| {
+                node.raft.as_ref().is_some_and(|raft| {
+                    raft.commit_index() == committed
+                        && raft.last().index == committed
+                        && raft.configuration().is_voter(node.me)
+                        && raft.hard_state().doubt.is_none()
+                })
+            })
+    }
+
+    fn describe(&self) -> String {
+        let line = |node: &super::cluster::Node| match &node.raft {
+            None => format!("{} off", node.me.node),
+            Some(raft) => format!(
+                "{}:{} {:?} term {} last {} commit {} durable {} doubt {:?} {:?}",
+                node.me.node,
+                node.me.disk,
+                raft.role(),
+                raft.term(),
+                raft.last(),
+                raft.commit_index(),
+                node.disk.durable_index,
+                raft.hard_state().doubt,
+                raft.configuration(),
+            ),
+        };
+        self.cluster
+            .nodes
+            .values()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+fn run(n: u64, seed: u64) -> Seen {
+    let mut run = Run::new(n, seed);
+    for _ in 0..STEPS {
+        run.trouble();
+    }
+    run.heal();
+    let told = &run.cluster.told;
+    assert!(
+        !told.iter().any(|line| line.contains("rolled back")),
+        "{told:?}"
+    );
+    let committed = &run.cluster.check.committed;
+    run.seen.commits = committed.len();
+    run.seen.reads = run.cluster.check.read_count;
+    run.seen
+}
+
+/// Runs seeds and names the first that fails.
+fn explore(n: u64, seeds: std::ops::Range<u64>) {
+    let mut all = Seen::default();
+    for seed in seeds {
+        let seen = std::panic::catch_unwind(|| run(n, seed));
+        let seen = seen.unwrap_or_else(|_| panic!("n={n}, seed {seed}"));
+        all.commits += seen.commits;
+        all.crashes += seen.crashes;
+        all.torn += seen.torn;
+        all.replaced += seen.replaced;
+        all.promoted += seen.promoted;
+        all.installs += seen.installs;
+        all.reads += seen.reads;
+    }
+    eprintln!("{all:?}");
+}
+
+/// `ZEROLOSS_RAFT_SEEDS` runs more of them.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let count = std::env::var("ZEROLOSS_RAFT_SEEDS").ok();
+    0..count
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(default)
+}
+
+#[test]
+fn three_replicas_keep_every_promise() {
+    explore(3, seeds(1000));
+}
+
+#[test]
+fn five_replicas_keep_every_promise() {
+    explore(5, seeds(500));
+}
+
+#[test]
+#[ignore]
+fn debug_one() {
+    let n = std::env::var("N").unwrap().parse().unwrap();
+    let seed = std::env::var("SEED").unwrap().parse().unwrap();
+    let mut run = Run::new(n, seed);
+    let mut before = String::new();
+    for step in 0..STEPS {
+        run.trouble();
+        let now = run
+            .cluster
+            .nodes
+            .values()
+            .map(|node| {
+                let d = &node.disk;
+                let log = (d.base.index..=d.last().index)
+                    .filter_map(|i| d.id_at(i))
+                    .map(|id| format!("{id}"))
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                let raft = node.raft.as_ref().map_or("off".to_string(), |r| {
+                    format!(
+                        "{:?} t{} c{} {:?}",
+                        r.role(),
+                        r.term(),
+                        r.commit_index(),
+                        r.configuration()
+                            .seats
+                            .iter()
+                            .map(|(n, s)| format!("{n}:{}{:?}", s.disk, s.state))
+                            .collect::<Vec<_>>()
+                            .join(" ")
+                    )
+                });
+                format!(
+                    "   {}:{} {raft} hard t{} v{:?} {:?} durable {} log {log}",
+                    node.me.node,
+                    node.me.disk,
+                    d.hard.term,
+                    d.hard.vote.map(|v| v.node),
+                    d.hard.doubt,
+                    d.durable_index
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        if now != before {
+            eprintln!("{step}\n{now}");
+            before = now;
+        }
+    }
+    run.heal();
+}

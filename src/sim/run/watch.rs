@@ -1,0 +1,30 @@
+//! The tap that a scenario asks for.
+
+use crate::broker::{FlushDiskType, Replication};
+use crate::check::replicas::{Media, Medium};
+use crate::scenario::Scenario;
+use crate::sim::tap::Tap;
+
+/// A tap on every machine of a scenario, with what its configuration promises in
+/// mind.
+pub(super) fn tap_on(scenario: &Scenario) -> Tap {
+    let cluster = &scenario.cluster;
+    let log_config = cluster.broker.log_config();
+    let medium = match cluster.broker.flush_disk_type {
+        FlushDiskType::Sync => Medium::Durable,
+        FlushDiskType::Async => Medium::Cached,
+    };
+    match &cluster.broker.replication {
+        Replication::None => Tap::new(cluster.machines(), medium, log_config),
+        Replication::Raft(raft) => {
+            let media = Media {
+                log: medium,
+                hard_state: match raft.hard_state_sync {
+                    true => Medium::Durable,
+                    false => Medium::Cached,
+                },
+            };
+            Tap::of_replicas(cluster.brokers, cluster.machines(), media, log_config)
+        }
+    }
+}

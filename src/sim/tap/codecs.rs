@@ -1,0 +1,93 @@
+//! The product's formats, in the checkers' words. Nothing else here knows them.
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::check::replicas::{HardState, Replica, Seats};
+use crate::log::IDENTITY_FILE;
+use crate::raft;
+use crate::sim::disk::DiskModel;
+
+use super::image::View;
+
+/// Bytes of a small file before its payload.
+const ASIDE_HEADER_BYTES: usize = 24;
+
+/// The payload of a small file that is replaced as a whole, where it verifies.
+fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
+    let content = match view {
+        View::Cached => disk.cached_file(path)?,
+        View::Durable => disk.durable_file(path)?,
+    };
+    if !disk
+        .unreadable_ranges(path, view == View::Durable)
+        .is_empty()
+    {
+        return None;
+    }
+    let mut bytes = content.to_vec();
+    let checksum = u64::from_be_bytes(*bytes.get(16..)?.first_chunk()?);
+    let payload = bytes.split_off(ASIDE_HEADER_BYTES.min(bytes.len()));
+    (checksum == xxh3_64_with_seed(&payload, xxh3_64(path.as_bytes()))).then_some(payload)
+}
+
+/// The id of a disk, once it is formatted.
+pub(super) fn disk_id(disk: &DiskModel) -> Option<u64> {
+    let payload = aside(disk, IDENTITY_FILE, View::Durable)?;
+    Some(u64::from_be_bytes(*payload.get(16..)?.first_chunk()?))
+}
+
+/// A replica's term and vote.
+pub(super) fn hard_state(disk: &DiskModel, view: View) -> Option<HardState> {
+    let payload = aside(disk, raft::HARD_STATE_FILE, view)?;
+    let state = raft::HardState::decode(&payload)?;
+    Some(HardState {
+        term: state.term,
+        vote: state.vote.map(replica),
+    })
+}
+
+fn replica(id: raft::ReplicaId) -> Replica {
+    Replica {
+        node: id.node as u32,
+        disk: id.disk,
+    }
+}
+
+/// Who has a seat: the record of a configuration entry.
+pub(super) fn seats_of(record: &[u8]) -> Option<Seats> {
+    raft::Configuration::decode(record).map(|configuration| seats(&configuration))
+}
+
+fn seats(configuration: &raft::Configuration) -> Seats {
+    let seats = configuration.seats.iter().map(|(node, seat)| {
+        let votes = seat.state == raft::SeatState::Voter;
+        (*node as u32, votes.then_some(seat.disk))
+    });
+    Seats(seats.collect())
+}
+
+/// What a replica promised by a message, or claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It leads.
+    Leads,
+    /// It voted for the addressee.
+    Voted(Replica),
+    /// It has the leader's log up to that index.
+    Matched(u64),
+}
+
+/// What a peer message says: in which term.
+pub(super) fn said(bytes: &Bytes) -> Option<(u64, Said)> {
+    let packet = raft::Packet::decode(bytes.clone()).ok()?;
+    let said = match packet.message {
+        raft::Message::Append(_) => Said::Leads,
+        raft::Message::VoteAnswer { granted: true } => Said::Voted(replica(packet.to)),
+        raft::Message::AppendAnswer(answer) if answer.accepted => {
+            Said::Matched(answer.matched_index)
+        }
+        _ => return None,
+    };
+    Some((packet.term, said))
+}

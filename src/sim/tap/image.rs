@@ -1,0 +1,205 @@
+//! The log that the bytes of a disk hold, read without the product: the
+//! "contiguous valid prefix" of guarantee.md, section 1.
+//!
+//! Segments are named by their first log address, and each takes over every
+//! address from there on from those of a lower generation. Within one, entries
+//! follow each other, zero-padded to a sector where a write ended. The prefix ends
+//! where an entry does not verify or does not continue the chain.
+
+use std::collections::BTreeMap;
+
+use super::codecs::seats_of;
+use crate::check::replicas::{Entry, Head};
+use crate::log::COMMIT_LOG_DIR;
+use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Parsed, parse};
+use crate::sim::disk::DiskModel;
+
+/// Which of a disk's two states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// As a process sees it.
+    Cached,
+    /// As a power loss would leave it in which nothing unsynced survives.
+    Durable,
+}
+
+/// A log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Image {
+    /// The entry before the first.
+    pub(super) base: Head,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Image {
+    /// One past its last log address.
+    pub(super) fn end_address(&self) -> u64 {
+        self.last().end_address
+    }
+
+    /// The last entry, or the base.
+    pub(super) fn last(&self) -> Head {
+        self.entries.last().map_or(self.base, |last| last.head)
+    }
+
+    /// The log that the disk holds.
+    pub(super) fn of(disk: &DiskModel, view: View) -> Self {
+        let mut image = Self::default();
+        let segments = live(disk, view);
+        let mut successors = segments.keys().copied().skip(1);
+        for (number, segment) in segments.values().enumerate() {
+            let successor = successors.next();
+            if number == 0 {
+                image.base = segment.base;
+            } else if !segment.base.is(&image.last()) {
+                break;
+            }
+            image.follow(segment, successor);
+        }
+        image
+    }
+
+    fn follow(&mut self, segment: &Segment, successor: Option<u64>) {
+        let mut position = segment.data_from();
+        while let Some(bytes) = segment.bytes.get(position..)
+            && !bytes.is_empty()
+            && successor.is_none_or(|address| self.end_address() < address)
+        {
+            let next_sector = (position + 1).next_multiple_of(segment.sector_bytes);
+            let in_sector = &bytes[..bytes.len().min(next_sector - position)];
+            let is_boundary = position % segment.sector_bytes == 0;
+            if !is_boundary && in_sector.iter().all(|byte| *byte == 0) {
+                position = next_sector;
+                continue;
+            }
+            match parse(bytes, segment.incarnation, position as u64) {
+                Parsed::Entry(envelope) if self.is_next(&envelope.log) => {
+                    let framed_bytes = envelope.log.framed_bytes() as usize;
+                    let record = &bytes[ENVELOPE_BYTES..framed_bytes];
+                    self.entries.push(entry_of(&envelope.log, record));
+                    position += framed_bytes;
+                }
+                Parsed::Mark(_) => position = next_sector,
+                _ => return,
+            }
+        }
+    }
+
+    fn is_next(&self, part: &LogPart) -> bool {
+        let last = self.last();
+        (part.index, part.address, part.previous_hash)
+            == (last.index + 1, last.end_address, last.hash)
+            && part.term >= last.term
+    }
+}
+
+/// What a checker needs of an entry.
+pub(super) fn entry_of(part: &LogPart, record: &[u8]) -> Entry {
+    let is_configuration = part.kind == EntryKind::Configuration;
+    Entry {
+        head: head_of(part),
+        seats: is_configuration.then(|| seats_of(record)).flatten(),
+    }
+}
+
+pub(super) fn head_of(part: &LogPart) -> Head {
+    Head {
+        index: part.index,
+        term: part.term,
+        hash: part.hash,
+        end_address: part.end_address(),
+    }
+}
+
+/// A segment's file.
+struct Segment {
+    incarnation: u64,
+    generation: u64,
+    sector_bytes: usize,
+    base: Head,
+    bytes: Vec<u8>,
+}
+
+/// Bytes of a header that carry something.
+const HEADER_BYTES: usize = 96;
+
+impl Segment {
+    /// A file whose header verifies and goes with its name.
+    fn read(bytes: Vec<u8>, address: u64) -> Option<Self> {
+        let mut header = *bytes.first_chunk::<HEADER_BYTES>()?;
+        let crc = std::mem::take(header[4..8].first_chunk_mut::<4>()?);
+        if header[..4] != *b"ZLS1" || crc32fast::hash(&header) != u32::from_be_bytes(crc) {
+            return None;
+        }
+        let word = |at: usize| {
+            header[at..]
+                .first_chunk()
+                .map(|word| u64::from_be_bytes(*word))
+        };
+        let sector_bytes = u32::from_be_bytes(*header[48..].first_chunk()?) as usize;
+        let base = Head {
+            end_address: word(56)?,
+            index: word(64)?.checked_sub(1)?,
+            term: word(72)?,
+            hash: word(80)?,
+        };
+        let sound = sector_bytes > 0 && base.end_address == address;
+        sound.then_some(Self {
+            incarnation: word(24)?,
+            generation: word(32)?,
+            sector_bytes,
+            base,
+            bytes,
+        })
+    }
+
+    fn data_from(&self) -> usize {
+        HEADER_BYTES.next_multiple_of(self.sector_bytes)
+    }
+}
+
+/// The segments that count, by first address: the newest, and below it what the
+/// older ones still have.
+fn live(disk: &DiskModel, view: View) -> BTreeMap<u64, Segment> {
+    let names = match view {
+        View::Cached => disk.list(COMMIT_LOG_DIR).unwrap_or_default(),
+        View::Durable => disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default(),
+    };
+    let mut newest_first: Vec<(u64, Segment)> = names
+        .iter()
+        .filter_map(|name| {
+            let address = name.parse().ok()?;
+            let path = format!("{COMMIT_LOG_DIR}/{name}");
+            let bytes = readable(disk, &path, view)?;
+            Some((address, Segment::read(bytes, address)?))
+        })
+        .collect();
+    newest_first.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.generation));
+    let mut live = BTreeMap::<u64, Segment>::new();
+    for (address, segment) in newest_first {
+        if live
+            .first_key_value()
+            .is_none_or(|(floor, _)| address < *floor)
+        {
+            live.insert(address, segment);
+        }
+    }
+    live
+}
+
+/// A file's bytes; a sector that the medium does not give back holds nothing that
+/// verifies.
+fn readable(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
+    let content = match view {
+        View::Cached => disk.cached_file(path)?,
+        View::Durable => disk.durable_file(path)?,
+    };
+    let mut bytes = content.to_vec();
+    for range in disk.unreadable_ranges(path, view == View::Durable) {
+        let upto = range.end.min(bytes.len());
+        if let Some(lost) = bytes.get_mut(range.start..upto) {
+            lost.fill(0xff);
+        }
+    }
+    Some(bytes)
+}

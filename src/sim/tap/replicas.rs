@@ -1,0 +1,366 @@
+//! Replicated brokers: what their disks and their messages say, as facts for the
+//! checks of [`crate::check::replicas`].
+//!
+//! ```text
+//!   writes ─────────────────────────▶ cached log  ┐
+//!   syncs ──▶ Holdings' watermark ──▶ durable log ├─▶ Cluster ──▶ findings
+//!   renames ─▶ identity, hard state ─▶ promises   │
+//!   peer messages ──────────────────▶ roles       ┘
+//! ```
+//!
+//! An entry is looked at once when it is written and once when it is durable.
+//! Where a file with entries in it gets a segment's name (recovery's copies, a
+//! cut), and where a fault took something, the log is read anew from the bytes.
+
+use super::codecs::{Said, disk_id, hard_state, said};
+use super::holdings::Holdings;
+use super::image::{Image, View};
+use crate::check::replicas::{
+    Cause, Cluster, Entry, Fact, Forgot, HardState, Head, Media, Medium, Moment,
+};
+use crate::log::{IDENTITY_FILE, LogConfig};
+use crate::raft::HARD_STATE_FILE;
+use crate::sim::disk::DiskModel;
+use crate::sim::net::NodeId;
+
+use bytes::Bytes;
+
+/// What became of a machine's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The power went, and what was not synced.
+    Cache,
+    /// The disk is gone; a blank one is in its place.
+    Disk,
+    /// The disk is an older image of itself.
+    Newer,
+}
+
+/// What is known of one node beside its logs.
+#[derive(Debug, Default)]
+struct Known {
+    disk: Option<u64>,
+    state: Option<HardState>,
+    /// Identity or hard state got a new file that may not be durable yet.
+    is_renamed: bool,
+    /// Lies that its disk had told when the power last went.
+    lies_before: u64,
+    /// One past the last log address before a record that does not verify, though
+    /// it had been synced.
+    hole: Option<u64>,
+}
+
+/// The account of all replicas.
+#[derive(Debug)]
+pub(super) struct Replicas {
+    pub(super) cluster: Cluster,
+    media: Media,
+    nodes: Vec<Known>,
+}
+
+impl Replicas {
+    pub(super) fn new(members: u32, machines: u32, media: Media) -> Self {
+        Self {
+            cluster: Cluster::new(members, machines, media),
+            media,
+            nodes: (0..machines).map(|_| Known::default()).collect(),
+        }
+    }
+
+    /// An entry was written behind the one with that hash.
+    pub(super) fn wrote(&mut self, moment: Moment, node: NodeId, entry: Entry, previous_hash: u64) {
+        let (medium, from_index) = (Medium::Cached, entry.head.index);
+        let log = self.cluster.log(node, medium);
+        let base = log.base();
+        let before = match from_index == base.index + 1 {
+            true => Some(base),
+            false => log.get(from_index.saturating_sub(1)),
+        };
+        let continues = before.is_some_and(|before| before.hash == previous_hash);
+        if !continues || log.has(&entry.head) {
+            return;
+        }
+        if log.last().index >= from_index {
+            self.note_cut(moment, node, medium, from_index, Cause::Replica);
+        }
+        self.cluster.note(
+            moment,
+            Fact::Appended {
+                node,
+                medium,
+                entry,
+            },
+        );
+    }
+
+    /// A file got a segment's name: a process reads another log, maybe.
+    pub(super) fn renamed_segment(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
+        let image = Image::of(disk, View::Cached);
+        self.becomes(moment, node, Medium::Cached, image, Cause::Replica);
+    }
+
+    /// A file at the root of a disk got a new name.
+    pub(super) fn renamed_state(
+        &mut self,
+        moment: Moment,
+        disk: &DiskModel,
+        node: NodeId,
+        path: &str,
+    ) {
+        if path == IDENTITY_FILE || path == HARD_STATE_FILE {
+            self.nodes[node as usize].is_renamed = true;
+            self.read_state(moment, disk, node, Cause::Replica);
+        }
+    }
+
+    /// A sync completed: what the watermark has moved over is durable.
+    pub(super) fn settle(
+        &mut self,
+        moment: Moment,
+        disk: &DiskModel,
+        node: NodeId,
+        holdings: &mut Holdings,
+        config: LogConfig,
+    ) {
+        if self.nodes[node as usize].is_renamed {
+            self.read_state(moment, disk, node, Cause::Replica);
+        }
+        let held_end = holdings.durable_end(disk, config);
+        if let Some(image) = holdings.take_image() {
+            self.sees_hole(node, image.end_address());
+            self.becomes(moment, node, Medium::Durable, image, Cause::Replica);
+        }
+        let known = &self.nodes[node as usize];
+        let whole_end = held_end.min(known.hole.unwrap_or(u64::MAX));
+        self.catches_up(moment, node, whole_end);
+        let believed_end = held_end.max(holdings.believed_end(disk));
+        let index = self
+            .cluster
+            .log(node, Medium::Cached)
+            .index_at_end(believed_end);
+        if index > self.cluster.believed(node) {
+            self.cluster.note(moment, Fact::Believed { node, index });
+        }
+    }
+
+    /// A fault took something of the disk, and the power with it.
+    pub(super) fn lost(
+        &mut self,
+        moment: Moment,
+        disk: &DiskModel,
+        node: NodeId,
+        image: Image,
+        taken: Taken,
+    ) {
+        let believed = self.cluster.believed(node);
+        let has_lied = self.has_lied(disk, node);
+        let is_less = image.last().index < believed;
+        let cause = match taken {
+            Taken::Cache if has_lied => Cause::Silent,
+            Taken::Cache => Cause::Crash,
+            Taken::Disk => Cause::Detected,
+            Taken::Newer => Cause::Silent,
+        };
+        match taken {
+            Taken::Disk => self.cluster.forgets(node, Forgot::Everything),
+            Taken::Cache | Taken::Newer if is_less && cause == Cause::Silent => {
+                self.cluster.forgets(node, Forgot::Unknown);
+            }
+            Taken::Cache | Taken::Newer => {}
+        }
+        let known = &mut self.nodes[node as usize];
+        (known.lies_before, known.hole) = (disk.lies(), None);
+        self.becomes(moment, node, Medium::Durable, image.clone(), cause);
+        self.becomes(moment, node, Medium::Cached, image, cause);
+        self.read_state(moment, disk, node, cause);
+    }
+
+    /// A sector of the disk went bad.
+    pub(super) fn harmed(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
+        let image = Image::of(disk, View::Durable);
+        let upto = self.cluster.log(node, Medium::Durable).last().index;
+        if image.last().index < upto {
+            self.cluster.forgets(node, Forgot::Record { upto });
+            self.nodes[node as usize].hole = Some(image.end_address());
+            self.becomes(moment, node, Medium::Durable, image, Cause::Detected);
+        }
+        self.read_state(moment, disk, node, Cause::Detected);
+    }
+
+    /// A replica sent a message to a peer.
+    pub(super) fn sent(&mut self, moment: Moment, node: NodeId, bytes: &Bytes) {
+        let fact = match said(bytes) {
+            Some((term, Said::Leads)) => Fact::Leads { node, term },
+            Some((term, Said::Voted(candidate))) => Fact::Voted {
+                node,
+                term,
+                candidate,
+            },
+            Some((term, Said::Matched(matched))) => Fact::Answered {
+                node,
+                term,
+                matched,
+            },
+            None => return,
+        };
+        self.cluster.note(moment, fact);
+    }
+
+    /// One past the last log address that a node holds durably.
+    pub(super) fn durable_end(&self, node: NodeId) -> u64 {
+        self.cluster.log(node, Medium::Durable).last().end_address
+    }
+
+    /// As [`Replicas::durable_end`], by what its disk lets it believe.
+    pub(super) fn believed_end(&self, node: NodeId) -> u64 {
+        let believed = self.cluster.believed(node);
+        let head = self.cluster.log(node, Medium::Cached).get(believed);
+        let believed_end = head.map_or(0, |head| head.end_address);
+        believed_end.max(self.durable_end(node))
+    }
+
+    fn has_lied(&self, disk: &DiskModel, node: NodeId) -> bool {
+        disk.lies() > self.nodes[node as usize].lies_before
+    }
+
+    /// The log was read anew: whether the hole is still where it was.
+    fn sees_hole(&mut self, node: NodeId, end_address: u64) {
+        let known = &mut self.nodes[node as usize];
+        known.hole = known.hole.filter(|hole| *hole == end_address);
+    }
+
+    /// What the disk says of itself. Term and vote that a disk lied about count
+    /// as stored, as entries do.
+    fn read_state(&mut self, moment: Moment, disk: &DiskModel, node: NodeId, cause: Cause) {
+        let has_lied = self.has_lied(disk, node);
+        let view = match self.media.hard_state {
+            Medium::Durable if !has_lied => View::Durable,
+            _ => View::Cached,
+        };
+        let state = hard_state(disk, view);
+        let known = &mut self.nodes[node as usize];
+        known.is_renamed &= state != hard_state(disk, View::Cached) || known.disk.is_none();
+        let id = disk_id(disk);
+        if let Some(disk) = id
+            && id != known.disk
+        {
+            (known.disk, known.state) = (id, None);
+            self.cluster.note(moment, Fact::Disk { node, disk });
+        }
+        let known = &mut self.nodes[node as usize];
+        if known.disk.is_some() && known.state != state {
+            known.state = state;
+            self.cluster
+                .note(moment, Fact::HardState { node, state, cause });
+        }
+    }
+
+    /// The durable log grows by what the cached one has up to there.
+    fn catches_up(&mut self, moment: Moment, node: NodeId, end_address: u64) {
+        let (medium, cached) = (Medium::Durable, Medium::Cached);
+        loop {
+            let durable = self.cluster.log(node, medium).last();
+            let log = self.cluster.log(node, cached);
+            let next = log.get(durable.index + 1);
+            let Some(head) = next.filter(|next| next.end_address <= end_address) else {
+                return;
+            };
+            if !log.has(&durable) {
+                // A cut that is not durable yet.
+                return;
+            }
+            let seats = log.all_seats().iter().rev();
+            let seats = seats.take_while(|(index, _)| *index >= head.index).last();
+            let seats = seats.filter(|(index, _)| *index == head.index);
+            let seats = seats.map(|(_, seats)| seats.clone());
+            let entry = Entry { head, seats };
+            self.cluster.note(
+                moment,
+                Fact::Appended {
+                    node,
+                    medium,
+                    entry,
+                },
+            );
+        }
+    }
+
+    /// A log is what was read off the bytes: the difference, as facts.
+    fn becomes(
+        &mut self,
+        moment: Moment,
+        node: NodeId,
+        medium: Medium,
+        image: Image,
+        cause: Cause,
+    ) {
+        let log = self.cluster.log(node, medium);
+        let (base, last) = (log.base(), log.last());
+        let overlaps = image.base.index <= last.index && base.index <= image.last().index;
+        let is_new = |entry: &&Entry| entry.head.index > base.index && !log.has(&entry.head);
+        let first_new = image.entries.iter().find(is_new);
+        let from_index = match first_new {
+            Some(entry) => entry.head.index,
+            None => image.last().index + 1,
+        };
+        if from_index <= last.index {
+            let from_index = from_index.max(base.index + 1);
+            self.note_cut(moment, node, medium, from_index, cause);
+        }
+        let behind = if overlaps {
+            from_index
+        } else {
+            self.rebase(moment, node, medium, image.base);
+            image.base.index + 1
+        };
+        let new = image.entries.into_iter();
+        for entry in new.filter(|entry| entry.head.index >= behind) {
+            self.cluster.note(
+                moment,
+                Fact::Appended {
+                    node,
+                    medium,
+                    entry,
+                },
+            );
+        }
+    }
+
+    fn note_cut(
+        &mut self,
+        moment: Moment,
+        node: NodeId,
+        medium: Medium,
+        from_index: u64,
+        cause: Cause,
+    ) {
+        self.cluster.note(
+            moment,
+            Fact::Cut {
+                node,
+                medium,
+                from_index,
+                cause,
+            },
+        );
+    }
+
+    /// The log begins elsewhere: with the configuration that any other log has
+    /// there.
+    fn rebase(&mut self, moment: Moment, node: NodeId, medium: Medium, base: Head) {
+        let nodes = 0..self.nodes.len() as u32;
+        let logs = nodes.map(|other| self.cluster.log(other, Medium::Cached));
+        let seats = logs
+            .filter(|log| log.has(&base) && base.index > 0)
+            .find_map(|log| log.seats_at(base.index).cloned());
+        self.cluster.note(
+            moment,
+            Fact::Based {
+                node,
+                medium,
+                base,
+                seats,
+            },
+        );
+    }
+}
