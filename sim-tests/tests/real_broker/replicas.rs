@@ -132,7 +132,12 @@ async fn the_leader_dies_and_a_disk_is_lost_and_nothing_is_missing() {
     cluster.roots.insert(leader, formatted(leader, false).await);
     cluster.start_node(leader).await;
     let caught_up = |cluster: &Cluster| {
-        if std::env::var("DBG").is_ok() { for (n,s) in &cluster.servers { eprintln!("b{n}: {:?}", s.told.lock().unwrap()); } std::thread::sleep(std::time::Duration::from_secs(2)); }
+        if std::env::var("DBG").is_ok() {
+            for (n, s) in &cluster.servers {
+                eprintln!("b{n}: {:?}", s.told.lock().unwrap());
+            }
+            std::thread::sleep(std::time::Duration::from_secs(2));
+        }
         let told = cluster.servers[&leader].told.lock().unwrap();
         told.iter().any(|line| line.contains("promoted"))
     };

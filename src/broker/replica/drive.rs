@@ -53,7 +53,13 @@ impl<E: Env> Broker<E> {
             .as_mut()
             .and_then(|replica| replica.raft.next_output())
         {
-            if std::env::var("DBG").is_ok() { eprintln!("N{} out {:?}", serving.replica.as_ref().unwrap().me.node, output); }
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "N{} out {:?}",
+                    serving.replica.as_ref().unwrap().me.node,
+                    output
+                );
+            }
             self.obey(serving, output, cargo).await?;
         }
         Ok(())
