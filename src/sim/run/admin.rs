@@ -235,7 +235,11 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let replace = shown(Action::Replace { node: 1, by: 3 });
-        insta::assert_snapshot!(replace.join("\n"), @"");
+        insta::assert_snapshot!(replace.join("\n"), @r#"
+        Change { change: "add-learner", node: 3, disk: 103 }
+        Change { change: "promote", node: 3, disk: 0 }
+        Change { change: "remove", node: 1, disk: 0 }
+        "#);
         assert_eq!(replace[..2], shown(Action::Add { node: 3 }));
         assert_eq!(replace[2..], shown(Action::Remove { node: 1 }));
         assert_eq!(shown(Action::Transfer { to: 2 }), ["Transfer { node: 2 }"]);

@@ -42,7 +42,8 @@ impl Run<'_> {
         let (brokers, machines) = (cluster.brokers, cluster.machines());
         let quorum = cluster.quorum() as usize;
         let everyone = (0..machines).collect();
-        if self.scenario.expect.core == Core::All {
+        let has_core = self.world.lock().tap.has_core();
+        if self.scenario.expect.core == Core::All || !has_core {
             return everyone;
         }
         let outstanding = self.outstanding();
