@@ -104,7 +104,9 @@ impl<D: Disk> Store<D> {
         let in_log = log.base().address..=log.flushed().address;
         let snapshot = snapshot.filter(|(state, _)| in_log.contains(&state.applied_address));
         let from_base = || {
-            let state = base.as_ref().map_or_else(AppliedState::default, |base| base.state.clone());
+            let state = base
+                .as_ref()
+                .map_or_else(AppliedState::default, |base| base.state.clone());
             let tails = state.queue_beginnings();
             (state, tails)
         };
@@ -112,7 +114,9 @@ impl<D: Disk> Store<D> {
         let (state, topics) = match open_topics(&disk, &tails).await {
             Ok(topics) => (state, topics),
             Err(why) => {
-                report.push(format!("{why}; everything derived is made again from the base"));
+                report.push(format!(
+                    "{why}; everything derived is made again from the base"
+                ));
                 let (state, tails) = from_base();
                 let topics = open_topics(&disk, &tails).await?;
                 (state, topics)

@@ -133,15 +133,13 @@ impl<E: Env> Broker<E> {
         let mut rebuild = false;
         loop {
             let failure = match self.open(rebuild).await {
-                Ok(mut serving) => {
-                    match self.serve(&mut serving, stop.as_mut()).await {
-                        Ok(()) => return self.stop_cleanly(serving).await,
-                        Err(failure) => {
-                            self.give_up(&mut serving);
-                            failure
-                        }
+                Ok(mut serving) => match self.serve(&mut serving, stop.as_mut()).await {
+                    Ok(()) => return self.stop_cleanly(serving).await,
+                    Err(failure) => {
+                        self.give_up(&mut serving);
+                        failure
                     }
-                }
+                },
                 Err(failure) => failure,
             };
             if !failure.may_pass() {

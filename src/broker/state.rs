@@ -161,7 +161,9 @@ impl AppliedState {
             configuration: self
                 .configuration
                 .as_ref()
-                .map_or(String::new(), |configuration| to_hex(&configuration.encode())),
+                .map_or(String::new(), |configuration| {
+                    to_hex(&configuration.encode())
+                }),
             expired_address: self.expired_address,
             expired_index: self.expired_index,
             topics: topics.collect(),

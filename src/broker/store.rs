@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::base::Base;
+use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
 use super::state::AppliedState;
@@ -180,28 +180,30 @@ impl<D: Disk> Store<D> {
             .get(key::TAGS)
             .map_or(0, tag_hash);
         let mut record_bytes = 0;
-        let staged = self.log.stage(EntryKind::Message, self.term, |address, out| {
-            let before = out.len();
-            Message {
-                queue_id,
-                flag: message.flag,
-                queue_offset,
-                physical_offset: address,
-                sys_flag: message.sys_flag,
-                born_timestamp_ms: message.born_timestamp_ms,
-                born_host: message.born_host,
-                store_timestamp_ms: message.store_timestamp_ms,
-                store_host,
-                reconsume_times: message.reconsume_times,
-                prepared_transaction_offset: 0,
-                body: message.body,
-                topic: message.topic,
-                properties: message.properties,
-            }
-            .encode(out)?;
-            record_bytes = (out.len() - before) as u32;
-            Ok(())
-        })?;
+        let staged = self
+            .log
+            .stage(EntryKind::Message, self.term, |address, out| {
+                let before = out.len();
+                Message {
+                    queue_id,
+                    flag: message.flag,
+                    queue_offset,
+                    physical_offset: address,
+                    sys_flag: message.sys_flag,
+                    born_timestamp_ms: message.born_timestamp_ms,
+                    born_host: message.born_host,
+                    store_timestamp_ms: message.store_timestamp_ms,
+                    store_host,
+                    reconsume_times: message.reconsume_times,
+                    prepared_transaction_offset: 0,
+                    body: message.body,
+                    topic: message.topic,
+                    properties: message.properties,
+                }
+                .encode(out)?;
+                record_bytes = (out.len() - before) as u32;
+                Ok(())
+            })?;
         queue.next_offset += 1;
         let entry = QueueEntry {
             address: staged.address,
@@ -224,10 +226,12 @@ impl<D: Disk> Store<D> {
 
     /// Stages a group's offset.
     pub(crate) fn append_offset(&mut self, commit: OffsetCommit) -> Result<Staged, AppendError> {
-        let staged = self.log.stage(EntryKind::OffsetCommit, self.term, |_, out| {
-            commit.encode(out);
-            Ok(())
-        })?;
+        let staged = self
+            .log
+            .stage(EntryKind::OffsetCommit, self.term, |_, out| {
+                commit.encode(out);
+                Ok(())
+            })?;
         self.staged(staged, Change::Offset(commit));
         Ok(staged)
     }
@@ -241,10 +245,12 @@ impl<D: Disk> Store<D> {
         };
         let empty = vec![QueueTail::default(); queues as usize];
         let opened = open_queues(&self.disk, topic, &empty).await?;
-        let staged = self.log.stage(EntryKind::TopicConfig, self.term, |_, out| {
-            config.encode(out);
-            Ok(())
-        })?;
+        let staged = self
+            .log
+            .stage(EntryKind::TopicConfig, self.term, |_, out| {
+                config.encode(out);
+                Ok(())
+            })?;
         self.topics.add(topic, opened);
         self.staged(staged, Change::Topic(config));
         Ok(())
@@ -300,7 +306,11 @@ impl<D: Disk> Store<D> {
         let last = self.unapplied.len() as u64 + first.index - 1;
         if let Some(ahead) = index.min(last).checked_sub(first.index) {
             let entry = &self.unapplied[ahead as usize];
-            assert_eq!(entry.index, first.index + ahead, "entries wait without a gap");
+            assert_eq!(
+                entry.index,
+                first.index + ahead,
+                "entries wait without a gap"
+            );
             self.committed_address = self.committed_address.max(entry.end_address);
         }
     }
@@ -310,7 +320,9 @@ impl<D: Disk> Store<D> {
     /// # Panics
     /// This is no replica, or a blank one.
     pub(super) fn base(&self) -> &Base {
-        self.base.as_ref().expect("only a replica that has a base is asked")
+        self.base
+            .as_ref()
+            .expect("only a replica that has a base is asked")
     }
 
     /// Whether everything committed is applied.

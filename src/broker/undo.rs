@@ -24,7 +24,12 @@ impl<D: Disk> Store<D> {
             "what is applied is committed, and never cut"
         );
         // What is only staged has no place to be looked up.
-        let address = match self.unapplied.iter().rev().find(|entry| entry.index < index) {
+        let address = match self
+            .unapplied
+            .iter()
+            .rev()
+            .find(|entry| entry.index < index)
+        {
             Some(before) => before.end_address,
             None if self.whole => self.state.applied_address,
             None => self.log.position_of(index).await?.address,
@@ -56,10 +61,7 @@ impl<D: Disk> Store<D> {
                     .next_offset = queue_offset;
             }
             Change::Topic(config) => self.topics.remove(&config.topic),
-            Change::Offset(_)
-            | Change::Configuration(_)
-            | Change::Expire(_)
-            | Change::Nothing => {}
+            Change::Offset(_) | Change::Configuration(_) | Change::Expire(_) | Change::Nothing => {}
         }
     }
 }

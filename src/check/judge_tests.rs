@@ -71,6 +71,7 @@ impl Case {
                 bound_ns: 30 * S,
                 probed_ns: self.probed_ns,
                 caught_up_ns: Some(10 * S),
+                level_ns: Some(10 * S),
             },
             ending: self.ending.clone(),
         })

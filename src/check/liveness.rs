@@ -17,6 +17,9 @@ pub struct Liveness {
     pub probed_ns: Option<u64>,
     /// When every consumer had committed all there was; `None`: never.
     pub caught_up_ns: Option<u64>,
+    /// When all replicas of the core durably held the same; `None`: never. A
+    /// single broker does from the start.
+    pub level_ns: Option<u64>,
 }
 
 /// Everything that did not come in time. Without a core nothing was due, except
@@ -33,6 +36,10 @@ pub fn check(facts: &Facts<'_>, liveness: &Liveness) -> Vec<Finding> {
         for (who, what, came_ns) in waits {
             let line = late(liveness, who, what, came_ns);
             findings.extend(line.map(|line| end.finding(line, liveness.healed_ns)));
+        }
+        if late(liveness, "", "", liveness.level_ns).is_some() {
+            let line = uneven(liveness);
+            findings.push(end.finding(line, liveness.healed_ns));
         }
         let lags = lags(facts).map(|line| end.finding(line, liveness.healed_ns));
         findings.extend(lags);
@@ -57,6 +64,18 @@ fn late(liveness: &Liveness, who: &str, what: &str, came_ns: Option<u64>) -> Opt
         }
         Some(_) => None,
     }
+}
+
+fn uneven(liveness: &Liveness) -> String {
+    let ever = match liveness.level_ns {
+        None => "never".to_owned(),
+        Some(level_ns) => format!("not before {}", At(level_ns)),
+    };
+    format!(
+        "the replicas of the core held the same {ever}; due within {} of healing at {}",
+        At(liveness.bound_ns),
+        At(liveness.healed_ns)
+    )
 }
 
 fn lags<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = String> + use<'a> {
@@ -124,6 +143,7 @@ mod tests {
             bound_ns: 30 * S,
             probed_ns: Some(11 * S),
             caught_up_ns: Some(40 * S),
+            level_ns: Some(12 * S),
         }
     }
 
@@ -156,6 +176,22 @@ mod tests {
         "
         );
         assert_eq!(missed(in_time(), "final 0..3: 1@0; recorded none").len(), 1);
+    }
+
+    #[test]
+    fn replicas_that_stay_apart_are_a_finding() {
+        let text = "send 1; ack 1@0; resume none; final 0..1: 1@0; recorded 1";
+        let level = [None, Some(41 * S)].map(|level_ns| {
+            let liveness = Liveness {
+                level_ns,
+                ..in_time()
+            };
+            missed(liveness, text).join("\n")
+        });
+        insta::assert_snapshot!(level.join("\n"), @r"
+        the replicas of the core held the same never; due within 30.000s of healing at 10.000s
+        the replicas of the core held the same not before 41.000s; due within 30.000s of healing at 10.000s
+        ");
     }
 
     #[test]

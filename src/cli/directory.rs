@@ -13,8 +13,8 @@ use crate::check::Exit;
 use crate::env::Env;
 use crate::env::real::RealEnv;
 use crate::log::{
-    FormatError, Identity, IdentityError, OpenError, SalvageError, SalvageReport,
-    first_disk_id, format as format_disk,
+    FormatError, Identity, IdentityError, OpenError, SalvageError, SalvageReport, first_disk_id,
+    format as format_disk,
 };
 
 use super::{CommandError, FormatArgs, RecoverArgs, SalvageArgs};

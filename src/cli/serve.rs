@@ -72,7 +72,9 @@ async fn serve_until_asked(
 
 /// `ID=PEER_ADDR/CLIENT_ADDR`.
 pub(super) fn peer(text: &str) -> Result<(u64, Peer), String> {
-    let (id, addresses) = text.split_once('=').ok_or("wants ID=PEER_ADDR/CLIENT_ADDR")?;
+    let (id, addresses) = text
+        .split_once('=')
+        .ok_or("wants ID=PEER_ADDR/CLIENT_ADDR")?;
     let (peer, client) = addresses
         .split_once('/')
         .ok_or("wants two addresses, as in 0=10.0.0.1:10912/10.0.0.1:10911")?;
@@ -91,7 +93,11 @@ pub(super) fn peer(text: &str) -> Result<(u64, Peer), String> {
 }
 
 /// The directory's broker is one of the replicas that are named.
-fn replicate(args: &ServeArgs, node_id: u64, config: &mut BrokerConfig) -> Result<(), DirectoryError> {
+fn replicate(
+    args: &ServeArgs,
+    node_id: u64,
+    config: &mut BrokerConfig,
+) -> Result<(), DirectoryError> {
     let peers: BTreeMap<u64, Peer> = args.peers.iter().copied().collect();
     let Some(me) = peers.get(&node_id) else {
         return Err(DirectoryError::Address {

@@ -55,8 +55,7 @@ mod walk;
 use std::io;
 
 pub use aside::{
-    Aside, read as read_aside, replace as replace_aside,
-    replace_unsynced as replace_aside_unsynced,
+    Aside, read as read_aside, replace as replace_aside, replace_unsynced as replace_aside_unsynced,
 };
 pub use checkpoint::{ABORT_FILE, CHECKPOINT_FILE, Checkpoint, CheckpointState};
 pub use commit_log::{CommitLog, Written};

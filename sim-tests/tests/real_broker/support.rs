@@ -272,6 +272,7 @@ pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -
             // The last message of all serves as the probe.
             probed_ns: finished.caught_up_ns,
             caught_up_ns: finished.caught_up_ns,
+            level_ns: finished.caught_up_ns,
         },
         ending: Ending::Completed,
     })

@@ -41,7 +41,10 @@ impl<E: Env> Broker<E> {
 
     /// The entry that the operator asked for is on its way.
     pub(super) fn change_taken_up(&mut self, serving: &mut Serving<E>, staged: Staged) {
-        let asked = serving.replica.as_mut().and_then(|replica| replica.asked.take());
+        let asked = serving
+            .replica
+            .as_mut()
+            .and_then(|replica| replica.asked.take());
         if let Some((conn, reply_to)) = asked {
             let what = Answered::Done;
             self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
@@ -49,7 +52,10 @@ impl<E: Env> Broker<E> {
     }
 
     pub(super) fn change_refused(&mut self, serving: &mut Serving<E>, change: Change) {
-        let asked = serving.replica.as_mut().and_then(|replica| replica.asked.take());
+        let asked = serving
+            .replica
+            .as_mut()
+            .and_then(|replica| replica.asked.take());
         if let Some((conn, reply_to)) = asked {
             let remark = format!("{change:?} cannot be made, or not now");
             let code = ResponseCode::SYSTEM_BUSY;

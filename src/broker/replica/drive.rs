@@ -47,11 +47,7 @@ impl<E: Env> Broker<E> {
         self.drive(serving, &Cargo::default()).await
     }
 
-    async fn drive(
-        &mut self,
-        serving: &mut Serving<E>,
-        cargo: &Cargo,
-    ) -> Result<(), StoreError> {
+    async fn drive(&mut self, serving: &mut Serving<E>, cargo: &Cargo) -> Result<(), StoreError> {
         while let Some(output) = serving
             .replica
             .as_mut()
@@ -139,10 +135,12 @@ impl<E: Env> Broker<E> {
             Output::Diverged {
                 from_index,
                 commit_index,
-            } => return Err(StoreError::Diverged {
-                from_index,
-                commit_index,
-            }),
+            } => {
+                return Err(StoreError::Diverged {
+                    from_index,
+                    commit_index,
+                });
+            }
             Output::RolledBack { acknowledged, last } => {
                 return Err(StoreError::RolledBack { acknowledged, last });
             }
@@ -197,7 +195,10 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         let store = &mut serving.store;
         let staged = store.log.stage_frame(frame)?;
-        let replica = serving.replica.as_mut().expect("only replicas store frames");
+        let replica = serving
+            .replica
+            .as_mut()
+            .expect("only replicas store frames");
         replica.recent.push(part.index, frame.clone());
         if store.whole {
             let change = store.change_of(&Entry::from_frame(part, frame)).await?;

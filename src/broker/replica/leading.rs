@@ -34,7 +34,8 @@ impl<E: Env> Broker<E> {
     /// Whoever waits for an entry is told that nobody knows (D25): a new leader
     /// may have it, or not.
     pub(super) fn stepped_down(&mut self, serving: &mut Serving<E>, term: u64) {
-        self.env.report(&format!("led in term {term} and no longer does"));
+        self.env
+            .report(&format!("led in term {term} and no longer does"));
         if let Some(replica) = &mut serving.replica {
             replica.serves = false;
         }
@@ -46,7 +47,8 @@ impl<E: Env> Broker<E> {
         }
         for (conn, reply_to) in serving.parked.take_all() {
             let code = ResponseCode::SYSTEM_BUSY;
-            self.outbox.refuse(conn, reply_to, code, "the leader changed");
+            self.outbox
+                .refuse(conn, reply_to, code, "the leader changed");
         }
     }
 

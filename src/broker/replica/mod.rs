@@ -39,8 +39,8 @@ use recent::RecentFrames;
 
 pub(super) use open::open;
 pub use open::{FirstMembers, format_replica};
-pub use recover::{Survivor, recover_unsafe, survivor};
 pub(super) use reads::{Reads, Wanted};
+pub use recover::{Survivor, recover_unsafe, survivor};
 
 /// A hard state on its way to the disk.
 pub(super) type Saving = Pin<Box<dyn Future<Output = Result<HardState, StoreError>> + Send>>;

@@ -9,10 +9,10 @@
 
 use bytes::Bytes;
 
+use super::Replica;
 use super::fetch::Fetching;
 use super::recent::RecentFrames;
 use super::saving::{load, save};
-use super::Replica;
 use crate::broker::base::{BASE_FILE, Base};
 use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
 use crate::broker::error::StoreError;
@@ -85,7 +85,9 @@ pub(in crate::broker) async fn open<E: Env>(
     let base = Base::read(&disk).await?;
     let at = base.as_ref().map_or(Position::START, |base| base.position);
     let (log, recovery, hard) = open_log(env, config, at, hard).await?;
-    let encoded_base = base.as_ref().map_or(Bytes::new(), |base| base.encode().into());
+    let encoded_base = base
+        .as_ref()
+        .map_or(Bytes::new(), |base| base.encode().into());
     let holes = log.holes().to_vec();
     let (mut store, mut report) =
         Store::of_replica(disk, config, log, &recovery, base, rebuild).await?;
@@ -111,7 +113,9 @@ pub(in crate::broker) async fn open<E: Env>(
     };
     if let Some(hole) = holes.first() {
         let (from, upto) = (hole.from.next_index, hole.upto.next_index);
-        report.push(format!("entries {from}..{upto} are damaged; they are asked for"));
+        report.push(format!(
+            "entries {from}..{upto} are damaged; they are asked for"
+        ));
     }
     let me = start.me;
     let core = Raft::new(start);
@@ -150,8 +154,7 @@ pub(super) async fn open_log<E: Env>(
     let hard = doubting(hard, &in_doubt);
     save(disk.clone(), hard, true).await?;
     let entropy = env.random_u64();
-    let (log, recovery) =
-        CommitLog::open_cutting_doubt(disk, log_config, base, entropy).await?;
+    let (log, recovery) = CommitLog::open_cutting_doubt(disk, log_config, base, entropy).await?;
     Ok((log, recovery, hard))
 }
 

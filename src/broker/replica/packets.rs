@@ -7,9 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net};
-use crate::raft::{
-    ANY_DISK, Configuration, EntryHead, EntryId, Message, Packet, ReplicaId,
-};
+use crate::raft::{ANY_DISK, Configuration, EntryHead, EntryId, Message, Packet, ReplicaId};
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
 
 /// Bytes of frames in one message, about at most; a first frame goes however
@@ -65,10 +63,9 @@ fn parse_frames(mut bytes: Bytes) -> Option<Vec<(LogPart, Bytes)>> {
         }
         let frame = bytes.split_to(framed_bytes);
         let part = parse_sealed(&frame).ok()?;
-        if frames
-            .last()
-            .is_some_and(|(last, _)| last.index + 1 != part.index || last.hash != part.previous_hash)
-        {
+        if frames.last().is_some_and(|(last, _)| {
+            last.index + 1 != part.index || last.hash != part.previous_hash
+        }) {
             return None;
         }
         frames.push((part, frame));
@@ -118,9 +115,10 @@ impl<E: Env> Broker<E> {
             return Ok(());
         };
         match message {
-            Message::Fetch { from: first, upto_index } => {
-                self.answer_fetch(serving, from, first, upto_index).await
-            }
+            Message::Fetch {
+                from: first,
+                upto_index,
+            } => self.answer_fetch(serving, from, first, upto_index).await,
             Message::Fetched { .. } => self.fetched(serving, cargo).await,
             message => {
                 let input = crate::raft::Input::Message {

@@ -67,7 +67,10 @@ impl<E: Env> Broker<E> {
     ) {
         let now_ns = self.env.now_ns();
         let id = serving.reads.add(Wanted { conn, command });
-        let replica = serving.replica.as_mut().expect("a single broker reads at once");
+        let replica = serving
+            .replica
+            .as_mut()
+            .expect("a single broker reads at once");
         replica.raft.step(now_ns, Input::Read { id });
     }
 

@@ -48,7 +48,10 @@ pub async fn survivor<E: Env>(env: &E, config: &BrokerConfig) -> Result<Survivor
 ///
 /// # Errors
 /// As [`survivor`].
-pub async fn recover_unsafe<E: Env>(env: &E, config: &BrokerConfig) -> Result<Survivor, StoreError> {
+pub async fn recover_unsafe<E: Env>(
+    env: &E,
+    config: &BrokerConfig,
+) -> Result<Survivor, StoreError> {
     let Looked {
         mut log,
         hard,
@@ -113,7 +116,9 @@ async fn last_configuration<D: crate::env::Disk>(
     let Position { mut address, .. } = base.position;
     let mut last = base.state.configuration.clone().unwrap_or_default();
     while address < log.tail().address {
-        let batch = log.read_batch(address, log.tail().address, STEP_BYTES).await?;
+        let batch = log
+            .read_batch(address, log.tail().address, STEP_BYTES)
+            .await?;
         for entry in &batch.entries {
             if entry.kind == EntryKind::Configuration
                 && let Some(configuration) = Configuration::decode(&entry.record)

@@ -90,7 +90,7 @@ fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
 
 fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
     let brokers = members(&table.require("brokers")?)?;
-    let election_timeout_ms = table.between("election_timeout_ms", 1..MS.end, (200, 400))?;
+    let election_timeout_ms = table.between("election_timeout_ms", 1..MS.end, (100, 200))?;
     let raft = raft_config(table, brokers, election_timeout_ms)?;
     let preset = table.get("preset");
     let broker = match &preset {
@@ -163,7 +163,7 @@ fn raft_config(
 ) -> Result<RaftConfig, Problem> {
     let default = RaftConfig::default();
     let ms = |key, default| table.integer(key, 1..MS.end, default);
-    let heartbeat_ms = ms("heartbeat_ms", 50)?;
+    let heartbeat_ms = ms("heartbeat_ms", 30)?;
     if 2 * heartbeat_ms > election_timeout_ms.low {
         let key = ["heartbeat_ms", "election_timeout_ms"];
         let field = key.iter().find_map(|key| table.get(key));

@@ -135,12 +135,14 @@ impl Run<'_> {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
+            let held_before = inner.tap.durable_end(disk, machine as u32);
             disk.model.replace();
             disk.machine_died();
             inner
                 .tap
                 .lost_cache(&inner.core, disk, machine as u32, Taken::Disk);
-            inner.tap.take_acknowledged(machine as u32, 0)
+            let own = inner.tap.take_acknowledged(machine as u32, 0);
+            own || inner.tap.was_relied_on(held_before, 0)
         };
         let note = "disk destroyed, a blank one put in".to_owned();
         self.enter(
@@ -162,13 +164,15 @@ impl Run<'_> {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
+            let held_before = inner.tap.durable_end(disk, machine as u32);
             disk.model.roll_back(image);
             disk.machine_died();
             inner
                 .tap
                 .lost_cache(&inner.core, disk, machine as u32, Taken::Newer);
             let held_after = inner.tap.durable_end(disk, machine as u32);
-            let eligible = inner.tap.take_acknowledged(machine as u32, held_after);
+            let own = inner.tap.take_acknowledged(machine as u32, held_after);
+            let eligible = own || inner.tap.was_relied_on(held_before, held_after);
             (eligible, held_after)
         };
         let note = "disk set back to an older image".to_owned();

@@ -42,7 +42,8 @@ impl Run<'_> {
         let (brokers, machines) = (cluster.brokers, cluster.machines());
         let quorum = cluster.quorum() as usize;
         let everyone = (0..machines).collect();
-        if self.scenario.expect.core == Core::All {
+        let has_core = self.world.lock().tap.has_core();
+        if self.scenario.expect.core == Core::All || !has_core {
             return everyone;
         }
         let outstanding = self.outstanding();
@@ -81,17 +82,29 @@ impl Run<'_> {
             self.ending = Ending::Halted;
             return ControlFlow::Break(());
         }
-        if self.probed_ns.is_some() && self.level_ns.is_none() && self.is_level() {
-            self.level_ns = Some(now_ns);
-        }
         let sending = self.clients.iter().any(|client| client.is_sending());
-        if (self.level_ns.is_some() && !sending) || late {
+        if (self.probed_ns.is_some() && !sending) || late {
             self.phase = Phase::Reading;
             let bound_ms = self.scenario.expect.converge_within_ms;
             self.last_reader
                 .start(&self.setting, self.topics(), bound_ms);
         }
         ControlFlow::Continue(())
+    }
+
+    /// While the last reader is at work, and until the replicas are level.
+    pub(super) fn watch_reading(&mut self, now_ns: u64) -> ControlFlow<()> {
+        if self.level_ns.is_none() && self.is_level() {
+            self.level_ns = Some(now_ns);
+        }
+        let patience_ns = 3 * self.bound_ns() + 60 * SECOND_NS;
+        let out_of_patience = now_ns > self.healed_ns + patience_ns;
+        let late = now_ns > self.healed_ns + self.bound_ns();
+        let level = self.level_ns.is_some() || late;
+        match (self.last_reader.finished().is_some() && level) || out_of_patience {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 
     /// Whether the cluster refuses to serve, as it has to (D16): a majority's
@@ -104,12 +117,13 @@ impl Run<'_> {
 
     /// Whether all members that came back hold the same, durably.
     fn is_level(&self) -> bool {
+        let members = self.sure_members();
         let mut inner = self.world.lock();
         let Inner { tap, disks, .. } = &mut *inner;
-        let members = 0..self.scenario.cluster.brokers as usize;
         let mut ends = members
-            .filter(|member| !self.machines[*member].retired)
-            .map(|member| tap.durable_end(&disks[member], member as NodeId));
+            .into_iter()
+            .filter(|member| !self.machines[*member as usize].retired)
+            .map(|member| tap.durable_end(&disks[member as usize], member));
         let first = ends.next();
         ends.all(|end| Some(end) == first)
     }
@@ -123,6 +137,7 @@ impl Run<'_> {
             bound_ns: self.bound_ns(),
             probed_ns: self.probed_ns,
             caught_up_ns: finished.caught_up_ns,
+            level_ns: self.level_ns,
         }
     }
 }

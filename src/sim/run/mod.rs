@@ -83,7 +83,7 @@ pub fn run_recorded(scenario: &Scenario, seed: u64) -> Script {
 pub(super) fn empty_world(scenario: &Scenario, seed: u64) -> World {
     let network = links::config(&scenario.network);
     let world = World::new(seed, network, false, Tap::none());
-    for broker in 0..scenario.cluster.brokers {
+    for broker in 0..scenario.cluster.machines() {
         world.add_node(cluster::disk(scenario, seed, broker));
     }
     let clients = scenario.workloads.iter().map(Workload::client_count);

@@ -6,7 +6,7 @@
 
 use super::phases::{Phase, Run, Step};
 use super::process::{Exit, NewDisk, Operator};
-use crate::broker::Replication;
+use crate::check::Flush;
 use crate::history::FaultKind;
 use crate::scenario::{Operation, Victim};
 use crate::sim::net::NodeId;
@@ -126,14 +126,14 @@ impl Run<'_> {
         })
     }
 
-    /// Whether a fault of that kind can leave a disk that is of no use. Where term
-    /// and vote are not synced, a power loss can.
+    /// Whether a fault of that kind can leave a disk that is of no use. Where
+    /// entries, term or vote are not synced before they count, a power loss can,
+    /// and a failed sync.
     fn harms_disk(&self, kind: FaultKind) -> bool {
-        let unsynced = match &self.scenario.cluster.broker.replication {
-            Replication::Raft(raft) => !raft.hard_state_sync,
-            Replication::None => false,
-        };
-        kind.harms_what_was_synced() || (unsynced && kind == FaultKind::PowerLoss)
+        let promised = self.scenario.configuration();
+        let unsynced = promised.flush == Flush::Async || !promised.hard_state_synced;
+        let takes = matches!(kind, FaultKind::PowerLoss | FaultKind::SyncError);
+        kind.harms_what_was_synced() || (unsynced && takes)
     }
 
     /// Carries out a planned operation, where its subject is known.
@@ -148,7 +148,7 @@ impl Run<'_> {
         let text = format!("operator: {action:?}");
         self.world
             .note(TraceKind::Node, node, 0, text.as_bytes(), || text.clone());
-        self.ask_leader(action);
+        self.ask_cluster(action);
     }
 
     /// The operation with its subjects by their numbers, and whom it is about.
@@ -172,7 +172,7 @@ impl Run<'_> {
     }
 }
 
-/// A change of members or leader, asked of the leader.
+/// A change of members or leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// A spare takes a member's place.

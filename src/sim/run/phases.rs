@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use madsim::runtime::Handle;
 
+use super::admin::Admin;
 use super::budget::Outstanding;
 use super::clients::{self, Client, LastReader, Probe, Setting};
 use super::cluster::{Machine, queues};
@@ -89,6 +90,7 @@ pub(super) struct Run<'a> {
     /// The links that are cut.
     pub(super) cuts: Links,
     pub(super) outstanding: Outstanding,
+    pub(super) admin: Option<Admin>,
     pub(super) probe: Probe,
     pub(super) last_reader: LastReader,
     steps: Vec<Step>,
@@ -143,6 +145,7 @@ impl<'a> Run<'a> {
             images: BTreeMap::new(),
             cuts: Links::new(),
             outstanding: Outstanding::default(),
+            admin: None,
             steps: Vec::new(),
             phase: Phase::Safety,
             healed_ns: 0,
@@ -171,6 +174,7 @@ impl<'a> Run<'a> {
         for fault in 0..self.plan.faults.len() {
             self.arm(fault);
         }
+        self.employ_admin();
         for operation in 0..self.plan.operations.len() {
             let at_ns = self.plan.operations[operation].at_ns;
             self.at(at_ns, Step::Operate(operation));
@@ -219,13 +223,7 @@ impl<'a> Run<'a> {
         match self.phase {
             Phase::Safety if now_ns >= self.setting.stop_at_ns => self.heal(now_ns),
             Phase::Healing => return self.watch_healing(now_ns),
-            Phase::Reading => {
-                let patience_ns = 3 * self.bound_ns() + 60 * SECOND_NS;
-                let late = now_ns > self.healed_ns + patience_ns;
-                if self.last_reader.finished().is_some() || late {
-                    return ControlFlow::Break(());
-                }
-            }
+            Phase::Reading => return self.watch_reading(now_ns),
             Phase::Safety => {}
         }
         ControlFlow::Continue(())
@@ -302,6 +300,7 @@ impl<'a> Run<'a> {
         for client in &mut self.clients {
             client.kill(&self.handle);
         }
+        self.dismiss_admin();
         self.probe.kill(&self.handle);
         self.last_reader.kill(&self.handle);
         madsim::time::sleep(Duration::from_millis(5)).await;

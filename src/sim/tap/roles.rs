@@ -27,6 +27,12 @@ impl Tap {
         replicas.map_or(0, |replicas| replicas.cluster.committed().end_address)
     }
 
+    /// Whether a fault that left `held_after` of what a replica durably held took
+    /// something that the cluster had acknowledged, whoever did so.
+    pub(crate) fn was_relied_on(&self, held_before: u64, held_after: u64) -> bool {
+        !self.acknowledged.is_empty() && held_before.min(self.committed_end()) > held_after
+    }
+
     /// The members whose amnesia is outstanding (guarantee.md, section 1).
     pub(crate) fn outstanding(&self) -> BTreeSet<NodeId> {
         let replicas = self.replicas.as_ref();

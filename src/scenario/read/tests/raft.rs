@@ -142,7 +142,10 @@ fn the_preset_is_dledger_as_it_is() {
 #[test]
 fn asynchronous_flush_still_syncs_term_and_vote() {
     let scenario = good(&changed("\"sync\"", "\"async\""));
-    assert_eq!(scenario.cluster.broker.flush_disk_type, FlushDiskType::Async);
+    assert_eq!(
+        scenario.cluster.broker.flush_disk_type,
+        FlushDiskType::Async
+    );
     assert!(raft(&scenario).hard_state_sync);
 }
 
