@@ -12,7 +12,7 @@ use super::{Facts, Lost, LostThing};
 pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
     let mut lost = Vec::new();
     for (queue, queue_facts) in &facts.queues {
-        let absences = absences(queue_facts, queue_facts.acknowledged_places());
+        let absences = absences(facts, queue_facts, queue_facts.acknowledged_places());
         let addresses = addresses(queue_facts, &absences);
         for absence in absences {
             let (known_ns, missed_ns) = times_ns(facts, &absence);
@@ -81,6 +81,21 @@ mod tests {
     #[test]
     fn a_raised_minimum_offset_excuses_nothing() {
         assert_eq!(lost("send 1; ack 1@0; final 1..1:").len(), 1);
+    }
+
+    #[test]
+    fn below_the_minimum_offset_only_what_was_old_enough_has_expired() {
+        let lost_after = |retention_ms, text| {
+            let history = story(text);
+            let facts = Facts::new(&history).with_retention(retention_ms);
+            super::check(&facts).len()
+        };
+        // Sent at 1 s and at 3 s, read at 5 s.
+        let text = "send 1; ack 1@0; send 2; ack 2@1; final 2..2:";
+        let retentions = [None, Some(5_000), Some(3_000), Some(1_000)];
+        assert_eq!(retentions.map(|ms| lost_after(ms, text)), [2, 2, 1, 0]);
+        let above = "send 1; ack 1@0; send 2; ack 2@1; final 1..2:";
+        assert_eq!(lost_after(Some(1_000), above), 1, "1 is not below");
     }
 
     #[test]

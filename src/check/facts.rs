@@ -22,6 +22,8 @@ pub struct Facts<'a> {
     pub(super) sends: Sends<'a>,
     pub(super) queues: BTreeMap<&'a Queue, QueueFacts<'a>>,
     pub(super) groups: BTreeMap<Key<'a>, GroupFacts>,
+    /// Messages older than this may have expired, nanoseconds; `None`: none do.
+    retention_ns: Option<u64>,
 }
 
 /// One send.
@@ -119,6 +121,7 @@ impl<'a> Facts<'a> {
             sends: Sends::default(),
             queues: BTreeMap::new(),
             groups: BTreeMap::new(),
+            retention_ns: None,
         };
         let mut pairs = Pairs::default();
         for (index, entry) in history.entries.iter().enumerate() {
@@ -133,6 +136,24 @@ impl<'a> Facts<'a> {
         }
         facts.sends.sort();
         facts
+    }
+
+    /// With a retention: messages older than this may have expired.
+    #[must_use]
+    pub fn with_retention(self, retention_ms: Option<u64>) -> Self {
+        Self {
+            retention_ns: retention_ms.map(|ms| ms.saturating_mul(1_000_000)),
+            ..self
+        }
+    }
+
+    /// Whether a message, at a place known since the entry at `known`, may have
+    /// expired when the entry at `read` was recorded. It is as old as its send.
+    pub(super) fn may_have_expired(&self, value: Value, known: usize, read: usize) -> bool {
+        let born = self.sends.get(value).map_or(known, |sent| sent.began);
+        let age_ns = self.at_ns(read).saturating_sub(self.at_ns(born));
+        self.retention_ns
+            .is_some_and(|retention_ns| age_ns > retention_ns)
     }
 
     /// When the entry at `index` was recorded, nanoseconds.

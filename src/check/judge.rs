@@ -9,7 +9,7 @@ use crate::history::{History, Ledger};
 use super::promises::{Promised, promised};
 use super::read_committed::{self, CommitFact};
 use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
-use super::{Flush, no_phantom, offset_uniqueness, queue_order, silent};
+use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent};
 use super::{at_least_once, durability, group_offsets, known_stored, liveness};
 
 /// How a run is judged.
@@ -129,6 +129,7 @@ pub struct Judgement {
 /// promises nothing, and then waives what follows from it, or it is a finding.
 pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let facts = Facts::new(evidence.history);
+    let facts = facts.with_retention(evidence.configuration.retention_ms);
     let (mut findings, lost) = all_lost(&facts, &evidence);
     let (excused, broken): (Vec<_>, Vec<_>) = lost
         .iter()
@@ -240,7 +241,7 @@ fn safety(facts: &Facts<'_>, waived: &Waived) -> Vec<Finding> {
 fn unfinished(facts: &Facts<'_>, evidence: &Evidence<'_>) -> Vec<Finding> {
     match evidence.ending {
         Ending::Completed => liveness::check(facts, &evidence.liveness),
-        Ending::Halted => Vec::new(),
+        Ending::Halted => halted::check(facts, &evidence.liveness),
         Ending::Storm {
             at_ns,
             event,

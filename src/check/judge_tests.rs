@@ -86,6 +86,37 @@ fn promises(judgement: &Judgement) -> Vec<Promise> {
         .collect()
 }
 
+/// As [`case`], of replicas.
+fn raft_case(flush: Flush, kind: FaultKind, hit: u32) -> Case {
+    let mut case = case(flush, kind);
+    case.configuration = Configuration::raft(3, flush);
+    case.ledger.fired[0].hit = hit;
+    case
+}
+
+#[test]
+fn replicas_may_lose_what_is_silently_forgotten_and_no_disk() {
+    let verdict = |flush, kind, hit| raft_case(flush, kind, hit).judge(LOST).verdict;
+    let (fail, expected) = (Verdict::Fail, Verdict::ExpectedLoss);
+    assert_eq!(verdict(Flush::Sync, FaultKind::DiskDestroyed, 1), fail);
+    assert_eq!(
+        verdict(Flush::Sync, FaultKind::DiskDestroyed, 2),
+        fail,
+        "it has to halt"
+    );
+    assert_eq!(verdict(Flush::Sync, FaultKind::PowerLoss, 0), fail);
+    assert_eq!(verdict(Flush::Sync, FaultKind::DiskRolledBack, 1), expected);
+    assert_eq!(verdict(Flush::Async, FaultKind::PowerLoss, 0), expected);
+    assert_eq!(verdict(Flush::Async, FaultKind::DiskDestroyed, 1), fail);
+}
+
+#[test]
+fn what_enough_replicas_still_held_is_a_fail() {
+    let mut held = raft_case(Flush::Async, FaultKind::PowerLoss, 0);
+    held.blame = Blame::StillHeld;
+    assert_eq!(held.judge(LOST).verdict, Verdict::Fail);
+}
+
 const WHOLE: &str = "send 1; ack 1@0; final 0..1: 1@0";
 const LOST: &str = "send 1; ack 1@0; final 0..0:";
 
@@ -256,6 +287,10 @@ fn a_cluster_that_refuses_is_halted_and_must_not_serve_holes() {
     halted.ending = Ending::Halted;
     assert_eq!(halted.judge("send 1; ack 1@0").verdict, Verdict::Halted);
     halted.blame = Blame::StillHeld;
+    let mut serves = case(Flush::Sync, FaultKind::DiskDestroyed);
+    serves.ending = Ending::Halted;
+    let late = "; ; send 1; nothing 0..1; nothing 0..1; nothing 0..1; send 2; ack 1@0; ack 2@1";
+    assert_eq!(serves.judge(late).verdict, Verdict::Stuck);
     let hole = "send 1; ack 1@0; pull 0..1:";
     assert_eq!(halted.judge(hole).verdict, Verdict::Fail);
 }

@@ -15,7 +15,7 @@ use super::{Facts, Lost, LostThing};
 pub fn check(facts: &Facts<'_>) -> Vec<Lost> {
     let mut lost = Vec::new();
     for (queue, queue_facts) in &facts.queues {
-        for absence in absences(queue_facts, &read_only(queue_facts)) {
+        for absence in absences(facts, queue_facts, &read_only(queue_facts)) {
             let (known_ns, missed_ns) = times_ns(facts, &absence);
             lost.push(Lost {
                 thing: LostThing::Read {

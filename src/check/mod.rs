@@ -21,6 +21,7 @@ mod facts;
 mod finding;
 pub mod group_offsets;
 mod groups;
+mod halted;
 mod judge;
 pub mod known_stored;
 pub mod liveness;

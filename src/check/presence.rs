@@ -1,7 +1,9 @@
 //! Whether what is known to stand somewhere stays there: the common half of
 //! durability and known-stored.
 //!
-//! Nothing expires within a run, so a raised minimum offset excuses nothing.
+//! A raised minimum offset excuses what lies below it only where the message was
+//! older than the configured retention when it was missed: everything else below
+//! it is lost.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ pub(super) struct Absence {
 /// successful pull lacks that was begun after they were known and went over
 /// their offset. Each once, by the first read that lacks it, in the order of
 /// the offsets.
-pub(super) fn absences(queue: &QueueFacts<'_>, places: &Places) -> Vec<Absence> {
+pub(super) fn absences(facts: &Facts<'_>, queue: &QueueFacts<'_>, places: &Places) -> Vec<Absence> {
     let mut found = BTreeMap::new();
     for read in &queue.reads {
         if let Some(covered) = read.covered {
@@ -32,7 +34,7 @@ pub(super) fn absences(queue: &QueueFacts<'_>, places: &Places) -> Vec<Absence> 
         }
     }
     if let Some(read) = queue.final_read {
-        missed_by_final_read(read, places, &mut found);
+        missed_by_final_read(facts, read, places, &mut found);
     }
     found.into_values().collect()
 }
@@ -60,8 +62,17 @@ fn missed_by_pull(read: &Read<'_>, covered: Covered, places: &Places, found: &mu
     }
 }
 
-fn missed_by_final_read(read: FinalRead<'_>, places: &Places, found: &mut Found) {
-    let due = places.all().iter().filter(|place| place.known < read.index);
+fn missed_by_final_read(
+    facts: &Facts<'_>,
+    read: FinalRead<'_>,
+    places: &Places,
+    found: &mut Found,
+) {
+    let due = places.all().iter().filter(|place| {
+        let below = place.offset < read.min_offset;
+        let expired = || facts.may_have_expired(place.value, place.known, read.index);
+        place.known < read.index && !(below && expired())
+    });
     let served = Served::new(read.messages);
     for place in due {
         if let Err(instead) = served.holds(place.offset, place.value) {

@@ -124,7 +124,8 @@ pub fn promised(configuration: Configuration, kind: FaultKind, hit: Hit) -> Prom
         (Replication::None, Flush::Async) => single_async(kind),
         (Replication::None, Flush::Sync) => single_sync(kind),
         (Replication::Raft, Flush::Async) => raft_async(kind, hit),
-        (Replication::Raft, Flush::Sync) => raft_sync(kind, hit),
+        (Replication::Raft, Flush::Sync) if configuration.hard_state_synced => raft_sync(kind, hit),
+        (Replication::Raft, Flush::Sync) => raft_async(kind, hit),
     }
 }
 

@@ -15,6 +15,8 @@ mod codecs;
 mod holdings;
 mod image;
 mod replicas;
+#[cfg(test)]
+mod replicas_tests;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -267,7 +269,10 @@ impl Tap {
     ) -> Option<WrittenEntry> {
         let all = self.holdings.iter().flat_map(Holdings::everything_written);
         let before = all.filter(|entry| entry.written_ns <= at_ns && wanted(entry));
-        before.max_by_key(|entry| entry.written_ns).copied()
+        match self.replicas {
+            None => before.max_by_key(|entry| entry.written_ns).copied(),
+            Some(_) => most_written(before),
+        }
     }
 
     /// One past the last log address that may be relied on.
@@ -297,6 +302,21 @@ impl Tap {
             self.client_asks(stream, bytes);
         }
     }
+}
+
+/// Of entries that replicas wrote in one place, the one that most of them did.
+fn most_written<'a>(entries: impl Iterator<Item = &'a WrittenEntry>) -> Option<WrittenEntry> {
+    let mut copies = BTreeMap::<(u64, u64), (u64, u64, WrittenEntry)>::new();
+    for entry in entries {
+        let key = (entry.head.term, entry.head.hash);
+        let (count, newest_ns, _) = copies.entry(key).or_insert((0, 0, *entry));
+        *count += 1;
+        *newest_ns = entry.written_ns.max(*newest_ns);
+    }
+    let most = copies
+        .into_values()
+        .max_by_key(|(count, newest_ns, _)| (*count, *newest_ns));
+    most.map(|(_, _, entry)| entry)
 }
 
 /// Where in the run something happens.

@@ -6,7 +6,7 @@ use super::Broken;
 use super::amnesia::{Amnesia, Forgot};
 use super::committed::Committed;
 use super::election_safety::Leaders;
-use super::fact::{HardState, Head, Medium, Moment, Replica, Seats};
+use super::fact::{Cause, HardState, Head, Medium, Moment, Replica, Seats};
 use super::log::Log;
 use super::log_matching::Matching;
 use super::promises_kept::Promises;
@@ -52,6 +52,8 @@ pub struct Cluster {
     /// A fault took log, term or vote that nobody had promised: Raft's own
     /// properties are none any more (guarantee.md, section 3).
     pub(super) is_waived: bool,
+    /// Terms and votes that faults took silently: node, event.
+    pub(super) forgotten: Vec<(u32, u64)>,
     findings: Vec<Finding>,
 }
 
@@ -69,6 +71,7 @@ impl Cluster {
             snapshots: Snapshots::default(),
             amnesia: Amnesia::default(),
             is_waived: false,
+            forgotten: Vec::new(),
             findings: Vec::new(),
         }
     }
@@ -157,14 +160,8 @@ impl Cluster {
         outstanding
     }
 
-    /// Whether a majority of the seats has nothing outstanding: the core that
-    /// heals for good (guarantee.md, section 3, "Two phases").
-    pub fn has_core(&self) -> bool {
-        let (seats, outstanding) = (self.seats(), self.outstanding());
-        seats.0.len() - outstanding.len() >= seats.quorum()
-    }
-
-    /// Whether a majority of the disks is gone (D16).
+    /// Whether a majority of the disks is gone (D16): nobody can serve then, and
+    /// nothing is due.
     pub fn has_lost_majority(&self) -> bool {
         self.amnesia.blank() > self.seats().minority()
     }
@@ -173,6 +170,22 @@ impl Cluster {
     pub fn held_after(&self, head: &Head, event: u64) -> usize {
         let nodes = self.nodes.iter();
         nodes.filter(|node| node.durable.had(head, event)).count()
+    }
+
+    /// Whether a fault took an entry from a node, from its cache or from its disk,
+    /// after one event and up to another.
+    pub fn took(&self, head: &Head, node: u32, after: u64, upto: u64) -> bool {
+        let node = &self.nodes[node as usize];
+        let spans = node.cached.spans(head).chain(node.durable.spans(head));
+        let mut taken = spans.filter(|gone| gone.cause != Cause::Replica);
+        taken.any(|gone| after < gone.until && gone.until <= upto)
+    }
+
+    /// Whether a fault took a node's term or vote, after one event and up to
+    /// another, without its knowing.
+    pub fn took_hard_state(&self, node: u32, after: u64, upto: u64) -> bool {
+        let mut forgotten = self.forgotten.iter();
+        forgotten.any(|(of, at)| *of == node && after < *at && *at <= upto)
     }
 
     /// How many nodes durably hold all that is committed.

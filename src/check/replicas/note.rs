@@ -195,14 +195,22 @@ impl Cluster {
         });
         let is_synced = self.media.hard_state == Medium::Durable;
         match cause {
-            Cause::Crash if !is_synced => self.is_waived |= broken.is_some(),
-            Cause::Silent => self.is_waived |= broken.is_some(),
+            Cause::Silent => self.forgets_state(moment, node, broken.is_some()),
+            Cause::Crash if !is_synced => self.forgets_state(moment, node, broken.is_some()),
             Cause::Detected => {}
             Cause::Replica | Cause::Crash => self.report(moment, broken),
         }
         let last = self.held(node).last();
         if last.index > 0 && state.is_some_and(|state| state.term == last.term) {
             self.accept(moment, node, last);
+        }
+    }
+
+    /// A fault took what nobody had promised to keep.
+    fn forgets_state(&mut self, moment: Moment, node: u32, has_forgotten: bool) {
+        if has_forgotten {
+            self.is_waived = true;
+            self.forgotten.push((node, moment.event));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Why something is gone: the first fault after which too little held it.
 
+mod replicas;
+
 use std::collections::BTreeMap;
 
 use crate::broker::OffsetCommit;
@@ -19,6 +21,14 @@ pub(super) fn blame(
     let Some(entry) = entry_of(lost, tap) else {
         return Blame::StillHeld;
     };
+    if let Some(cluster) = tap.cluster() {
+        return match replicas::taken_by(&entry.head, ledger, cluster) {
+            None => Blame::StillHeld,
+            Some(index) => {
+                Blame::Fault(uncovered(ledger, index, believed, &entry).unwrap_or(index))
+            }
+        };
+    }
     let taken = ledger.fired.iter().position(|fault| {
         let reaches = fault.at_ns >= entry.written_ns || is_hole_below(fault, &entry, tap);
         reaches && fault.held_after < entry.end_address

@@ -132,7 +132,7 @@ impl Run<'_> {
     pub(super) fn liveness(&self) -> Liveness {
         let finished = self.last_reader.finished().unwrap_or_default();
         Liveness {
-            core: true,
+            core: !self.world.lock().tap.has_lost_majority(),
             healed_ns: self.healed_ns,
             bound_ns: self.bound_ns(),
             probed_ns: self.probed_ns,

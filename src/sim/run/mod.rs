@@ -17,6 +17,7 @@ mod blame;
 mod budget;
 mod clients;
 mod cluster;
+mod columns;
 mod cuts;
 mod entries;
 mod faults;

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::columns::Columns;
 use crate::history::History;
 use crate::report::TimelineLine;
 use crate::sim::world::{NodeName, TraceLine};
@@ -47,20 +48,32 @@ impl Hasher for Gathered {
 }
 
 /// Both, in the order of time. A client's machine is called after the client.
+/// Where there are several brokers, each has a column.
 pub(super) fn merge(world: Vec<TraceLine>, history: &History, brokers: u32) -> Vec<TimelineLine> {
-    let line = |at_ns, name: String, text: String| TimelineLine {
+    let mut columns = Columns::of(brokers);
+    let line = |at_ns, name: String, columns: &str, text: String| TimelineLine {
         at_ns,
-        text: format!("{name:<4} {text}"),
+        text: format!("{name:<4} {columns}{text}"),
     };
-    let world = world.into_iter().map(|event| {
-        let name = NodeName::of(event.node, brokers);
-        line(event.at_ns, name.to_string(), event.text)
-    });
+    let world: Vec<TimelineLine> = world
+        .into_iter()
+        .map(|event| {
+            let name = NodeName::of(event.node, brokers);
+            let columns = columns.show(&event);
+            line(event.at_ns, name.to_string(), &columns, event.text)
+        })
+        .collect();
+    let beside = " ".repeat(columns.width());
     let clients = history.entries.iter().map(|entry| {
         let name = NodeName::Client(entry.client);
-        line(entry.at_ns, name.to_string(), entry.event.to_string())
+        line(
+            entry.at_ns,
+            name.to_string(),
+            &beside,
+            entry.event.to_string(),
+        )
     });
-    let mut all: Vec<TimelineLine> = world.chain(clients).collect();
+    let mut all: Vec<TimelineLine> = world.into_iter().chain(clients).collect();
     all.sort_by_key(|line| line.at_ns);
     all
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Tap;
+use crate::check::replicas::Cluster;
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
 
@@ -39,10 +40,15 @@ impl Tap {
         replicas.map_or_else(BTreeSet::new, |replicas| replicas.cluster.outstanding())
     }
 
-    /// Whether a majority of the members has nothing outstanding.
-    pub(crate) fn has_core(&self) -> bool {
+    /// Whether a majority of the disks is gone.
+    pub(crate) fn has_lost_majority(&self) -> bool {
         let replicas = self.replicas.as_ref();
-        replicas.is_none_or(|replicas| replicas.cluster.has_core())
+        replicas.is_some_and(|replicas| replicas.cluster.has_lost_majority())
+    }
+
+    /// The account of replicas; of a single broker there is none.
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        self.replicas.as_ref().map(|replicas| &replicas.cluster)
     }
 
     /// How many brokers durably hold all that is committed.

@@ -31,6 +31,8 @@ pub struct TraceLine {
     pub at_ns: u64,
     /// The node it happened on.
     pub node: u32,
+    /// What kind of event it was.
+    pub(crate) kind: TraceKind,
     /// What happened.
     pub text: String,
 }
@@ -75,6 +77,7 @@ impl Trace {
                 event: self.events,
                 at_ns,
                 node,
+                kind,
                 text: text(),
             });
         }
