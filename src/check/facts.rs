@@ -93,6 +93,12 @@ pub(super) struct Read<'a> {
     pub(super) covered: Option<Covered>,
 }
 
+impl Read<'_> {
+    fn length(&self) -> usize {
+        self.messages.len()
+    }
+}
+
 /// What a successful pull answers for: `offset..next_begin_offset`, as of its
 /// begin.
 #[derive(Clone, Copy)]
@@ -260,17 +266,18 @@ impl QueueFacts<'_> {
     fn collect_places(&mut self) {
         let acknowledged = self.acknowledged.iter();
         self.acknowledged_places = Places::new(acknowledged.map(Acknowledged::place));
-        let reads = self.reads.iter();
-        self.read_places = Places::new(reads.flat_map(|read| {
+        let mut read_places = Vec::with_capacity(self.reads.iter().map(Read::length).sum());
+        for read in &self.reads {
             let readable = read.messages.iter();
-            readable.filter_map(|(offset, value)| {
+            read_places.extend(readable.filter_map(|(offset, value)| {
                 Some(Place {
                     offset: *offset,
                     value: (*value)?,
                     known: read.index,
                 })
-            })
-        }));
+            }));
+        }
+        self.read_places = Places::new(read_places);
         let acknowledged = self.acknowledged_places.all().iter();
         self.places = Places::new(acknowledged.chain(self.read_places.all()).copied());
     }

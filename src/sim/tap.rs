@@ -137,16 +137,10 @@ impl Tap {
         }
     }
 
-    /// One past the last log address that a broker holds durably.
+    /// One past the last log address that a broker holds durably, by the account
+    /// alone: what a sector that went bad took from the disk is still in it.
     pub(crate) fn durable_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
-        let log_config = self.log_config;
-        self.holdings[node as usize].durable_end(&disk.model, log_config)
-    }
-
-    /// As [`Tap::durable_end`], by the account alone: what a sector that went bad
-    /// took from the disk is still in it.
-    pub(crate) fn accounted_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
-        self.holdings[node as usize].accounted_end(&disk.model)
+        self.holdings[node as usize].durable_end(&disk.model)
     }
 
     /// One past the last log address that a disk would still hold durably,

@@ -364,7 +364,7 @@ impl Run<'_> {
         let (held_before, held_after, on_lies) = {
             let mut inner = self.world.lock();
             let Inner { tap, disks, .. } = &mut *inner;
-            let held_before = tap.accounted_end(&disks[machine], node);
+            let held_before = tap.durable_end(&disks[machine], node);
             (
                 held_before,
                 tap.held_now(&disks[machine]),

@@ -1,9 +1,10 @@
 //! What one broker's disk holds of the log.
 //!
 //! Kept as a watermark, so O(entry): an entry is durable once its file's writes
-//! up to its own are, the file's name is, and so is every entry before it. Where
-//! files change names with entries in them (recovery's copies), the watermark is
-//! taken anew from the durable image.
+//! up to its own are, the file's name is, and so is every entry before it. An
+//! entry in a file that has no segment's name yet (recovery's copies) counts
+//! from when it is given one, and takes the place of what stood there. Where the
+//! power goes, the watermark is taken anew from what is left.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -13,9 +14,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, OpenError};
 use crate::record::{ENVELOPE_BYTES, EntryKind, Parsed, parse};
-use crate::sim::disk::{DiskModel, Ino, Seq, StepDisk, Survival, block_on};
+use crate::sim::disk::{DiskModel, Ino, Seq, StepDisk, block_on};
 use crate::sim::disk_io::Synced;
-use crate::sim::random::{Purpose, Stream};
 
 /// An entry as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +58,8 @@ pub(crate) struct Holdings {
     /// Files that have a segment's name, and since which change.
     segments: BTreeMap<Ino, Seq>,
     durable_end: u64,
-    /// The watermark has to be taken anew.
-    stale: bool,
-    /// Entries were written to a file that has no segment's name yet.
-    written_aside: bool,
+    /// What was written to files that have no segment's name yet.
+    aside: BTreeMap<Ino, Vec<(WrittenEntry, Seq)>>,
     /// Where the newest entry with these bytes ends: offset commits.
     commits: BTreeMap<u64, u64>,
 }
@@ -83,17 +81,15 @@ impl Holdings {
         let mut at = 0;
         while let Some((entry, framed_bytes)) = entry_at(&bytes[at..], position + at as u64) {
             at += framed_bytes;
+            let entry = WrittenEntry {
+                written_ns: now_ns,
+                ..entry
+            };
             if named {
-                self.add(
-                    WrittenEntry {
-                        written_ns: now_ns,
-                        ..entry
-                    },
-                    ino,
-                    seq,
-                );
+                self.everything.push(entry);
+                self.add(entry, ino, seq);
             } else {
-                self.written_aside = true;
+                self.aside.entry(ino).or_default().push((entry, seq));
             }
         }
     }
@@ -123,7 +119,6 @@ impl Holdings {
             });
         }
         self.entries.push(entry);
-        self.everything.push(entry);
         if let Some(digest) = entry.commit_digest {
             self.commits.insert(digest, entry.end_address);
         }
@@ -132,7 +127,9 @@ impl Holdings {
     pub(super) fn renamed(&mut self, ino: Ino, seq: Seq, to: &str) {
         if to.starts_with(COMMIT_LOG_DIR) {
             self.segments.insert(ino, seq);
-            self.stale |= std::mem::take(&mut self.written_aside);
+            for (entry, seq) in self.aside.remove(&ino).unwrap_or_default() {
+                self.add(entry, ino, seq);
+            }
         }
     }
 
@@ -188,30 +185,14 @@ impl Holdings {
         self.lies_before = disk.lies();
         self.durable_end = held_address(disk, config);
         self.believed_end = self.durable_end;
-        self.stale = false;
-        self.written_aside = false;
+        self.aside.clear();
         let end = self.durable_end;
         self.entries.retain(|entry| entry.end_address <= end);
         self.commits.retain(|_, end_address| *end_address <= end);
     }
 
     /// One past the last log address held durably.
-    pub(super) fn durable_end(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
-        if std::mem::take(&mut self.stale) {
-            self.durable_end = held_address(disk, config);
-            let end = self.durable_end;
-            self.undurable.retain(|entry| entry.end_address > end);
-            if disk.lies() > self.lies_before {
-                self.believed_end = self.believed_end.max(told_address(disk, config));
-            }
-        }
-        self.settle(disk);
-        self.durable_end
-    }
-
-    /// One past the last log address that was ever seen to become durable, though
-    /// recovery's copies may be about to say otherwise.
-    pub(super) fn accounted_end(&mut self, disk: &DiskModel) -> u64 {
+    pub(super) fn durable_end(&mut self, disk: &DiskModel) -> u64 {
         self.settle(disk);
         self.durable_end
     }
@@ -279,12 +260,4 @@ pub(crate) fn held_address(disk: &DiskModel, config: LogConfig) -> u64 {
         Err(OpenError::Corrupt(corruption)) => corruption.address,
         Err(_) => 0,
     }
-}
-
-/// As [`held_address`], on a disk that told the truth: recovery's copies that it
-/// lied about are there.
-fn told_address(disk: &DiskModel, config: LogConfig) -> u64 {
-    let mut arrived = disk.clone();
-    arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
-    held_address(&arrived, config)
 }
