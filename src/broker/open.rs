@@ -190,7 +190,7 @@ impl<D: Disk> Store<D> {
     }
 
     fn message_change(&mut self, entry: &Entry) -> Result<Change, StoreError> {
-        let message = Message::decode(&entry.record)
+        let message = Message::decode_enveloped(&entry.record)
             .map_err(|why| StoreError::undecodable(entry.address, why))?;
         let inconsistent = |what: String| StoreError::Inconsistent {
             address: entry.address,

@@ -13,6 +13,8 @@ use crate::remoting::{NO_BODY, ReplyTo, ResponseCode, WriteFields, encode_respon
 /// hundred bytes can ask for a quarter of a mebibyte: without a bound one read
 /// from a stream could ask for gigabytes.
 const WAITING_BYTES_MAX: usize = 4 << 20;
+/// Memory for the answers of one stream, to begin with, bytes.
+const STREAM_BYTES: usize = 2 << 10;
 /// Words of a refusal, bytes. They may quote the request, which may be as long
 /// as a frame: quoted in full it would not fit one.
 const REMARK_BYTES_MAX: usize = 512;
@@ -84,7 +86,8 @@ impl Outbox {
         }
         let known = self.streams.iter().position(|(other, _)| *other == conn);
         let index = known.unwrap_or_else(|| {
-            self.streams.push((conn, BytesMut::new()));
+            self.streams
+                .push((conn, BytesMut::with_capacity(STREAM_BYTES)));
             self.streams.len() - 1
         });
         let out = &mut self.streams[index].1;

@@ -228,8 +228,8 @@ impl<D: Disk> Store<D> {
         offset: u64,
         address: u64,
     ) -> Result<(), StoreError> {
-        let message =
-            Message::decode(record).map_err(|why| StoreError::undecodable(address, why))?;
+        let message = Message::decode_enveloped(record)
+            .map_err(|why| StoreError::undecodable(address, why))?;
         let same = message.topic == pull.topic
             && message.queue_id == pull.queue_id
             && message.queue_offset == offset;

@@ -35,22 +35,42 @@ pub(super) struct Sent<'a> {
 
 /// Every send, in the order of clients and their counts once all are there.
 #[derive(Default)]
-pub(super) struct Sends<'a>(Vec<Sent<'a>>);
+pub(super) struct Sends<'a> {
+    all: Vec<Sent<'a>>,
+    /// Where each client's first one is.
+    firsts: BTreeMap<ClientId, usize>,
+}
 
 impl<'a> Sends<'a> {
     /// The send of that value, whatever its body said.
     pub(super) fn get(&self, value: Value) -> Option<&Sent<'a>> {
-        let found = self.0.binary_search_by_key(&key(value), Sent::key);
-        found.ok().map(|index| &self.0[index])
+        let first = *self.firsts.get(&value.client)?;
+        let ahead = value.sequence.checked_sub(self.all[first].value.sequence)?;
+        // A client counts by one, as long as it lives.
+        let there = usize::try_from(ahead).ok()?.checked_add(first)?;
+        match self.all.get(there) {
+            Some(sent) if sent.key() == key(value) => Some(sent),
+            _ => self.search(key(value)),
+        }
+    }
+
+    fn search(&self, key: (ClientId, u64)) -> Option<&Sent<'a>> {
+        let found = self.all.binary_search_by_key(&key, Sent::key);
+        found.ok().map(|index| &self.all[index])
     }
 
     /// All of them.
     pub(super) fn values(&self) -> impl Iterator<Item = &Sent<'a>> {
-        self.0.iter()
+        self.all.iter()
     }
 
     fn sort(&mut self) {
-        self.0.sort_by_key(Sent::key);
+        self.all.sort_by_key(Sent::key);
+        let mut first = 0;
+        for of_client in self.all.chunk_by(|a, b| a.value.client == b.value.client) {
+            self.firsts.insert(of_client[0].value.client, first);
+            first += of_client.len();
+        }
     }
 }
 
@@ -93,6 +113,12 @@ pub(super) struct Read<'a> {
     pub(super) messages: &'a [(u64, Option<Value>)],
     /// Where it was a pull that found something and whose begin is known.
     pub(super) covered: Option<Covered>,
+}
+
+impl Read<'_> {
+    fn length(&self) -> usize {
+        self.messages.len()
+    }
 }
 
 /// What a successful pull answers for: `offset..next_begin_offset`, as of its
@@ -176,8 +202,8 @@ impl<'a> Facts<'a> {
         let client = entry.client;
         match &entry.event {
             Event::SendBegan { op, value } => {
-                pairs.sends.insert((client, *op), self.sends.0.len());
-                self.sends.0.push(Sent {
+                pairs.sends.insert((client, *op), self.sends.all.len());
+                self.sends.all.push(Sent {
                     value: *value,
                     began: index,
                     outcome: None,
@@ -233,7 +259,7 @@ impl<'a> Facts<'a> {
 
     fn end_send(&mut self, index: usize, sent: Option<usize>, outcome: &'a SendOutcome) {
         let sent = sent.expect("a send ends once, after it began");
-        let sent = &mut self.sends.0[sent];
+        let sent = &mut self.sends.all[sent];
         sent.outcome = Some((index, outcome));
         let value = sent.value;
         if let SendOutcome::Acknowledged {
@@ -281,17 +307,18 @@ impl QueueFacts<'_> {
     fn collect_places(&mut self) {
         let acknowledged = self.acknowledged.iter();
         self.acknowledged_places = Places::new(acknowledged.map(Acknowledged::place));
-        let reads = self.reads.iter();
-        self.read_places = Places::new(reads.flat_map(|read| {
+        let mut read_places = Vec::with_capacity(self.reads.iter().map(Read::length).sum());
+        for read in &self.reads {
             let readable = read.messages.iter();
-            readable.filter_map(|(offset, value)| {
+            read_places.extend(readable.filter_map(|(offset, value)| {
                 Some(Place {
                     offset: *offset,
                     value: (*value)?,
                     known: read.index,
                 })
-            })
-        }));
+            }));
+        }
+        self.read_places = Places::new(read_places);
         let acknowledged = self.acknowledged_places.all().iter();
         self.places = Places::new(acknowledged.chain(self.read_places.all()).copied());
     }

@@ -115,10 +115,9 @@ impl Command {
                 frame_bytes: frame.len(),
             });
         }
-        let header = frame.split_to(header_bytes);
         match (word >> 24) as u8 {
-            0 => Self::decode_json(&header, frame),
-            1 => Self::decode_binary(header, frame),
+            0 => Self::decode_json(&frame.split_to(header_bytes), frame),
+            1 => Self::decode_binary(frame, header_bytes),
             other => Err(DecodeError::UnknownSerializeType(other)),
         }
     }
@@ -138,22 +137,26 @@ impl Command {
         })
     }
 
-    fn decode_binary(mut header: Bytes, body: Bytes) -> Result<Self, DecodeError> {
+    fn decode_binary(mut frame: Bytes, header_bytes: usize) -> Result<Self, DecodeError> {
         const FIXED_BYTES: usize = 2 + 1 + 2 + 4 + 4;
+        let mut header = &frame[..header_bytes];
         if header.len() < FIXED_BYTES {
             return Err(DecodeError::Truncated { part: "fixed part" });
         }
-        Ok(Self {
+        let mut command = Self {
             serialize_type: SerializeType::Binary,
             code: i32::from(header.get_i16()),
             language: Language(header.get_u8()),
             version: i32::from(header.get_i16()),
             opaque: header.get_i32(),
             flag: header.get_i32(),
-            remark: take_counted(&mut header, "remark")?,
-            fields: Fields::from_binary(take_counted(&mut header, "extFields")?)?,
-            body,
-        })
+            remark: frame.slice_ref(take_counted(&mut header, "remark")?),
+            fields: Fields::from_binary(frame.slice_ref(take_counted(&mut header, "extFields")?))?,
+            body: Bytes::new(),
+        };
+        frame.advance(header_bytes);
+        command.body = frame;
+        Ok(command)
     }
 
     /// Whether this is an answer.
@@ -178,13 +181,17 @@ impl Command {
 }
 
 /// An i32 length and that many bytes.
-fn take_counted(header: &mut Bytes, part: &'static str) -> Result<Bytes, DecodeError> {
+fn take_counted<'a>(header: &mut &'a [u8], part: &'static str) -> Result<&'a [u8], DecodeError> {
     let truncated = DecodeError::Truncated { part };
     let Ok(length) = header.try_get_i32() else {
         return Err(truncated);
     };
     match usize::try_from(length) {
-        Ok(length) if length <= header.len() => Ok(header.split_to(length)),
+        Ok(length) if length <= header.len() => {
+            let (counted, rest) = header.split_at(length);
+            *header = rest;
+            Ok(counted)
+        }
         _ => Err(truncated),
     }
 }

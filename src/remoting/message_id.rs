@@ -33,11 +33,15 @@ impl MessageId {
     pub fn write_to<'a>(&self, out: &'a mut [u8; Self::TEXT_BYTES_MAX]) -> &'a str {
         let ip_digits = match self.host.ip() {
             IpAddr::V4(ip) => put_hex(&mut out[..8], ip.to_bits().into()),
-            IpAddr::V6(ip) => put_hex(&mut out[..32], ip.to_bits()),
+            IpAddr::V6(ip) => {
+                let bits = ip.to_bits();
+                put_hex(&mut out[..16], (bits >> 64) as u64);
+                16 + put_hex(&mut out[16..32], bits as u64)
+            }
         };
         let end = ip_digits + 8 + 16;
         put_hex(&mut out[ip_digits..ip_digits + 8], self.host.port().into());
-        put_hex(&mut out[ip_digits + 8..end], self.address.into());
+        put_hex(&mut out[ip_digits + 8..end], self.address);
         std::str::from_utf8(&out[..end]).expect("hex digits are ASCII")
     }
 
@@ -46,7 +50,7 @@ impl MessageId {
 }
 
 /// Fills `out` with the last digits of `value`; gives how many.
-fn put_hex(out: &mut [u8], mut value: u128) -> usize {
+fn put_hex(out: &mut [u8], mut value: u64) -> usize {
     for digit in out.iter_mut().rev() {
         *digit = b"0123456789ABCDEF"[(value & 0xf) as usize];
         value >>= 4;
@@ -71,15 +75,18 @@ impl FromStr for MessageId {
         };
         let (ip, rest) = text.as_bytes().split_at(ip_digits);
         let (port, address) = rest.split_at(8);
-        let ip = parse_hex(ip)?;
+        let ip: IpAddr = match ip.split_at_checked(16) {
+            None => Ipv4Addr::from_bits(parse_hex(ip)? as u32).into(),
+            Some((high, low)) => {
+                let (high, low) = (parse_hex(high)?, parse_hex(low)?);
+                Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)).into()
+            }
+        };
         let port = parse_hex(port)? as u32;
-        let address = parse_hex(address)? as u64;
+        let address = parse_hex(address)?;
         Ok(Self {
             host: SocketAddr::new(
-                match ip_digits {
-                    8 => Ipv4Addr::from_bits(ip as u32).into(),
-                    _ => Ipv6Addr::from_bits(ip).into(),
-                },
+                ip,
                 u16::try_from(port).map_err(|_| MessageIdError::Port(port))?,
             ),
             address,
@@ -87,8 +94,8 @@ impl FromStr for MessageId {
     }
 }
 
-/// At most 32 hex digits.
-fn parse_hex(digits: &[u8]) -> Result<u128, MessageIdError> {
+/// At most 16 hex digits.
+fn parse_hex(digits: &[u8]) -> Result<u64, MessageIdError> {
     digits.iter().try_fold(0, |value, digit| {
         let digit = match digit {
             b'0'..=b'9' => digit - b'0',
@@ -96,7 +103,7 @@ fn parse_hex(digits: &[u8]) -> Result<u128, MessageIdError> {
             b'a'..=b'f' => digit - b'a' + 10,
             _ => return Err(MessageIdError::Digit),
         };
-        Ok(value << 4 | u128::from(digit))
+        Ok(value << 4 | u64::from(digit))
     })
 }
 

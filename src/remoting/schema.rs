@@ -22,7 +22,7 @@ impl<'a> FieldValue<'a> for &'a str {
 
 impl FieldValue<'_> for i32 {
     fn parse(text: &[u8]) -> Option<Self> {
-        std::str::from_utf8(text).ok()?.parse().ok()
+        Self::try_from(number(text)?).ok()
     }
     fn put(&self, key: &[u8], out: &mut FieldWriter<'_>) {
         out.put(key, itoa::Buffer::new().format(*self));
@@ -31,11 +31,26 @@ impl FieldValue<'_> for i32 {
 
 impl FieldValue<'_> for i64 {
     fn parse(text: &[u8]) -> Option<Self> {
-        std::str::from_utf8(text).ok()?.parse().ok()
+        number(text)
     }
     fn put(&self, key: &[u8], out: &mut FieldWriter<'_>) {
         out.put(key, itoa::Buffer::new().format(*self));
     }
+}
+
+/// A decimal number, as `str::parse` reads it, without the text in between.
+fn number(text: &[u8]) -> Option<i64> {
+    let (digits, sign) = match text {
+        [b'-', digits @ ..] => (digits, -1),
+        [b'+', digits @ ..] | digits => (digits, 1),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0i64, |value, digit| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        value.checked_mul(10)?.checked_add(sign * i64::from(digit))
+    })
 }
 
 /// Java writes `true`, the C++ client `1`.
@@ -135,3 +150,34 @@ macro_rules! header {
 }
 
 pub(super) use header;
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn a_number_is_read_as_the_standard_library_reads_it() {
+        let texts = [
+            "0",
+            "-0",
+            "+7",
+            "42",
+            "-1",
+            "",
+            "-",
+            "+",
+            "1 ",
+            "x",
+            "1x",
+            "++1",
+            "00012",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "-9223372036854775809",
+        ];
+        for text in texts {
+            assert_eq!(number(text.as_bytes()), text.parse().ok(), "{text:?}");
+        }
+    }
+}

@@ -271,6 +271,11 @@ fn disk_full<T>(disk: &mut DiskIo, outcome: &io::Result<T>) {
     disk.counts.full += u64::from(outcome.as_ref().is_err_and(full));
 }
 
+/// The number of a file that was opened; of one that was not, none that any has.
+fn number_of(opened: &io::Result<Handle>) -> u64 {
+    opened.as_ref().map_or(u64::MAX, |handle| handle.number())
+}
+
 /// A process' view of its machine's disk.
 #[derive(Debug, Clone)]
 pub struct SimDisk {
@@ -381,9 +386,7 @@ impl Disk for SimDisk {
                 disk.counts.changes += 1;
                 let created = disk.model.create(path);
                 disk_full(disk, &created);
-                if let Ok(handle) = &created {
-                    inner.asked(node, || Call::Create(handle.number(), path.to_owned()));
-                }
+                inner.asked(node, || Call::Create(number_of(&created), path.to_owned()));
                 created
             })
             .await;
@@ -394,9 +397,9 @@ impl Disk for SimDisk {
     async fn open(&self, path: &str) -> io::Result<SimFile> {
         let handle = self
             .call(|inner, node| {
-                let handle = inner.disks[node as usize].model.open(path)?;
-                inner.asked(node, || Call::Open(handle.number(), path.to_owned()));
-                Ok::<_, io::Error>(handle)
+                let opened = inner.disks[node as usize].model.open(path);
+                inner.asked(node, || Call::Open(number_of(&opened), path.to_owned()));
+                opened
             })
             .await?;
         Ok(self.file(handle, path))

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Progress;
-use crate::client::{Consumer, ConsumerConfig, ConsumerEvent, PullEnd, Received};
+use crate::client::{Consumer, ConsumerConfig, ConsumerEvent, PullEnd};
 use crate::env::{Either, Env, Timer, either};
 use crate::history::{ClientId, Event, Queue, Recorder, Value};
 
@@ -58,8 +58,8 @@ struct Consuming<E: Env> {
     progress: Progress,
     consumer: Consumer<E>,
     processing: E::Timer,
-    /// Pulled and not processed; the first is being processed.
-    in_hand: VecDeque<(Queue, Received)>,
+    /// Pulled and not processed, and what they say; the first is being processed.
+    in_hand: VecDeque<(Queue, u64, Option<Value>)>,
     done: u64,
 }
 
@@ -96,19 +96,19 @@ impl<E: Env> Consuming<E> {
                 messages,
                 ..
             } => {
-                let values = messages
+                let values: Vec<_> = messages
                     .iter()
                     .map(|m| (m.offset, Value::read(&m.body)))
                     .collect();
+                self.take_in_hand(&queue, &values);
                 self.record(Event::Pulled {
                     op,
-                    queue: queue.clone(),
+                    queue,
                     offset,
                     next_begin_offset,
                     messages: values,
                     found: end == PullEnd::Found,
                 });
-                self.take_in_hand(&queue, messages);
             }
             ConsumerEvent::CommitBegan { op, queue, offset } => {
                 let group = self.group.clone();
@@ -131,10 +131,11 @@ impl<E: Env> Consuming<E> {
         }
     }
 
-    fn take_in_hand(&mut self, queue: &Queue, messages: Vec<Received>) {
+    fn take_in_hand(&mut self, queue: &Queue, messages: &[(u64, Option<Value>)]) {
         let idle = self.in_hand.is_empty();
+        let messages = messages.iter();
         self.in_hand
-            .extend(messages.into_iter().map(|message| (queue.clone(), message)));
+            .extend(messages.map(|(offset, value)| (queue.clone(), *offset, *value)));
         if idle {
             self.begin_one();
         }
@@ -152,15 +153,15 @@ impl<E: Env> Consuming<E> {
     }
 
     fn finish_one(&mut self) {
-        let Some((queue, message)) = self.in_hand.pop_front() else {
+        let Some((queue, offset, value)) = self.in_hand.pop_front() else {
             return;
         };
         self.done += 1;
         self.progress.0.processed.fetch_add(1, Ordering::Relaxed);
         self.progress.0.uncommitted.fetch_add(1, Ordering::Relaxed);
-        self.consumer.processed(queue.queue_id, message.offset);
-        if let Some(value) = Value::read(&message.body) {
-            let (group, offset) = (self.group.clone(), message.offset);
+        self.consumer.processed(queue.queue_id, offset);
+        if let Some(value) = value {
+            let group = self.group.clone();
             self.record(Event::Processed {
                 group,
                 queue,

@@ -2,6 +2,7 @@
 //! and zeros between and behind them, which cost nothing.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -38,7 +39,8 @@ impl Run {
 ///    for a moment, and ends by clipping.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
-    runs: Vec<Run>,
+    /// Shared by copies until one of them is written to.
+    runs: Arc<Vec<Run>>,
     written_bytes: u64,
     size_bytes: u64,
 }
@@ -132,16 +134,14 @@ impl Content {
             at: position,
             bytes,
         };
-        if hit.start == self.runs.len() {
-            self.runs.push(run);
+        let runs = Arc::make_mut(&mut self.runs);
+        if hit.start == runs.len() {
+            runs.push(run);
         } else {
-            let head = self.runs[hit.start].within(0..position);
-            let tail = self.runs[hit.clone()]
-                .last()
-                .and_then(|last| last.within(end..u64::MAX));
-            let head = head.filter(|_| !hit.is_empty());
-            self.runs
-                .splice(hit, head.into_iter().chain([run]).chain(tail));
+            let old = &runs[hit.clone()];
+            let head = old.first().and_then(|first| first.within(0..position));
+            let tail = old.last().and_then(|last| last.within(end..u64::MAX));
+            runs.splice(hit, head.into_iter().chain([run]).chain(tail));
         }
         self.written_bytes = self.written_bytes.max(end);
     }
@@ -169,9 +169,11 @@ impl Content {
     }
 
     fn cut(&mut self, end: u64) {
-        while self.runs.last().is_some_and(|last| last.end() > end) {
-            let last = self.runs.pop();
-            self.runs.extend(last.and_then(|last| last.within(0..end)));
+        if self.runs.last().is_some_and(|last| last.end() > end) {
+            let runs = Arc::make_mut(&mut self.runs);
+            runs.truncate(runs.partition_point(|run| run.at < end));
+            let last = runs.pop().and_then(|last| last.within(0..end));
+            runs.extend(last);
         }
         self.written_bytes = self.written_bytes.min(end);
     }

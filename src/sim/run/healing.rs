@@ -42,8 +42,7 @@ impl Run<'_> {
         let (brokers, machines) = (cluster.brokers, cluster.machines());
         let quorum = cluster.quorum() as usize;
         let everyone = (0..machines).collect();
-        let has_core = self.world.lock().tap.has_core();
-        if self.scenario.expect.core == Core::All || !has_core {
+        if self.scenario.expect.core == Core::All {
             return everyone;
         }
         let outstanding = self.outstanding();

@@ -16,6 +16,10 @@ use crate::sim::env::{SimEnv, SimNet, SimTimer};
 use crate::sim::net::EndpointId;
 use crate::sim::world::TimerId;
 
+/// A call is made so much earlier, nanoseconds; a step of the driver. The clock
+/// moves a little with each task that runs, and a player that is woken a moment
+/// before its call was made would wait for whatever wakes it next.
+const EARLY_NS: u64 = 20_000;
 /// Bytes that stand for what was said: a network write shares them.
 const FILLER: &[u8] = &[1; 64 << 10];
 
@@ -131,12 +135,16 @@ impl Player {
     /// Plays until it is killed.
     pub(super) async fn play(mut self) {
         loop {
-            let now_ns = self.env.now_ns();
-            while let Some(due) = self.calls.next_if(|timed| timed.at_ns <= now_ns) {
+            while let Some(due) = self.next_due() {
                 self.make(due.call).await;
             }
             poll_fn(|context| self.poll_anything(context)).await;
         }
+    }
+
+    fn next_due(&mut self) -> Option<Timed> {
+        let upto_ns = self.env.now_ns() + EARLY_NS;
+        self.calls.next_if(|timed| timed.at_ns <= upto_ns)
     }
 
     /// Takes all that is there; ready if that was anything, or a call is due.
@@ -157,7 +165,7 @@ impl Player {
         }
         let next_ns = self.calls.peek().map(|timed| timed.at_ns);
         self.progress.set(next_ns, context.waker());
-        match any || next_ns.is_some_and(|at_ns| at_ns <= self.env.now_ns()) {
+        match any || next_ns.is_some_and(|at_ns| at_ns <= self.env.now_ns() + EARLY_NS) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
