@@ -49,8 +49,8 @@ mod message;
 mod output;
 mod progress;
 mod queries;
-mod raft;
 mod reads;
+mod replica;
 mod replication;
 mod rng;
 mod terms;
@@ -65,7 +65,7 @@ pub use input::{Input, Start};
 pub use log_view::LogView;
 pub use message::{Append, AppendAnswer, Message, Tail};
 pub use output::Output;
-pub use raft::{Raft, Role};
+pub use replica::{Raft, Role};
 pub use types::{
     ANY_DISK, Doubt, EntryHead, EntryId, HARD_STATE_FILE, HardState, ReplicaId, Settings,
 };
