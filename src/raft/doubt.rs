@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 
 use super::configuration::SeatState;
-use super::raft::{Raft, State};
+use super::replica::{Raft, State};
 use super::{ANY_DISK, EntryHead, EntryId, HardState, Message, Output, ReplicaId, Tail};
 
 /// Rounds are numbered from here on, a leader's requests from 1: a base that

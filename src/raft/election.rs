@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::raft::{Raft, State};
+use super::replica::{Raft, State};
 use super::replication::Leader;
 use super::{EntryId, HardState, Message, Output, ReplicaId};
 

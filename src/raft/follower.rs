@@ -2,7 +2,7 @@
 //! "AppendEntries RPC").
 
 use super::doubt::ROUND;
-use super::raft::{Raft, State};
+use super::replica::{Raft, State};
 use super::{Append, AppendAnswer, Configuration, EntryHead, EntryId, Message, Output, ReplicaId};
 
 impl Raft {

@@ -75,9 +75,8 @@ impl Gate {
             return;
         };
         self.saved_version = version;
-        while let Some((_, output)) = self.held.pop_front_if(|(needs, _)| *needs <= version) {
-            out.push_back(output);
-        }
+        let free = self.held.partition_point(|(needs, _)| *needs <= version);
+        out.extend(self.held.drain(..free).map(|(_, output)| output));
     }
 
     /// Nothing that is held leaves any more.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::configuration::SeatState;
 use super::progress::{Feed, Progress};
-use super::raft::{Raft, State};
+use super::replica::{Raft, State};
 use super::{ANY_DISK, Change, Message, Output, ReplicaId};
 
 impl Raft {

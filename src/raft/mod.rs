@@ -29,7 +29,9 @@
 //!    [`Input::Proposed`] before anything else is stepped.
 //! 3. `Durable` is reported for what a sync covered that began after the last
 //!    truncation, and for nothing else (D25).
-//! 4. A `Replicate` whose entries are read later than it was taken is dropped
+//! 4. `Store` and `InstallBase` take their bytes from the message that was just
+//!    stepped; no other is stepped before they are carried out.
+//! 5. A `Replicate` whose entries are read later than it was taken is dropped
 //!    once the term has changed: the log may have, too.
 //!
 //! Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus
@@ -49,8 +51,8 @@ mod message;
 mod output;
 mod progress;
 mod queries;
-mod raft;
 mod reads;
+mod replica;
 mod replication;
 mod rng;
 mod terms;
@@ -65,7 +67,7 @@ pub use input::{Input, Start};
 pub use log_view::LogView;
 pub use message::{Append, AppendAnswer, Message, Tail};
 pub use output::Output;
-pub use raft::{Raft, Role};
+pub use replica::{Raft, Role};
 pub use types::{
     ANY_DISK, Doubt, EntryHead, EntryId, HARD_STATE_FILE, HardState, ReplicaId, Settings,
 };

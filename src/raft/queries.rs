@@ -1,6 +1,6 @@
 //! What a driver may ask a replica.
 
-use super::raft::{Raft, State};
+use super::replica::{Raft, State};
 use super::{Configuration, EntryId, HardState, LogView, ReplicaId, Role};
 
 impl Raft {

@@ -2,7 +2,7 @@
 //! knows that it still led after the question came.
 
 use super::Output;
-use super::raft::{Raft, State};
+use super::replica::{Raft, State};
 
 /// A read that waits for a quorum's word.
 #[derive(Debug, Clone, Copy)]

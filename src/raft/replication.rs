@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::progress::{Feed, Progress};
-use super::raft::{Raft, State};
 use super::reads::PendingRead;
+use super::replica::{Raft, State};
 use super::transfer::Transfer;
 use super::{Append, AppendAnswer, EntryHead, EntryId, Message, Output, ReplicaId, Settings};
 

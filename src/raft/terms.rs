@@ -1,6 +1,6 @@
 //! Which message counts at all: terms, and who may speak (D7, D13).
 
-use super::raft::Raft;
+use super::replica::Raft;
 use super::{EntryId, Message, ReplicaId};
 
 impl Raft {

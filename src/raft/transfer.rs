@@ -1,7 +1,7 @@
 //! Leadership handed over (thesis, §3.10), on the operator's wish or to the
 //! preferred node.
 
-use super::raft::{Raft, State};
+use super::replica::{Raft, State};
 use super::{Message, ReplicaId};
 
 /// Attempts to hand over to the preferred node are so many election timeouts

@@ -81,7 +81,9 @@ pub struct HardState {
 /// The end of the log did not verify and was cut: from `from_index` on this
 /// replica may have held, and acknowledged, entries that it has no more (D12).
 ///
-/// Written durably *before* the cut, together with a term above `term_before`.
+/// The driver writes it durably *before* the cut, together with a term above
+/// `term_before` and no vote. If there is a doubt already, the lower
+/// `from_index` stays and `term_before` is the term up to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Doubt {
     /// The first index in doubt.

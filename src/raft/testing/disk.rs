@@ -79,8 +79,8 @@ impl Disk {
     pub(super) fn drop_to(&mut self, index: u64) -> EntryId {
         let base = self.id_at(index).expect("an index of the log");
         let dropped = self.log.iter().filter(|entry| entry.head.id.index <= index);
-        let configuration = dropped.filter_map(|entry| entry.head.configuration.clone());
-        if let Some(configuration) = configuration.last() {
+        let mut configuration = dropped.filter_map(|entry| entry.head.configuration.clone());
+        if let Some(configuration) = configuration.next_back() {
             self.base_configuration = Some(configuration);
         }
         self.log.retain(|entry| entry.head.id.index > index);

@@ -133,14 +133,14 @@ impl Lone {
 }
 
 fn answer(outputs: &[Output]) -> AppendAnswer {
-    let answers = outputs.iter().filter_map(|output| match output {
+    let mut answers = outputs.iter().filter_map(|output| match output {
         Output::Send {
             message: Message::AppendAnswer(answer),
             ..
         } => Some(*answer),
         _ => None,
     });
-    answers.last().expect("an answer")
+    answers.next_back().expect("an answer")
 }
 
 fn granted(outputs: &[Output]) -> Option<bool> {

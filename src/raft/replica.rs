@@ -88,8 +88,16 @@ pub struct Raft {
 
 impl Raft {
     /// A replica as its disk describes it. Outputs may be waiting.
+    ///
+    /// # Panics
+    /// A doubt without a raised term.
     #[must_use]
     pub fn new(start: Start) -> Self {
+        let doubt = start.hard.doubt;
+        assert!(
+            doubt.is_none_or(|doubt| doubt.term_before < start.hard.term),
+            "a doubt is written with a raised term (D12)"
+        );
         let configurations = Configurations::new(start.configurations);
         let state = if configurations.is_blank() {
             State::Blank {
@@ -119,7 +127,7 @@ impl Raft {
             answering: None,
             installing: None,
             hung: false,
-            doubtful: start.hard.doubt.map(|_| Doubtful::new(start.now_ns)),
+            doubtful: doubt.map(|_| Doubtful::new(start.now_ns)),
             joins: BTreeMap::new(),
             halted: BTreeSet::new(),
             stopped: false,
