@@ -24,6 +24,11 @@
 //! | `truncate` | the log cut at an entry, for those that replace the rest (D6) |
 //! | `frames`, `walk`, `copy` | what stands at a position of a file, judged |
 //! | `recovery` | what survived, what is corrupt, what is copied (D11, D24) |
+//! | `foreign` | entries as another replica sealed them, staged as they are |
+//! | `index` | entries by index, and the terms along the log |
+//! | `hole`, `repair` | what rotted between whole entries, and its way back (D12) |
+//! | `base` | where the log begins: dropped below, or begun anew (D8, D30) |
+//! | `scrub` | rot found before somebody needs the bytes (D28) |
 //! | `salvage` | the operator's way past a corrupt record |
 //! | `read` | entries by address, verified at every use (D28) |
 //! | `consume_queue` | a queue's entries by number; derived, rebuilt at will |

@@ -1,4 +1,9 @@
 //! Cutting the log at an entry: what a new leader's entries replace (D6).
+//!
+//! The cut is durable before this returns, so before any replacing byte is
+//! written. No job may be under way: that is where D25 is enforced, as a
+//! completion that began before a cut could otherwise cover entries that were
+//! written after it (mutant K02).
 
 use std::io;
 
