@@ -52,6 +52,14 @@ impl Log {
         Some(present.head)
     }
 
+    /// As [`Log::get`], with the configuration that the entry carries.
+    pub fn entry(&self, index: u64) -> Option<Entry> {
+        let head = self.get(index)?;
+        let carried = self.seats.binary_search_by_key(&index, |(from, _)| *from);
+        let seats = carried.ok().map(|place| self.seats[place].1.clone());
+        Some(Entry { head, seats })
+    }
+
     /// The entry that covers that log address.
     pub fn at_address(&self, address: u64) -> Option<Head> {
         let before = |present: &Present| present.head.end_address <= address;

@@ -181,14 +181,11 @@ impl Teller {
         let (cached, durable) = (Medium::Cached, Medium::Durable);
         let from = self.cluster.log(node, durable).last().index + 1;
         for index in from..=upto {
-            let log = self.cluster.log(node, cached);
-            let head = log.get(index).expect("it was written");
-            let seats = log.all_seats().iter().find(|(from, _)| *from == index);
-            let seats = seats.map(|(_, seats)| seats.clone());
+            let entry = self.cluster.log(node, cached).entry(index);
             self.note(Fact::Appended {
                 node,
                 medium: durable,
-                entry: Entry { head, seats },
+                entry: entry.expect("it was written"),
             });
         }
     }

@@ -137,6 +137,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         simulated_ns: run.world.now_ns(),
         timeline,
     };
+    let liveness = run.liveness();
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
     let (oracle, commit_facts) = match options.oracle {
@@ -151,7 +152,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, tap),
         commit_facts: &commit_facts,
         oracle,
-        liveness: run.liveness(),
+        liveness,
         ending,
     });
     RunReport::new(&run.scenario.id, run.seed, trace, &run.ledger, judgement)

@@ -67,7 +67,7 @@ impl Image {
         {
             let next_sector = (position + 1).next_multiple_of(segment.sector_bytes);
             let in_sector = &bytes[..bytes.len().min(next_sector - position)];
-            let is_boundary = position % segment.sector_bytes == 0;
+            let is_boundary = position.is_multiple_of(segment.sector_bytes);
             if !is_boundary && in_sector.iter().all(|byte| *byte == 0) {
                 position = next_sector;
                 continue;

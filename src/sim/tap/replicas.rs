@@ -261,19 +261,13 @@ impl Replicas {
         loop {
             let durable = self.cluster.log(node, medium).last();
             let log = self.cluster.log(node, cached);
-            let next = log.get(durable.index + 1);
-            let Some(head) = next.filter(|next| next.end_address <= end_address) else {
+            let within = |next: &Entry| next.head.end_address <= end_address;
+            let next = log.entry(durable.index + 1).filter(within);
+            // Where the cached log lacks the durable one's end, that was cut, and
+            // the cut is not durable yet.
+            let Some(entry) = next.filter(|_| log.has(&durable)) else {
                 return;
             };
-            if !log.has(&durable) {
-                // A cut that is not durable yet.
-                return;
-            }
-            let seats = log.all_seats().iter().rev();
-            let seats = seats.take_while(|(index, _)| *index >= head.index).last();
-            let seats = seats.filter(|(index, _)| *index == head.index);
-            let seats = seats.map(|(_, seats)| seats.clone());
-            let entry = Entry { head, seats };
             self.cluster.note(
                 moment,
                 Fact::Appended {

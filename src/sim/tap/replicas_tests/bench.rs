@@ -1,0 +1,278 @@
+//! Three machines, and the hand that drives logs and hard states on them.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::check::Promise;
+use crate::check::replicas::Media;
+use crate::env::{ConnId, Env};
+use crate::log::{CommitLog, Identity, LogConfig, Staged, first_disk_id, format, replace_aside};
+use crate::raft;
+use crate::record::{EntryKind, Message};
+use crate::remoting::send::SendResponse;
+use crate::remoting::{MessageId, NO_BODY, ReplyTo, ResponseCode, SerializeType, encode_response};
+use crate::sim::disk::{DiskConfig, DiskModel, Survival};
+use crate::sim::disk_io::{DiskIo, DiskLatency, SimDisk};
+use crate::sim::env::SimEnv;
+use crate::sim::latency::Latency;
+use crate::sim::net::LinkConfig;
+use crate::sim::random::{Purpose, Stream};
+use crate::sim::tap::{Medium, Taken, Tap};
+use crate::sim::world::{Inner, World, address, fire_due};
+
+const CONFIG: LogConfig = LogConfig {
+    segment_bytes: 8192,
+    reserve_bytes: 0,
+    replicated: false,
+};
+pub(super) const SYNCED: Media = Media {
+    log: Medium::Durable,
+    hard_state: Medium::Durable,
+};
+const REPLY: ReplyTo = ReplyTo {
+    serialize_type: SerializeType::Binary,
+    opaque: 5,
+    is_oneway: false,
+};
+
+/// Three brokers' machines.
+pub(super) struct Bench {
+    pub(super) world: Arc<World>,
+    envs: Vec<SimEnv>,
+    pub(super) logs: Vec<Option<CommitLog<SimDisk>>>,
+    entropy: u64,
+}
+
+impl Bench {
+    pub(super) fn new(media: Media) -> Self {
+        let tap = Tap::of_replicas(3, 3, media, CONFIG);
+        let world = Arc::new(World::new(1, LinkConfig::default(), false, tap));
+        for node in 0..3 {
+            let latency = DiskLatency {
+                sync: Latency::uniform(1_000, 1_000),
+            };
+            let dice = Stream::lane(1, Purpose::Disk, node);
+            let model = DiskModel::new(DiskConfig::default());
+            world.add_node(DiskIo::new(node, model, latency, dice));
+        }
+        let process = |node| {
+            let incarnation = world.process_starts(node);
+            SimEnv::new(Arc::clone(&world), node, incarnation)
+        };
+        let envs = (0..3).map(process).collect();
+        let mut bench = Self {
+            world,
+            envs,
+            logs: vec![None, None, None],
+            entropy: 0,
+        };
+        for node in 0..3 {
+            bench.format(node, first_disk_id(1, node as u64));
+            bench.hard(node, 1, None);
+            bench.open(node);
+        }
+        bench
+    }
+
+    fn wait<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        loop {
+            let mut context = Context::from_waker(Waker::noop());
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return output;
+            }
+            assert!(fire_due(&self.world), "it waits for nothing");
+        }
+    }
+
+    pub(super) fn format(&self, node: usize, disk_id: u64) {
+        let identity = Identity {
+            cluster_id: 1,
+            node_id: node as u64,
+            disk_id,
+        };
+        let disk = self.envs[node].disk();
+        self.wait(format(&disk, identity)).expect("a blank disk");
+    }
+
+    pub(super) fn hard(&self, node: usize, term: u64, vote: Option<usize>) {
+        let state = raft::HardState {
+            term,
+            vote: vote.map(replica),
+            doubt: None,
+        };
+        let disk = self.envs[node].disk();
+        let path = raft::HARD_STATE_FILE;
+        self.wait(replace_aside(&disk, path, &state.encode()))
+            .expect("writes");
+    }
+
+    pub(super) fn open(&mut self, node: usize) {
+        self.entropy += 1;
+        let disk = self.envs[node].disk();
+        let opened = self.wait(CommitLog::open(disk, CONFIG, self.entropy));
+        self.logs[node] = Some(opened.expect("it opens").0);
+    }
+
+    /// Stages and writes an entry on each of these nodes.
+    pub(super) fn write(&mut self, nodes: &[usize], term: u64, body: &[u8]) -> Staged {
+        let mut staged = None;
+        for node in nodes {
+            let mut log = self.logs[*node].take().expect("it is open");
+            let one = log.stage(EntryKind::Message, term, |at, out| {
+                message(at, body).encode(out)
+            });
+            staged = Some(one.expect("it fits"));
+            self.wait(log.write()).expect("writes");
+            self.logs[*node] = Some(log);
+        }
+        staged.expect("a node")
+    }
+
+    pub(super) fn sync(&mut self, nodes: &[usize]) {
+        for node in nodes {
+            let mut log = self.logs[*node].take().expect("it is open");
+            while let Some(job) = log.next_job() {
+                log.job_done(self.wait(job)).expect("syncs");
+            }
+            self.logs[*node] = Some(log);
+        }
+    }
+
+    pub(super) fn cut(&mut self, node: usize, address: u64) {
+        let mut log = self.logs[node].take().expect("it is open");
+        self.wait(log.truncate(address)).expect("it cuts");
+        self.logs[node] = Some(log);
+    }
+
+    pub(super) fn says(&self, from: usize, to: usize, term: u64, message: raft::Message) {
+        let packet = raft::Packet {
+            cluster_id: 1,
+            from: replica(from),
+            to: replica(to),
+            term,
+            message,
+            frames: Bytes::new(),
+        };
+        let mut inner = self.world.lock();
+        let Inner { core, tap, .. } = &mut *inner;
+        tap.peer_message(core, from as u32, &packet.encode());
+    }
+
+    pub(super) fn leads(&self, node: usize, term: u64) {
+        let append = raft::Append {
+            request: 1,
+            prev: raft::EntryId::ZERO,
+            commit_index: 0,
+            heads: Vec::new(),
+        };
+        let to = (node + 1) % 3;
+        self.says(node, to, term, raft::Message::Append(append));
+    }
+
+    pub(super) fn answers(&self, node: usize, to: usize, term: u64, matched_index: u64) {
+        let answer = raft::AppendAnswer {
+            request: 1,
+            accepted: true,
+            matched_index,
+            last_index: matched_index,
+            hint: raft::EntryId::ZERO,
+            in_doubt: false,
+        };
+        self.says(node, to, term, raft::Message::AppendAnswer(answer));
+    }
+
+    pub(super) fn acknowledges(&self, node: usize, staged: Staged) {
+        let id = MessageId {
+            host: address(node as u32, 1),
+            address: staged.address,
+        };
+        let fields = SendResponse {
+            msg_id: &id.to_string(),
+            queue_id: 0,
+            queue_offset: 0,
+            transaction_id: None,
+        };
+        let mut frame = BytesMut::new();
+        let code = ResponseCode::SUCCESS;
+        encode_response(&mut frame, REPLY, code, "", &fields, NO_BODY);
+        let mut inner = self.world.lock();
+        let Inner {
+            core, tap, disks, ..
+        } = &mut *inner;
+        tap.stream_write(core, disks, node as u32, ConnId(1), &frame.freeze());
+    }
+
+    /// The machine goes down; its disk is changed by `harm`; it is up again.
+    pub(super) fn harm(&mut self, node: usize, taken: Taken, harm: impl FnOnce(&mut DiskModel)) {
+        self.logs[node] = None;
+        self.world.process_dies(node as u32, true);
+        {
+            let mut inner = self.world.lock();
+            let Inner {
+                core, tap, disks, ..
+            } = &mut *inner;
+            harm(&mut disks[node].model);
+            disks[node].machine_died();
+            tap.lost_cache(core, &disks[node], node as u32, taken);
+        }
+        let incarnation = self.world.process_starts(node as u32);
+        self.envs[node] = SimEnv::new(Arc::clone(&self.world), node as u32, incarnation);
+    }
+
+    pub(super) fn power_loss(&mut self, node: usize, survival: Survival) {
+        self.harm(node, Taken::Cache, |disk| {
+            disk.power_loss(survival, &mut Stream::new(7, Purpose::Survival));
+        });
+    }
+
+    pub(super) fn findings(&self) -> Vec<Promise> {
+        let mut inner = self.world.lock();
+        let findings = inner.tap.take_findings().into_iter();
+        findings.map(|finding| finding.promise).collect()
+    }
+
+    pub(super) fn committed_end(&self) -> u64 {
+        self.world.lock().tap.committed_end()
+    }
+
+    pub(super) fn durable_end(&self, node: usize) -> u64 {
+        let mut inner = self.world.lock();
+        let Inner { tap, disks, .. } = &mut *inner;
+        tap.durable_end(&disks[node], node as u32)
+    }
+
+    pub(super) fn outstanding(&self) -> Vec<u32> {
+        self.world.lock().tap.outstanding().into_iter().collect()
+    }
+}
+
+fn replica(node: usize) -> raft::ReplicaId {
+    raft::ReplicaId {
+        node: node as u64,
+        disk: first_disk_id(1, node as u64),
+    }
+}
+
+fn message(address_: u64, body: &[u8]) -> Message<'_> {
+    Message {
+        queue_id: 0,
+        flag: 0,
+        queue_offset: 0,
+        physical_offset: address_,
+        sys_flag: 0,
+        born_timestamp_ms: 1,
+        born_host: address(1, 1),
+        store_timestamp_ms: 2,
+        store_host: address(0, 1),
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body,
+        topic: "orders",
+        properties: "",
+    }
+}
