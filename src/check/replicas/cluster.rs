@@ -33,6 +33,10 @@ pub(super) struct Node {
     pub(super) believed: u64,
     pub(super) state: HardState,
     pub(super) has_state: bool,
+    /// It cut its log in a term that it led: a breach if it goes on leading it.
+    /// A leader whose process or store ended does not, and recovery may cut what
+    /// was never synced.
+    pub(super) cut_in_own_term: Option<(u64, Broken)>,
 }
 
 /// The checkers of a cluster. Fed with facts in their order by
