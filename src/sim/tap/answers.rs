@@ -120,7 +120,11 @@ impl Tap {
         });
         let own = self.holdings[node as usize].commit_end(digest);
         // Its own write may be on its way still (D3).
-        let others = || self.holdings.iter().filter_map(|other| other.commit_end(digest));
+        let others = || {
+            self.holdings
+                .iter()
+                .filter_map(|other| other.commit_end(digest))
+        };
         let end_address = match self.replicas {
             Some(_) => own.or_else(|| others().max()),
             None => own,
