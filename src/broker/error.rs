@@ -115,6 +115,12 @@ pub enum StoreError {
         /// Where it begins.
         address: u64,
     },
+    /// While a hole was filled, more of the log turned out to be damaged.
+    #[error("the entry at log address {address} is damaged, too")]
+    Damaged {
+        /// Where.
+        address: u64,
+    },
     /// A hole in the log was filled from another replica.
     #[error("entries from address {address} on were repaired from another replica")]
     Repaired {
@@ -160,7 +166,10 @@ impl StoreError {
             Self::Open(_) => false,
             Self::Log(_) | Self::Read(_) | Self::Queue(_) | Self::Io { .. } => true,
             Self::QueueDisagrees { .. } => true,
-            Self::BaseInstalled { .. } | Self::Repaired { .. } | Self::Diverged { .. } => true,
+            Self::BaseInstalled { .. }
+            | Self::Repaired { .. }
+            | Self::Damaged { .. }
+            | Self::Diverged { .. } => true,
             Self::LogBehindState { .. }
             | Self::Inconsistent { .. }
             | Self::Undecodable { .. }
@@ -175,7 +184,10 @@ impl StoreError {
     pub(super) fn is_planned(&self) -> bool {
         matches!(
             self,
-            Self::BaseInstalled { .. } | Self::Repaired { .. } | Self::Diverged { .. }
+            Self::BaseInstalled { .. }
+                | Self::Repaired { .. }
+                | Self::Damaged { .. }
+                | Self::Diverged { .. }
         )
     }
 

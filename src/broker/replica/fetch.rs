@@ -117,6 +117,7 @@ impl<E: Env> Broker<E> {
         }
         let (hole, frames) = (fetching.hole, std::mem::take(&mut fetching.frames));
         *fetching = Fetching::new(hole);
+        fetching.ask_at_ns = self.env.now_ns() + ASK_AGAIN_NS;
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }
@@ -125,6 +126,12 @@ impl<E: Env> Broker<E> {
                 address: hole.from.address,
             }),
             Err(RepairError::Log(error)) => Err(error.into()),
+            // More has gone bad meanwhile: opening finds all of it.
+            Err(RepairError::Damaged { address }) => Err(StoreError::Damaged { address }),
+            Err(RepairError::Aside(source)) => Err(StoreError::Io {
+                doing: "writing a repaired segment",
+                source,
+            }),
             // Of other entries than those that stood there: asked for again.
             Err(_) => Ok(()),
         }

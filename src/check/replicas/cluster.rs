@@ -33,6 +33,10 @@ pub(super) struct Node {
     pub(super) believed: u64,
     pub(super) state: HardState,
     pub(super) has_state: bool,
+    /// It cut its log in a term that it led: a breach if it goes on leading it.
+    /// A leader whose process or store ended does not, and recovery may cut what
+    /// was never synced.
+    pub(super) cut_in_own_term: Option<(u64, Broken)>,
 }
 
 /// The checkers of a cluster. Fed with facts in their order by
@@ -85,6 +89,9 @@ impl Cluster {
             self.advance(moment, term, node);
         }
         let head = self.entry_of(moment, node, address);
+        if let (Some(term), Some(head)) = (led, head) {
+            self.advance_by_followers(moment, term, head.index);
+        }
         let holders = head.map_or_else(Vec::new, |head| self.holders(&head));
         let (_, seats, _) = self.nodes[node as usize].cached.latest_seats();
         let answer = acknowledgement::Answer {
@@ -234,6 +241,19 @@ impl Cluster {
         }
         let broken = first.map(|conflict| super::state_machine_safety::check(&conflict));
         self.report(moment, broken);
+    }
+
+    /// The leader's newest configuration may be on its followers before its own
+    /// write is (D3, D15: it counts when appended): their logs speak for it.
+    fn advance_by_followers(&mut self, moment: Moment, term: u64, index: u64) {
+        for node in 0..self.nodes.len() as u32 {
+            if self.committed.upto_in(term) >= index {
+                return;
+            }
+            if self.nodes[node as usize].cached.last().term == term {
+                self.advance(moment, term, node);
+            }
+        }
     }
 
     /// The entry at a log address, as `node` has it. A leader's own write may be

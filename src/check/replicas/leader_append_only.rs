@@ -5,7 +5,7 @@ use super::Broken;
 use super::fact::{HardState, Replica};
 use crate::check::Promise;
 
-/// A replica cut its own log. In the term that it led it must not, for there is
+/// A replica cut its own log, and goes on leading. In the term that it led it must not, for there is
 /// nobody to tell it to; to follow another leader it first enters a higher one.
 pub fn check(
     replica: Replica,
@@ -30,9 +30,16 @@ mod tests {
     #[test]
     fn a_leader_may_not() {
         insta::assert_snapshot!(
-            findings("hard 0 1; lead 0 1; write 0 1.1 2.1; cut 0 2"),
+            findings("hard 0 1; lead 0 1; write 0 1.1 2.1; cut 0 2; lead 0 1"),
             @"leader-append-only: b0 leads term 1 and cut its log from entry 2 on"
         );
+    }
+
+    #[test]
+    fn who_leads_no_longer_may() {
+        assert!(findings("hard 0 1; lead 0 1; write 0 1.1 2.1; cut 0 2").is_empty());
+        let text = "hard 0 1; lead 0 1; write 0 1.1 2.1; cut 0 2; hard 0 2; lead 0 2";
+        assert!(findings(text).is_empty());
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Cluster {
         let was_formatted = self.node_mut(node).disk != 0;
         let state = self.node_mut(node);
         (state.disk, state.state, state.has_state) = (disk, HardState::default(), false);
+        state.believed = 0;
         if let Some(seat) = self.initial.0.get_mut(&node)
             && !was_formatted
         {
@@ -151,10 +152,15 @@ impl Cluster {
                 self.promises.lost(replica, from_index);
             }
         }
+        let state = self.node_mut(node);
+        state.believed = match cause {
+            // What rots, the replica believes to hold until it reads it: it did
+            // hold it, until a ledgered fault took it.
+            Cause::Detected => state.believed.max(state.durable.last().index),
+            _ => state.believed.min(from_index.saturating_sub(1)),
+        };
         self.log_mut(node, medium)
             .cut(from_index, moment.event, cause);
-        let state = self.node_mut(node);
-        state.believed = state.believed.min(from_index.saturating_sub(1));
     }
 
     /// A replica cut its log by itself.
@@ -164,7 +170,9 @@ impl Cluster {
         if medium == Medium::Cached {
             let led = self.leaders.newest_of(replica);
             let broken = leader_append_only::check(replica, led, state, from_index);
-            self.report(moment, broken);
+            if let Some(broken) = broken {
+                self.node_mut(node).cut_in_own_term = Some((state.term, broken));
+            }
         }
         if medium == self.media.log {
             let broken = self.promises.check_cut(replica, state.term, from_index);
@@ -216,6 +224,9 @@ impl Cluster {
 
     fn note_leads(&mut self, moment: Moment, node: u32, term: u64) {
         let replica = self.replica(node);
+        let cut = self.node_mut(node).cut_in_own_term.take();
+        let broken = cut.and_then(|(led, broken)| (led == term).then_some(broken));
+        self.report(moment, broken);
         match self.leaders.leads(replica, term) {
             Err(broken) => self.report(moment, [broken]),
             Ok(false) => {}
