@@ -35,6 +35,13 @@ pub(crate) struct WrittenEntry {
     pub(crate) head: Head,
 }
 
+/// Where an entry stands.
+#[derive(Debug)]
+struct Extent {
+    address: u64,
+    end_address: u64,
+}
+
 #[derive(Debug)]
 struct Undurable {
     ino: Ino,
@@ -48,7 +55,7 @@ struct Undurable {
 /// writing at an address forgets what stood at or above it.
 #[derive(Debug, Default)]
 pub(crate) struct Holdings {
-    entries: Vec<WrittenEntry>,
+    entries: Vec<Extent>,
     /// Every entry ever written, in the order of the writes.
     everything: Vec<WrittenEntry>,
     undurable: VecDeque<Undurable>,
@@ -146,7 +153,10 @@ impl Holdings {
                 end_address: entry.end_address,
             });
         }
-        self.entries.push(entry);
+        self.entries.push(Extent {
+            address: entry.address,
+            end_address: entry.end_address,
+        });
         if let Some(digest) = entry.commit_digest {
             self.commits.insert(digest, entry.end_address);
         }
@@ -284,12 +294,12 @@ impl Holdings {
         self.everything.iter()
     }
 
-    /// The entry at an address.
-    pub(super) fn entry(&self, address: u64) -> Option<WrittenEntry> {
+    /// Where the entry at an address ends.
+    pub(super) fn end_of(&self, address: u64) -> Option<u64> {
         let found = self
             .entries
             .binary_search_by_key(&address, |entry| entry.address);
-        found.ok().map(|index| self.entries[index])
+        found.ok().map(|index| self.entries[index].end_address)
     }
 
     /// Where the newest entry ends whose record has that digest.
