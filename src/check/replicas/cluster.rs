@@ -274,10 +274,20 @@ impl Cluster {
 
     pub(super) fn report(&mut self, moment: Moment, broken: impl IntoIterator<Item = Broken>) {
         for broken in broken {
-            if !(self.is_waived && is_raft_s_own(broken.promise)) {
+            if !(self.is_waived && self.is_void(broken.promise)) {
                 self.findings.push(broken.at(moment));
             }
         }
+    }
+}
+
+impl Cluster {
+    /// What lapses once log, term or vote were taken that nobody had promised.
+    /// Where terms themselves are not stored they begin again, and which
+    /// acknowledgements a term has says nothing any more.
+    fn is_void(&self, promise: Promise) -> bool {
+        let forgets_terms = self.media.hard_state == Medium::Cached;
+        is_raft_s_own(promise) || forgets_terms && promise == Promise::Acknowledgement
     }
 }
 
