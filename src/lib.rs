@@ -7,6 +7,8 @@
 //!      client ── remoting ──▶ broker ──▶ log ──▶ record ──▶ the disk
 //!   producer, consumer   requests  │  commit log     checked
 //!        │               waiters   │  consume queues envelope
+//!        │                  │      │
+//!        │                 raft: what leaves when, what is committed
 //!        │                         └──────────┬──────────┘
 //!        │                                    │
 //!        └─────────────── env: clock, disk, network ───────────────┐

@@ -45,6 +45,7 @@ impl<E: Env> Broker<E> {
             flush,
             replica.and_then(Replica::deadline_ns),
             replica.and_then(Replica::ask_at_ns),
+            replica.and_then(Replica::scrub_at_ns),
         ]
         .into_iter()
         .flatten()
@@ -64,6 +65,7 @@ impl<E: Env> Broker<E> {
             self.happened(serving, Input::Timeout).await?;
         }
         self.fetch(serving);
+        self.scrub(serving).await?;
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             serving.mark_due_ns = None;
             serving.store.log.write_mark().await?;

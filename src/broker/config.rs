@@ -56,6 +56,9 @@ pub struct RaftConfig {
     /// Term and vote are synced before they are acted on (D1); RocketMQ's
     /// DLedger does not.
     pub hard_state_sync: bool,
+    /// Pause between two looks at a stretch of the log for rot (D28),
+    /// milliseconds.
+    pub scrub_interval_ms: u64,
     /// Messages older than this may be dropped, whole segments at a time
     /// (`fileReservedTime`), milliseconds; `None`: nothing expires.
     pub retention_ms: Option<u64>,
@@ -71,6 +74,7 @@ impl Default for RaftConfig {
             own_sync_timeout_ms: 2_000,
             preferred_leader: None,
             hard_state_sync: true,
+            scrub_interval_ms: 1_000,
             retention_ms: None,
         }
     }

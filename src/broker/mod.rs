@@ -5,7 +5,9 @@
 //!     │                 ├─ pull ──▶ queue ──▶ log, up to the read limit
 //!     │                 └─ offsets, route, heartbeat
 //!     ├── open          log recovery, snapshot, replay
-//!     └── chores        checkpoints, marks, clean stop
+//!     ├── chores        checkpoints, marks, clean stop
+//!     └── replica       peers and the consensus core; base and expiry: where
+//!                       the log begins
 //! ```
 
 mod base;

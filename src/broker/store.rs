@@ -142,10 +142,12 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// One past the last log address that may be served.
+    /// One past the last log address that may be served. What a majority holds
+    /// while this replica begins a segment is committed, and cannot be read here
+    /// before it is written.
     pub(crate) fn read_limit(&self) -> u64 {
         match (&self.config.replication, self.config.flush_disk_type) {
-            (Replication::Raft(_), _) => self.committed_address,
+            (Replication::Raft(_), _) => self.committed_address.min(self.log.appended().address),
             (Replication::None, FlushDiskType::Sync) => self.log.flushed().address,
             (Replication::None, FlushDiskType::Async) => self.log.appended().address,
         }

@@ -3,9 +3,12 @@
 //! CPU time is the thread's own. Runs and skeletons take turns, so that the
 //! ratio holds when the machine's speed drifts. What a skeleton plays is
 //! recorded from another run with the same seed, which is not measured.
+//! Replicated scenarios have a table of their own.
+
+mod replicated;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -15,19 +18,32 @@ use crate::check::Verdict;
 use crate::scenario::{self, RunOptions, Scenario, Workload};
 use crate::sim::{RunCosts, Script, run_measured, run_recorded, run_skeleton};
 
+const SINGLE: &str = "scenarios/acts/2-sync-flush-power-loss.toml";
+const REPLICATED: &str = "scenarios/acts/4-raft-disk-destroyed.toml";
+
+/// What a run costs, beside a bare skeleton of itself
+///
+/// The skeleton makes the calls on clock, network and disks that the run's
+/// processes made, at the same times, with no broker, client or check in it.
+///
+/// A scenario with one broker is run as it is, once for each --in-flight. A
+/// scenario with Raft is run without its faults, once for each --replicas and
+/// each --producers, one send in flight for each producer: how many syncs an
+/// acknowledged message takes shows how many of them share one.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// The scenario; its producers send as fast as their sends in flight let
-    /// them.
-    #[arg(default_value = "scenarios/acts/2-sync-flush-power-loss.toml")]
-    file: PathBuf,
-    /// Pairs of a run and a skeleton for each row.
+    /// them [default: act 2, then act 4]
+    file: Option<PathBuf>,
+    /// Pairs of a run and a skeleton for each row of a single broker
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pairs: u64,
-    /// Sends that each producer keeps in flight; a row for each.
+    /// Sends that each producer keeps in flight; a row for each
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16])]
     in_flight: Vec<u32>,
-    /// Also do so many short runs in this process, and show its memory.
+    #[command(flatten)]
+    replicated: replicated::ReplicatedArgs,
+    /// Also do so many short runs in this process, and show its memory
     #[arg(long, value_name = "RUNS")]
     memory: Option<u64>,
 }
@@ -42,8 +58,67 @@ struct Sums {
     allocations: u64,
 }
 
+/// Runs, each beside its skeleton.
+#[derive(Debug, Default)]
+struct Pairs {
+    runs: Sums,
+    /// They acknowledge nothing: per message that the runs did.
+    skeletons: Sums,
+    /// CPU of a run by that of its skeleton, the least first.
+    ratios: Vec<f64>,
+}
+
+impl Pairs {
+    /// The first so many seeds of a scenario.
+    fn of(scenario: &Scenario, pairs: u64) -> Self {
+        let mut all = Self::default();
+        for seed in 0..pairs {
+            all.add(scenario, seed);
+        }
+        all.ratios.sort_by(f64::total_cmp);
+        all.skeletons.costs.acknowledged = all.runs.costs.acknowledged;
+        all
+    }
+
+    fn add(&mut self, scenario: &Scenario, seed: u64) {
+        let script = record(scenario, seed);
+        let run = scenario.clone();
+        let run_ns = measure(&mut self.runs, move || {
+            let (report, costs) = run_measured(&run, seed, &RunOptions::default());
+            (costs, report.verdict == Verdict::Void)
+        });
+        let played = scenario.clone();
+        let skeleton_ns = measure(&mut self.skeletons, move || {
+            (run_skeleton(&played, seed, script), false)
+        });
+        self.ratios.push(run_ns as f64 / skeleton_ns as f64);
+    }
+
+    fn median_ratio(&self) -> f64 {
+        self.ratios[self.ratios.len() / 2]
+    }
+}
+
 pub(super) fn bench(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CommandError> {
-    let scenario = scenario::load(&args.file)?;
+    let files = match &args.file {
+        Some(file) => vec![file.as_path()],
+        None => vec![Path::new(SINGLE), Path::new(REPLICATED)],
+    };
+    for file in files {
+        let scenario = scenario::load(file)?;
+        match scenario.cluster.is_replicated() {
+            true => replicated::table(&scenario, &args.replicated, out)?,
+            false => single(&scenario, args, out)?,
+        }
+        if let Some(runs) = args.memory {
+            memory(&scenario, runs, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn single(scenario: &Scenario, args: &BenchArgs, out: &mut dyn Write) -> Result<(), CommandError> {
+    writeln!(out, "{}", scenario.id)?;
     writeln!(
         out,
         "{:<22} {:>8} {:>9} {:>9} {:>9} {:>8} {:>8} {:>7}",
@@ -60,10 +135,7 @@ pub(super) fn bench(args: &BenchArgs, out: &mut dyn Write) -> Result<(), Command
         "", "", "", "CPU-s", "CPU-s", "acked", "acked", "acked"
     )?;
     for in_flight in &args.in_flight {
-        compare(&scenario, *in_flight, args.pairs, out)?;
-    }
-    if let Some(runs) = args.memory {
-        memory(&scenario, runs, out)?;
+        compare(scenario, *in_flight, args.pairs, out)?;
     }
     Ok(())
 }
@@ -74,40 +146,17 @@ fn compare(
     pairs: u64,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let scenario = closed_loop(scenario, in_flight);
-    let (mut runs, mut skeletons) = (Sums::default(), Sums::default());
-    let mut ratios = Vec::new();
-    for seed in 0..pairs {
-        let (before_run, before_skeleton) = (runs.cpu_ns, skeletons.cpu_ns);
-        let script = record(&scenario, seed);
-        measure(&mut runs, {
-            let scenario = scenario.clone();
-            move || {
-                let (report, costs) = run_measured(&scenario, seed, &RunOptions::default());
-                (costs, report.verdict == Verdict::Void)
-            }
-        });
-        measure(&mut skeletons, {
-            let scenario = scenario.clone();
-            move || (run_skeleton(&scenario, seed, script), false)
-        });
-        let run_ns = (runs.cpu_ns - before_run) as f64;
-        ratios.push(run_ns / (skeletons.cpu_ns - before_skeleton) as f64);
-    }
-    ratios.sort_by(f64::total_cmp);
-    row(out, &format!("{in_flight} in flight"), &runs)?;
-    // It acknowledges nothing: per message that the run did.
-    skeletons.costs.acknowledged = runs.costs.acknowledged;
-    row(out, "  its skeleton", &skeletons)?;
+    let pairs = Pairs::of(&closed_loop(scenario, in_flight), pairs);
+    row(out, &format!("{in_flight} in flight"), &pairs.runs)?;
+    row(out, "  its skeleton", &pairs.skeletons)?;
     writeln!(
         out,
         "  CPU of the run / CPU of its skeleton: median {:.2} (least {:.2}, most {:.2})",
-        ratios[ratios.len() / 2],
-        ratios[0],
-        ratios[ratios.len() - 1]
+        pairs.median_ratio(),
+        pairs.ratios[0],
+        pairs.ratios[pairs.ratios.len() - 1]
     )?;
-    operations(out, &runs.costs, &skeletons.costs)?;
-    Ok(())
+    operations(out, &pairs.runs.costs, &pairs.skeletons.costs)
 }
 
 /// That both did the same, for everyone to see.
@@ -184,8 +233,9 @@ fn record(scenario: &Scenario, seed: u64) -> Script {
     thread.join().expect("a run under bench")
 }
 
-/// Does `work` on a fresh thread, and adds what it cost.
-fn measure(sums: &mut Sums, work: impl FnOnce() -> (RunCosts, bool) + Send + 'static) {
+/// Does `work` on a fresh thread, and adds what it cost; returns the CPU
+/// nanoseconds.
+fn measure(sums: &mut Sums, work: impl FnOnce() -> (RunCosts, bool) + Send + 'static) -> u64 {
     let measured = std::thread::Builder::new().spawn(move || {
         let (cpu_ns, allocated) = (thread_cpu_ns(), allocations::so_far());
         let (costs, void) = work();
@@ -203,6 +253,7 @@ fn measure(sums: &mut Sums, work: impl FnOnce() -> (RunCosts, bool) + Send + 'st
     sums.cpu_ns += cpu_ns;
     sums.allocations += allocations;
     sums.costs.add(&costs);
+    cpu_ns
 }
 
 fn thread_cpu_ns() -> u64 {

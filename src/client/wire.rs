@@ -67,6 +67,7 @@ enum Link {
 }
 
 struct Pending<T> {
+    opaque: i32,
     tag: T,
     /// `Unanswered` was reported.
     given_up: bool,
@@ -75,8 +76,9 @@ struct Pending<T> {
 struct Peer<T> {
     link: Link,
     decoder: FrameDecoder,
-    /// By opaque, of this stream only.
-    pending: BTreeMap<i32, Pending<T>>,
+    /// Of this stream only, in the order of the requests: answers come in about
+    /// that order, too.
+    pending: Vec<Pending<T>>,
     /// Since when answers are owed and nothing was heard.
     silent_since_ns: Option<u64>,
     /// Streams that ended since something was last heard.
@@ -129,7 +131,7 @@ impl<E: Env, T: Copy> Wire<E, T> {
             vacant.insert(Peer {
                 link: Link::Down,
                 decoder: FrameDecoder::new(),
-                pending: BTreeMap::new(),
+                pending: Vec::new(),
                 silent_since_ns: None,
                 failures: 0,
             });
@@ -175,8 +177,11 @@ impl<E: Env, T: Copy> Wire<E, T> {
         self.net.write(conn, self.out.split().freeze());
 
         let now_ns = self.env.now_ns();
-        let given_up = false;
-        peer.pending.insert(opaque, Pending { tag, given_up });
+        peer.pending.push(Pending {
+            opaque,
+            tag,
+            given_up: false,
+        });
         peer.silent_since_ns.get_or_insert(now_ns);
         let deadline = Deadline::Answer { peer: to, opaque };
         self.at(now_ns.saturating_add(ms(timeout_ms)), deadline);
@@ -240,7 +245,7 @@ impl<E: Env, T: Copy> Wire<E, T> {
             Deadline::Answer { peer, opaque } => self
                 .peers
                 .get(peer)
-                .and_then(|peer| peer.pending.get(opaque))
+                .and_then(|peer| peer.pending.iter().find(|it| it.opaque == *opaque))
                 .is_some_and(|pending| !pending.given_up),
             Deadline::Connect { peer, conn } => link(peer) == Some(Link::Connecting(*conn)),
             Deadline::Reconnect { peer } => link(peer) == Some(Link::Down),
@@ -277,7 +282,8 @@ impl<E: Env, T: Copy> Wire<E, T> {
         let Some(peer) = self.peers.get_mut(&address) else {
             return;
         };
-        if let Some(pending) = peer.pending.get_mut(&opaque) {
+        let mut pending = peer.pending.iter_mut();
+        if let Some(pending) = pending.find(|it| it.opaque == opaque) {
             pending.given_up = true;
             let tag = pending.tag;
             self.happened.push_back(Happening::Unanswered { tag });
@@ -333,14 +339,16 @@ impl<E: Env, T: Copy> Wire<E, T> {
                 // Brokers also send requests of their own; none is served here.
                 Ok(Some(command)) if !command.is_response() => {}
                 Ok(Some(command)) => {
-                    if let Some(pending) = peer.pending.remove(&command.opaque) {
-                        let tag = pending.tag;
+                    let mut pending = peer.pending.iter();
+                    let asked = pending.position(|it| it.opaque == command.opaque);
+                    if let Some(asked) = asked {
+                        let Pending { tag, .. } = peer.pending.remove(asked);
                         self.happened.push_back(Happening::Answer { tag, command });
                     }
                 }
             }
         };
-        let owed = peer.pending.values().any(|pending| !pending.given_up);
+        let owed = peer.pending.iter().any(|pending| !pending.given_up);
         peer.silent_since_ns = owed.then(|| self.env.now_ns());
         if !sound {
             self.hang_up(address, conn);
@@ -374,7 +382,7 @@ impl<E: Env, T: Copy> Wire<E, T> {
         };
         peer.link = Link::Down;
         peer.silent_since_ns = None;
-        for pending in std::mem::take(&mut peer.pending).into_values() {
+        for pending in std::mem::take(&mut peer.pending) {
             let tag = pending.tag;
             if !pending.given_up {
                 self.happened.push_back(Happening::Unanswered { tag });

@@ -88,7 +88,7 @@ pub enum QueueError {
 /// An open queue.
 pub struct ConsumeQueue<D: Disk> {
     disk: D,
-    directory: String,
+    directory: Arc<str>,
     entries_per_file: u64,
     /// Entries below this have expired, or were never here.
     first_offset: u64,
@@ -145,7 +145,7 @@ impl<D: Disk> ConsumeQueue<D> {
             dirty: BTreeSet::new(),
             dirty_directories: vec![CONSUME_QUEUE_DIR.to_owned(), parent, directory.clone()],
             failed: Arc::default(),
-            directory,
+            directory: directory.into(),
         };
         if trusted.entries == trusted.first_offset {
             queue.begin().await?;
@@ -204,7 +204,8 @@ impl<D: Disk> ConsumeQueue<D> {
         let in_file = self.entries_per_file - position / ENTRY_BYTES;
         let count = count.min(in_file).min(self.entries.saturating_sub(offset));
         let file = self.files.get(&number).cloned();
-        let path = self.path(number);
+        let (directory, file_bytes) = (self.directory.clone(), self.file_bytes());
+        let path = move || file_path(&directory, number * file_bytes);
         async move {
             let Some(file) = file.filter(|_| count > 0) else {
                 return Ok(Vec::new());
@@ -212,8 +213,14 @@ impl<D: Disk> ConsumeQueue<D> {
             let length = (count * ENTRY_BYTES) as usize;
             match file.read_at(position, length).await {
                 Ok(bytes) if bytes.len() == length => Ok(decode(&bytes)),
-                Ok(_) => Err(QueueError::Lacking { path, offset }),
-                Err(source) => Err(QueueError::Io { path, source }),
+                Ok(_) => Err(QueueError::Lacking {
+                    path: path(),
+                    offset,
+                }),
+                Err(source) => Err(QueueError::Io {
+                    path: path(),
+                    source,
+                }),
             }
         }
     }
@@ -236,7 +243,7 @@ impl<D: Disk> ConsumeQueue<D> {
             .map(|number| self.files[number].clone())
             .collect();
         let directories = std::mem::take(&mut self.dirty_directories);
-        let (disk, path) = (self.disk.clone(), self.directory.clone());
+        let (disk, path) = (self.disk.clone(), self.directory.to_string());
         let outcome = Outcome {
             failed: self.failed.clone(),
             succeeded: false,
@@ -278,8 +285,11 @@ impl<D: Disk> ConsumeQueue<D> {
     }
 
     fn path(&self, number: u64) -> String {
-        let byte_offset = number * self.entries_per_file * ENTRY_BYTES;
-        format!("{}/{byte_offset:020}", self.directory)
+        file_path(&self.directory, number * self.file_bytes())
+    }
+
+    fn file_bytes(&self) -> u64 {
+        self.entries_per_file * ENTRY_BYTES
     }
 
     /// The file to append to. A file that is begun anew is a new file, whatever
@@ -296,8 +306,9 @@ impl<D: Disk> ConsumeQueue<D> {
         let path = self.path(number);
         let created = create_afresh(&self.disk, &path).await;
         let file = created.map_err(|source| QueueError::Io { path, source })?;
-        if !self.dirty_directories.contains(&self.directory) {
-            self.dirty_directories.push(self.directory.clone());
+        let is_dirty = |known: &String| **known == *self.directory;
+        if !self.dirty_directories.iter().any(is_dirty) {
+            self.dirty_directories.push(self.directory.to_string());
         }
         self.files.insert(number, file.clone());
         Ok(file)
@@ -388,7 +399,7 @@ impl<D: Disk> ConsumeQueue<D> {
         match self.failed.load(Ordering::Relaxed) {
             false => Ok(()),
             true => Err(QueueError::Poisoned {
-                directory: self.directory.clone(),
+                directory: self.directory.to_string(),
             }),
         }
     }
@@ -448,6 +459,11 @@ fn encode(entries: &[QueueEntry]) -> Vec<u8> {
         bytes.put_i64(entry.tag_hash);
     }
     bytes
+}
+
+/// The file whose first byte is that one of the queue.
+fn file_path(directory: &str, byte_offset: u64) -> String {
+    format!("{directory}/{byte_offset:020}")
 }
 
 fn decode(bytes: &[u8]) -> Vec<QueueEntry> {

@@ -1,6 +1,7 @@
 //! What a run did, in numbers that do not depend on the machine.
 
 use super::disk_io::DiskCounts;
+use super::net::NodeId;
 use super::world::World;
 
 /// Counts of one run.
@@ -18,6 +19,8 @@ pub struct RunCosts {
     pub events: u64,
     /// Operations on all disks.
     pub disk: DiskCounts,
+    /// Syncs of the disk of the broker that led at the end.
+    pub leader_syncs: u64,
 }
 
 impl RunCosts {
@@ -29,15 +32,17 @@ impl RunCosts {
         self.delivered_bytes += other.delivered_bytes;
         self.events += other.events;
         self.disk.add(&other.disk);
+        self.leader_syncs += other.leader_syncs;
     }
 
     /// What happened in a world so far.
-    pub(super) fn of(world: &World, acknowledged: u64) -> Self {
+    pub(super) fn of(world: &World, leader: Option<NodeId>, acknowledged: u64) -> Self {
         let inner = world.lock();
         let mut disk = DiskCounts::default();
         for other in &inner.disks {
             disk.add(&other.counts);
         }
+        let leader = leader.and_then(|node| inner.disks.get(node as usize));
         Self {
             acknowledged,
             simulated_ns: inner.core.now_ns,
@@ -45,6 +50,7 @@ impl RunCosts {
             delivered_bytes: inner.net.fates.delivered_bytes,
             events: inner.core.agenda_events,
             disk,
+            leader_syncs: leader.map_or(0, |leader| leader.counts.syncs),
         }
     }
 }

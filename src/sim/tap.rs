@@ -205,22 +205,14 @@ impl Tap {
         }
     }
 
-    /// One past the last log address that a broker holds durably.
+    /// One past the last log address that a broker holds durably, by the account
+    /// alone: what a sector that went bad took from a single broker's disk is
+    /// still in it.
     pub(crate) fn durable_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
-        if let Some(replicas) = &self.replicas {
-            return replicas.durable_end(node);
+        match &self.replicas {
+            Some(replicas) => replicas.durable_end(node),
+            None => self.holdings[node as usize].durable_end(&disk.model),
         }
-        let log_config = self.log_config;
-        self.holdings[node as usize].durable_end(&disk.model, log_config)
-    }
-
-    /// As [`Tap::durable_end`], by the account alone: what a sector that went bad
-    /// took from the disk is still in it.
-    pub(crate) fn accounted_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
-        if let Some(replicas) = &self.replicas {
-            return replicas.durable_end(node);
-        }
-        self.holdings[node as usize].accounted_end(&disk.model)
     }
 
     /// One past the last log address that a disk would still hold durably,

@@ -24,6 +24,7 @@ mod reads;
 mod recent;
 mod recover;
 mod saving;
+mod scrub;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -61,6 +62,10 @@ pub(super) struct Replica {
     votes: bool,
     pub(super) fetching: Option<Fetching>,
     asked: Asked,
+    scrub_interval_ns: u64,
+    scrub_at_ns: u64,
+    /// Where the next look at the log begins.
+    scrubbed_address: u64,
     /// The base in the form in which it is sent.
     base: Bytes,
 }
@@ -71,6 +76,11 @@ impl Replica {
     /// read). Any peer fills it, so that takes a moment and no leader.
     pub(super) fn takes_part(&self) -> bool {
         self.fetching.is_none()
+    }
+
+    /// When the log is to be looked at for rot.
+    pub(super) fn scrub_at_ns(&self) -> Option<u64> {
+        self.takes_part().then_some(self.scrub_at_ns)
     }
 
     /// When the core wants to be woken.

@@ -131,6 +131,9 @@ pub(in crate::broker) async fn open<E: Env>(
         serves: false,
         fetching: holes.first().map(|hole| Fetching::new(*hole)),
         asked: None,
+        scrub_interval_ns: raft.scrub_interval_ms * NS_PER_MS,
+        scrub_at_ns: env.now_ns() + raft.scrub_interval_ms * NS_PER_MS,
+        scrubbed_address: at.address,
         base: encoded_base,
     };
     Ok((store, replica, report))

@@ -28,7 +28,7 @@ impl Run<'_> {
             let Inner {
                 core, tap, disks, ..
             } = &mut *inner;
-            let held_before = tap.accounted_end(&disks[machine], node);
+            let held_before = tap.durable_end(&disks[machine], node);
             if matches!(kind, FaultKind::Rot | FaultKind::ReadError) {
                 tap.harmed(core, &disks[machine], node);
             }

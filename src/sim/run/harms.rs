@@ -207,7 +207,7 @@ impl Run<'_> {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
-            let held_before = inner.tap.accounted_end(disk, machine as u32);
+            let held_before = inner.tap.durable_end(disk, machine as u32);
             let unreadable = kind == FaultKind::ReadError;
             let harmed = disk
                 .model

@@ -101,7 +101,8 @@ async fn run_here(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunR
     let world = Arc::clone(&run.world);
     let (run, ending) = to_its_end(run).await;
     let report = report(run, ending, options);
-    let costs = RunCosts::of(&world, report.counts.acknowledged);
+    let leader = world.lock().tap.leader();
+    let costs = RunCosts::of(&world, leader, report.counts.acknowledged);
     (report, costs)
 }
 

@@ -87,6 +87,60 @@ fn one_seed_is_one_trace_alone_after_others_and_beside_others() {
     assert!(all[0].timeline.len() > 100 && all[4].timeline.is_empty());
 }
 
+/// What followers hold before their leader has written it is committed, and
+/// nothing that the leader could read: it is beginning a segment.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a run has a fresh thread of its own"
+)]
+fn a_leader_that_begins_a_segment_keeps_its_log() {
+    let text = r#"
+title = "small segments"
+why = "followers are ahead of a leader that begins one"
+faults = "none"
+
+[cluster]
+brokers = 3
+replication = "raft"
+flush = "sync"
+segment_bytes = 16_384
+
+[[workload]]
+kind = "send"
+producers = 8
+messages = 400
+
+[[workload]]
+kind = "consume"
+
+[disk]
+sync_us = [2_000, 8_000]
+
+[run]
+seeds = "0..4"
+duration_ms = 2_000
+
+[expect]
+outcome = "zero-loss"
+"#;
+    let scenario = parse("segments", "segments.toml", text);
+    let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+    for seed in 0..4 {
+        let scenario = scenario.clone();
+        let options = RunOptions {
+            timeline: true,
+            ..RunOptions::default()
+        };
+        let run = thread::spawn(move || super::run(&scenario, seed, &options));
+        let report = run.join().expect("runs");
+        let mut lines = report.timeline.iter();
+        let reopened = lines.find(|line| line.text.contains("opened again"));
+        assert!(reopened.is_none(), "seed {seed}: {reopened:?}");
+        assert!(report.counts.acknowledged > 100, "seed {seed}");
+    }
+}
+
 /// How many faults of a kind could matter, where producers are at work or have
 /// sent a single message long before.
 fn eligible(kind: FaultKind, keys: &str, busy: bool) -> (u64, u64) {

@@ -48,7 +48,7 @@ pub fn run_skeleton(scenario: &Scenario, seed: u64, script: Script) -> RunCosts 
 
 async fn run_here(scenario: &Scenario, seed: u64, script: Script) -> RunCosts {
     let world = Arc::new(empty_world(scenario, seed));
-    let ends_ns = script.ends_ns;
+    let (ends_ns, leader) = (script.ends_ns, script.leader);
     let mut stage = Stage {
         world: Arc::clone(&world),
         handle: Handle::current(),
@@ -68,7 +68,7 @@ async fn run_here(scenario: &Scenario, seed: u64, script: Script) -> RunCosts {
     })
     .await;
     stage.end().await;
-    RunCosts::of(&world, 0)
+    RunCosts::of(&world, leader, 0)
 }
 
 /// What happens to the skeleton's machines.

@@ -77,6 +77,8 @@ pub struct Script {
     pub(super) deaths: Vec<Death>,
     /// When the run was over.
     pub(super) ends_ns: u64,
+    /// The broker that led then.
+    pub(super) leader: Option<NodeId>,
 }
 
 impl Script {
@@ -107,7 +109,7 @@ impl Script {
     }
 
     /// The run is over.
-    pub(crate) fn ends(&mut self, at_ns: u64) {
-        self.ends_ns = at_ns;
+    pub(crate) fn ends(&mut self, at_ns: u64, leader: Option<NodeId>) {
+        (self.ends_ns, self.leader) = (at_ns, leader);
     }
 }

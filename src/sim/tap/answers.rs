@@ -92,8 +92,8 @@ impl Tap {
             let offset = text_of(answer, "queueOffset");
             format!("ack {address} queue {queue}@{offset} {medium}={relied_end}")
         });
-        let entry = self.holdings[node as usize].entry(address);
-        let end_address = entry.map_or(u64::MAX, |entry| entry.end_address);
+        let end_address = self.holdings[node as usize].end_of(address);
+        let end_address = end_address.unwrap_or(u64::MAX);
         if let Some(replicas) = &mut self.replicas {
             let what = format!("message at log address {address}");
             let moment = super::moment(core);
@@ -120,7 +120,11 @@ impl Tap {
         });
         let own = self.holdings[node as usize].commit_end(digest);
         // Its own write may be on its way still (D3).
-        let others = || self.holdings.iter().filter_map(|other| other.commit_end(digest));
+        let others = || {
+            self.holdings
+                .iter()
+                .filter_map(|other| other.commit_end(digest))
+        };
         let end_address = match self.replicas {
             Some(_) => own.or_else(|| others().max()),
             None => own,
@@ -155,8 +159,8 @@ impl Tap {
             return;
         }
         let relied_end = self.relied_end(disk, node);
-        let entry = self.holdings[node as usize].entry(last.address);
-        let end_address = entry.map_or(last.address + 1, |entry| entry.end_address);
+        let end_address = self.holdings[node as usize].end_of(last.address);
+        let end_address = end_address.unwrap_or(last.address + 1);
         if end_address <= relied_end {
             return;
         }

@@ -1,9 +1,11 @@
 //! What one broker's disk holds of the log.
 //!
 //! Kept as a watermark, so O(entry): an entry is durable once its file's writes
-//! up to its own are, the file's name is, and so is every entry before it. Where
-//! files change names with entries in them (recovery's copies), the watermark is
-//! taken anew from the durable image.
+//! up to its own are, the file's name is, and so is every entry before it. An
+//! entry in a file that has no segment's name yet (recovery's copies) counts
+//! from when it is given one, and takes the place of what stood there. Where the
+//! power goes, the watermark is taken anew from what is left; of a replica, also
+//! where such a file is given its name.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -33,6 +35,13 @@ pub(crate) struct WrittenEntry {
     pub(crate) head: Head,
 }
 
+/// Where an entry stands.
+#[derive(Debug)]
+struct Extent {
+    address: u64,
+    end_address: u64,
+}
+
 #[derive(Debug)]
 struct Undurable {
     ino: Ino,
@@ -46,7 +55,7 @@ struct Undurable {
 /// writing at an address forgets what stood at or above it.
 #[derive(Debug, Default)]
 pub(crate) struct Holdings {
-    entries: Vec<WrittenEntry>,
+    entries: Vec<Extent>,
     /// Every entry ever written, in the order of the writes.
     everything: Vec<WrittenEntry>,
     undurable: VecDeque<Undurable>,
@@ -62,10 +71,8 @@ pub(crate) struct Holdings {
     /// Files that have a segment's name, and since which change.
     segments: BTreeMap<Ino, Seq>,
     durable_end: u64,
-    /// The watermark has to be taken anew.
-    stale: bool,
-    /// Entries were written to a file that has no segment's name yet.
-    written_aside: bool,
+    /// What was written to files that have no segment's name yet.
+    aside: BTreeMap<Ino, Vec<(WrittenEntry, Seq)>>,
     /// Where the newest entry with these bytes ends: offset commits.
     commits: BTreeMap<u64, u64>,
     /// One of several replicas: its log is read off the bytes, entry by entry,
@@ -73,6 +80,8 @@ pub(crate) struct Holdings {
     by_image: bool,
     /// The log as it was last read off the bytes.
     image: Option<Image>,
+    /// The watermark has to be taken anew.
+    stale: bool,
     /// The files that made it stale, until their names are durable.
     renamed: Vec<Ino>,
 }
@@ -106,18 +115,16 @@ impl Holdings {
         while let Some((part, entry)) = entry_at(&bytes[at..], position + at as u64) {
             let record_at = at + ENVELOPE_BYTES;
             at += part.framed_bytes() as usize;
+            let entry = WrittenEntry {
+                written_ns: now_ns,
+                ..entry
+            };
             if named {
                 seen(&part, &bytes[record_at..at]);
-                self.add(
-                    WrittenEntry {
-                        written_ns: now_ns,
-                        ..entry
-                    },
-                    ino,
-                    seq,
-                );
+                self.everything.push(entry);
+                self.add(entry, ino, seq);
             } else {
-                self.written_aside = true;
+                self.aside.entry(ino).or_default().push((entry, seq));
             }
         }
     }
@@ -146,22 +153,31 @@ impl Holdings {
                 end_address: entry.end_address,
             });
         }
-        self.entries.push(entry);
-        self.everything.push(entry);
+        self.entries.push(Extent {
+            address: entry.address,
+            end_address: entry.end_address,
+        });
         if let Some(digest) = entry.commit_digest {
             self.commits.insert(digest, entry.end_address);
         }
     }
 
-    /// A file got a name: whether a process may now read another log.
+    /// A file got a name: whether a replica may now read another log.
     pub(super) fn renamed(&mut self, ino: Ino, seq: Seq, to: &str) -> bool {
         let Some(name) = to.strip_prefix(COMMIT_LOG_DIR) else {
             return false;
         };
         self.segments.insert(ino, seq);
+        let aside = self.aside.remove(&ino).unwrap_or_default();
+        if !self.by_image {
+            for (entry, seq) in aside {
+                self.add(entry, ino, seq);
+            }
+            return false;
+        }
         let first = name.strip_prefix('/').and_then(|name| name.parse().ok());
-        let cuts = self.by_image && first.is_some_and(|first: u64| first < self.cached_end());
-        let is_new = std::mem::take(&mut self.written_aside) || cuts;
+        let cuts = first.is_some_and(|first: u64| first < self.cached_end());
+        let is_new = !aside.is_empty() || cuts;
         if is_new {
             self.stale = true;
             self.renamed.push(ino);
@@ -228,27 +244,33 @@ impl Holdings {
         self.believed_end = self.durable_end;
         self.stale = false;
         self.renamed.clear();
-        self.written_aside = false;
+        self.aside.clear();
         let end = self.durable_end;
         self.entries.retain(|entry| entry.end_address <= end);
         self.commits.retain(|_, end_address| *end_address <= end);
     }
 
     /// One past the last log address held durably.
-    pub(super) fn durable_end(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
+    pub(super) fn durable_end(&mut self, disk: &DiskModel) -> u64 {
+        self.settle(disk);
+        self.durable_end
+    }
+
+    /// As [`Holdings::durable_end`], of a replica, whose log may have to be read
+    /// off the bytes.
+    pub(super) fn look(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
         if std::mem::take(&mut self.stale) {
             self.durable_end = self.measure(disk, config);
             // Every sync is another look, until the names are durable.
             self.renamed.retain(|ino| !disk.is_linked_durably(*ino));
-            self.stale = self.by_image && !self.renamed.is_empty();
+            self.stale = !self.renamed.is_empty();
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);
             if disk.lies() > self.lies_before {
                 self.believed_end = self.believed_end.max(told_address(disk, config));
             }
         }
-        self.settle(disk);
-        self.durable_end
+        self.durable_end(disk)
     }
 
     fn measure(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
@@ -257,13 +279,6 @@ impl Holdings {
         }
         let image = Image::of(disk, View::Durable);
         self.image.insert(image).end_address()
-    }
-
-    /// One past the last log address that was ever seen to become durable, though
-    /// recovery's copies may be about to say otherwise.
-    pub(super) fn accounted_end(&mut self, disk: &DiskModel) -> u64 {
-        self.settle(disk);
-        self.durable_end
     }
 
     /// One past the last log address written.
@@ -279,12 +294,12 @@ impl Holdings {
         self.everything.iter()
     }
 
-    /// The entry at an address.
-    pub(super) fn entry(&self, address: u64) -> Option<WrittenEntry> {
+    /// Where the entry at an address ends.
+    pub(super) fn end_of(&self, address: u64) -> Option<u64> {
         let found = self
             .entries
             .binary_search_by_key(&address, |entry| entry.address);
-        found.ok().map(|index| self.entries[index])
+        found.ok().map(|index| self.entries[index].end_address)
     }
 
     /// Where the newest entry ends whose record has that digest.

@@ -66,12 +66,6 @@ impl Image {
             && successor.is_none_or(|address| self.end_address() < address)
         {
             let next_sector = (position + 1).next_multiple_of(segment.sector_bytes);
-            let in_sector = &bytes[..bytes.len().min(next_sector - position)];
-            let is_boundary = position.is_multiple_of(segment.sector_bytes);
-            if !is_boundary && in_sector.iter().all(|byte| *byte == 0) {
-                position = next_sector;
-                continue;
-            }
             match parse(bytes, segment.incarnation, position as u64) {
                 Parsed::Entry(envelope) if self.is_next(&envelope.log) => {
                     let framed_bytes = envelope.log.framed_bytes() as usize;
@@ -79,8 +73,9 @@ impl Image {
                     self.entries.push(entry_of(&envelope.log, record));
                     position += framed_bytes;
                 }
-                Parsed::Mark(_) => position = next_sector,
-                _ => return,
+                // A mark, or what has rotted of a mark or of padding: the chain goes
+                // on behind it, or nowhere.
+                _ => position = next_sector,
             }
         }
     }

@@ -125,7 +125,7 @@ impl Replicas {
         if self.nodes[node as usize].is_renamed {
             self.read_state(moment, disk, node, Cause::Replica);
         }
-        let held_end = holdings.durable_end(disk, config);
+        let held_end = holdings.look(disk, config);
         if let Some(image) = holdings.take_image() {
             self.sees_hole(node, image.end_address());
             self.becomes(moment, node, Medium::Durable, image, Cause::Replica);

@@ -299,13 +299,13 @@ fn a_segment_whose_name_is_not_durable_holds_nothing() {
         .expect("a sync");
     disk.finish_sync(sync).expect("it ends");
     holdings.settle(&disk);
-    assert_eq!(holdings.durable_end(&disk, CONFIG), 0, "no name, no entry");
+    assert_eq!(holdings.durable_end(&disk), 0, "no name, no entry");
     let sync = disk.begin_sync_dir("commitlog").expect("a sync");
     let done = disk.finish_sync_dir(sync).expect("it ends");
     holdings.synced(Synced::Directory {
         upto: done.upto_seq,
     });
-    assert_eq!(holdings.durable_end(&disk, CONFIG), staged.end_address);
+    assert_eq!(holdings.durable_end(&disk), staged.end_address);
 }
 
 #[test]

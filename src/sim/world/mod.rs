@@ -272,7 +272,7 @@ impl World {
     pub(crate) fn take_script(&self) -> Script {
         let mut inner = self.lock();
         let mut script = inner.script.take().unwrap_or_default();
-        script.ends(inner.core.now_ns);
+        script.ends(inner.core.now_ns, inner.tap.leader());
         script
     }
 

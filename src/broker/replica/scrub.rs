@@ -1,0 +1,49 @@
+//! Looking for rot before anybody needs what has rotted (D28): found early, it
+//! is repaired while other replicas still have a copy.
+
+use crate::broker::error::StoreError;
+use crate::broker::server::{Broker, Serving};
+use crate::env::Env;
+
+/// Bytes of the log that are looked at in one step.
+const STEP_BYTES: u64 = 4 << 20;
+
+impl<E: Env> Broker<E> {
+    /// Looks at the next stretch, when it is time. What is found damaged is
+    /// repaired as what is found at the start is: the store is opened again.
+    pub(in crate::broker) async fn scrub(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        let now_ns = self.env.now_ns();
+        let Some(replica) = &mut serving.replica else {
+            return Ok(());
+        };
+        if !replica.takes_part() || replica.scrub_at_ns > now_ns {
+            return Ok(());
+        }
+        replica.scrub_at_ns = now_ns + replica.scrub_interval_ns;
+        let mut at = replica.scrubbed_address;
+        let mut left = STEP_BYTES;
+        while left > 0 {
+            let log = &mut serving.store.log;
+            let scrubbed = log.scrub_step(at, left).await?;
+            // Rot of mere padding costs nothing.
+            if let Some(address) = scrubbed.damaged
+                && log.mark_damaged(address).await?.is_some()
+            {
+                return Err(StoreError::Damaged { address });
+            }
+            // Round once at most: the end of the log leads back to its beginning.
+            left = match scrubbed.next_address > at {
+                true => left.saturating_sub(scrubbed.next_address - at),
+                false => 0,
+            };
+            at = scrubbed.next_address;
+        }
+        if let Some(replica) = &mut serving.replica {
+            replica.scrubbed_address = at;
+        }
+        Ok(())
+    }
+}
