@@ -16,6 +16,8 @@ use super::tree::Tree;
 const FIRST_ROUND: u64 = 8;
 /// A run that takes longer than this hangs, wall seconds.
 const HANGS_AFTER_S: u64 = 60;
+/// The verdict of a run that ended in an assertion of the product's.
+const PANICKED: &str = "crashed";
 /// What `/proc` counts in, on every Linux.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -24,7 +26,8 @@ const TICKS_PER_S: f64 = 100.0;
 pub enum Judging {
     /// With every check, those included that look into the product.
     AllChecks,
-    /// By what clients saw alone.
+    /// By what clients saw alone: the product's own assertions kill nothing, a
+    /// run that ends in one is counted and the hunt goes on.
     BlackBox,
 }
 
@@ -35,6 +38,9 @@ pub struct Hunted {
     pub kill: Option<Kill>,
     /// Runs up to the kill, or all.
     pub runs: u64,
+    /// Those of them that ended in an assertion of the product's, where that is
+    /// no kill.
+    pub panics: u64,
     /// What all runs of the hunt took, CPU seconds.
     pub cpu_s: f64,
 }
@@ -84,6 +90,7 @@ pub fn hunt(
     let mut hunted = Hunted {
         kill: None,
         runs: 0,
+        panics: 0,
         cpu_s: 0.0,
     };
     let mut round = FIRST_ROUND;
@@ -91,15 +98,25 @@ pub fn hunt(
     while from < seeds.end && hunted.cpu_s < cap_cpu_s {
         let upto = seeds.end.min(from + round);
         for scenario in scenarios {
-            let before_s = children_cpu_s()?;
-            let kill = run(tree, scenario, &(from..upto), judging)?;
-            hunted.cpu_s += children_cpu_s()? - before_s;
-            if let Some(kill) = kill {
-                hunted.runs += kill.seed.map_or(upto - from, |seed| seed - from + 1);
+            let mut left = from..upto;
+            while !left.is_empty() && hunted.cpu_s < cap_cpu_s {
+                let before_s = children_cpu_s()?;
+                let kill = run(tree, scenario, &left, judging)?;
+                hunted.cpu_s += children_cpu_s()? - before_s;
+                let Some(kill) = kill else {
+                    hunted.runs += left.end - left.start;
+                    break;
+                };
+                let next = kill.seed.map_or(left.end, |seed| seed + 1);
+                hunted.runs += next - left.start;
+                if judging == Judging::BlackBox && kill.check == PANICKED {
+                    hunted.panics += 1;
+                    left.start = next;
+                    continue;
+                }
                 hunted.kill = Some(kill);
                 return Ok(hunted);
             }
-            hunted.runs += upto - from;
         }
         from = upto;
         round *= 2;
@@ -152,7 +169,7 @@ impl Unfit {
                 promises.push(&finding.promise);
             }
         }
-        match promises.is_empty() || self.verdict == "crashed" {
+        match promises.is_empty() || self.verdict == PANICKED {
             true => self.verdict.clone(),
             false => promises.join(", "),
         }

@@ -26,8 +26,8 @@ impl Row<'_> {
 /// The table's first two lines, in Markdown.
 #[must_use]
 pub fn head() -> String {
-    "| id | judged by | came out | check | scenario | seed | runs | CPU s |\n\
-     |---|---|---|---|---|---|---|---|\n"
+    "| id | judged by | came out | check | scenario | seed | runs | panics | CPU s |\n\
+     |---|---|---|---|---|---|---|---|---|\n"
         .to_owned()
 }
 
@@ -55,9 +55,9 @@ pub fn lines(row: &Row<'_>) -> String {
             None => ("-", "-", "-".to_owned()),
         };
         let id = &row.mutant.id;
-        let (runs, cpu_s) = (hunted.runs, hunted.cpu_s);
+        let (runs, panics, cpu_s) = (hunted.runs, hunted.panics, hunted.cpu_s);
         text.push_str(&format!(
-            "| {id} | {judged} | {out} | {check} | {scenario} | {seed} | {runs} | {cpu_s:.1} |\n"
+            "| {id} | {judged} | {out} | {check} | {scenario} | {seed} | {runs} | {panics} | {cpu_s:.1} |\n"
         ));
     }
     text
