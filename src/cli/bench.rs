@@ -21,15 +21,6 @@ use crate::sim::{RunCosts, Script, run_measured, run_recorded, run_skeleton};
 const SINGLE: &str = "scenarios/acts/2-sync-flush-power-loss.toml";
 const REPLICATED: &str = "scenarios/acts/4-raft-disk-destroyed.toml";
 
-/// What a run costs, beside a bare skeleton of itself
-///
-/// The skeleton makes the calls on clock, network and disks that the run's
-/// processes made, at the same times, with no broker, client or check in it.
-///
-/// A scenario with one broker is run as it is, once for each --in-flight. A
-/// scenario with Raft is run without its faults, once for each --replicas and
-/// each --producers, one send in flight for each producer: how many syncs an
-/// acknowledged message takes shows how many of them share one.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// The scenario; its producers send as fast as their sends in flight let

@@ -55,6 +55,14 @@ enum Command {
     /// Run one seed twice, compare, and show everything that happened.
     Replay(ReplayArgs),
     /// Measure what runs cost, beside a bare skeleton of them.
+    ///
+    /// The skeleton makes the calls on clock, network and disks that the run's
+    /// processes made, at the same times, with no broker, client or check in it.
+    ///
+    /// A scenario with one broker is run as it is, once for each --in-flight. A
+    /// scenario with Raft is run without its faults, once for each --replicas
+    /// and each --producers, one send in flight for each producer: how many
+    /// syncs an acknowledged message takes shows how many of them share one.
     Bench(bench::BenchArgs),
     /// List scenarios: id, expectation, seeds, faults, why.
     List(ListArgs),
