@@ -152,7 +152,9 @@ async fn the_leader_dies_and_a_disk_is_lost_and_nothing_is_missing() {
     let _ = sending.await;
 
     let served_ns = clients.env.now_ns();
+    let (consuming, _) = clients.consuming_from(3, &brokers);
     let (_, judgement) = clients.read_all_and_judge(&brokers, served_ns).await;
+    consuming.abort();
     assert_eq!(judgement.findings, []);
     assert_eq!(judgement.verdict, Verdict::Pass);
     assert!(judgement.counts.acknowledged >= 200);

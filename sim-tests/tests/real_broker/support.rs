@@ -194,12 +194,21 @@ impl Clients {
         client: ClientId,
         broker: SocketAddr,
     ) -> (JoinHandle<()>, Progress) {
+        self.consuming_from(client, &[broker])
+    }
+
+    /// As [`Clients::consuming`], from whichever broker leads.
+    pub(crate) fn consuming_from(
+        &self,
+        client: ClientId,
+        brokers: &[SocketAddr],
+    ) -> (JoinHandle<()>, Progress) {
         let plan = ConsumePlan {
             client,
             processing_ns: 0..=100_000,
             seed: 5,
         };
-        let mut config = ConsumerConfig::new(self.config(client, broker), GROUP, TOPIC);
+        let mut config = ConsumerConfig::new(self.config_of(client, brokers), GROUP, TOPIC);
         config.commit_interval_ms = 50;
         let progress = Progress::default();
         let work = consume(
