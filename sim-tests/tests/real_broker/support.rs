@@ -130,11 +130,7 @@ impl Clients {
         }
     }
 
-    pub(crate) fn config(&self, client: ClientId, broker: SocketAddr) -> ClientConfig {
-        self.config_of(client, &[broker])
-    }
-
-    fn config_of(&self, client: ClientId, brokers: &[SocketAddr]) -> ClientConfig {
+    fn config(&self, client: ClientId, brokers: &[SocketAddr]) -> ClientConfig {
         ClientConfig::new(format!("client-{client}"), brokers.to_vec())
     }
 
@@ -166,7 +162,7 @@ impl Clients {
             body_bytes: 64..=1024,
             seed: u64::from(client),
         };
-        let config = ProducerConfig::new(self.config_of(client, brokers), "orders");
+        let config = ProducerConfig::new(self.config(client, brokers), "orders");
         let progress = Progress::default();
         let work = send(
             self.env.clone(),
@@ -208,7 +204,7 @@ impl Clients {
             processing_ns: 0..=100_000,
             seed: 5,
         };
-        let mut config = ConsumerConfig::new(self.config_of(client, brokers), GROUP, TOPIC);
+        let mut config = ConsumerConfig::new(self.config(client, brokers), GROUP, TOPIC);
         config.commit_interval_ms = 50;
         let progress = Progress::default();
         let work = consume(
@@ -243,7 +239,7 @@ impl Clients {
             catch_up_ms: PATIENCE_MS,
             read_ms: PATIENCE_MS,
         };
-        let config = self.config_of(99, brokers);
+        let config = self.config(99, brokers);
         let recorder = self.recorder.clone();
         let finished = read_everything(self.env.clone(), plan, config, recorder).await;
         assert!(finished.read, "everything can be read");
