@@ -79,6 +79,14 @@ impl Cluster {
 
     fn note_appended(&mut self, moment: Moment, node: u32, medium: Medium, entry: &Entry) {
         self.log_mut(node, medium).push(entry, moment.event);
+        if medium == Medium::Cached {
+            let replica = self.replica(node);
+            let led = self.leaders.newest_of(replica);
+            let broken = led.and_then(|term| {
+                leader_completeness::check_written(replica, term, entry.head, &self.committed)
+            });
+            self.report(moment, broken);
+        }
         if medium == self.media.log {
             self.note_held(moment, node, entry.head);
         }
