@@ -112,6 +112,10 @@ impl Cluster {
             self.advance(moment, term, node);
         }
         let head = self.entry_of(moment, node, address);
+        let led = self.leaders.newest_of(replica);
+        if let (Some(term), Some(head)) = (led, head) {
+            self.advance_by_followers(moment, term, head.index);
+        }
         let broken = served::check(what, replica, head, &self.committed);
         self.report(moment, broken);
     }
