@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::FaultKind;
-
 use super::{Between, CutDirection, CutLinks, PartitionShape};
 
 /// What a power loss leaves of what was not synced (guarantee.md, section 4).
@@ -182,26 +180,27 @@ pub enum Harm {
     },
 }
 
-impl Harm {
-    /// The kind under which it is counted.
-    pub fn kind(&self) -> FaultKind {
-        match self {
-            Self::Kill { .. } => FaultKind::Kill,
-            Self::Restart { .. } => FaultKind::Restart,
-            Self::PowerLoss { .. } => FaultKind::PowerLoss,
-            Self::DiskDestroyed { .. } => FaultKind::DiskDestroyed,
-            Self::DiskRolledBack { .. } => FaultKind::DiskRolledBack,
-            Self::SyncError { .. } => FaultKind::SyncError,
-            Self::ReadError { .. } => FaultKind::ReadError,
-            Self::Rot { .. } => FaultKind::Rot,
-            Self::DiskFull { .. } => FaultKind::DiskFull,
-            Self::DiskSlow { .. } => FaultKind::DiskSlow,
-            Self::DiskHung { .. } => FaultKind::DiskHung,
-            Self::DiskLying { .. } => FaultKind::DiskLying,
-            Self::MisdirectedWrite { .. } => FaultKind::MisdirectedWrite,
-            Self::LostWrite { .. } => FaultKind::LostWrite,
-            Self::Partition { .. } => FaultKind::Partition,
-            Self::ClientKill { .. } => FaultKind::ClientKill,
+/// Gives a type whose variants are the kinds of faults its `kind`: one list for
+/// what a rule says ([`Harm`]) and for what a plan has drawn ([`super::Effect`]).
+macro_rules! counted_by_its_kind {
+    ($what:ident) => {
+        $crate::scenario::harm::counted_by_its_kind! { $what:
+            Kill Restart PowerLoss DiskDestroyed DiskRolledBack SyncError ReadError
+            Rot DiskFull DiskSlow DiskHung DiskLying MisdirectedWrite LostWrite
+            Partition ClientKill
         }
-    }
+    };
+    ($what:ident: $($kind:ident)*) => {
+        impl $what {
+            /// The kind under which it is counted.
+            pub fn kind(&self) -> $crate::history::FaultKind {
+                match self {
+                    $(Self::$kind { .. } => $crate::history::FaultKind::$kind,)*
+                }
+            }
+        }
+    };
 }
+pub(super) use counted_by_its_kind;
+
+counted_by_its_kind!(Harm);

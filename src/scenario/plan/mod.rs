@@ -11,10 +11,10 @@ mod victims;
 
 use serde::{Deserialize, Serialize};
 
+use super::harm::counted_by_its_kind;
 use super::random::{Purpose, Stream};
 use super::{Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
 use super::{Survival, SyncErrorCache};
-use crate::history::FaultKind;
 
 /// All faults of one run, ordered by the earliest moment at which they may
 /// fire, and what the operator does.
@@ -172,29 +172,7 @@ pub enum Effect {
     ClientKill { down_ns: u64 },
 }
 
-impl Effect {
-    /// The kind under which it is counted.
-    pub fn kind(&self) -> FaultKind {
-        match self {
-            Self::Kill { .. } => FaultKind::Kill,
-            Self::Restart { .. } => FaultKind::Restart,
-            Self::PowerLoss { .. } => FaultKind::PowerLoss,
-            Self::DiskDestroyed { .. } => FaultKind::DiskDestroyed,
-            Self::DiskRolledBack { .. } => FaultKind::DiskRolledBack,
-            Self::SyncError { .. } => FaultKind::SyncError,
-            Self::ReadError { .. } => FaultKind::ReadError,
-            Self::Rot { .. } => FaultKind::Rot,
-            Self::DiskFull { .. } => FaultKind::DiskFull,
-            Self::DiskSlow { .. } => FaultKind::DiskSlow,
-            Self::DiskHung { .. } => FaultKind::DiskHung,
-            Self::DiskLying { .. } => FaultKind::DiskLying,
-            Self::MisdirectedWrite { .. } => FaultKind::MisdirectedWrite,
-            Self::LostWrite { .. } => FaultKind::LostWrite,
-            Self::Partition { .. } => FaultKind::Partition,
-            Self::ClientKill { .. } => FaultKind::ClientKill,
-        }
-    }
-}
+counted_by_its_kind!(Effect);
 
 /// The faults of the run of `scenario` with `seed`.
 ///
