@@ -155,7 +155,8 @@ impl Raft {
     pub(super) fn replicate(&mut self) {
         let term = self.term();
         let configuration = self.configurations.latest();
-        let settled = self.configurations.latest_index() <= self.commit_index;
+        let commit_index = self.commit_index;
+        let settled = self.configurations.latest_index() <= commit_index;
         let State::Leader(leader) = &mut self.state else {
             return;
         };
@@ -168,26 +169,24 @@ impl Raft {
                 node: *node,
                 disk: progress.disk,
             };
+            let append = |request, prev, upto_index| Output::Replicate {
+                to,
+                term,
+                append: Append {
+                    request,
+                    prev,
+                    commit_index,
+                    heads: Vec::new(),
+                },
+                upto_index,
+            };
             let mut said = false;
             while let Some((prev, upto_index)) = next_batch(progress, &self.log, &self.settings) {
                 let request = take(&mut leader.next_request);
                 progress.sent(request, upto_index);
                 said = true;
-                let append = Append {
-                    request,
-                    prev,
-                    commit_index: self.commit_index,
-                    heads: Vec::new(),
-                };
-                self.gate.send(
-                    Output::Replicate {
-                        to,
-                        term,
-                        append,
-                        upto_index,
-                    },
-                    &mut self.outputs,
-                );
+                self.gate
+                    .send(append(request, prev, upto_index), &mut self.outputs);
             }
             // D14: a blank disk gets its base once its own configuration entry
             // is committed.
@@ -207,21 +206,8 @@ impl Raft {
                     _ => progress.matched_index,
                 };
                 let prev = self.log.id_at(index).unwrap_or(EntryId::ZERO);
-                let append = Append {
-                    request,
-                    prev,
-                    commit_index: self.commit_index,
-                    heads: Vec::new(),
-                };
-                self.gate.send(
-                    Output::Replicate {
-                        to,
-                        term,
-                        append,
-                        upto_index: prev.index,
-                    },
-                    &mut self.outputs,
-                );
+                self.gate
+                    .send(append(request, prev, prev.index), &mut self.outputs);
             }
         }
     }
