@@ -19,6 +19,8 @@ mod replicas;
 mod replicas_tests;
 mod roles;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

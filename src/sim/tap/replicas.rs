@@ -83,14 +83,7 @@ impl Replicas {
         if log.last().index >= from_index {
             self.note_cut(moment, node, medium, from_index, Cause::Replica);
         }
-        self.cluster.note(
-            moment,
-            Fact::Appended {
-                node,
-                medium,
-                entry,
-            },
-        );
+        self.appended(moment, node, medium, entry);
     }
 
     /// A file got a segment's name: a process reads another log, maybe.
@@ -268,14 +261,7 @@ impl Replicas {
             let Some(entry) = next.filter(|_| log.has(&durable)) else {
                 return;
             };
-            self.cluster.note(
-                moment,
-                Fact::Appended {
-                    node,
-                    medium,
-                    entry,
-                },
-            );
+            self.appended(moment, node, medium, entry);
         }
     }
 
@@ -309,15 +295,19 @@ impl Replicas {
         };
         let new = image.entries.into_iter();
         for entry in new.filter(|entry| entry.head.index >= behind) {
-            self.cluster.note(
-                moment,
-                Fact::Appended {
-                    node,
-                    medium,
-                    entry,
-                },
-            );
+            self.appended(moment, node, medium, entry);
         }
+    }
+
+    fn appended(&mut self, moment: Moment, node: NodeId, medium: Medium, entry: Entry) {
+        self.cluster.note(
+            moment,
+            Fact::Appended {
+                node,
+                medium,
+                entry,
+            },
+        );
     }
 
     fn note_cut(

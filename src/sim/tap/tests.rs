@@ -2,42 +2,32 @@
 //! recovery of the durable image finds; and what is not held is reported.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
 use super::holdings::Holdings;
+use super::testing::{REPLY, acknowledgement, machine, message, wait};
 use super::{Medium, Taken, Tap};
 use crate::broker::OffsetCommit;
 use crate::check::Promise;
 use crate::env::{ConnId, Disk, Env, File};
 use crate::log::{CommitLog, Identity, LogConfig, Staged, format};
-use crate::record::{EntryKind, Message};
+use crate::record::EntryKind;
 use crate::remoting::offset::UpdateOffset;
 use crate::remoting::pull::PullResponse;
-use crate::remoting::send::SendResponse;
-use crate::remoting::{
-    MessageId, NO_BODY, ReplyTo, ResponseCode, SerializeType, encode_request, encode_response,
-};
+use crate::remoting::{NO_BODY, ResponseCode, SerializeType, encode_request, encode_response};
 use crate::sim::disk::{ArmedFault, DiskConfig, DiskFault, DiskModel, Survival};
-use crate::sim::disk_io::{DiskIo, DiskLatency, SimDisk, Synced};
+use crate::sim::disk_io::{SimDisk, Synced};
 use crate::sim::env::SimEnv;
-use crate::sim::latency::Latency;
 use crate::sim::net::LinkConfig;
 use crate::sim::random::{Purpose, Stream};
-use crate::sim::world::{Inner, World, address, fire_due};
+use crate::sim::world::{Inner, World};
 
 const CONFIG: LogConfig = LogConfig {
     segment_bytes: 4096,
     reserve_bytes: 0,
     replicated: false,
-};
-const REPLY: ReplyTo = ReplyTo {
-    serialize_type: SerializeType::Binary,
-    opaque: 5,
-    is_oneway: false,
 };
 /// A stream between the broker and a client: its server's side.
 const SERVER_SIDE: ConnId = ConnId(1);
@@ -52,12 +42,7 @@ impl Bench {
     fn new(medium: Medium) -> Self {
         let world = World::new(1, LinkConfig::default(), false, Tap::new(1, medium, CONFIG));
         let world = Arc::new(world);
-        let latency = DiskLatency {
-            sync: Latency::uniform(1_000, 1_000),
-        };
-        let dice = Stream::lane(1, Purpose::Disk, 0);
-        let model = DiskModel::new(DiskConfig::default());
-        let node = world.add_node(DiskIo::new(0, model, latency, dice));
+        let node = world.add_node(machine(0));
         let env = Self::process(&world);
         assert_eq!(node, env.node);
         let bench = Self { world, env };
@@ -79,14 +64,7 @@ impl Bench {
 
     /// Runs a future to its end, the world with it.
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        loop {
-            let mut context = Context::from_waker(Waker::noop());
-            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                return output;
-            }
-            assert!(fire_due(&self.world), "it waits for nothing");
-        }
+        wait(&self.world, future)
     }
 
     fn open(&self, entropy: u64) -> CommitLog<SimDisk> {
@@ -140,20 +118,7 @@ impl Bench {
     }
 
     fn acknowledges(&self, staged: Staged) {
-        let id = MessageId {
-            host: address(0, 1),
-            address: staged.address,
-        };
-        let fields = SendResponse {
-            msg_id: &id.to_string(),
-            queue_id: 0,
-            queue_offset: 0,
-            transaction_id: None,
-        };
-        let mut frame = BytesMut::new();
-        let code = ResponseCode::SUCCESS;
-        encode_response(&mut frame, REPLY, code, "", &fields, NO_BODY);
-        self.answers(frame);
+        self.answers(acknowledgement(0, staged));
     }
 
     fn serves(&self, record: &[u8]) {
@@ -178,25 +143,6 @@ impl Bench {
 
     fn served_early(&self) -> usize {
         self.world.lock().tap.served_early.len()
-    }
-}
-
-fn message(address_: u64, body: &[u8]) -> Message<'_> {
-    Message {
-        queue_id: 0,
-        flag: 0,
-        queue_offset: 0,
-        physical_offset: address_,
-        sys_flag: 0,
-        born_timestamp_ms: 1,
-        born_host: address(1, 1),
-        store_timestamp_ms: 2,
-        store_host: address(0, 1),
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
-        topic: "orders",
-        properties: "",
     }
 }
 

@@ -1,28 +1,24 @@
 //! Three machines, and the hand that drives logs and hard states on them.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::check::Promise;
 use crate::check::replicas::Media;
 use crate::env::{ConnId, Env};
 use crate::log::{CommitLog, Identity, LogConfig, Staged, first_disk_id, format, replace_aside};
 use crate::raft;
-use crate::record::{EntryKind, Message};
-use crate::remoting::send::SendResponse;
-use crate::remoting::{MessageId, NO_BODY, ReplyTo, ResponseCode, SerializeType, encode_response};
-use crate::sim::disk::{DiskConfig, DiskModel, Survival};
-use crate::sim::disk_io::{DiskIo, DiskLatency, SimDisk};
+use crate::record::EntryKind;
+use crate::sim::disk::{DiskModel, Survival};
+use crate::sim::disk_io::SimDisk;
 use crate::sim::env::SimEnv;
-use crate::sim::latency::Latency;
 use crate::sim::net::LinkConfig;
 use crate::sim::random::{Purpose, Stream};
+use crate::sim::tap::testing::{acknowledgement, machine, message, wait};
 use crate::sim::tap::{Medium, Taken, Tap};
-use crate::sim::world::{Inner, World, address, fire_due};
+use crate::sim::world::{Inner, World};
 
 const CONFIG: LogConfig = LogConfig {
     segment_bytes: 8192,
@@ -32,11 +28,6 @@ const CONFIG: LogConfig = LogConfig {
 pub(super) const SYNCED: Media = Media {
     log: Medium::Durable,
     hard_state: Medium::Durable,
-};
-const REPLY: ReplyTo = ReplyTo {
-    serialize_type: SerializeType::Binary,
-    opaque: 5,
-    is_oneway: false,
 };
 
 /// Three brokers' machines.
@@ -52,12 +43,7 @@ impl Bench {
         let tap = Tap::of_replicas(3, 3, media, CONFIG);
         let world = Arc::new(World::new(1, LinkConfig::default(), false, tap));
         for node in 0..3 {
-            let latency = DiskLatency {
-                sync: Latency::uniform(1_000, 1_000),
-            };
-            let dice = Stream::lane(1, Purpose::Disk, node);
-            let model = DiskModel::new(DiskConfig::default());
-            world.add_node(DiskIo::new(node, model, latency, dice));
+            world.add_node(machine(node));
         }
         let process = |node| {
             let incarnation = world.process_starts(node);
@@ -79,14 +65,7 @@ impl Bench {
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        loop {
-            let mut context = Context::from_waker(Waker::noop());
-            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                return output;
-            }
-            assert!(fire_due(&self.world), "it waits for nothing");
-        }
+        wait(&self.world, future)
     }
 
     pub(super) fn format(&self, node: usize, disk_id: u64) {
@@ -187,19 +166,7 @@ impl Bench {
     }
 
     pub(super) fn acknowledges(&self, node: usize, staged: Staged) {
-        let id = MessageId {
-            host: address(node as u32, 1),
-            address: staged.address,
-        };
-        let fields = SendResponse {
-            msg_id: &id.to_string(),
-            queue_id: 0,
-            queue_offset: 0,
-            transaction_id: None,
-        };
-        let mut frame = BytesMut::new();
-        let code = ResponseCode::SUCCESS;
-        encode_response(&mut frame, REPLY, code, "", &fields, NO_BODY);
+        let frame = acknowledgement(node as u32, staged);
         let mut inner = self.world.lock();
         let Inner {
             core, tap, disks, ..
@@ -255,24 +222,5 @@ fn replica(node: usize) -> raft::ReplicaId {
     raft::ReplicaId {
         node: node as u64,
         disk: first_disk_id(1, node as u64),
-    }
-}
-
-fn message(address_: u64, body: &[u8]) -> Message<'_> {
-    Message {
-        queue_id: 0,
-        flag: 0,
-        queue_offset: 0,
-        physical_offset: address_,
-        sys_flag: 0,
-        born_timestamp_ms: 1,
-        born_host: address(1, 1),
-        store_timestamp_ms: 2,
-        store_host: address(0, 1),
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
-        topic: "orders",
-        properties: "",
     }
 }
