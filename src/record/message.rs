@@ -29,6 +29,10 @@ pub const PROPERTIES_BYTES_MAX: usize = i16::MAX as usize;
 const TOTAL_BYTES_MAX: usize = i32::MAX as usize;
 /// All fields but hosts, body, topic and properties.
 const FIXED_BYTES: usize = 75;
+/// Those before the born host, the size among them.
+const FIXED_HEAD_BYTES: usize = 48;
+/// Those between the store host and the body: its length is the last.
+const FIXED_MIDDLE_BYTES: usize = 16;
 /// CRC-32 without its top bit, as RocketMQ stores it.
 const CRC_MASK: u32 = 0x7fff_ffff;
 
@@ -246,7 +250,7 @@ impl<'a> Message<'a> {
     }
 
     fn split_first(bytes: &'a [u8], check: BodyCheck) -> Result<(Self, &'a [u8]), DecodeError> {
-        let declared = Fields(bytes).u32("size")? as usize;
+        let declared = u32::from_be_bytes(Fields(bytes).array("size")?) as usize;
         if declared > bytes.len() {
             return Err(DecodeError::TotalSize {
                 declared,
@@ -280,49 +284,46 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn message(&mut self, check: BodyCheck) -> Result<Message<'a>, DecodeError> {
-        self.u32("size")?;
-        let magic = self.u32("magic")?;
+        let head = self.array::<FIXED_HEAD_BYTES>("fixed fields")?;
+        let magic = u32_at(&head, 4);
         if magic != MESSAGE_MAGIC_V1 {
             return Err(DecodeError::Magic { found: magic });
         }
-        let crc = self.u32("body checksum")?;
-        let queue_id = self.u32("queue id")?;
-        let flag = self.u32("flag")?;
-        let queue_offset = self.u64("queue offset")?;
-        let physical_offset = self.u64("physical offset")?;
-        let sys_flag = self.u32("system flag")?;
-        let born_timestamp_ms = self.u64("born timestamp")?;
+        let sys_flag = u32_at(&head, 36);
         let born_host = self.host("born host", sys_flag & BORN_HOST_V6 != 0)?;
-        let store_timestamp_ms = self.u64("store timestamp")?;
+        let store_timestamp_ms = u64::from_be_bytes(self.array("store timestamp")?);
         let store_host = self.host("store host", sys_flag & STORE_HOST_V6 != 0)?;
-        let reconsume_times = self.u32("reconsume times")?;
-        let prepared_transaction_offset = self.u64("prepared transaction offset")?;
-        let body = self.body(crc, check)?;
+        let middle = self.array::<FIXED_MIDDLE_BYTES>("transaction fields")?;
+        let body = self.body(u32_at(&head, 8), u32_at(&middle, 12), check)?;
         let topic_bytes = usize::from(self.array::<1>("topic length")?[0]);
         let topic = self.text("topic", topic_bytes)?;
         let properties_bytes = u16::from_be_bytes(self.array("properties length")?);
         let properties = self.text("properties", usize::from(properties_bytes))?;
         Ok(Message {
-            queue_id,
-            flag,
-            queue_offset,
-            physical_offset,
+            queue_id: u32_at(&head, 12),
+            flag: u32_at(&head, 16),
+            queue_offset: u64_at(&head, 20),
+            physical_offset: u64_at(&head, 28),
             sys_flag,
-            born_timestamp_ms,
+            born_timestamp_ms: u64_at(&head, 40),
             born_host,
             store_timestamp_ms,
             store_host,
-            reconsume_times,
-            prepared_transaction_offset,
+            reconsume_times: u32_at(&middle, 0),
+            prepared_transaction_offset: u64_at(&middle, 4),
             body,
             topic,
             properties,
         })
     }
 
-    fn body(&mut self, stored: u32, check: BodyCheck) -> Result<&'a [u8], DecodeError> {
-        let length = self.u32("body length")? as usize;
-        let body = self.take("body", length)?;
+    fn body(
+        &mut self,
+        stored: u32,
+        length: u32,
+        check: BodyCheck,
+    ) -> Result<&'a [u8], DecodeError> {
+        let body = self.take("body", length as usize)?;
         if check == BodyCheck::Envelope {
             return Ok(body);
         }
@@ -334,26 +335,21 @@ impl<'a> Fields<'a> {
     }
 
     fn host(&mut self, field: &'static str, v6: bool) -> Result<SocketAddr, DecodeError> {
-        let ip = if v6 {
-            IpAddr::from(Ipv6Addr::from(self.array::<16>(field)?))
+        let (ip, found) = if v6 {
+            let host = self.array::<20>(field)?;
+            let (ip, port) = (*host.first_chunk::<16>().expect("of 20"), u32_at(&host, 16));
+            (IpAddr::from(Ipv6Addr::from(ip)), port)
         } else {
-            IpAddr::from(Ipv4Addr::from(self.array::<4>(field)?))
+            let host = self.array::<8>(field)?;
+            let ip = Ipv4Addr::from_bits(u32_at(&host, 0));
+            (IpAddr::from(ip), u32_at(&host, 4))
         };
-        let found = self.u32(field)?;
         let port = u16::try_from(found).map_err(|_| DecodeError::Port { field, found })?;
         Ok(SocketAddr::new(ip, port))
     }
 
     fn text(&mut self, field: &'static str, length: usize) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.take(field, length)?).map_err(|_| DecodeError::Utf8 { field })
-    }
-
-    fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
-        self.array(field).map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
-        self.array(field).map(u64::from_be_bytes)
     }
 
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
@@ -373,6 +369,14 @@ impl<'a> Fields<'a> {
         self.0 = rest;
         Ok(head)
     }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
 }
 
 fn body_crc(body: &[u8]) -> u32 {
