@@ -94,7 +94,7 @@ impl<D: Disk> Store<D> {
             let batch = self.log.read_batch(at.address, end, STEP_BYTES).await?;
             for entry in &batch.entries {
                 if entry.kind == EntryKind::Message {
-                    let message = Message::decode(&entry.record)
+                    let message = Message::decode(entry.record())
                         .map_err(|why| StoreError::undecodable(entry.address, why))?;
                     if message.store_timestamp_ms >= before_ms {
                         return Ok(at);
@@ -151,7 +151,7 @@ impl AppliedState {
         let bad = |why| StoreError::bad_entry(entry.address, why);
         match entry.kind {
             EntryKind::Message => {
-                let message = Message::decode(&entry.record)
+                let message = Message::decode(entry.record())
                     .map_err(|why| StoreError::undecodable(entry.address, why))?;
                 if !self.apply_message(message.topic, message.queue_id, message.queue_offset) {
                     return Err(StoreError::Inconsistent {
@@ -161,16 +161,16 @@ impl AppliedState {
                 }
             }
             EntryKind::OffsetCommit => {
-                self.apply_offset(OffsetCommit::decode(&entry.record).map_err(bad)?);
+                self.apply_offset(OffsetCommit::decode(entry.record()).map_err(bad)?);
             }
             EntryKind::TopicConfig => {
-                self.apply_topic(TopicConfig::decode(&entry.record).map_err(bad)?);
+                self.apply_topic(TopicConfig::decode(entry.record()).map_err(bad)?);
             }
             EntryKind::Configuration => {
-                let decoded = Configuration::decode(&entry.record);
+                let decoded = Configuration::decode(entry.record());
                 self.configuration = Some(decoded.ok_or(bad(BadEntry))?);
             }
-            EntryKind::Expire => self.apply_expire(Expire::decode(&entry.record).map_err(bad)?),
+            EntryKind::Expire => self.apply_expire(Expire::decode(entry.record()).map_err(bad)?),
             EntryKind::NoOp => {}
         }
         self.applied_index = entry.index;

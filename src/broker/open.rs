@@ -168,11 +168,11 @@ impl<D: Disk> Store<D> {
         let address = entry.address;
         match entry.kind {
             EntryKind::Message => self.message_change(entry),
-            EntryKind::OffsetCommit => OffsetCommit::decode(&entry.record)
+            EntryKind::OffsetCommit => OffsetCommit::decode(entry.record())
                 .map(Change::Offset)
                 .map_err(|why| StoreError::bad_entry(address, why)),
             EntryKind::TopicConfig => {
-                let config = TopicConfig::decode(&entry.record)
+                let config = TopicConfig::decode(entry.record())
                     .map_err(|why| StoreError::bad_entry(address, why))?;
                 let empty = vec![QueueTail::default(); config.queues as usize];
                 let queues = open_queues(&self.disk, &config.topic, &empty).await?;
@@ -180,17 +180,17 @@ impl<D: Disk> Store<D> {
                 Ok(Change::Topic(config))
             }
             EntryKind::NoOp => Ok(Change::Nothing),
-            EntryKind::Configuration => Configuration::decode(&entry.record)
+            EntryKind::Configuration => Configuration::decode(entry.record())
                 .map(Change::Configuration)
                 .ok_or(StoreError::bad_entry(address, BadEntry)),
-            EntryKind::Expire => Expire::decode(&entry.record)
+            EntryKind::Expire => Expire::decode(entry.record())
                 .map(Change::Expire)
                 .map_err(|why| StoreError::bad_entry(address, why)),
         }
     }
 
     fn message_change(&mut self, entry: &Entry) -> Result<Change, StoreError> {
-        let message = Message::decode_enveloped(&entry.record)
+        let message = Message::decode_enveloped(entry.record())
             .map_err(|why| StoreError::undecodable(entry.address, why))?;
         let inconsistent = |what: String| StoreError::Inconsistent {
             address: entry.address,
@@ -219,7 +219,7 @@ impl<D: Disk> Store<D> {
             queue_offset: message.queue_offset,
             entry: QueueEntry {
                 address: entry.address,
-                record_bytes: entry.record.len() as u32,
+                record_bytes: entry.record().len() as u32,
                 tag_hash: tag,
             },
         })

@@ -203,11 +203,8 @@ impl<D: Disk> Store<D> {
         let queue = queue.expect("a queue with an end is known");
         let mut bytes = 0;
         for entry in queue.entries.read(pull.offset, count as u64).await? {
-            let record = self
-                .log
-                .read(entry.address, entry.record_bytes)
-                .await?
-                .record;
+            let read = self.log.read(entry.address, entry.record_bytes);
+            let record = read.await?.into_record();
             bytes += record.len();
             if bytes > ANSWER_BYTES_MAX && !found.records.is_empty() {
                 break;

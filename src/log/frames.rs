@@ -123,7 +123,7 @@ impl<F: File> Frames<F> {
         let Some(rest) = seen.get(..in_sector as usize) else {
             return Ok(bad(Flaw::CutShort, None));
         };
-        if !at_boundary && rest.iter().all(|byte| *byte == 0) {
+        if !at_boundary && is_zero(rest) {
             return Ok(Frame::Padding);
         }
         match parse(seen, self.incarnation, position) {
@@ -232,12 +232,16 @@ impl<F: File> Frames<F> {
     }
 
     /// What was parsed at a position that the window has.
-    fn frame(&self, parsed: Parsed, position: u64) -> Frame {
+    fn frame(&mut self, parsed: Parsed, position: u64) -> Frame {
         match parsed {
             Parsed::Entry(envelope) => {
                 let from = (position - self.window_from) as usize;
                 let upto = from + envelope.log.framed_bytes() as usize;
-                let frame = self.window.slice(from..upto);
+                // A window that is one frame is not needed any more.
+                let frame = match (from, upto) == (0, self.window.len()) {
+                    true => std::mem::take(&mut self.window),
+                    false => self.window.slice(from..upto),
+                };
                 Frame::Entry { envelope, frame }
             }
             Parsed::Mark(mark) => Frame::Mark(mark),
@@ -289,6 +293,12 @@ pub(super) async fn find_incarnation<F: File>(
         position = next;
     }
     Ok(None)
+}
+
+/// A group's padding is half a sector of zeros: whole words at a time.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Where an entry may begin.

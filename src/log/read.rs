@@ -8,7 +8,7 @@
 use std::future::Future;
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::Position;
 use super::commit_log::CommitLog;
@@ -38,14 +38,12 @@ pub struct Entry {
     pub hash: u64,
     /// Envelope and record, as another replica's log takes them.
     pub frame: Bytes,
-    /// The record, without its envelope.
-    pub record: Bytes,
 }
 
 impl Entry {
     /// The entry of a sealed frame, whose log part was verified.
     #[must_use]
-    pub fn from_frame(log: &LogPart, frame: &Bytes) -> Self {
+    pub fn from_frame(log: &LogPart, frame: Bytes) -> Self {
         Self {
             kind: log.kind,
             index: log.index,
@@ -53,9 +51,22 @@ impl Entry {
             address: log.address,
             end_address: log.end_address(),
             hash: log.hash,
-            frame: frame.clone(),
-            record: frame.slice(ENVELOPE_BYTES..),
+            frame,
         }
+    }
+
+    /// The record, without its envelope.
+    #[must_use]
+    pub fn record(&self) -> &[u8] {
+        &self.frame[ENVELOPE_BYTES..]
+    }
+
+    /// As [`Entry::record`], of an entry that nobody else needs.
+    #[must_use]
+    pub fn into_record(self) -> Bytes {
+        let mut record = self.frame;
+        record.advance(ENVELOPE_BYTES);
+        record
     }
 }
 
@@ -202,7 +213,7 @@ impl<D: Disk> Place<D> {
     async fn read(&self, address: u64, record_bytes: u32) -> Result<Entry, ReadError> {
         let mut frames = self.frames(ENVELOPE_BYTES as u64 + u64::from(record_bytes));
         let (envelope, frame) = self.first(&mut frames, address).await?;
-        Ok(Entry::from_frame(&envelope.log, &frame))
+        Ok(Entry::from_frame(&envelope.log, frame))
     }
 
     pub(super) async fn read_batch(
@@ -218,7 +229,7 @@ impl<D: Disk> Place<D> {
         let (envelope, frame) = self.first(&mut frames, from_address).await?;
         let mut at = behind(&envelope);
         let mut position = self.position + envelope.log.framed_bytes();
-        let mut entries = vec![Entry::from_frame(&envelope.log, &frame)];
+        let mut entries = vec![Entry::from_frame(&envelope.log, frame)];
         while at.address < upto_address
             && at.next_index < upto.index
             && at.address - from_address < bytes_max
@@ -229,7 +240,7 @@ impl<D: Disk> Place<D> {
                     at = follow(at, &envelope.log)
                         .map_err(|flaw| self.corrupt(position, at.address, flaw))?;
                     position += envelope.log.framed_bytes();
-                    entries.push(Entry::from_frame(&envelope.log, &frame));
+                    entries.push(Entry::from_frame(&envelope.log, frame));
                 }
                 // An entry, or only the padding before it: who asks for it next
                 // is told.

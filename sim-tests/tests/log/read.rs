@@ -34,7 +34,7 @@ fn every_entry_is_read_by_its_address_whatever_length_is_expected() {
             for expected in [0, bytes.len() as u32, 5000] {
                 let entry = log.read(*address, expected).await.unwrap();
                 assert_eq!(
-                    (entry.index, &entry.record[..]),
+                    (entry.index, entry.record()),
                     (number as u64 + 1, &bytes[..])
                 );
                 assert_eq!((entry.kind, entry.address), (EntryKind::NoOp, *address));
@@ -120,7 +120,7 @@ fn batches_join_without_gap_or_repetition_and_keep_to_their_bounds() {
                     batch
                         .entries
                         .into_iter()
-                        .map(|e| (e.address, e.record.to_vec())),
+                        .map(|e| (e.address, e.record().to_vec())),
                 );
             }
             assert_eq!(read, all, "{bytes_max}");
@@ -144,7 +144,7 @@ fn what_is_only_staged_is_not_read() {
         ));
         log.write().await.unwrap();
         assert_eq!(
-            log.read(staged.address, 0).await.unwrap().record,
+            log.read(staged.address, 0).await.unwrap().into_record(),
             record(1, 20)
         );
     });

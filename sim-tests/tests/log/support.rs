@@ -159,7 +159,7 @@ pub(crate) async fn records<D: Disk>(log: &CommitLog<D>) -> Vec<Vec<u8>> {
     entries(log)
         .await
         .into_iter()
-        .map(|entry| entry.record.to_vec())
+        .map(|entry| entry.record().to_vec())
         .collect()
 }
 

@@ -201,7 +201,9 @@ impl<E: Env> Broker<E> {
             .expect("only replicas store frames");
         replica.recent.push(part.index, frame.clone());
         if store.whole {
-            let change = store.change_of(&Entry::from_frame(part, frame)).await?;
+            let change = store
+                .change_of(&Entry::from_frame(part, frame.clone()))
+                .await?;
             store.unapplied.push_back(Unapplied::new(staged, change));
         }
         Ok(())

@@ -121,7 +121,7 @@ async fn last_configuration<D: crate::env::Disk>(
             .await?;
         for entry in &batch.entries {
             if entry.kind == EntryKind::Configuration
-                && let Some(configuration) = Configuration::decode(&entry.record)
+                && let Some(configuration) = Configuration::decode(entry.record())
             {
                 last = configuration;
             }
