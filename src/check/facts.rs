@@ -34,7 +34,6 @@ pub(super) struct Sent<'a> {
 }
 
 /// Every send, in the order of clients and their counts once all are there.
-#[derive(Default)]
 pub(super) struct Sends<'a> {
     all: Vec<Sent<'a>>,
     /// Where each client's first one is.
@@ -42,6 +41,13 @@ pub(super) struct Sends<'a> {
 }
 
 impl<'a> Sends<'a> {
+    fn with_capacity(sends: usize) -> Self {
+        Self {
+            all: Vec::with_capacity(sends),
+            firsts: BTreeMap::new(),
+        }
+    }
+
     /// The send of that value, whatever its body said.
     pub(super) fn get(&self, value: Value) -> Option<&Sent<'a>> {
         let first = *self.firsts.get(&value.client)?;
@@ -144,7 +150,7 @@ impl<'a> Facts<'a> {
     pub fn new(history: &'a History) -> Self {
         let mut facts = Self {
             history,
-            sends: Sends::default(),
+            sends: Sends::with_capacity(history.entries.len() / 2),
             queues: BTreeMap::new(),
             groups: BTreeMap::new(),
             retention_ns: None,

@@ -255,9 +255,20 @@ pub struct History {
     pub entries: Vec<Entry>,
 }
 
+/// Entries that a history has room for from the start. Pages of it that are not
+/// used cost nothing; growing to it would touch and copy twice as many.
+const ENTRIES: usize = 1 << 14;
+
 /// A shared, append-only history.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Recorder(Arc<Mutex<History>>);
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let entries = Vec::with_capacity(ENTRIES);
+        Self(Arc::new(Mutex::new(History { entries })))
+    }
+}
 
 impl Recorder {
     /// Appends one entry.
