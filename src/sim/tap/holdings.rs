@@ -198,17 +198,18 @@ impl Holdings {
             }
             Synced::Directory { upto } => self.names_synced = self.names_synced.max(upto),
         }
-        while let Some(oldest) = self.unbelieved.front() {
-            let upto = self.file_synced.get(&oldest.ino);
-            let named = self.segments.get(&oldest.ino);
-            let believed = upto.is_some_and(|upto| *upto >= oldest.seq)
-                && named.is_some_and(|seq| *seq <= self.names_synced);
-            if !believed {
-                return;
-            }
-            self.believed_end = self.believed_end.max(oldest.end_address);
-            self.unbelieved.pop_front();
-        }
+        let Self {
+            file_synced,
+            segments,
+            names_synced,
+            ..
+        } = self;
+        let believed = |ino: Ino| {
+            let named = segments.get(&ino).is_some_and(|seq| seq <= names_synced);
+            file_synced.get(&ino).copied().filter(|_| named)
+        };
+        let end = pop_while(&mut self.unbelieved, believed);
+        self.believed_end = self.believed_end.max(end);
     }
 
     /// One past the last log address that a disk which lies said it holds; 0
@@ -222,17 +223,12 @@ impl Holdings {
 
     /// Moves the watermark over what has become durable.
     pub(super) fn settle(&mut self, disk: &DiskModel) {
-        while let Some(oldest) = self.undurable.front() {
-            let durable = disk
-                .durable_seq(oldest.ino)
-                .is_none_or(|seq| seq >= oldest.seq)
-                && disk.is_linked_durably(oldest.ino);
-            if !durable {
-                return;
-            }
-            self.durable_end = self.durable_end.max(oldest.end_address);
-            self.undurable.pop_front();
-        }
+        let durable = |ino| match disk.is_linked_durably(ino) {
+            true => disk.durable_seq(ino).or(Some(Seq::MAX)),
+            false => None,
+        };
+        let end = pop_while(&mut self.undurable, durable);
+        self.durable_end = self.durable_end.max(end);
     }
 
     /// What was cached only is gone, and maybe more.
@@ -306,6 +302,28 @@ impl Holdings {
     pub(super) fn commit_end(&self, digest: u64) -> Option<u64> {
         self.commits.get(&digest).copied()
     }
+}
+
+/// Takes from the front what has arrived, and gives the end of the furthest of
+/// it. `arrived` says up to which change a file has, or that nothing of it has;
+/// it is asked once for entries of one file in a row.
+fn pop_while(
+    waiting: &mut VecDeque<Undurable>,
+    mut arrived: impl FnMut(Ino) -> Option<Seq>,
+) -> u64 {
+    let (mut end, mut known) = (0, None);
+    while let Some(oldest) = waiting.front() {
+        let upto = match known {
+            Some((ino, upto)) if ino == oldest.ino => upto,
+            _ => known.insert((oldest.ino, arrived(oldest.ino))).1,
+        };
+        if upto.is_none_or(|upto| upto < oldest.seq) {
+            break;
+        }
+        end = end.max(oldest.end_address);
+        waiting.pop_front();
+    }
+    end
 }
 
 /// The entry that `bytes` begin with.
