@@ -208,7 +208,8 @@ impl<'a> Facts<'a> {
         let client = entry.client;
         match &entry.event {
             Event::SendBegan { op, value } => {
-                pairs.sends.insert((client, *op), self.sends.all.len());
+                let of_client = pairs.sends.entry(client).or_default();
+                of_client.push((*op, self.sends.all.len()));
                 self.sends.all.push(Sent {
                     value: *value,
                     began: index,
@@ -216,7 +217,7 @@ impl<'a> Facts<'a> {
                 });
             }
             Event::SendEnded { op, outcome } => {
-                self.end_send(index, pairs.sends.remove(&(client, *op)), outcome);
+                self.end_send(index, pairs.take_send(client, *op), outcome);
             }
             Event::PullBegan { op, .. } => {
                 pairs.pulls.insert((client, *op), index);
@@ -288,10 +289,19 @@ impl<'a> Facts<'a> {
 /// What began and has not ended, while indexing.
 #[derive(Default)]
 struct Pairs<'a> {
-    /// Places in `Sends`, which are not sorted yet.
-    sends: BTreeMap<(ClientId, OpId), usize>,
+    /// Places in `Sends`, which are not sorted yet. Few of a client's are there
+    /// at once, and where its next life counts anew, the later one is meant.
+    sends: BTreeMap<ClientId, Vec<(OpId, usize)>>,
     pulls: BTreeMap<(ClientId, OpId), usize>,
     groups: GroupPairs<'a>,
+}
+
+impl Pairs<'_> {
+    fn take_send(&mut self, client: ClientId, op: OpId) -> Option<usize> {
+        let begun = self.sends.get_mut(&client)?;
+        let at = begun.iter().rposition(|(begun, _)| *begun == op)?;
+        Some(begun.remove(at).1)
+    }
 }
 
 impl QueueFacts<'_> {

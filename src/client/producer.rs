@@ -1,7 +1,7 @@
 //! A producer.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -33,7 +33,8 @@ struct Attempt {
 pub struct Producer<E: Env> {
     session: Session<E, Attempt>,
     config: ProducerConfig,
-    ops: BTreeMap<OpId, SendOp>,
+    /// In the order of their numbers; they end nearly in that order, too.
+    ops: VecDeque<(OpId, SendOp)>,
     next_op: OpId,
     /// Sends that wait for their topic, in the order submitted.
     waiting: VecDeque<OpId>,
@@ -61,7 +62,7 @@ impl<E: Env> Producer<E> {
         Self {
             session: Session::new(env, config.client.clone(), profile),
             config,
-            ops: BTreeMap::new(),
+            ops: VecDeque::new(),
             next_op: 0,
             waiting: VecDeque::new(),
             alarms: BinaryHeap::new(),
@@ -100,7 +101,7 @@ impl<E: Env> Producer<E> {
         let properties = properties.to_owned();
         let born_ms = env.wall_ms();
         let op = SendOp::new(topic, queue, body, properties, born_ms, deadline_ns);
-        self.ops.insert(id, op);
+        self.ops.push_back((id, op));
         self.attempt(id);
         id
     }
@@ -146,7 +147,7 @@ impl<E: Env> Producer<E> {
 
     /// Writes the next attempt, or lets the send wait for its topic.
     fn attempt(&mut self, id: OpId) {
-        let Some(op) = self.ops.get_mut(&id) else {
+        let Some(op) = found_mut(&mut self.ops, id) else {
             return;
         };
         if op.queue.is_none()
@@ -198,7 +199,7 @@ impl<E: Env> Producer<E> {
 
     fn on_ready(&mut self, topic: TopicId) {
         for id in std::mem::take(&mut self.waiting) {
-            match self.ops.get(&id) {
+            match found(&self.ops, id) {
                 Some(op) if op.topic == topic => self.attempt(id),
                 Some(_) => self.waiting.push_back(id),
                 None => {}
@@ -213,7 +214,7 @@ impl<E: Env> Producer<E> {
         }
         // Of any attempt, however late: it is in the log. An answer that comes
         // after the send's end changes nothing; its outcome was reported.
-        if let Some(op) = self.ops.get(&attempt.op) {
+        if let Some(op) = found(&self.ops, attempt.op) {
             let name = Arc::clone(self.session.name(op.topic));
             let outcome = acknowledged(name, command).unwrap_or(SendOutcome::Unknown);
             self.end(attempt.op, outcome);
@@ -222,7 +223,7 @@ impl<E: Env> Producer<E> {
 
     fn on_attempt_ended(&mut self, attempt: Attempt, end: AttemptEnd) {
         let now_ns = self.session.env().now_ns();
-        let Some(op) = self.ops.get_mut(&attempt.op) else {
+        let Some(op) = found_mut(&mut self.ops, attempt.op) else {
             return;
         };
         op.attempt_ended(end);
@@ -253,7 +254,7 @@ impl<E: Env> Producer<E> {
             && at_ns <= now_ns
         {
             self.alarms.pop();
-            let Some(op) = self.ops.get(&id) else {
+            let Some(op) = found(&self.ops, id) else {
                 continue;
             };
             match op.phase {
@@ -274,9 +275,21 @@ impl<E: Env> Producer<E> {
     }
 
     fn end(&mut self, id: OpId, outcome: SendOutcome) {
-        self.ops.remove(&id);
+        if let Ok(place) = self.ops.binary_search_by_key(&id, |(id, _)| *id) {
+            self.ops.remove(place);
+        }
         self.ended.push_back((id, outcome));
     }
+}
+
+fn found(ops: &VecDeque<(OpId, SendOp)>, id: OpId) -> Option<&SendOp> {
+    let place = ops.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+    Some(&ops[place].1)
+}
+
+fn found_mut(ops: &mut VecDeque<(OpId, SendOp)>, id: OpId) -> Option<&mut SendOp> {
+    let place = ops.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+    Some(&mut ops[place].1)
 }
 
 /// What a `SEND_OK` says; `None` where it cannot be read, so that where the

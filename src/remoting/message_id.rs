@@ -96,16 +96,29 @@ impl FromStr for MessageId {
 
 /// At most 16 hex digits.
 fn parse_hex(digits: &[u8]) -> Result<u64, MessageIdError> {
-    digits.iter().try_fold(0, |value, digit| {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'A'..=b'F' => digit - b'A' + 10,
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return Err(MessageIdError::Digit),
-        };
-        Ok(value << 4 | u64::from(digit))
-    })
+    let (mut value, mut seen) = (0, 0);
+    for digit in digits {
+        let digit = HEX[usize::from(*digit)];
+        value = value << 4 | u64::from(digit & 0xf);
+        seen |= digit;
+    }
+    match seen {
+        0..=0xf => Ok(value),
+        _ => Err(MessageIdError::Digit),
+    }
 }
+
+/// What each byte is as a hex digit; 16 for none.
+const HEX: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
