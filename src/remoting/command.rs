@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes};
 
 use super::error::{DecodeError, FieldError};
 use super::fields::{Fields, ReadFields};
+use super::glance::Glance;
 use super::json;
 
 /// Bit of `flag`: this is an answer.
@@ -138,25 +139,33 @@ impl Command {
     }
 
     fn decode_binary(mut frame: Bytes, header_bytes: usize) -> Result<Self, DecodeError> {
-        const FIXED_BYTES: usize = 2 + 1 + 2 + 4 + 4;
-        let mut header = &frame[..header_bytes];
-        if header.len() < FIXED_BYTES {
-            return Err(DecodeError::Truncated { part: "fixed part" });
-        }
+        let header = BinaryHeader::read(&frame[..header_bytes])?;
         let mut command = Self {
             serialize_type: SerializeType::Binary,
-            code: i32::from(header.get_i16()),
-            language: Language(header.get_u8()),
-            version: i32::from(header.get_i16()),
-            opaque: header.get_i32(),
-            flag: header.get_i32(),
-            remark: frame.slice_ref(take_counted(&mut header, "remark")?),
-            fields: Fields::from_binary(frame.slice_ref(take_counted(&mut header, "extFields")?))?,
+            code: header.code,
+            language: header.language,
+            version: header.version,
+            opaque: header.opaque,
+            flag: header.flag,
+            remark: frame.slice_ref(header.remark),
+            fields: Fields::from_binary(frame.slice_ref(header.fields))?,
             body: Bytes::new(),
         };
         frame.advance(header_bytes);
         command.body = frame;
         Ok(command)
+    }
+
+    /// Its parts that matter to who only looks on.
+    pub fn glance(&self) -> Glance<'_> {
+        Glance {
+            code: self.code,
+            opaque: self.opaque,
+            flag: self.flag,
+            remark: &self.remark,
+            fields: self.fields.raw(),
+            body: &self.body,
+        }
     }
 
     /// Whether this is an answer.
@@ -177,6 +186,36 @@ impl Command {
     /// The fields as a typed header.
     pub fn header<'a, H: ReadFields<'a>>(&'a self) -> Result<H, FieldError> {
         H::read_fields(&self.fields)
+    }
+}
+
+/// A binary header, where it stands.
+pub(super) struct BinaryHeader<'a> {
+    pub(super) code: i32,
+    language: Language,
+    version: i32,
+    pub(super) opaque: i32,
+    pub(super) flag: i32,
+    pub(super) remark: &'a [u8],
+    /// Not checked to be a map.
+    pub(super) fields: &'a [u8],
+}
+
+impl<'a> BinaryHeader<'a> {
+    pub(super) fn read(mut header: &'a [u8]) -> Result<Self, DecodeError> {
+        const FIXED_BYTES: usize = 2 + 1 + 2 + 4 + 4;
+        if header.len() < FIXED_BYTES {
+            return Err(DecodeError::Truncated { part: "fixed part" });
+        }
+        Ok(Self {
+            code: i32::from(header.get_i16()),
+            language: Language(header.get_u8()),
+            version: i32::from(header.get_i16()),
+            opaque: header.get_i32(),
+            flag: header.get_i32(),
+            remark: take_counted(&mut header, "remark")?,
+            fields: take_counted(&mut header, "extFields")?,
+        })
     }
 }
 

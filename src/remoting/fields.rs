@@ -37,12 +37,12 @@ impl Fields {
 
     /// Every (name, value), in the order sent.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest: &[u8] = &self.raw;
-        std::iter::from_fn(move || {
-            let (key, value, behind) = split_pair(rest)?;
-            rest = behind;
-            Some((key, value))
-        })
+        pairs(&self.raw)
+    }
+
+    /// The binary map.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
     }
 
     /// The value of a name; the last one where it is repeated.
@@ -61,6 +61,15 @@ impl std::fmt::Debug for Fields {
             .entries(self.iter().map(|(key, value)| (text(key), text(value))))
             .finish()
     }
+}
+
+/// Every (name, value) of a binary map, up to what is no pair.
+pub(super) fn pairs(mut map: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let (key, value, behind) = split_pair(map)?;
+        map = behind;
+        Some((key, value))
+    })
 }
 
 /// (key, value, rest) of a map's first pair; `None` where it does not fit.

@@ -10,7 +10,7 @@ use crate::check::read_committed::CommitFact;
 use crate::check::{Finding, Promise};
 use crate::history::Queue;
 use crate::remoting::offset::UpdateOffset;
-use crate::remoting::{Command, FrameDecoder, MessageId, RequestCode, ResponseCode};
+use crate::remoting::{Command, FrameDecoder, Glance, MessageId, RequestCode, ResponseCode};
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
 use crate::sim::world::{Core, TraceKind};
@@ -50,27 +50,45 @@ impl Tap {
         stream: u64,
         bytes: &Bytes,
     ) {
-        for answer in commands(bytes) {
-            let commit = self.commits.remove(&(stream, answer.opaque));
-            if !answer.is_response() {
-                continue;
+        let mut rest: &[u8] = bytes;
+        while let Some((answer, behind)) = Glance::first(rest) {
+            self.broker_answer(core, disk, node, stream, &answer);
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            for answer in commands(&bytes.slice_ref(rest)) {
+                self.broker_answer(core, disk, node, stream, &answer.glance());
             }
-            if !is_good_news(answer.code) {
-                refused(core, node, &answer);
-                if answer.code == ResponseCode::SERVICE_NOT_AVAILABLE.0 {
-                    *self.refusals.entry(node).or_default() += 1;
-                }
+        }
+    }
+
+    fn broker_answer(
+        &mut self,
+        core: &mut Core,
+        disk: &DiskIo,
+        node: NodeId,
+        stream: u64,
+        answer: &Glance<'_>,
+    ) {
+        let commit = self.commits.remove(&(stream, answer.opaque));
+        if !answer.is_response() {
+            return;
+        }
+        if !is_good_news(answer.code) {
+            refused(core, node, answer);
+            if answer.code == ResponseCode::SERVICE_NOT_AVAILABLE.0 {
+                *self.refusals.entry(node).or_default() += 1;
             }
-            if answer.code != ResponseCode::SUCCESS.0 {
-                continue;
-            }
-            if let Some(digest) = commit {
-                self.offset_committed(core, disk, node, digest);
-            } else if let Some(id) = answer.fields.get("msgId") {
-                self.send_acknowledged(core, disk, node, id, &answer);
-            } else if answer.fields.get("nextBeginOffset").is_some() {
-                self.records_served(core, disk, node, &answer.body);
-            }
+        }
+        if answer.code != ResponseCode::SUCCESS.0 {
+            return;
+        }
+        if let Some(digest) = commit {
+            self.offset_committed(core, disk, node, digest);
+        } else if let Some(id) = answer.get("msgId") {
+            self.send_acknowledged(core, disk, node, id, answer);
+        } else if answer.get("nextBeginOffset").is_some() {
+            self.records_served(core, disk, node, answer.body);
         }
     }
 
@@ -80,7 +98,7 @@ impl Tap {
         disk: &DiskIo,
         node: NodeId,
         id: &[u8],
-        answer: &Command,
+        answer: &Glance<'_>,
     ) {
         let Some(address) = address_of(id) else {
             return;
@@ -208,15 +226,15 @@ fn is_good_news(code: i32) -> bool {
     .any(|good| good.0 == code)
 }
 
-fn refused(core: &mut Core, node: NodeId, answer: &Command) {
+fn refused(core: &mut Core, node: NodeId, answer: &Glance<'_>) {
     core.trace(TraceKind::Answer, node, answer.code as u64, &[], || {
         let remark = answer.remark();
         format!("refuses with code {}: {remark}", answer.code)
     });
 }
 
-fn text_of<'a>(answer: &'a Command, field: &str) -> std::borrow::Cow<'a, str> {
-    let bytes = answer.fields.get(field).unwrap_or(b"?");
+fn text_of<'a>(answer: &Glance<'a>, field: &str) -> std::borrow::Cow<'a, str> {
+    let bytes = answer.get(field).unwrap_or(b"?");
     String::from_utf8_lossy(bytes)
 }
 
