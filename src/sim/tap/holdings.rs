@@ -204,9 +204,10 @@ impl Holdings {
             names_synced,
             ..
         } = self;
-        let believed = |ino: Ino| {
+        let believed = |ino: Ino, seq: Seq| {
+            let upto = file_synced.get(&ino).filter(|upto| **upto >= seq)?;
             let named = segments.get(&ino).is_some_and(|seq| seq <= names_synced);
-            file_synced.get(&ino).copied().filter(|_| named)
+            named.then_some(*upto)
         };
         let end = pop_while(&mut self.unbelieved, believed);
         self.believed_end = self.believed_end.max(end);
@@ -223,9 +224,9 @@ impl Holdings {
 
     /// Moves the watermark over what has become durable.
     pub(super) fn settle(&mut self, disk: &DiskModel) {
-        let durable = |ino| match disk.is_linked_durably(ino) {
-            true => disk.durable_seq(ino).or(Some(Seq::MAX)),
-            false => None,
+        let durable = |ino, seq| {
+            let upto = disk.durable_seq(ino).unwrap_or(Seq::MAX);
+            (upto >= seq && disk.is_linked_durably(ino)).then_some(upto)
         };
         let end = pop_while(&mut self.undurable, durable);
         self.durable_end = self.durable_end.max(end);
@@ -305,22 +306,26 @@ impl Holdings {
 }
 
 /// Takes from the front what has arrived, and gives the end of the furthest of
-/// it. `arrived` says up to which change a file has, or that nothing of it has;
-/// it is asked once for entries of one file in a row.
+/// it. `arrived` says up to which change a file has, unless that is before the
+/// one given; it is asked once about entries of one file in a row.
 fn pop_while(
     waiting: &mut VecDeque<Undurable>,
-    mut arrived: impl FnMut(Ino) -> Option<Seq>,
+    mut arrived: impl FnMut(Ino, Seq) -> Option<Seq>,
 ) -> u64 {
     let (mut end, mut known) = (0, None);
-    while let Some(oldest) = waiting.front() {
-        let upto = match known {
-            Some((ino, upto)) if ino == oldest.ino => upto,
-            _ => known.insert((oldest.ino, arrived(oldest.ino))).1,
-        };
-        if upto.is_none_or(|upto| upto < oldest.seq) {
-            break;
+    while let Some(&Undurable {
+        ino,
+        seq,
+        end_address,
+    }) = waiting.front()
+    {
+        if !known.is_some_and(|(file, upto)| file == ino && upto >= seq) {
+            match arrived(ino, seq) {
+                Some(upto) => known = Some((ino, upto)),
+                None => break,
+            }
         }
-        end = end.max(oldest.end_address);
+        end = end.max(end_address);
         waiting.pop_front();
     }
     end
