@@ -8,14 +8,14 @@ pub(super) trait FieldValue<'a>: Sized {
     /// From the field's text; `None` where that is no such value.
     fn parse(text: &'a [u8]) -> Option<Self>;
     /// Appends the field.
-    fn put(&self, key: &[u8], out: &mut FieldWriter<'_>);
+    fn put<const N: usize>(&self, key: &[u8; N], out: &mut FieldWriter<'_>);
 }
 
 impl<'a> FieldValue<'a> for &'a str {
     fn parse(text: &'a [u8]) -> Option<Self> {
         std::str::from_utf8(text).ok()
     }
-    fn put(&self, key: &[u8], out: &mut FieldWriter<'_>) {
+    fn put<const N: usize>(&self, key: &[u8; N], out: &mut FieldWriter<'_>) {
         out.put(key, self);
     }
 }
@@ -24,7 +24,7 @@ impl FieldValue<'_> for i32 {
     fn parse(text: &[u8]) -> Option<Self> {
         Self::try_from(number(text)?).ok()
     }
-    fn put(&self, key: &[u8], out: &mut FieldWriter<'_>) {
+    fn put<const N: usize>(&self, key: &[u8; N], out: &mut FieldWriter<'_>) {
         out.put(key, itoa::Buffer::new().format(*self));
     }
 }
@@ -33,7 +33,7 @@ impl FieldValue<'_> for i64 {
     fn parse(text: &[u8]) -> Option<Self> {
         number(text)
     }
-    fn put(&self, key: &[u8], out: &mut FieldWriter<'_>) {
+    fn put<const N: usize>(&self, key: &[u8; N], out: &mut FieldWriter<'_>) {
         out.put(key, itoa::Buffer::new().format(*self));
     }
 }
@@ -64,7 +64,7 @@ impl FieldValue<'_> for bool {
             _ => None,
         }
     }
-    fn put(&self, key: &[u8], out: &mut FieldWriter<'_>) {
+    fn put<const N: usize>(&self, key: &[u8; N], out: &mut FieldWriter<'_>) {
         out.put(key, if *self { "true" } else { "false" });
     }
 }
@@ -74,7 +74,7 @@ impl<'a, T: FieldValue<'a>> FieldValue<'a> for Option<T> {
     fn parse(text: &'a [u8]) -> Option<Self> {
         T::parse(text).map(Some)
     }
-    fn put(&self, key: &[u8], out: &mut FieldWriter<'_>) {
+    fn put<const N: usize>(&self, key: &[u8; N], out: &mut FieldWriter<'_>) {
         if let Some(value) = self {
             value.put(key, out);
         }
