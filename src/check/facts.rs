@@ -33,7 +33,8 @@ pub(super) struct Sent<'a> {
     pub(super) outcome: Option<(usize, &'a SendOutcome)>,
 }
 
-/// Every send, in the order of clients and their counts once all are there.
+/// Every send, in the order of clients and their counts.
+#[derive(Default)]
 pub(super) struct Sends<'a> {
     all: Vec<Sent<'a>>,
     /// Where each client's first one is.
@@ -41,11 +42,17 @@ pub(super) struct Sends<'a> {
 }
 
 impl<'a> Sends<'a> {
-    fn with_capacity(sends: usize) -> Self {
-        Self {
-            all: Vec::with_capacity(sends),
-            firsts: BTreeMap::new(),
+    fn new(clients: BTreeMap<ClientId, ClientSends<'a>>) -> Self {
+        let mut all = Vec::with_capacity(clients.values().map(|sends| sends.all.len()).sum());
+        all.extend(clients.into_values().flat_map(|sends| sends.all));
+        // They are in order, unless a client says that it is another one.
+        all.sort_by_key(Sent::key);
+        let (mut firsts, mut first) = (BTreeMap::new(), 0);
+        for of_client in all.chunk_by(|a, b| a.value.client == b.value.client) {
+            firsts.insert(of_client[0].value.client, first);
+            first += of_client.len();
         }
+        Self { all, firsts }
     }
 
     /// The send of that value, whatever its body said.
@@ -68,15 +75,6 @@ impl<'a> Sends<'a> {
     /// All of them.
     pub(super) fn values(&self) -> impl Iterator<Item = &Sent<'a>> {
         self.all.iter()
-    }
-
-    fn sort(&mut self) {
-        self.all.sort_by_key(Sent::key);
-        let mut first = 0;
-        for of_client in self.all.chunk_by(|a, b| a.value.client == b.value.client) {
-            self.firsts.insert(of_client[0].value.client, first);
-            first += of_client.len();
-        }
     }
 }
 
@@ -150,7 +148,7 @@ impl<'a> Facts<'a> {
     pub fn new(history: &'a History) -> Self {
         let mut facts = Self {
             history,
-            sends: Sends::with_capacity(history.entries.len() / 2),
+            sends: Sends::default(),
             queues: BTreeMap::new(),
             groups: BTreeMap::new(),
             retention_ns: None,
@@ -166,7 +164,7 @@ impl<'a> Facts<'a> {
             group.processed.sort();
             group.processed.dedup();
         }
-        facts.sends.sort();
+        facts.sends = Sends::new(pairs.sends);
         facts
     }
 
@@ -208,16 +206,19 @@ impl<'a> Facts<'a> {
         let client = entry.client;
         match &entry.event {
             Event::SendBegan { op, value } => {
-                let of_client = pairs.sends.entry(client).or_default();
-                of_client.push((*op, self.sends.all.len()));
-                self.sends.all.push(Sent {
+                let sent = Sent {
                     value: *value,
                     began: index,
                     outcome: None,
-                });
+                };
+                pairs.sends.entry(client).or_default().begin(*op, sent);
             }
             Event::SendEnded { op, outcome } => {
-                self.end_send(index, pairs.take_send(client, *op), outcome);
+                let of_client = pairs.sends.get_mut(&client);
+                let sent = of_client.and_then(|sends| sends.end(*op));
+                let sent = sent.expect("a send ends once, after it began");
+                sent.outcome = Some((index, outcome));
+                self.add_outcome(index, sent.value, outcome);
             }
             Event::PullBegan { op, .. } => {
                 pairs.pulls.insert((client, *op), index);
@@ -264,11 +265,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn end_send(&mut self, index: usize, sent: Option<usize>, outcome: &'a SendOutcome) {
-        let sent = sent.expect("a send ends once, after it began");
-        let sent = &mut self.sends.all[sent];
-        sent.outcome = Some((index, outcome));
-        let value = sent.value;
+    fn add_outcome(&mut self, index: usize, value: Value, outcome: &'a SendOutcome) {
         if let SendOutcome::Acknowledged {
             queue,
             offset,
@@ -289,18 +286,30 @@ impl<'a> Facts<'a> {
 /// What began and has not ended, while indexing.
 #[derive(Default)]
 struct Pairs<'a> {
-    /// Places in `Sends`, which are not sorted yet. Few of a client's are there
-    /// at once, and where its next life counts anew, the later one is meant.
-    sends: BTreeMap<ClientId, Vec<(OpId, usize)>>,
+    sends: BTreeMap<ClientId, ClientSends<'a>>,
     pulls: BTreeMap<(ClientId, OpId), usize>,
     groups: GroupPairs<'a>,
 }
 
-impl Pairs<'_> {
-    fn take_send(&mut self, client: ClientId, op: OpId) -> Option<usize> {
-        let begun = self.sends.get_mut(&client)?;
-        let at = begun.iter().rposition(|(begun, _)| *begun == op)?;
-        Some(begun.remove(at).1)
+/// The sends of one client, while indexing.
+#[derive(Default)]
+struct ClientSends<'a> {
+    all: Vec<Sent<'a>>,
+    /// Those that have not ended, by their places in `all`: few at once.
+    open: Vec<(OpId, usize)>,
+}
+
+impl<'a> ClientSends<'a> {
+    fn begin(&mut self, op: OpId, sent: Sent<'a>) {
+        self.open.push((op, self.all.len()));
+        self.all.push(sent);
+    }
+
+    /// A client counts anew in its next life: the later one is meant.
+    fn end(&mut self, op: OpId) -> Option<&mut Sent<'a>> {
+        let at = self.open.iter().rposition(|(open, _)| *open == op)?;
+        let (_, place) = self.open.remove(at);
+        Some(&mut self.all[place])
     }
 }
 
