@@ -50,13 +50,16 @@ pub enum BadRecord {
     },
 }
 
+/// Records of so many bytes have room from the start; more take more.
+const RECORD_BYTES: usize = 192;
+
 /// The messages of an answer, up to the first that is bad.
 pub(super) fn decode(
     body: &Bytes,
     topic: &str,
     queue_id: u32,
 ) -> (Vec<Received>, Option<BadRecord>) {
-    let mut messages = Vec::new();
+    let mut messages = Vec::with_capacity(body.len() / RECORD_BYTES);
     let mut rest: &[u8] = body;
     while !rest.is_empty() {
         let index = messages.len();

@@ -57,15 +57,17 @@ impl Value {
     /// says. The filler follows from `seed` and the head.
     pub fn make(client: ClientId, sequence: u64, length: usize, seed: u64) -> (Self, Vec<u8>) {
         let length = length.max(Self::HEAD_BYTES);
-        let mut body = Vec::with_capacity(length + 8);
-        body.extend_from_slice(&client.to_be_bytes());
-        body.extend_from_slice(&sequence.to_be_bytes());
-        let mut filler = xxh3_64_with_seed(&body, seed);
-        while body.len() < length {
-            body.extend_from_slice(&filler.to_be_bytes());
+        let mut body = vec![0; length];
+        let (head, rest) = body.split_at_mut(Self::HEAD_BYTES);
+        head[..4].copy_from_slice(&client.to_be_bytes());
+        head[4..].copy_from_slice(&sequence.to_be_bytes());
+        let mut filler = xxh3_64_with_seed(head, seed);
+        let (words, last) = rest.as_chunks_mut::<8>();
+        for word in words {
+            *word = filler.to_be_bytes();
             filler = filler.rotate_left(23).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
-        body.truncate(length);
+        last.copy_from_slice(&filler.to_be_bytes()[..last.len()]);
         (
             Self {
                 client,

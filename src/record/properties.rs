@@ -67,6 +67,10 @@ impl<'a> Properties<'a> {
     /// that fills a map would have it.
     #[must_use]
     pub fn get(self, name: &str) -> Option<&'a str> {
+        // Most messages have none.
+        if self.0.is_empty() {
+            return None;
+        }
         self.iter()
             .filter(|(key, _)| *key == name)
             .last()
