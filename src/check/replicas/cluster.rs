@@ -37,6 +37,16 @@ pub(super) struct Node {
     /// A leader whose process or store ended does not, and recovery may cut what
     /// was never synced.
     pub(super) cut_in_own_term: Option<(u64, Broken)>,
+    /// The newest configuration that it sent as a leader.
+    pub(super) seated: Option<Seated>,
+}
+
+/// A configuration that a leader has in its log, for it has sent it.
+#[derive(Debug, Clone)]
+pub(super) struct Seated {
+    pub(super) term: u64,
+    pub(super) index: u64,
+    pub(super) seats: Seats,
 }
 
 /// The checkers of a cluster. Fed with facts in their order by
@@ -89,11 +99,12 @@ impl Cluster {
             self.advance(moment, term, node);
         }
         let head = self.entry_of(moment, node, address);
-        if let (Some(term), Some(head)) = (led, head) {
-            self.advance_by_followers(moment, term, head.index);
-        }
         let holders = head.map_or_else(Vec::new, |head| self.holders(&head));
-        let (_, seats, _) = self.nodes[node as usize].cached.latest_seats();
+        let log = &self.nodes[node as usize].cached;
+        let seated = self.nodes[node as usize].seated.as_ref();
+        let ahead = led.and_then(|term| ahead_of(term, log, seated));
+        let (_, seats, _) = log.latest_seats();
+        let seats = ahead.map(|ahead| &ahead.seats).or(seats);
         let answer = acknowledgement::Answer {
             replica,
             led,
@@ -112,10 +123,6 @@ impl Cluster {
             self.advance(moment, term, node);
         }
         let head = self.entry_of(moment, node, address);
-        let led = self.leaders.newest_of(replica);
-        if let (Some(term), Some(head)) = (led, head) {
-            self.advance_by_followers(moment, term, head.index);
-        }
         let broken = served::check(what, replica, head, &self.committed);
         self.report(moment, broken);
     }
@@ -235,9 +242,12 @@ impl Cluster {
             leader.map(|leader| &self.nodes[leader as usize].cached),
             Some(&self.nodes[node as usize].cached),
         ];
+        let seated = leader.and_then(|leader| self.nodes[leader as usize].seated.as_ref());
         let mut first = None;
         for log in logs.into_iter().flatten() {
-            while let Err(conflict) = self.committed.advance(term, log, &self.initial) {
+            let ahead = ahead_of(term, log, seated);
+            let ahead = ahead.map(|ahead| (ahead.index, &ahead.seats));
+            while let Err(conflict) = self.committed.advance(term, log, ahead, &self.initial) {
                 // What follows is compared with what a majority holds now.
                 self.committed.forget_from(conflict.was.index);
                 first.get_or_insert(conflict);
@@ -245,19 +255,6 @@ impl Cluster {
         }
         let broken = first.map(|conflict| super::state_machine_safety::check(&conflict));
         self.report(moment, broken);
-    }
-
-    /// The leader's newest configuration may be on its followers before its own
-    /// write is (D3, D15: it counts when appended): their logs speak for it.
-    fn advance_by_followers(&mut self, moment: Moment, term: u64, index: u64) {
-        for node in 0..self.nodes.len() as u32 {
-            if self.committed.upto_in(term) >= index {
-                return;
-            }
-            if self.nodes[node as usize].cached.last().term == term {
-                self.advance(moment, term, node);
-            }
-        }
     }
 
     /// The entry at a log address, as `node` has it. A leader's own write may be
@@ -293,6 +290,13 @@ impl Cluster {
         let forgets_terms = self.media.hard_state == Medium::Cached;
         is_raft_s_own(promise) || forgets_terms && promise == Promise::Acknowledgement
     }
+}
+
+/// The configuration that counts in a term and that a log ends before: "a
+/// configuration takes effect when appended" (D15), and what the leader appends
+/// may leave before it is written anywhere (D3).
+fn ahead_of<'a>(term: u64, log: &Log, seated: Option<&'a Seated>) -> Option<&'a Seated> {
+    seated.filter(|seated| seated.term == term && seated.index > log.last().index)
 }
 
 /// "Raft's five and *promises kept*" (guarantee.md, section 3).

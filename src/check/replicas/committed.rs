@@ -75,12 +75,21 @@ impl Committed {
     }
 
     /// Fixes what a majority holds of `log`, whose configurations decide who
-    /// counts; `initial` where it has none.
+    /// counts; `initial` where it has none. `ahead`: one behind its end, which the
+    /// term's leader has appended, and the index from which on it holds.
     ///
     /// # Errors
     /// Another entry was committed there. Nothing is changed.
-    pub fn advance(&mut self, term: u64, log: &Log, initial: &Seats) -> Result<(), Conflict> {
-        let upto = self.reached(term, log, initial);
+    pub fn advance(
+        &mut self,
+        term: u64,
+        log: &Log,
+        ahead: Option<(u64, &Seats)>,
+        initial: &Seats,
+    ) -> Result<(), Conflict> {
+        let reached = self.reached(term, log, ahead, initial);
+        // The others may hold more than this one has written.
+        let upto = reached.min(log.last().index);
         let Some(head) = log.get(upto).filter(|head| head.term == term) else {
             return Ok(());
         };
@@ -110,8 +119,11 @@ impl Committed {
 
     /// A configuration counts from its own index on; below it, the one before
     /// does, too: only one change is in flight, so their majorities meet.
-    fn reached(&self, term: u64, log: &Log, initial: &Seats) -> u64 {
-        let (since, newest, before) = log.latest_seats();
+    fn reached(&self, term: u64, log: &Log, ahead: Option<(u64, &Seats)>, initial: &Seats) -> u64 {
+        let (mut since, mut newest, mut before) = log.latest_seats();
+        if let Some((index, seats)) = ahead {
+            (since, newest, before) = (index, Some(seats), newest);
+        }
         let newest_upto = self.majority(term, newest.unwrap_or(initial));
         let before = before.unwrap_or(initial);
         let before_upto = self.majority(term, before).min(since.saturating_sub(1));
@@ -164,10 +176,14 @@ mod tests {
     fn a_majority_fixes_all_below() {
         let (mut committed, log) = (Committed::default(), log(&[1, 1, 1]));
         committed.accept(replica(0), 1, 3);
-        committed.advance(1, &log, &seats(3)).expect("no conflict");
+        committed
+            .advance(1, &log, None, &seats(3))
+            .expect("no conflict");
         assert_eq!(committed.last().index, 0, "one of three");
         committed.accept(replica(2), 1, 2);
-        committed.advance(1, &log, &seats(3)).expect("no conflict");
+        committed
+            .advance(1, &log, None, &seats(3))
+            .expect("no conflict");
         assert_eq!(committed.last(), log.get(2).expect("there"));
         assert_eq!(committed.get(1), log.get(1));
         assert_eq!(committed.upto_in(1), 2);
@@ -178,10 +194,14 @@ mod tests {
         // Figure 8 of the Raft paper: entry 2 of term 2 on a majority in term 4.
         let (mut committed, log) = (Committed::default(), log(&[1, 2, 4]));
         committed.accept(replica(0), 4, 3);
-        committed.advance(4, &log, &seats(3)).expect("no conflict");
+        committed
+            .advance(4, &log, None, &seats(3))
+            .expect("no conflict");
         assert_eq!(committed.last().index, 0);
         committed.accept(replica(1), 4, 3);
-        committed.advance(4, &log, &seats(3)).expect("no conflict");
+        committed
+            .advance(4, &log, None, &seats(3))
+            .expect("no conflict");
         assert_eq!(committed.last().index, 3);
         assert_eq!(committed.upto_before(4), None);
         assert_eq!(committed.upto_before(5), log.get(3));
@@ -194,19 +214,19 @@ mod tests {
             committed.accept(replica(node), 1, 2);
         }
         committed
-            .advance(1, &log(&[1, 1]), &seats(3))
+            .advance(1, &log(&[1, 1]), None, &seats(3))
             .expect("no conflict");
         for node in 1..3 {
             committed.accept(replica(node), 3, 2);
         }
         let other = log(&[1, 3]);
         let conflict = committed
-            .advance(3, &other, &seats(3))
+            .advance(3, &other, None, &seats(3))
             .expect_err("a conflict");
         assert_eq!((conflict.was.term, conflict.now.term), (1, 3));
         committed.forget_from(2);
         committed
-            .advance(3, &other, &seats(3))
+            .advance(3, &other, None, &seats(3))
             .expect("it was forgotten");
         assert_eq!(committed.last(), other.get(2).expect("there"));
     }
@@ -231,10 +251,14 @@ mod tests {
             committed.accept(replica(node), 1, 2);
         }
         committed.accept(Replica { node: 2, disk: 9 }, 1, 2);
-        committed.advance(1, &log, &seats(5)).expect("no conflict");
+        committed
+            .advance(1, &log, None, &seats(5))
+            .expect("no conflict");
         assert_eq!(committed.last().index, 1, "below it, seat 4 still counted");
         committed.accept(replica(2), 1, 2);
-        committed.advance(1, &log, &seats(5)).expect("no conflict");
+        committed
+            .advance(1, &log, None, &seats(5))
+            .expect("no conflict");
         assert_eq!(committed.last().index, 2);
         log.cut(1, 0, Cause::Replica);
     }

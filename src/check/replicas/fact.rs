@@ -190,6 +190,18 @@ pub enum Fact {
         /// The term.
         term: u64,
     },
+    /// The node sent, as the leader of that term, an entry that says who has a
+    /// seat: it has it in its log, whatever it has written of that.
+    Seated {
+        /// The node.
+        node: u32,
+        /// The term.
+        term: u64,
+        /// The entry's index.
+        index: u64,
+        /// Who has a seat from there on (D15).
+        seats: Seats,
+    },
     /// The node granted its vote.
     Voted {
         /// The node.

@@ -1,6 +1,6 @@
 //! Each fact, to every check that it concerns.
 
-use super::cluster::{Cluster, Node};
+use super::cluster::{Cluster, Node, Seated};
 use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica};
 use super::{acknowledgement, leader_append_only, leader_completeness, log::Log, promises_kept};
 
@@ -31,6 +31,12 @@ impl Cluster {
                 self.note_hard_state(moment, node, state, cause);
             }
             Fact::Leads { node, term } => self.note_leads(moment, node, term),
+            Fact::Seated {
+                node,
+                term,
+                index,
+                seats,
+            } => self.note_seated(node, Seated { term, index, seats }),
             Fact::Voted {
                 node,
                 term,
@@ -243,6 +249,17 @@ impl Cluster {
                 let broken = leader_completeness::check(replica, term, log, &self.committed);
                 self.report(moment, broken);
             }
+        }
+    }
+
+    fn note_seated(&mut self, node: u32, seated: Seated) {
+        let newest = &mut self.node_mut(node).seated;
+        let place = |seated: &Seated| (seated.term, seated.index);
+        if newest
+            .as_ref()
+            .is_none_or(|old| place(old) < place(&seated))
+        {
+            *newest = Some(seated);
         }
     }
 

@@ -59,4 +59,39 @@ mod tests {
         );
         assert!(findings(&format!("{TWO} serve 2 1")).contains("no such entry"));
     }
+
+    /// The new disk of b2 has caught up; b1, the other voter, lags behind.
+    const CAUGHT_UP: &str = "hard 0 1; hard 1 1; lead 0 1; destroy 2; disk 2 9; hard 2 1;
+        write 0 1.1=0:0,1:0,2:- 2.1; write 1 1.1=0:0,1:0,2:-; write 2 1.1=0:0,1:0,2:- 2.1;
+        sync 0 2; sync 1 1; sync 2 2;";
+
+    #[test]
+    fn a_configuration_counts_once_its_leader_has_it_written_or_not() {
+        assert!(findings(&format!("{CAUGHT_UP} serve 0 2")).contains("all up to 1"));
+        for serves in ["serve 0 2", "ack 0 2"] {
+            let promoted = format!("{CAUGHT_UP} seat 0 1 3=0:0,1:0,2:9; {serves}");
+            assert_eq!(findings(&promoted), "");
+        }
+    }
+
+    #[test]
+    fn what_it_does_not_seat_or_another_leader_seated_does_not_count() {
+        for seated in [
+            "0 1 3=0:0,1:0,2:8",
+            "0 2 3=0:0,1:0,2:9",
+            "1 1 3=0:0,1:0,2:9",
+        ] {
+            let text = format!("{CAUGHT_UP} seat {seated}; serve 0 2; ack 0 2");
+            let found = findings(&text);
+            assert!(
+                found.contains("all up to 1") && found.contains("2 of 3 are needed"),
+                "{seated}: {found}"
+            );
+        }
+        // Held by the new disk's leader alone, whoever votes.
+        let alone = CAUGHT_UP.replace("sync 2 2", "sync 2 1");
+        assert!(
+            findings(&format!("{alone} seat 0 1 3=0:0,1:0,2:9; serve 0 2")).contains("all up to 1")
+        );
+    }
 }

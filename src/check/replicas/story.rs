@@ -6,6 +6,7 @@
 //! hard 0 2 1 · hard 0 2    b0's term is 2, it voted for b1, or for nobody
 //! write 0 1.1 2.1b         b0 caches entries 1 and 2 of term 1, 2 in variant b
 //! write 0 3.1=0:0,2:9      entry 3 gives votes to disk 0 of b0 and disk 9 of b2
+//! seat 0 1 4=0:0,2:9       leading term 1, b0 sent entry 4, with these votes
 //! sync 0 2 · believe 0 2   they are durable, or the disk only said so
 //! cut 0 2                  b0 cuts its log from entry 2 on
 //! power 0 1 · rot 0 1      the power, or a bad sector, leaves b0 entry 1
@@ -78,6 +79,10 @@ impl Teller {
         let node: u32 = words.next().expect("a node").parse().expect("a node");
         if verb == "write" {
             return words.for_each(|word| self.write(node, word));
+        }
+        if verb == "seat" {
+            let (term, word) = (words.next().expect("a term"), words.next());
+            return self.seat(node, number(term), word.expect("index=seats"));
         }
         let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
         let first = numbers.first().copied().unwrap_or(0);
@@ -174,6 +179,16 @@ impl Teller {
             node,
             medium,
             entry,
+        });
+    }
+
+    fn seat(&mut self, node: u32, term: u64, word: &str) {
+        let (index, seats) = word.split_once('=').expect("index=seats");
+        self.note(Fact::Seated {
+            node,
+            term,
+            index: number(index),
+            seats: seats_of(seats),
         });
     }
 

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::check::replicas::{HardState, Replica, Seats};
 use crate::log::IDENTITY_FILE;
 use crate::raft;
+use crate::record::{ENVELOPE_BYTES, EntryKind, parse_sealed};
 use crate::sim::disk::DiskModel;
 
 use super::image::View;
@@ -68,10 +69,10 @@ fn seats(configuration: &raft::Configuration) -> Seats {
 }
 
 /// What a replica promised by a message, or claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
-    /// It leads.
-    Leads,
+    /// It leads, and has the newest configuration that it sends at that index.
+    Leads(Option<(u64, Seats)>),
     /// It voted for the addressee.
     Voted(Replica),
     /// It has the leader's log up to that index.
@@ -82,7 +83,7 @@ pub(super) enum Said {
 pub(super) fn said(bytes: &Bytes) -> Option<(u64, Said)> {
     let packet = raft::Packet::decode(bytes.clone()).ok()?;
     let said = match packet.message {
-        raft::Message::Append(_) => Said::Leads,
+        raft::Message::Append(_) => Said::Leads(last_seats(&packet.frames)),
         raft::Message::VoteAnswer { granted: true } => Said::Voted(replica(packet.to)),
         raft::Message::AppendAnswer(answer) if answer.accepted => {
             Said::Matched(answer.matched_index)
@@ -90,4 +91,21 @@ pub(super) fn said(bytes: &Bytes) -> Option<(u64, Said)> {
         _ => return None,
     };
     Some((packet.term, said))
+}
+
+/// The last configuration among the frames of entries; a look at each envelope's
+/// length and kind is enough for the others.
+fn last_seats(frames: &[u8]) -> Option<(u64, Seats)> {
+    let mut last = None;
+    let mut at = 0;
+    while let Some(header) = frames.get(at..at + ENVELOPE_BYTES) {
+        let record_bytes = u32::from_be_bytes(*header[72..].first_chunk()?) as usize;
+        let frame = frames.get(at..at + ENVELOPE_BYTES + record_bytes)?;
+        if header[76] == EntryKind::Configuration as u8 {
+            let part = parse_sealed(frame).ok()?;
+            last = Some((part.index, seats_of(&frame[ENVELOPE_BYTES..])?));
+        }
+        at += frame.len();
+    }
+    last
 }

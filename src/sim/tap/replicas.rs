@@ -183,7 +183,18 @@ impl Replicas {
     /// A replica sent a message to a peer.
     pub(super) fn sent(&mut self, moment: Moment, node: NodeId, bytes: &Bytes) {
         let fact = match said(bytes) {
-            Some((term, Said::Leads)) => Fact::Leads { node, term },
+            Some((term, Said::Leads(seated))) => {
+                self.cluster.note(moment, Fact::Leads { node, term });
+                match seated {
+                    Some((index, seats)) => Fact::Seated {
+                        node,
+                        term,
+                        index,
+                        seats,
+                    },
+                    None => return,
+                }
+            }
             Some((term, Said::Voted(candidate))) => Fact::Voted {
                 node,
                 term,
