@@ -12,6 +12,7 @@
 
 mod answers;
 mod codecs;
+mod harm;
 mod holdings;
 mod image;
 mod replicas;
@@ -37,6 +38,7 @@ pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
 use crate::env::ConnId;
 use crate::log::LogConfig;
+use harm::Harm;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, held_address};
 use image::{Image, View};
@@ -163,7 +165,7 @@ impl Tap {
         let is_new_log = holdings.renamed(ino, seq, to);
         if let Some(replicas) = &mut self.replicas {
             match is_new_log {
-                true => replicas.renamed_segment(moment(core), &disk.model, node),
+                true => replicas.renamed_segment(moment(core), &disk.model, node, to),
                 false => replicas.renamed_state(moment(core), &disk.model, node, to),
             }
         }
@@ -185,7 +187,11 @@ impl Tap {
     pub(crate) fn lost_cache(&mut self, core: &Core, disk: &DiskIo, node: NodeId, taken: Taken) {
         let log_config = self.log_config;
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
-            holdings.lost_cache(&disk.model, log_config);
+            let harm = match (&self.replicas, taken) {
+                (Some(replicas), Taken::Cache) => replicas.harm(node),
+                _ => Harm::None,
+            };
+            holdings.lost_cache(&disk.model, log_config, harm);
             if let Some(replicas) = &mut self.replicas {
                 let image = holdings.take_image().unwrap_or_default();
                 replicas.lost(moment(core), &disk.model, node, image, taken);
@@ -221,7 +227,7 @@ impl Tap {
     /// whatever the account says.
     pub(crate) fn held_now(&self, disk: &DiskIo) -> u64 {
         match self.replicas {
-            Some(_) => Image::of(&disk.model, View::Durable).end_address(),
+            Some(_) => Image::of(&disk.model, View::Durable, Harm::None).end_address(),
             None => held_address(&disk.model, self.log_config),
         }
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::harm::Harm;
 use super::image::{Image, View, head_of};
 use crate::check::replicas::Head;
 use crate::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, OpenError};
@@ -233,11 +234,11 @@ impl Holdings {
     }
 
     /// What was cached only is gone, and maybe more.
-    pub(super) fn lost_cache(&mut self, disk: &DiskModel, config: LogConfig) {
+    pub(super) fn lost_cache(&mut self, disk: &DiskModel, config: LogConfig, harm: Harm<'_>) {
         self.undurable.clear();
         self.unbelieved.clear();
         self.lies_before = disk.lies();
-        self.durable_end = self.measure(disk, config);
+        self.durable_end = self.measure(disk, config, harm);
         self.believed_end = self.durable_end;
         self.stale = false;
         self.renamed.clear();
@@ -255,9 +256,9 @@ impl Holdings {
 
     /// As [`Holdings::durable_end`], of a replica, whose log may have to be read
     /// off the bytes.
-    pub(super) fn look(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
+    pub(super) fn look(&mut self, disk: &DiskModel, config: LogConfig, harm: Harm<'_>) -> u64 {
         if std::mem::take(&mut self.stale) {
-            self.durable_end = self.measure(disk, config);
+            self.durable_end = self.measure(disk, config, harm);
             // Every sync is another look, until the names are durable.
             self.renamed.retain(|ino| !disk.is_linked_durably(*ino));
             self.stale = !self.renamed.is_empty();
@@ -270,11 +271,11 @@ impl Holdings {
         self.durable_end(disk)
     }
 
-    fn measure(&mut self, disk: &DiskModel, config: LogConfig) -> u64 {
+    fn measure(&mut self, disk: &DiskModel, config: LogConfig, harm: Harm<'_>) -> u64 {
         if !self.by_image {
             return held_address(disk, config);
         }
-        let image = Image::of(disk, View::Durable);
+        let image = Image::of(disk, View::Durable, harm);
         self.image.insert(image).end_address()
     }
 

@@ -4,11 +4,14 @@
 //! Segments are named by their first log address, and each takes over every
 //! address from there on from those of a lower generation. Within one, entries
 //! follow each other, zero-padded to a sector where a write ended. The prefix ends
-//! where an entry does not verify or does not continue the chain.
+//! where an entry does not verify or does not continue the chain. Where a bad sector
+//! is known to have taken entries from between others, it goes on behind them, so
+//! that a replica's own cut is told from the fault's doing: [`Harm`].
 
 use std::collections::BTreeMap;
 
 use super::codecs::seats_of;
+use super::harm::Harm;
 use crate::check::replicas::{Entry, Head};
 use crate::log::COMMIT_LOG_DIR;
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Parsed, parse};
@@ -29,6 +32,9 @@ pub(super) struct Image {
     /// The entry before the first.
     pub(super) base: Head,
     pub(super) entries: Vec<Entry>,
+    /// Log addresses at which entries do not verify any more. They are among the
+    /// entries as they were.
+    pub(super) holes: Vec<u64>,
 }
 
 impl Image {
@@ -42,24 +48,54 @@ impl Image {
         self.entries.last().map_or(self.base, |last| last.head)
     }
 
-    /// The log that the disk holds.
-    pub(super) fn of(disk: &DiskModel, view: View) -> Self {
+    /// What stands before the first hole.
+    pub(super) fn prefix(&self) -> Self {
+        let mut prefix = self.clone();
+        if let Some(hole) = prefix.holes.first().copied() {
+            prefix
+                .entries
+                .retain(|entry| entry.head.end_address <= hole);
+            prefix.holes.clear();
+        }
+        prefix
+    }
+
+    /// The log that the disk holds; `harm`: what is known of its bad sectors.
+    pub(super) fn of(disk: &DiskModel, view: View, harm: Harm<'_>) -> Self {
         let mut image = Self::default();
-        let segments = live(disk, view);
+        let segments = live(disk, view, harm);
         let mut successors = segments.keys().copied().skip(1);
         for (number, segment) in segments.values().enumerate() {
             let successor = successors.next();
             if number == 0 {
                 image.base = segment.base;
-            } else if !segment.base.is(&image.last()) {
-                break;
+            } else if !image.reaches(&segment.base, harm) {
+                return image;
             }
-            image.follow(segment, successor);
+            image.follow(segment, successor, harm);
+        }
+        if let Some(last) = harm.uncut_end(image.end_address()) {
+            image.reaches(&last, harm);
         }
         image
     }
 
-    fn follow(&mut self, segment: &Segment, successor: Option<u64>) {
+    /// Whether the log goes on behind that entry: it is the last one, or what is
+    /// missing up to it was harmed.
+    fn reaches(&mut self, entry: &Head, harm: Harm<'_>) -> bool {
+        let last = self.last();
+        if entry.is(&last) {
+            return true;
+        }
+        let Some(missing) = harm.between(last, entry) else {
+            return false;
+        };
+        self.holes.push(last.end_address);
+        self.entries.extend(missing);
+        true
+    }
+
+    fn follow(&mut self, segment: &Segment, successor: Option<u64>, harm: Harm<'_>) {
         let mut position = segment.data_from();
         while let Some(bytes) = segment.bytes.get(position..)
             && !bytes.is_empty()
@@ -67,25 +103,37 @@ impl Image {
         {
             let next_sector = (position + 1).next_multiple_of(segment.sector_bytes);
             match parse(bytes, segment.incarnation, position as u64) {
-                Parsed::Entry(envelope) if self.is_next(&envelope.log) => {
+                Parsed::Entry(envelope) if self.is_next(&envelope.log, harm) => {
                     let framed_bytes = envelope.log.framed_bytes() as usize;
                     let record = &bytes[ENVELOPE_BYTES..framed_bytes];
                     self.entries.push(entry_of(&envelope.log, record));
                     position += framed_bytes;
                 }
-                // A mark, or what has rotted of a mark or of padding: the chain goes
-                // on behind it, or nowhere.
-                _ => position = next_sector,
+                // A mark, or what has rotted of a mark, of padding or of an entry: the
+                // chain goes on behind it, or nowhere.
+                _ => {
+                    let resumed = harm.resumes(self.last(), segment, position);
+                    position = resumed.unwrap_or(next_sector);
+                }
             }
         }
     }
 
-    fn is_next(&self, part: &LogPart) -> bool {
+    fn is_next(&mut self, part: &LogPart, harm: Harm<'_>) -> bool {
         let last = self.last();
-        (part.index, part.address, part.previous_hash)
-            == (last.index + 1, last.end_address, last.hash)
-            && part.term >= last.term
+        if part.index > last.index + 1
+            && let Some(before) = harm.before(part)
+        {
+            return self.reaches(&before, harm);
+        }
+        follows(&last, part)
     }
+}
+
+/// Whether an entry continues the log that ends with another.
+pub(super) fn follows(last: &Head, part: &LogPart) -> bool {
+    (part.index, part.address, part.previous_hash) == (last.index + 1, last.end_address, last.hash)
+        && part.term >= last.term
 }
 
 /// What a checker needs of an entry.
@@ -107,7 +155,7 @@ pub(super) fn head_of(part: &LogPart) -> Head {
 }
 
 /// A segment's file.
-struct Segment {
+pub(super) struct Segment {
     incarnation: u64,
     generation: u64,
     sector_bytes: usize,
@@ -119,8 +167,8 @@ struct Segment {
 const HEADER_BYTES: usize = 96;
 
 impl Segment {
-    /// A file whose header verifies and goes with its name.
-    fn read(bytes: Vec<u8>, address: u64) -> Option<Self> {
+    /// A file whose header verifies and goes with its name; without its bytes.
+    fn read(bytes: &[u8], address: u64) -> Option<Self> {
         let mut header = *bytes.first_chunk::<HEADER_BYTES>()?;
         let crc = std::mem::take(header[4..8].first_chunk_mut::<4>()?);
         if header[..4] != *b"ZLS1" || crc32fast::hash(&header) != u32::from_be_bytes(crc) {
@@ -144,8 +192,36 @@ impl Segment {
             generation: word(32)?,
             sector_bytes,
             base,
-            bytes,
+            bytes: Vec::new(),
         })
+    }
+
+    /// A file whose header does not verify, by what stands behind it and by the
+    /// entry that it is known to follow.
+    fn headless(bytes: Vec<u8>, base: Head, sector_bytes: usize) -> Self {
+        let sectors = (sector_bytes..bytes.len()).step_by(sector_bytes);
+        let mut incarnations = sectors.filter_map(|position| {
+            let told = *bytes[position..].get(8..)?.first_chunk()?;
+            let incarnation = u64::from_be_bytes(told);
+            let parsed = parse(&bytes[position..], incarnation, position as u64);
+            matches!(parsed, Parsed::Entry(_)).then_some(incarnation)
+        });
+        Self {
+            incarnation: incarnations.next().unwrap_or(0),
+            generation: 0,
+            sector_bytes,
+            base,
+            bytes,
+        }
+    }
+
+    /// The entry that begins there.
+    pub(super) fn part_at(&self, position: usize) -> Option<LogPart> {
+        let bytes = self.bytes.get(position..)?;
+        match parse(bytes, self.incarnation, position as u64) {
+            Parsed::Entry(envelope) => Some(envelope.log),
+            _ => None,
+        }
     }
 
     fn data_from(&self) -> usize {
@@ -154,29 +230,38 @@ impl Segment {
 }
 
 /// The segments that count, by first address: the newest, and below it what the
-/// older ones still have.
-fn live(disk: &DiskModel, view: View) -> BTreeMap<u64, Segment> {
+/// older ones still have. One whose header has gone bad takes nothing with it, where
+/// it is known what it follows.
+fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> BTreeMap<u64, Segment> {
     let names = match view {
         View::Cached => disk.list(COMMIT_LOG_DIR).unwrap_or_default(),
         View::Durable => disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default(),
     };
-    let mut newest_first: Vec<(u64, Segment)> = names
-        .iter()
-        .filter_map(|name| {
-            let address = name.parse().ok()?;
-            let path = format!("{COMMIT_LOG_DIR}/{name}");
-            let bytes = readable(disk, &path, view)?;
-            Some((address, Segment::read(bytes, address)?))
-        })
-        .collect();
-    newest_first.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.generation));
+    let (mut whole, mut beheaded) = (Vec::new(), Vec::new());
+    for name in names {
+        let path = format!("{COMMIT_LOG_DIR}/{name}");
+        let (Ok(address), Some(bytes)) = (name.parse::<u64>(), readable(disk, &path, view)) else {
+            continue;
+        };
+        match Segment::read(&bytes, address) {
+            Some(read) => whole.push((address, Segment { bytes, ..read })),
+            None => beheaded.push((address, bytes)),
+        }
+    }
+    whole.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.generation));
     let mut live = BTreeMap::<u64, Segment>::new();
-    for (address, segment) in newest_first {
+    for (address, segment) in whole {
         if live
             .first_key_value()
             .is_none_or(|(floor, _)| address < *floor)
         {
             live.insert(address, segment);
+        }
+    }
+    for (address, bytes) in beheaded {
+        if let Some(base) = harm.ends_at(address) {
+            let sector_bytes = disk.sector_bytes() as usize;
+            live.insert(address, Segment::headless(bytes, base, sector_bytes));
         }
     }
     live

@@ -13,6 +13,7 @@
 //! cut), and where a fault took something, the log is read anew from the bytes.
 
 use super::codecs::{Said, disk_id, hard_state, said};
+use super::harm::{Harm, Holes, Remembered};
 use super::holdings::Holdings;
 use super::image::{Image, View};
 use crate::check::replicas::{
@@ -45,9 +46,18 @@ struct Known {
     is_renamed: bool,
     /// Lies that its disk had told when the power last went.
     lies_before: u64,
-    /// One past the last log address before a record that does not verify, though
-    /// it had been synced.
-    hole: Option<u64>,
+    /// Log addresses at which records begin that do not verify, though they had
+    /// been synced.
+    holes: Holes,
+}
+
+impl Known {
+    /// The durable log was read anew, and has these holes.
+    fn sees(&mut self, holes: &[u64]) {
+        let known = std::mem::take(&mut self.holes);
+        let is_cut = |hole: &u64| known.get(hole).copied().unwrap_or(false);
+        self.holes = holes.iter().map(|hole| (*hole, is_cut(hole))).collect();
+    }
 }
 
 /// The account of all replicas.
@@ -87,8 +97,19 @@ impl Replicas {
     }
 
     /// A file got a segment's name: a process reads another log, maybe.
-    pub(super) fn renamed_segment(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
-        let image = Image::of(disk, View::Cached);
+    pub(super) fn renamed_segment(
+        &mut self,
+        moment: Moment,
+        disk: &DiskModel,
+        node: NodeId,
+        path: &str,
+    ) {
+        let name = path.rsplit('/').next().and_then(|name| name.parse().ok());
+        let holes = &mut self.nodes[node as usize].holes;
+        if let Some(is_cut) = name.and_then(|address: u64| holes.get_mut(&address)) {
+            *is_cut = true;
+        }
+        let image = Image::of(disk, View::Cached, self.harm(node));
         self.becomes(moment, node, Medium::Cached, image, Cause::Replica);
     }
 
@@ -118,13 +139,12 @@ impl Replicas {
         if self.nodes[node as usize].is_renamed {
             self.read_state(moment, disk, node, Cause::Replica);
         }
-        let held_end = holdings.look(disk, config);
+        let held_end = holdings.look(disk, config, self.harm(node));
         if let Some(image) = holdings.take_image() {
-            self.sees_hole(node, image.end_address());
-            self.becomes(moment, node, Medium::Durable, image, Cause::Replica);
+            self.read_durable(moment, node, image, Cause::Replica);
         }
-        let known = &self.nodes[node as usize];
-        let whole_end = held_end.min(known.hole.unwrap_or(u64::MAX));
+        let hole = self.nodes[node as usize].holes.first_key_value();
+        let whole_end = hole.map_or(held_end, |(hole, _)| held_end.min(*hole));
         self.catches_up(moment, node, whole_end);
         let believed_end = held_end.max(holdings.believed_end(disk));
         let index = self
@@ -161,21 +181,28 @@ impl Replicas {
             }
             Taken::Cache | Taken::Newer => {}
         }
-        let known = &mut self.nodes[node as usize];
-        (known.lies_before, known.hole) = (disk.lies(), None);
-        self.becomes(moment, node, Medium::Durable, image.clone(), cause);
+        self.nodes[node as usize].lies_before = disk.lies();
+        self.read_durable(moment, node, image.clone(), cause);
         self.becomes(moment, node, Medium::Cached, image, cause);
         self.read_state(moment, disk, node, cause);
     }
 
     /// A sector of the disk went bad.
     pub(super) fn harmed(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
-        let image = Image::of(disk, View::Durable);
+        let remembered = Remembered {
+            log: self.cluster.log(node, Medium::Cached),
+            upto: match self.has_lied(disk, node) {
+                true => self.cluster.log(node, Medium::Durable).last().index,
+                false => self.cluster.believed(node),
+            },
+        };
+        let image = Image::of(disk, View::Durable, Harm::Anywhere(remembered));
         let upto = self.cluster.log(node, Medium::Durable).last().index;
-        if image.last().index < upto {
+        if image.prefix().last().index < upto {
             self.cluster.forgets(node, Forgot::Record { upto });
-            self.nodes[node as usize].hole = Some(image.end_address());
-            self.becomes(moment, node, Medium::Durable, image, Cause::Detected);
+            self.read_durable(moment, node, image, Cause::Detected);
+        } else {
+            self.nodes[node as usize].sees(&image.holes);
         }
         self.read_state(moment, disk, node, Cause::Detected);
     }
@@ -227,10 +254,35 @@ impl Replicas {
         disk.lies() > self.nodes[node as usize].lies_before
     }
 
-    /// The log was read anew: whether the hole is still where it was.
-    fn sees_hole(&mut self, node: NodeId, end_address: u64) {
-        let known = &mut self.nodes[node as usize];
-        known.hole = known.hole.filter(|hole| *hole == end_address);
+    /// What is known of the bad sectors of a node's disk.
+    pub(super) fn harm(&self, node: NodeId) -> Harm<'_> {
+        let holes = &self.nodes[node as usize].holes;
+        let remembered = Remembered {
+            log: self.cluster.log(node, Medium::Cached),
+            upto: self.cluster.believed(node),
+        };
+        match holes.is_empty() {
+            true => Harm::None,
+            false => Harm::At(holes, remembered),
+        }
+    }
+
+    /// The durable log was read anew: it ends before the first hole, and what is
+    /// gone there, a bad sector took, whatever else happened.
+    fn read_durable(&mut self, moment: Moment, node: NodeId, image: Image, cause: Cause) {
+        let prefix = image.prefix();
+        let upto = self.cluster.log(node, Medium::Durable).last().index;
+        let hole = prefix.last().index + 1;
+        let taken = image.entries.get((hole - image.base.index - 1) as usize);
+        let was_there = taken.is_some_and(|entry| {
+            let log = self.cluster.log(node, Medium::Durable);
+            hole <= upto && log.has(&entry.head)
+        });
+        if was_there {
+            self.note_cut(moment, node, Medium::Durable, hole, Cause::Detected);
+        }
+        self.nodes[node as usize].sees(&image.holes);
+        self.becomes(moment, node, Medium::Durable, prefix, cause);
     }
 
     /// What the disk says of itself. Term and vote that a disk lied about count

@@ -1,0 +1,108 @@
+//! What is known of a log whose disk has bad sectors: what stood in them.
+//!
+//! A bad sector leaves a hole: entries before it, and entries behind it that chain
+//! to what was there. Only where a fault of the ledger made one is the log taken up
+//! again behind it; anywhere else it ends where it does not verify. What stood in a
+//! hole is known from when it was written.
+
+use std::collections::BTreeMap;
+
+use super::image::{Segment, follows};
+use crate::check::replicas::{Entry, Head, Log};
+use crate::record::LogPart;
+
+/// Log addresses at which holes begin, and of each whether a segment was given that
+/// name since: so the replica cut its log there, unless something stands behind.
+pub(super) type Holes = BTreeMap<u64, bool>;
+
+/// Where holes may be, and what stood there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Harm<'a> {
+    /// No bad sector is known.
+    None,
+    /// Holes begin at these log addresses.
+    At(&'a Holes, Remembered<'a>),
+    /// A sector has just gone bad: a hole may be anywhere in what was synced.
+    Anywhere(Remembered<'a>),
+}
+
+/// A log as it was written, and up to which index it had been synced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remembered<'a> {
+    pub(super) log: &'a Log,
+    pub(super) upto: u64,
+}
+
+impl<'a> Harm<'a> {
+    /// What is remembered, where a hole may begin at that log address.
+    fn known_at(self, address: u64) -> Option<Remembered<'a>> {
+        match self {
+            Self::None => None,
+            Self::At(holes, remembered) => holes.contains_key(&address).then_some(remembered),
+            Self::Anywhere(remembered) => Some(remembered),
+        }
+    }
+
+    fn remembered(self) -> Option<Remembered<'a>> {
+        match self {
+            Self::None => None,
+            Self::At(_, remembered) | Self::Anywhere(remembered) => Some(remembered),
+        }
+    }
+
+    /// The last entry that had been synced, where nothing verifies from that log
+    /// address on and the replica did not cut it off.
+    pub(super) fn uncut_end(self, address: u64) -> Option<Head> {
+        let is_cut = match self {
+            Self::At(holes, _) => holes.get(&address) == Some(&true),
+            Self::None | Self::Anywhere(_) => false,
+        };
+        let known = self.remembered().filter(|_| !is_cut)?;
+        known.log.get(known.upto)
+    }
+
+    /// The entry that ends at that log address.
+    pub(super) fn ends_at(self, address: u64) -> Option<Head> {
+        let known = self.remembered()?;
+        let last = known.log.get(known.log.index_at_end(address));
+        let found = last.unwrap_or(known.log.base());
+        (found.end_address == address && found.index <= known.upto).then_some(found)
+    }
+
+    /// The entry that a whole one continues, behind a hole.
+    pub(super) fn before(self, part: &LogPart) -> Option<Head> {
+        let known = self.remembered()?;
+        let before = known.log.get(part.index.checked_sub(1)?)?;
+        (before.index <= known.upto && follows(&before, part)).then_some(before)
+    }
+
+    /// What a hole that begins behind `last` took, up to `entry`.
+    pub(super) fn between(self, last: Head, entry: &Head) -> Option<Vec<Entry>> {
+        let Remembered { log, upto } = self.known_at(last.end_address)?;
+        let chained = log.has(&last) && log.has(entry);
+        let taken = last.index < entry.index && entry.index <= upto;
+        let mut missing = last.index + 1..=entry.index;
+        (chained && taken).then(|| {
+            missing
+                .by_ref()
+                .map_while(|index| log.entry(index))
+                .collect()
+        })
+    }
+
+    /// Where in a segment the log goes on behind the entries that follow `last` and
+    /// do not verify at `position`, without a gap.
+    pub(super) fn resumes(self, last: Head, segment: &Segment, position: usize) -> Option<usize> {
+        let Remembered { log, upto } = self.known_at(last.end_address)?;
+        let missing = (last.index + 1..=upto).map_while(|index| log.get(index));
+        let mut behind = missing.map(|entry| {
+            let bytes = entry.end_address - last.end_address;
+            (entry, position + bytes as usize)
+        });
+        let goes_on = |(entry, at): &(Head, usize)| {
+            let part = segment.part_at(*at);
+            part.is_some_and(|part| follows(entry, &part))
+        };
+        behind.find(goes_on).map(|(_, at)| at)
+    }
+}
