@@ -79,7 +79,8 @@ impl<'a> Harm<'a> {
     /// What a hole that begins behind `last` took, up to `entry`.
     pub(super) fn between(self, last: Head, entry: &Head) -> Option<Vec<Entry>> {
         let Remembered { log, upto } = self.known_at(last.end_address)?;
-        let chained = log.has(&last) && log.has(entry);
+        let there = log.get(entry.index)?;
+        let chained = log.has(&last) && there.hash == entry.hash;
         let taken = last.index < entry.index && entry.index <= upto;
         let mut missing = last.index + 1..=entry.index;
         (chained && taken).then(|| {

@@ -84,7 +84,10 @@ impl Image {
     /// missing up to it was harmed.
     fn reaches(&mut self, entry: &Head, harm: Harm<'_>) -> bool {
         let last = self.last();
-        if entry.is(&last) {
+        // A segment that was made while the entry before it was bad does not know
+        // that one's term; hash and place say which it was.
+        if (entry.index, entry.hash, entry.end_address) == (last.index, last.hash, last.end_address)
+        {
             return true;
         }
         let Some(missing) = harm.between(last, entry) else {

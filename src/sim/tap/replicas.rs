@@ -46,17 +46,23 @@ struct Known {
     is_renamed: bool,
     /// Lies that its disk had told when the power last went.
     lies_before: u64,
-    /// Log addresses at which records begin that do not verify, though they had
-    /// been synced.
-    holes: Holes,
+    /// Where records do not verify, though they had been synced; `None` as long as
+    /// no sector went bad.
+    holes: Option<Holes>,
 }
 
 impl Known {
+    fn first_hole(&self) -> Option<u64> {
+        let (address, _) = self.holes.as_ref()?.first_key_value()?;
+        Some(*address)
+    }
+
     /// The durable log was read anew, and has these holes.
     fn sees(&mut self, holes: &[u64]) {
-        let known = std::mem::take(&mut self.holes);
+        let known = self.holes.take().unwrap_or_default();
         let is_cut = |hole: &u64| known.get(hole).copied().unwrap_or(false);
-        self.holes = holes.iter().map(|hole| (*hole, is_cut(hole))).collect();
+        let holes = holes.iter().map(|hole| (*hole, is_cut(hole)));
+        self.holes = Some(holes.collect());
     }
 }
 
@@ -105,8 +111,9 @@ impl Replicas {
         path: &str,
     ) {
         let name = path.rsplit('/').next().and_then(|name| name.parse().ok());
-        let holes = &mut self.nodes[node as usize].holes;
-        if let Some(is_cut) = name.and_then(|address: u64| holes.get_mut(&address)) {
+        if let Some(holes) = &mut self.nodes[node as usize].holes
+            && let Some(is_cut) = name.and_then(|address: u64| holes.get_mut(&address))
+        {
             *is_cut = true;
         }
         let image = Image::of(disk, View::Cached, self.harm(node));
@@ -143,8 +150,8 @@ impl Replicas {
         if let Some(image) = holdings.take_image() {
             self.read_durable(moment, node, image, Cause::Replica);
         }
-        let hole = self.nodes[node as usize].holes.first_key_value();
-        let whole_end = hole.map_or(held_end, |(hole, _)| held_end.min(*hole));
+        let hole = self.nodes[node as usize].first_hole();
+        let whole_end = hole.map_or(held_end, |hole| held_end.min(hole));
         self.catches_up(moment, node, whole_end);
         let believed_end = held_end.max(holdings.believed_end(disk));
         let index = self
@@ -256,14 +263,13 @@ impl Replicas {
 
     /// What is known of the bad sectors of a node's disk.
     pub(super) fn harm(&self, node: NodeId) -> Harm<'_> {
-        let holes = &self.nodes[node as usize].holes;
         let remembered = Remembered {
             log: self.cluster.log(node, Medium::Cached),
             upto: self.cluster.believed(node),
         };
-        match holes.is_empty() {
-            true => Harm::None,
-            false => Harm::At(holes, remembered),
+        match &self.nodes[node as usize].holes {
+            None => Harm::None,
+            Some(holes) => Harm::At(holes, remembered),
         }
     }
 
@@ -281,7 +287,9 @@ impl Replicas {
         if was_there {
             self.note_cut(moment, node, Medium::Durable, hole, Cause::Detected);
         }
-        self.nodes[node as usize].sees(&image.holes);
+        if cause == Cause::Detected || self.nodes[node as usize].holes.is_some() {
+            self.nodes[node as usize].sees(&image.holes);
+        }
         self.becomes(moment, node, Medium::Durable, prefix, cause);
     }
 
