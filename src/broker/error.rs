@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::entries::BadEntry;
 use crate::log::{LogError, OpenError, QueueError, ReadError};
-use crate::raft::EntryId;
+use crate::raft::{Divergence, EntryId};
 use crate::record::DecodeError;
 
 /// Why a broker stopped, or did not start.
@@ -86,18 +86,26 @@ pub enum StoreError {
         /// What it has.
         last: EntryId,
     },
-    /// A leader contradicts what was committed here: acknowledgements, terms or
-    /// votes were not durable.
+    /// A leader contradicts what is committed here: other replicas have
+    /// forgotten what they acknowledged. This one halts with what may be the
+    /// last copy.
     #[error(
-        "a leader contradicts entry {from_index}, and {commit_index} was committed here: what was \
-         acknowledged from page caches is lost"
+        "node {} leads, or led, with entry {} where entry {} was committed here, as was all up to \
+         {} (term {}): other replicas have forgotten what they acknowledged, their disks were set \
+         back or lied about a sync. Nothing was cut here, and nothing is served. Keep this \
+         directory: it may hold the last copy of acknowledged messages. To go on with what it \
+         holds, stop the others, run `zeroloss recover` on it, and replace their disks; to go on \
+         with the others, replace this disk: what was acknowledged from entry {} on is then lost",
+        .0.leader.node, .0.theirs, .0.ours, .0.commit_index, .0.term, .0.ours
     )]
-    Diverged {
-        /// The first contradicted entry.
-        from_index: u64,
-        /// What was committed here.
-        commit_index: u64,
-    },
+    Diverged(Divergence),
+    /// The same where acknowledgements, terms or votes were not durable.
+    #[error(
+        "node {} leads with entry {} where entry {} was committed here, as was all up to {}: what \
+         was acknowledged from page caches is lost",
+        .0.leader.node, .0.theirs, .0.ours, .0.commit_index
+    )]
+    Overruled(Divergence),
     /// A replica's disk that holds nothing yet.
     #[error("the disk is a replacement that was never filled: there is nothing to recover")]
     Blank,
@@ -169,12 +177,13 @@ impl StoreError {
             Self::BaseInstalled { .. }
             | Self::Repaired { .. }
             | Self::Damaged { .. }
-            | Self::Diverged { .. } => true,
+            | Self::Overruled(_) => true,
             Self::LogBehindState { .. }
             | Self::Inconsistent { .. }
             | Self::Undecodable { .. }
             | Self::Amnesia { .. }
             | Self::RolledBack { .. }
+            | Self::Diverged(_)
             | Self::Blank
             | Self::WrongNode { .. } => false,
         }
@@ -187,7 +196,7 @@ impl StoreError {
             Self::BaseInstalled { .. }
                 | Self::Repaired { .. }
                 | Self::Damaged { .. }
-                | Self::Diverged { .. }
+                | Self::Overruled(_)
         )
     }
 
@@ -195,7 +204,7 @@ impl StoreError {
     pub(super) fn wants_rebuild(&self) -> bool {
         matches!(
             self,
-            Self::Queue(_) | Self::QueueDisagrees { .. } | Self::Diverged { .. }
+            Self::Queue(_) | Self::QueueDisagrees { .. } | Self::Overruled(_)
         )
     }
 

@@ -64,8 +64,11 @@ pub enum Exit {
     Success,
     /// Wrong usage or a bad file, before any run.
     Usage,
-    /// The testbed's own input or output failed.
+    /// The testbed's own input or output failed, or a broker's.
     TestbedIo,
+    /// A replica must not take part before its operator has decided: starting
+    /// it again changes nothing. Of a broker alone, never of a run.
+    Refused,
     /// Too many runs were void, or all.
     Void,
     /// A run was stuck, or hung.
@@ -90,6 +93,7 @@ impl Exit {
             Self::Crashed => 12,
             Self::Nondeterministic => 13,
             Self::Void => 14,
+            Self::Refused => 15,
         }
     }
 }
@@ -280,6 +284,7 @@ mod tests {
         });
         assert_eq!(codes.collect::<Vec<_>>(), [13, 12, 10, 11, 14]);
         assert!(Exit::Void > Exit::TestbedIo && Exit::TestbedIo > Exit::Usage);
+        assert_eq!(Exit::Refused.code(), 15);
         assert!(Exit::Usage > Exit::Success);
     }
 

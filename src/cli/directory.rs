@@ -71,6 +71,15 @@ impl DirectoryError {
             | Self::NotRecovered(_)
             | Self::Address { .. }
             | Self::NotBlank { .. } => Exit::Usage,
+            Self::Broker {
+                source:
+                    BrokerError::Store(
+                        StoreError::Diverged(_)
+                        | StoreError::RolledBack { .. }
+                        | StoreError::Amnesia { .. },
+                    ),
+                ..
+            } => Exit::Refused,
             Self::Damaged { .. } | Self::Broker { .. } | Self::Salvage { .. } | Self::Io { .. } => {
                 Exit::TestbedIo
             }

@@ -40,8 +40,8 @@ use directory::DirectoryError;
 #[command(name = "zeroloss", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 as expected, 2 usage or bad file, 10 a promise broken or an \
-expectation missed,\n11 stuck or hung, 12 panic, 13 nondeterminism, 14 too many void runs, 1 the \
-testbed's own I/O."
+expectation missed,\n11 stuck or hung, 12 panic, 13 nondeterminism, 14 too many void runs, 15 a replica \
+that its operator\nmust decide about, 1 the testbed's own I/O."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -67,12 +67,20 @@ enum Command {
     /// List scenarios: id, expectation, seeds, faults, why.
     List(ListArgs),
     /// Serve a formatted directory on real sockets, until Ctrl-C.
+    ///
+    /// Ends with 15 where a replica must not take part before its operator has
+    /// decided: its disk forgot what it promised, or other replicas have another
+    /// entry than the one committed here. What it found and what to do stands on
+    /// standard error, and again at every start.
     Serve(ServeArgs),
     /// Make a directory a broker's own, once.
     Format(FormatArgs),
     /// Give up what is corrupt in a broker's directory, and all behind it.
     Salvage(SalvageArgs),
     /// Go on with one replica where a majority of disks is lost.
+    ///
+    /// Says what that may cost. Without --unsafe nothing else happens, and the
+    /// command ends with 2.
     Recover(RecoverArgs),
 }
 

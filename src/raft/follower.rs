@@ -3,7 +3,9 @@
 
 use super::doubt::ROUND;
 use super::replica::{Raft, State};
-use super::{Append, AppendAnswer, Configuration, EntryHead, EntryId, Message, Output, ReplicaId};
+use super::{
+    Append, AppendAnswer, Configuration, Divergence, EntryHead, EntryId, Message, Output, ReplicaId,
+};
 
 impl Raft {
     /// `leader` leads this term.
@@ -30,15 +32,15 @@ impl Raft {
             // answer waits with it, and the leader sends again.
             return self.reject(from, append.request, append.prev);
         }
+        if let Some(theirs) = self.contradiction(&append) {
+            return self.diverge(from, theirs);
+        }
         self.skip_base(&mut append);
         if !self.log.contains(append.prev) {
             return self.reject(from, append.request, append.prev);
         }
         let matched_index = append.prev.index + append.heads.len() as u64;
         self.take_entries(append.heads);
-        if self.stopped {
-            return;
-        }
         self.matched_index = self.matched_index.max(matched_index);
         // D5: not beyond what was compared; what stands there may be another's.
         self.commit(append.commit_index.min(matched_index));
@@ -46,6 +48,40 @@ impl Raft {
         self.answer_durable();
         self.note_cover(append.commit_index);
         self.check_doubt();
+    }
+
+    /// The leader's first entry that is not the one committed here.
+    fn contradiction(&self, append: &Append) -> Option<EntryId> {
+        let heads = append.heads.iter().map(|head| head.id);
+        let mut theirs = std::iter::once(append.prev).chain(heads);
+        theirs.find(|id| self.is_contradicted_by(*id))
+    }
+
+    /// Whether another entry than that is committed here. Every leader has what
+    /// is committed (Leader Completeness), as long as nobody forgets what it
+    /// acknowledged.
+    fn is_contradicted_by(&self, id: EntryId) -> bool {
+        let comparable = self.log.base().index..=self.commit_index;
+        comparable.contains(&id.index) && !self.log.contains(id)
+    }
+
+    /// A leader has `theirs` where another entry is committed: others have
+    /// forgotten what they acknowledged, or voted. Nothing is cut, and nothing
+    /// is said any more; what is here may be the last copy.
+    fn diverge(&mut self, leader: ReplicaId, theirs: EntryId) {
+        let divergence = Divergence {
+            leader,
+            term: self.term(),
+            theirs,
+            ours: self.log.id_at(theirs.index).expect("it was compared"),
+            commit_index: self.commit_index,
+        };
+        self.outputs
+            .push_back(match self.settings.promises_durable {
+                true => Output::Diverged(divergence),
+                false => Output::Overruled(divergence),
+            });
+        self.stop();
     }
 
     /// What is at or below the base is committed, so every leader has it.
@@ -69,9 +105,7 @@ impl Raft {
             if first.id.index <= self.log.last().index {
                 self.truncate(first.id.index);
             }
-            if !self.stopped {
-                self.store(heads.into_iter().skip(known));
-            }
+            self.store(heads.into_iter().skip(known));
         }
     }
 
@@ -80,16 +114,9 @@ impl Raft {
     /// # Panics
     /// That was committed.
     fn truncate(&mut self, from_index: u64) {
-        if from_index <= self.commit_index && !self.settings.promises_durable {
-            self.outputs.push_back(Output::Diverged {
-                from_index,
-                commit_index: self.commit_index,
-            });
-            return self.stop();
-        }
         assert!(
             from_index > self.commit_index,
-            "entry {from_index} is contradicted and committed ({})",
+            "what is committed ({}) is compared before anything is cut: {from_index}",
             self.commit_index
         );
         self.log.truncate(from_index);
@@ -155,6 +182,9 @@ impl Raft {
         }
         if !self.gate.is_durable() {
             return self.reject(from, request, base);
+        }
+        if self.is_contradicted_by(base) && !self.is_blank() {
+            return self.diverge(from, base);
         }
         let known = self.log.contains(base) || base.index <= self.commit_index;
         if known && !self.is_blank() {

@@ -69,6 +69,7 @@ pub use message::{Append, AppendAnswer, Message, Tail};
 pub use output::Output;
 pub use replica::{Raft, Role};
 pub use types::{
-    ANY_DISK, Doubt, EntryHead, EntryId, HARD_STATE_FILE, HardState, ReplicaId, Settings,
+    ANY_DISK, Divergence, Doubt, EntryHead, EntryId, HARD_STATE_FILE, HardState, ReplicaId,
+    Settings,
 };
 pub use wire::{Packet, WireError};

@@ -1,6 +1,8 @@
 //! What the driver is to do, in the order in which it is handed out.
 
-use super::{Append, Change, Configuration, EntryId, HardState, Message, ReplicaId, Tail};
+use super::{
+    Append, Change, Configuration, Divergence, EntryId, HardState, Message, ReplicaId, Tail,
+};
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,14 +123,12 @@ pub enum Output {
         /// The nodes whose disks are blank.
         blank_nodes: Vec<u64>,
     },
-    /// A leader contradicts what was committed here. Only where promises are
-    /// not durable; otherwise the core panics.
-    Diverged {
-        /// The first contradicted entry.
-        from_index: u64,
-        /// What was committed here.
-        commit_index: u64,
-    },
+    /// A leader contradicts what is committed here. This replica must stop: who
+    /// is right, only the operator can say.
+    Diverged(Divergence),
+    /// The same where promises are not durable: what was committed here rested
+    /// on caches, and goes when the log is opened again.
+    Overruled(Divergence),
     /// This replica holds less than it acknowledged. It must stop, and the
     /// operator replaces its disk.
     RolledBack {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Configuration;
 
 /// The file at the root of a replica's disk that holds its [`HardState`].
@@ -13,7 +15,7 @@ pub const ANY_DISK: u64 = 0;
 
 /// One incarnation of a replica: a node with the disk that it had (D13). A node
 /// whose disk was replaced is another replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReplicaId {
     /// The node within the cluster.
     pub node: u64,
@@ -26,7 +28,9 @@ pub struct ReplicaId {
 ///
 /// The order is that of elections (Raft paper, §5.4.1): the later term is more
 /// up to date, and of equal terms the longer log. So `term` comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct EntryId {
     /// The term it was appended in; 0 before the first entry.
     pub term: u64,
@@ -95,6 +99,23 @@ pub struct Doubt {
     /// known; for the operator. Within the fault budget an entry that no other
     /// replica has was not committed, whether or not it was once here.
     pub had_upto_address: u64,
+}
+
+/// A leader's log is not the one that was committed here. Within the fault
+/// budget that cannot be (Leader Completeness, Raft paper, figure 3): somebody
+/// has forgotten what it acknowledged or for whom it voted, and does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// Who leads, or sent its base.
+    pub leader: ReplicaId,
+    /// This replica's term at that time.
+    pub term: u64,
+    /// The leader's entry.
+    pub theirs: EntryId,
+    /// The entry that is committed here, at the same index.
+    pub ours: EntryId,
+    /// Everything up to here is committed here.
+    pub commit_index: u64,
 }
 
 /// Times and bounds. Times are nanoseconds.

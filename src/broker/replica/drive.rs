@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::condemned::Condemned;
 use super::packets::Cargo;
 use super::saving::save;
 use crate::broker::error::StoreError;
@@ -132,17 +133,13 @@ impl<E: Env> Broker<E> {
                 "halted: the disks of nodes {blank_nodes:?} are blank, and no majority of disks \
                  is left; what they alone held is lost. `recover --unsafe` goes on without them"
             )),
-            Output::Diverged {
-                from_index,
-                commit_index,
-            } => {
-                return Err(StoreError::Diverged {
-                    from_index,
-                    commit_index,
-                });
+            Output::Diverged(found) => {
+                return Err(Condemned::Diverged(found).store(&self.env.disk()).await);
             }
+            Output::Overruled(found) => return Err(StoreError::Overruled(found)),
             Output::RolledBack { acknowledged, last } => {
-                return Err(StoreError::RolledBack { acknowledged, last });
+                let condemned = Condemned::RolledBack { acknowledged, last };
+                return Err(condemned.store(&self.env.disk()).await);
             }
         }
         Ok(())

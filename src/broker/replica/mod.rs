@@ -14,6 +14,7 @@
 //! anything about consensus.
 
 mod admin;
+mod condemned;
 mod drive;
 mod fetch;
 mod install;

@@ -10,6 +10,7 @@
 use bytes::Bytes;
 
 use super::Replica;
+use super::condemned::Condemned;
 use super::fetch::Fetching;
 use super::recent::RecentFrames;
 use super::saving::{load, save};
@@ -80,6 +81,9 @@ pub(in crate::broker) async fn open<E: Env>(
             found: identity.node_id,
             wanted: raft.node_id,
         });
+    }
+    if let Some(condemned) = Condemned::read(&disk).await? {
+        return Err(condemned.into());
     }
     let hard = load(&disk).await?;
     let base = Base::read(&disk).await?;

@@ -3,6 +3,7 @@
 //! Promise: nothing is done without the operator's word, and what it may cost
 //! is said before and after. Offline: no broker runs on the disk.
 
+use super::condemned::Condemned;
 use super::open::open_log;
 use super::saving::{load, save};
 use crate::broker::base::Base;
@@ -71,6 +72,7 @@ pub async fn recover_unsafe<E: Env>(
         Ok(())
     })?;
     log.close().await?;
+    Condemned::lift(&env.disk()).await?;
     Ok(survivor)
 }
 

@@ -224,7 +224,9 @@ impl Cluster {
                 ));
             }
             Output::DoubtOver => self.told.push(format!("{node}: the doubt is over")),
-            Output::Diverged { .. } => panic!("{node} diverged"),
+            Output::Diverged(found) | Output::Overruled(found) => {
+                panic!("state machine safety: {node} diverged: {found:?}")
+            }
             Output::SteppedDown { .. } | Output::ReadFailed { .. } | Output::ChangeRefused(_) => {}
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::raft::{
-    Append, AppendAnswer, Change, Configuration, Doubt, EntryHead, EntryId, HardState, Input,
-    LogView, Message, Output, Raft, ReplicaId, Role, Settings, Start,
+    Append, AppendAnswer, Change, Configuration, Divergence, Doubt, EntryHead, EntryId, HardState,
+    Input, LogView, Message, Output, Raft, ReplicaId, Role, Settings, Start,
 };
 
 const fn replica(node: u64) -> ReplicaId {
@@ -26,6 +26,10 @@ struct Lone {
 
 impl Lone {
     fn new(n: u64, terms: &[u64], doubt: Option<Doubt>) -> Self {
+        Self::with(Settings::default(), n, terms, doubt)
+    }
+
+    fn with(settings: Settings, n: u64, terms: &[u64], doubt: Option<Doubt>) -> Self {
         let mut log = LogView::new(EntryId::ZERO, Vec::new(), 0);
         for (at, term) in terms.iter().enumerate() {
             log.push(id(at as u64 + 1, *term));
@@ -37,7 +41,7 @@ impl Lone {
         };
         let raft = Raft::new(Start {
             me: replica(0),
-            settings: Settings::default(),
+            settings,
             hard,
             durable_index: log.last().index,
             log,
@@ -268,13 +272,68 @@ fn appends() {
     }
 }
 
-/// R07: what is committed is contradicted by nobody.
+/// A leader that has another entry where one is committed: others have forgotten.
+/// The replica says what it found, cuts nothing, and is silent from then on (R07).
 #[test]
-#[should_panic(expected = "is contradicted and committed")]
-fn a_committed_entry_is_not_cut() {
+fn a_committed_entry_is_not_cut_but_reported() {
+    let install = || Message::Install {
+        request: 1,
+        base: id(3, 4),
+        configuration: Configuration::of_voters((0..3).map(replica)),
+    };
+    let append = |prev, entries: &[EntryId]| {
+        let heads = entries.iter().copied().map(EntryHead::from).collect();
+        Message::Append(Append {
+            request: 1,
+            prev,
+            commit_index: 3,
+            heads,
+        })
+    };
+    for (message, theirs, ours) in [
+        (append(id(1, 1), &[id(2, 4)]), id(2, 4), id(2, 1)),
+        // The entries before it differ: no use in asking for earlier ones.
+        (append(id(3, 4), &[id(4, 5)]), id(3, 4), id(3, 3)),
+        // The leader's log begins behind another entry.
+        (install(), id(3, 4), id(3, 3)),
+    ] {
+        let mut lone = Lone::new(3, &[1, 1, 3, 3], None);
+        lone.append(5, id(3, 3), &[], 3);
+        let found = Divergence {
+            leader: replica(1),
+            term: 5,
+            theirs,
+            ours,
+            commit_index: 3,
+        };
+        assert_eq!(lone.hear(1, 5, message), [Output::Diverged(found)]);
+        assert_eq!(lone.raft.last(), id(4, 3), "all is still there");
+        assert!(lone.append(5, id(3, 3), &[], 3).is_empty());
+        assert_eq!(lone.raft.deadline_ns(), u64::MAX, "nor does it stand");
+    }
+}
+
+/// What lies above the commit index may be contradicted, also right behind it.
+#[test]
+fn what_is_not_committed_gives_way() {
     let mut lone = Lone::new(3, &[1, 1, 3], None);
+    lone.append(5, id(2, 1), &[], 2);
+    let outputs = lone.append(5, id(2, 1), &[id(3, 4)], 2);
+    assert!(outputs.contains(&Output::Truncate { from_index: 3 }));
+    assert!(!answer(&lone.append(5, id(4, 4), &[], 2)).accepted);
+}
+
+/// Where what was committed rested on caches, the leader is right.
+#[test]
+fn a_committed_entry_that_was_never_durable_is_overruled() {
+    let settings = Settings {
+        promises_durable: false,
+        ..Settings::default()
+    };
+    let mut lone = Lone::with(settings, 3, &[1, 1, 3], None);
     lone.append(5, id(3, 3), &[], 3);
-    lone.append(5, id(1, 1), &[id(2, 4)], 3);
+    let outputs = lone.append(5, id(1, 1), &[id(2, 4)], 3);
+    assert!(matches!(&outputs[..], [Output::Overruled(found)] if found.theirs == id(2, 4)));
 }
 
 /// K02 (D25): the sync of an entry that was replaced meanwhile.

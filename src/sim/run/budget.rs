@@ -28,6 +28,8 @@ const DERIVED: [&str; 2] = ["consumequeue/", "checkpoint"];
 pub(super) struct Outstanding {
     /// Its disk, or what makes it itself, is gone: since when.
     forgot_ns: BTreeMap<NodeId, u64>,
+    /// Of these, the ones that do not know it, and go on.
+    unaware: BTreeSet<NodeId>,
     /// A sector of its log is bad: how far the log reached.
     damaged: BTreeMap<NodeId, u64>,
 }
@@ -36,6 +38,12 @@ impl Outstanding {
     fn nodes(&self) -> BTreeSet<NodeId> {
         let forgot = self.forgot_ns.keys();
         forgot.chain(self.damaged.keys()).copied().collect()
+    }
+
+    /// The nodes whose disks are gone.
+    fn gone(&self) -> usize {
+        let forgot = self.forgot_ns.keys();
+        forgot.filter(|node| !self.unaware.contains(node)).count()
     }
 }
 
@@ -54,6 +62,13 @@ impl Run<'_> {
         let node = machine as NodeId;
         self.outstanding.forgot_ns.insert(node, now_ns);
         self.outstanding.damaged.remove(&node);
+        self.outstanding.unaware.remove(&node);
+    }
+
+    /// A machine's disk is an older one than it was, and the replica cannot know.
+    pub(super) fn forgot_unawares(&mut self, machine: usize) {
+        self.forgot(machine);
+        self.outstanding.unaware.insert(machine as NodeId);
     }
 
     /// A sector of a file went bad; the log had reached `held_before`.
@@ -106,6 +121,15 @@ impl Run<'_> {
         has_room(&self.outstanding(), victims, minority)
     }
 
+    /// Whether there is somebody to take in a blank disk on this node: who has
+    /// forgotten and does not know is there all the same.
+    pub(super) fn has_room_for_blank(&mut self, node: NodeId) -> bool {
+        let mut others = self.outstanding();
+        let unaware = &self.outstanding.unaware;
+        others.retain(|other| !unaware.contains(other));
+        has_room(&others, &[node], self.minority())
+    }
+
     /// Whether a fault may fire now, as far as the budget goes.
     pub(super) fn fits_budget(
         &mut self,
@@ -153,7 +177,7 @@ impl Run<'_> {
     /// Whether as many disks are gone as nobody can serve without.
     pub(super) fn majority_is_gone(&mut self) -> bool {
         self.outstanding();
-        let gone = self.outstanding.forgot_ns.len();
+        let gone = self.outstanding.gone();
         self.scenario.cluster.is_replicated() && gone >= self.scenario.cluster.quorum() as usize
     }
 }

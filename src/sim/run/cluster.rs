@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use madsim::runtime::Handle;
 
-use super::process::{self, Ear, Exit, Life, NewDisk, Operator, StopSignal};
+use super::process::{self, Blames, Ear, Exit, Life, NewDisk, Operator, StopSignal};
 use crate::broker::{BrokerConfig, Peer, RaftConfig, Replication};
 use crate::scenario::{Cluster, Scenario, Workload};
 use crate::sim::disk::{DiskConfig, DiskModel};
@@ -31,8 +31,8 @@ pub(super) struct Machine {
     duty: Operator,
     /// Why it last refused to serve.
     pub(super) refused: Option<String>,
-    /// Whether it then blamed its disk.
-    pub(super) blames_disk: bool,
+    /// Whom it then blamed.
+    pub(super) blames: Blames,
     /// How long it stays down after a clean stop, nanoseconds.
     pub(super) down_ns: u64,
     /// The newest planned start; earlier ones are void.
@@ -77,7 +77,7 @@ impl Machine {
             process: None,
             duty: Operator::Format(as_what),
             refused: None,
-            blames_disk: false,
+            blames: Blames::Nobody,
             down_ns: 0,
             start: 0,
             start_planned: false,

@@ -185,7 +185,7 @@ impl Run<'_> {
         );
         self.leaves(held_after);
         self.start_later(machine, down_ns, Operator::None);
-        self.forgot(machine);
+        self.forgot_unawares(machine);
     }
 
     fn end_process(&mut self, machine: usize, machine_too: bool) {

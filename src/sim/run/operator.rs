@@ -5,7 +5,7 @@
 //! as its users would say.
 
 use super::phases::{Phase, Run, Step};
-use super::process::{Exit, NewDisk, Operator};
+use super::process::{Blames, Exit, NewDisk, Operator};
 use crate::check::Flush;
 use crate::history::FaultKind;
 use crate::scenario::{Operation, Victim};
@@ -61,8 +61,8 @@ impl Run<'_> {
                     let at_ns = self.world.now_ns() + down_ns;
                     self.plan_start(machine, at_ns, Operator::None);
                 }
-                Some(Exit::Refused { blames_disk, .. }) => {
-                    self.machines[machine].blames_disk = blames_disk;
+                Some(Exit::Refused { blames, .. }) => {
+                    self.machines[machine].blames = blames;
                     let attended = self.scenario.cluster.is_replicated();
                     if attended || self.phase != Phase::Safety {
                         self.call_operator(machine);
@@ -76,9 +76,12 @@ impl Run<'_> {
     /// Helps a broker that refuses to serve.
     pub(super) fn call_operator(&mut self, machine: usize) {
         let harmed = self.has_been_harmed(machine);
-        let (operator, pause_ns) = match self.scenario.cluster.is_replicated() {
-            false if harmed => (Operator::Salvage, AT_ONCE_NS),
-            true if harmed && self.machines[machine].blames_disk => self.replace_disk(machine),
+        let replicated = self.scenario.cluster.is_replicated();
+        let (operator, pause_ns) = match self.machines[machine].blames {
+            _ if !replicated && harmed => (Operator::Salvage, AT_ONCE_NS),
+            Blames::Disk if replicated && harmed => self.replace_disk(machine),
+            // He goes on with those that serve.
+            Blames::Others if self.somebody_forgot() => self.replace_disk(machine),
             _ => (Operator::None, PATIENCE_NS),
         };
         let at_ns = self.world.now_ns() + pause_ns;
@@ -93,7 +96,7 @@ impl Run<'_> {
     /// many others are being replaced that nobody could take it in.
     fn replace_disk(&mut self, machine: usize) -> (Operator, u64) {
         let node = machine as NodeId;
-        if !self.has_room_for(&[node]) {
+        if !self.has_room_for_blank(node) {
             return (Operator::None, PATIENCE_NS);
         }
         {
@@ -124,6 +127,12 @@ impl Run<'_> {
         fired.any(|fault| {
             fault.node == node && fault.at_ns >= since_ns && self.harms_disk(fault.kind)
         })
+    }
+
+    /// Whether a fault made a replica forget without its knowing.
+    fn somebody_forgot(&self) -> bool {
+        let mut fired = self.ledger.fired.iter();
+        fired.any(|fault| fault.kind.is_silent_amnesia())
     }
 
     /// Whether a fault of that kind can leave a disk that is of no use. Where

@@ -42,25 +42,33 @@ pub(super) enum Exit {
     Refused {
         /// Why.
         why: String,
-        /// Whether it says that its disk is not to be served from as it is:
-        /// starting it again changes nothing.
-        blames_disk: bool,
+        /// Whose fault it says that is.
+        blames: Blames,
     },
 }
 
-/// Whether only an operator's hand on the disk can help.
-fn blames_disk(error: &BrokerError) -> bool {
+/// Whom a broker that refuses to serve accuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blames {
+    /// Nobody: starting it again may help.
+    Nobody,
+    /// Its own disk, which is not to be served from as it is.
+    Disk,
+    /// Other replicas, which have forgotten what this one knows.
+    Others,
+}
+
+fn blames(error: &BrokerError) -> Blames {
     match error {
-        BrokerError::Store(store) => matches!(
-            store,
+        BrokerError::Store(StoreError::Diverged(_)) => Blames::Others,
+        BrokerError::Store(
             StoreError::Open(_)
-                | StoreError::LogBehindState { .. }
-                | StoreError::Inconsistent { .. }
-                | StoreError::Amnesia { .. }
-                | StoreError::RolledBack { .. }
-                | StoreError::Diverged { .. }
-        ),
-        BrokerError::Listen { .. } => false,
+            | StoreError::LogBehindState { .. }
+            | StoreError::Inconsistent { .. }
+            | StoreError::Amnesia { .. }
+            | StoreError::RolledBack { .. },
+        ) => Blames::Disk,
+        BrokerError::Store(_) | BrokerError::Listen { .. } => Blames::Nobody,
     }
 }
 
@@ -143,15 +151,18 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
         }
     };
     if let Err(why) = by_hand {
-        let blames_disk = life.operator == Operator::Salvage;
-        return Exit::Refused { why, blames_disk };
+        let blames = match life.operator {
+            Operator::Salvage => Blames::Disk,
+            Operator::None | Operator::Format(_) => Blames::Nobody,
+        };
+        return Exit::Refused { why, blames };
     }
     ear.said().operator_done_ns = Some(env.now_ns());
     match run(env, life.config, stop).await {
         Ok(()) => Exit::Clean,
         Err(error) => Exit::Refused {
             why: error.to_string(),
-            blames_disk: blames_disk(&error),
+            blames: blames(&error),
         },
     }
 }

@@ -1,0 +1,84 @@
+//! A replica that must not take part again before its operator has decided.
+//!
+//! Promise: the refusal outlasts the process. What was committed is known only
+//! to a running replica; after a start it would follow whoever leads, and cut
+//! what may be the last copy.
+
+use serde::{Deserialize, Serialize};
+
+use crate::broker::error::StoreError;
+use crate::env::Disk;
+use crate::log::{Aside, read_aside, replace_aside};
+use crate::raft::{Divergence, EntryId};
+
+/// At the root of a replica's disk, from its refusal to the operator's decision.
+const FILE: &str = "condemned";
+
+/// Why it must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Condemned {
+    /// See [`StoreError::Diverged`].
+    Diverged(Divergence),
+    /// See [`StoreError::RolledBack`].
+    RolledBack {
+        acknowledged: EntryId,
+        last: EntryId,
+    },
+}
+
+impl From<Condemned> for StoreError {
+    fn from(condemned: Condemned) -> Self {
+        match condemned {
+            Condemned::Diverged(found) => Self::Diverged(found),
+            Condemned::RolledBack { acknowledged, last } => Self::RolledBack { acknowledged, last },
+        }
+    }
+}
+
+impl Condemned {
+    /// Makes the refusal durable, and gives it. Where the disk fails, that is
+    /// what is given: the store is opened again, and finds out again.
+    pub(super) async fn store<D: Disk>(self, disk: &D) -> StoreError {
+        let encoded = serde_json::to_vec(&self).expect("plain data");
+        match replace_aside(disk, FILE, &encoded).await {
+            Ok(()) => self.into(),
+            Err(source) => StoreError::Io {
+                doing: "storing why this replica must stop",
+                source,
+            },
+        }
+    }
+
+    /// Whether the disk says so.
+    ///
+    /// # Errors
+    /// The disk's; a file that cannot be read is a refusal all the same.
+    pub(super) async fn read<D: Disk>(disk: &D) -> Result<Option<Self>, StoreError> {
+        let unreadable = |why| StoreError::Amnesia { path: FILE, why };
+        let read = read_aside(disk, FILE).await;
+        match read.map_err(|source| StoreError::Io {
+            doing: "reading whether this replica must stop",
+            source,
+        })? {
+            Aside::Missing => Ok(None),
+            Aside::Corrupt { why } => Err(unreadable(why)),
+            Aside::Whole(payload) => serde_json::from_slice(&payload)
+                .map(Some)
+                .map_err(|why| unreadable(why.to_string())),
+        }
+    }
+
+    /// The operator has decided for what this disk holds.
+    pub(super) async fn lift<D: Disk>(disk: &D) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Io {
+            doing: "lifting the refusal",
+            source,
+        };
+        if read_aside(disk, FILE).await.map_err(failed)? == Aside::Missing {
+            return Ok(());
+        }
+        disk.remove(FILE).await.map_err(failed)?;
+        disk.sync_dir("").await.map_err(failed)
+    }
+}
