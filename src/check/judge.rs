@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{History, Ledger};
+use crate::history::{FaultKind, History, Ledger};
 
 use super::promises::{Promised, promised};
 use super::read_committed::{self, CommitFact};
@@ -85,6 +85,8 @@ pub struct Evidence<'a> {
     pub commit_facts: &'a [CommitFact],
     /// What white-box oracles found; empty where they were off.
     pub oracle: Vec<Finding>,
+    /// What they found of promises that had lapsed by then.
+    pub waived: Vec<Finding>,
     /// How the second phase went.
     pub liveness: Liveness,
     /// How the run ended.
@@ -121,6 +123,8 @@ pub struct Judgement {
     pub lost: Vec<(Lost, Blame)>,
     /// The losses that the configuration allows, in words.
     pub allowed: Vec<Finding>,
+    /// What else was broken and is excused, with the fault that excuses it.
+    pub waived: Vec<(FaultKind, Finding)>,
     /// Every broken promise, the most telling first. Empty for a pass.
     pub findings: Vec<Finding>,
 }
@@ -148,14 +152,32 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let served = read_committed::check(evidence.commit_facts);
     findings.extend(served.iter().map(|served| served.finding()));
     findings.extend(evidence.oracle.iter().cloned());
+    let (waived, unexplained) = attributed(&evidence);
+    findings.extend(unexplained);
     findings.sort_by_key(|finding| (finding.promise, finding.at_ns, finding.event));
     Judgement {
         verdict: verdict(&evidence, &findings, !lost.is_empty()),
         counts: Counts::of(&facts).with_lost(&facts, &lost),
         allowed,
+        waived,
         lost,
         findings,
     }
+}
+
+/// What white-box oracles excused, by the first fault under which nothing is
+/// promised. Where the ledger has none up to then, it is not excused.
+fn attributed(evidence: &Evidence<'_>) -> (Vec<(FaultKind, Finding)>, Vec<Finding>) {
+    let (mut waived, mut unexplained) = (Vec::new(), Vec::new());
+    for finding in &evidence.waived {
+        let before = evidence.ledger.fired.iter().enumerate();
+        let mut before = before.take_while(|(_, fault)| fault.event <= finding.event);
+        match before.find(|(index, _)| may_be_lost(evidence, *index)) {
+            Some((_, fault)) => waived.push((fault.kind, finding.clone())),
+            None => unexplained.push(finding.clone()),
+        }
+    }
+    (waived, unexplained)
 }
 
 fn all_lost(facts: &Facts<'_>, evidence: &Evidence<'_>) -> (Vec<Finding>, Vec<(Lost, Blame)>) {

@@ -16,6 +16,7 @@ struct Case {
     blame: Blame,
     commit_facts: Vec<CommitFact>,
     oracle: Vec<Finding>,
+    waived: Vec<Finding>,
     core: bool,
     probed_ns: Option<u64>,
     ending: Ending,
@@ -31,6 +32,7 @@ fn case(flush: Flush, kind: FaultKind) -> Case {
         blame: Blame::Fault(0),
         commit_facts: Vec::new(),
         oracle: Vec::new(),
+        waived: Vec::new(),
         core: true,
         probed_ns: Some(10 * S),
         ending: Ending::Completed,
@@ -65,6 +67,7 @@ impl Case {
             blame: &|_: &Lost| self.blame,
             commit_facts: &self.commit_facts,
             oracle: self.oracle.clone(),
+            waived: self.waived.clone(),
             liveness: Liveness {
                 core: self.core,
                 healed_ns: 10 * S,
@@ -108,6 +111,31 @@ fn replicas_may_lose_what_is_silently_forgotten_and_no_disk() {
     assert_eq!(verdict(Flush::Sync, FaultKind::DiskRolledBack, 1), expected);
     assert_eq!(verdict(Flush::Async, FaultKind::PowerLoss, 0), expected);
     assert_eq!(verdict(Flush::Async, FaultKind::DiskDestroyed, 1), fail);
+}
+
+#[test]
+fn what_lapsed_is_excused_by_a_fault_that_came_before_and_by_none_else() {
+    let mut case = raft_case(Flush::Sync, FaultKind::DiskRolledBack, 1);
+    case.ledger.fired[0].event = 7;
+    let unsafe_at = |event| Finding {
+        promise: Promise::StateMachineSafety,
+        lines: vec!["two majorities".to_owned()],
+        at_ns: S,
+        event,
+        moments_ns: Vec::new(),
+    };
+    case.waived = vec![unsafe_at(8)];
+    let judgement = case.judge(WHOLE);
+    assert_eq!(judgement.verdict, Verdict::Pass);
+    assert_eq!(
+        judgement.waived,
+        [(FaultKind::DiskRolledBack, unsafe_at(8))]
+    );
+    case.waived = vec![unsafe_at(6)];
+    assert_eq!(promises(&case.judge(WHOLE)), [Promise::StateMachineSafety]);
+    case.waived = vec![unsafe_at(8)];
+    case.ledger.fired[0].kind = FaultKind::PowerLoss;
+    assert_eq!(case.judge(WHOLE).verdict, Verdict::Fail);
 }
 
 #[test]

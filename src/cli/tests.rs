@@ -119,6 +119,7 @@ fn pretend(scenario: &Scenario, seed: u64, options: &RunOptions, verdict: Verdic
         },
         lost,
         allowed,
+        waived: Vec::new(),
         findings,
     };
     let trace = Trace {

@@ -30,6 +30,10 @@ pub struct RunReport {
     pub faults: BTreeMap<FaultKind, FaultCount>,
     /// The losses that the configuration allows, in words.
     pub allowed: Vec<Finding>,
+    /// Whatever was lost, by the fault that took it.
+    pub taken: BTreeMap<FaultKind, u64>,
+    /// What else was broken and is excused, by the fault that excuses it.
+    pub waived: BTreeMap<(FaultKind, Promise), u64>,
     /// Broken promises, the most telling first.
     pub findings: Vec<Finding>,
     /// Everything that happened, where the run was asked to keep it.
@@ -58,7 +62,19 @@ impl RunReport {
         ledger: &Ledger,
         judgement: Judgement,
     ) -> Self {
+        let mut taken = BTreeMap::new();
+        for (_, blame) in &judgement.lost {
+            if let Blame::Fault(index) = blame {
+                *taken.entry(ledger.fired[*index].kind).or_default() += 1;
+            }
+        }
+        let mut waived = BTreeMap::new();
+        for (kind, finding) in &judgement.waived {
+            *waived.entry((*kind, finding.promise)).or_default() += 1;
+        }
         Self {
+            taken,
+            waived,
             scenario: scenario.to_owned(),
             seed,
             verdict: judgement.verdict,
@@ -122,6 +138,7 @@ impl RunReport {
             counts: Counts::default(),
             lost: Vec::new(),
             allowed: Vec::new(),
+            waived: Vec::new(),
             findings: vec![finding],
         };
         let (trace, ledger) = (Trace::default(), Ledger::default());

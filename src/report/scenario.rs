@@ -35,6 +35,10 @@ pub struct ScenarioReport {
     pub counts: Counts,
     /// Over all runs, allowed or not.
     pub lost: u64,
+    /// Whatever was lost, over all runs, by the fault that took it.
+    pub taken: BTreeMap<FaultKind, u64>,
+    /// What else was broken and is excused, by the fault that excuses it.
+    pub waived: BTreeMap<(FaultKind, Promise), u64>,
     /// Events over all runs.
     pub events: u64,
     /// Simulated time over all runs, nanoseconds.
@@ -59,6 +63,8 @@ impl ScenarioReport {
             tally: Tally::default(),
             counts: Counts::default(),
             lost: 0,
+            taken: BTreeMap::new(),
+            waived: BTreeMap::new(),
             events: 0,
             simulated_ns: 0,
             faults: BTreeMap::new(),
@@ -79,6 +85,12 @@ impl ScenarioReport {
         self.simulated_ns += run.simulated_ns;
         for (kind, count) in &run.faults {
             self.faults.entry(*kind).or_default().add(*count);
+        }
+        for (kind, count) in &run.taken {
+            *self.taken.entry(*kind).or_default() += count;
+        }
+        for (what, count) in &run.waived {
+            *self.waived.entry(*what).or_default() += count;
         }
         for promise in promises(&run.findings) {
             *self.broken.entry(promise).or_default() += 1;

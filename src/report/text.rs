@@ -1,8 +1,10 @@
 //! Reports as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::check::{At, Exit, Finding, Promise, Tally, Verdict};
+use crate::history::FaultKind;
 
 use super::excerpt::{excerpt, seconds};
 use super::numbers::Grouped;
@@ -17,6 +19,9 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     let mut text = line(report, id_width);
     let assessment = report.assessment();
     if let Some(note) = processed_before(report) {
+        let _ = writeln!(text, "      {note}");
+    }
+    if let Some(note) = attribution(report) {
         let _ = writeln!(text, "      {note}");
     }
     for warning in warnings(report) {
@@ -82,6 +87,30 @@ fn processed_before(report: &ScenarioReport) -> Option<String> {
             Grouped(processed)
         )
     })
+}
+
+/// `taken by disk-rolled-back: 41; excused by it: state-machine-safety 3`.
+fn attribution(report: &ScenarioReport) -> Option<String> {
+    let mut parts = BTreeMap::<FaultKind, Vec<String>>::new();
+    for (kind, count) in &report.taken {
+        let part = format!("taken by {kind}: {}", Grouped(*count));
+        parts.entry(*kind).or_default().push(part);
+    }
+    let mut excused = BTreeMap::<FaultKind, Vec<String>>::new();
+    for ((kind, promise), count) in &report.waived {
+        let part = format!("{promise} {}", Grouped(*count));
+        excused.entry(*kind).or_default().push(part);
+    }
+    for (kind, promises) in excused {
+        let parts = parts.entry(kind).or_default();
+        let by = match parts.is_empty() {
+            true => kind.name(),
+            false => "it",
+        };
+        parts.push(format!("excused by {by}: {}", promises.join(", ")));
+    }
+    let parts: Vec<_> = parts.into_values().map(|parts| parts.join("; ")).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// What makes a result worth less than it looks.
@@ -338,6 +367,23 @@ mod tests {
                 "  reproduce: zeroloss replay scenarios/x.toml --seed 3"
             ]
         );
+    }
+
+    #[test]
+    fn what_was_taken_and_what_is_excused_is_somebody_s_doing() {
+        let (lying, set_back) = (FaultKind::DiskLying, FaultKind::DiskRolledBack);
+        let losing = RunReport {
+            taken: [(set_back, 41)].into(),
+            waived: [
+                ((set_back, Promise::StateMachineSafety), 3),
+                ((set_back, Promise::ElectionSafety), 1),
+                ((lying, Promise::PromisesKept), 2),
+            ]
+            .into(),
+            ..run(Verdict::ExpectedLoss, &[(set_back, count(2, 2, 2))])
+        };
+        let text = report(Outcome::Loss { share: 0.5 }, false, vec![losing]);
+        insta::assert_snapshot!(text.lines().nth(1).expect("a line").trim(), @"taken by disk-rolled-back: 41; excused by it: election-safety 1, state-machine-safety 3; excused by disk-lying: promises-kept 2");
     }
 
     #[test]

@@ -123,6 +123,13 @@ impl Tap {
         findings
     }
 
+    /// What was broken of what had lapsed, because of faults under which nothing
+    /// is promised.
+    pub(crate) fn take_waived(&mut self) -> Vec<Finding> {
+        let replicas = self.replicas.as_mut();
+        replicas.map_or_else(Vec::new, |replicas| replicas.cluster.take_waived())
+    }
+
     /// How many brokers there are.
     pub(crate) fn brokers(&self) -> u32 {
         self.brokers
@@ -240,6 +247,16 @@ impl Tap {
             return replicas.believed_end(node);
         }
         durable_end.max(self.holdings[node as usize].believed_end(&disk.model))
+    }
+
+    /// One past the last log address up to which a broker can have caught up:
+    /// what it holds durably. Where its disk has lied, that is no more than it
+    /// believes: nobody writes again what was said to be durable.
+    pub(crate) fn level_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {
+        match disk.model.lies() {
+            0 => self.durable_end(disk, node),
+            _ => self.believed_end(disk, node),
+        }
     }
 
     /// Whether a fault that left so much took an acknowledged message of a

@@ -69,6 +69,7 @@ pub struct Cluster {
     /// Terms and votes that faults took silently: node, event.
     pub(super) forgotten: Vec<(u32, u64)>,
     findings: Vec<Finding>,
+    waived: Vec<Finding>,
 }
 
 impl Cluster {
@@ -87,6 +88,7 @@ impl Cluster {
             is_waived: false,
             forgotten: Vec::new(),
             findings: Vec::new(),
+            waived: Vec::new(),
         }
     }
 
@@ -130,6 +132,11 @@ impl Cluster {
     /// A fault took synced bytes of a node.
     pub fn forgets(&mut self, node: u32, what: Forgot) {
         self.amnesia.forgot(node, what);
+    }
+
+    /// What counts as held.
+    pub fn medium(&self) -> Medium {
+        self.media.log
     }
 
     /// Who leads the highest term.
@@ -218,6 +225,11 @@ impl Cluster {
         std::mem::take(&mut self.findings)
     }
 
+    /// What was broken, and had lapsed by then, since the last call.
+    pub fn take_waived(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.waived)
+    }
+
     pub(super) fn replica(&self, node: u32) -> Replica {
         let disk = self.nodes[node as usize].disk;
         Replica { node, disk }
@@ -275,8 +287,9 @@ impl Cluster {
 
     pub(super) fn report(&mut self, moment: Moment, broken: impl IntoIterator<Item = Broken>) {
         for broken in broken {
-            if !(self.is_waived && self.is_void(broken.promise)) {
-                self.findings.push(broken.at(moment));
+            match self.is_waived && self.is_void(broken.promise) {
+                true => self.waived.push(broken.at(moment)),
+                false => self.findings.push(broken.at(moment)),
             }
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::broker::OffsetCommit;
 use crate::check::{Blame, Lost, LostThing};
 use crate::history::{FaultEvent, FaultKind, Ledger};
-use crate::sim::tap::{Tap, WrittenEntry};
+use crate::sim::tap::{Medium, Tap, WrittenEntry};
 
 /// Who took what was lost. Where the entry was held throughout, nobody did.
 /// `believed`: how far the log was believed durable when the power went, by
@@ -22,7 +22,13 @@ pub(super) fn blame(
         return Blame::StillHeld;
     };
     if let Some(cluster) = tap.cluster() {
-        return match replicas::taken_by(&entry.head, ledger, cluster) {
+        let counts = |index: usize| {
+            cluster.medium() == Medium::Cached
+                || believed
+                    .get(&index)
+                    .is_none_or(|end| *end >= entry.end_address)
+        };
+        return match replicas::taken_by(&entry.head, ledger, cluster, counts) {
             None => Blame::StillHeld,
             Some(index) => {
                 Blame::Fault(uncovered(ledger, index, believed, &entry).unwrap_or(index))

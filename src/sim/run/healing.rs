@@ -114,7 +114,8 @@ impl Run<'_> {
             && self.majority_is_gone()
     }
 
-    /// Whether all members that came back hold the same, durably.
+    /// Whether all members that came back hold the same, durably, or as far as
+    /// their disks let them know.
     fn is_level(&self) -> bool {
         let members = self.sure_members();
         let mut inner = self.world.lock();
@@ -122,7 +123,7 @@ impl Run<'_> {
         let mut ends = members
             .into_iter()
             .filter(|member| !self.machines[*member as usize].retired)
-            .map(|member| tap.durable_end(&disks[member as usize], member));
+            .map(|member| tap.level_end(&disks[member as usize], member));
         let first = ends.next();
         ends.all(|end| Some(end) == first)
     }

@@ -141,9 +141,13 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let liveness = run.liveness();
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
-    let (oracle, commit_facts) = match options.oracle {
-        true => (tap.take_findings(), std::mem::take(&mut tap.served_early)),
-        false => (Vec::new(), Vec::new()),
+    let (oracle, waived, commit_facts) = match options.oracle {
+        true => (
+            tap.take_findings(),
+            tap.take_waived(),
+            std::mem::take(&mut tap.served_early),
+        ),
+        false => Default::default(),
     };
     let judgement = judge(Evidence {
         configuration: run.scenario.configuration(),
@@ -153,6 +157,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, tap),
         commit_facts: &commit_facts,
         oracle,
+        waived,
         liveness,
         ending,
     });

@@ -6,27 +6,38 @@ use crate::history::Ledger;
 
 /// The index of the fault "at \[which\] too few held it (Raft: fewer than
 /// ⌊n/2⌋+1 …), or \[which\] took a term or vote that this configuration does not
-/// make durable".
-pub(super) fn taken_by(head: &Head, ledger: &Ledger, cluster: &Cluster) -> Option<usize> {
+/// make durable". `counts`: whether its victim held what it had of the entry, by
+/// index into the ledger. What is in a cache only, and was not believed to be
+/// durable, nothing rests on.
+pub(super) fn taken_by(
+    head: &Head,
+    ledger: &Ledger,
+    cluster: &Cluster,
+    counts: impl Fn(usize) -> bool,
+) -> Option<usize> {
     let quorum = cluster.seats().quorum();
-    let took_entry = first(ledger, |node, after, upto| {
-        cluster.took(head, node, after, upto) && cluster.held_after(head, upto) < quorum
+    let took_entry = first(ledger, |fault, node, after, upto| {
+        counts(fault)
+            && cluster.took(head, node, after, upto)
+            && cluster.held_after(head, upto) < quorum
     });
     took_entry.or_else(|| {
-        first(ledger, |node, after, upto| {
+        first(ledger, |_, node, after, upto| {
             cluster.took_hard_state(node, after, upto)
         })
     })
 }
 
-/// The first fault of which that is true: of its node, between the event of the
-/// fault before and its own.
-fn first(ledger: &Ledger, is_it: impl Fn(u32, u64, u64) -> bool) -> Option<usize> {
+/// The first fault of which that is true: of its index, its node, and the time
+/// between the event of the fault before and its own.
+fn first(ledger: &Ledger, is_it: impl Fn(usize, u32, u64, u64) -> bool) -> Option<usize> {
     let mut after = 0;
-    ledger.fired.iter().position(|fault| {
+    let mut fired = ledger.fired.iter().enumerate();
+    let found = fired.find(|(index, fault)| {
         let before = std::mem::replace(&mut after, fault.event);
-        is_it(fault.node, before, fault.event)
-    })
+        is_it(*index, fault.node, before, fault.event)
+    });
+    found.map(|(index, _)| index)
 }
 
 #[cfg(test)]
@@ -61,7 +72,7 @@ mod tests {
 
     /// Three replicas that acknowledge what is cached. The entry is cached on all,
     /// durable on those; then the power goes at b1, and at b0.
-    fn lost(durable_on: &[u32]) -> Option<usize> {
+    fn lost(durable_on: &[u32], counts: [bool; 2]) -> Option<usize> {
         let media = Media {
             log: Medium::Cached,
             hard_state: Medium::Durable,
@@ -104,22 +115,28 @@ mod tests {
                 ..Ledger::default()
             },
             &cluster,
+            |fault| counts[fault],
         )
     }
 
     #[test]
     fn the_first_fault_that_left_too_few_is_named() {
-        assert_eq!(lost(&[]), Some(0));
-        assert_eq!(lost(&[2]), Some(0), "one of three is too few");
+        assert_eq!(lost(&[], [true; 2]), Some(0));
+        assert_eq!(lost(&[2], [true; 2]), Some(0), "one of three is too few");
     }
 
     #[test]
     fn where_enough_still_held_it_nobody_took_it() {
-        assert_eq!(lost(&[1, 2]), None);
+        assert_eq!(lost(&[1, 2], [true; 2]), None);
     }
 
     #[test]
     fn a_fault_of_a_node_that_kept_it_is_not_named() {
-        assert_eq!(lost(&[1]), Some(1));
+        assert_eq!(lost(&[1], [true; 2]), Some(1));
+    }
+    #[test]
+    fn a_fault_that_took_what_nobody_relied_on_is_not_named() {
+        assert_eq!(lost(&[], [false, true]), Some(1));
+        assert_eq!(lost(&[], [false, false]), None);
     }
 }
