@@ -82,12 +82,13 @@ impl Configuration {
     }
 }
 
-/// Counts, then (node, disk, state) for each seat and (node, disk) for each
-/// learner, ascending.
+/// Counts, then (node, disk, state) for each seat, (node, disk) for each
+/// learner and the nodes that may return, ascending.
 pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configuration) {
     let count = |count: usize| u32::try_from(count).expect("a cluster of a sane size");
     out.put_u32(count(configuration.seats.len()));
     out.put_u32(count(configuration.learners.len()));
+    out.put_u32(count(configuration.returning.len()));
     for (node, seat) in &configuration.seats {
         out.put_u64(*node);
         out.put_u64(seat.disk);
@@ -100,11 +101,15 @@ pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configura
         out.put_u64(*node);
         out.put_u64(*disk);
     }
+    for node in &configuration.returning {
+        out.put_u64(*node);
+    }
 }
 
 pub(super) fn get_configuration(bytes: &mut impl Buf) -> Result<Configuration, WireError> {
     let seats = bytes.try_get_u32()?;
     let learners = bytes.try_get_u32()?;
+    let returning = bytes.try_get_u32()?;
     let mut configuration = Configuration::default();
     for _ in 0..seats {
         let node = bytes.try_get_u64()?;
@@ -120,9 +125,16 @@ pub(super) fn get_configuration(bytes: &mut impl Buf) -> Result<Configuration, W
         let node = bytes.try_get_u64()?;
         configuration.learners.insert(node, bytes.try_get_u64()?);
     }
+    for _ in 0..returning {
+        configuration.returning.insert(bytes.try_get_u64()?);
+    }
     // What does not come back as it went out was not put there by us.
-    let counted = (configuration.seats.len(), configuration.learners.len());
-    if counted == (seats as usize, learners as usize) {
+    let counted = [
+        configuration.seats.len(),
+        configuration.learners.len(),
+        configuration.returning.len(),
+    ];
+    if counted == [seats, learners, returning].map(|count| count as usize) {
         Ok(configuration)
     } else {
         Err(WireError::Unknown)
@@ -169,6 +181,7 @@ mod tests {
             disk: 10 + node,
         }));
         configuration.learners.insert(7, 70);
+        configuration.returning.insert(8);
         let replaced = Seat {
             disk: 99,
             state: SeatState::Replaced,

@@ -1,7 +1,7 @@
 //! Who counts: seats, learners, and the changes that lead from one
 //! configuration to the next (D13–D15).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReplicaId;
 
@@ -17,6 +17,9 @@ pub struct Configuration {
     pub seats: BTreeMap<u64, Seat>,
     /// Node to disk: fed, and not counted.
     pub learners: BTreeMap<u64, u64>,
+    /// Nodes whose seats an unsafe recovery gave up (D16). A blank disk there
+    /// is fed without being asked for, and promoted once it has caught up.
+    pub returning: BTreeSet<u64>,
 }
 
 /// A seat and who sits in it.
@@ -84,8 +87,39 @@ impl Configuration {
         };
         Self {
             seats: replicas.into_iter().map(seat).collect(),
-            learners: BTreeMap::new(),
+            ..Self::default()
         }
+    }
+
+    /// What is left of this one where `survivor` goes on alone: the others may
+    /// come back with other disks (D16).
+    #[must_use]
+    pub fn recovered_by(&self, survivor: ReplicaId) -> Self {
+        let nodes = self.seats.keys().chain(&self.returning).copied();
+        Self {
+            returning: nodes.filter(|node| *node != survivor.node).collect(),
+            ..Self::of_voters([survivor])
+        }
+    }
+
+    /// How a blank disk of that node gets its place without being asked for.
+    pub(super) fn let_in(&self, ReplicaId { node, disk }: ReplicaId) -> Option<Change> {
+        if self.seats.contains_key(&node) || self.learners.contains_key(&node) {
+            Some(Change::Replace { node, disk })
+        } else {
+            let returns = self.returning.contains(&node);
+            returns.then_some(Change::AddLearner { node, disk })
+        }
+    }
+
+    /// The nodes that are promoted without being asked for, once they have
+    /// caught up.
+    pub(super) fn to_promote(&self) -> impl Iterator<Item = u64> {
+        let seats = self.seats.iter();
+        let replaced = seats.filter(|(_, seat)| seat.state == SeatState::Replaced);
+        let learners = self.learners.keys();
+        let returning = learners.filter(|node| self.returning.contains(node));
+        replaced.map(|(node, _)| *node).chain(returning.copied())
     }
 
     /// Votes or acknowledgements needed: more than half of *all* seats.
@@ -154,6 +188,7 @@ impl Configuration {
                 (None, Some(disk)) => {
                     next.seats.insert(node, sits(*disk));
                     next.learners.remove(&node);
+                    next.returning.remove(&node);
                     true
                 }
                 _ => false,

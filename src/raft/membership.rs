@@ -52,10 +52,9 @@ impl Raft {
             self.check_halted();
         }
         let place = self.configurations.latest();
-        let known = place.seats.contains_key(&from.node) || place.learners.contains_key(&from.node);
-        if !known || place.is_voter(from) {
+        let Some(change) = place.let_in(from).filter(|_| !place.is_voter(from)) else {
             return;
-        }
+        };
         let fresh = self.rng.next().max(1);
         let State::Leader(leader) = &mut self.state else {
             return;
@@ -79,8 +78,7 @@ impl Raft {
                 progress.feed = Feed::Base { sent: None };
             }
         } else {
-            let ReplicaId { node, disk } = from;
-            self.propose(Change::Replace { node, disk });
+            self.propose(change);
         }
     }
 
@@ -157,19 +155,14 @@ impl Raft {
         })
     }
 
-    /// Promotes what has caught up in a seat that it was put into.
+    /// Promotes what has caught up where it was put.
     pub(super) fn drive_membership(&mut self) {
         if !self.may_change() {
             return;
         }
-        let ready = self
-            .configurations
-            .latest()
-            .seats
-            .iter()
-            .filter(|(_, seat)| seat.state == SeatState::Replaced)
-            .map(|(node, _)| Change::Promote { node: *node })
-            .find(|change| self.may_promote(*change));
+        let latest = self.configurations.latest();
+        let waiting = latest.to_promote().map(|node| Change::Promote { node });
+        let ready = waiting.into_iter().find(|change| self.may_promote(*change));
         if let Some(change) = ready {
             self.propose(change);
         }

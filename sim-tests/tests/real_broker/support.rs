@@ -270,6 +270,7 @@ pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -
         blame: &|_: &Lost| Blame::StillHeld,
         commit_facts: &[],
         oracle: Vec::new(),
+        waived: Vec::new(),
         liveness: Liveness {
             core: true,
             healed_ns: restarted_ns,

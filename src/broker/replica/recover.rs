@@ -57,9 +57,10 @@ pub async fn recover_unsafe<E: Env>(
         mut log,
         hard,
         me,
+        configuration,
         survivor,
     } = look(env, config).await?;
-    let alone = Configuration::of_voters([me]);
+    let alone = configuration.recovered_by(me);
     let hard = HardState {
         term: hard.term.max(survivor.last.term) + 1,
         vote: Some(me),
@@ -80,6 +81,7 @@ struct Looked<E: Env> {
     log: CommitLog<E::Disk>,
     hard: HardState,
     me: ReplicaId,
+    configuration: Configuration,
     survivor: Survivor,
 }
 
@@ -107,6 +109,7 @@ async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, Store
             node: identity.node_id,
             disk: identity.disk_id,
         },
+        configuration,
         survivor,
     })
 }

@@ -502,3 +502,27 @@ fn a_hole_is_not_acknowledged() {
     let outputs = lone.step(Input::Repaired { hole_from: None });
     assert_eq!(answer(&outputs).matched_index, 3);
 }
+
+/// D16: who goes on alone lets the others back in: a blank disk is fed, and
+/// votes once it has caught up.
+#[test]
+fn who_recovered_alone_lets_the_others_in() {
+    let three = Configuration::of_voters((0..3).map(replica));
+    let mut place = three.recovered_by(replica(0));
+    assert_eq!((place.seats.len(), place.quorum()), (1, 1));
+    for (node, voters) in [(1, 2), (2, 3)] {
+        let new = ReplicaId { node, disk: 99 };
+        assert!(place.to_promote().next().is_none());
+        for _ in 0..2 {
+            // Another disk may come before the first one is promoted.
+            let change = place.let_in(new).expect("its node is expected");
+            place = place.after(change).unwrap_or(place);
+            assert!(place.is_member(new) && !place.is_voter(new));
+        }
+        assert_eq!(place.to_promote().collect::<Vec<_>>(), [node]);
+        place = place.after(Change::Promote { node }).expect("a learner");
+        assert_eq!(place.voters().count(), voters);
+    }
+    let stranger = ReplicaId { node: 7, disk: 99 };
+    assert_eq!(place.let_in(stranger), None);
+}

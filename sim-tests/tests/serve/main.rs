@@ -1,84 +1,18 @@
 //! `zeroloss serve` as its users meet it: a process, killed and started again.
 
-use std::io::{BufRead, BufReader};
+mod recover;
+mod support;
+
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 
 use zeroloss::client::{ClientConfig, FullReader, Producer, ProducerConfig};
 use zeroloss::env::real::RealEnv;
 use zeroloss::history::SendOutcome;
 
+use support::{Served, complaint, ran};
+
 const MESSAGES: usize = 50;
 const TOPIC: &str = "OrderPaySuccessTopic";
-
-fn zeroloss(arguments: &[&str], dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zeroloss-child"));
-    command.arg(arguments[0]).arg(dir).args(&arguments[1..]);
-    command
-}
-
-fn ran(arguments: &[&str], dir: &Path) -> Output {
-    zeroloss(arguments, dir).output().expect("it runs")
-}
-
-/// Exit code and what was complained about, the directory's name left out.
-fn complaint(arguments: &[&str], dir: &Path) -> (Option<i32>, String) {
-    let output = ran(arguments, dir);
-    let complaint = String::from_utf8(output.stderr).unwrap();
-    (
-        output.status.code(),
-        complaint.replace(dir.to_str().unwrap(), "DIR"),
-    )
-}
-
-/// A serving process; ended with its owner.
-struct Served {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Served {
-    fn start(dir: &Path) -> Self {
-        let arguments = [
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--segment-bytes",
-            "65536",
-        ];
-        let mut process = zeroloss(&arguments, dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let mut out = BufReader::new(process.stdout.take().expect("piped"));
-        out.read_line(&mut line).expect("it says where it listens");
-        let address = line.strip_prefix("listening on ").map(str::trim_end);
-        let address = address.and_then(|address| address.parse().ok());
-        Self {
-            process,
-            address: address.unwrap_or_else(|| panic!("no address in {line:?}")),
-        }
-    }
-
-    /// Ends it by a signal, and waits for the end.
-    fn signal(mut self, name: &str) -> Option<i32> {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill").args([name, &id]).status();
-        assert!(sent.expect("kill runs").success());
-        self.process.wait().expect("it ends").code()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Sends, and gives the bodies that were acknowledged.
 async fn send(env: &RealEnv, broker: SocketAddr, from: usize) -> Vec<Vec<u8>> {

@@ -1,0 +1,100 @@
+//! Processes of the command line, and what they say.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// What every test serves with: small segments, so that a few messages roll
+/// over.
+pub(crate) const SEGMENTS: [&str; 2] = ["--segment-bytes", "65536"];
+
+fn zeroloss(arguments: &[&str], dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zeroloss-child"));
+    command.arg(arguments[0]).arg(dir).args(&arguments[1..]);
+    command
+}
+
+pub(crate) fn ran(arguments: &[&str], dir: &Path) -> Output {
+    zeroloss(arguments, dir).output().expect("it runs")
+}
+
+/// Exit code and what was complained about, the directory's name left out.
+pub(crate) fn complaint(arguments: &[&str], dir: &Path) -> (Option<i32>, String) {
+    let output = ran(arguments, dir);
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    (
+        output.status.code(),
+        complaint.replace(dir.to_str().unwrap(), "DIR"),
+    )
+}
+
+/// A serving process; ended with its owner.
+pub(crate) struct Served {
+    process: Child,
+    pub(crate) address: SocketAddr,
+    told: Arc<Mutex<String>>,
+}
+
+impl Served {
+    /// A broker that stands alone, on any port.
+    pub(crate) fn start(dir: &Path) -> Self {
+        Self::with(&["--listen", "127.0.0.1:0"], dir)
+    }
+
+    pub(crate) fn with(arguments: &[&str], dir: &Path) -> Self {
+        let arguments = [&["serve"], &SEGMENTS[..], arguments].concat();
+        let mut process = zeroloss(&arguments, dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let told = told_by(process.stderr.take().expect("piped"));
+        let mut line = String::new();
+        let mut out = BufReader::new(process.stdout.take().expect("piped"));
+        out.read_line(&mut line).expect("it says where it listens");
+        let address = line.strip_prefix("listening on ").map(str::trim_end);
+        let address = address.and_then(|address| address.parse().ok());
+        Self {
+            process,
+            address: address.unwrap_or_else(|| panic!("no address in {line:?}")),
+            told,
+        }
+    }
+
+    /// Whether it has told its operator so.
+    pub(crate) fn has_told(&self, what: &str) -> bool {
+        self.told.lock().unwrap().contains(what)
+    }
+
+    /// Ends it by a signal, and waits for the end.
+    pub(crate) fn signal(mut self, name: &str) -> Option<i32> {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status();
+        assert!(sent.expect("kill runs").success());
+        self.process.wait().expect("it ends").code()
+    }
+}
+
+/// Keeps what a process says on standard error.
+fn told_by(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
+    let told = Arc::new(Mutex::new(String::new()));
+    let keep = Arc::clone(&told);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 1024];
+        while let Ok(read @ 1..) = stderr.read(&mut bytes) {
+            let said = String::from_utf8_lossy(&bytes[..read]);
+            keep.lock().unwrap().push_str(&said);
+        }
+    });
+    told
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
