@@ -111,6 +111,9 @@ pub struct BrokerConfig {
     pub idle_mark_ms: u64,
     /// Longest message body accepted (`maxMessageSize`), bytes.
     pub max_message_bytes: usize,
+    /// A send that names its producer and its number there, and was stored
+    /// before, is answered with the first one's place and not stored again (D19).
+    pub producer_dedup: bool,
     /// Requests that may wait for a flush before sends are refused
     /// (`sendThreadPoolQueueCapacity`).
     pub pending_max: usize,
@@ -132,6 +135,7 @@ impl Default for BrokerConfig {
             checkpoint_interval_ms: 5_000,
             idle_mark_ms: 200,
             max_message_bytes: 4 << 20,
+            producer_dedup: false,
             pending_max: 10_000,
             reserve_bytes: 64 << 20,
         }

@@ -12,6 +12,7 @@ use super::base::Base;
 use super::config::Replication;
 use super::entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 use super::error::StoreError;
+use super::producers::{Origin, Stored};
 use super::server::{Broker, Serving};
 use super::state::AppliedState;
 use super::store::Store;
@@ -158,6 +159,14 @@ impl AppliedState {
                         address: entry.address,
                         what: format!("offset {} is not due", message.queue_offset),
                     });
+                }
+                if let Some(origin) = Origin::of(message.properties) {
+                    let stored = Stored {
+                        queue_id: message.queue_id,
+                        queue_offset: message.queue_offset,
+                        address: entry.address,
+                    };
+                    self.producers.note(origin, stored);
                 }
             }
             EntryKind::OffsetCommit => {

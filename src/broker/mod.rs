@@ -19,6 +19,7 @@ mod expiry;
 mod open;
 mod outbox;
 mod parked;
+mod producers;
 mod pull;
 mod replica;
 mod requests;

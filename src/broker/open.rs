@@ -13,6 +13,7 @@ use super::base::Base;
 use super::config::{BrokerConfig, Replication};
 use super::entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 use super::error::StoreError;
+use super::producers::Origin;
 use super::state::{AppliedState, QueueTails};
 use super::store::{Change, Store, Unapplied};
 use super::topics::{Topics, open_queues};
@@ -155,6 +156,7 @@ impl<D: Disk> Store<D> {
         let batch = self.log.read_batch(from, end, REPLAY_BYTES).await?;
         for entry in batch.entries {
             let change = self.change_of(&entry).await?;
+            self.note_origin(&change);
             self.unapplied.push_back(Unapplied {
                 index: entry.index,
                 end_address: entry.end_address,
@@ -222,6 +224,7 @@ impl<D: Disk> Store<D> {
                 record_bytes: entry.record().len() as u32,
                 tag_hash: tag,
             },
+            origin: Origin::of(message.properties),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Sends: refused before the append, or answered once they are durable enough.
 
 use super::error::{AppendError, StoreError};
+use super::producers::{Origin, Sent, Stored};
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};
 use super::waiters::Waiter;
@@ -56,6 +57,12 @@ impl<E: Env> Broker<E> {
             self.outbox.refuse(conn, reply_to, code, &remark);
             return Ok(());
         }
+        if self.config.producer_dedup
+            && let Some(origin) = Origin::of(request.properties)
+            && self.answer_again(serving, conn, reply_to, &origin)
+        {
+            return Ok(());
+        }
         let message = NewMessage {
             topic: request.topic,
             queue_id: request.queue_id,
@@ -84,6 +91,37 @@ impl<E: Env> Broker<E> {
             }
             Err(error) => self.refuse_append(conn, reply_to, error),
         }
+    }
+
+    /// Answers a send that was stored before with the first one's place: at once
+    /// where that is committed, else when it is. False where it is new.
+    fn answer_again(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        reply_to: ReplyTo,
+        origin: &Origin,
+    ) -> bool {
+        let answer = |stored: Stored| SendAnswer {
+            reply_to,
+            what: Answered::Message {
+                queue_id: stored.queue_id,
+                queue_offset: stored.queue_offset,
+                address: stored.address,
+            },
+        };
+        match serving.store.sent_before(origin) {
+            Sent::Never => return false,
+            Sent::Committed(stored) => self.answer(conn, answer(stored), ResponseCode::SUCCESS),
+            Sent::Appended(stored) => self.wait_for_all(serving, conn, answer(stored)),
+            Sent::Forgotten => {
+                let Origin { producer, sequence } = origin;
+                let remark = format!("{sequence} lies below the window of producer {producer}");
+                let code = ResponseCode::MESSAGE_ILLEGAL;
+                self.outbox.refuse(conn, reply_to, code, &remark);
+            }
+        }
+        true
     }
 
     /// Whether a message may be appended; otherwise the answer, which is one
@@ -182,21 +220,47 @@ impl<E: Env> Broker<E> {
         answer: SendAnswer,
     ) {
         serving.room_bytes = serving.room_bytes.saturating_sub(staged_cost(staged));
+        let Staged {
+            index,
+            term,
+            end_address,
+            ..
+        } = staged;
+        self.wait(serving, conn, (index, term, end_address), answer);
+    }
+
+    /// Queues an answer behind every entry there is: waiters are in the order of
+    /// their entries.
+    fn wait_for_all(&mut self, serving: &mut Serving<E>, conn: ConnId, answer: SendAnswer) {
+        let last = serving.store.unapplied.back();
+        let last = last.expect("what is appended and not applied waits");
+        let entry = (last.index, serving.store.term, last.end_address);
+        self.wait(serving, conn, entry, answer);
+    }
+
+    fn wait(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        (index, term, end_address): (u64, u64, u64),
+        answer: SendAnswer,
+    ) {
         if answer.reply_to.is_oneway {
             return;
         }
         let timeout_ns = self.config.sync_flush_timeout_ms * 1_000_000;
         serving.waiters.push(Waiter {
-            index: staged.index,
-            term: staged.term,
-            end_address: staged.end_address,
+            index,
+            term,
+            end_address,
             deadline_ns: self.env.now_ns() + timeout_ns,
             conn,
             answer,
         });
     }
 
-    /// Answers whatever is durable enough. The only path to `SEND_OK`.
+    /// Answers whatever is durable enough. The only path to `SEND_OK`, but for
+    /// what was committed before it was sent again.
     pub(super) fn release_waiters(&mut self, serving: &mut Serving<E>) {
         let limit = serving.store.read_limit();
         while let Some(waiter) = serving.waiters.pop_released(limit) {
@@ -215,6 +279,9 @@ impl<E: Env> Broker<E> {
 
     fn answer(&mut self, conn: ConnId, answer: SendAnswer, code: ResponseCode) {
         let SendAnswer { reply_to, what } = answer;
+        if reply_to.is_oneway {
+            return;
+        }
         match what {
             Answered::Done => self.outbox.answer(conn, reply_to, code, &()),
             Answered::Message {

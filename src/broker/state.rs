@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::entries::{Expire, OffsetCommit, TopicConfig};
+use super::producers::Producers;
 use crate::log::QueueTail;
 use crate::raft::Configuration;
 
@@ -30,6 +31,7 @@ pub struct AppliedState {
     pub expired_index: u64,
     topics: BTreeMap<String, Vec<u64>>,
     offsets: BTreeMap<Place, u64>,
+    pub(super) producers: Producers,
 }
 
 /// How far each queue of each topic is durable, by queue number.
@@ -46,6 +48,8 @@ struct Snapshot {
     expired_index: u64,
     topics: BTreeMap<String, Vec<SnapshotQueue>>,
     offsets: Vec<(String, String, u32, u64)>,
+    #[serde(default)]
+    producers: Producers,
 }
 
 /// A queue in the snapshot.
@@ -168,6 +172,7 @@ impl AppliedState {
             expired_index: self.expired_index,
             topics: topics.collect(),
             offsets: offsets.collect(),
+            producers: self.producers.clone(),
         };
         serde_json::to_vec(&snapshot).expect("a snapshot is plain data")
     }
@@ -181,6 +186,7 @@ impl AppliedState {
             configuration: read_configuration(&snapshot.configuration)?,
             expired_address: snapshot.expired_address,
             expired_index: snapshot.expired_index,
+            producers: snapshot.producers,
             ..Self::default()
         };
         let mut tails = QueueTails::new();
@@ -239,6 +245,8 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use crate::broker::producers::{Origin, Stored};
+
     use super::{AppliedState, OffsetCommit, QueueTail, QueueTails, TopicConfig};
 
     fn commit(offset: u64) -> OffsetCommit {
@@ -267,6 +275,16 @@ mod tests {
         state.apply_offset(commit(7));
         state.apply_offset(commit(5));
         state.applied_address = 99;
+        let origin = Origin {
+            producer: "p".into(),
+            sequence: 9,
+        };
+        let stored = Stored {
+            queue_id: 1,
+            queue_offset: 0,
+            address: 40,
+        };
+        state.producers.note(origin, stored);
         assert_eq!(state.group_offset("g", "t", 1), Some(5));
         assert_eq!(state.topic("t"), Some(&[0, 1][..]));
         let tail = |entries, byte| QueueTail {

@@ -11,7 +11,7 @@
 //! could still vanish by what the configuration allows; queue offsets are a
 //! function of the log (D20).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use super::base::Base;
 use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
+use super::producers::{Origin, Sent, Stored};
 use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
 use crate::env::Disk;
@@ -76,12 +77,35 @@ pub(super) enum Change {
         queue_id: u32,
         queue_offset: u64,
         entry: QueueEntry,
+        origin: Option<Origin>,
     },
     Offset(OffsetCommit),
     Topic(TopicConfig),
     Configuration(Configuration),
     Expire(Expire),
     Nothing,
+}
+
+impl Change {
+    /// The origin of a message that has one, and where it is stored.
+    pub(super) fn sent(&self) -> Option<(&Origin, Stored)> {
+        let Self::Message {
+            queue_id,
+            queue_offset,
+            entry,
+            origin: Some(origin),
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let stored = Stored {
+            queue_id: *queue_id,
+            queue_offset: *queue_offset,
+            address: entry.address,
+        };
+        Some((origin, stored))
+    }
 }
 
 /// An entry that the core of a leading replica was not told of yet.
@@ -106,6 +130,8 @@ pub(crate) struct Store<D: Disk> {
     pub(super) committed_address: u64,
     /// Of a replica: what was staged and not proposed yet.
     pub(super) fresh: Vec<Fresh>,
+    /// What the unapplied entries say of producers (D19).
+    pub(super) tentative: BTreeMap<Origin, Stored>,
     /// Of a replica: where its log begins.
     pub(super) base: Option<Base>,
     /// What is to be applied is known up to the log's end. It is not where a
@@ -135,6 +161,7 @@ impl<D: Disk> Store<D> {
             term: 0,
             committed_address: 0,
             fresh: Vec::new(),
+            tentative: BTreeMap::new(),
             base: None,
             whole: true,
             touched: Vec::new(),
@@ -217,13 +244,40 @@ impl<D: Disk> Store<D> {
             queue_id,
             queue_offset,
             entry,
+            origin: Origin::of(message.properties),
         };
+        self.note_origin(&change);
         self.staged(staged, change);
         Ok(Appended {
             staged,
             queue_id,
             queue_offset,
         })
+    }
+
+    /// Whether a message of that origin was stored before.
+    pub(super) fn sent_before(&self, origin: &Origin) -> Sent {
+        let appended = self.tentative.get(origin);
+        match self.state.producers.look(origin) {
+            Sent::Never => appended.map_or(Sent::Never, |stored| Sent::Appended(*stored)),
+            known => known,
+        }
+    }
+
+    /// An entry was appended, or read from the log above what is applied.
+    pub(super) fn note_origin(&mut self, change: &Change) {
+        if let Some((origin, stored)) = change.sent() {
+            self.tentative.entry(origin.clone()).or_insert(stored);
+        }
+    }
+
+    /// An entry is applied, or taken back.
+    pub(super) fn forget_origin(&mut self, change: &Change) {
+        if let Some((origin, stored)) = change.sent()
+            && self.tentative.get(origin) == Some(&stored)
+        {
+            self.tentative.remove(origin);
+        }
     }
 
     /// Stages a group's offset.
@@ -368,12 +422,17 @@ impl<D: Disk> Store<D> {
     }
 
     fn apply_one(&mut self, change: Change) -> Result<(), StoreError> {
+        self.forget_origin(&change);
+        if let Some((origin, stored)) = change.sent() {
+            self.state.producers.note(origin.clone(), stored);
+        }
         match change {
             Change::Message {
                 topic,
                 queue_id,
                 queue_offset,
                 entry,
+                ..
             } => {
                 if !self.state.apply_message(&topic, queue_id, queue_offset) {
                     return Err(StoreError::Inconsistent {

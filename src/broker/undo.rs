@@ -48,6 +48,7 @@ impl<D: Disk> Store<D> {
 
     /// Newest first: each change is undone in the state that it left.
     fn take_back(&mut self, change: Change) {
+        self.forget_origin(&change);
         match change {
             Change::Message {
                 topic,

@@ -16,6 +16,8 @@ pub enum Promise {
     NoPhantom,
     /// A queue offset names one value.
     OffsetUniqueness,
+    /// A value stands in one place.
+    StoredOnce,
     /// Acknowledged before sent: the smaller offset.
     QueueOrder,
     /// Nothing visible is skipped by a group.
@@ -61,6 +63,7 @@ impl Promise {
             Self::KnownStored => "known-stored",
             Self::NoPhantom => "no-phantom",
             Self::OffsetUniqueness => "offset-uniqueness",
+            Self::StoredOnce => "stored-once",
             Self::QueueOrder => "queue-order",
             Self::AtLeastOnce => "at-least-once",
             Self::GroupOffsets => "group-offsets",

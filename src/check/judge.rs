@@ -9,7 +9,7 @@ use crate::history::{FaultKind, History, Ledger};
 use super::promises::{Promised, promised};
 use super::read_committed::{self, CommitFact};
 use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
-use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent};
+use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent, stored_once};
 use super::{at_least_once, durability, group_offsets, known_stored, liveness};
 
 /// How a run is judged.
@@ -148,6 +148,9 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let allowed = in_words(&excused);
     findings.extend(in_words(&broken));
     findings.extend(safety(&facts, &waived));
+    if evidence.configuration.stores_once {
+        findings.extend(stored_once::check(&facts));
+    }
     findings.extend(unfinished(&facts, &evidence));
     let served = read_committed::check(evidence.commit_facts);
     findings.extend(served.iter().map(|served| served.finding()));

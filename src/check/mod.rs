@@ -38,6 +38,7 @@ pub mod queue_order;
 pub mod read_committed;
 pub mod replicas;
 mod silent;
+mod stored_once;
 #[cfg(test)]
 mod story;
 

@@ -42,6 +42,8 @@ pub struct Configuration {
     /// Messages older than this may have expired, milliseconds; `None`: nothing
     /// expires.
     pub retention_ms: Option<u64>,
+    /// A retried send is stored once.
+    pub stores_once: bool,
 }
 
 impl Configuration {
@@ -53,6 +55,7 @@ impl Configuration {
             flush,
             hard_state_synced: true,
             retention_ms: None,
+            stores_once: false,
         }
     }
 

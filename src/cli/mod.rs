@@ -159,6 +159,10 @@ struct ServeArgs {
     /// Queues of a topic that its first message makes (defaultTopicQueueNums).
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     queues: u32,
+    /// Store a retried send once, of producers that number their messages. The
+    /// same on every replica of a cluster.
+    #[arg(long)]
+    producer_dedup: bool,
     /// A replica of the cluster, this one included: its broker id, where its
     /// peers reach it and where clients do. Once for each; the directory was
     /// formatted with `--members` or `--replacement`.

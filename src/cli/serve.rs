@@ -132,6 +132,7 @@ fn config(args: &ServeArgs) -> Result<BrokerConfig, DirectoryError> {
         },
         segment_bytes: args.segment_bytes,
         default_topic_queue_nums: args.queues,
+        producer_dedup: args.producer_dedup,
         ..BrokerConfig::default()
     })
 }

@@ -67,6 +67,10 @@ pub struct ProducerConfig {
     /// Queues of a topic that the first send creates
     /// (`defaultTopicQueueNums`).
     pub default_topic_queue_nums: u32,
+    /// Names this producer to brokers that store a retried send once: no other
+    /// one, and no earlier life of this one, has it. `None`: a retried send may
+    /// be stored again.
+    pub producer_id: Option<String>,
     /// Longest message body (`maxMessageSize`), bytes. A longer one is rejected
     /// without being sent.
     pub message_bytes_max: usize,
@@ -82,6 +86,7 @@ impl ProducerConfig {
             retries: 2,
             retry_delay_ms: 50,
             default_topic_queue_nums: 8,
+            producer_id: None,
             message_bytes_max: 4 << 20,
         }
     }

@@ -13,7 +13,7 @@ use super::session::{Profile, Session, SessionEvent, TopicId};
 use super::wire::ms;
 use crate::env::Env;
 use crate::history::{OpId, Queue, SendOutcome};
-use crate::record::{PROPERTIES_BYTES_MAX, TOPIC_BYTES_MAX};
+use crate::record::{PROPERTIES_BYTES_MAX, PropertyBuf, TOPIC_BYTES_MAX, key};
 use crate::remoting::heartbeat::{HeartbeatData, ProducerData};
 use crate::remoting::send::{DEFAULT_TOPIC, SendRequest, SendResponse};
 use crate::remoting::{Command, MessageId, ResponseCode};
@@ -77,6 +77,9 @@ impl<E: Env> Producer<E> {
     ///
     /// [`Producer::next`] reports its end, exactly once. One that breaks a limit
     /// of the record is rejected without being sent (`MESSAGE_ILLEGAL`).
+    ///
+    /// # Panics
+    /// The producer's id holds a separator of properties.
     pub fn submit(
         &mut self,
         topic: &str,
@@ -86,7 +89,8 @@ impl<E: Env> Producer<E> {
     ) -> OpId {
         let id = self.next_op;
         self.next_op += 1;
-        if self.breaks_a_limit(topic, &body, properties) {
+        let properties = self.numbered(id, properties);
+        if self.breaks_a_limit(topic, &body, &properties) {
             let code = ResponseCode::MESSAGE_ILLEGAL.0;
             self.ended.push_back((id, SendOutcome::Rejected { code }));
             return id;
@@ -98,7 +102,6 @@ impl<E: Env> Producer<E> {
             .send_timeout_ms
             .saturating_mul(u64::from(self.config.retries) + 1);
         let deadline_ns = env.now_ns().saturating_add(ms(patience_ms));
-        let properties = properties.to_owned();
         let born_ms = env.wall_ms();
         let op = SendOp::new(topic, queue, body, properties, born_ms, deadline_ns);
         self.ops.push_back((id, op));
@@ -136,6 +139,19 @@ impl<E: Env> Producer<E> {
                 SessionEvent::Due => self.on_due(),
             }
         }
+    }
+
+    /// The properties as they are sent: every attempt with the same number.
+    fn numbered(&self, id: OpId, properties: &str) -> String {
+        let Some(producer) = &self.config.producer_id else {
+            return properties.to_owned();
+        };
+        let mut numbered = PropertyBuf::from_text(properties);
+        let named = numbered.set(key::PRODUCER_ID, producer);
+        let numbered_too =
+            named.and_then(|()| numbered.set(key::PRODUCER_SEQUENCE, &id.to_string()));
+        numbered_too.expect("a producer's id has no separator");
+        numbered.as_str().to_owned()
     }
 
     fn breaks_a_limit(&self, topic: &str, body: &[u8], properties: &str) -> bool {

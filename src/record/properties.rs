@@ -17,6 +17,11 @@ pub mod key {
     pub const DELAY: &str = "DELAY";
     /// The producer's own id of the message.
     pub const UNIQ_KEY: &str = "UNIQ_KEY";
+    /// Names a producer that numbers its messages, so that a retried send is
+    /// stored once. Not RocketMQ's.
+    pub const PRODUCER_ID: &str = "PRODUCER_ID";
+    /// The message's number there.
+    pub const PRODUCER_SEQUENCE: &str = "PRODUCER_SEQ";
     /// Topic to return to when kept elsewhere (half, delayed).
     pub const REAL_TOPIC: &str = "REAL_TOPIC";
     /// Queue to return to when kept elsewhere.

@@ -67,13 +67,17 @@ impl Scenario {
             FlushDiskType::Sync => Flush::Sync,
             FlushDiskType::Async => Flush::Async,
         };
-        match &broker.replication {
+        let configuration = match &broker.replication {
             broker::Replication::None => Configuration::single(flush),
             broker::Replication::Raft(raft) => Configuration {
                 hard_state_synced: raft.hard_state_sync,
                 retention_ms: raft.retention_ms,
                 ..Configuration::raft(self.cluster.brokers, flush)
             },
+        };
+        Configuration {
+            stores_once: broker.producer_dedup,
+            ..configuration
         }
     }
 

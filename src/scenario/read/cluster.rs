@@ -18,6 +18,7 @@ const ANY: &[&str] = &[
     "idle_mark_ms",
     "max_message_bytes",
     "pending_max",
+    "producer_dedup",
     "reserve_bytes",
 ];
 
@@ -217,6 +218,8 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
     let default = BrokerConfig::default();
     let bytes = |key, default| table.integer(key, BYTES, default);
     let ms = |key, default| table.integer(key, 1..MS.end, default);
+    let dedup = table.get("producer_dedup");
+    let dedup = dedup.map(|field| field.boolean()).transpose()?;
     Ok(BrokerConfig {
         flush_disk_type: flush,
         segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
@@ -226,6 +229,7 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         idle_mark_ms: ms("idle_mark_ms", default.idle_mark_ms)?,
         max_message_bytes: bytes("max_message_bytes", 65_536)? as usize,
         pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
+        producer_dedup: dedup.unwrap_or(default.producer_dedup),
         reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
         ..default
     })

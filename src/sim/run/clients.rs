@@ -141,6 +141,9 @@ impl Client {
                 let mut config = ProducerConfig::new(client, "producers");
                 config.send_timeout_ms = scenario.client.send_timeout_ms;
                 config.retries = scenario.client.send_retries;
+                let numbered = scenario.cluster.broker.producer_dedup;
+                let id = format!("producer-{}-{}", self.number, self.lives);
+                config.producer_id = numbered.then_some(id);
                 setting.spawn(self.node, |env| send(env, plan, config, recorder, progress))
             }
             Role::Consumer {
