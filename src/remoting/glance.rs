@@ -81,6 +81,7 @@ mod tests {
             msg_id: "id",
             queue_id: 3,
             queue_offset: 9,
+            transaction_id: None,
         };
         let mut out = BytesMut::new();
         let code = ResponseCode::FLUSH_DISK_TIMEOUT;
