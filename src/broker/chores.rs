@@ -42,6 +42,7 @@ impl<E: Env> Broker<E> {
             serving.waiters.deadline_ns(),
             serving.parked.deadline_ns(),
             serving.mark_due_ns,
+            serving.checks.deadline_ns(),
             flush,
             replica.and_then(Replica::deadline_ns),
             replica.and_then(Replica::ask_at_ns),
@@ -64,6 +65,7 @@ impl<E: Env> Broker<E> {
         if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             self.happened(serving, Input::Timeout).await?;
         }
+        self.check_halves(serving).await?;
         self.fetch(serving);
         self.scrub(serving).await?;
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {

@@ -119,6 +119,21 @@ pub struct BrokerConfig {
     pub pending_max: usize,
     /// Appends are refused once less than this is free (D31), bytes.
     pub reserve_bytes: u64,
+    /// A half message is not asked about before it is this old
+    /// (`transactionTimeOut`), milliseconds.
+    pub transaction_timeout_ms: u64,
+    /// Pause between two looks at the half messages
+    /// (`transactionCheckInterval`), milliseconds.
+    pub transaction_check_interval_ms: u64,
+    /// After so many questions a half message is discarded
+    /// (`transactionCheckMax`).
+    pub transaction_check_max: u32,
+    /// A half message that is pending for longer is discarded, asked about or
+    /// not (RocketMQ: `fileReservedTime`), milliseconds.
+    pub half_age_max_ms: u64,
+    /// A client that sent no heartbeat for this long is not asked anything
+    /// (`channelExpiredTimeout`), milliseconds.
+    pub client_expired_ms: u64,
 }
 
 impl Default for BrokerConfig {
@@ -138,6 +153,11 @@ impl Default for BrokerConfig {
             producer_dedup: false,
             pending_max: 10_000,
             reserve_bytes: 64 << 20,
+            transaction_timeout_ms: 6_000,
+            transaction_check_interval_ms: 30_000,
+            transaction_check_max: 15,
+            half_age_max_ms: 72 * 3_600_000,
+            client_expired_ms: 120_000,
         }
     }
 }

@@ -241,3 +241,16 @@ pub(crate) enum AppendError {
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
+
+impl AppendError {
+    /// The failure of the log or the disk behind it; `None` where only this
+    /// append was refused.
+    pub(crate) fn into_fatal(self) -> Option<StoreError> {
+        match self {
+            Self::NoSuchQueue { .. }
+            | Self::Log(LogError::RecordTooLong { .. } | LogError::Encode(_)) => None,
+            Self::Log(failed) => Some(failed.into()),
+            Self::Queue(failed) => Some(failed.into()),
+        }
+    }
+}

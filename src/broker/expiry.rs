@@ -16,6 +16,7 @@ use super::producers::{Origin, Stored};
 use super::server::{Broker, Serving};
 use super::state::AppliedState;
 use super::store::Store;
+use super::transactions::Effect;
 use crate::env::{Disk, Env};
 use crate::log::{Entry, Position};
 use crate::raft::{Configuration, EntryId, Input};
@@ -158,6 +159,15 @@ impl AppliedState {
                     return Err(StoreError::Inconsistent {
                         address: entry.address,
                         what: format!("offset {} is not due", message.queue_offset),
+                    });
+                }
+                let record_bytes = entry.record().len() as u32;
+                if let Some(effect) = Effect::of(&message, entry.address, record_bytes)
+                    && !self.transactions.apply(effect)
+                {
+                    return Err(StoreError::Inconsistent {
+                        address: entry.address,
+                        what: "its half message is not pending".to_owned(),
                     });
                 }
                 if let Some(origin) = Origin::of(message.properties) {

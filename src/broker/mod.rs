@@ -3,6 +3,7 @@
 //! ```text
 //!   server ── requests ─┬─ send ──▶ store.append ──▶ log ──▶ waiters ──▶ answer
 //!     │                 ├─ pull ──▶ queue ──▶ log, up to the read limit
+//!     │                 ├─ end transaction, check-back
 //!     │                 └─ offsets, route, heartbeat
 //!     ├── open          log recovery, snapshot, replay
 //!     ├── chores        checkpoints, marks, clean stop
@@ -29,6 +30,7 @@ mod sessions;
 mod state;
 mod store;
 mod topics;
+mod transactions;
 mod undo;
 mod waiters;
 
@@ -40,3 +42,4 @@ pub use open::salvage;
 pub use replica::{FirstMembers, Survivor, format_replica, recover_unsafe, survivor};
 pub use server::Broker;
 pub use state::AppliedState;
+pub use transactions::{DISCARD_TOPIC, HALF_TOPIC, Half, OP_TOPIC, Outcome, Transactions};

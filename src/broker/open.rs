@@ -17,6 +17,7 @@ use super::producers::Origin;
 use super::state::{AppliedState, QueueTails};
 use super::store::{Change, Store, Unapplied};
 use super::topics::{Topics, open_queues};
+use super::transactions::Effect;
 use crate::env::Disk;
 use crate::log::{
     Aside, CommitLog, Entry, LogConfig, OpenError, QueueEntry, QueueTail, SalvageError,
@@ -156,8 +157,7 @@ impl<D: Disk> Store<D> {
         let batch = self.log.read_batch(from, end, REPLAY_BYTES).await?;
         for entry in batch.entries {
             let change = self.change_of(&entry).await?;
-            self.note_origin(&change);
-            self.unapplied.push_back(Unapplied {
+            self.awaits_commit(Unapplied {
                 index: entry.index,
                 end_address: entry.end_address,
                 change,
@@ -215,16 +215,19 @@ impl<D: Disk> Store<D> {
         let tag = Properties::new(message.properties)
             .get(key::TAGS)
             .map_or(0, tag_hash);
+        let record_bytes = entry.record().len() as u32;
+        let effect = Effect::of(&message, entry.address, record_bytes);
         Ok(Change::Message {
             topic: name,
             queue_id: message.queue_id,
             queue_offset: message.queue_offset,
             entry: QueueEntry {
                 address: entry.address,
-                record_bytes: entry.record().len() as u32,
+                record_bytes,
                 tag_hash: tag,
             },
             origin: Origin::of(message.properties),
+            effect: effect.map(Box::new),
         })
     }
 }

@@ -7,7 +7,10 @@
 use bytes::BytesMut;
 
 use crate::env::{ConnId, Net};
-use crate::remoting::{NO_BODY, ReplyTo, ResponseCode, WriteFields, encode_response};
+use crate::remoting::{
+    NO_BODY, ReplyTo, Request, ResponseCode, SerializeType, WriteFields, encode_request,
+    encode_response,
+};
 
 /// Bytes of answers that may wait before they are handed over. A request of a
 /// hundred bytes can ask for a quarter of a mebibyte: without a bound one read
@@ -24,6 +27,8 @@ const REMARK_BYTES_MAX: usize = 512;
 pub(crate) struct Outbox {
     streams: Vec<(ConnId, BytesMut)>,
     waiting_bytes: usize,
+    /// Of the last question that this broker asked.
+    opaque: i32,
 }
 
 impl Outbox {
@@ -67,6 +72,16 @@ impl Outbox {
         });
     }
 
+    /// Asks the client at the other end something.
+    pub(crate) fn ask(&mut self, conn: ConnId, question: &impl Request, body: &[u8]) {
+        self.opaque = self.opaque.wrapping_add(1);
+        let opaque = self.opaque;
+        let serialize_type = SerializeType::Json;
+        self.append(conn, |out| {
+            encode_request(out, serialize_type, opaque, question, [body]);
+        });
+    }
+
     /// Whether it is time to [`Outbox::flush`] before more is answered.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting_bytes >= WAITING_BYTES_MAX
@@ -81,9 +96,12 @@ impl Outbox {
     }
 
     fn put(&mut self, conn: ConnId, reply_to: ReplyTo, encode: impl FnOnce(&mut BytesMut)) {
-        if reply_to.is_oneway {
-            return;
+        if !reply_to.is_oneway {
+            self.append(conn, encode);
         }
+    }
+
+    fn append(&mut self, conn: ConnId, encode: impl FnOnce(&mut BytesMut)) {
         let known = self.streams.iter().position(|(other, _)| *other == conn);
         let index = known.unwrap_or_else(|| {
             self.streams

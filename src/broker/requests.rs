@@ -7,6 +7,7 @@ use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
 use super::store::Store;
 use crate::env::{ConnId, Disk, Env};
+use crate::remoting::heartbeat::HeartbeatData;
 use crate::remoting::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset};
 use crate::remoting::route::{
     BrokerData, PERM_READ_WRITE, PRIMARY_ID, QueueData, RouteRequest, TopicRouteData,
@@ -42,6 +43,7 @@ impl<E: Env> Broker<E> {
                 self.pull(serving, conn, &command).await
             }
             RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(serving, conn, &command),
+            RequestCode::END_TRANSACTION => self.end_transaction(serving, conn, &command).await,
             RequestCode::CHANGE_MEMBERS => self.change_members(serving, conn, &command).await,
             RequestCode::TRANSFER_LEADERSHIP => {
                 self.transfer_leadership(serving, conn, &command).await
@@ -94,7 +96,9 @@ impl<E: Env> Broker<E> {
                 self.outbox
                     .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
             }
-            RequestCode::HEART_BEAT | RequestCode::UNREGISTER_CLIENT => {
+            RequestCode::HEART_BEAT => self.heartbeat(conn, command),
+            RequestCode::UNREGISTER_CLIENT => {
+                self.sessions.leaves(conn);
                 self.outbox
                     .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &());
             }
@@ -104,6 +108,26 @@ impl<E: Env> Broker<E> {
                 let refusal = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
                 self.outbox
                     .refuse(conn, command.reply_to(), refusal, &remark);
+            }
+        }
+    }
+
+    /// Notes which groups the client produces for: they are asked about their half
+    /// messages over this stream.
+    fn heartbeat(&mut self, conn: ConnId, command: &Command) {
+        let read = serde_json::from_slice::<HeartbeatData>(&command.body);
+        match read {
+            Ok(data) => {
+                let groups = data.producers.into_iter().map(|it| it.group_name);
+                self.sessions
+                    .produces(conn, groups.collect(), self.env.now_ns());
+                self.outbox
+                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &());
+            }
+            Err(error) => {
+                let remark = format!("the heartbeat's body: {error}");
+                let code = ResponseCode::SYSTEM_ERROR;
+                self.outbox.refuse(conn, command.reply_to(), code, &remark);
             }
         }
     }
@@ -203,7 +227,11 @@ impl<E: Env> Broker<E> {
     }
 
     /// Reads a header; one that cannot be read is answered.
-    fn parse<'a, H: ReadFields<'a>>(&mut self, conn: ConnId, command: &'a Command) -> Option<H> {
+    pub(super) fn parse<'a, H: ReadFields<'a>>(
+        &mut self,
+        conn: ConnId,
+        command: &'a Command,
+    ) -> Option<H> {
         let parsed: Result<H, FieldError> = command.header();
         parsed
             .map_err(|error| {
@@ -224,6 +252,7 @@ fn needs_leader(code: RequestCode) -> bool {
             | RequestCode::PULL_MESSAGE
             | RequestCode::LITE_PULL_MESSAGE
             | RequestCode::UPDATE_CONSUMER_OFFSET
+            | RequestCode::END_TRANSACTION
             | RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET
             | RequestCode::GET_MIN_OFFSET

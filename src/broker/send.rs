@@ -4,19 +4,18 @@ use super::error::{AppendError, StoreError};
 use super::producers::{Origin, Sent, Stored};
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};
+use super::transactions::{Outcome, as_half, half_properties, is_brokers_own};
 use super::waiters::Waiter;
 use crate::env::{ConnId, Env};
-use crate::log::{LogError, Staged};
+use crate::log::Staged;
 use crate::record::{PROPERTIES_BYTES_MAX, Properties, TOPIC_BYTES_MAX, key};
 use crate::remoting::send::{SendRequest, SendResponse};
+use crate::remoting::transaction::sys_flag;
 use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 
 /// Bytes that may be staged before sends are refused: during a roll nothing is
 /// written, and what arrives waits in memory.
 const STAGED_BYTES_MAX: u64 = 64 << 20;
-/// `MessageSysFlag.TRANSACTION_ROLLBACK_TYPE`: both transaction bits.
-const TRANSACTION_BITS: i32 = 12;
-
 /// What is answered when an entry is durable enough.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendAnswer {
@@ -35,6 +34,13 @@ pub(crate) enum Answered {
     },
     /// That it is done: an offset commit, a change of members.
     Done,
+    /// How its transaction ended.
+    Ended {
+        /// As the client would have it.
+        asked: Outcome,
+        /// As it is.
+        outcome: Outcome,
+    },
 }
 
 impl<E: Env> Broker<E> {
@@ -63,7 +69,7 @@ impl<E: Env> Broker<E> {
         {
             return Ok(());
         }
-        let message = NewMessage {
+        let mut message = NewMessage {
             topic: request.topic,
             queue_id: request.queue_id,
             flag: request.flag as u32,
@@ -72,9 +78,22 @@ impl<E: Env> Broker<E> {
             born_host: self.sessions.from(conn).unwrap_or(self.config.listen),
             store_timestamp_ms: self.env.wall_ms(),
             reconsume_times: request.reconsume_times as u32,
+            prepared_transaction_offset: 0,
             properties: request.properties,
             body: &command.body,
         };
+        let properties;
+        if is_half(&request) {
+            properties = match half_properties(&message, request.producer_group) {
+                Ok(properties) => properties,
+                Err(error) => {
+                    let code = ResponseCode::MESSAGE_ILLEGAL;
+                    self.outbox.refuse(conn, reply_to, code, &error.to_string());
+                    return Ok(());
+                }
+            };
+            message = as_half(message, &properties);
+        }
         match serving.store.append_message(message).await {
             Ok(Appended {
                 staged,
@@ -152,10 +171,14 @@ impl<E: Env> Broker<E> {
                 "properties of {length} bytes; at most {PROPERTIES_BYTES_MAX}"
             ));
         }
-        if is_transactional(request) {
-            // Taken as a plain message it would be seen before it is committed.
-            let remark = "transactional messages are not served here".to_owned();
+        if is_brokers_own(request.topic) {
+            let remark = format!("only the broker itself writes to {}", request.topic);
             return Err((ResponseCode::NO_PERMISSION, remark));
+        }
+        if request.sys_flag & sys_flag::COMMIT != 0 {
+            // It would pass for what a transaction has decided.
+            let remark = "transactions are ended by request 37".to_owned();
+            return Err((ResponseCode::MESSAGE_ILLEGAL, remark));
         }
         self.admit_append(serving, body_bytes)
     }
@@ -189,26 +212,14 @@ impl<E: Env> Broker<E> {
         reply_to: ReplyTo,
         error: AppendError,
     ) -> Result<(), StoreError> {
-        let code = match error {
-            AppendError::NoSuchQueue { .. }
-            | AppendError::Log(LogError::RecordTooLong { .. } | LogError::Encode(_)) => {
-                ResponseCode::MESSAGE_ILLEGAL
-            }
-            AppendError::Log(failed) => {
-                let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                self.outbox
-                    .refuse(conn, reply_to, code, &failed.to_string());
-                return Err(failed.into());
-            }
-            AppendError::Queue(failed) => {
-                let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                self.outbox
-                    .refuse(conn, reply_to, code, &failed.to_string());
-                return Err(failed.into());
-            }
+        let remark = error.to_string();
+        let failed = error.into_fatal();
+        let code = match failed {
+            None => ResponseCode::MESSAGE_ILLEGAL,
+            Some(_) => ResponseCode::SERVICE_NOT_AVAILABLE,
         };
-        self.outbox.refuse(conn, reply_to, code, &error.to_string());
-        Ok(())
+        self.outbox.refuse(conn, reply_to, code, &remark);
+        failed.map_or(Ok(()), Err)
     }
 
     /// Queues an answer behind its entry, and counts what the entry takes.
@@ -231,7 +242,12 @@ impl<E: Env> Broker<E> {
 
     /// Queues an answer behind every entry there is: waiters are in the order of
     /// their entries.
-    fn wait_for_all(&mut self, serving: &mut Serving<E>, conn: ConnId, answer: SendAnswer) {
+    pub(super) fn wait_for_all(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        answer: SendAnswer,
+    ) {
         let last = serving.store.unapplied.back();
         let last = last.expect("what is appended and not applied waits");
         let entry = (last.index, serving.store.term, last.end_address);
@@ -284,6 +300,10 @@ impl<E: Env> Broker<E> {
         }
         match what {
             Answered::Done => self.outbox.answer(conn, reply_to, code, &()),
+            Answered::Ended { asked, outcome } if code == ResponseCode::SUCCESS => {
+                self.ended(conn, reply_to, asked, outcome);
+            }
+            Answered::Ended { .. } => self.outbox.answer(conn, reply_to, code, &()),
             Answered::Message {
                 queue_id,
                 queue_offset,
@@ -306,10 +326,10 @@ impl<E: Env> Broker<E> {
     }
 }
 
-/// Whether a message is a half one, or ends a transaction.
-fn is_transactional(request: &SendRequest<'_>) -> bool {
+/// Whether a message is to wait for its transaction's end.
+fn is_half(request: &SendRequest<'_>) -> bool {
     let prepared = Properties::new(request.properties).get(key::TRANSACTION_PREPARED);
-    request.sys_flag & TRANSACTION_BITS != 0
+    request.sys_flag & sys_flag::TRANSACTION == sys_flag::PREPARED
         || prepared.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 

@@ -33,6 +33,7 @@ use super::replica::{self, Reads, Replica, Wanted};
 use super::send::SendAnswer;
 use super::sessions::Sessions;
 use super::store::Store;
+use super::transactions::Checks;
 use super::waiters::Waiters;
 use crate::env::{ConnId, Env, Net, NetEvent, Timer};
 use crate::log::{Done, Job, JobKind, Position};
@@ -62,6 +63,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) reads: Reads,
     pub(super) waiters: Waiters<SendAnswer>,
     pub(super) parked: Parked,
+    pub(super) checks: Checks,
     pub(super) job: Option<Job<E::Disk>>,
     pub(super) chore: Option<Chore>,
     pub(super) flush_due_ns: u64,
@@ -278,6 +280,8 @@ impl<E: Env> Broker<E> {
         self.judge_serving(serving);
         self.serve_reads(serving);
         self.release_waiters(serving);
+        self.watch_halves(serving);
+        self.ask_noted(serving);
         self.outbox.flush(&mut self.net);
         Ok(())
     }
@@ -458,6 +462,7 @@ impl<E: Env> Serving<E> {
             reads: Reads::default(),
             waiters: Waiters::default(),
             parked: Parked::default(),
+            checks: Checks::default(),
             job: None,
             chore: None,
             flush_due_ns: env.now_ns(),

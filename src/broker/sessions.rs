@@ -12,6 +12,10 @@ use crate::remoting::{Command, DecodeError, FrameDecoder};
 struct Session {
     from: SocketAddr,
     decoder: FrameDecoder,
+    /// Groups that the client produces for.
+    produces: Vec<String>,
+    /// When it last said so, on the broker's clock.
+    heard_ns: u64,
 }
 
 /// The streams of all clients.
@@ -25,6 +29,8 @@ impl Sessions {
             Session {
                 from,
                 decoder: FrameDecoder::new(),
+                produces: Vec::new(),
+                heard_ns: 0,
             },
         );
     }
@@ -56,5 +62,34 @@ impl Sessions {
     /// The client's address: the born host of what it sends.
     pub(crate) fn from(&self, conn: ConnId) -> Option<SocketAddr> {
         self.0.get(&conn).map(|session| session.from)
+    }
+
+    /// The client produces for these groups.
+    pub(crate) fn produces(&mut self, conn: ConnId, groups: Vec<String>, now_ns: u64) {
+        if let Some(session) = self.0.get_mut(&conn) {
+            session.produces = groups;
+            session.heard_ns = now_ns;
+        }
+    }
+
+    /// The client produces for nobody any more.
+    pub(crate) fn leaves(&mut self, conn: ConnId) {
+        self.produces(conn, Vec::new(), 0);
+    }
+
+    /// A stream to a producer of `group` that was heard of since `since_ns`;
+    /// which one of several, is `turn`'s to say.
+    pub(crate) fn producer_of(&self, group: &str, since_ns: u64, turn: u64) -> Option<ConnId> {
+        let produces = |session: &Session| {
+            session.heard_ns >= since_ns && session.produces.iter().any(|it| it == group)
+        };
+        let live: Vec<ConnId> = self
+            .0
+            .iter()
+            .filter(|(_, session)| produces(session))
+            .map(|(conn, _)| *conn)
+            .collect();
+        let count = live.len().max(1) as u64;
+        live.get((turn % count) as usize).copied()
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::producers::Producers;
+use super::transactions::Transactions;
 use crate::log::QueueTail;
 use crate::raft::Configuration;
 
@@ -29,6 +30,8 @@ pub struct AppliedState {
     pub expired_address: u64,
     /// The index of the entry there.
     pub expired_index: u64,
+    /// Half messages and decisions (D21).
+    pub transactions: Transactions,
     topics: BTreeMap<String, Vec<u64>>,
     offsets: BTreeMap<Place, u64>,
     pub(super) producers: Producers,
@@ -50,6 +53,8 @@ struct Snapshot {
     offsets: Vec<(String, String, u32, u64)>,
     #[serde(default)]
     producers: Producers,
+    #[serde(default)]
+    transactions: Transactions,
 }
 
 /// A queue in the snapshot.
@@ -173,6 +178,7 @@ impl AppliedState {
             topics: topics.collect(),
             offsets: offsets.collect(),
             producers: self.producers.clone(),
+            transactions: self.transactions.clone(),
         };
         serde_json::to_vec(&snapshot).expect("a snapshot is plain data")
     }
@@ -187,6 +193,7 @@ impl AppliedState {
             expired_address: snapshot.expired_address,
             expired_index: snapshot.expired_index,
             producers: snapshot.producers,
+            transactions: snapshot.transactions,
             ..Self::default()
         };
         let mut tails = QueueTails::new();

@@ -22,6 +22,7 @@ use super::error::{AppendError, StoreError};
 use super::producers::{Origin, Sent, Stored};
 use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
+use super::transactions::{Effect, Outcome, is_brokers_own};
 use crate::env::Disk;
 use crate::log::{CommitLog, LogError, QueueEntry, QueueTail, Staged};
 use crate::raft::Configuration;
@@ -39,6 +40,9 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) born_host: SocketAddr,
     pub(crate) store_timestamp_ms: u64,
     pub(crate) reconsume_times: u32,
+    /// Log address of the half message that this one decides, or is about; 0 for
+    /// any other.
+    pub(crate) prepared_transaction_offset: u64,
     pub(crate) properties: &'a str,
     pub(crate) body: &'a [u8],
 }
@@ -78,6 +82,7 @@ pub(super) enum Change {
         queue_offset: u64,
         entry: QueueEntry,
         origin: Option<Origin>,
+        effect: Option<Box<Effect>>,
     },
     Offset(OffsetCommit),
     Topic(TopicConfig),
@@ -105,6 +110,14 @@ impl Change {
             address: entry.address,
         };
         Some((origin, stored))
+    }
+
+    /// What it does to the transactions.
+    pub(super) fn effect(&self) -> Option<&Effect> {
+        match self {
+            Self::Message { effect, .. } => effect.as_deref(),
+            _ => None,
+        }
     }
 }
 
@@ -137,6 +150,9 @@ pub(crate) struct Store<D: Disk> {
     /// What is to be applied is known up to the log's end. It is not where a
     /// hole in the log hides it (D12).
     pub(super) whole: bool,
+    /// Transactions that an entry above the applied ones decides, by the log
+    /// address of their half messages (D21).
+    pub(super) deciding: BTreeMap<u64, Outcome>,
     /// Queues that got entries which are not written yet.
     touched: Vec<(Arc<str>, u32)>,
     round_robin: u64,
@@ -164,6 +180,7 @@ impl<D: Disk> Store<D> {
             tentative: BTreeMap::new(),
             base: None,
             whole: true,
+            deciding: BTreeMap::new(),
             touched: Vec::new(),
             round_robin: 0,
         }
@@ -196,7 +213,8 @@ impl<D: Disk> Store<D> {
         // The queue first: a send to a queue that cannot be makes no topic.
         let queue_id = self.choose_queue(message.topic, message.queue_id)?;
         if self.topics.get(message.topic).is_none() {
-            self.append_topic(message.topic).await?;
+            let queues = self.queues_of_new(message.topic);
+            self.append_topic(message.topic, queues).await?;
         }
         let store_host = self.config.listen;
         let topic = self
@@ -208,31 +226,32 @@ impl<D: Disk> Store<D> {
         let tag = Properties::new(message.properties)
             .get(key::TAGS)
             .map_or(0, tag_hash);
+        let record = |address| Message {
+            queue_id,
+            flag: message.flag,
+            queue_offset,
+            physical_offset: address,
+            sys_flag: message.sys_flag,
+            born_timestamp_ms: message.born_timestamp_ms,
+            born_host: message.born_host,
+            store_timestamp_ms: message.store_timestamp_ms,
+            store_host,
+            reconsume_times: message.reconsume_times,
+            prepared_transaction_offset: message.prepared_transaction_offset,
+            body: message.body,
+            topic: message.topic,
+            properties: message.properties,
+        };
         let mut record_bytes = 0;
         let staged = self
             .log
             .stage(EntryKind::Message, self.term, |address, out| {
                 let before = out.len();
-                Message {
-                    queue_id,
-                    flag: message.flag,
-                    queue_offset,
-                    physical_offset: address,
-                    sys_flag: message.sys_flag,
-                    born_timestamp_ms: message.born_timestamp_ms,
-                    born_host: message.born_host,
-                    store_timestamp_ms: message.store_timestamp_ms,
-                    store_host,
-                    reconsume_times: message.reconsume_times,
-                    prepared_transaction_offset: 0,
-                    body: message.body,
-                    topic: message.topic,
-                    properties: message.properties,
-                }
-                .encode(out)?;
+                record(address).encode(out)?;
                 record_bytes = (out.len() - before) as u32;
                 Ok(())
             })?;
+        let effect = Effect::of(&record(staged.address), staged.address, record_bytes);
         queue.next_offset += 1;
         let entry = QueueEntry {
             address: staged.address,
@@ -245,8 +264,8 @@ impl<D: Disk> Store<D> {
             queue_offset,
             entry,
             origin: Origin::of(message.properties),
+            effect: effect.map(Box::new),
         };
-        self.note_origin(&change);
         self.staged(staged, change);
         Ok(Appended {
             staged,
@@ -292,9 +311,8 @@ impl<D: Disk> Store<D> {
         Ok(staged)
     }
 
-    /// Stages a topic with the default number of queues.
-    async fn append_topic(&mut self, topic: &str) -> Result<(), AppendError> {
-        let queues = self.config.default_topic_queue_nums;
+    /// Stages a topic.
+    async fn append_topic(&mut self, topic: &str, queues: u32) -> Result<(), AppendError> {
         let config = TopicConfig {
             topic: topic.to_owned(),
             queues,
@@ -350,7 +368,20 @@ impl<D: Disk> Store<D> {
                 configuration,
             });
         }
-        self.unapplied.push_back(Unapplied::new(staged, change));
+        self.awaits_commit(Unapplied::new(staged, change));
+    }
+
+    /// An entry of the log that is applied once the read limit covers it.
+    pub(super) fn awaits_commit(&mut self, entry: Unapplied) {
+        self.note_origin(&entry.change);
+        if let Some(Effect::Decided {
+            half_address,
+            outcome,
+        }) = entry.change.effect()
+        {
+            self.deciding.insert(*half_address, *outcome);
+        }
+        self.unapplied.push_back(entry);
     }
 
     /// Everything up to `index` is committed: it may be applied and served.
@@ -386,10 +417,16 @@ impl<D: Disk> Store<D> {
         self.whole && self.state.applied_address >= self.committed_address
     }
 
+    /// How many queues a topic begins with.
+    fn queues_of_new(&self, topic: &str) -> u32 {
+        match is_brokers_own(topic) {
+            true => 1,
+            false => self.config.default_topic_queue_nums,
+        }
+    }
+
     fn choose_queue(&mut self, topic: &str, wanted: i32) -> Result<u32, AppendError> {
-        let queues = self
-            .queue_count(topic)
-            .unwrap_or(self.config.default_topic_queue_nums);
+        let queues = self.queue_count(topic).unwrap_or(self.queues_of_new(topic));
         let Ok(wanted) = u32::try_from(wanted) else {
             self.round_robin += 1;
             return Ok((self.round_robin % u64::from(queues.max(1))) as u32);
@@ -432,13 +469,22 @@ impl<D: Disk> Store<D> {
                 queue_id,
                 queue_offset,
                 entry,
+                effect,
                 ..
             } => {
+                let inconsistent = |what| StoreError::Inconsistent {
+                    address: entry.address,
+                    what,
+                };
                 if !self.state.apply_message(&topic, queue_id, queue_offset) {
-                    return Err(StoreError::Inconsistent {
-                        address: entry.address,
-                        what: format!("offset {queue_offset} of {topic}/{queue_id} is not due"),
-                    });
+                    let what = format!("offset {queue_offset} of {topic}/{queue_id} is not due");
+                    return Err(inconsistent(what));
+                }
+                if let Some(effect) = effect
+                    && let Some(half_address) = self.apply_effect(*effect)
+                {
+                    let what = format!("the half message at {half_address} is not pending");
+                    return Err(inconsistent(what));
                 }
                 let queue = self.topics.queue_mut(&topic, queue_id);
                 queue
@@ -462,6 +508,16 @@ impl<D: Disk> Store<D> {
             Change::Nothing => {}
         }
         Ok(())
+    }
+
+    /// Gives the half message's address where that is not pending.
+    fn apply_effect(&mut self, effect: Effect) -> Option<u64> {
+        let half_address = effect.half_address();
+        if matches!(effect, Effect::Decided { .. }) {
+            self.deciding.remove(&half_address);
+        }
+        let fits = self.state.transactions.apply(effect);
+        (!fits).then_some(half_address)
     }
 
     /// Writes what the queues got; a queue named twice has nothing left the

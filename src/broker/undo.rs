@@ -7,6 +7,7 @@
 
 use super::error::StoreError;
 use super::store::{Change, Store};
+use super::transactions::Effect;
 use crate::env::Disk;
 
 impl<D: Disk> Store<D> {
@@ -54,8 +55,12 @@ impl<D: Disk> Store<D> {
                 topic,
                 queue_id,
                 queue_offset,
+                effect,
                 ..
             } => {
+                if let Some(Effect::Decided { half_address, .. }) = effect.as_deref() {
+                    self.deciding.remove(half_address);
+                }
                 let queue = self.topics.queue_mut(&topic, queue_id);
                 queue
                     .expect("its topic was made by an entry before it")

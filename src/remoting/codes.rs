@@ -24,6 +24,10 @@ impl RequestCode {
     pub const HEART_BEAT: Self = Self(34);
     /// A client leaves.
     pub const UNREGISTER_CLIENT: Self = Self(35);
+    /// How a transaction ended.
+    pub const END_TRANSACTION: Self = Self(37);
+    /// From a broker to a producer: how did a transaction end?
+    pub const CHECK_TRANSACTION_STATE: Self = Self(39);
     /// Where a topic's queues are.
     pub const GET_ROUTEINFO_BY_TOPIC: Self = Self(105);
     /// Send one message, fields under one-letter names.
@@ -73,6 +77,15 @@ impl ResponseCode {
     pub const QUERY_NOT_FOUND: Self = Self(22);
     /// Pull: the subscription cannot be parsed.
     pub const SUBSCRIPTION_PARSE_FAILED: Self = Self(23);
+    /// The transaction was committed; it cannot be rolled back any more.
+    pub const TRANSACTION_SHOULD_COMMIT: Self = Self(200);
+    /// The transaction was rolled back, or discarded; it cannot be committed any
+    /// more.
+    pub const TRANSACTION_SHOULD_ROLLBACK: Self = Self(201);
+    /// No such half message is undecided here.
+    pub const TRANSACTION_STATE_UNKNOWN: Self = Self(202);
+    /// The half message is of another producer group.
+    pub const TRANSACTION_STATE_GROUP_WRONG: Self = Self(203);
 
     /// Whether a send that got this answer is known *not* to be in the log: the
     /// error is one that brokers give only before they append. `SYSTEM_ERROR`

@@ -38,6 +38,7 @@ pub mod offset;
 pub mod pull;
 pub mod route;
 pub mod send;
+pub mod transaction;
 
 pub use codes::{RequestCode, ResponseCode};
 pub use command::{Command, Language, ReplyTo, SerializeType};

@@ -201,8 +201,7 @@ impl<E: Env> Broker<E> {
             let change = store
                 .change_of(&Entry::from_frame(part, frame.clone()))
                 .await?;
-            store.note_origin(&change);
-            store.unapplied.push_back(Unapplied::new(staged, change));
+            store.awaits_commit(Unapplied::new(staged, change));
         }
         Ok(())
     }

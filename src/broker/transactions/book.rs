@@ -1,0 +1,287 @@
+//! What is pending and what was decided: a fold over the log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC};
+use crate::record::{Message, Properties, key};
+use crate::remoting::transaction::sys_flag;
+
+/// Decisions remembered, so that a repeated end is answered as what it is. An
+/// end of an older one is refused: its half message is not pending any more.
+const DECIDED_MAX: usize = 2_000;
+
+/// How a transaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its message is in the real topic.
+    Committed,
+    /// It never will be.
+    RolledBack,
+    /// Nobody decided it in time; it stands in the discard topic.
+    Discarded,
+}
+
+/// A half message that is not decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Half {
+    /// Its offset in the half topic.
+    pub queue_offset: u64,
+    /// Length of its record, bytes.
+    pub record_bytes: u32,
+    /// The producer group, which is asked about it.
+    pub group: String,
+    /// The producer's own id of the message (`UNIQ_KEY`); empty where it gave
+    /// none.
+    pub transaction_id: String,
+    /// How often its producer group was asked.
+    pub checks: u32,
+    /// It is not asked about before it is this old, milliseconds; `None`: the
+    /// broker's default.
+    pub immunity_ms: Option<u64>,
+}
+
+/// A transaction that was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Decided {
+    outcome: Outcome,
+    queue_offset: u64,
+    group: String,
+    transaction_id: String,
+}
+
+/// What a message in the log does to the transactions. Half messages are named
+/// by their log address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) enum Effect {
+    /// A half message is there.
+    Half { address: u64, half: Half },
+    /// Its group was asked once more.
+    Checked { half_address: u64 },
+    /// It is decided.
+    Decided { half_address: u64, outcome: Outcome },
+}
+
+impl Effect {
+    /// The half message that it is about.
+    pub(in crate::broker) fn half_address(&self) -> u64 {
+        match self {
+            Self::Half { address, .. } => *address,
+            Self::Checked { half_address } | Self::Decided { half_address, .. } => *half_address,
+        }
+    }
+
+    /// Of the message at `address`, if it has to do with transactions.
+    pub(in crate::broker) fn of(
+        message: &Message<'_>,
+        address: u64,
+        record_bytes: u32,
+    ) -> Option<Self> {
+        let half_address = message.prepared_transaction_offset;
+        let decided = |outcome| Self::Decided {
+            half_address,
+            outcome,
+        };
+        let kind = message.sys_flag as i32 & sys_flag::TRANSACTION;
+        match (message.topic, kind) {
+            (HALF_TOPIC, _) => Some(Self::Half {
+                address,
+                half: Half::of(message, record_bytes),
+            }),
+            (OP_TOPIC, sys_flag::ROLLBACK) => Some(decided(Outcome::RolledBack)),
+            (OP_TOPIC, _) => Some(Self::Checked { half_address }),
+            (DISCARD_TOPIC, _) => Some(decided(Outcome::Discarded)),
+            (_, sys_flag::COMMIT) => Some(decided(Outcome::Committed)),
+            _ => None,
+        }
+    }
+}
+
+impl Half {
+    fn of(message: &Message<'_>, record_bytes: u32) -> Self {
+        let properties = Properties::new(message.properties);
+        let text = |name| properties.get(name).unwrap_or_default().to_owned();
+        let immunity_s: Option<u64> = properties
+            .get(key::CHECK_IMMUNITY_TIME_S)
+            .and_then(|seconds| seconds.parse().ok());
+        Self {
+            queue_offset: message.queue_offset,
+            record_bytes,
+            group: text(key::PRODUCER_GROUP),
+            transaction_id: text(key::UNIQ_KEY),
+            checks: 0,
+            immunity_ms: immunity_s.map(|seconds| seconds.saturating_mul(1_000)),
+        }
+    }
+}
+
+/// What a name leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::broker) enum Found<'a> {
+    Pending(&'a Half),
+    Decided(Outcome),
+    /// Another group's.
+    OtherGroup,
+    Nothing,
+}
+
+/// All transactions, as of an address of the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transactions {
+    pending: BTreeMap<u64, Half>,
+    decided: BTreeMap<u64, Decided>,
+}
+
+impl Transactions {
+    /// The half messages that are not decided, each with its log address, oldest
+    /// first.
+    pub fn pending(&self) -> impl Iterator<Item = (u64, &Half)> {
+        self.pending.iter().map(|(address, half)| (*address, half))
+    }
+
+    /// The half message at a log address, if it is pending.
+    pub fn half(&self, address: u64) -> Option<&Half> {
+        self.pending.get(&address)
+    }
+
+    /// Applies an entry. False where its half message is not pending: the log
+    /// decides nothing twice.
+    pub(in crate::broker) fn apply(&mut self, effect: Effect) -> bool {
+        match effect {
+            Effect::Half { address, half } => self.pending.insert(address, half).is_none(),
+            Effect::Checked { half_address } => match self.pending.get_mut(&half_address) {
+                Some(half) => {
+                    half.checks += 1;
+                    true
+                }
+                None => false,
+            },
+            Effect::Decided {
+                half_address,
+                outcome,
+            } => self.decide(half_address, outcome),
+        }
+    }
+
+    fn decide(&mut self, half_address: u64, outcome: Outcome) -> bool {
+        let Some(half) = self.pending.remove(&half_address) else {
+            return false;
+        };
+        self.decided.insert(
+            half_address,
+            Decided {
+                outcome,
+                queue_offset: half.queue_offset,
+                group: half.group,
+                transaction_id: half.transaction_id,
+            },
+        );
+        if self.decided.len() > DECIDED_MAX {
+            self.decided.pop_first();
+        }
+        true
+    }
+
+    /// The transaction of that name: address, offset in the half topic and the
+    /// producer's own id have to agree. An address alone is given again to
+    /// another message where a log was truncated.
+    pub(in crate::broker) fn find(
+        &self,
+        half_address: u64,
+        queue_offset: u64,
+        group: &str,
+        transaction_id: &str,
+    ) -> Found<'_> {
+        let pending = self.pending.get(&half_address);
+        let decided = self.decided.get(&half_address);
+        let named = pending
+            .map(|half| (half.queue_offset, &half.group, &half.transaction_id))
+            .or(decided.map(|it| (it.queue_offset, &it.group, &it.transaction_id)));
+        match named {
+            Some((offset, _, id)) if offset != queue_offset || id != transaction_id => {
+                Found::Nothing
+            }
+            Some((_, its_group, _)) if its_group != group => Found::OtherGroup,
+            _ => match (pending, decided) {
+                (Some(half), _) => Found::Pending(half),
+                (None, Some(decided)) => Found::Decided(decided.outcome),
+                (None, None) => Found::Nothing,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half(queue_offset: u64) -> Half {
+        Half {
+            queue_offset,
+            record_bytes: 100,
+            group: "pay".into(),
+            transaction_id: format!("t{queue_offset}"),
+            checks: 0,
+            immunity_ms: None,
+        }
+    }
+
+    fn decided(half_address: u64, outcome: Outcome) -> Effect {
+        Effect::Decided {
+            half_address,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn the_first_decision_is_the_only_one() {
+        let mut book = Transactions::default();
+        let effect = Effect::Half {
+            address: 500,
+            half: half(0),
+        };
+        assert!(book.apply(effect));
+        assert!(book.apply(Effect::Checked { half_address: 500 }));
+        assert_eq!(book.pending().next().map(|(_, half)| half.checks), Some(1));
+        assert!(book.apply(decided(500, Outcome::RolledBack)));
+        assert!(!book.apply(decided(500, Outcome::Committed)));
+        assert!(!book.apply(Effect::Checked { half_address: 500 }));
+        let found = book.find(500, 0, "pay", "t0");
+        assert_eq!(found, Found::Decided(Outcome::RolledBack));
+        assert_eq!(book.pending().count(), 0);
+    }
+
+    #[test]
+    fn a_name_is_all_of_its_parts() {
+        let mut book = Transactions::default();
+        let effect = Effect::Half {
+            address: 500,
+            half: half(3),
+        };
+        book.apply(effect);
+        assert_eq!(book.find(500, 3, "pay", "t3"), Found::Pending(&half(3)));
+        assert_eq!(book.find(500, 3, "other", "t3"), Found::OtherGroup);
+        for (address, offset, id) in [(501, 3, "t3"), (500, 2, "t3"), (500, 3, "t4"), (500, 3, "")]
+        {
+            assert_eq!(book.find(address, offset, "pay", id), Found::Nothing);
+        }
+    }
+
+    #[test]
+    fn old_decisions_are_forgotten_and_not_made_again() {
+        let mut book = Transactions::default();
+        for address in 0..DECIDED_MAX as u64 + 1 {
+            let half = half(address);
+            book.apply(Effect::Half { address, half });
+            book.apply(decided(address, Outcome::Committed));
+        }
+        assert_eq!(book.find(0, 0, "pay", "t0"), Found::Nothing);
+        assert!(!book.apply(decided(0, Outcome::Committed)));
+        assert_eq!(
+            book.find(1, 1, "pay", "t1"),
+            Found::Decided(Outcome::Committed)
+        );
+    }
+}

@@ -1,0 +1,298 @@
+//! Check-backs: a producer of the group is asked how its transaction ended;
+//! after enough questions, or enough time, the half message is discarded.
+//!
+//! A question counts when its note is in the log, and only then it is asked: so
+//! it counts after a change of the leader too. Ages are counted from when this
+//! broker first saw the half message, on the clock that no one sets (D30): a
+//! jump of the wall clock discards nothing, and a new leader counts anew.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::super::config::BrokerConfig;
+use super::super::error::StoreError;
+use super::super::server::{Broker, Serving};
+use super::super::store::{NewMessage, Store};
+use super::ending::DecideError;
+use super::{Half, OP_TOPIC, Outcome};
+use crate::env::{ConnId, Disk, Env};
+use crate::record::{Message, Properties, key};
+use crate::remoting::MessageId;
+use crate::remoting::transaction::CheckTransactionState;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// A question that is asked once its note is durable enough.
+#[derive(Debug)]
+pub(in crate::broker) struct CheckBack {
+    half_address: u64,
+    queue_offset: u64,
+    /// Where its note ends in the log.
+    end_address: u64,
+    conn: ConnId,
+    record: Bytes,
+}
+
+/// What a broker that serves knows of its half messages beside the log.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Checks {
+    /// When each pending one was first seen, on the broker's clock.
+    seen_ns: BTreeMap<u64, u64>,
+    due_ns: u64,
+    /// In the order of their notes.
+    noted: VecDeque<CheckBack>,
+    asked: u64,
+}
+
+/// What is due for a half message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Question,
+    Discard,
+}
+
+impl Checks {
+    /// When half messages are to be looked at; `None`: there are none.
+    pub(in crate::broker) fn deadline_ns(&self) -> Option<u64> {
+        (!self.seen_ns.is_empty()).then_some(self.due_ns)
+    }
+
+    /// Another broker asks from now on.
+    pub(in crate::broker) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn due(half: &Half, age_ms: u64, config: &BrokerConfig) -> Due {
+    let immune_ms = half.immunity_ms.unwrap_or(config.transaction_timeout_ms);
+    if age_ms >= config.half_age_max_ms {
+        Due::Discard
+    } else if age_ms < immune_ms {
+        Due::Nothing
+    } else if half.checks >= config.transaction_check_max {
+        Due::Discard
+    } else {
+        Due::Question
+    }
+}
+
+impl<E: Env> Broker<E> {
+    /// Follows what is pending: newly applied half messages begin to age.
+    pub(in crate::broker) fn watch_halves(&self, serving: &mut Serving<E>) {
+        let serves = serving.replica.as_ref().is_none_or(|it| it.serves);
+        let checks = &mut serving.checks;
+        if !serves {
+            return checks.forget();
+        }
+        let now_ns = self.env.now_ns();
+        let book = &serving.store.state.transactions;
+        if checks.seen_ns.is_empty() {
+            checks.due_ns = now_ns + self.config.transaction_check_interval_ms * NS_PER_MS;
+        }
+        checks
+            .seen_ns
+            .retain(|address, _| book.half(*address).is_some());
+        for (address, _) in book.pending() {
+            checks.seen_ns.entry(address).or_insert(now_ns);
+        }
+    }
+
+    /// Notes the questions that are due, and discards what was asked about, or
+    /// has waited, long enough.
+    pub(in crate::broker) async fn check_halves(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        let now_ns = self.env.now_ns();
+        if serving
+            .checks
+            .deadline_ns()
+            .is_none_or(|due_ns| due_ns > now_ns)
+        {
+            return Ok(());
+        }
+        serving.checks.due_ns = now_ns + self.config.transaction_check_interval_ms * NS_PER_MS;
+        let seen: Vec<(u64, u64)> = serving
+            .checks
+            .seen_ns
+            .iter()
+            .map(|(address, seen_ns)| (*address, (now_ns - seen_ns) / NS_PER_MS))
+            .collect();
+        for (half_address, age_ms) in seen {
+            if !self.accepts_own(serving) {
+                return Ok(());
+            }
+            let open = serving.store.open_half(half_address).cloned();
+            let Some(half) = open else { continue };
+            match due(&half, age_ms, &self.config) {
+                Due::Nothing => {}
+                Due::Question => self.note_check(serving, half_address, &half).await?,
+                Due::Discard => self.discard(serving, half_address).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this broker may append on its own account.
+    fn accepts_own(&self, serving: &Serving<E>) -> bool {
+        let leads = |it: &super::super::replica::Replica| it.serves && it.raft.accepts_proposals();
+        serving.replica.as_ref().is_none_or(leads) && self.admit_append(serving, 0).is_ok()
+    }
+
+    async fn note_check(
+        &mut self,
+        serving: &mut Serving<E>,
+        half_address: u64,
+        half: &Half,
+    ) -> Result<(), StoreError> {
+        let now_ns = self.env.now_ns();
+        let expired_ns = self.config.client_expired_ms * NS_PER_MS;
+        let since_ns = now_ns.saturating_sub(expired_ns);
+        serving.checks.asked += 1;
+        let turn = serving.checks.asked;
+        let Some(conn) = self.sessions.producer_of(&half.group, since_ns, turn) else {
+            return Ok(());
+        };
+        let read = serving.store.log.read(half_address, half.record_bytes);
+        let record = read.await?.into_record();
+        let now_ms = self.env.wall_ms();
+        let noted = serving.store.append_check(half_address, &record, now_ms);
+        let end_address = match noted.await {
+            Ok(end_address) => end_address,
+            Err(error) => return self.own_append_failed(error),
+        };
+        serving.checks.noted.push_back(CheckBack {
+            half_address,
+            queue_offset: half.queue_offset,
+            end_address,
+            conn,
+            record,
+        });
+        Ok(())
+    }
+
+    async fn discard(
+        &mut self,
+        serving: &mut Serving<E>,
+        half_address: u64,
+    ) -> Result<(), StoreError> {
+        let now_ms = self.env.wall_ms();
+        let decided = serving
+            .store
+            .decide(half_address, Outcome::Discarded, now_ms);
+        match decided.await {
+            Ok(_) => Ok(()),
+            Err(error) => self.own_append_failed(error),
+        }
+    }
+
+    /// Nobody waits for it: only a log that failed matters.
+    fn own_append_failed(&mut self, error: DecideError) -> Result<(), StoreError> {
+        match error {
+            DecideError::Store(error) => Err(error),
+            DecideError::Append(error) => error.into_fatal().map_or(Ok(()), Err),
+        }
+    }
+
+    /// Asks what is noted durably enough.
+    pub(in crate::broker) fn ask_noted(&mut self, serving: &mut Serving<E>) {
+        let limit = serving.store.read_limit();
+        let noted = &mut serving.checks.noted;
+        while let Some(check) = noted.pop_front_if(|check| check.end_address <= limit) {
+            self.ask(&check);
+        }
+    }
+
+    fn ask(&mut self, check: &CheckBack) {
+        let Ok(message) = Message::decode(&check.record) else {
+            return;
+        };
+        let id = Properties::new(message.properties)
+            .get(key::UNIQ_KEY)
+            .unwrap_or_default();
+        let offset_id = MessageId {
+            host: self.config.listen,
+            address: check.half_address,
+        };
+        let question = CheckTransactionState {
+            tran_state_table_offset: check.queue_offset as i64,
+            commit_log_offset: check.half_address as i64,
+            msg_id: id,
+            transaction_id: id,
+            offset_msg_id: &offset_id.to_string(),
+        };
+        self.outbox.ask(check.conn, &question, &check.record);
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// A half message that no entry decides, applied or not.
+    fn open_half(&self, half_address: u64) -> Option<&Half> {
+        let open = !self.deciding.contains_key(&half_address);
+        self.state.transactions.half(half_address).filter(|_| open)
+    }
+
+    /// Notes that a group is asked about its half message; gives where the note
+    /// ends.
+    async fn append_check(
+        &mut self,
+        half_address: u64,
+        record: &[u8],
+        now_ms: u64,
+    ) -> Result<u64, DecideError> {
+        let half = Message::decode(record)
+            .map_err(|why| DecideError::Store(StoreError::undecodable(half_address, why)))?;
+        let note = NewMessage {
+            topic: OP_TOPIC,
+            queue_id: 0,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp_ms: now_ms,
+            born_host: half.born_host,
+            store_timestamp_ms: now_ms,
+            reconsume_times: 0,
+            prepared_transaction_offset: half_address,
+            properties: "",
+            body: &[],
+        };
+        let appended = self.append_message(note).await;
+        Ok(appended.map_err(DecideError::Append)?.staged.end_address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_message_is_let_be_then_asked_about_then_discarded() {
+        let config = BrokerConfig {
+            transaction_timeout_ms: 6_000,
+            transaction_check_max: 2,
+            half_age_max_ms: 100_000,
+            ..BrokerConfig::default()
+        };
+        let half = |checks, immunity_ms| Half {
+            queue_offset: 0,
+            record_bytes: 0,
+            group: String::new(),
+            transaction_id: String::new(),
+            checks,
+            immunity_ms,
+        };
+        for (checks, immunity_ms, age_ms, what) in [
+            (0, None, 5_999, Due::Nothing),
+            (0, None, 6_000, Due::Question),
+            (1, None, 60_000, Due::Question),
+            (2, None, 6_000, Due::Discard),
+            (0, Some(50_000), 49_999, Due::Nothing),
+            (2, Some(50_000), 49_999, Due::Nothing),
+            (0, None, 100_000, Due::Discard),
+            (0, Some(200_000), 100_000, Due::Discard),
+        ] {
+            assert_eq!(due(&half(checks, immunity_ms), age_ms, &config), what);
+        }
+    }
+}
