@@ -94,7 +94,8 @@ impl<E: Env> Consumer<E> {
                 SessionEvent::Answer { tag, command } => self.on_answer(tag, &command),
                 SessionEvent::Unanswered { tag } => self.on_unanswered(tag),
                 SessionEvent::Ready(_) => self.take_queues(),
-                SessionEvent::NoSuchTopic(_) | SessionEvent::Due => {}
+                // No broker has a question for a consumer.
+                SessionEvent::Asked { .. } | SessionEvent::NoSuchTopic(_) | SessionEvent::Due => {}
             }
         }
     }

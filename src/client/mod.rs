@@ -29,6 +29,7 @@ mod progress;
 mod records;
 mod send_op;
 mod session;
+mod transactions;
 mod wire;
 
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use consumer::{Consumer, ConsumerEvent, PullEnd};
 pub use full_reader::{FullReader, QueueContents, ReadError};
 pub use producer::Producer;
 pub use records::{BadRecord, Received};
+pub use transactions::{EndOutcome, HalfName, ProducerEvent, Question};

@@ -1,7 +1,7 @@
 //! A producer.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use super::config::ProducerConfig;
 use super::convert::as_i32;
 use super::send_op::{AttemptEnd, Phase, SendOp};
 use super::session::{Profile, Session, SessionEvent, TopicId};
+use super::transactions::{EndOp, ProducerEvent};
 use super::wire::ms;
 use crate::env::Env;
 use crate::history::{OpId, Queue, SendOutcome};
@@ -20,9 +21,9 @@ use crate::remoting::{Command, MessageId, ResponseCode};
 
 /// An attempt of a send: the send, and which attempt.
 #[derive(Debug, Clone, Copy)]
-struct Attempt {
-    op: OpId,
-    number: u32,
+pub(super) struct Attempt {
+    pub(super) op: OpId,
+    pub(super) number: u32,
 }
 
 /// Sends messages.
@@ -31,16 +32,21 @@ struct Attempt {
 /// for one after the other may be stored in another order, and a retried one
 /// more than once.
 pub struct Producer<E: Env> {
-    session: Session<E, Attempt>,
-    config: ProducerConfig,
+    pub(super) session: Session<E, Attempt>,
+    pub(super) config: ProducerConfig,
+    /// Tells the transactions of this producer from those of its earlier lives.
+    /// Drawn with the first one.
+    pub(super) life: Option<u64>,
     /// In the order of their numbers; they end nearly in that order, too.
     ops: VecDeque<(OpId, SendOp)>,
-    next_op: OpId,
+    pub(super) next_op: OpId,
     /// Sends that wait for their topic, in the order submitted.
     waiting: VecDeque<OpId>,
     /// When to look at a waiting or paused send.
-    alarms: BinaryHeap<Reverse<(u64, OpId)>>,
-    ended: VecDeque<(OpId, SendOutcome)>,
+    pub(super) alarms: BinaryHeap<Reverse<(u64, OpId)>>,
+    /// Transactions that are being ended.
+    pub(super) ends: BTreeMap<OpId, EndOp>,
+    pub(super) happened: VecDeque<ProducerEvent>,
     /// Turns over a topic's queues.
     turn: u32,
 }
@@ -60,13 +66,15 @@ impl<E: Env> Producer<E> {
             new_topic_queues: Some(config.default_topic_queue_nums.max(1)),
         };
         Self {
+            life: None,
             session: Session::new(env, config.client.clone(), profile),
             config,
             ops: VecDeque::new(),
             next_op: 0,
             waiting: VecDeque::new(),
             alarms: BinaryHeap::new(),
-            ended: VecDeque::new(),
+            ends: BTreeMap::new(),
+            happened: VecDeque::new(),
             turn: 0,
         }
     }
@@ -92,7 +100,8 @@ impl<E: Env> Producer<E> {
         let properties = self.numbered(id, properties);
         if self.breaks_a_limit(topic, &body, &properties) {
             let code = ResponseCode::MESSAGE_ILLEGAL.0;
-            self.ended.push_back((id, SendOutcome::Rejected { code }));
+            let outcome = SendOutcome::Rejected { code };
+            self.happened.push_back(ProducerEvent::Sent(id, outcome));
             return id;
         }
         let topic = self.session.topic(topic);
@@ -121,11 +130,21 @@ impl<E: Env> Producer<E> {
     }
 
     /// Drives the producer until a send ends, and says how. Pending for ever
-    /// while none is in flight, though heartbeats go on. Cancel-safe.
+    /// while none is in flight, though heartbeats go on. Cancel-safe. For one
+    /// that does not use transactions: it answers no questions.
     pub async fn next(&mut self) -> (OpId, SendOutcome) {
         loop {
-            if let Some(ended) = self.ended.pop_front() {
-                return ended;
+            if let ProducerEvent::Sent(id, outcome) = self.next_event().await {
+                return (id, outcome);
+            }
+        }
+    }
+
+    /// As [`Producer::next`], for one that uses transactions. Cancel-safe.
+    pub async fn next_event(&mut self) -> ProducerEvent {
+        loop {
+            if let Some(event) = self.happened.pop_front() {
+                return event;
             }
             self.set_wake();
             match self.session.next().await {
@@ -136,6 +155,7 @@ impl<E: Env> Producer<E> {
                 SessionEvent::Unanswered { tag } => {
                     self.on_attempt_ended(tag, AttemptEnd::Unanswered);
                 }
+                SessionEvent::Asked { peer, command } => self.on_asked(peer, &command),
                 SessionEvent::Due => self.on_due(),
             }
         }
@@ -225,6 +245,9 @@ impl<E: Env> Producer<E> {
 
     fn on_answer(&mut self, attempt: Attempt, command: &Command) {
         let code = ResponseCode(command.code);
+        if self.ends.contains_key(&attempt.op) {
+            return self.on_end_answer(attempt, code);
+        }
         if code != ResponseCode::SUCCESS {
             return self.on_attempt_ended(attempt, AttemptEnd::Error(code));
         }
@@ -240,7 +263,7 @@ impl<E: Env> Producer<E> {
     fn on_attempt_ended(&mut self, attempt: Attempt, end: AttemptEnd) {
         let now_ns = self.session.env().now_ns();
         let Some(op) = found_mut(&mut self.ops, attempt.op) else {
-            return;
+            return self.on_end_unanswered(attempt);
         };
         op.attempt_ended(end);
         let current = Phase::InFlight {
@@ -271,6 +294,7 @@ impl<E: Env> Producer<E> {
         {
             self.alarms.pop();
             let Some(op) = found(&self.ops, id) else {
+                self.try_to_end(id);
                 continue;
             };
             match op.phase {
@@ -294,7 +318,7 @@ impl<E: Env> Producer<E> {
         if let Ok(place) = self.ops.binary_search_by_key(&id, |(id, _)| *id) {
             self.ops.remove(place);
         }
-        self.ended.push_back((id, outcome));
+        self.happened.push_back(ProducerEvent::Sent(id, outcome));
     }
 }
 

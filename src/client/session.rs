@@ -49,6 +49,8 @@ pub(super) enum SessionEvent<T> {
     Answer { tag: T, command: Command },
     /// As [`Happening::Unanswered`].
     Unanswered { tag: T },
+    /// A broker asks something of its own.
+    Asked { peer: SocketAddr, command: Command },
     /// The time given to [`Session::wake_at`] has come.
     Due,
 }
@@ -169,6 +171,14 @@ impl<E: Env, T: Copy> Session<E, T> {
         })
     }
 
+    /// Writes a request to the broker that asked something; lost where it is not
+    /// up any more.
+    pub(super) fn reply<R: Request>(&mut self, to: SocketAddr, request: &R, tag: T) -> bool {
+        let timeout_ms = self.config.request_timeout_ms;
+        self.wire
+            .request(to, request, &[], timeout_ms, Tag::User(tag))
+    }
+
     /// Asks for a `Due` no later than at that time.
     pub(super) fn wake_at(&mut self, at_ns: u64) {
         self.wake_ns = Some(self.wake_ns.map_or(at_ns, |set_ns| set_ns.min(at_ns)));
@@ -189,6 +199,9 @@ impl<E: Env, T: Copy> Session<E, T> {
                 Happening::Due => self.on_due(),
                 Happening::Answer { tag, command } => self.on_answer(tag, command),
                 Happening::Unanswered { tag } => self.on_unanswered(tag),
+                Happening::Asked { peer, command } => {
+                    return SessionEvent::Asked { peer, command };
+                }
             }
         }
     }

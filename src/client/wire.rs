@@ -47,6 +47,8 @@ pub(super) enum Happening<T> {
     /// A request was written, and is not answered: the time is up or the stream
     /// ended. Whether it was carried out is not known.
     Unanswered { tag: T },
+    /// A broker asks something of its own.
+    Asked { peer: SocketAddr, command: Command },
     /// The time given to [`Wire::set_wake`] has come.
     Due,
 }
@@ -336,8 +338,10 @@ impl<E: Env, T: Copy> Wire<E, T> {
             match peer.decoder.next_command() {
                 Ok(None) => break true,
                 Err(_) => break false,
-                // Brokers also send requests of their own; none is served here.
-                Ok(Some(command)) if !command.is_response() => {}
+                Ok(Some(command)) if !command.is_response() => {
+                    let peer = address;
+                    self.happened.push_back(Happening::Asked { peer, command });
+                }
                 Ok(Some(command)) => {
                     let mut pending = peer.pending.iter();
                     let asked = pending.position(|it| it.opaque == command.opaque);

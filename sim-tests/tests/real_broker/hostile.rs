@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use zeroloss::broker::BrokerConfig;
+use zeroloss::broker::{BrokerConfig, HALF_TOPIC, OP_TOPIC};
 use zeroloss::check::Verdict;
 use zeroloss::client::{ClientConfig, FullReader};
 use zeroloss::env::Env;
@@ -17,6 +17,7 @@ const PULL: i32 = 11;
 const QUERY_OFFSET: i32 = 14;
 const UPDATE_OFFSET: i32 = 15;
 const MAX_OFFSET: i32 = 30;
+const END_TRANSACTION: i32 = 37;
 const ONEWAY: i32 = 2;
 /// A topic that nobody judges.
 const OTHER: &str = "Mallory";
@@ -29,6 +30,7 @@ const NO_PERMISSION: Option<i32> = Some(16);
 const NO_TOPIC: Option<i32> = Some(17);
 const MOVED: Option<i32> = Some(21);
 const NO_OFFSET: Option<i32> = Some(22);
+const UNKNOWN_TRANSACTION: Option<i32> = Some(202);
 
 /// A send to [`OTHER`], some of its fields replaced.
 fn send(replaced: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
@@ -47,6 +49,17 @@ fn send_flagged(flag: i32, replaced: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         ("h", "0"),
     ];
     json(SEND, flag, &with(&plain, replaced), body)
+}
+
+/// The end of a transaction that nobody began.
+fn end(replaced: &[(&str, &str)]) -> Vec<u8> {
+    let plain = [
+        ("producerGroup", "mallory"),
+        ("tranStateTableOffset", "0"),
+        ("commitLogOffset", "80"),
+        ("commitOrRollback", "8"),
+    ];
+    json(END_TRANSACTION, 0, &with(&plain, replaced), b"")
 }
 
 /// A pull of [`TOPIC`], queue 0, from its start.
@@ -173,11 +186,34 @@ async fn requests_that_make_no_sense_are_answered() {
             ILLEGAL,
         ),
         ("a batch", send(&[("m", "true")], b"x"), ILLEGAL),
-        ("a half message", send(&[("f", "4")], b"x"), NO_PERMISSION),
+        ("a half message", send(&[("f", "4")], b"x"), SUCCESS),
+        ("as if committed", send(&[("f", "8")], b"x"), ILLEGAL),
+        ("as if rolled back", send(&[("f", "12")], b"x"), ILLEGAL),
         (
-            "another half message",
-            send(&[("i", "TRAN_MSG\u{1}true\u{2}")], b"x"),
+            "a half message of its own making",
+            send(&[("b", HALF_TOPIC)], b"x"),
             NO_PERMISSION,
+        ),
+        (
+            "a decision of its own making",
+            send(&[("b", OP_TOPIC), ("f", "12")], b"x"),
+            NO_PERMISSION,
+        ),
+        ("the end of no transaction", end(&[]), UNKNOWN_TRANSACTION),
+        (
+            "the end of a negative one",
+            end(&[("commitLogOffset", "-1")]),
+            UNKNOWN_TRANSACTION,
+        ),
+        (
+            "an end that is none",
+            end(&[("commitOrRollback", "4")]),
+            SYSTEM_ERROR,
+        ),
+        (
+            "an end without fields",
+            json(END_TRANSACTION, 0, &[], b""),
+            SYSTEM_ERROR,
         ),
         (
             "separators",

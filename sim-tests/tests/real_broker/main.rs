@@ -7,3 +7,4 @@ mod lives;
 mod raw;
 mod replicas;
 mod support;
+mod transactions;

@@ -130,7 +130,7 @@ impl Clients {
         }
     }
 
-    fn config(&self, client: ClientId, brokers: &[SocketAddr]) -> ClientConfig {
+    pub(crate) fn config(&self, client: ClientId, brokers: &[SocketAddr]) -> ClientConfig {
         ClientConfig::new(format!("client-{client}"), brokers.to_vec())
     }
 
