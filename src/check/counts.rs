@@ -8,7 +8,7 @@ use super::{Blame, Facts, Lost, LostThing};
 /// Counts of one history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Sends acknowledged.
+    /// Sends, and ends of transactions, acknowledged.
     pub acknowledged: u64,
     /// Sends rejected.
     pub rejected: u64,
@@ -35,6 +35,7 @@ impl Counts {
                 Some((_, SendOutcome::Unknown)) | None => counts.unknown += 1,
             }
         }
+        counts.acknowledged += facts.transactions.decided();
         for group in facts.groups.values() {
             counts.processed += group.processed_events;
             counts.repeated += group.processed_events - group.processed.len() as u64;
@@ -56,7 +57,7 @@ impl Counts {
                 offset,
                 value,
             } => facts.is_processed(queue, *offset, *value),
-            LostThing::GroupOffset { .. } => false,
+            LostThing::GroupOffset { .. } | LostThing::Transaction { .. } => false,
         });
         self.lost_processed = processed.count() as u64;
         self

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   history ── pairs begun with ended ──> sends   by value
+//!                                    ├──> transactions  by value
 //!                                    ├──> queues  acknowledgements, reads, places
 //!                                    └──> groups  resumes, commits, processed
 //! ```
@@ -15,11 +16,13 @@ use crate::history::{ClientId, Entry, Event, History, OpId, Queue, SendOutcome, 
 
 use super::groups::{GroupFacts, GroupPairs, Key};
 use super::places::{Place, Places};
+use super::transactions::{TransactionFacts, TransactionPairs};
 
 /// The index of a history.
 pub struct Facts<'a> {
     history: &'a History,
     pub(super) sends: Sends<'a>,
+    pub(super) transactions: TransactionFacts,
     pub(super) queues: BTreeMap<&'a Queue, QueueFacts<'a>>,
     pub(super) groups: BTreeMap<Key<'a>, GroupFacts>,
     /// Messages older than this may have expired, nanoseconds; `None`: none do.
@@ -149,6 +152,7 @@ impl<'a> Facts<'a> {
         let mut facts = Self {
             history,
             sends: Sends::default(),
+            transactions: TransactionFacts::default(),
             queues: BTreeMap::new(),
             groups: BTreeMap::new(),
             retention_ns: None,
@@ -261,6 +265,15 @@ impl<'a> Facts<'a> {
                     messages,
                 });
             }
+            transaction @ (Event::HalfBegan { .. }
+            | Event::HalfEnded { .. }
+            | Event::Settled { .. }
+            | Event::EndBegan { .. }
+            | Event::EndEnded { .. }
+            | Event::CheckAnswered { .. }) => {
+                let pairs = &mut pairs.transactions;
+                self.transactions.add(index, client, transaction, pairs);
+            }
             other => super::groups::add(&mut self.groups, index, client, other, &mut pairs.groups),
         }
     }
@@ -289,6 +302,7 @@ struct Pairs<'a> {
     sends: BTreeMap<ClientId, ClientSends<'a>>,
     pulls: BTreeMap<(ClientId, OpId), usize>,
     groups: GroupPairs<'a>,
+    transactions: TransactionPairs,
 }
 
 /// The sends of one client, while indexing.

@@ -14,6 +14,8 @@ pub enum Promise {
     KnownStored,
     /// Every value read was sent, and its send was not rejected.
     NoPhantom,
+    /// Visible once committed and not before; decided once.
+    Transactions,
     /// A queue offset names one value.
     OffsetUniqueness,
     /// A value stands in one place.
@@ -62,6 +64,7 @@ impl Promise {
             Self::Durability => "durability",
             Self::KnownStored => "known-stored",
             Self::NoPhantom => "no-phantom",
+            Self::Transactions => "transactions",
             Self::OffsetUniqueness => "offset-uniqueness",
             Self::StoredOnce => "stored-once",
             Self::QueueOrder => "queue-order",

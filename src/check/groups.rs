@@ -171,6 +171,12 @@ pub(super) fn add<'a>(
         | Event::SendEnded { .. }
         | Event::PullBegan { .. }
         | Event::Pulled { .. }
-        | Event::FinalRead { .. } => {}
+        | Event::FinalRead { .. }
+        | Event::HalfBegan { .. }
+        | Event::HalfEnded { .. }
+        | Event::Settled { .. }
+        | Event::EndBegan { .. }
+        | Event::EndEnded { .. }
+        | Event::CheckAnswered { .. } => {}
     }
 }

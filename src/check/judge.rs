@@ -8,6 +8,7 @@ use crate::history::{FaultKind, History, Ledger};
 
 use super::promises::{Promised, promised};
 use super::read_committed::{self, CommitFact};
+use super::transactions;
 use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
 use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent, stored_once};
 use super::{at_least_once, durability, group_offsets, known_stored, liveness};
@@ -187,6 +188,7 @@ fn all_lost(facts: &Facts<'_>, evidence: &Evidence<'_>) -> (Vec<Finding>, Vec<(L
     let mut findings = Vec::new();
     let mut lost = durability::check(facts);
     lost.extend(known_stored::check(facts));
+    lost.extend(transactions::lost(facts));
     for violation in group_offsets::check(facts) {
         match violation {
             group_offsets::Violation::Lost(offset) => lost.push(offset),
@@ -254,7 +256,9 @@ fn safety(facts: &Facts<'_>, waived: &Waived) -> Vec<Finding> {
     let reused = offset_uniqueness::check(facts, waived);
     let disorder = queue_order::check(facts, waived);
     let skipped = at_least_once::check(facts, waived);
+    let decided = transactions::check(facts);
     let findings = phantoms.iter().map(|phantom| phantom.finding());
+    let findings = findings.chain(decided.iter().map(|decided| decided.finding()));
     let findings = findings.chain(reused.iter().map(|reused| reused.finding()));
     let findings = findings.chain(disorder.iter().map(|disorder| disorder.finding()));
     findings

@@ -59,6 +59,16 @@ pub enum LostThing {
         /// The offset that was committed.
         offset: u64,
     },
+    /// A transaction that was committed, or whose half message was acknowledged
+    /// and whose order is paid.
+    Transaction {
+        /// The order.
+        value: Value,
+        /// The log address of its half message.
+        half_address: u64,
+        /// Its commit was acknowledged.
+        committed: bool,
+    },
 }
 
 /// How an absence was seen.
@@ -102,7 +112,7 @@ impl Lost {
         match &self.thing {
             LostThing::Acknowledged { queue, offset, .. }
             | LostThing::Read { queue, offset, .. } => Some((queue, *offset)),
-            LostThing::GroupOffset { .. } => None,
+            LostThing::GroupOffset { .. } | LostThing::Transaction { .. } => None,
         }
     }
 
@@ -112,6 +122,7 @@ impl Lost {
             LostThing::Acknowledged { .. } => Promise::Durability,
             LostThing::Read { .. } => Promise::KnownStored,
             LostThing::GroupOffset { .. } => Promise::GroupOffsets,
+            LostThing::Transaction { .. } => Promise::Transactions,
         }
     }
 
@@ -145,6 +156,12 @@ impl fmt::Display for Lost {
                 f,
                 "group {group} on {queue}: commit of {offset} acknowledged at {known}, "
             )?,
+            LostThing::Transaction {
+                value, committed, ..
+            } => match committed {
+                true => write!(f, "{value}: commit acknowledged at {known}, ")?,
+                false => write!(f, "{value} is paid, half message acknowledged at {known}, ")?,
+            },
         }
         let missed = At(self.missed_ns);
         match self.missed {

@@ -10,7 +10,8 @@
 //!   History ──> Facts ──┬─ durability, known_stored, group_offsets ─> Lost ─ blame ─┬─> Waived
 //!                       │                                                           │
 //!                       └─ no_phantom, offset_uniqueness, queue_order, <────────────┘
-//!                          at_least_once, liveness ─────────> Finding ─────> Verdict
+//!                          at_least_once, transactions,
+//!                          liveness ────────────────────────> Finding ─────> Verdict
 //! ```
 
 pub mod at_least_once;
@@ -41,6 +42,7 @@ mod silent;
 mod stored_once;
 #[cfg(test)]
 mod story;
+pub mod transactions;
 
 pub use counts::Counts;
 pub use expectation::{Assessment, Exit, Outcome, Tally, assess};

@@ -32,6 +32,8 @@ pub enum Why {
     Unreadable,
     /// Nobody had sent it.
     NeverSent(Value),
+    /// Its half message was sent, and no commit of it.
+    NotCommitted(Value),
     /// It was sent with another body.
     OtherBody(Value),
     /// Its send was rejected.
@@ -86,7 +88,23 @@ fn judge(facts: &Facts<'_>, place: &Place) -> Option<Why> {
     let value = place.value;
     match facts.sends.get(value) {
         Some(sent) if sent.began < place.known => judge_sent(facts, sent, value),
-        _ => Some(Why::NeverSent(value)),
+        Some(_) => Some(Why::NeverSent(value)),
+        None => judge_transaction(facts, place),
+    }
+}
+
+fn judge_transaction(facts: &Facts<'_>, place: &Place) -> Option<Why> {
+    let value = place.value;
+    let Some(transaction) = facts.transactions.get(value) else {
+        return Some(Why::NeverSent(value));
+    };
+    let sent = transaction
+        .visible_from()
+        .is_some_and(|index| index < place.known);
+    if transaction.value.digest != value.digest {
+        Some(Why::OtherBody(value))
+    } else {
+        (!sent).then_some(Why::NotCommitted(value))
     }
 }
 
@@ -126,6 +144,7 @@ impl fmt::Display for Phantom {
         match self.why {
             Why::Unreadable => write!(f, "no value can be read from its body"),
             Why::NeverSent(value) => write!(f, "{value} was never sent"),
+            Why::NotCommitted(value) => write!(f, "no commit of {value} had been sent"),
             Why::OtherBody(value) => write!(f, "{value} was sent with another body"),
             Why::Rejected { value, code, at_ns } => {
                 write!(f, "{value} was rejected at {} with code {code}", At(at_ns))

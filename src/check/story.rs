@@ -8,13 +8,16 @@
 //! nothing 0..9                                answered "not found"
 //! final 0..2: 1@0 2@1                         the complete read after heal
 //! process 1@0 · commit 7 · begin 7 · end 1    commit = begin and end; the first commit
+//! half 1 · stored 1 · lost-half 1 · pay 1     an order and its half message
+//! commits 1 · rolls 1 · ended 1 · refused 1 201 · end-unknown 1
+//! says-commit 1 · says-rollback 1             in answer to the broker
 //! query · resume 1 · resume none · recorded 1 · recorded none
 //! ```
 //! `?@0` is a message without a value, `1!@0` number 1 with another body.
 
 use std::sync::Arc;
 
-use crate::history::{Entry, Event, History, Queue, SendOutcome, Value};
+use crate::history::{EndOutcome, Entry, Event, History, Queue, SendOutcome, Value};
 
 /// Reads a story.
 pub(super) fn story(text: &str) -> History {
@@ -84,8 +87,52 @@ impl Teller {
                     messages,
                 });
             }
+            _ if self.tell_transaction(verb, rest) => {}
             _ => self.tell_group(verb, rest),
         }
+    }
+
+    /// False where it is about something else.
+    fn tell_transaction(&mut self, verb: &str, rest: &str) -> bool {
+        let (number, code) = rest.split_once(' ').unwrap_or((rest, "0"));
+        let Ok(op) = number.parse::<u64>() else {
+            return false;
+        };
+        let (value, half_address) = (value(op), 100 * op);
+        let end = |commit| Event::EndBegan {
+            op,
+            value,
+            half_address,
+            commit,
+        };
+        let says = |commit| Event::CheckAnswered {
+            value,
+            half_address,
+            commit,
+        };
+        let ended = |outcome| Event::EndEnded { op, outcome };
+        let half = |outcome| Event::HalfEnded { op, outcome };
+        self.add(match verb {
+            "half" => Event::HalfBegan { op, value },
+            "stored" => half(SendOutcome::Acknowledged {
+                queue: queue(),
+                offset: op,
+                address: half_address,
+            }),
+            "lost-half" => half(SendOutcome::Unknown),
+            "pay" => Event::Settled { value, paid: true },
+            "commits" => end(true),
+            "rolls" => end(false),
+            "ended" => ended(EndOutcome::Acknowledged),
+            "refused" => ended(EndOutcome::Refused {
+                code: code.parse().expect("a code"),
+            }),
+            "end-unknown" => ended(EndOutcome::Unknown),
+            "says-commit" => says(true),
+            "says-rollback" => says(false),
+            _ => return false,
+        });
+        true
     }
 
     fn tell_send(&mut self, verb: &str, rest: &str) {

@@ -40,4 +40,4 @@ pub use consumer::{Consumer, ConsumerEvent, PullEnd};
 pub use full_reader::{FullReader, QueueContents, ReadError};
 pub use producer::Producer;
 pub use records::{BadRecord, Received};
-pub use transactions::{EndOutcome, HalfName, ProducerEvent, Question};
+pub use transactions::{HalfName, ProducerEvent, Question};

@@ -18,7 +18,7 @@ use super::producer::{Attempt, Producer};
 use super::session::TopicId;
 use super::wire::ms;
 use crate::env::Env;
-use crate::history::{OpId, SendOutcome};
+use crate::history::{EndOutcome, OpId, SendOutcome};
 use crate::record::{Message, PropertyBuf, PropertyError, key};
 use crate::remoting::transaction::{CheckTransactionState, EndTransaction, sys_flag};
 use crate::remoting::{Command, RequestCode, ResponseCode};
@@ -32,20 +32,6 @@ pub struct HalfName {
     pub queue_offset: u64,
     /// The producer's own id of it.
     pub transaction_id: String,
-}
-
-/// How the end of a transaction ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EndOutcome {
-    /// It is decided so, durably.
-    Acknowledged,
-    /// It is decided otherwise, or not to be decided any more.
-    Refused {
-        /// The response code.
-        code: i32,
-    },
-    /// Nobody knows.
-    Unknown,
 }
 
 /// A broker asks how a transaction ended.

@@ -125,6 +125,20 @@ pub enum SendOutcome {
     Unknown,
 }
 
+/// How the end of a transaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndOutcome {
+    /// It is decided so, durably.
+    Acknowledged,
+    /// It is decided otherwise, or not to be decided any more.
+    Refused {
+        /// The response code.
+        code: i32,
+    },
+    /// Nobody knows.
+    Unknown,
+}
+
 /// One thing that a client did or saw.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
@@ -141,6 +155,55 @@ pub enum Event {
         op: OpId,
         /// How.
         outcome: SendOutcome,
+    },
+    /// An order service began to send a half message; ended by `HalfEnded`.
+    HalfBegan {
+        /// The operation.
+        op: OpId,
+        /// What is sent.
+        value: Value,
+    },
+    /// The half message's outcome. Acknowledged: its offset is that in the half
+    /// topic.
+    HalfEnded {
+        /// The operation.
+        op: OpId,
+        /// How.
+        outcome: SendOutcome,
+    },
+    /// The order service's database says durably whether the order is paid.
+    Settled {
+        /// The order.
+        value: Value,
+        /// Paid; otherwise it never will be.
+        paid: bool,
+    },
+    /// The order service began to end a transaction; ended by `EndEnded`.
+    EndBegan {
+        /// The operation.
+        op: OpId,
+        /// The order.
+        value: Value,
+        /// Its half message's log address.
+        half_address: u64,
+        /// Commit; otherwise roll back.
+        commit: bool,
+    },
+    /// The end's outcome, after all retries.
+    EndEnded {
+        /// The operation.
+        op: OpId,
+        /// How.
+        outcome: EndOutcome,
+    },
+    /// A broker asked, and the answer left; there is none to that.
+    CheckAnswered {
+        /// The order.
+        value: Value,
+        /// Its half message's log address.
+        half_address: u64,
+        /// Committed; otherwise rolled back.
+        commit: bool,
     },
     /// A pull was issued; ended by `Pulled`, or never.
     PullBegan {

@@ -2,10 +2,21 @@
 
 use std::fmt;
 
-use super::{Event, Queue, SendOutcome, Value};
+use super::{EndOutcome, Event, Queue, SendOutcome, Value};
 
 /// Ranges of offsets that a line names; further ones are counted.
 const RANGES_MAX: usize = 4;
+
+/// How a transaction's end ended.
+impl fmt::Display for EndOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acknowledged => f.write_str("acknowledged"),
+            Self::Refused { code } => write!(f, "refused with code {code}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
 
 /// One line, without whose it is and when.
 impl fmt::Display for Event {
@@ -16,6 +27,23 @@ impl fmt::Display for Event {
             }
             Self::SendBegan { op, value } => write!(f, "send #{op} begins: {value}"),
             Self::SendEnded { op, outcome } => write!(f, "send #{op} {outcome}"),
+            Self::HalfBegan { op, value } => write!(f, "half #{op} begins: {value}"),
+            Self::HalfEnded { op, outcome } => write!(f, "half #{op} {outcome}"),
+            Self::Settled { value, paid } => match paid {
+                true => write!(f, "{value} is paid"),
+                false => write!(f, "{value} is barred from being paid"),
+            },
+            Self::EndBegan {
+                op, value, commit, ..
+            } => match commit {
+                true => write!(f, "commit #{op} of {value} begins"),
+                false => write!(f, "rollback #{op} of {value} begins"),
+            },
+            Self::EndEnded { op, outcome } => write!(f, "end #{op} {outcome}"),
+            Self::CheckAnswered { value, commit, .. } => match commit {
+                true => write!(f, "asked about {value}: committed"),
+                false => write!(f, "asked about {value}: rolled back"),
+            },
             Self::PullBegan { op, queue, offset } => write!(f, "pull #{op} {queue}@{offset}"),
             Self::Pulled {
                 op,

@@ -23,7 +23,7 @@ pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
 pub use model::{
     Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule,
-    NetworkSettings, Producers, RunOptions, RunSettings, Scenario, Workload,
+    NetworkSettings, OrderServices, Producers, RunOptions, RunSettings, Scenario, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};

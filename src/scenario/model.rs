@@ -88,7 +88,7 @@ impl Scenario {
 
     /// The numbers of the clients that send, in order of the workloads.
     pub fn producers(&self) -> Vec<u32> {
-        self.clients_that(|workload| matches!(workload, Workload::Send(_)))
+        self.clients_that(|workload| matches!(workload, Workload::Send(_) | Workload::Pay(_)))
     }
 
     /// The numbers of the clients that consume, in order of the workloads.
@@ -181,6 +181,8 @@ pub struct ClientSettings {
 pub enum Workload {
     /// `kind = "send"`.
     Send(Producers),
+    /// `kind = "pay"`.
+    Pay(OrderServices),
     /// `kind = "consume"`.
     Consume(Consumers),
 }
@@ -190,6 +192,7 @@ impl Workload {
     pub fn client_count(&self) -> u32 {
         match self {
             Self::Send(send) => send.producers,
+            Self::Pay(pay) => pay.services,
             Self::Consume(consume) => consume.consumers,
         }
     }
@@ -198,6 +201,7 @@ impl Workload {
     pub fn topic(&self) -> &str {
         match self {
             Self::Send(send) => &send.topic,
+            Self::Pay(pay) => &pay.topic,
             Self::Consume(consume) => &consume.topic,
         }
     }
@@ -221,6 +225,24 @@ pub struct Producers {
     pub rate_per_s: Option<u64>,
     /// Length of a body.
     pub body_bytes: Between,
+}
+
+/// Order services, each of a producer group of its own and with a database of
+/// its own: half message, payment, end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderServices {
+    /// The topic.
+    pub topic: String,
+    /// The topic's queues, used in turn.
+    pub queues: u32,
+    /// How many services.
+    pub services: u32,
+    /// Orders that one service has begun and not ended, at most.
+    pub in_flight: u32,
+    /// All services together begin so many orders a second.
+    pub rate_per_s: u64,
+    /// What a payment takes, between the half message and its being settled.
+    pub payment_us: Between,
 }
 
 /// Consumers of one group, which share the topic's queues.

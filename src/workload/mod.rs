@@ -4,7 +4,9 @@
 //! they record is what the checkers of [`crate::check`] read. They never judge.
 
 mod consume;
+mod database;
 mod finish;
+mod pay;
 mod send;
 
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use consume::{ConsumePlan, consume, share_of_queues};
 pub use finish::{FinalPlan, Finished, read_everything};
+pub use pay::{PayPlan, pay};
 pub use send::{SendPlan, send};
 
 /// What a workload lets others see while it runs.

@@ -38,7 +38,7 @@ fn client_target(field: &Field<'_>, workloads: &[Workload]) -> Result<Target, Pr
         Target::AnyConsumer if !has(|workload| matches!(workload, Workload::Consume(_))) => {
             Err(field.problem("this scenario has no consumer", "nobody to kill"))
         }
-        Target::AnyProducer if !has(|workload| matches!(workload, Workload::Send(_))) => {
+        Target::AnyProducer if !has(|workload| !matches!(workload, Workload::Consume(_))) => {
             Err(field.problem("this scenario has no producer", "nobody to kill"))
         }
         _ => Ok(target),

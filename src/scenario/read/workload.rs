@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::problem::Problem;
 use super::sections::{MS, US};
 use super::table::{Table, union};
-use crate::scenario::{Cluster, Consumers, Producers, Workload};
+use crate::scenario::{Cluster, Consumers, OrderServices, Producers, Workload};
 
 const SEND: &[&str] = &[
     "kind",
@@ -18,6 +18,15 @@ const SEND: &[&str] = &[
     "messages",
     "rate_per_s",
     "body_bytes",
+];
+const PAY: &[&str] = &[
+    "kind",
+    "topic",
+    "queues",
+    "services",
+    "in_flight",
+    "rate_per_s",
+    "payment_us",
 ];
 const CONSUME: &[&str] = &[
     "kind",
@@ -32,6 +41,7 @@ const CONSUME: &[&str] = &[
 #[derive(Clone, Copy)]
 enum Kind {
     Send,
+    Pay,
     Consume,
 }
 
@@ -42,15 +52,21 @@ pub(super) fn read(
     cluster: &Cluster,
     before: &[Workload],
 ) -> Result<Workload, Problem> {
-    let any = union([SEND, CONSUME]);
+    let any = union([SEND, PAY, CONSUME]);
     let table = Table::new("[[workload]]", span.clone(), entries, &any)?;
-    let kind = table
-        .require("kind")?
-        .word(&[("send", Kind::Send), ("consume", Kind::Consume)])?;
+    let kind = table.require("kind")?.word(&[
+        ("send", Kind::Send),
+        ("pay", Kind::Pay),
+        ("consume", Kind::Consume),
+    ])?;
     match kind {
         Kind::Send => {
             let table = Table::new("a workload of kind \"send\"", span, entries, SEND)?;
             Ok(Workload::Send(send(&table, cluster, before)?))
+        }
+        Kind::Pay => {
+            let table = Table::new("a workload of kind \"pay\"", span, entries, PAY)?;
+            Ok(Workload::Pay(pay(&table, before)?))
         }
         Kind::Consume => {
             let table = Table::new("a workload of kind \"consume\"", span, entries, CONSUME)?;
@@ -88,25 +104,44 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Pro
         let label = format!("max_message_bytes and half a segment allow {fits}");
         return Err(Problem::new(span, message, label));
     }
-    same_queues(table, &send, before)?;
+    same_queues(table, &send.topic, send.queues, before)?;
     Ok(send)
 }
 
-fn same_queues(table: &Table<'_>, send: &Producers, before: &[Workload]) -> Result<(), Problem> {
+fn pay(table: &Table<'_>, before: &[Workload]) -> Result<OrderServices, Problem> {
+    let pay = OrderServices {
+        topic: table.string("topic", "orders")?,
+        queues: table.count("queues", 4)?,
+        services: table.count("services", 1)?,
+        in_flight: table.count("in_flight", 4)?,
+        rate_per_s: table.integer("rate_per_s", 1..1 << 40, 100)?,
+        payment_us: table.between("payment_us", US, (100, 5_000))?,
+    };
+    same_queues(table, &pay.topic, pay.queues, before)?;
+    Ok(pay)
+}
+
+fn same_queues(
+    table: &Table<'_>,
+    topic: &str,
+    queues_here: u32,
+    before: &[Workload],
+) -> Result<(), Problem> {
     let other = before.iter().find_map(|workload| match workload {
-        Workload::Send(other) if other.topic == send.topic => Some(other.queues),
+        Workload::Send(other) if other.topic == topic => Some(other.queues),
+        Workload::Pay(other) if other.topic == topic => Some(other.queues),
         _ => None,
     });
     match other {
-        Some(queues) if queues != send.queues => {
+        Some(queues) if queues != queues_here => {
             let span = table
                 .get("queues")
                 .map_or(table.span.clone(), |field| field.span);
-            let message = format!("topic \"{}\" has two numbers of queues", send.topic);
+            let message = format!("topic \"{topic}\" has two numbers of queues");
             Err(Problem::new(
                 span,
                 message,
-                format!("{queues} above, {} here", send.queues),
+                format!("{queues} above, {queues_here} here"),
             ))
         }
         _ => Ok(()),
@@ -122,7 +157,9 @@ fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consumers, Problem>
         processing_us: table.between("processing_us", US, (0, 100))?,
         commit_interval_ms: table.integer("commit_interval_ms", 1..MS.end, 500)?,
     };
-    let is_sent = |workload: &Workload| matches!(workload, Workload::Send(send) if send.topic == consume.topic);
+    let is_sent = |workload: &Workload| {
+        !matches!(workload, Workload::Consume(_)) && workload.topic() == consume.topic
+    };
     if before.iter().any(is_sent) {
         return Ok(consume);
     }

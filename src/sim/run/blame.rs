@@ -99,6 +99,14 @@ fn entry_of(lost: &Lost, tap: &Tap) -> Option<WrittenEntry> {
             let digest = xxhash_rust::xxh3::xxh3_64(&record);
             tap.written_before(lost.known_ns, |entry| entry.commit_digest == Some(digest))
         }
+        LostThing::Transaction {
+            half_address,
+            committed,
+            ..
+        } => tap.written_before(lost.known_ns, |entry| match committed {
+            true => entry.decides == Some(*half_address),
+            false => entry.address == *half_address,
+        }),
     }
 }
 

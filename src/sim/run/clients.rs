@@ -8,18 +8,22 @@ use super::cluster::{client_disk, queues};
 use crate::client::{ClientConfig, ConsumerConfig, ProducerConfig};
 use crate::history::{ClientId, Recorder};
 use crate::remoting::SerializeType;
-use crate::scenario::{Consumers, Producers, Scenario, Workload};
+use crate::scenario::{Consumers, OrderServices, Producers, Scenario, Workload};
 use crate::sim::env::SimEnv;
 use crate::sim::net::NodeId;
 use crate::sim::world::World;
 use crate::workload::{
-    ConsumePlan, FinalPlan, Finished, Progress, SendPlan, consume, read_everything, send,
-    share_of_queues,
+    ConsumePlan, FinalPlan, Finished, PayPlan, Progress, SendPlan, consume, pay, read_everything,
+    send, share_of_queues,
 };
 
 /// One seed in so many speaks JSON headers, as real clients do; the others the
 /// binary header, which costs a fraction.
 const JSON_ONE_IN: u64 = 16;
+
+/// An order service is asked over a stream that it was heard on: it says often
+/// that it is there.
+const HEARTBEAT_MS: u64 = 1_000;
 
 /// A client of the scenario.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(super) struct Client {
 #[derive(Debug, Clone)]
 enum Role {
     Producer(Producers),
+    OrderService(OrderServices),
     Consumer {
         consume: Consumers,
         queues: Vec<u32>,
@@ -82,6 +87,7 @@ pub(super) fn all(scenario: &Scenario, setting: &Setting) -> Vec<Client> {
         for index in 0..workload.client_count() {
             let role = match workload {
                 Workload::Send(send) => Role::Producer(send.clone()),
+                Workload::Pay(pay) => Role::OrderService(pay.clone()),
                 Workload::Consume(consume) => Role::Consumer {
                     consume: consume.clone(),
                     queues: share_of_queues(queues(scenario), consume.consumers, index),
@@ -113,7 +119,9 @@ impl Client {
 
     /// Whether it sends and has not come to its end.
     pub(super) fn is_sending(&self) -> bool {
-        matches!(self.role, Role::Producer(_)) && self.is_up() && !self.progress.is_finished()
+        matches!(self.role, Role::Producer(_) | Role::OrderService(_))
+            && self.is_up()
+            && !self.progress.is_finished()
     }
 
     /// Starts its workload, for the first time or again.
@@ -145,6 +153,25 @@ impl Client {
                 let id = format!("producer-{}-{}", self.number, self.lives);
                 config.producer_id = numbered.then_some(id);
                 setting.spawn(self.node, |env| send(env, plan, config, recorder, progress))
+            }
+            Role::OrderService(what) => {
+                let payment = what.payment_us;
+                let plan = PayPlan {
+                    client: self.number,
+                    life: self.lives,
+                    topic: what.topic.clone(),
+                    in_flight_max: u64::from(what.in_flight),
+                    pause_ns: 1_000_000_000 * u64::from(what.services) / what.rate_per_s,
+                    stop_at_ns: setting.stop_at_ns,
+                    payment_ns: payment.low * 1_000..=payment.high * 1_000,
+                    seed,
+                };
+                let group = format!("order-service-{}", self.number);
+                let mut config = ProducerConfig::new(client, group);
+                config.send_timeout_ms = scenario.client.send_timeout_ms;
+                config.retries = scenario.client.send_retries;
+                config.client.heartbeat_interval_ms = HEARTBEAT_MS;
+                setting.spawn(self.node, |env| pay(env, plan, config, recorder, progress))
             }
             Role::Consumer {
                 consume: what,
@@ -192,8 +219,7 @@ fn add_node(setting: &Setting) -> NodeId {
 
 /// Adds the machine of a client.
 pub(super) fn add_client(world: &World, seed: u64) -> NodeId {
-    // The number is known only once the node is there: clients' disks never act.
-    world.add_node(client_disk(u32::MAX, seed))
+    world.add_node(client_disk(world.next_node(), seed))
 }
 
 /// A producer that shows that the cluster serves: one message for each queue.

@@ -207,6 +207,7 @@ pub(super) fn queues(scenario: &Scenario) -> u32 {
         .iter()
         .filter_map(|workload| match workload {
             Workload::Send(send) => Some(send.queues),
+            Workload::Pay(pay) => Some(pay.queues),
             Workload::Consume(_) => None,
         });
     sends
@@ -227,7 +228,7 @@ pub(super) fn disk(scenario: &Scenario, seed: u64, broker: u32) -> DiskIo {
     DiskIo::new(broker, DiskModel::new(shape), latency, random)
 }
 
-/// A client's machine has a disk that nothing is ever written to.
+/// The disk of a client's machine: an order service has its database there.
 pub(super) fn client_disk(node: NodeId, seed: u64) -> DiskIo {
     let latency = DiskLatency {
         sync: Latency::uniform(1_000_000, 1_000_000),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::phases::{MS_NS, Phase, Run, SECOND_NS};
 use super::process::Operator;
 use crate::check::{Ending, Liveness};
-use crate::scenario::Core;
+use crate::scenario::{Core, Workload};
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
@@ -82,13 +82,27 @@ impl Run<'_> {
             return ControlFlow::Break(());
         }
         let sending = self.clients.iter().any(|client| client.is_sending());
-        if (self.probed_ns.is_some() && !sending) || late {
+        if (self.is_decided_by(now_ns) && !sending) || late {
             self.phase = Phase::Reading;
             let bound_ms = self.scenario.expect.converge_within_ms;
             self.last_reader
                 .start(&self.setting, self.topics(), bound_ms);
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether the cluster has served for long enough that every half message
+    /// whose producer lives was asked about: several times, since an answer may
+    /// be lost with a leader.
+    fn is_decided_by(&self, now_ns: u64) -> bool {
+        let pays = |workload: &Workload| matches!(workload, Workload::Pay(_));
+        let broker = &self.scenario.cluster.broker;
+        let wait_ms = match self.scenario.workloads.iter().any(pays) {
+            true => broker.transaction_timeout_ms + 3 * broker.transaction_check_interval_ms,
+            false => 0,
+        };
+        self.probed_ns
+            .is_some_and(|probed_ns| now_ns >= probed_ns + wait_ms * MS_NS)
     }
 
     /// While the last reader is at work, and until the replicas are level.

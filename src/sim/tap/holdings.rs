@@ -17,7 +17,8 @@ use super::harm::Harm;
 use super::image::{Image, View, head_of};
 use crate::check::replicas::Head;
 use crate::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, OpenError};
-use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Parsed, parse};
+use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Message, Parsed, parse};
+use crate::remoting::transaction::sys_flag;
 use crate::sim::disk::{DiskModel, Ino, Seq, StepDisk, Survival, block_on};
 use crate::sim::disk_io::Synced;
 use crate::sim::random::{Purpose, Stream};
@@ -32,6 +33,8 @@ pub(crate) struct WrittenEntry {
     pub(crate) place: Option<(u32, u64)>,
     /// Of an offset commit: the digest of its record.
     pub(crate) commit_digest: Option<u64>,
+    /// Of what decides a transaction: its half message's log address.
+    pub(crate) decides: Option<u64>,
     /// Which entry it is, where there are replicas.
     pub(crate) head: Head,
 }
@@ -348,9 +351,21 @@ fn entry_at(bytes: &[u8], position: u64) -> Option<(LogPart, WrittenEntry)> {
         written_ns: 0,
         place: is_message.then(|| place_of(record)).flatten(),
         commit_digest: is_commit.then(|| xxh3_64(record)),
+        decides: is_message.then(|| decided_by(record)).flatten(),
         head: head_of(&envelope.log),
     };
     Some((envelope.log, entry))
+}
+
+/// The half message that a record decides. Looks at the rare ones only: those
+/// with a transaction's bits.
+fn decided_by(record: &[u8]) -> Option<u64> {
+    let flags = i32::from_be_bytes(*record.get(36..)?.first_chunk()?);
+    if flags & sys_flag::TRANSACTION == 0 {
+        return None;
+    }
+    let message = Message::decode_enveloped(record).ok()?;
+    Some(message.prepared_transaction_offset)
 }
 
 /// QUEUEID and QUEUEOFFSET of a message record.

@@ -277,6 +277,11 @@ impl World {
     }
 
     /// Adds a machine, powered and with no process, and gives its number.
+    /// The number that the next node gets.
+    pub(crate) fn next_node(&self) -> NodeId {
+        self.lock().core.nodes.len() as NodeId
+    }
+
     pub(crate) fn add_node(&self, disk: DiskIo) -> NodeId {
         let mut inner = self.lock();
         let node = inner.core.nodes.len() as NodeId;

@@ -1,0 +1,325 @@
+//! Transactions: never visible unless a commit was sent; committed, visible;
+//! rolled back, never; decided once. And the business promise: what the order
+//! service's database holds as paid is visible in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::history::{ClientId, EndOutcome, Event, OpId, SendOutcome, Value};
+
+use super::lost::{Instead, Missed};
+use super::{At, Facts, Finding, Lost, LostThing, Promise};
+
+/// What is known of one transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Transaction {
+    pub(super) value: Value,
+    /// Its half message began to be sent.
+    began: usize,
+    /// It was acknowledged, and its log address.
+    half: Option<(usize, u64)>,
+    /// A commit began to be sent, to end it or in answer to a question.
+    commit_sent: Option<usize>,
+    committed: Option<usize>,
+    rolled_back: Option<usize>,
+    /// Since when its order is paid.
+    paid: Option<usize>,
+}
+
+/// Every transaction, by client and count.
+#[derive(Default)]
+pub(super) struct TransactionFacts(BTreeMap<(ClientId, u64), Transaction>);
+
+/// What began and has not ended, while indexing.
+#[derive(Default)]
+pub(super) struct TransactionPairs {
+    halves: BTreeMap<(ClientId, OpId), Value>,
+    ends: BTreeMap<(ClientId, OpId), (Value, bool)>,
+}
+
+/// `TRANSACTION_SHOULD_COMMIT`, and `…_ROLLBACK`: decided otherwise before.
+const SHOULD_COMMIT: i32 = 200;
+const SHOULD_ROLLBACK: i32 = 201;
+
+impl TransactionFacts {
+    /// The transaction of that value, whatever its body said.
+    pub(super) fn get(&self, value: Value) -> Option<&Transaction> {
+        self.0.get(&(value.client, value.sequence))
+    }
+
+    /// How many ends were acknowledged.
+    pub(super) fn decided(&self) -> u64 {
+        let decided = |it: &&Transaction| it.committed.is_some() || it.rolled_back.is_some();
+        self.0.values().filter(decided).count() as u64
+    }
+
+    /// Adds one event; others than a transaction's are ignored.
+    pub(super) fn add(
+        &mut self,
+        index: usize,
+        client: ClientId,
+        event: &Event,
+        pairs: &mut TransactionPairs,
+    ) {
+        match event {
+            Event::HalfBegan { op, value } => {
+                pairs.halves.insert((client, *op), *value);
+                self.0.insert(key(*value), Transaction::new(*value, index));
+            }
+            Event::HalfEnded { op, outcome } => {
+                let value = pairs.halves.remove(&(client, *op));
+                let value = value.expect("a half message ends once, after it began");
+                if let SendOutcome::Acknowledged { address, .. } = outcome {
+                    self.of(value).half = Some((index, *address));
+                }
+            }
+            Event::Settled { value, paid: true } => {
+                self.of(*value).paid.get_or_insert(index);
+            }
+            Event::EndBegan {
+                op, value, commit, ..
+            } => {
+                pairs.ends.insert((client, *op), (*value, *commit));
+                self.sends(*value, *commit, index);
+            }
+            Event::CheckAnswered { value, commit, .. } => self.sends(*value, *commit, index),
+            Event::EndEnded { op, outcome } => {
+                let end = pairs.ends.remove(&(client, *op));
+                let (value, commit) = end.expect("an end ends once, after it began");
+                self.ended(value, commit, *outcome, index);
+            }
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, value: Value) -> &mut Transaction {
+        let transaction = self.0.get_mut(&key(value));
+        transaction.expect("a transaction begins with its half message")
+    }
+
+    fn sends(&mut self, value: Value, commit: bool, index: usize) {
+        if commit {
+            self.of(value).commit_sent.get_or_insert(index);
+        }
+    }
+
+    fn ended(&mut self, value: Value, commit: bool, outcome: EndOutcome, index: usize) {
+        let transaction = self.of(value);
+        let decided = match (outcome, commit) {
+            (EndOutcome::Acknowledged, true)
+            | (
+                EndOutcome::Refused {
+                    code: SHOULD_COMMIT,
+                },
+                _,
+            ) => &mut transaction.committed,
+            (EndOutcome::Acknowledged, false)
+            | (
+                EndOutcome::Refused {
+                    code: SHOULD_ROLLBACK,
+                },
+                _,
+            ) => &mut transaction.rolled_back,
+            _ => return,
+        };
+        decided.get_or_insert(index);
+    }
+}
+
+impl Transaction {
+    fn new(value: Value, began: usize) -> Self {
+        Self {
+            value,
+            began,
+            half: None,
+            commit_sent: None,
+            committed: None,
+            rolled_back: None,
+            paid: None,
+        }
+    }
+
+    /// When a read may show it, at the earliest; `None`: never yet.
+    pub(super) fn visible_from(&self) -> Option<usize> {
+        self.commit_sent
+    }
+}
+
+fn key(value: Value) -> (ClientId, u64) {
+    (value.client, value.sequence)
+}
+
+/// A transaction that is not what it was decided to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The order.
+    pub value: Value,
+    /// When it was established, nanoseconds.
+    pub at_ns: u64,
+    /// The entry of the history that shows it.
+    pub event: u64,
+    /// What is wrong.
+    pub what: What,
+}
+
+/// What is wrong with a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It was read, and decided as rolled back.
+    RolledBackRead,
+    /// It was decided both ways.
+    DecidedTwice,
+}
+
+/// Every violation, in the order of orders. What is visible before a commit was
+/// sent is a phantom, and reported as one.
+pub fn check(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut read = BTreeMap::new();
+    for queue in facts.queues.values() {
+        for place in queue.read_places().all() {
+            let first = read.entry(key(place.value)).or_insert(place.known);
+            *first = place.known.min(*first);
+        }
+    }
+    let mut violations = Vec::new();
+    for (key, transaction) in &facts.transactions.0 {
+        let Some(rolled_back) = transaction.rolled_back else {
+            continue;
+        };
+        let mut add = |index: usize, what| {
+            violations.push(Violation {
+                value: transaction.value,
+                at_ns: facts.at_ns(index),
+                event: index as u64,
+                what,
+            });
+        };
+        if let Some(read) = read.get(key) {
+            add(rolled_back.max(*read), What::RolledBackRead);
+        }
+        if let Some(committed) = transaction.committed {
+            add(rolled_back.max(committed), What::DecidedTwice);
+        }
+    }
+    violations
+}
+
+/// Every transaction that was committed, or whose order is paid, and that the
+/// complete read after heal lacks.
+pub fn lost(facts: &Facts<'_>) -> Vec<Lost> {
+    let finals = facts.queues.values().filter_map(|queue| queue.final_read);
+    let mut last = None;
+    let mut visible = BTreeSet::new();
+    for read in finals {
+        last = last.max(Some(read.index));
+        let values = read.messages.iter().filter_map(|(_, value)| *value);
+        visible.extend(values.map(key));
+    }
+    // Who never read everything has seen nothing missing.
+    let Some(last) = last else {
+        return Vec::new();
+    };
+    let missing = |transaction: &&Transaction| {
+        let due = transaction.committed.or(transaction.paid).is_some();
+        due && !visible.contains(&key(transaction.value))
+    };
+    let transactions = facts.transactions.0.values();
+    let lost = transactions.filter(missing).map(|transaction| {
+        let (acknowledged, half_address) = transaction.half.unwrap_or((transaction.began, 0));
+        let known = transaction.committed.unwrap_or(acknowledged);
+        Lost {
+            thing: LostThing::Transaction {
+                value: transaction.value,
+                half_address,
+                committed: transaction.committed.is_some(),
+            },
+            known_ns: facts.at_ns(known),
+            missed_ns: facts.at_ns(last),
+            event: last as u64,
+            missed: Missed::FinalRead {
+                instead: Instead::Nothing,
+            },
+        }
+    });
+    lost.collect()
+}
+
+impl Violation {
+    /// As a broken promise.
+    pub fn finding(&self) -> Finding {
+        Finding {
+            promise: Promise::Transactions,
+            lines: vec![self.to_string()],
+            at_ns: self.at_ns,
+            event: self.event,
+            moments_ns: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value, at_ns, .. } = self;
+        match self.what {
+            What::RolledBackRead => write!(
+                f,
+                "the transaction of {value} is visible and was decided as rolled back, at {}",
+                At(*at_ns)
+            ),
+            What::DecidedTwice => write!(
+                f,
+                "the transaction of {value} was decided as committed and as rolled back, at {}",
+                At(*at_ns)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::story::story;
+    use crate::check::{Facts, no_phantom};
+
+    fn findings(text: &str) -> Vec<String> {
+        let history = story(text);
+        let facts = Facts::new(&history);
+        let phantoms = no_phantom::check(&facts);
+        let violations = super::check(&facts);
+        let lost = super::lost(&facts);
+        phantoms
+            .iter()
+            .map(ToString::to_string)
+            .chain(violations.iter().map(ToString::to_string))
+            .chain(lost.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_decided_so_and_seen_so_is_right() {
+        for text in [
+            "half 1; stored 1; pay 1; commits 1; pull 0..1: 1@0; ended 1; final 0..1: 1@0",
+            "half 1; stored 1; rolls 1; ended 1; final 0..0:",
+            "half 1; lost-half 1; final 0..0:",
+            "half 1; lost-half 1; says-rollback 1; final 0..0:",
+            "half 1; stored 1; pay 1; says-commit 1; final 0..1: 1@0",
+            // The end is not known, and the commit was sent.
+            "half 1; stored 1; pay 1; commits 1; end-unknown 1; final 0..2: 1@0 1@1",
+        ] {
+            assert_eq!(findings(text), [String::new(); 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_is_found() {
+        let cases = [
+            "half 1; stored 1; pull 0..1: 1@0; commits 1; ended 1; final 0..1: 1@0",
+            "half 1; stored 1; rolls 1; ended 1; final 0..1: 1@0",
+            "half 1; stored 1; pay 1; commits 1; refused 1 201; final 0..1: 1@0",
+            "half 1; stored 1; pay 1; commits 1; ended 1; rolls 1; ended 1; final 0..1: 1@0",
+            "half 1; stored 1; pay 1; commits 1; ended 1; final 0..0:",
+            "half 1; stored 1; pay 1; final 0..0:",
+        ];
+        let shown = cases.map(|text| format!("# {text}\n{}\n", findings(text).join("\n")));
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+}
