@@ -82,6 +82,32 @@ pub struct HardState {
     pub doubt: Option<Doubt>,
 }
 
+impl HardState {
+    /// What is durable before the log is cut at `from_index`, its end in doubt
+    /// (D12): a term above any that the lost entries can have.
+    ///
+    /// A doubt that goes on keeps its beginning, and takes the term up to now:
+    /// while it was open this replica may have acknowledged entries of any term
+    /// up to that, and lost them by the second cut
+    /// (reports/findings/010-a-second-doubt.md).
+    #[must_use]
+    pub fn doubting(self, from_index: u64, had_upto_address: u64) -> Self {
+        let old = self.doubt;
+        let doubt = Doubt {
+            from_index: old.map_or(from_index, |old| old.from_index.min(from_index)),
+            term_before: self.term,
+            had_upto_address: old
+                .map_or(0, |old| old.had_upto_address)
+                .max(had_upto_address),
+        };
+        Self {
+            term: self.term + 1,
+            vote: None,
+            doubt: Some(doubt),
+        }
+    }
+}
+
 /// The end of the log did not verify and was cut: from `from_index` on this
 /// replica may have held, and acknowledged, entries that it has no more (D12).
 ///

@@ -21,12 +21,11 @@ use crate::broker::state::AppliedState;
 use crate::broker::store::{Change, Store};
 use crate::env::{Disk, Env};
 use crate::log::{
-    CommitLog, FormatError, Identity, InDoubt, OpenError, Position, Recovery, first_disk_id,
-    format_with, read_identity,
+    CommitLog, FormatError, Identity, OpenError, Position, Recovery, first_disk_id, format_with,
+    read_identity,
 };
 use crate::raft::{
-    Configuration, Doubt, EntryId, HARD_STATE_FILE, HardState, LogView, Raft, ReplicaId, Settings,
-    Start,
+    Configuration, EntryId, HARD_STATE_FILE, HardState, LogView, Raft, ReplicaId, Settings, Start,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -158,34 +157,11 @@ pub(super) async fn open_log<E: Env>(
         Err(OpenError::InDoubt(in_doubt)) => in_doubt,
         Err(error) => return Err(error.into()),
     };
-    let hard = doubting(hard, &in_doubt);
+    let hard = hard.doubting(in_doubt.from.next_index, in_doubt.had_upto_address);
     save(disk.clone(), hard, true).await?;
     let entropy = env.random_u64();
     let (log, recovery) = CommitLog::open_cutting_doubt(disk, log_config, base, entropy).await?;
     Ok((log, recovery, hard))
-}
-
-/// A new doubt raises the term above any that the lost entries can have; one
-/// that goes on keeps the term from before it was first raised.
-fn doubting(hard: HardState, in_doubt: &InDoubt) -> HardState {
-    let from_index = in_doubt.from.next_index;
-    let doubt = match hard.doubt {
-        Some(old) => Doubt {
-            from_index: old.from_index.min(from_index),
-            had_upto_address: old.had_upto_address.max(in_doubt.had_upto_address),
-            ..old
-        },
-        None => Doubt {
-            from_index,
-            term_before: hard.term,
-            had_upto_address: in_doubt.had_upto_address,
-        },
-    };
-    HardState {
-        term: hard.term + 1,
-        vote: None,
-        doubt: Some(doubt),
-    }
 }
 
 fn settings(config: &BrokerConfig, raft: &RaftConfig) -> Settings {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check::Check;
 use super::disk::{Disk, Entry};
 use crate::raft::{
-    ANY_DISK, Configuration, Doubt, EntryHead, EntryId, HardState, Input, Message, Output, Raft,
-    ReplicaId, Role, Settings, Start,
+    ANY_DISK, Configuration, EntryHead, EntryId, Input, Message, Output, Raft, ReplicaId, Role,
+    Settings, Start,
 };
 
 /// A message under way, and the entries that travel behind it.
@@ -395,19 +395,7 @@ impl Cluster {
     /// a driver does before it starts (D12).
     pub(super) fn tear(&mut self, node: u64, from_index: u64) {
         let disk = &mut self.node(node).disk;
-        let doubt = Doubt {
-            from_index: disk
-                .hard
-                .doubt
-                .map_or(from_index, |doubt| doubt.from_index.min(from_index)),
-            term_before: disk.hard.term,
-            had_upto_address: 0,
-        };
-        disk.hard = HardState {
-            term: disk.hard.term + 1,
-            vote: None,
-            doubt: Some(doubt),
-        };
+        disk.hard = disk.hard.doubting(from_index, 0);
         disk.truncate(from_index);
     }
 
