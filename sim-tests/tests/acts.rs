@@ -1,4 +1,4 @@
-//! The seed's first three acts, held: what is lost, to whom, and what is not.
+//! The seed's four acts, held: what is lost, to whom, and what is not.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -140,5 +140,30 @@ fn act_3_loses_all_that_was_acknowledged_before() {
             report.counts.lost_processed > 0,
             "seed {seed}: a consumer had been there"
         );
+    }
+}
+
+#[test]
+fn act_4_loses_nothing_to_the_same_destroyed_disk() {
+    let (alone, replicated) = (
+        act("3-sync-flush-disk-destroyed.toml"),
+        act("4-raft-disk-destroyed.toml"),
+    );
+    for seed in 0..SEEDS {
+        assert_eq!(
+            zeroloss::scenario::plan(&alone, seed),
+            zeroloss::scenario::plan(&replicated, seed),
+            "one plan for both acts"
+        );
+        let report = run(&replicated, seed);
+        assert_eq!(
+            report.verdict,
+            Verdict::Pass,
+            "seed {seed}: {:?}",
+            report.findings
+        );
+        assert!(report.lost.is_empty(), "seed {seed}");
+        // The disk that went held what was acknowledged.
+        assert_eq!(report.faults[&FaultKind::DiskDestroyed].eligible, 1);
     }
 }

@@ -362,22 +362,28 @@ impl<E: Env> Broker<E> {
 
     /// The store failed: whoever waits is told that the outcome is unknown.
     fn give_up(&mut self, serving: &mut Serving<E>) {
-        while let Some(waiter) = serving.waiters.pop() {
-            let remark = "the log failed before this was durable";
-            let code = ResponseCode::SYSTEM_ERROR;
-            self.outbox
-                .refuse(waiter.conn, waiter.answer.reply_to, code, remark);
-        }
-        for (conn, reply_to) in serving.parked.take_all() {
-            self.outbox
-                .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, "the log failed");
-        }
+        self.dismiss(serving, "the log failed");
         for Wanted { conn, command } in serving.reads.take_all() {
             let code = ResponseCode::SYSTEM_BUSY;
             self.outbox
                 .refuse(conn, command.reply_to(), code, "the log failed");
         }
         self.outbox.flush(&mut self.net);
+    }
+
+    /// Answers whoever waits: for an entry, that nobody knows whether it stays
+    /// (D25); for anything else, that it is not to be had now.
+    pub(super) fn dismiss(&mut self, serving: &mut Serving<E>, why: &str) {
+        while let Some(waiter) = serving.waiters.pop() {
+            let remark = format!("{why} before this was durable enough");
+            let (reply_to, code) = (waiter.answer.reply_to, ResponseCode::SYSTEM_ERROR);
+            self.outbox.refuse(waiter.conn, reply_to, code, &remark);
+        }
+        let operator = serving.replica.as_mut().and_then(|it| it.asked.take());
+        for (conn, reply_to) in serving.parked.take_all().into_iter().chain(operator) {
+            self.outbox
+                .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, why);
+        }
     }
 
     /// Waits before the next attempt to open the store, and refuses what is

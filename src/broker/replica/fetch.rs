@@ -23,6 +23,14 @@ pub(in crate::broker) struct Fetching {
     ask_at_ns: u64,
 }
 
+/// What an answer brought.
+enum Took {
+    Nothing,
+    Some,
+    /// The hole can be filled now.
+    TheLast,
+}
+
 impl Fetching {
     pub(super) fn new(hole: Hole) -> Self {
         Self {
@@ -38,8 +46,9 @@ impl Fetching {
         self.ask_at_ns
     }
 
-    /// Takes what continues the chain; whether the hole can be filled now.
-    fn take(&mut self, cargo: &Cargo) -> bool {
+    /// Takes what continues the chain.
+    fn take(&mut self, cargo: &Cargo) -> Took {
+        let before = self.frames.len();
         for (part, frame) in &cargo.frames {
             let (index, hash) = self.at;
             let wanted = part.index == index + 1 && part.previous_hash == hash;
@@ -48,7 +57,23 @@ impl Fetching {
                 self.frames.push(frame.clone());
             }
         }
-        self.at == (self.hole.upto.next_index - 1, self.hole.upto.hash)
+        if self.at == (self.hole.upto.next_index - 1, self.hole.upto.hash) {
+            Took::TheLast
+        } else if self.frames.len() > before {
+            Took::Some
+        } else {
+            Took::Nothing
+        }
+    }
+
+    fn question(&self) -> Message {
+        Message::Fetch {
+            from: EntryId {
+                term: 0,
+                index: self.at.0 + 1,
+            },
+            upto_index: self.hole.upto.next_index - 1,
+        }
     }
 }
 
@@ -67,13 +92,7 @@ impl<E: Env> Broker<E> {
             return;
         }
         fetching.ask_at_ns = now_ns + ASK_AGAIN_NS;
-        let message = Message::Fetch {
-            from: EntryId {
-                term: 0,
-                index: fetching.at.0 + 1,
-            },
-            upto_index: fetching.hole.upto.next_index - 1,
-        };
+        let message = fetching.question();
         self.send_all(serving, &message);
     }
 
@@ -105,15 +124,23 @@ impl<E: Env> Broker<E> {
     pub(super) async fn fetched(
         &mut self,
         serving: &mut Serving<E>,
+        from: ReplicaId,
         cargo: Cargo,
     ) -> Result<(), StoreError> {
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let Some(fetching) = replica.fetching.as_mut() else {
             return Ok(());
         };
-        if !fetching.take(&cargo) {
-            fetching.ask_at_ns = 0;
-            return Ok(());
+        match fetching.take(&cargo) {
+            Took::TheLast => {}
+            // Whoever has these has more, maybe. Who brought nothing is asked
+            // again when everybody is.
+            Took::Some => {
+                let (question, term) = (fetching.question(), replica.raft.term());
+                self.send_peer(serving, from, term, question, Bytes::new());
+                return Ok(());
+            }
+            Took::Nothing => return Ok(()),
         }
         let (hole, frames) = (fetching.hole, std::mem::take(&mut fetching.frames));
         *fetching = Fetching::new(hole);

@@ -1,6 +1,5 @@
 //! Leading, and no longer leading.
 
-use super::super::send::SendAnswer;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
 use crate::remoting::{Command, ResponseCode};
@@ -39,17 +38,7 @@ impl<E: Env> Broker<E> {
         if let Some(replica) = &mut serving.replica {
             replica.serves = false;
         }
-        while let Some(waiter) = serving.waiters.pop() {
-            let SendAnswer { reply_to, .. } = waiter.answer;
-            let remark = "the leader changed before this was committed";
-            let code = ResponseCode::SYSTEM_ERROR;
-            self.outbox.refuse(waiter.conn, reply_to, code, remark);
-        }
-        for (conn, reply_to) in serving.parked.take_all() {
-            let code = ResponseCode::SYSTEM_BUSY;
-            self.outbox
-                .refuse(conn, reply_to, code, "the leader changed");
-        }
+        self.dismiss(serving, "the leader changed");
     }
 
     /// After everything committed is applied: whether clients may be served.

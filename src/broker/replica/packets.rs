@@ -119,7 +119,7 @@ impl<E: Env> Broker<E> {
                 from: first,
                 upto_index,
             } => self.answer_fetch(serving, from, first, upto_index).await,
-            Message::Fetched { .. } => self.fetched(serving, cargo).await,
+            Message::Fetched { .. } => self.fetched(serving, from, cargo).await,
             message => {
                 let input = crate::raft::Input::Message {
                     from,

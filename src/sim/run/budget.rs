@@ -13,13 +13,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::phases::Run;
+use crate::raft::HARD_STATE_FILE;
 use crate::scenario::{Effect, Operation, PlannedFault, Victim};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
 /// Where a replica keeps its term and vote.
-const HARD_STATE: &str = "hardstate";
 /// Files that recovery makes anew: what they lose is not lost.
 const DERIVED: [&str; 2] = ["consumequeue/", "checkpoint"];
 
@@ -184,7 +184,7 @@ impl Run<'_> {
 
 /// Term and vote as the page cache has them.
 fn hard_state(disk: &DiskModel) -> Option<Vec<u8>> {
-    disk.cached_file(HARD_STATE).map(|file| file.to_vec())
+    disk.cached_file(HARD_STATE_FILE).map(|file| file.to_vec())
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ impl Tap {
 
     /// One past the last log address that is committed; of a single broker,
     /// nothing is said.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for faults aimed at it"))]
     pub(crate) fn committed_end(&self) -> u64 {
         let replicas = self.replicas.as_ref();
         replicas.map_or(0, |replicas| replicas.cluster.committed().end_address)
