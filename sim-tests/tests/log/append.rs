@@ -344,7 +344,10 @@ fn what_fits_exactly_fits() {
             log.close().await.unwrap();
             let (log, recovery) = open(&disk).await;
             assert!(recovery.clean);
-            assert_eq!(entries(&log).await.last().unwrap().record, record(3, room));
+            assert_eq!(
+                entries(&log).await.last().unwrap().record(),
+                record(3, room)
+            );
         }
     });
 }
