@@ -32,6 +32,7 @@ use super::disk::{Ino, Seq};
 use super::disk_io::{DiskIo, Synced};
 use super::net::NodeId;
 use super::world::Core;
+use crate::broker::BASE_FILE;
 use crate::check::Finding;
 use crate::check::read_committed::CommitFact;
 pub(crate) use crate::check::replicas::Medium;
@@ -173,6 +174,7 @@ impl Tap {
         if let Some(replicas) = &mut self.replicas {
             match is_new_log {
                 true => replicas.renamed_segment(moment(core), &disk.model, node, to),
+                false if to == BASE_FILE => replicas.renamed_base(moment(core), &disk.model, node),
                 false => replicas.renamed_state(moment(core), &disk.model, node, to),
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Broken;
 use super::amnesia::{Amnesia, Forgot};
+use super::bases::Expiries;
 use super::committed::Committed;
 use super::election_safety::Leaders;
 use super::fact::{Cause, HardState, Head, Medium, Moment, Replica, Seats};
@@ -62,6 +63,7 @@ pub struct Cluster {
     pub(super) matching: Matching,
     pub(super) promises: Promises,
     pub(super) snapshots: Snapshots,
+    pub(super) expiries: Expiries,
     pub(super) amnesia: Amnesia,
     /// A fault took log, term or vote that nobody had promised: Raft's own
     /// properties are none any more (guarantee.md, section 3).
@@ -84,6 +86,7 @@ impl Cluster {
             matching: Matching::default(),
             promises: Promises::default(),
             snapshots: Snapshots::default(),
+            expiries: Expiries::default(),
             amnesia: Amnesia::default(),
             is_waived: false,
             forgotten: Vec::new(),

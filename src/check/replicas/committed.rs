@@ -163,7 +163,12 @@ mod tests {
                 hash: 100 * term + index,
                 end_address: index,
             };
-            log.push(&Entry { head, seats: None }, 0);
+            let entry = Entry {
+                head,
+                seats: None,
+                expired_address: None,
+            };
+            log.push(&entry, 0);
         }
         log
     }
@@ -245,6 +250,7 @@ mod tests {
                 end_address: 2,
             },
             seats: Some(five),
+            expired_address: None,
         };
         log.push(&configured, 0);
         for node in [0, 1, 4] {

@@ -51,6 +51,8 @@ pub struct Entry {
     pub head: Head,
     /// Who has a seat from here on, where it says so (D15).
     pub seats: Option<Seats>,
+    /// The log address below which all has expired, where it says so (D30).
+    pub expired_address: Option<u64>,
 }
 
 /// A configuration: n seats, each with the disk that votes and acknowledges, or
@@ -161,8 +163,18 @@ pub enum Fact {
         /// Why.
         cause: Cause,
     },
-    /// A log begins anew behind an entry that it does not hold: what is below
-    /// came with a snapshot (D8).
+    /// The node stored a base: what all up to an entry amounts to, in place of
+    /// these entries (D8).
+    Stands {
+        /// The node.
+        node: u32,
+        /// The last entry that it stands for.
+        base: Head,
+        /// Digest of what it says.
+        digest: u64,
+    },
+    /// A log begins anew behind an entry that it does not hold: a base stands for
+    /// what is below.
     Based {
         /// The node.
         node: u32,
@@ -172,6 +184,8 @@ pub enum Fact {
         base: Head,
         /// The configuration there, where it is known.
         seats: Option<Seats>,
+        /// Why it is another log.
+        cause: Cause,
     },
     /// A hard state is durable, or cached where the configuration does not sync
     /// it; `None`: there is none (any more).

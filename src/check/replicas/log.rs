@@ -52,12 +52,17 @@ impl Log {
         Some(present.head)
     }
 
-    /// As [`Log::get`], with the configuration that the entry carries.
+    /// As [`Log::get`], with the configuration that the entry carries. What it
+    /// says of expiry was noted when it was written.
     pub fn entry(&self, index: u64) -> Option<Entry> {
         let head = self.get(index)?;
         let carried = self.seats.binary_search_by_key(&index, |(from, _)| *from);
         let seats = carried.ok().map(|place| self.seats[place].1.clone());
-        Some(Entry { head, seats })
+        Some(Entry {
+            head,
+            seats,
+            expired_address: None,
+        })
     }
 
     /// The entry that covers that log address.
@@ -184,6 +189,7 @@ mod tests {
         Entry {
             head: head(index, hash),
             seats: None,
+            expired_address: None,
         }
     }
 

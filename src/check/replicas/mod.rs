@@ -9,6 +9,7 @@
 //!
 //! ```text
 //!   disks ──▶ Appended, Cut, HardState ─┐           ┌─ committed[index]
+//!             Based, Stands            ─┤           ├─ bases
 //!                                       ├─ Cluster ─┼─ election safety, … : Raft's five
 //!   peers ──▶ Leads, Voted, Answered ───┤           ├─ promises kept
 //!   clients ─▶ acknowledges, serves ────┘           └─ acknowledgement, read committed
@@ -18,6 +19,7 @@
 
 pub mod acknowledgement;
 mod amnesia;
+pub mod bases;
 mod broken;
 mod cluster;
 mod committed;
@@ -35,6 +37,7 @@ pub mod state_machine_safety;
 mod story;
 
 pub use amnesia::{Amnesia, Forgot};
+pub use bases::Expiries;
 pub use broken::Broken;
 pub use cluster::{Cluster, Media};
 pub use committed::{Committed, Conflict};

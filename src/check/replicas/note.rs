@@ -2,7 +2,9 @@
 
 use super::cluster::{Cluster, Node, Seated};
 use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica};
-use super::{acknowledgement, leader_append_only, leader_completeness, log::Log, promises_kept};
+use super::{
+    acknowledgement, bases, leader_append_only, leader_completeness, log::Log, promises_kept,
+};
 
 impl Cluster {
     /// Takes a fact in; facts come in the order in which things happened.
@@ -26,7 +28,15 @@ impl Cluster {
                 medium,
                 base,
                 seats,
-            } => self.log_mut(node, medium).rebase(base, seats, moment.event),
+                cause,
+            } => {
+                if cause == Cause::Replica {
+                    self.check_rebased(moment, node, medium, base);
+                }
+                self.log_mut(node, medium).rebase(base, seats, moment.event);
+                self.note_rebased(moment, node, medium, base);
+            }
+            Fact::Stands { node, base, digest } => self.note_stands(moment, node, base, digest),
             Fact::HardState { node, state, cause } => {
                 self.note_hard_state(moment, node, state, cause);
             }
@@ -85,6 +95,9 @@ impl Cluster {
 
     fn note_appended(&mut self, moment: Moment, node: u32, medium: Medium, entry: &Entry) {
         self.log_mut(node, medium).push(entry, moment.event);
+        if let Some(below_address) = entry.expired_address {
+            self.expiries.says(entry.head, below_address);
+        }
         if medium == Medium::Cached {
             let replica = self.replica(node);
             let led = self.leaders.newest_of(replica);
@@ -95,6 +108,43 @@ impl Cluster {
         }
         if medium == self.media.log {
             self.note_held(moment, node, entry.head);
+        }
+        if medium == Medium::Durable {
+            self.settle_amnesia(node);
+        }
+    }
+
+    /// A replica stored what all up to an entry amounts to.
+    fn note_stands(&mut self, moment: Moment, node: u32, base: Head, digest: u64) {
+        if let Some((term, leader)) = self.leaders.newest() {
+            self.advance(moment, term, leader.node);
+        }
+        let replica = self.replica(node);
+        let expired_address = self.expiries.expired_address(&self.committed);
+        let broken = bases::check(replica, base, expired_address, &self.committed);
+        self.report(moment, broken);
+        let broken = self.snapshots.applied(replica, base.index, digest).err();
+        self.report(moment, broken);
+    }
+
+    /// A replica gives up its log for one that begins behind `base`: what it had
+    /// otherwise than that stands for, it cuts.
+    fn check_rebased(&mut self, moment: Moment, node: u32, medium: Medium, base: Head) {
+        let log = self.log(node, medium);
+        let shared = log.base().index + 1..=log.last().index.min(base.index);
+        let parts = shared.into_iter().find(|index| {
+            let (own, fixed) = (log.get(*index), self.committed.get(*index));
+            own.zip(fixed).is_some_and(|(own, fixed)| !own.is(&fixed))
+        });
+        if let Some(from_index) = parts {
+            self.note_cut(moment, node, medium, from_index, Cause::Replica);
+        }
+    }
+
+    /// Who has a base holds all that it stands for.
+    fn note_rebased(&mut self, moment: Moment, node: u32, medium: Medium, base: Head) {
+        if medium == self.media.log && base.index > 0 {
+            self.note_held(moment, node, base);
         }
         if medium == Medium::Durable {
             self.settle_amnesia(node);

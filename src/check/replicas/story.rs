@@ -8,6 +8,11 @@
 //! write 0 3.1=0:0,2:9      entry 3 gives votes to disk 0 of b0 and disk 9 of b2
 //! seat 0 1 4=0:0,2:9       leading term 1, b0 sent entry 4, with these votes
 //! sync 0 2 · believe 0 2   they are durable, or the disk only said so
+//! write 0 3.1!100          entry 3 says that all below address 100 has expired
+//! base 2 1 · base 2 1=2:9  b2 has a base in place of all up to entry 1 as it is
+//!                          committed, where disk 9 of b2 has a vote
+//! base 1 1 drops           it drops what is behind that, too
+//! base 1 1 own             the base is its own entry 1, committed or not
 //! cut 0 2                  b0 cuts its log from entry 2 on
 //! power 0 1 · rot 0 1      the power, or a bad sector, leaves b0 entry 1
 //! destroy 0                a blank disk
@@ -101,6 +106,7 @@ impl Teller {
                 self.cut(node, 1, Cause::Detected);
                 self.hard(node, &[], Cause::Detected);
             }
+            "base" => self.base(node, statement),
             "hard" => self.hard(node, &numbers, Cause::Replica),
             "ack" => {
                 let what = format!("entry {first}");
@@ -159,6 +165,9 @@ impl Teller {
     }
 
     fn write(&mut self, node: u32, word: &str) {
+        let (word, expired) = word
+            .split_once('!')
+            .map_or((word, None), |(word, below)| (word, Some(number(below))));
         let (place, seats) = word.split_once('=').map_or((word, None), |(place, seats)| {
             (place, Some(seats_of(seats)))
         });
@@ -174,7 +183,12 @@ impl Teller {
             hash: (variant << 16 | term << 8 | index) << 32,
             end_address: 100 * index,
         };
-        let (medium, entry) = (Medium::Cached, Entry { head, seats });
+        let (medium, expired_address) = (Medium::Cached, expired);
+        let entry = Entry {
+            head,
+            seats,
+            expired_address,
+        };
         self.note(Fact::Appended {
             node,
             medium,
@@ -201,6 +215,46 @@ impl Teller {
                 node,
                 medium: durable,
                 entry: entry.expect("it was written"),
+            });
+        }
+    }
+
+    /// The entry that is committed there, or its own.
+    fn base(&mut self, node: u32, statement: &str) {
+        let mut words = statement.split_whitespace().skip(2);
+        let word = words.next().expect("an index");
+        let (index, seats) = word.split_once('=').map_or((word, None), |(index, seats)| {
+            (index, Some(seats_of(seats)))
+        });
+        let (index, how) = (number(index), words.next());
+        let own = self.cluster.log(node, Medium::Cached).get(index);
+        let fixed = self.cluster.committed.get(index);
+        let keeps = own.is_some() && own == fixed && how != Some("drops");
+        let base = match how {
+            Some("own") => own,
+            _ => fixed,
+        };
+        let base = base.expect("an entry");
+        let digest = index;
+        self.note(Fact::Stands { node, base, digest });
+        for medium in [Medium::Cached, Medium::Durable] {
+            if keeps {
+                continue;
+            }
+            if self.cluster.log(node, medium).last().index > base.index {
+                self.note(Fact::Cut {
+                    node,
+                    medium,
+                    from_index: base.index + 1,
+                    cause: Cause::Replica,
+                });
+            }
+            self.note(Fact::Based {
+                node,
+                medium,
+                base,
+                seats: seats.clone(),
+                cause: Cause::Replica,
             });
         }
     }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::check::replicas::{HardState, Replica, Seats};
+use crate::broker::{BASE_FILE, Expire};
+use crate::check::replicas::{HardState, Head, Replica, Seats};
 use crate::log::IDENTITY_FILE;
 use crate::raft;
 use crate::record::{ENVELOPE_BYTES, EntryKind, parse_sealed};
@@ -53,6 +54,48 @@ fn replica(id: raft::ReplicaId) -> Replica {
         node: id.node as u32,
         disk: id.disk,
     }
+}
+
+/// What a replica begins with, in place of the entries that it lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    /// The last entry that it stands for.
+    pub(super) head: Head,
+    /// Who has a seat there.
+    pub(super) seats: Option<Seats>,
+    /// Of all that it says.
+    pub(super) digest: u64,
+}
+
+/// A replica's base, where it has one that verifies.
+pub(super) fn base(disk: &DiskModel, view: View) -> Option<Base> {
+    let payload = aside(disk, BASE_FILE, view)?;
+    let stored: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let number = |key: &str| stored.get(key)?.as_u64();
+    let state: serde_json::Value = serde_json::from_str(stored.get("state")?.as_str()?).ok()?;
+    let configuration = bytes_of(state.get("configuration")?.as_str()?)?;
+    Some(Base {
+        head: Head {
+            index: number("next_index")?.checked_sub(1)?,
+            term: number("term")?,
+            hash: number("hash")?,
+            end_address: number("address")?,
+        },
+        seats: seats_of(&configuration),
+        digest: xxh3_64(&payload),
+    })
+}
+
+fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+/// The log address below which all has expired: the record of an expiry entry.
+pub(super) fn expired_address_of(record: &[u8]) -> Option<u64> {
+    Expire::decode(record).ok().map(|expire| expire.address)
 }
 
 /// Who has a seat: the record of a configuration entry.

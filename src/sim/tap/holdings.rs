@@ -5,7 +5,7 @@
 //! entry in a file that has no segment's name yet (recovery's copies) counts
 //! from when it is given one, and takes the place of what stood there. Where the
 //! power goes, the watermark is taken anew from what is left; of a replica, also
-//! where such a file is given its name.
+//! where such a file is given its name, and where its base is.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::harm::Harm;
 use super::image::{Image, View, head_of};
+use crate::broker::BASE_FILE;
 use crate::check::replicas::Head;
 use crate::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, OpenError};
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Message, Parsed, parse};
@@ -168,6 +169,11 @@ impl Holdings {
 
     /// A file got a name: whether a replica may now read another log.
     pub(super) fn renamed(&mut self, ino: Ino, seq: Seq, to: &str) -> bool {
+        if to == BASE_FILE && self.by_image {
+            self.stale = true;
+            self.renamed.push(ino);
+            return false;
+        }
         let Some(name) = to.strip_prefix(COMMIT_LOG_DIR) else {
             return false;
         };

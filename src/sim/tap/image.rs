@@ -7,10 +7,14 @@
 //! where an entry does not verify or does not continue the chain. Where a bad sector
 //! is known to have taken entries from between others, it goes on behind them, so
 //! that a replica's own cut is told from the fault's doing: [`Harm`].
+//!
+//! A base in a file of its own stands for all up to an entry (D8). What is on the
+//! disk below it need not verify; where the chain does not lead up to it, the log
+//! is that base and what follows it.
 
 use std::collections::BTreeMap;
 
-use super::codecs::seats_of;
+use super::codecs::{Base, base, expired_address_of, seats_of};
 use super::harm::Harm;
 use crate::check::replicas::{Entry, Head};
 use crate::log::COMMIT_LOG_DIR;
@@ -35,6 +39,8 @@ pub(super) struct Image {
     /// Log addresses at which entries do not verify any more. They are among the
     /// entries as they were.
     pub(super) holes: Vec<u64>,
+    /// What the disk says that it begins with.
+    pub(super) stands: Option<Base>,
 }
 
 impl Image {
@@ -62,7 +68,10 @@ impl Image {
 
     /// The log that the disk holds; `harm`: what is known of its bad sectors.
     pub(super) fn of(disk: &DiskModel, view: View, harm: Harm<'_>) -> Self {
-        let mut image = Self::default();
+        let mut image = Self {
+            stands: base(disk, view),
+            ..Self::default()
+        };
         let segments = live(disk, view, harm);
         let mut successors = segments.keys().copied().skip(1);
         for (number, segment) in segments.values().enumerate() {
@@ -70,13 +79,18 @@ impl Image {
             if number == 0 {
                 image.base = segment.base;
             } else if !image.reaches(&segment.base, harm) {
-                return image;
+                if !image.is_below_base(&segment.base) {
+                    image.begin_at_base();
+                    return image;
+                }
+                image.begin(segment.base);
             }
             image.follow(segment, successor, harm);
         }
         if let Some(last) = harm.uncut_end(image.end_address()) {
             image.reaches(&last, harm);
         }
+        image.begin_at_base();
         image
     }
 
@@ -98,6 +112,35 @@ impl Image {
         true
     }
 
+    fn begin(&mut self, base: Head) {
+        self.base = base;
+        self.entries.clear();
+        self.holes.clear();
+    }
+
+    /// Whether the base stands for that entry.
+    fn is_below_base(&self, head: &Head) -> bool {
+        let stands = self.stands.as_ref();
+        stands.is_some_and(|stands| head.index <= stands.head.index)
+    }
+
+    /// Where the chain does not lead up to the base, it is of another log. Nothing
+    /// below it is missed.
+    fn begin_at_base(&mut self) {
+        let Some(Base { head, .. }) = self.stands else {
+            return;
+        };
+        let place = head.index.checked_sub(self.base.index + 1);
+        let found = match place {
+            Some(place) => self.entries.get(place as usize).map(|entry| entry.head),
+            None => Some(self.base),
+        };
+        if !found.is_some_and(|found| found.is(&head)) {
+            self.begin(head);
+        }
+        self.holes.retain(|hole| *hole >= head.end_address);
+    }
+
     fn follow(&mut self, segment: &Segment, successor: Option<u64>, harm: Harm<'_>) {
         let mut position = segment.data_from();
         while let Some(bytes) = segment.bytes.get(position..)
@@ -112,6 +155,10 @@ impl Image {
                     self.entries.push(entry_of(&envelope.log, record));
                     position += framed_bytes;
                 }
+                Parsed::Entry(envelope) if self.is_behind_base(&envelope.log) => {
+                    let stands = self.stands.as_ref().expect("it is behind it");
+                    self.begin(stands.head);
+                }
                 // A mark, or what has rotted of a mark, of padding or of an entry: the
                 // chain goes on behind it, or nowhere.
                 _ => {
@@ -120,6 +167,15 @@ impl Image {
                 }
             }
         }
+    }
+
+    /// Whether the chain, broken below the base, goes on there.
+    fn is_behind_base(&self, part: &LogPart) -> bool {
+        self.stands.as_ref().is_some_and(|Base { head, .. }| {
+            self.last().index < head.index
+                && (part.index, part.address, part.previous_hash)
+                    == (head.index + 1, head.end_address, head.hash)
+        })
     }
 
     fn is_next(&mut self, part: &LogPart, harm: Harm<'_>) -> bool {
@@ -142,9 +198,11 @@ pub(super) fn follows(last: &Head, part: &LogPart) -> bool {
 /// What a checker needs of an entry.
 pub(super) fn entry_of(part: &LogPart, record: &[u8]) -> Entry {
     let is_configuration = part.kind == EntryKind::Configuration;
+    let is_expiry = part.kind == EntryKind::Expire;
     Entry {
         head: head_of(part),
         seats: is_configuration.then(|| seats_of(record)).flatten(),
+        expired_address: is_expiry.then(|| expired_address_of(record)).flatten(),
     }
 }
 

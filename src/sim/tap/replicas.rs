@@ -5,19 +5,22 @@
 //!   writes ─────────────────────────▶ cached log  ┐
 //!   syncs ──▶ Holdings' watermark ──▶ durable log ├─▶ Cluster ──▶ findings
 //!   renames ─▶ identity, hard state ─▶ promises   │
+//!          └─▶ base ────────────────▶ both logs   │
 //!   peer messages ──────────────────▶ roles       ┘
 //! ```
 //!
 //! An entry is looked at once when it is written and once when it is durable.
 //! Where a file with entries in it gets a segment's name (recovery's copies, a
-//! cut), and where a fault took something, the log is read anew from the bytes.
+//! cut), where a base is stored, and where a fault took something, the log is read
+//! anew from the bytes.
 
-use super::codecs::{Said, disk_id, hard_state, said};
+use super::codecs::{Base, Said, base, disk_id, hard_state, said};
 use super::harm::{Harm, Holes, Remembered};
 use super::holdings::Holdings;
 use super::image::{Image, View};
+use crate::broker::BASE_FILE;
 use crate::check::replicas::{
-    Cause, Cluster, Entry, Fact, Forgot, HardState, Head, Media, Medium, Moment,
+    Cause, Cluster, Entry, Fact, Forgot, HardState, Media, Medium, Moment,
 };
 use crate::log::{IDENTITY_FILE, LogConfig};
 use crate::raft::HARD_STATE_FILE;
@@ -120,6 +123,16 @@ impl Replicas {
         self.becomes(moment, node, Medium::Cached, image, Cause::Replica);
     }
 
+    /// A base is stored: what it may stand for, before what becomes of the log.
+    pub(super) fn renamed_base(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
+        if let Some(Base { head, digest, .. }) = base(disk, View::Cached) {
+            let base = head;
+            self.cluster
+                .note(moment, Fact::Stands { node, base, digest });
+        }
+        self.renamed_segment(moment, disk, node, BASE_FILE);
+    }
+
     /// A file at the root of a disk got a new name.
     pub(super) fn renamed_state(
         &mut self,
@@ -154,11 +167,11 @@ impl Replicas {
         let whole_end = hole.map_or(held_end, |hole| held_end.min(hole));
         self.catches_up(moment, node, whole_end);
         let believed_end = held_end.max(holdings.believed_end(disk));
-        let index = self
-            .cluster
-            .log(node, Medium::Cached)
-            .index_at_end(believed_end);
-        if index > self.cluster.believed(node) {
+        let cached = self.cluster.log(node, Medium::Cached);
+        let index = cached.index_at_end(believed_end);
+        // A base that is not durable yet stands for nothing.
+        let is_above_base = believed_end >= cached.base().end_address;
+        if is_above_base && index > self.cluster.believed(node) {
             self.cluster.note(moment, Fact::Believed { node, index });
         }
     }
@@ -347,7 +360,9 @@ impl Replicas {
     ) {
         let log = self.cluster.log(node, medium);
         let (base, last) = (log.base(), log.last());
-        let overlaps = image.base.index <= last.index && base.index <= image.last().index;
+        let overlaps = image.base.index <= last.index
+            && base.index <= image.last().index
+            && log.has(&image.base);
         let is_new = |entry: &&Entry| entry.head.index > base.index && !log.has(&entry.head);
         let first_new = image.entries.iter().find(is_new);
         let from_index = match first_new {
@@ -361,7 +376,7 @@ impl Replicas {
         let behind = if overlaps {
             from_index
         } else {
-            self.rebase(moment, node, medium, image.base);
+            self.rebase(moment, node, medium, &image, cause);
             image.base.index + 1
         };
         let new = image.entries.into_iter();
@@ -400,14 +415,26 @@ impl Replicas {
         );
     }
 
-    /// The log begins elsewhere: with the configuration that any other log has
-    /// there.
-    fn rebase(&mut self, moment: Moment, node: NodeId, medium: Medium, base: Head) {
+    /// The log begins elsewhere: with the configuration that its base names, or
+    /// that any other log has there.
+    fn rebase(
+        &mut self,
+        moment: Moment,
+        node: NodeId,
+        medium: Medium,
+        image: &Image,
+        cause: Cause,
+    ) {
+        let base = image.base;
+        let stands = image.stands.as_ref().filter(|it| it.head.is(&base));
         let nodes = 0..self.nodes.len() as u32;
-        let logs = nodes.map(|other| self.cluster.log(other, Medium::Cached));
-        let seats = logs
-            .filter(|log| log.has(&base) && base.index > 0)
-            .find_map(|log| log.seats_at(base.index).cloned());
+        let mut logs = nodes.map(|other| self.cluster.log(other, Medium::Cached));
+        let others = || {
+            let log = logs.find(|log| log.base().is(&base) || log.get(base.index) == Some(base))?;
+            log.seats_at(base.index).cloned()
+        };
+        let seats = stands.and_then(|it| it.seats.clone()).or_else(others);
+        let seats = seats.filter(|_| base.index > 0);
         self.cluster.note(
             moment,
             Fact::Based {
@@ -415,6 +442,7 @@ impl Replicas {
                 medium,
                 base,
                 seats,
+                cause,
             },
         );
     }

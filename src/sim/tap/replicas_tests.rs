@@ -7,6 +7,7 @@ use self::bench::{Bench, SYNCED};
 use super::{Medium, Taken};
 use crate::check::Promise;
 use crate::check::replicas::Media;
+use crate::log::Position;
 use crate::raft;
 use crate::sim::disk::{ArmedFault, DiskFault, DiskModel, Survival};
 use crate::sim::random::{Purpose, Stream};
@@ -199,6 +200,22 @@ fn rot_is_outstanding_and_what_was_said_is_the_ledger_s() {
     assert_eq!(bench.findings(), []);
     assert!(bench.durable_end(1) < staged.end_address);
     assert_eq!(bench.outstanding(), [1]);
+}
+
+#[test]
+fn who_stores_a_base_holds_what_it_stands_for_and_may_have_only_what_expired() {
+    let mut bench = Bench::new(SYNCED);
+    bench.leads(0, 1);
+    let staged = bench.write(&[0, 1], 1, b"one");
+    bench.sync(&[0, 1]);
+    let end = bench.logs[0].as_ref().expect("open").flushed();
+    bench.base(2, end);
+    assert_eq!(bench.findings(), [Promise::PromisesKept], "nothing expired");
+    assert_eq!(bench.durable_end(2), staged.end_address);
+    bench.answers(2, 0, 1, 1);
+    assert_eq!(bench.findings(), []);
+    bench.base(1, Position { hash: 7, ..end });
+    assert_eq!(bench.findings()[0], Promise::StateMachineSafety);
 }
 
 #[test]

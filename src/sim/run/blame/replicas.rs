@@ -86,6 +86,7 @@ mod tests {
         let entry = Entry {
             head: HEAD,
             seats: None,
+            expired_address: None,
         };
         let (cached, durable) = ([0, 1, 2].map(|node| (node, Medium::Cached)), durable_on);
         let durable = durable.iter().map(|node| (*node, Medium::Durable));

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::broker::BASE_FILE;
 use crate::check::Promise;
 use crate::check::replicas::Media;
 use crate::env::{ConnId, Env};
-use crate::log::{CommitLog, Identity, LogConfig, Staged, first_disk_id, format, replace_aside};
+use crate::log::{
+    CommitLog, Identity, LogConfig, Position, Staged, first_disk_id, format, replace_aside,
+};
 use crate::raft;
 use crate::record::EntryKind;
 use crate::sim::disk::{DiskModel, Survival};
@@ -87,6 +90,21 @@ impl Bench {
         let disk = self.envs[node].disk();
         let path = raft::HARD_STATE_FILE;
         self.wait(replace_aside(&disk, path, &state.encode()))
+            .expect("writes");
+    }
+
+    /// Stores a base that stands for all up to there.
+    pub(super) fn base(&self, node: usize, upto: Position) {
+        let payload = serde_json::json!({
+            "next_index": upto.next_index,
+            "term": upto.term,
+            "address": upto.address,
+            "hash": upto.hash,
+            "state": r#"{"configuration":""}"#,
+        });
+        let payload = payload.to_string();
+        let disk = self.envs[node].disk();
+        self.wait(replace_aside(&disk, BASE_FILE, payload.as_bytes()))
             .expect("writes");
     }
 
