@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::state::AppliedState;
 use crate::env::Disk;
 use crate::log::{Aside, Position, read_aside, replace_aside};
+use crate::raft::EntryId;
 
 /// The base's file, at the root of a replica's disk.
 pub const BASE_FILE: &str = "base";
@@ -36,6 +37,14 @@ struct Stored {
 }
 
 impl Base {
+    /// The last entry that it stands for.
+    pub(super) fn id(&self) -> EntryId {
+        EntryId {
+            term: self.position.term,
+            index: self.position.next_index - 1,
+        }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let Position {
             next_index,

@@ -19,7 +19,7 @@ use super::store::Store;
 use super::transactions::Effect;
 use crate::env::{Disk, Env};
 use crate::log::{Entry, Position};
-use crate::raft::{Configuration, EntryId, Input};
+use crate::raft::{Configuration, Input};
 use crate::record::{EntryKind, Message};
 
 /// Bytes of the log that are looked at in one step.
@@ -43,7 +43,7 @@ impl<E: Env> Broker<E> {
             let flushed = serving.store.log.job_done(job.await)?;
             self.held(serving, flushed).await?;
         }
-        let encoded = base.encode();
+        let (encoded, id) = (base.encode(), base.id());
         Base::store(&self.env.disk(), &encoded).await?;
         let position = base.position;
         serving.store.log.drop_below(position).await?;
@@ -51,11 +51,7 @@ impl<E: Env> Broker<E> {
         if let Some(replica) = &mut serving.replica {
             replica.set_base(encoded.into());
         }
-        let base = EntryId {
-            term: position.term,
-            index: position.next_index - 1,
-        };
-        self.happened(serving, Input::Dropped { base }).await
+        self.happened(serving, Input::Dropped { base: id }).await
     }
 
     /// What was stored before this has expired; `None` where nothing does, or it

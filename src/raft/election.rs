@@ -34,7 +34,6 @@ impl Raft {
         self.is_needed()
             && self.gate.hard().doubt.is_none()
             && self.hole_from.is_none()
-            && self.installing.is_none()
             && !self.hung
     }
 

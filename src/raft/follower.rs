@@ -3,9 +3,7 @@
 
 use super::doubt::ROUND;
 use super::replica::{Raft, State};
-use super::{
-    Append, AppendAnswer, Configuration, Divergence, EntryHead, EntryId, Message, Output, ReplicaId,
-};
+use super::{Append, AppendAnswer, Divergence, EntryHead, EntryId, Message, Output, ReplicaId};
 
 impl Raft {
     /// `leader` leads this term.
@@ -24,9 +22,6 @@ impl Raft {
             return;
         }
         self.follow(from);
-        if self.installing.is_some() {
-            return;
-        }
         if !self.gate.is_durable() {
             // No entry of a term is taken before the term is durable here; the
             // answer waits with it, and the leader sends again.
@@ -177,9 +172,6 @@ impl Raft {
         if !repair {
             self.follow(from);
         }
-        if self.installing.is_some() {
-            return;
-        }
         if !self.gate.is_durable() {
             return self.reject(from, request, base);
         }
@@ -195,39 +187,16 @@ impl Raft {
             self.answering = Some((from, request));
             return self.answer_durable();
         }
-        self.installing = Some((from, request));
+        // Behind the base, it is another log's core.
         self.outputs.push_back(Output::InstallBase { base });
-    }
-
-    /// The log begins anew behind `base`.
-    pub(super) fn on_base_installed(&mut self, base: EntryId, configuration: Configuration) {
-        let Some((leader, request)) = self.installing.take() else {
-            return;
-        };
-        assert!(base.index >= self.commit_index, "a base below the commit");
-        self.log = super::LogView::new(base, Vec::new(), base.index);
-        self.configurations =
-            super::configuration::Configurations::new(vec![(base.index, configuration)]);
-        self.durable_index = base.index;
-        self.hole_from = None;
-        if self.is_blank() {
-            self.state = State::Follower;
-            self.reset_election_timer();
-        }
-        self.commit(base.index);
-        if self.leader == Some(leader) {
-            self.matched_index = base.index;
-            self.answering = Some((leader, request));
-            self.answer_durable();
-        }
-        self.check_doubt();
+        self.stop();
     }
 
     /// The leader of this term has an acknowledgement of mine beyond my log:
     /// this disk is an older one than it was (silent amnesia, seen).
     pub(super) fn on_you_forgot(&mut self, from: ReplicaId, acknowledged_index: u64) {
         let last = self.log.last();
-        let knows = self.gate.hard().doubt.is_some() || self.installing.is_some();
+        let knows = self.gate.hard().doubt.is_some();
         if self.leader == Some(from) && acknowledged_index > last.index && !knows {
             self.outputs.push_back(Output::RolledBack {
                 acknowledged: EntryId {

@@ -56,14 +56,6 @@ pub enum Input {
     Durable(EntryId),
     /// The hard state is durable as it was handed out.
     HardStateSaved(HardState),
-    /// The base that was handed out by [`super::Output::InstallBase`] is
-    /// durable and the log begins behind it.
-    BaseInstalled {
-        /// The last entry below the log.
-        base: EntryId,
-        /// The configuration there.
-        configuration: Configuration,
-    },
     /// The log was dropped up to here.
     Dropped {
         /// The last entry below the log now.

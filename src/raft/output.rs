@@ -67,8 +67,9 @@ pub enum Output {
         /// The last of them.
         upto_index: u64,
     },
-    /// Install the base that came with the [`Message::Install`] that was just
-    /// stepped, then step [`super::Input::BaseInstalled`].
+    /// Store the base that came with the [`Message::Install`] that was just
+    /// stepped: the log begins anew behind it, and so does the core, which says
+    /// nothing any more.
     InstallBase {
         /// The last entry below the log to be.
         base: EntryId,

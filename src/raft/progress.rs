@@ -14,7 +14,7 @@ pub(super) enum Feed {
     Replicate,
     /// It needs what is below our log (D8).
     Base {
-        /// The base that is under way, and when it left.
+        /// The base that is under way: its index, and when it left.
         sent: Option<(u64, u64)>,
     },
 }
@@ -139,12 +139,14 @@ impl Progress {
         }
     }
 
-    /// An accepted answer to the base: the log behind it can follow.
-    pub(super) fn base_answered(&mut self, request: u64) {
+    /// It says how far it follows: where it has what the base that was sent stands
+    /// for, however it came by it, what is behind can follow. It may have started
+    /// anew behind the base and not know who had sent that.
+    pub(super) fn has_base(&mut self) {
         if let Feed::Base {
-            sent: Some((sent, _)),
+            sent: Some((base_index, _)),
         } = self.feed
-            && sent == request
+            && self.matched_index >= base_index
         {
             self.feed = Feed::Probe { sent: false };
             self.next_index = self.matched_index + 1;

@@ -73,8 +73,6 @@ pub struct Raft {
     pub(super) matched_index: u64,
     /// Where to send what becomes durable: the leader's last append.
     pub(super) answering: Option<(ReplicaId, u64)>,
-    /// A base is being installed.
-    pub(super) installing: Option<(ReplicaId, u64)>,
     /// Led, and its disk did not keep up (D17).
     pub(super) hung: bool,
     pub(super) doubtful: Option<Doubtful>,
@@ -125,7 +123,6 @@ impl Raft {
             election_due_ns: 0,
             matched_index: 0,
             answering: None,
-            installing: None,
             hung: false,
             doubtful: doubt.map(|_| Doubtful::new(start.now_ns)),
             joins: BTreeMap::new(),
@@ -181,10 +178,6 @@ impl Raft {
             Input::Proposed(head) => self.on_proposed(head),
             Input::Durable(id) => self.on_durable(id),
             Input::HardStateSaved(hard) => self.on_saved(hard),
-            Input::BaseInstalled {
-                base,
-                configuration,
-            } => self.on_base_installed(base, configuration),
             Input::Dropped { base } => {
                 self.log.drop_to(base);
                 self.configurations.drop_to(base.index);

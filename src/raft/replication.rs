@@ -195,7 +195,7 @@ impl Raft {
                 && placed
             {
                 let request = take(&mut leader.next_request);
-                *sent = Some((request, self.now_ns));
+                *sent = Some((self.log.base().index, self.now_ns));
                 self.gate
                     .send(Output::SendBase { to, term, request }, &mut self.outputs);
             }
@@ -237,7 +237,7 @@ impl Raft {
         if answer.accepted {
             progress.accepted(answer.request);
             progress.matched(answer.matched_index, next_request);
-            progress.base_answered(answer.request);
+            progress.has_base();
         } else if answer.request >= progress.probed_request {
             let base = self.log.base();
             if answer.hint.index < base.index || answer.hint.term < base.term {

@@ -108,7 +108,10 @@ impl<E: Env> Broker<E> {
                     self.store_frame(serving, cargo.frame(index)).await?;
                 }
             }
-            Output::InstallBase { .. } => return self.install(serving, &cargo.base).await,
+            Output::InstallBase { .. } => {
+                let base = cargo.base.as_ref().expect("a base came with the message");
+                return self.install(serving, base).await;
+            }
             Output::AppendNoOp { term } => {
                 serving.store.term = term;
                 self.append_own(serving, EntryKind::NoOp, None)?;

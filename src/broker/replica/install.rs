@@ -6,7 +6,7 @@ use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::Env;
-use crate::raft::{EntryId, Message, ReplicaId};
+use crate::raft::{Message, ReplicaId};
 
 impl<E: Env> Broker<E> {
     /// Sends where this log begins, and what is before it.
@@ -21,10 +21,7 @@ impl<E: Env> Broker<E> {
         let base = serving.store.base();
         let message = Message::Install {
             request,
-            base: EntryId {
-                term: base.position.term,
-                index: base.position.next_index - 1,
-            },
+            base: base.id(),
             configuration: base
                 .state
                 .configuration
@@ -40,13 +37,8 @@ impl<E: Env> Broker<E> {
     pub(super) async fn install(
         &mut self,
         serving: &mut Serving<E>,
-        encoded: &Bytes,
+        (base, encoded): &(Base, Bytes),
     ) -> Result<(), StoreError> {
-        let Ok(base) = Base::decode(encoded) else {
-            // As good as lost: the leader sends it again.
-            self.env.report("a base came that cannot be read");
-            return Ok(());
-        };
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net};
@@ -18,7 +19,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Cargo {
     pub(super) frames: Vec<(LogPart, Bytes)>,
-    pub(super) base: Bytes,
+    pub(super) base: Option<(Base, Bytes)>,
 }
 
 impl Cargo {
@@ -37,7 +38,13 @@ impl Cargo {
                 tail.heads = heads(&cargo.frames)?;
             }
             Message::Fetched { .. } => cargo.frames = parse_frames(bytes)?,
-            Message::Install { .. } => cargo.base = bytes,
+            Message::Install { base, .. } => {
+                let decoded = Base::decode(&bytes).ok()?;
+                if decoded.id() != *base {
+                    return None;
+                }
+                cargo.base = Some((decoded, bytes));
+            }
             _ => {}
         }
         Some(cargo)

@@ -315,8 +315,8 @@ impl Cluster {
                 message: flight.message,
             },
         );
-        // The base is installed at once: crashes in between are the log's
-        // business.
+        // The base is installed at once, and the replica starts anew behind it:
+        // crashes in between are the log's business.
         let raft = self.node(node).raft.as_mut().expect("it is on");
         let mut outputs = Vec::new();
         while let Some(output) = raft.next_output() {
@@ -330,12 +330,8 @@ impl Cluster {
         }
         self.drain(node, &flight.entries);
         if let (true, Some((base, configuration))) = (installs, install) {
-            self.node(node).disk.install(base, configuration.clone());
-            let input = Input::BaseInstalled {
-                base,
-                configuration,
-            };
-            self.step(node, input, &[]);
+            self.node(node).disk.install(base, configuration);
+            self.start(node);
         }
         let me = self.nodes[&node].me;
         self.check.disk(me, &self.nodes[&node].disk);

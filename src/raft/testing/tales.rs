@@ -285,8 +285,15 @@ fn a_lagging_follower_across_compaction() {
     story.replicate(0, 1);
     story.compact(0, 3);
     story.lose_all();
-    story.say("2 is back: what it needs is gone, so it begins behind the base");
+    story.say("2 is back: what it needs is gone, so it begins behind the base, anew");
     story.restart(2);
+    story.beat(0);
+    story.replicate(0, 2);
+    story.say("0 drops more before it hears of that; 2 gets the next base at once, and is fed");
+    story.propose(0);
+    story.compact(0, 4);
+    story.sync(0);
+    story.replicate(0, 1);
     story.beat(0);
     story.replicate(0, 2);
     story.beat(0);
@@ -331,6 +338,8 @@ fn a_membership_change_across_a_failover() {
     story.say("2 is given the base, catches up, and is promoted");
     story.timeout(2);
     story.arrive(2, 1);
+    story.replicate(1, 2);
+    story.beat(1);
     story.replicate(1, 2);
     story.sync(1);
     story.replicate(1, 0);
