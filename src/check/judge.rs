@@ -75,6 +75,8 @@ pub struct Evidence<'a> {
     pub configuration: Configuration,
     /// Whether the scenario means to have no faults.
     pub faultless: bool,
+    /// Whether something did not happen that the scenario is there for.
+    pub lacks: bool,
     /// What clients saw.
     pub history: &'a History,
     /// What befell the cluster.
@@ -289,7 +291,8 @@ fn unfinished(facts: &Facts<'_>, evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 fn verdict(evidence: &Evidence<'_>, findings: &[Finding], any_lost: bool) -> Verdict {
-    let is_void = !evidence.faultless && !evidence.ledger.fired.iter().any(|fault| fault.eligible);
+    let is_idle = !evidence.faultless && !evidence.ledger.fired.iter().any(|fault| fault.eligible);
+    let is_void = is_idle || evidence.lacks;
     if findings
         .iter()
         .any(|finding| !finding.promise.is_progress())

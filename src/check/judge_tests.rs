@@ -12,6 +12,7 @@ const S: u64 = 1_000_000_000;
 struct Case {
     configuration: Configuration,
     faultless: bool,
+    lacks: bool,
     ledger: Ledger,
     blame: Blame,
     commit_facts: Vec<CommitFact>,
@@ -28,6 +29,7 @@ fn case(flush: Flush, kind: FaultKind) -> Case {
     Case {
         configuration: Configuration::single(flush),
         faultless: false,
+        lacks: false,
         ledger,
         blame: Blame::Fault(0),
         commit_facts: Vec::new(),
@@ -62,6 +64,7 @@ impl Case {
         judge(Evidence {
             configuration: self.configuration,
             faultless: self.faultless,
+            lacks: self.lacks,
             history: &history,
             ledger: &self.ledger,
             blame: &|_: &Lost| self.blame,
@@ -281,6 +284,15 @@ fn no_eligible_fault_is_void_unless_none_was_meant() {
     );
     idle.faultless = true;
     assert_eq!(idle.judge(WHOLE).verdict, Verdict::Pass);
+}
+
+#[test]
+fn without_what_the_scenario_is_there_for_a_run_is_void() {
+    let mut lacking = case(Flush::Sync, FaultKind::PowerLoss);
+    lacking.lacks = true;
+    assert_eq!(lacking.judge(WHOLE).verdict, Verdict::Void);
+    lacking.blame = Blame::StillHeld;
+    assert_eq!(lacking.judge(LOST).verdict, Verdict::Fail);
 }
 
 #[test]

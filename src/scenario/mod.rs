@@ -22,7 +22,7 @@ pub use cluster::Cluster;
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
 pub use model::{
-    Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule,
+    Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule, Need,
     NetworkSettings, OrderServices, Producers, RunOptions, RunSettings, Scenario, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};

@@ -287,6 +287,16 @@ pub struct Expectation {
     pub void_max: f64,
     /// Who comes back when everything heals.
     pub core: Core,
+    /// What must have happened: a run without it is void.
+    pub needs: Option<Need>,
+}
+
+/// Something that a scenario is there for, and that faults alone do not bring
+/// about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A replica began anew behind a base that another one gave it.
+    BaseInstalled,
 }
 
 /// Who heals for good at the end of the safety phase (guarantee.md, section 3,

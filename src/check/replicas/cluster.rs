@@ -70,6 +70,8 @@ pub struct Cluster {
     pub(super) is_waived: bool,
     /// Terms and votes that faults took silently: node, event.
     pub(super) forgotten: Vec<(u32, u64)>,
+    /// How often a replica began anew behind a base that it was given.
+    pub(super) bases_installed: u64,
     findings: Vec<Finding>,
     waived: Vec<Finding>,
 }
@@ -90,6 +92,7 @@ impl Cluster {
             amnesia: Amnesia::default(),
             is_waived: false,
             forgotten: Vec::new(),
+            bases_installed: 0,
             findings: Vec::new(),
             waived: Vec::new(),
         }
@@ -221,6 +224,11 @@ impl Cluster {
         let last = self.committed.last();
         let nodes = self.nodes.iter();
         nodes.filter(|node| node.durable.has(&last)).count()
+    }
+
+    /// How often a replica durably began anew behind a base that it was given.
+    pub fn bases_installed(&self) -> u64 {
+        self.bases_installed
     }
 
     /// Everything that was broken, since the last call.

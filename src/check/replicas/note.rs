@@ -32,6 +32,8 @@ impl Cluster {
             } => {
                 if cause == Cause::Replica {
                     self.check_rebased(moment, node, medium, base);
+                    let is_installed = medium == Medium::Durable && base.index > 0;
+                    self.bases_installed += u64::from(is_installed);
                 }
                 self.log_mut(node, medium).rebase(base, seats, moment.event);
                 self.note_rebased(moment, node, medium, base);

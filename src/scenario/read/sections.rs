@@ -8,7 +8,8 @@ use super::problem::Problem;
 use super::table::Table;
 use crate::check::Outcome;
 use crate::scenario::{
-    Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, NetworkSettings, RunSettings,
+    Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings,
+    RunSettings,
 };
 
 /// No time or size of a scenario is above this (a day of milliseconds, a disk
@@ -150,7 +151,14 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, (String, String)> {
     }
 }
 
-const EXPECT: &[&str] = &["outcome", "share", "converge_within_ms", "void_max", "core"];
+const EXPECT: &[&str] = &[
+    "outcome",
+    "share",
+    "converge_within_ms",
+    "void_max",
+    "core",
+    "needs",
+];
 
 pub(super) fn expect(
     top: &Table<'_>,
@@ -163,7 +171,20 @@ pub(super) fn expect(
         converge_within_ms: table.integer("converge_within_ms", 1..MS.end, 30_000)?,
         void_max: table.share("void_max", 0.2)?,
         core: core(&table, cluster)?,
+        needs: needs(&table, cluster)?,
     })
+}
+
+fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Option<Need>, Problem> {
+    let Some(field) = table.get("needs") else {
+        return Ok(None);
+    };
+    let need = field.word(&[("base-installed", Need::BaseInstalled)])?;
+    if !cluster.is_replicated() {
+        let message = "a single broker is given no base";
+        return Err(field.problem(message, "replication is \"none\""));
+    }
+    Ok(Some(need))
 }
 
 fn core(table: &Table<'_>, cluster: &Cluster) -> Result<Core, Problem> {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::phases::{MS_NS, Phase, Run, SECOND_NS};
 use super::process::Operator;
 use crate::check::{Ending, Liveness};
-use crate::scenario::{Core, Workload};
+use crate::scenario::{Core, Need, Workload};
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
@@ -62,6 +62,18 @@ impl Run<'_> {
         if self.machines[machine].is_up() {
             self.machines[machine].kill(&self.handle);
             self.world.process_dies(machine as NodeId, true);
+        }
+    }
+
+    /// Whether something did not happen that the scenario is there for.
+    pub(super) fn lacks(&self) -> bool {
+        match self.scenario.expect.needs {
+            None => false,
+            Some(Need::BaseInstalled) => {
+                let inner = self.world.lock();
+                let cluster = inner.tap.cluster();
+                cluster.is_none_or(|cluster| cluster.bases_installed() == 0)
+            }
         }
     }
 

@@ -139,6 +139,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         timeline,
     };
     let liveness = run.liveness();
+    let lacks = run.lacks();
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
     let (oracle, waived, commit_facts) = match options.oracle {
@@ -152,6 +153,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let judgement = judge(Evidence {
         configuration: run.scenario.configuration(),
         faultless: run.scenario.is_faultless(),
+        lacks,
         history: &history,
         ledger: &run.ledger,
         blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, tap),
