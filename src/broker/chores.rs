@@ -177,6 +177,7 @@ impl<D: Disk> Store<D> {
             let queues = topic.queues.iter_mut().map(|queue| queue.entries.sync());
             syncs.insert(topic.name.to_string(), queues.collect::<Vec<_>>());
         }
+        let ages = self.ages.store(disk.clone());
         async move {
             let mut tails = QueueTails::new();
             for (topic, queues) in syncs {
@@ -189,7 +190,8 @@ impl<D: Disk> Store<D> {
             written.map_err(|source| StoreError::Io {
                 doing: "writing the state",
                 source,
-            })
+            })?;
+            ages.await
         }
     }
 

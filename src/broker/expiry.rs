@@ -22,19 +22,17 @@ use crate::log::{Entry, Position};
 use crate::raft::{Configuration, Input};
 use crate::record::{EntryKind, Message};
 
+/// How finely a replica notes when it got what.
+const MARKS_PER_SEGMENT: u64 = 8;
 /// Bytes of the log that are looked at in one step.
 const STEP_BYTES: u64 = 1 << 20;
 
 impl<E: Env> Broker<E> {
-    /// The leader decides what has expired; every replica does what was decided.
+    /// The leader decides what has expired; every replica notes what it has, and
+    /// does what was decided.
     pub(super) async fn expire(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
-        if let Some(before_ms) = self.expired_before_ms(serving) {
-            let from = serving.store.unexpired();
-            let upto = serving.store.expired_upto(from, before_ms).await?;
-            // A whole segment's worth at least: less frees nothing.
-            if upto.address - from.address >= self.config.segment_bytes {
-                serving.store.append_expire(upto)?;
-            }
+        if let Some(upto) = self.has_expired(serving) {
+            serving.store.append_expire(upto)?;
         }
         let Some(base) = serving.store.next_base().await? else {
             return Ok(());
@@ -48,63 +46,50 @@ impl<E: Env> Broker<E> {
         let position = base.position;
         serving.store.log.drop_below(position).await?;
         serving.store.base = Some(base);
+        serving.store.drop_queues().await?;
         if let Some(replica) = &mut serving.replica {
             replica.set_base(encoded.into());
         }
         self.happened(serving, Input::Dropped { base: id }).await
     }
 
-    /// What was stored before this has expired; `None` where nothing does, or it
-    /// is not this replica's to say.
-    fn expired_before_ms(&self, serving: &Serving<E>) -> Option<u64> {
+    /// How far the log has expired beyond what was said before, by a segment's
+    /// worth at least: less frees nothing. `None` where it has not, or it is not
+    /// this replica's to say.
+    fn has_expired(&self, serving: &mut Serving<E>) -> Option<Expire> {
         let Replication::Raft(raft) = &self.config.replication else {
             return None;
         };
+        let retention_ms = raft.retention_ms?;
         let replica = serving.replica.as_ref()?;
         let leads = replica.serves && replica.raft.accepts_proposals();
-        let retention_ms = raft.retention_ms.filter(|_| leads)?;
-        Some(self.env.wall_ms().saturating_sub(retention_ms))
+        let store = &mut serving.store;
+        let base_address = store.base.as_ref()?.position.address;
+        let said_address = store.state.expired_address.max(base_address);
+        let applied = Expire {
+            address: store.state.applied_address,
+            next_index: store.state.applied_index + 1,
+        };
+        let apart_bytes = self.config.segment_bytes / MARKS_PER_SEGMENT;
+        store
+            .ages
+            .look(self.env.now_ns(), applied, apart_bytes, base_address);
+        let upto = store.ages.older_than(retention_ms)?;
+        (leads && upto.address >= said_address + self.config.segment_bytes).then_some(upto)
     }
 }
 
 impl<D: Disk> Store<D> {
-    /// Where the first entry begins that was not said to have expired.
-    fn unexpired(&self) -> Expire {
-        let base = self.base().position;
-        match self.state.expired_address > base.address {
-            true => Expire {
-                address: self.state.expired_address,
-                next_index: self.state.expired_index,
-            },
-            false => Expire {
-                address: base.address,
-                next_index: base.next_index,
-            },
-        }
-    }
-
-    /// The first applied entry from `from` on that is a message stored at or
-    /// after `before_ms`, or the end of what is applied.
-    async fn expired_upto(&self, from: Expire, before_ms: u64) -> Result<Expire, StoreError> {
-        let mut at = from;
-        while at.address < self.state.applied_address {
-            let end = self.state.applied_address;
-            let batch = self.log.read_batch(at.address, end, STEP_BYTES).await?;
-            for entry in &batch.entries {
-                if entry.kind == EntryKind::Message {
-                    let message = Message::decode(entry.record())
-                        .map_err(|why| StoreError::undecodable(entry.address, why))?;
-                    if message.store_timestamp_ms >= before_ms {
-                        return Ok(at);
-                    }
-                }
-                at = Expire {
-                    address: entry.end_address,
-                    next_index: entry.index + 1,
-                };
+    /// What leads to dropped entries goes, too, whole files at a time.
+    async fn drop_queues(&mut self) -> Result<(), StoreError> {
+        let base = self.base.as_ref();
+        for topic in self.topics.iter_mut() {
+            let starts = base.and_then(|base| base.state.topic(&topic.name));
+            for (queue, start) in topic.queues.iter_mut().zip(starts.unwrap_or_default()) {
+                queue.entries.drop_below(*start).await?;
             }
         }
-        Ok(at)
+        Ok(())
     }
 
     /// The base that what has expired amounts to, where that is further than

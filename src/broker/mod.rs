@@ -11,6 +11,7 @@
 //!                       the log begins
 //! ```
 
+mod ages;
 mod base;
 mod chores;
 mod config;

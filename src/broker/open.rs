@@ -104,7 +104,10 @@ impl<D: Disk> Store<D> {
         // One from before an installed base, or of entries that rotted since,
         // describes another log.
         let in_log = log.base().address..=log.flushed().address;
-        let snapshot = snapshot.filter(|(state, _)| in_log.contains(&state.applied_address));
+        let mut snapshot = snapshot.filter(|(state, _)| in_log.contains(&state.applied_address));
+        if let (Some((_, tails)), Some(base)) = (&mut snapshot, &base) {
+            raise_to(base, tails);
+        }
         let from_base = || {
             let state = base
                 .as_ref()
@@ -283,6 +286,16 @@ async fn read_snapshot<D: Disk>(
             ));
         })
         .ok())
+}
+
+/// Files of what has expired since a snapshot may be gone.
+fn raise_to(base: &Base, tails: &mut QueueTails) {
+    for (topic, tails) in tails {
+        let starts = base.state.topic(topic).unwrap_or_default();
+        for (tail, start) in tails.iter_mut().zip(starts) {
+            tail.first_offset = tail.first_offset.max(*start);
+        }
+    }
 }
 
 async fn open_topics<D: Disk>(disk: &D, tails: &QueueTails) -> Result<Topics<D>, StoreError> {

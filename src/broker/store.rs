@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::ages::Ages;
 use super::base::Base;
 use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::entries::{Expire, OffsetCommit, TopicConfig};
@@ -147,6 +148,8 @@ pub(crate) struct Store<D: Disk> {
     pub(super) tentative: BTreeMap<Origin, Stored>,
     /// Of a replica: where its log begins.
     pub(super) base: Option<Base>,
+    /// Of a replica: since when it has what.
+    pub(super) ages: Ages,
     /// What is to be applied is known up to the log's end. It is not where a
     /// hole in the log hides it (D12).
     pub(super) whole: bool,
@@ -179,6 +182,7 @@ impl<D: Disk> Store<D> {
             fresh: Vec::new(),
             tentative: BTreeMap::new(),
             base: None,
+            ages: Ages::default(),
             whole: true,
             deciding: BTreeMap::new(),
             touched: Vec::new(),

@@ -147,6 +147,7 @@ impl<D: Disk> ConsumeQueue<D> {
             failed: Arc::default(),
             directory: directory.into(),
         };
+        queue.remove_expired().await?;
         if trusted.entries == trusted.first_offset {
             queue.begin().await?;
         } else {
@@ -274,6 +275,45 @@ impl<D: Disk> ConsumeQueue<D> {
         self.dirty.retain(keep);
         self.last_sector.clear();
         self.restore_last_sector().await
+    }
+
+    /// Forgets the entries below `offset`: they have expired. Whoever opens the
+    /// queue again must not ask for them: what holds nothing else is removed.
+    ///
+    /// # Errors
+    /// The disk failed: open the queue again.
+    pub async fn drop_below(&mut self, offset: u64) -> Result<(), QueueError> {
+        self.healthy()?;
+        let (before, _) = self.place_of(self.first_offset);
+        self.first_offset = self.first_offset.max(offset.min(self.entries));
+        let (first, _) = self.place_of(self.first_offset);
+        if first > before {
+            self.files.retain(|number, _| *number >= first);
+            self.dirty.retain(|number| *number >= first);
+            self.remove_expired().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the files that end below the first entry. Those that a crash
+    /// brings back are removed when the queue is opened.
+    async fn remove_expired(&mut self) -> Result<(), QueueError> {
+        let failed = |source| QueueError::Io {
+            path: self.directory.to_string(),
+            source,
+        };
+        let (first, _) = self.place_of(self.first_offset);
+        if first == 0 {
+            return Ok(());
+        }
+        for name in self.disk.list(&self.directory).await.map_err(failed)? {
+            let begins: Option<u64> = name.parse().ok();
+            if begins.is_some_and(|begins| begins < first * self.file_bytes()) {
+                let path = format!("{}/{name}", self.directory);
+                self.disk.remove(&path).await.map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// The file of an entry and its position there.

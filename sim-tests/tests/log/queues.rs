@@ -118,6 +118,45 @@ fn a_truncated_queue_gives_its_numbers_again() {
 }
 
 #[test]
+fn what_has_expired_is_removed_file_by_file() {
+    block_on(async {
+        let disk = boot(&formatted());
+        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
+        queue.append(&numbered(0..325)).await.unwrap();
+        let before = queue.sync().await.unwrap();
+        queue.drop_below(199).await.unwrap();
+        assert_eq!(files(&disk).await, ["100", "200", "300"]);
+        queue.drop_below(200).await.unwrap();
+        assert_eq!(files(&disk).await, ["200", "300"]);
+        assert_eq!(queue.read(200, 2).await.unwrap(), numbered(200..202));
+        queue.append(&numbered(325..330)).await.unwrap();
+        let after = queue.sync().await.unwrap();
+        assert_eq!((after.first_offset, after.entries), (200, 330));
+        drop(queue);
+        let lacking = open_queue(&disk, &before).await;
+        assert!(matches!(
+            lacking,
+            Err(QueueError::Lacking { offset: 0, .. })
+        ));
+        // As after a crash before the removal: opening removes.
+        let raised = QueueTail {
+            first_offset: 310,
+            ..after
+        };
+        let queue = open_queue(&disk, &raised).await.unwrap();
+        assert_eq!(files(&disk).await, ["300"]);
+        assert_eq!(queue.read(310, 50).await.unwrap(), numbered(310..330));
+    });
+}
+
+/// The first entry of each of the queue's files.
+async fn files<D: Disk>(disk: &D) -> Vec<String> {
+    let names = disk.list("consumequeue/%RETRY%group/3").await.unwrap();
+    let begins = names.iter().map(|name| name.parse::<u64>().unwrap() / 20);
+    begins.map(|first| first.to_string()).collect()
+}
+
+#[test]
 fn a_queue_that_lacks_what_is_trusted_says_so() {
     on_simulated(async |disk| {
         let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();

@@ -14,6 +14,7 @@ use super::condemned::Condemned;
 use super::fetch::Fetching;
 use super::recent::RecentFrames;
 use super::saving::{load, save};
+use crate::broker::ages::Ages;
 use crate::broker::base::{BASE_FILE, Base};
 use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
 use crate::broker::error::StoreError;
@@ -93,7 +94,8 @@ pub(in crate::broker) async fn open<E: Env>(
         .map_or(Bytes::new(), |base| base.encode().into());
     let holes = log.holes().to_vec();
     let (mut store, mut report) =
-        Store::of_replica(disk, config, log, &recovery, base, rebuild).await?;
+        Store::of_replica(disk.clone(), config, log, &recovery, base, rebuild).await?;
+    store.ages = Ages::read(&disk, env.now_ns(), store.state.applied_address).await?;
     // What is behind a hole is told to the core once the hole is filled: before
     // that it is not asked, and says nothing.
     let end = holes.first().map_or(store.log.flushed(), |hole| hole.from);
