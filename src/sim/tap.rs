@@ -241,6 +241,13 @@ impl Tap {
         }
     }
 
+    /// Whether a replica has, or will find, an end of its log of which it cannot say
+    /// whether it is one (D12).
+    pub(crate) fn is_ambiguous(&self, disk: &DiskIo) -> bool {
+        let image = Image::of(&disk.model, View::Cached, Harm::None);
+        codecs::is_in_doubt(&disk.model) || image.has_ragged_end
+    }
+
     /// One past the last log address that a broker may believe it holds durably,
     /// because its disk said so: what a disk lied about counts as held.
     pub(crate) fn believed_end(&mut self, disk: &DiskIo, node: NodeId) -> u64 {

@@ -35,8 +35,9 @@ impl Run<'_> {
         self.start_probe();
     }
 
-    /// Who heals: every machine, or the smallest majority of members with nothing
-    /// outstanding, those that run first. Where there is no such majority, all.
+    /// Who heals: every machine, or the smallest majority of members "with no
+    /// outstanding amnesia and no unrepaired or ambiguous record", those that run
+    /// first. Where there is no such majority, all.
     fn core(&mut self) -> Vec<NodeId> {
         let cluster = &self.scenario.cluster;
         let (brokers, machines) = (cluster.brokers, cluster.machines());
@@ -46,9 +47,12 @@ impl Run<'_> {
             return everyone;
         }
         let outstanding = self.outstanding();
-        let mut whole: Vec<NodeId> = (0..brokers)
-            .filter(|node| !outstanding.contains(node))
-            .collect();
+        let is_whole = |node: &NodeId| {
+            let inner = self.world.lock();
+            let disk = &inner.disks[*node as usize];
+            !outstanding.contains(node) && !inner.tap.is_ambiguous(disk)
+        };
+        let mut whole: Vec<NodeId> = (0..brokers).filter(is_whole).collect();
         whole.sort_by_key(|node| !self.machines[*node as usize].is_up());
         match whole.len() < quorum {
             true => everyone,

@@ -41,12 +41,21 @@ pub(super) fn disk_id(disk: &DiskModel) -> Option<u64> {
 
 /// A replica's term and vote.
 pub(super) fn hard_state(disk: &DiskModel, view: View) -> Option<HardState> {
-    let payload = aside(disk, raft::HARD_STATE_FILE, view)?;
-    let state = raft::HardState::decode(&payload)?;
+    let state = stored(disk, view)?;
     Some(HardState {
         term: state.term,
         vote: state.vote.map(replica),
     })
+}
+
+/// Whether a replica stores that it may have had what it cannot read.
+pub(super) fn is_in_doubt(disk: &DiskModel) -> bool {
+    stored(disk, View::Cached).is_some_and(|state| state.doubt.is_some())
+}
+
+fn stored(disk: &DiskModel, view: View) -> Option<raft::HardState> {
+    let payload = aside(disk, raft::HARD_STATE_FILE, view)?;
+    raft::HardState::decode(&payload)
 }
 
 fn replica(id: raft::ReplicaId) -> Replica {

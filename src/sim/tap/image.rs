@@ -41,6 +41,9 @@ pub(super) struct Image {
     pub(super) holes: Vec<u64>,
     /// What the disk says that it begins with.
     pub(super) stands: Option<Base>,
+    /// Something stands behind the last entry that does not verify: whether it had
+    /// been synced, the bytes do not say (D11).
+    pub(super) has_ragged_end: bool,
 }
 
 impl Image {
@@ -143,6 +146,7 @@ impl Image {
 
     fn follow(&mut self, segment: &Segment, successor: Option<u64>, harm: Harm<'_>) {
         let mut position = segment.data_from();
+        self.has_ragged_end = false;
         while let Some(bytes) = segment.bytes.get(position..)
             && !bytes.is_empty()
             && successor.is_none_or(|address| self.end_address() < address)
@@ -153,15 +157,19 @@ impl Image {
                     let framed_bytes = envelope.log.framed_bytes() as usize;
                     let record = &bytes[ENVELOPE_BYTES..framed_bytes];
                     self.entries.push(entry_of(&envelope.log, record));
+                    self.has_ragged_end = false;
                     position += framed_bytes;
                 }
                 Parsed::Entry(envelope) if self.is_behind_base(&envelope.log) => {
                     let stands = self.stands.as_ref().expect("it is behind it");
                     self.begin(stands.head);
                 }
-                // A mark, or what has rotted of a mark, of padding or of an entry: the
-                // chain goes on behind it, or nowhere.
+                Parsed::Mark(_) => position = next_sector,
+                // What has rotted of a mark, of padding or of an entry: the chain goes
+                // on behind it, or nowhere.
                 _ => {
+                    let sector = &bytes[..bytes.len().min(next_sector - position)];
+                    self.has_ragged_end |= sector.iter().any(|byte| *byte != 0);
                     let resumed = harm.resumes(self.last(), segment, position);
                     position = resumed.unwrap_or(next_sector);
                 }

@@ -7,7 +7,7 @@ use self::bench::{Bench, SYNCED};
 use super::{Medium, Taken};
 use crate::check::Promise;
 use crate::check::replicas::Media;
-use crate::log::Position;
+use crate::log::{Position, Staged};
 use crate::raft;
 use crate::sim::disk::{ArmedFault, DiskFault, DiskModel, Survival};
 use crate::sim::random::{Purpose, Stream};
@@ -237,4 +237,74 @@ fn a_lie_counts_as_held_until_the_power_goes() {
     assert_eq!(bench.outstanding(), [1]);
     bench.leads(2, 2);
     assert_eq!(bench.findings(), [], "waived from here on");
+}
+
+/// Node 1 has entries 1 to 5 of term 1, synced, and has said so; 1 to 3 are
+/// committed.
+fn answered() -> (Bench, Vec<Staged>) {
+    let mut bench = Bench::new(SYNCED);
+    bench.leads(0, 1);
+    let staged = (1..=5_u8).map(|body| {
+        let nodes = if body <= 3 { &[1, 0][..] } else { &[1] };
+        let staged = bench.write(nodes, 1, &[body; 600]);
+        bench.sync(nodes);
+        staged
+    });
+    let staged = staged.collect();
+    bench.answers(1, 0, 1, 5);
+    (bench, staged)
+}
+
+#[test]
+fn what_stands_behind_a_bad_sector_is_still_there() {
+    for (spoilt, held) in [(Some(2), 1), (None, 3)] {
+        let (mut bench, staged) = answered();
+        bench.spoil(1, spoilt);
+        bench.hard(1, 2, None);
+        bench.hard(0, 2, None);
+        bench.leads(0, 2);
+        // The log is read anew, with the bad sector in it.
+        bench.meets(1, staged[1].address);
+        bench.cut(1, staged[3].address);
+        assert_eq!(bench.durable_end(1), staged[held].address, "the prefix");
+        let next = bench.write(&[0, 1], 2, b"behind it");
+        bench.sync(&[0, 1]);
+        bench.answers(1, 0, 2, 4);
+        bench.acknowledges(0, next);
+        assert_eq!(bench.findings(), [], "{spoilt:?}");
+        bench.answers(1, 0, 2, 5);
+        assert_eq!(bench.findings(), [Promise::Acknowledgement], "cut off");
+    }
+}
+
+#[test]
+fn a_bad_sector_excuses_no_cut_but_its_own() {
+    let (mut bench, staged) = answered();
+    bench.spoil(1, Some(4));
+    bench.cut(1, staged[1].address);
+    let both = [Promise::PromisesKept, Promise::LeaderCompleteness];
+    assert_eq!(bench.findings(), both, "below the bad sector");
+    let (mut bench, staged) = answered();
+    bench.spoil(1, Some(2));
+    bench.meets(1, staged[1].address);
+    bench.cut(1, staged[3].address);
+    bench.answers(1, 0, 1, 5);
+    assert_eq!(bench.findings(), [Promise::Acknowledgement], "behind it");
+}
+
+#[test]
+fn what_a_power_loss_left_may_be_ambiguous() {
+    let mut bench = Bench::new(SYNCED);
+    bench.write(&[0, 1], 1, &[7; 3000]);
+    bench.sync(&[0, 1]);
+    assert!(!bench.is_ambiguous(1));
+    bench.write(&[0, 1], 1, &[8; 3000]);
+    bench.power_loss(0, Survival::None);
+    bench.power_loss(1, Survival::Garbage);
+    assert!(!bench.is_ambiguous(0), "nothing of it is left");
+    assert!(bench.is_ambiguous(1));
+    bench.open(1);
+    assert!(!bench.is_ambiguous(1), "cut");
+    bench.doubts(1);
+    assert!(bench.is_ambiguous(1), "and it may have had it");
 }

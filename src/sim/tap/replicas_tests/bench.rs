@@ -82,10 +82,24 @@ impl Bench {
     }
 
     pub(super) fn hard(&self, node: usize, term: u64, vote: Option<usize>) {
+        self.store(node, term, vote, None);
+    }
+
+    /// A node stores that it may have had an entry of term 1 at index 2.
+    pub(super) fn doubts(&self, node: usize) {
+        let doubt = raft::Doubt {
+            from_index: 2,
+            term_before: 1,
+            had_upto_address: 0,
+        };
+        self.store(node, 2, None, Some(doubt));
+    }
+
+    fn store(&self, node: usize, term: u64, vote: Option<usize>, doubt: Option<raft::Doubt>) {
         let state = raft::HardState {
             term,
             vote: vote.map(replica),
-            doubt: None,
+            doubt,
         };
         let disk = self.envs[node].disk();
         let path = raft::HARD_STATE_FILE;
@@ -143,6 +157,13 @@ impl Bench {
     pub(super) fn cut(&mut self, node: usize, address: u64) {
         let mut log = self.logs[node].take().expect("it is open");
         self.wait(log.truncate(address)).expect("it cuts");
+        self.logs[node] = Some(log);
+    }
+
+    /// A node reads the entry at an address, and knows what of it is bad.
+    pub(super) fn meets(&mut self, node: usize, address: u64) {
+        let mut log = self.logs[node].take().expect("it is open");
+        self.wait(log.mark_damaged(address)).expect("it reads");
         self.logs[node] = Some(log);
     }
 
@@ -215,6 +236,27 @@ impl Bench {
         });
     }
 
+    /// The sector in the middle of the record with that body goes bad, or that of
+    /// the segment's header.
+    pub(super) fn spoil(&mut self, node: usize, body: Option<u8>) {
+        let mut inner = self.world.lock();
+        let Inner {
+            core, tap, disks, ..
+        } = &mut *inner;
+        let model = &mut disks[node].model;
+        let path = "commitlog/00000000000000000000";
+        let bytes = model.cached_file(path).expect("there").to_vec();
+        let position = body.map_or(0, |byte| {
+            let whole = [byte; 600];
+            let mut records = bytes.windows(600).enumerate();
+            let found = records.find(|(_, window)| *window == whole);
+            found.expect("written").0 + 300
+        });
+        let spoilt = model.make_unreadable(path, position as u64);
+        spoilt.expect("there");
+        tap.harmed(core, &disks[node], node as u32);
+    }
+
     pub(super) fn findings(&self) -> Vec<Promise> {
         let mut inner = self.world.lock();
         let findings = inner.tap.take_findings().into_iter();
@@ -229,6 +271,11 @@ impl Bench {
         let mut inner = self.world.lock();
         let Inner { tap, disks, .. } = &mut *inner;
         tap.durable_end(&disks[node], node as u32)
+    }
+
+    pub(super) fn is_ambiguous(&self, node: usize) -> bool {
+        let inner = self.world.lock();
+        inner.tap.is_ambiguous(&inner.disks[node])
     }
 
     pub(super) fn outstanding(&self) -> Vec<u32> {
