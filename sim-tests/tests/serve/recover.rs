@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use zeroloss::client::{ClientConfig, FullReader, Producer, ProducerConfig};
-use zeroloss::env::Env;
 use zeroloss::env::real::RealEnv;
+use zeroloss::env::{Env, Timer};
 use zeroloss::history::SendOutcome;
 use zeroloss::log::replace_aside;
 
@@ -17,7 +16,7 @@ use crate::support::{SEGMENTS, Served, complaint, ran};
 
 const TOPIC: &str = "OrderPaySuccessTopic";
 /// Long enough for any machine; nothing waits for it where all goes well.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE_MS: u64 = 60_000;
 
 /// Three replicas' directories and addresses.
 struct Replicas {
@@ -80,6 +79,7 @@ impl Replicas {
 
 /// A sender of numbered messages, and where they were acknowledged.
 struct Sender {
+    env: RealEnv,
     producer: Producer<RealEnv>,
     next: u64,
 }
@@ -88,8 +88,11 @@ impl Sender {
     fn to(env: &RealEnv, brokers: &[SocketAddr]) -> Self {
         let config = ClientConfig::new("producer", brokers.to_vec());
         let config = ProducerConfig::new(config, "orders");
-        let producer = Producer::new(env.clone(), config);
-        Self { producer, next: 0 }
+        Self {
+            env: env.clone(),
+            producer: Producer::new(env.clone(), config),
+            next: 0,
+        }
     }
 
     async fn try_send(&mut self) -> (u64, SendOutcome) {
@@ -104,9 +107,9 @@ impl Sender {
     /// So many acknowledged messages: number and log address.
     async fn send(&mut self, count: usize) -> Vec<(u64, u64)> {
         let mut acknowledged = Vec::new();
-        let begun = Instant::now();
+        let deadline_ns = self.env.now_ns() + PATIENCE_MS * 1_000_000;
         while acknowledged.len() < count {
-            assert!(begun.elapsed() < PATIENCE, "nobody acknowledges");
+            assert!(self.env.now_ns() < deadline_ns, "nobody acknowledges");
             if let (number, SendOutcome::Acknowledged { address, .. }) = self.try_send().await {
                 acknowledged.push((number, address));
             }
@@ -117,19 +120,20 @@ impl Sender {
 
 async fn read(env: &RealEnv, brokers: &[SocketAddr]) -> BTreeSet<u64> {
     let config = ClientConfig::new("reader", brokers.to_vec());
-    let patience_ms = PATIENCE.as_millis() as u64;
-    let mut reader = FullReader::new(env.clone(), config, patience_ms);
+    let mut reader = FullReader::new(env.clone(), config, PATIENCE_MS);
     let queues = reader.read_all(TOPIC).await.expect("it can be read");
     let messages = queues.into_iter().flat_map(|queue| queue.messages);
     let number = |body: &[u8]| std::str::from_utf8(body).unwrap().parse().unwrap();
     messages.map(|message| number(&message.body)).collect()
 }
 
-async fn until(what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
+async fn until(env: &RealEnv, what: &str, done: impl Fn() -> bool) {
+    let deadline_ns = env.now_ns() + PATIENCE_MS * 1_000_000;
+    let mut pause = env.timer();
     while !done() {
-        assert!(begun.elapsed() < PATIENCE, "no end of waiting: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(env.now_ns() < deadline_ns, "no end of waiting: {what}");
+        pause.reset(Some(env.now_ns() + 5_000_000));
+        pause.fired().await;
     }
 }
 
@@ -162,7 +166,7 @@ async fn a_survivor_goes_on_alone_by_the_operator_s_word_and_loses_what_it_said(
     }
     let survivor = replicas.serve(0);
     let blank = [replicas.serve(1), replicas.serve(2)];
-    until("the survivor halts", || survivor.has_told("halted")).await;
+    until(&env, "the survivor halts", || survivor.has_told("halted")).await;
     let (_, outcome) = sender.try_send().await;
     assert!(!matches!(outcome, SendOutcome::Acknowledged { .. }));
     survivor.signal("-KILL");
@@ -184,7 +188,10 @@ async fn a_survivor_goes_on_alone_by_the_operator_s_word_and_loses_what_it_said(
     let survivor = replicas.serve(0);
     let after = sender.send(40).await;
     for new in &blank {
-        until("the new disks are let in", || new.has_told("promoted")).await;
+        until(&env, "the new disks are let in", || {
+            new.has_told("promoted")
+        })
+        .await;
     }
 
     let kept = read(&env, &replicas.clients).await;
@@ -202,7 +209,8 @@ async fn a_survivor_goes_on_alone_by_the_operator_s_word_and_loses_what_it_said(
 #[tokio::test]
 async fn a_replica_that_knows_better_refuses_at_every_start() {
     let replicas = Replicas::formatted();
-    let disk = RealEnv::new(replicas.dir(0)).unwrap().disk();
+    let env = RealEnv::new(replicas.dir(0)).unwrap();
+    let disk = env.disk();
     let found = r#"{"diverged":{"leader":{"node":1,"disk":9},"term":3,
         "theirs":{"term":3,"index":7},"ours":{"term":2,"index":7},"commit_index":9}}"#;
     let stored = replace_aside(&disk, "condemned", found.as_bytes()).await;
@@ -218,5 +226,5 @@ async fn a_replica_that_knows_better_refuses_at_every_start() {
     }
     assert_eq!(replicas.recover(0, &["--unsafe"]).0, Some(0));
     let alone = replicas.serve(0);
-    until("it leads", || alone.has_told("leads since term")).await;
+    until(&env, "it leads", || alone.has_told("leads since term")).await;
 }

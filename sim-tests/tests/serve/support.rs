@@ -1,10 +1,11 @@
 //! Processes of the command line, and what they say.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::NamedTempFile;
 
 /// What every test serves with: small segments, so that a few messages roll
 /// over.
@@ -34,7 +35,8 @@ pub(crate) fn complaint(arguments: &[&str], dir: &Path) -> (Option<i32>, String)
 pub(crate) struct Served {
     process: Child,
     pub(crate) address: SocketAddr,
-    told: Arc<Mutex<String>>,
+    /// What it says on standard error.
+    told: NamedTempFile,
 }
 
 impl Served {
@@ -45,12 +47,12 @@ impl Served {
 
     pub(crate) fn with(arguments: &[&str], dir: &Path) -> Self {
         let arguments = [&["serve"], &SEGMENTS[..], arguments].concat();
+        let told = NamedTempFile::new().unwrap();
         let mut process = zeroloss(&arguments, dir)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::from(told.reopen().unwrap()))
             .spawn()
             .expect("it starts");
-        let told = told_by(process.stderr.take().expect("piped"));
         let mut line = String::new();
         let mut out = BufReader::new(process.stdout.take().expect("piped"));
         out.read_line(&mut line).expect("it says where it listens");
@@ -65,7 +67,9 @@ impl Served {
 
     /// Whether it has told its operator so.
     pub(crate) fn has_told(&self, what: &str) -> bool {
-        self.told.lock().unwrap().contains(what)
+        std::fs::read_to_string(self.told.path())
+            .unwrap()
+            .contains(what)
     }
 
     /// Ends it by a signal, and waits for the end.
@@ -75,20 +79,6 @@ impl Served {
         assert!(sent.expect("kill runs").success());
         self.process.wait().expect("it ends").code()
     }
-}
-
-/// Keeps what a process says on standard error.
-fn told_by(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
-    let told = Arc::new(Mutex::new(String::new()));
-    let keep = Arc::clone(&told);
-    std::thread::spawn(move || {
-        let mut bytes = [0; 1024];
-        while let Ok(read @ 1..) = stderr.read(&mut bytes) {
-            let said = String::from_utf8_lossy(&bytes[..read]);
-            keep.lock().unwrap().push_str(&said);
-        }
-    });
-    told
 }
 
 impl Drop for Served {
