@@ -94,10 +94,13 @@ impl Ages {
         }
     }
 
-    /// The last mark that is at least so old; as of the last look.
-    pub(super) fn older_than(&self, retention_ms: u64) -> Option<Expire> {
+    /// The last mark that is at least so old, as of the last look, and not above
+    /// `needed_address`.
+    pub(super) fn older_than(&self, retention_ms: u64, needed_address: u64) -> Option<Expire> {
         let Stored { ran_ms, marks } = &self.stored;
-        let old = marks.partition_point(|mark| mark.ran_ms + retention_ms <= *ran_ms);
+        let old = marks.partition_point(|mark| {
+            mark.ran_ms + retention_ms <= *ran_ms && mark.address <= needed_address
+        });
         let mark = marks.get(old.checked_sub(1)?)?;
         Some(Expire {
             address: mark.address,
@@ -145,12 +148,22 @@ mod tests {
         ages.look(0, at(100), 100, 0);
         ages.look(400 * MS, at(250), 100, 0);
         ages.look(999 * MS, at(260), 100, 0);
-        assert_eq!(ages.older_than(1_000), None);
+        assert_eq!(ages.older_than(1_000, u64::MAX), None);
         ages.look(1_000 * MS, at(270), 100, 0);
-        assert_eq!(ages.older_than(1_000), Some(at(100)));
-        assert_eq!(ages.older_than(600), Some(at(250)));
+        assert_eq!(ages.older_than(1_000, u64::MAX), Some(at(100)));
+        assert_eq!(ages.older_than(600, u64::MAX), Some(at(250)));
+        assert_eq!(
+            ages.older_than(600, 249),
+            Some(at(100)),
+            "needed from 249 on"
+        );
+        assert_eq!(ages.older_than(600, 99), None);
         ages.look(1_500 * MS, at(270), 100, 100);
-        assert_eq!(ages.older_than(1_000), Some(at(250)), "below the base");
+        assert_eq!(
+            ages.older_than(1_000, u64::MAX),
+            Some(at(250)),
+            "below the base"
+        );
     }
 
     #[test]
@@ -173,8 +186,8 @@ mod tests {
                 looked_ns: opened_ns,
             };
             next.look(opened_ns + 300 * MS, at(200), 100, 0);
-            assert_eq!(next.older_than(301), None);
-            assert_eq!(next.older_than(300), Some(at(100)));
+            assert_eq!(next.older_than(301, u64::MAX), None);
+            assert_eq!(next.older_than(300, u64::MAX), Some(at(100)));
         }
     }
 }

@@ -74,7 +74,10 @@ impl<E: Env> Broker<E> {
         store
             .ages
             .look(self.env.now_ns(), applied, apart_bytes, base_address);
-        let upto = store.ages.older_than(retention_ms)?;
+        // A half message stays until it is decided, however old.
+        let oldest_half = store.state.transactions.pending().next();
+        let needed_address = oldest_half.map_or(u64::MAX, |(address, _)| address);
+        let upto = store.ages.older_than(retention_ms, needed_address)?;
         (leads && upto.address >= said_address + self.config.segment_bytes).then_some(upto)
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Replica {
     /// As the configuration in force says; to report a change of it.
     votes: bool,
     pub(super) fetching: Option<Fetching>,
-    asked: Asked,
+    pub(super) asked: Asked,
     scrub_interval_ns: u64,
     scrub_at_ns: u64,
     /// Where the next look at the log begins.
