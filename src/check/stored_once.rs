@@ -58,7 +58,7 @@ mod tests {
     fn a_value_may_be_seen_often_in_one_place_and_in_no_other() {
         let once = "send 1; ack 1@0; send 2; ack 2@1; final 0..2: 1@0 2@1";
         assert_eq!(findings(once), "");
-        insta::assert_snapshot!(findings("send 1; ack 1@0; final 0..2: 1@0 1@1"), @"");
-        insta::assert_snapshot!(findings("send 1; ack 1@1; final 0..1: 1@0"), @"");
+        insta::assert_snapshot!(findings("send 1; ack 1@0; final 0..2: 1@0 1@1"), @"client 1 #1 stands at orders/3 offset 0 (known at 2.000s), and at orders/3 offset 1 too");
+        insta::assert_snapshot!(findings("send 1; ack 1@1; final 0..1: 1@0"), @"client 1 #1 stands at orders/3 offset 1 (known at 2.000s), and at orders/3 offset 0 too");
     }
 }
