@@ -1,5 +1,5 @@
 //! zeroloss: a message broker in the manner of RocketMQ, and the simulation
-//! that proves it never loses an acknowledged message.
+//! that tests, seed by seed, that it never loses an acknowledged message.
 //!
 //! The data's path, and who watches it:
 //!

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sim_tests::mutants::patch::{Expect, Mutant, load_all};
+use sim_tests::mutants::patch::{Mutant, load_all};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

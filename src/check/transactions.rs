@@ -305,7 +305,8 @@ mod tests {
             // The end is not known, and the commit was sent.
             "half 1; stored 1; pay 1; commits 1; end-unknown 1; final 0..2: 1@0 1@1",
         ] {
-            assert_eq!(findings(text), [String::new(); 0], "{text}");
+            let findings = findings(text);
+            assert!(findings.is_empty(), "{text}: {findings:?}");
         }
     }
 

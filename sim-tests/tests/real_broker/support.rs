@@ -265,6 +265,7 @@ pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -
     judge(Evidence {
         configuration: Configuration::single(Flush::Sync),
         faultless: true,
+        lacks: false,
         history,
         ledger: &Ledger::default(),
         blame: &|_: &Lost| Blame::StillHeld,

@@ -200,7 +200,8 @@ impl<E: Env> Broker<E> {
     pub(in crate::broker) fn ask_noted(&mut self, serving: &mut Serving<E>) {
         let limit = serving.store.read_limit();
         let noted = &mut serving.checks.noted;
-        while let Some(check) = noted.pop_front_if(|check| check.end_address <= limit) {
+        let ready = noted.partition_point(|check| check.end_address <= limit);
+        for check in noted.drain(..ready) {
             self.ask(&check);
         }
     }
