@@ -21,17 +21,24 @@ use crate::log::segment::{Draft, Segment, SegmentHeader, segment_path};
 /// The generation of each live segment; of those that do not tell it, one that
 /// it may have been: each was made before the next one and after the one before.
 pub(super) fn generations<D: Disk>(live: &[Named<D>]) -> Vec<u64> {
-    let mut next = 0_u64;
-    let told = live.iter().rev().map(|(_, opened)| {
-        next = match opened {
-            Ok(segment) => segment.header.generation,
-            Err(_) => next.saturating_sub(1),
-        };
-        next
+    let told = |(_, opened): &Named<D>| Some(opened.as_ref().ok()?.header.generation);
+    between(live.iter().map(told).collect())
+}
+
+fn between(mut generations: Vec<Option<u64>>) -> Vec<u64> {
+    let mut next = None;
+    for generation in generations.iter_mut().rev() {
+        *generation = generation.or(next.map(|next: u64| next.saturating_sub(1)));
+        next = *generation;
+    }
+    // Behind the last one that tells it, each is newer than the one before:
+    // otherwise the first of two would be dead once it has a header again.
+    let mut before = 0;
+    let all = generations.into_iter().map(|generation| {
+        before = generation.unwrap_or(before + 1);
+        before
     });
-    let mut generations: Vec<_> = told.collect();
-    generations.reverse();
-    generations
+    all.collect()
 }
 
 impl<D: Disk> Survey<D> {
@@ -97,5 +104,22 @@ impl<D: Disk> Opening<D> {
             survey.segments[number - 1] = segment;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between;
+
+    #[test]
+    fn who_does_not_tell_its_generation_stands_between_its_neighbours() {
+        assert_eq!(between(vec![Some(2), None, None, Some(9)]), [2, 7, 8, 9]);
+        assert_eq!(between(vec![None, Some(9)]), [8, 9]);
+        assert_eq!(
+            between(vec![Some(5), None, None]),
+            [5, 6, 7],
+            "the last two"
+        );
+        assert_eq!(between(vec![None, None]), [1, 2]);
     }
 }

@@ -60,6 +60,13 @@ impl Known {
         Some(*address)
     }
 
+    /// The log that has its names, durable or not, has these holes.
+    fn adds(&mut self, holes: &[u64]) {
+        for hole in holes {
+            self.holes.get_or_insert_default().entry(*hole).or_default();
+        }
+    }
+
     /// The durable log was read anew, and has these holes.
     fn sees(&mut self, holes: &[u64]) {
         let known = self.holes.take().unwrap_or_default();
@@ -161,7 +168,12 @@ impl Replicas {
         }
         let held_end = holdings.look(disk, config, self.harm(node));
         if let Some(image) = holdings.take_image() {
+            let named = match self.harm(node) {
+                Harm::None => Vec::new(),
+                harm => Image::of(disk, View::Cached, harm).holes,
+            };
             self.read_durable(moment, node, image, Cause::Replica);
+            self.nodes[node as usize].adds(&named);
         }
         let hole = self.nodes[node as usize].first_hole();
         let whole_end = hole.map_or(held_end, |hole| held_end.min(hole));
@@ -216,7 +228,10 @@ impl Replicas {
                 false => self.cluster.believed(node),
             },
         };
-        let image = Image::of(disk, View::Durable, Harm::Anywhere(remembered));
+        let harm = Harm::Anywhere(remembered);
+        let image = Image::of(disk, View::Durable, harm);
+        // A segment that was just named anew is not that of the durable name yet.
+        let named = Image::of(disk, View::Cached, harm).holes;
         let upto = self.cluster.log(node, Medium::Durable).last().index;
         if image.prefix().last().index < upto {
             self.cluster.forgets(node, Forgot::Record { upto });
@@ -224,6 +239,7 @@ impl Replicas {
         } else {
             self.nodes[node as usize].sees(&image.holes);
         }
+        self.nodes[node as usize].adds(&named);
         self.read_state(moment, disk, node, Cause::Detected);
     }
 
