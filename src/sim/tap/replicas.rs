@@ -214,6 +214,9 @@ impl Replicas {
             Taken::Cache | Taken::Newer => {}
         }
         self.nodes[node as usize].lies_before = disk.lies();
+        if taken == Taken::Cache {
+            self.settle_cut(moment, node, &image);
+        }
         self.read_durable(moment, node, image.clone(), cause);
         self.becomes(moment, node, Medium::Cached, image, cause);
         self.read_state(moment, disk, node, cause);
@@ -299,6 +302,21 @@ impl Replicas {
         match &self.nodes[node as usize].holes {
             None => Harm::None,
             Some(holes) => Harm::At(holes, remembered),
+        }
+    }
+
+    /// A cut whose name was not durable yet, and survived the power all the same,
+    /// is the replica's own, and not the crash's.
+    fn settle_cut(&mut self, moment: Moment, node: NodeId, image: &Image) {
+        let cached = self.cluster.log(node, Medium::Cached);
+        let durable = self.cluster.log(node, Medium::Durable);
+        let mut indices = durable.base().index + 1..=durable.last().index;
+        let is_cut = |index: &u64| durable.get(*index).is_some_and(|head| !cached.has(&head));
+        let Some(from_index) = indices.find(is_cut) else {
+            return;
+        };
+        if image.last().index < from_index {
+            self.note_cut(moment, node, Medium::Durable, from_index, Cause::Replica);
         }
     }
 
