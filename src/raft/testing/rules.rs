@@ -202,25 +202,25 @@ fn votes() {
 #[test]
 fn a_second_doubt_reaches_up_to_the_term_that_it_was_acknowledged_in() {
     let first = HardState {
-        term: 3,
+        term: 2,
         vote: None,
         doubt: None,
     }
     .doubting(3, 700);
-    // It voted for the leader of term 5, and acknowledged an entry of that.
-    let heard = HardState { term: 5, ..first };
+    // It voted for the leader of term 4, and acknowledged an entry of that.
+    let heard = HardState { term: 4, ..first };
     let second = heard.doubting(4, 600);
     let doubt = Doubt {
         from_index: 3,
-        term_before: 5,
+        term_before: 4,
         had_upto_address: 700,
     };
-    assert_eq!((second.term, second.doubt), (6, Some(doubt)));
-    // The loser of that election has entries of term 4, and not that one.
-    for (term, expected) in [(4, false), (5, false), (6, true)] {
+    assert_eq!((second.term, second.doubt), (5, Some(doubt)));
+    // The loser of that election has entries of term 3, and not that one.
+    for (term, expected) in [(3, false), (4, false), (5, true)] {
         let mut lone = Lone::new(3, &[1, 1], second.doubt);
         let (last, transfer) = (id(4, term), false);
-        let voted = lone.hear(1, 7, Message::Vote { last, transfer });
+        let voted = lone.hear(1, 6, Message::Vote { last, transfer });
         assert_eq!(granted(&voted), Some(expected), "last term {term}");
     }
 }
