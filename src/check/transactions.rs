@@ -174,6 +174,9 @@ pub enum What {
 /// Every violation, in the order of orders. What is visible before a commit was
 /// sent is a phantom, and reported as one.
 pub fn check(facts: &Facts<'_>) -> Vec<Violation> {
+    if facts.transactions.0.is_empty() {
+        return Vec::new();
+    }
     let mut read = BTreeMap::new();
     for queue in facts.queues.values() {
         for place in queue.read_places().all() {
@@ -207,6 +210,9 @@ pub fn check(facts: &Facts<'_>) -> Vec<Violation> {
 /// Every transaction that was committed, or whose order is paid, and that the
 /// complete read after heal lacks.
 pub fn lost(facts: &Facts<'_>) -> Vec<Lost> {
+    if facts.transactions.0.is_empty() {
+        return Vec::new();
+    }
     let finals = facts.queues.values().filter_map(|queue| queue.final_read);
     let mut last = None;
     let mut visible = BTreeSet::new();
