@@ -2,9 +2,10 @@
 
 use std::task::{Context, Waker};
 
+use crate::chain::try_open_at;
 use crate::stalling::Stalling;
 use crate::support::*;
-use zeroloss::log::{LogEnd, LogError};
+use zeroloss::log::{LogEnd, LogError, Position};
 use zeroloss::record::EntryKind;
 use zeroloss::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskModel, StepDisk, Survival, block_on,
@@ -89,6 +90,42 @@ fn a_failed_sync_poisons_until_the_log_is_reopened() {
                 assert_poisoned(&mut log);
                 survives_reopening(&disk, &synced, &format!("{fault:?} {seed}"));
             }
+        }
+    }
+}
+
+/// A segment that recovery made was born with its copies durable. Where some of
+/// them are cut off later, its birth says nothing of what stands there since.
+#[test]
+fn what_follows_a_cut_of_copies_is_not_proved_by_their_birth() {
+    for cache in [CacheAfterError::KeepsNew, CacheAfterError::Reverts] {
+        let fault = DiskFault::SyncError { cache };
+        for seed in 0..20 {
+            let context = format!("{fault:?} {seed}");
+            let disk = boot(&formatted());
+            let reopen = |disk: &StepDisk| block_on(try_open_at(disk, Position::START));
+            let mut log = reopen(&disk).unwrap().0;
+            let kept = stage(&mut log, 1, 300);
+            stage(&mut log, 2, 800);
+            block_on(log.write()).unwrap();
+            drop(log);
+            let (mut log, recovery) = reopen(&disk).unwrap();
+            assert_eq!(recovery.copied.unwrap().entries, 2, "{context}");
+            block_on(log.truncate(kept.end_address)).unwrap();
+            stage(&mut log, 3, 100);
+            block_on(log.write()).unwrap();
+            disk.model()
+                .arm(ArmedFault::next(fault, "commitlog/", seed));
+            block_on(flush(&mut log)).unwrap_err();
+            drop(log);
+            let log = reopen(&disk).expect("nothing is in doubt").0;
+            let recovered = block_on(records(&log));
+            assert_eq!(recovered[0], record(1, 300), "{context}");
+            drop(log);
+            let model = disk.model().clone();
+            let dark = boot(&powerless(&model, Survival::None, 1));
+            let log = reopen(&dark).unwrap().0;
+            assert_eq!(block_on(records(&log)), recovered, "{context}");
         }
     }
 }

@@ -99,7 +99,7 @@ impl<D: Disk> Survey<D> {
         let (file, end) = (segment.file.clone(), header.segment_bytes);
         let mut frames = Frames::new(file, &header, end, WINDOW_BYTES);
         self.segments.push(segment);
-        self.proved_address = self.proved_address.max(header.durable_address);
+        self.proved_address = self.proved_address.max(born_with(&header, successor));
         self.holds_base |= self.end.is_same_place(&self.base);
         self.marked = true;
         let mut tail = None;
@@ -268,6 +268,13 @@ impl<D: Disk> Survey<D> {
             hash,
         } == self.end
     }
+}
+
+/// What a segment's birth proves durable: not what its successor, which took over
+/// from its own first address on, has cut off.
+fn born_with(header: &SegmentHeader, successor: Option<u64>) -> u64 {
+    let durable_address = header.durable_address;
+    successor.map_or(durable_address, |address| durable_address.min(address))
 }
 
 /// The log before an entry, as the entry alone tells it: its `term` is the
