@@ -135,12 +135,14 @@ impl Run<'_> {
         fired.any(|fault| fault.kind.is_silent_amnesia())
     }
 
-    /// Whether a fault of that kind can leave a disk that is of no use. Where
-    /// entries, term or vote are not synced before they count, a power loss can,
-    /// and a failed sync.
+    /// Whether a fault of that kind can leave a disk that is of no use. Of a
+    /// replica whose entries, term or vote are not synced before they count, a
+    /// power loss can, and a failed sync. A broker alone has nothing to refuse
+    /// for then: one that does halts needlessly (S21), and nobody helps it.
     fn harms_disk(&self, kind: FaultKind) -> bool {
         let promised = self.scenario.configuration();
-        let unsynced = promised.flush == Flush::Async || !promised.hard_state_synced;
+        let unsynced = self.scenario.cluster.is_replicated()
+            && (promised.flush == Flush::Async || !promised.hard_state_synced);
         let takes = matches!(kind, FaultKind::PowerLoss | FaultKind::SyncError);
         kind.harms_what_was_synced() || (unsynced && takes)
     }
