@@ -2,3 +2,4 @@
 //! only, as a stranger's crate would use them.
 
 pub mod mutants;
+pub mod ports;

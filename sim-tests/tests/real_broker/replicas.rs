@@ -2,7 +2,7 @@
 //! and nothing that was acknowledged is missing.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use tempfile::TempDir;
 use zeroloss::broker::{BrokerConfig, Peer, RaftConfig, Replication, format_replica};
@@ -11,21 +11,12 @@ use zeroloss::env::Env;
 use zeroloss::env::real::RealEnv;
 use zeroloss::log::{Identity, first_disk_id};
 
+use sim_tests::ports::free_addresses;
+
 use crate::support::{Clients, Server, config};
 
 const CLUSTER: u64 = 1;
 const NODES: [u64; 3] = [0, 1, 2];
-
-/// Addresses that were free a moment ago.
-fn addresses(count: usize) -> Vec<SocketAddr> {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap())
-        .collect()
-}
 
 /// A blank disk made a replica's: the node's first one, or another.
 async fn formatted(node_id: u64, first: bool) -> TempDir {
@@ -54,7 +45,7 @@ struct Cluster {
 
 impl Cluster {
     async fn start() -> Self {
-        let free = addresses(2 * NODES.len());
+        let free = free_addresses(2 * NODES.len());
         let peer = |node: &u64| Peer {
             peer: free[2 * *node as usize],
             client: free[2 * *node as usize + 1],

@@ -2,7 +2,7 @@
 //! with it alone costs (D16).
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -11,6 +11,8 @@ use zeroloss::env::real::RealEnv;
 use zeroloss::env::{Env, Timer};
 use zeroloss::history::SendOutcome;
 use zeroloss::log::replace_aside;
+
+use sim_tests::ports::free_addresses;
 
 use crate::support::{SEGMENTS, Served, complaint, ran};
 
@@ -27,11 +29,7 @@ struct Replicas {
 
 impl Replicas {
     fn formatted() -> Self {
-        // Free a moment ago.
-        let free: Vec<_> = (0..6)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let free: Vec<SocketAddr> = free.iter().map(|it| it.local_addr().unwrap()).collect();
+        let free = free_addresses(6);
         let replicas = Self {
             root: tempfile::tempdir().unwrap(),
             peers: [0, 1, 2].map(|node| format!("{node}={}/{}", free[node], free[node + 3])),
