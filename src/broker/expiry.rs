@@ -9,18 +9,15 @@
 //! ```
 
 use super::base::Base;
+use super::change::{Change, Unapplied};
 use super::config::Replication;
-use super::entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
+use super::entries::Expire;
 use super::error::StoreError;
-use super::producers::{Origin, Stored};
 use super::server::{Broker, Serving};
-use super::state::AppliedState;
 use super::store::Store;
-use super::transactions::Effect;
 use crate::env::{Disk, Env};
 use crate::log::{Entry, Position};
-use crate::raft::{Configuration, Input};
-use crate::record::{EntryKind, Message};
+use crate::raft::Input;
 
 /// How finely a replica notes when it got what.
 const MARKS_PER_SEGMENT: u64 = 8;
@@ -120,64 +117,18 @@ impl<D: Disk> Store<D> {
 impl Base {
     /// The base one entry further.
     fn fold(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        self.state.fold(entry)?;
+        let change = Change::of(entry, |topic| topic.into())?;
+        self.state.apply(Unapplied {
+            index: entry.index,
+            end_address: entry.end_address,
+            change,
+        })?;
         self.position = Position {
             next_index: entry.index + 1,
             term: entry.term,
             address: entry.end_address,
             hash: entry.hash,
         };
-        Ok(())
-    }
-}
-
-impl AppliedState {
-    /// Applies an entry as it stands in the log.
-    fn fold(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let bad = |why| StoreError::bad_entry(entry.address, why);
-        match entry.kind {
-            EntryKind::Message => {
-                let message = Message::decode(entry.record())
-                    .map_err(|why| StoreError::undecodable(entry.address, why))?;
-                if !self.apply_message(message.topic, message.queue_id, message.queue_offset) {
-                    return Err(StoreError::Inconsistent {
-                        address: entry.address,
-                        what: format!("offset {} is not due", message.queue_offset),
-                    });
-                }
-                let record_bytes = entry.record().len() as u32;
-                if let Some(effect) = Effect::of(&message, entry.address, record_bytes)
-                    && !self.transactions.apply(effect)
-                {
-                    return Err(StoreError::Inconsistent {
-                        address: entry.address,
-                        what: "its half message is not pending".to_owned(),
-                    });
-                }
-                if let Some(origin) = Origin::of(message.properties) {
-                    let stored = Stored {
-                        queue_id: message.queue_id,
-                        queue_offset: message.queue_offset,
-                        address: entry.address,
-                    };
-                    self.producers.note(origin, stored);
-                }
-            }
-            EntryKind::OffsetCommit => {
-                self.apply_offset(OffsetCommit::decode(entry.record()).map_err(bad)?);
-            }
-            EntryKind::TopicConfig => {
-                self.apply_topic(TopicConfig::decode(entry.record()).map_err(bad)?);
-            }
-            EntryKind::Configuration => {
-                let decoded = Configuration::decode(entry.record());
-                self.configuration = Some(decoded.ok_or(bad(BadEntry))?);
-            }
-            EntryKind::Expire => self.apply_expire(Expire::decode(entry.record()).map_err(bad)?),
-            EntryKind::NoOp => {}
-        }
-        self.applied_index = entry.index;
-        self.applied_address = entry.end_address;
         Ok(())
     }
 }

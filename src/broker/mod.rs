@@ -13,6 +13,7 @@
 
 mod ages;
 mod base;
+mod change;
 mod chores;
 mod config;
 mod entries;

@@ -10,22 +10,18 @@
 //! never beyond the log: whatever is in doubt is made again from the log.
 
 use super::base::Base;
+use super::change::{Change, Unapplied};
 use super::config::{BrokerConfig, Replication};
-use super::entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 use super::error::StoreError;
-use super::producers::Origin;
 use super::state::{AppliedState, QueueTails};
-use super::store::{Change, Store, Unapplied};
+use super::store::Store;
 use super::topics::{Topics, open_queues};
-use super::transactions::Effect;
 use crate::env::Disk;
 use crate::log::{
-    Aside, CommitLog, Entry, LogConfig, OpenError, QueueEntry, QueueTail, SalvageError,
-    SalvageReport, read_aside,
+    Aside, CommitLog, Entry, LogConfig, OpenError, QueueTail, SalvageError, SalvageReport,
+    read_aside,
 };
 use crate::log::{CopiedTail, LogEnd, Recovery};
-use crate::raft::Configuration;
-use crate::record::{EntryKind, Message, Properties, key, tag_hash};
 
 /// The file that holds the snapshot of the applied state.
 pub(super) const STATE_FILE: &str = "state";
@@ -169,69 +165,27 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    /// What an entry will do; queues are as if it had been done.
     pub(super) async fn change_of(&mut self, entry: &Entry) -> Result<Change, StoreError> {
-        let address = entry.address;
-        match entry.kind {
-            EntryKind::Message => self.message_change(entry),
-            EntryKind::OffsetCommit => OffsetCommit::decode(entry.record())
-                .map(Change::Offset)
-                .map_err(|why| StoreError::bad_entry(address, why)),
-            EntryKind::TopicConfig => {
-                let config = TopicConfig::decode(entry.record())
-                    .map_err(|why| StoreError::bad_entry(address, why))?;
+        let change = Change::of(entry, |topic| self.topics.shared_name(topic))?;
+        match &change {
+            Change::Topic(config) => {
                 let empty = vec![QueueTail::default(); config.queues as usize];
                 let queues = open_queues(&self.disk, &config.topic, &empty).await?;
                 self.topics.add(&config.topic, queues);
-                Ok(Change::Topic(config))
             }
-            EntryKind::NoOp => Ok(Change::Nothing),
-            EntryKind::Configuration => Configuration::decode(entry.record())
-                .map(Change::Configuration)
-                .ok_or(StoreError::bad_entry(address, BadEntry)),
-            EntryKind::Expire => Expire::decode(entry.record())
-                .map(Change::Expire)
-                .map_err(|why| StoreError::bad_entry(address, why)),
+            Change::Message(message) => {
+                let (topic, queue_id) = (&message.topic, message.queue_id);
+                let queue = self.topics.queue_mut(topic, queue_id);
+                let queue = queue.ok_or_else(|| StoreError::Inconsistent {
+                    address: entry.address,
+                    what: format!("there is no queue {queue_id} of topic {topic}"),
+                })?;
+                queue.next_offset = message.queue_offset + 1;
+            }
+            _ => {}
         }
-    }
-
-    fn message_change(&mut self, entry: &Entry) -> Result<Change, StoreError> {
-        let message = Message::decode_enveloped(entry.record())
-            .map_err(|why| StoreError::undecodable(entry.address, why))?;
-        let inconsistent = |what: String| StoreError::Inconsistent {
-            address: entry.address,
-            what,
-        };
-        let Some(topic) = self.topics.get_mut(message.topic) else {
-            return Err(inconsistent(format!(
-                "topic {} was never made",
-                message.topic
-            )));
-        };
-        let name = topic.name.clone();
-        let Some(queue) = topic.queues.get_mut(message.queue_id as usize) else {
-            return Err(inconsistent(format!(
-                "{name} has no queue {}",
-                message.queue_id
-            )));
-        };
-        queue.next_offset = message.queue_offset + 1;
-        let tag = Properties::new(message.properties)
-            .get(key::TAGS)
-            .map_or(0, tag_hash);
-        let record_bytes = entry.record().len() as u32;
-        let effect = Effect::of(&message, entry.address, record_bytes);
-        Ok(Change::Message {
-            topic: name,
-            queue_id: message.queue_id,
-            queue_offset: message.queue_offset,
-            entry: QueueEntry {
-                address: entry.address,
-                record_bytes,
-                tag_hash: tag,
-            },
-            origin: Origin::of(message.properties),
-            effect: effect.map(Box::new),
-        })
+        Ok(change)
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::ages::Ages;
 use super::base::Base;
+use super::change::{Change, MessageChange, Unapplied};
 use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
@@ -25,9 +26,9 @@ use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
 use super::transactions::{Effect, Outcome, is_brokers_own};
 use crate::env::Disk;
-use crate::log::{CommitLog, LogError, QueueEntry, QueueTail, Staged};
+use crate::log::{CommitLog, LogError, QueueTail, Staged};
 use crate::raft::Configuration;
-use crate::record::{EntryKind, Message, Properties, key, tag_hash};
+use crate::record::{EntryKind, Message};
 
 /// A message as a producer handed it over.
 #[derive(Debug, Clone, Copy)]
@@ -54,72 +55,6 @@ pub(crate) struct Appended {
     pub(crate) staged: Staged,
     pub(crate) queue_id: u32,
     pub(crate) queue_offset: u64,
-}
-
-/// An entry above the read limit, or not looked at yet.
-#[derive(Debug)]
-pub(super) struct Unapplied {
-    pub(super) index: u64,
-    pub(super) end_address: u64,
-    pub(super) change: Change,
-}
-
-impl Unapplied {
-    pub(super) fn new(staged: Staged, change: Change) -> Self {
-        Self {
-            index: staged.index,
-            end_address: staged.end_address,
-            change,
-        }
-    }
-}
-
-/// What an entry does to the state.
-#[derive(Debug)]
-pub(super) enum Change {
-    Message {
-        topic: Arc<str>,
-        queue_id: u32,
-        queue_offset: u64,
-        entry: QueueEntry,
-        origin: Option<Origin>,
-        effect: Option<Box<Effect>>,
-    },
-    Offset(OffsetCommit),
-    Topic(TopicConfig),
-    Configuration(Configuration),
-    Expire(Expire),
-    Nothing,
-}
-
-impl Change {
-    /// The origin of a message that has one, and where it is stored.
-    pub(super) fn sent(&self) -> Option<(&Origin, Stored)> {
-        let Self::Message {
-            queue_id,
-            queue_offset,
-            entry,
-            origin: Some(origin),
-            ..
-        } = self
-        else {
-            return None;
-        };
-        let stored = Stored {
-            queue_id: *queue_id,
-            queue_offset: *queue_offset,
-            address: entry.address,
-        };
-        Some((origin, stored))
-    }
-
-    /// What it does to the transactions.
-    pub(super) fn effect(&self) -> Option<&Effect> {
-        match self {
-            Self::Message { effect, .. } => effect.as_deref(),
-            _ => None,
-        }
-    }
 }
 
 /// An entry that the core of a leading replica was not told of yet.
@@ -227,9 +162,6 @@ impl<D: Disk> Store<D> {
             .expect("made above where it was missing");
         let queue = &mut topic.queues[queue_id as usize];
         let queue_offset = queue.next_offset;
-        let tag = Properties::new(message.properties)
-            .get(key::TAGS)
-            .map_or(0, tag_hash);
         let record = |address| Message {
             queue_id,
             flag: message.flag,
@@ -255,21 +187,11 @@ impl<D: Disk> Store<D> {
                 record_bytes = (out.len() - before) as u32;
                 Ok(())
             })?;
-        let effect = Effect::of(&record(staged.address), staged.address, record_bytes);
+        let written = record(staged.address);
+        let name = topic.name.clone();
+        let change = MessageChange::of(&written, name, staged.address, record_bytes);
         queue.next_offset += 1;
-        let entry = QueueEntry {
-            address: staged.address,
-            record_bytes,
-            tag_hash: tag,
-        };
-        let change = Change::Message {
-            topic: topic.name.clone(),
-            queue_id,
-            queue_offset,
-            entry,
-            origin: Origin::of(message.properties),
-            effect: effect.map(Box::new),
-        };
+        let change = Change::Message(change);
         self.staged(staged, change);
         Ok(Appended {
             staged,
@@ -288,18 +210,28 @@ impl<D: Disk> Store<D> {
     }
 
     /// An entry was appended, or read from the log above what is applied.
-    pub(super) fn note_origin(&mut self, change: &Change) {
+    fn note_tentative(&mut self, change: &Change) {
         if let Some((origin, stored)) = change.sent() {
             self.tentative.entry(origin.clone()).or_insert(stored);
+        }
+        if let Some(Effect::Decided {
+            half_address,
+            outcome,
+        }) = change.effect()
+        {
+            self.deciding.insert(*half_address, *outcome);
         }
     }
 
     /// An entry is applied, or taken back.
-    pub(super) fn forget_origin(&mut self, change: &Change) {
+    pub(super) fn forget_tentative(&mut self, change: &Change) {
         if let Some((origin, stored)) = change.sent()
             && self.tentative.get(origin) == Some(&stored)
         {
             self.tentative.remove(origin);
+        }
+        if let Some(Effect::Decided { half_address, .. }) = change.effect() {
+            self.deciding.remove(half_address);
         }
     }
 
@@ -377,14 +309,7 @@ impl<D: Disk> Store<D> {
 
     /// An entry of the log that is applied once the read limit covers it.
     pub(super) fn awaits_commit(&mut self, entry: Unapplied) {
-        self.note_origin(&entry.change);
-        if let Some(Effect::Decided {
-            half_address,
-            outcome,
-        }) = entry.change.effect()
-        {
-            self.deciding.insert(*half_address, *outcome);
-        }
+        self.note_tentative(&entry.change);
         self.unapplied.push_back(entry);
     }
 
@@ -453,75 +378,34 @@ impl<D: Disk> Store<D> {
                 break;
             }
             let next = self.unapplied.pop_front().expect("it was at the front");
-            self.apply_one(next.change)?;
-            self.state.applied_index = next.index;
-            self.state.applied_address = next.end_address;
+            self.apply_one(next)?;
         }
         let grew = !self.touched.is_empty();
         self.write_queues().await?;
         Ok(grew)
     }
 
-    fn apply_one(&mut self, change: Change) -> Result<(), StoreError> {
-        self.forget_origin(&change);
-        if let Some((origin, stored)) = change.sent() {
-            self.state.producers.note(origin.clone(), stored);
-        }
-        match change {
-            Change::Message {
-                topic,
-                queue_id,
-                queue_offset,
-                entry,
-                effect,
-                ..
-            } => {
-                let inconsistent = |what| StoreError::Inconsistent {
-                    address: entry.address,
-                    what,
-                };
-                if !self.state.apply_message(&topic, queue_id, queue_offset) {
-                    let what = format!("offset {queue_offset} of {topic}/{queue_id} is not due");
-                    return Err(inconsistent(what));
-                }
-                if let Some(effect) = effect
-                    && let Some(half_address) = self.apply_effect(*effect)
-                {
-                    let what = format!("the half message at {half_address} is not pending");
-                    return Err(inconsistent(what));
-                }
-                let queue = self.topics.queue_mut(&topic, queue_id);
-                queue
-                    .expect("its topic was applied before")
-                    .pending
-                    .push(entry);
-                if self
-                    .touched
-                    .last()
-                    .is_none_or(|last| last.0 != topic || last.1 != queue_id)
-                {
-                    self.touched.push((topic, queue_id));
-                }
-            }
-            Change::Offset(commit) => self.state.apply_offset(commit),
-            Change::Topic(config) => self.state.apply_topic(config),
-            Change::Configuration(configuration) => {
-                self.state.configuration = Some(configuration);
-            }
-            Change::Expire(expire) => self.state.apply_expire(expire),
-            Change::Nothing => {}
+    fn apply_one(&mut self, next: Unapplied) -> Result<(), StoreError> {
+        self.forget_tentative(&next.change);
+        let Some(stored) = self.state.apply(next)? else {
+            return Ok(());
+        };
+        let MessageChange {
+            topic,
+            queue_id,
+            entry,
+            ..
+        } = stored;
+        let queue = self.topics.queue_mut(&topic, queue_id);
+        queue
+            .expect("its topic was applied before")
+            .pending
+            .push(entry);
+        let last = self.touched.last();
+        if last.is_none_or(|last| last.0 != topic || last.1 != queue_id) {
+            self.touched.push((topic, queue_id));
         }
         Ok(())
-    }
-
-    /// Gives the half message's address where that is not pending.
-    fn apply_effect(&mut self, effect: Effect) -> Option<u64> {
-        let half_address = effect.half_address();
-        if matches!(effect, Effect::Decided { .. }) {
-            self.deciding.remove(&half_address);
-        }
-        let fits = self.state.transactions.apply(effect);
-        (!fits).then_some(half_address)
     }
 
     /// Writes what the queues got; a queue named twice has nothing left the

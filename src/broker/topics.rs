@@ -44,6 +44,12 @@ impl<D: Disk> Topics<D> {
         self.0.get_mut(topic)
     }
 
+    /// A topic's name, to be kept.
+    pub(crate) fn shared_name(&self, topic: &str) -> Arc<str> {
+        self.get(topic)
+            .map_or_else(|| topic.into(), |known| known.name.clone())
+    }
+
     /// The queue, if topic and number are known.
     pub(crate) fn queue(&self, topic: &str, queue_id: u32) -> Option<&TopicQueue<D>> {
         self.0.get(topic)?.queues.get(queue_id as usize)

@@ -5,9 +5,9 @@
 //! appended, so that the offsets given to what replaces it are a function of the
 //! log alone (D20).
 
+use super::change::Change;
 use super::error::StoreError;
-use super::store::{Change, Store};
-use super::transactions::Effect;
+use super::store::Store;
 use crate::env::Disk;
 
 impl<D: Disk> Store<D> {
@@ -49,22 +49,13 @@ impl<D: Disk> Store<D> {
 
     /// Newest first: each change is undone in the state that it left.
     fn take_back(&mut self, change: Change) {
-        self.forget_origin(&change);
+        self.forget_tentative(&change);
         match change {
-            Change::Message {
-                topic,
-                queue_id,
-                queue_offset,
-                effect,
-                ..
-            } => {
-                if let Some(Effect::Decided { half_address, .. }) = effect.as_deref() {
-                    self.deciding.remove(half_address);
-                }
-                let queue = self.topics.queue_mut(&topic, queue_id);
+            Change::Message(message) => {
+                let queue = self.topics.queue_mut(&message.topic, message.queue_id);
                 queue
                     .expect("its topic was made by an entry before it")
-                    .next_offset = queue_offset;
+                    .next_offset = message.queue_offset;
             }
             Change::Topic(config) => self.topics.remove(&config.topic),
             Change::Offset(_) | Change::Configuration(_) | Change::Expire(_) | Change::Nothing => {}

@@ -16,10 +16,11 @@ use super::recent::RecentFrames;
 use super::saving::{load, save};
 use crate::broker::ages::Ages;
 use crate::broker::base::{BASE_FILE, Base};
+use crate::broker::change::Change;
 use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
 use crate::broker::error::StoreError;
 use crate::broker::state::AppliedState;
-use crate::broker::store::{Change, Store};
+use crate::broker::store::Store;
 use crate::env::{Disk, Env};
 use crate::log::{
     CommitLog, FormatError, Identity, OpenError, Position, Recovery, first_disk_id, format_with,
