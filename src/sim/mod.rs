@@ -10,6 +10,19 @@
 //!                                  └──▶ history, ledger ──▶ check
 //! ```
 
+#[cfg(not(madsim))]
+compile_error!(
+    "the simulation is not selected.
+
+  In the checkout .cargo/config.toml selects it, and a variable with flags for the
+  compiler, even an empty one, switches it off:
+      unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+
+  From elsewhere that file is not read, and the flag must be given:
+      RUSTFLAGS=\"--cfg madsim\" cargo install --git URL zeroloss
+"
+);
+
 mod costs;
 pub mod disk;
 mod disk_io;

@@ -90,9 +90,11 @@ impl Tree {
             .args(["build", "--profile", "mutant", "-p", "zeroloss"])
             .args(["--bin", "zeroloss", "--quiet", "--target-dir"])
             .arg(&self.target)
-            .current_dir(&self.copy)
-            // Set, even to nothing, it would switch the simulation off.
-            .env_remove("RUSTFLAGS");
+            .current_dir(&self.copy);
+        // Set, even to nothing, either would switch the simulation off.
+        for flags in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+            cargo.env_remove(flags);
+        }
         let built = cargo.output().map_err(|why| why.to_string())?;
         match built.status.success() {
             true => Ok(()),
