@@ -106,10 +106,14 @@ pub struct Append {
     pub heads: Vec<EntryHead>,
 }
 
+/// In place of a request's number: what is answered was asked in an earlier
+/// term, and the numbers begin anew with each leadership.
+pub const UNASKED: u64 = 0;
+
 /// What a follower made of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppendAnswer {
-    /// The append's.
+    /// The append's, or [`UNASKED`].
     pub request: u64,
     /// The follower's log has the append's `prev`.
     pub accepted: bool,

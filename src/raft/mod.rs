@@ -65,7 +65,7 @@ mod wire;
 pub use configuration::{Change, Configuration, Seat, SeatState};
 pub use input::{Input, Start};
 pub use log_view::LogView;
-pub use message::{Append, AppendAnswer, Message, Tail};
+pub use message::{Append, AppendAnswer, Message, Tail, UNASKED};
 pub use output::Output;
 pub use replica::{Raft, Role};
 pub use types::{

@@ -7,7 +7,9 @@ use super::progress::{Feed, Progress};
 use super::reads::PendingRead;
 use super::replica::{Raft, State};
 use super::transfer::Transfer;
-use super::{Append, AppendAnswer, EntryHead, EntryId, Message, Output, ReplicaId, Settings};
+use super::{
+    Append, AppendAnswer, EntryHead, EntryId, Message, Output, ReplicaId, Settings, UNASKED,
+};
 
 /// What belongs to a leadership alone; it ends with the term.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Leader {
             term,
             first_index,
             followers: BTreeMap::new(),
-            next_request: 1,
+            next_request: UNASKED + 1,
             heartbeat_due_ns: now_ns + settings.heartbeat_ns,
             quorum_due_ns: now_ns + settings.election_timeout_ns,
             beat: true,
@@ -223,6 +225,9 @@ impl Raft {
             return;
         };
         progress.heard_ns = self.now_ns;
+        if answer.request == UNASKED {
+            return;
+        }
         progress.answered_request = progress.answered_request.max(answer.request);
         if answer.request >= progress.floor_request && answer.last_index < progress.matched_index {
             if answer.in_doubt || !promises_durable {

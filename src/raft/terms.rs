@@ -1,7 +1,7 @@
 //! Which message counts at all: terms, and who may speak (D7, D13).
 
 use super::replica::Raft;
-use super::{EntryId, Message, ReplicaId};
+use super::{EntryId, Message, ReplicaId, UNASKED};
 
 impl Raft {
     /// The rules for terms, before any other (Raft paper, figure 2, "rules for
@@ -86,12 +86,14 @@ impl Raft {
         self.configurations.latest().is_member(replica)
     }
 
-    /// Whoever sent this is behind; tell it the term, so that it stops.
+    /// Whoever sent this was behind; tell it the term, so that it stops. Where it
+    /// leads that term by now, it takes this for no answer: its requests of then
+    /// had the same numbers.
     fn on_stale(&mut self, from: ReplicaId, message: &Message) {
         match message {
             Message::Vote { .. } => self.send(from, Message::VoteAnswer { granted: false }),
-            Message::Append(append) => self.reject(from, append.request, append.prev),
-            Message::Install { request, base, .. } => self.reject(from, *request, *base),
+            Message::Append(append) => self.reject(from, UNASKED, append.prev),
+            Message::Install { base, .. } => self.reject(from, UNASKED, *base),
             // It names the term that it is about, which its sender is not in.
             Message::PreVoteAnswer { next_term, granted } => {
                 self.on_pre_vote_answer(from, *next_term, *granted);

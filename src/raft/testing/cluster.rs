@@ -241,6 +241,11 @@ impl Cluster {
     ) {
         let disk = &self.nodes[&from.node].disk;
         self.check.sent(from, disk, to, term, &message);
+        if let Message::YouForgot { acknowledged_index } = message {
+            let disk = &self.nodes[&to.node].disk;
+            let has = disk.durable_index >= acknowledged_index;
+            assert!(!has, "{to:?} has {acknowledged_index}: it did not forget");
+        }
         self.bag.push(Flight {
             from,
             to,

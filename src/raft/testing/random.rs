@@ -1,6 +1,6 @@
 //! Whatever a seed picks.
 //!
-//! Messages are lost, repeated and overtaken; syncs and saves end when they
+//! Messages are lost, repeated and overtaken, some by whole leaderships; syncs and saves end when they
 //! please; replicas lose power, their log's end, or their whole disk, within
 //! the fault budget; the cluster compacts, reads, hands over. Every step is
 //! checked. In the end all is healed, and the cluster must do its work.
@@ -9,18 +9,22 @@
 //! `ZEROLOSS_RAFT_BLACK_BOX=1` nothing is asked of messages and of holdings at a
 //! commit, only of what came of them.
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Flight};
 use crate::raft::rng::Rng;
 use crate::raft::{Change, Configuration, Input, Raft, Role};
 
 /// Steps of trouble in one run, for each replica.
 const STEPS: u64 = 400;
+/// Messages that wait to arrive late.
+const LATE_MAX: usize = 20;
 
 struct Run {
     cluster: Cluster,
     rng: Rng,
     /// Nodes whose messages are lost for now.
     cut: Option<u64>,
+    /// Copies that will arrive when much else has happened, if ever.
+    late: Vec<Flight>,
     next_disk: u64,
     next_read: u64,
     /// Members come and go, and leaders are cut off while they do.
@@ -51,6 +55,7 @@ impl Run {
             cluster,
             rng: Rng::new(seed),
             cut: None,
+            late: Vec::new(),
             next_disk: 100,
             next_read: 0,
             restless: seed % 2 == 1,
@@ -94,6 +99,11 @@ impl Run {
         if self.cluster.bag.is_empty() {
             return self.idle();
         }
+        if self.chance(2) && !self.late.is_empty() {
+            let at = self.rng.below(self.late.len() as u64) as usize;
+            let flight = self.late.swap_remove(at);
+            return self.cluster.arrive(flight);
+        }
         // Mostly the oldest message arrives, sometimes any.
         let count = self.cluster.bag.len() as u64;
         let at = if self.chance(25) {
@@ -106,6 +116,9 @@ impl Run {
         } else {
             self.cluster.bag.remove(at)
         };
+        if self.late.len() < LATE_MAX && self.chance(3) {
+            self.late.push(flight.clone());
+        }
         let severed = self.cut == Some(flight.from.node) || self.cut == Some(flight.to.node);
         if !severed && !self.chance(4) {
             self.cluster.arrive(flight);

@@ -454,6 +454,26 @@ fn before_the_first_own_commit() {
     assert!(outputs.contains(&Output::ReadReady { id: 8, index: 3 }));
 }
 
+/// Finding 012: a late append of an earlier leadership tells its sender the
+/// term. Where the sender leads that one, too, the number is not one of its own:
+/// it confirms no read, and shows no acknowledgement to be forgotten.
+#[test]
+fn what_an_earlier_leadership_asked_is_no_answer() {
+    let late = Append {
+        request: 99,
+        prev: id(9, 4),
+        commit_index: 0,
+        heads: Vec::new(),
+    };
+    let mut follower = Lone::new(3, &[1], None);
+    let refusal = answer(&follower.hear(1, 4, Message::Append(late)));
+    let mut leader = Lone::leading(&[1]);
+    leader.durable(id(2, 6));
+    leader.hear(1, 6, accepted(1, 2));
+    leader.step(Input::Read { id: 7 });
+    assert_eq!(leader.hear(1, 6, Message::AppendAnswer(refusal)), []);
+}
+
 /// D17: a leader that nobody answers, or whose disk hangs, steps down.
 #[test]
 fn a_leader_that_cannot_lead_steps_down() {
