@@ -173,7 +173,12 @@ impl Raft {
             self.follow(from);
         }
         if !self.gate.is_durable() {
-            return self.reject(from, request, base);
+            // The leader sends again. A repair is nothing that it asked for: it is
+            // asked for once more from here.
+            return match repair {
+                true => {}
+                false => self.reject(from, request, base),
+            };
         }
         if self.is_contradicted_by(base) && !self.is_blank() {
             return self.diverge(from, base);

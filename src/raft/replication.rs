@@ -225,7 +225,7 @@ impl Raft {
             return;
         };
         progress.heard_ns = self.now_ns;
-        if answer.request == UNASKED {
+        if !(UNASKED + 1..next_request).contains(&answer.request) {
             return;
         }
         progress.answered_request = progress.answered_request.max(answer.request);

@@ -445,12 +445,11 @@ fn before_the_first_own_commit() {
         outputs.contains(&Output::ChangeRefused(another)),
         "one at a time"
     );
-    assert_eq!(
-        lone.step(Input::Read { id: 8 }).len(),
-        1,
-        "asks the one left"
-    );
-    let outputs = lone.hear(1, 6, accepted(99, 4));
+    let outputs = lone.step(Input::Read { id: 8 });
+    let [Output::Replicate { append, .. }] = outputs.as_slice() else {
+        panic!("it asks the one left: {outputs:?}");
+    };
+    let outputs = lone.hear(1, 6, accepted(append.request, 4));
     assert!(outputs.contains(&Output::ReadReady { id: 8, index: 3 }));
 }
 
@@ -472,6 +471,35 @@ fn what_an_earlier_leadership_asked_is_no_answer() {
     leader.hear(1, 6, accepted(1, 2));
     leader.step(Input::Read { id: 7 });
     assert_eq!(leader.hear(1, 6, Message::AppendAnswer(refusal)), []);
+    // Nor does what nobody asked, whoever believes it was.
+    assert_eq!(leader.hear(1, 6, accepted(1 << 63, 2)), []);
+}
+
+/// Finding 013: a base that comes as a repair, and whose term is not saved yet,
+/// is not refused like a leader's: its number is the asker's own.
+#[test]
+fn a_repair_is_not_answered() {
+    let doubt = Doubt {
+        from_index: 2,
+        term_before: 3,
+        had_upto_address: 0,
+    };
+    let mut lone = Lone::new(3, &[1], Some(doubt));
+    let asked = lone.wait().into_iter().find_map(|output| match output {
+        Output::Send {
+            message: Message::Ask { request, .. },
+            ..
+        } => Some(request),
+        _ => None,
+    });
+    let install = Message::Install {
+        request: asked.expect("a doubtful replica asks"),
+        base: id(9, 4),
+        configuration: Configuration::of_voters((0..3).map(replica)),
+    };
+    let outputs = lone.hear(1, 7, install);
+    let spoke = |output: &Output| matches!(output, Output::Send { .. });
+    assert!(!outputs.iter().any(spoke), "{outputs:?}");
 }
 
 /// D17: a leader that nobody answers, or whose disk hangs, steps down.
