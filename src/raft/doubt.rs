@@ -80,10 +80,16 @@ impl Raft {
         }
     }
 
-    /// Only a voter may have acknowledged anything; others wait for a leader.
+    /// Only a voter's acknowledgements count; but what made a learner one may be
+    /// among what it lost, and then no leader can be elected without it.
+    fn may_have_counted(&self) -> bool {
+        self.is_needed() || self.configurations.latest().is_member(self.me)
+    }
+
+    /// Others than these wait for a leader.
     fn ask_all(&mut self) {
         let configuration = self.configurations.latest();
-        if !self.is_needed() {
+        if !self.may_have_counted() {
             return;
         }
         let nodes: Vec<u64> = configuration.seats.keys().copied().collect();
@@ -204,7 +210,7 @@ impl Raft {
     /// lost it, and the others are among those who answered.
     fn verdict(&self, stepped: Option<u64>) -> Verdict {
         let configuration = self.configurations.latest();
-        let (Some(doubtful), true) = (&self.doubtful, self.is_needed()) else {
+        let (Some(doubtful), true) = (&self.doubtful, self.may_have_counted()) else {
             return Verdict::Wait;
         };
         let index = self.log.last().index + 1;

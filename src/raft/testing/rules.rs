@@ -1,7 +1,5 @@
 //! One replica alone, one rule at a time: what it is told, what it does.
 
-use std::collections::BTreeSet;
-
 use crate::raft::{
     Append, AppendAnswer, Change, Configuration, Divergence, Doubt, EntryHead, EntryId, HardState,
     Input, LogView, Message, Output, Raft, ReplicaId, Role, Settings, Start,
@@ -30,6 +28,17 @@ impl Lone {
     }
 
     fn with(settings: Settings, n: u64, terms: &[u64], doubt: Option<Doubt>) -> Self {
+        let configuration = Configuration::of_voters((0..n).map(replica));
+        Self::of(settings, configuration, terms, doubt)
+    }
+
+    fn of(
+        settings: Settings,
+        configuration: Configuration,
+        terms: &[u64],
+        doubt: Option<Doubt>,
+    ) -> Self {
+        let peers = configuration.members().map(|it| it.node).collect();
         let mut log = LogView::new(EntryId::ZERO, Vec::new(), 0);
         for (at, term) in terms.iter().enumerate() {
             log.push(id(at as u64 + 1, *term));
@@ -45,10 +54,10 @@ impl Lone {
             hard,
             durable_index: log.last().index,
             log,
-            configurations: vec![(0, Configuration::of_voters((0..n).map(replica)))],
+            configurations: vec![(0, configuration)],
             commit_index: 0,
             hole_from: None,
-            peers: (0..n).collect::<BTreeSet<_>>(),
+            peers,
             now_ns: 0,
             entropy: 1,
         });
@@ -153,6 +162,16 @@ fn granted(outputs: &[Output]) -> Option<bool> {
             message: Message::VoteAnswer { granted } | Message::PreVoteAnswer { granted, .. },
             ..
         } => Some(*granted),
+        _ => None,
+    })
+}
+
+fn asked(outputs: &[Output]) -> Option<u64> {
+    outputs.iter().find_map(|output| match output {
+        Output::Send {
+            message: Message::Ask { request, .. },
+            ..
+        } => Some(*request),
         _ => None,
     })
 }
@@ -475,6 +494,30 @@ fn what_an_earlier_leadership_asked_is_no_answer() {
     assert_eq!(leader.hear(1, 6, accepted(1 << 63, 2)), []);
 }
 
+/// Finding 014: what made a learner a voter may be what it lost. Without its
+/// vote nobody might lead, so it does not wait for a leader.
+#[test]
+fn a_learner_in_doubt_asks_too() {
+    let doubt = Doubt {
+        from_index: 2,
+        term_before: 3,
+        had_upto_address: 0,
+    };
+    let ReplicaId { node, disk } = replica(0);
+    let voters = Configuration::of_voters((1..4).map(replica));
+    for (change, asks) in [
+        (Some(Change::AddLearner { node, disk }), true),
+        (None, false),
+    ] {
+        let configuration = match change {
+            Some(change) => voters.after(change).expect("one more"),
+            None => voters.clone(),
+        };
+        let mut lone = Lone::of(Settings::default(), configuration, &[1], Some(doubt));
+        assert_eq!(asked(&lone.wait()).is_some(), asks);
+    }
+}
+
 /// Finding 013: a base that comes as a repair, and whose term is not saved yet,
 /// is not refused like a leader's: its number is the asker's own.
 #[test]
@@ -485,15 +528,8 @@ fn a_repair_is_not_answered() {
         had_upto_address: 0,
     };
     let mut lone = Lone::new(3, &[1], Some(doubt));
-    let asked = lone.wait().into_iter().find_map(|output| match output {
-        Output::Send {
-            message: Message::Ask { request, .. },
-            ..
-        } => Some(request),
-        _ => None,
-    });
     let install = Message::Install {
-        request: asked.expect("a doubtful replica asks"),
+        request: asked(&lone.wait()).expect("a doubtful replica asks"),
         base: id(9, 4),
         configuration: Configuration::of_voters((0..3).map(replica)),
     };
