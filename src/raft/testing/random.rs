@@ -528,10 +528,10 @@ fn seeds(default: u64) -> std::ops::Range<u64> {
 
 #[test]
 fn three_replicas_keep_every_promise() {
-    explore(3, seeds(1000));
+    explore(3, seeds(6_000));
 }
 
 #[test]
 fn five_replicas_keep_every_promise() {
-    explore(5, seeds(500));
+    explore(5, seeds(3_000));
 }
