@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::entries::BadEntry;
 use crate::log::{LogError, OpenError, QueueError, ReadError};
 use crate::raft::{Divergence, EntryId};
-use crate::record::DecodeError;
+use crate::record::{DecodeError, PROPERTIES_BYTES_MAX, PropertyError};
 
 /// Why a broker stopped, or did not start.
 #[derive(Debug, Error)]
@@ -234,6 +234,17 @@ pub(crate) enum AppendError {
         /// How many there are.
         queues: u32,
     },
+    /// What a half message would be committed with cannot be stored.
+    #[error(
+        "properties of {length_bytes} bytes once it is committed; at most {PROPERTIES_BYTES_MAX}"
+    )]
+    FinalProperties {
+        /// Their length.
+        length_bytes: usize,
+    },
+    /// A property that the broker adds cannot be written.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
     /// The log refuses.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -248,6 +259,8 @@ impl AppendError {
     pub(crate) fn into_fatal(self) -> Option<StoreError> {
         match self {
             Self::NoSuchQueue { .. }
+            | Self::FinalProperties { .. }
+            | Self::Property(_)
             | Self::Log(LogError::RecordTooLong { .. } | LogError::Encode(_)) => None,
             Self::Log(failed) => Some(failed.into()),
             Self::Queue(failed) => Some(failed.into()),

@@ -4,7 +4,7 @@ use super::error::{AppendError, StoreError};
 use super::producers::{Origin, Sent, Stored};
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};
-use super::transactions::{Outcome, as_half, half_properties, is_brokers_own};
+use super::transactions::{Outcome, is_brokers_own};
 use super::waiters::Waiter;
 use crate::env::{ConnId, Env};
 use crate::log::Staged;
@@ -69,7 +69,7 @@ impl<E: Env> Broker<E> {
         {
             return Ok(());
         }
-        let mut message = NewMessage {
+        let message = NewMessage {
             topic: request.topic,
             queue_id: request.queue_id,
             flag: request.flag as u32,
@@ -82,19 +82,16 @@ impl<E: Env> Broker<E> {
             properties: request.properties,
             body: &command.body,
         };
-        let properties;
-        if is_half(&request) {
-            properties = match half_properties(&message, request.producer_group) {
-                Ok(properties) => properties,
-                Err(error) => {
-                    let code = ResponseCode::MESSAGE_ILLEGAL;
-                    self.outbox.refuse(conn, reply_to, code, &error.to_string());
-                    return Ok(());
-                }
-            };
-            message = as_half(message, &properties);
-        }
-        match serving.store.append_message(message).await {
+        let appended = match is_half(&request) {
+            true => {
+                serving
+                    .store
+                    .append_half(message, request.producer_group)
+                    .await
+            }
+            false => serving.store.append_message(message).await,
+        };
+        match appended {
             Ok(Appended {
                 staged,
                 queue_id,

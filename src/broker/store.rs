@@ -149,12 +149,7 @@ impl<D: Disk> Store<D> {
         &mut self,
         message: NewMessage<'_>,
     ) -> Result<Appended, AppendError> {
-        // The queue first: a send to a queue that cannot be makes no topic.
-        let queue_id = self.choose_queue(message.topic, message.queue_id)?;
-        if self.topics.get(message.topic).is_none() {
-            let queues = self.queues_of_new(message.topic);
-            self.append_topic(message.topic, queues).await?;
-        }
+        let queue_id = self.make_queue(message.topic, message.queue_id).await?;
         let store_host = self.config.listen;
         let topic = self
             .topics
@@ -198,6 +193,22 @@ impl<D: Disk> Store<D> {
             queue_id,
             queue_offset,
         })
+    }
+
+    /// The queue that a message is to go to; its topic is made where there is
+    /// none.
+    pub(super) async fn make_queue(
+        &mut self,
+        topic: &str,
+        wanted: i32,
+    ) -> Result<u32, AppendError> {
+        // The queue first: a send to a queue that cannot be makes no topic.
+        let queue_id = self.choose_queue(topic, wanted)?;
+        if self.topics.get(topic).is_none() {
+            let queues = self.queues_of_new(topic);
+            self.append_topic(topic, queues).await?;
+        }
+        Ok(queue_id)
     }
 
     /// Whether a message of that origin was stored before.

@@ -128,6 +128,8 @@ async fn requests_that_make_no_sense_are_answered() {
     let longest_topic = "t".repeat(127);
     let long_group = "g".repeat(256);
     let long_properties = "p".repeat(40_000);
+    // Twice as long once it is committed.
+    let long_id = format!("UNIQ_KEY\u{1}{}\u{2}", "i".repeat(20_000));
     let five_megabytes = "9".repeat(5 << 20);
     let too_long_body = vec![7; (4 << 20) + 1];
     let no_queue = i32::MAX.to_string();
@@ -187,6 +189,16 @@ async fn requests_that_make_no_sense_are_answered() {
         ),
         ("a batch", send(&[("m", "true")], b"x"), ILLEGAL),
         ("a half message", send(&[("f", "4")], b"x"), SUCCESS),
+        (
+            "a half message for a queue beyond all",
+            send(&[("f", "4"), ("e", &no_queue)], b"x"),
+            ILLEGAL,
+        ),
+        (
+            "a half message that could not be committed",
+            send(&[("f", "4"), ("i", &long_id)], b"x"),
+            ILLEGAL,
+        ),
         ("as if committed", send(&[("f", "8")], b"x"), ILLEGAL),
         ("as if rolled back", send(&[("f", "12")], b"x"), ILLEGAL),
         (

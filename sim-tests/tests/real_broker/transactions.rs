@@ -38,8 +38,15 @@ impl Service {
     }
 
     async fn half(&mut self, body: &'static str) -> HalfName {
+        self.half_with(body, "").await
+    }
+
+    async fn half_with(&mut self, body: &'static str, properties: &str) -> HalfName {
         let body = Bytes::from_static(body.as_bytes());
-        let op = self.producer.submit_half(TOPIC, Some(0), body, "").unwrap();
+        let op = self
+            .producer
+            .submit_half(TOPIC, Some(0), body, properties)
+            .unwrap();
         loop {
             if let ProducerEvent::Sent(id, outcome) = self.producer.next_event().await {
                 assert_eq!(id, op);
@@ -167,5 +174,31 @@ async fn what_nobody_decides_is_discarded_after_the_last_question() {
     assert_eq!(discarded().await, ["undecided"]);
     assert_eq!(orders.end(&undecided, true).await, SHOULD_ROLLBACK);
     assert_eq!(bodies(&clients, &broker, TOPIC).await, Vec::<Bytes>::new());
+    broker.stop_cleanly().await;
+}
+
+/// What is committed is another message than the half message that was sent.
+#[tokio::test]
+async fn a_half_message_that_is_sent_again_has_the_name_it_had() {
+    let root = formatted().await;
+    let clients = Clients::new();
+    let dedup = BrokerConfig {
+        producer_dedup: true,
+        ..config()
+    };
+    let broker = Server::with(root.path(), dedup).await;
+    let mut orders = Service::new(&clients, &broker, "orders");
+    let numbered = "PRODUCER_ID\u{1}p\u{2}PRODUCER_SEQ\u{1}7\u{2}";
+    for commit in [true, false] {
+        let numbered = numbered.replace('7', &u8::from(commit).to_string());
+        let half = orders.half_with("paid", &numbered).await;
+        assert_eq!(orders.end(&half, commit).await, EndOutcome::Acknowledged);
+        let again = orders.half_with("paid", &numbered).await;
+        assert_eq!(
+            (again.address, again.queue_offset),
+            (half.address, half.queue_offset)
+        );
+        assert_eq!(bodies(&clients, &broker, TOPIC).await, ["paid"]);
+    }
     broker.stop_cleanly().await;
 }

@@ -119,8 +119,8 @@ impl Half {
 
 /// What a name leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::broker) enum Found<'a> {
-    Pending(&'a Half),
+pub(super) enum Found {
+    Pending,
     Decided(Outcome),
     /// Another group's.
     OtherGroup,
@@ -139,6 +139,11 @@ impl Transactions {
     /// first.
     pub fn pending(&self) -> impl Iterator<Item = (u64, &Half)> {
         self.pending.iter().map(|(address, half)| (*address, half))
+    }
+
+    /// As [`Self::pending`], from a log address on.
+    pub(super) fn pending_from(&self, address: u64) -> impl Iterator<Item = u64> {
+        self.pending.range(address..).map(|(address, _)| *address)
     }
 
     /// The half message at a log address, if it is pending.
@@ -187,13 +192,13 @@ impl Transactions {
     /// The transaction of that name: address, offset in the half topic and the
     /// producer's own id have to agree. An address alone is given again to
     /// another message where a log was truncated.
-    pub(in crate::broker) fn find(
+    pub(super) fn find(
         &self,
         half_address: u64,
         queue_offset: u64,
         group: &str,
         transaction_id: &str,
-    ) -> Found<'_> {
+    ) -> Found {
         let pending = self.pending.get(&half_address);
         let decided = self.decided.get(&half_address);
         let named = pending
@@ -205,7 +210,7 @@ impl Transactions {
             }
             Some((_, its_group, _)) if its_group != group => Found::OtherGroup,
             _ => match (pending, decided) {
-                (Some(half), _) => Found::Pending(half),
+                (Some(_), _) => Found::Pending,
                 (None, Some(decided)) => Found::Decided(decided.outcome),
                 (None, None) => Found::Nothing,
             },
@@ -261,7 +266,7 @@ mod tests {
             half: half(3),
         };
         book.apply(effect);
-        assert_eq!(book.find(500, 3, "pay", "t3"), Found::Pending(&half(3)));
+        assert_eq!(book.find(500, 3, "pay", "t3"), Found::Pending);
         assert_eq!(book.find(500, 3, "other", "t3"), Found::OtherGroup);
         for (address, offset, id) in [(501, 3, "t3"), (500, 2, "t3"), (500, 3, "t4"), (500, 3, "")]
         {

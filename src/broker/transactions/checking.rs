@@ -17,7 +17,6 @@ use super::super::store::{NewMessage, Store};
 use super::ending::DecideError;
 use super::{Half, OP_TOPIC, Outcome};
 use crate::env::{ConnId, Disk, Env};
-use crate::record::{Message, Properties, key};
 use crate::remoting::MessageId;
 use crate::remoting::transaction::CheckTransactionState;
 
@@ -28,6 +27,7 @@ const NS_PER_MS: u64 = 1_000_000;
 pub(in crate::broker) struct CheckBack {
     half_address: u64,
     queue_offset: u64,
+    transaction_id: String,
     /// Where its note ends in the log.
     end_address: u64,
     conn: ConnId,
@@ -37,8 +37,11 @@ pub(in crate::broker) struct CheckBack {
 /// What a broker that serves knows of its half messages beside the log.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Checks {
-    /// When each pending one was first seen, on the broker's clock.
+    /// When each was first seen, on the broker's clock. Those that were decided
+    /// since stay until the next look.
     seen_ns: BTreeMap<u64, u64>,
+    /// All below this log address have been seen.
+    seen_address: u64,
     due_ns: u64,
     /// In the order of their notes.
     noted: VecDeque<CheckBack>,
@@ -87,15 +90,17 @@ impl<E: Env> Broker<E> {
             return checks.forget();
         }
         let now_ns = self.env.now_ns();
-        let book = &serving.store.state.transactions;
-        if checks.seen_ns.is_empty() {
-            checks.due_ns = now_ns + self.config.transaction_check_interval_ms * NS_PER_MS;
-        }
-        checks
-            .seen_ns
-            .retain(|address, _| book.half(*address).is_some());
-        for (address, _) in book.pending() {
-            checks.seen_ns.entry(address).or_insert(now_ns);
+        let fresh = serving
+            .store
+            .state
+            .transactions
+            .pending_from(checks.seen_address);
+        for address in fresh {
+            if checks.seen_ns.is_empty() {
+                checks.due_ns = now_ns + self.config.transaction_check_interval_ms * NS_PER_MS;
+            }
+            checks.seen_ns.insert(address, now_ns);
+            checks.seen_address = address + 1;
         }
     }
 
@@ -114,8 +119,12 @@ impl<E: Env> Broker<E> {
             return Ok(());
         }
         serving.checks.due_ns = now_ns + self.config.transaction_check_interval_ms * NS_PER_MS;
-        let seen: Vec<(u64, u64)> = serving
-            .checks
+        let Serving { checks, store, .. } = serving;
+        let book = &store.state.transactions;
+        checks
+            .seen_ns
+            .retain(|address, _| book.half(*address).is_some());
+        let seen: Vec<(u64, u64)> = checks
             .seen_ns
             .iter()
             .map(|(address, seen_ns)| (*address, (now_ns - seen_ns) / NS_PER_MS))
@@ -158,7 +167,7 @@ impl<E: Env> Broker<E> {
         let read = serving.store.log.read(half_address, half.record_bytes);
         let record = read.await?.into_record();
         let now_ms = self.env.wall_ms();
-        let noted = serving.store.append_check(half_address, &record, now_ms);
+        let noted = serving.store.append_check(half_address, now_ms);
         let end_address = match noted.await {
             Ok(end_address) => end_address,
             Err(error) => return self.own_append_failed(error),
@@ -166,6 +175,7 @@ impl<E: Env> Broker<E> {
         serving.checks.noted.push_back(CheckBack {
             half_address,
             queue_offset: half.queue_offset,
+            transaction_id: half.transaction_id.clone(),
             end_address,
             conn,
             record,
@@ -207,12 +217,6 @@ impl<E: Env> Broker<E> {
     }
 
     fn ask(&mut self, check: &CheckBack) {
-        let Ok(message) = Message::decode(&check.record) else {
-            return;
-        };
-        let id = Properties::new(message.properties)
-            .get(key::UNIQ_KEY)
-            .unwrap_or_default();
         let offset_id = MessageId {
             host: self.config.listen,
             address: check.half_address,
@@ -220,8 +224,8 @@ impl<E: Env> Broker<E> {
         let question = CheckTransactionState {
             tran_state_table_offset: check.queue_offset as i64,
             commit_log_offset: check.half_address as i64,
-            msg_id: id,
-            transaction_id: id,
+            msg_id: &check.transaction_id,
+            transaction_id: &check.transaction_id,
             offset_msg_id: &offset_id.to_string(),
         };
         self.outbox.ask(check.conn, &question, &check.record);
@@ -237,21 +241,14 @@ impl<D: Disk> Store<D> {
 
     /// Notes that a group is asked about its half message; gives where the note
     /// ends.
-    async fn append_check(
-        &mut self,
-        half_address: u64,
-        record: &[u8],
-        now_ms: u64,
-    ) -> Result<u64, DecideError> {
-        let half = Message::decode(record)
-            .map_err(|why| DecideError::Store(StoreError::undecodable(half_address, why)))?;
+    async fn append_check(&mut self, half_address: u64, now_ms: u64) -> Result<u64, DecideError> {
         let note = NewMessage {
             topic: OP_TOPIC,
             queue_id: 0,
             flag: 0,
             sys_flag: 0,
             born_timestamp_ms: now_ms,
-            born_host: half.born_host,
+            born_host: self.config.listen,
             store_timestamp_ms: now_ms,
             reconsume_times: 0,
             prepared_transaction_offset: half_address,

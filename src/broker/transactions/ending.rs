@@ -146,7 +146,7 @@ impl<D: Disk> Store<D> {
                 "the half message is of another producer group",
             ),
             Found::Decided(outcome) => Standing::Decided(outcome),
-            Found::Pending(_) => match self.deciding.get(&half_address) {
+            Found::Pending => match self.deciding.get(&half_address) {
                 Some(outcome) => Standing::Deciding(*outcome),
                 None => Standing::Open { half_address },
             },

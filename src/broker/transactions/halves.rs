@@ -1,76 +1,96 @@
 //! Half messages: taken in under another topic, and turned back into what the
 //! producer meant.
 
-use super::super::store::NewMessage;
+use super::super::error::AppendError;
+use super::super::store::{Appended, NewMessage, Store};
 use super::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC, Outcome};
-use crate::record::{Message, Properties, PropertyBuf, PropertyError, key};
+use crate::env::Disk;
+use crate::record::{Message, PROPERTIES_BYTES_MAX, Properties, PropertyBuf, PropertyError, key};
 use crate::remoting::transaction::sys_flag;
 
-/// Properties that say where a half message is to go, beside those that every
-/// message keeps.
-const OF_THE_HALF: [&str; 3] = [
+/// Properties of a half message that what is published does not have: where it
+/// is to go; and what was sent, which was the half message (D19).
+const OF_THE_HALF: [&str; 5] = [
     key::REAL_TOPIC,
     key::REAL_QUEUE_ID,
     key::TRANSACTION_PREPARED,
+    key::PRODUCER_ID,
+    key::PRODUCER_SEQUENCE,
 ];
 
-/// A half message in the making: the properties that it will have.
-///
-/// # Errors
-/// The topic cannot be a property's value.
-pub(in crate::broker) fn half_properties(
-    message: &NewMessage<'_>,
-    group: &str,
-) -> Result<String, PropertyError> {
-    let mut properties = PropertyBuf::from_text(message.properties);
-    properties.set(key::REAL_TOPIC, message.topic)?;
-    properties.set(key::REAL_QUEUE_ID, &message.queue_id.to_string())?;
-    properties.set(key::PRODUCER_GROUP, group)?;
-    Ok(properties.as_str().to_owned())
-}
-
-/// `message` as the half message that it becomes.
-pub(in crate::broker) fn as_half<'a>(
-    message: NewMessage<'a>,
-    properties: &'a str,
-) -> NewMessage<'a> {
-    NewMessage {
-        topic: HALF_TOPIC,
-        queue_id: 0,
-        sys_flag: message.sys_flag & !(sys_flag::TRANSACTION as u32),
-        properties,
-        ..message
+impl<D: Disk> Store<D> {
+    /// Stages a message as a half message. Its queue is chosen, and its topic
+    /// made, now: whatever is taken in can be committed.
+    pub(in crate::broker) async fn append_half(
+        &mut self,
+        message: NewMessage<'_>,
+        group: &str,
+    ) -> Result<Appended, AppendError> {
+        let mut properties = PropertyBuf::from_text(message.properties);
+        properties.set(key::REAL_TOPIC, message.topic)?;
+        properties.set(key::PRODUCER_GROUP, group)?;
+        let length_bytes = published(properties.as_str())?.len();
+        if length_bytes > PROPERTIES_BYTES_MAX {
+            return Err(AppendError::FinalProperties { length_bytes });
+        }
+        let queue_id = self.make_queue(message.topic, message.queue_id).await?;
+        properties.set(key::REAL_QUEUE_ID, &queue_id.to_string())?;
+        let half = NewMessage {
+            topic: HALF_TOPIC,
+            queue_id: 0,
+            sys_flag: message.sys_flag & !(sys_flag::TRANSACTION as u32),
+            properties: properties.as_str(),
+            ..message
+        };
+        self.append_message(half).await
     }
 }
 
+/// A half message's properties once it is committed.
+fn published(half: &str) -> Result<String, PropertyError> {
+    let mut own = PropertyBuf::from_text(half);
+    OF_THE_HALF.iter().for_each(|name| own.remove(name));
+    if let Some(id) = Properties::new(half).get(key::UNIQ_KEY) {
+        own.set(key::TRANSACTION_ID, id)?;
+    }
+    Ok(own.as_str().to_owned())
+}
+
 /// Where a half message was to go.
-pub(in crate::broker) struct Destination {
-    pub(in crate::broker) topic: String,
-    pub(in crate::broker) queue_id: i32,
+pub(super) struct Destination {
+    topic: String,
+    queue_id: i32,
     /// Its properties there.
-    pub(in crate::broker) properties: String,
+    properties: String,
+    /// Its properties where it is discarded.
+    discarded: String,
 }
 
 impl Destination {
     /// `None` where the record does not say: it was not written by this broker.
-    pub(in crate::broker) fn of(half: &Message<'_>) -> Option<Self> {
+    pub(super) fn of(half: &Message<'_>) -> Option<Self> {
         let properties = Properties::new(half.properties);
-        let mut own = PropertyBuf::from_text(half.properties);
-        OF_THE_HALF.iter().for_each(|name| own.remove(name));
-        if let Some(id) = properties.get(key::UNIQ_KEY) {
-            own.set(key::TRANSACTION_ID, id).ok()?;
-        }
         Some(Self {
             topic: properties.get(key::REAL_TOPIC)?.to_owned(),
             queue_id: properties.get(key::REAL_QUEUE_ID)?.parse().ok()?,
-            properties: own.as_str().to_owned(),
+            properties: published(half.properties).ok()?,
+            discarded: discarded(half.properties),
         })
     }
 }
 
+/// A half message's properties where it is discarded: what an operator needs to
+/// send it after all.
+fn discarded(half: &str) -> String {
+    let mut own = PropertyBuf::from_text(half);
+    own.remove(key::PRODUCER_ID);
+    own.remove(key::PRODUCER_SEQUENCE);
+    own.as_str().to_owned()
+}
+
 /// The message by which a transaction is decided: the published one, a note of
 /// the rollback, or the half message in the discard topic.
-pub(in crate::broker) fn deciding<'a>(
+pub(super) fn deciding<'a>(
     half: &Message<'a>,
     half_address: u64,
     to: &'a Destination,
@@ -105,7 +125,7 @@ pub(in crate::broker) fn deciding<'a>(
         Outcome::Discarded => NewMessage {
             topic: DISCARD_TOPIC,
             queue_id: 0,
-            properties: half.properties,
+            properties: &to.discarded,
             ..copy
         },
     }

@@ -21,7 +21,6 @@ mod halves;
 pub(super) use book::Effect;
 pub use book::{Half, Outcome, Transactions};
 pub(super) use checking::Checks;
-pub(super) use halves::{as_half, half_properties};
 
 /// Where half messages wait, all in one queue
 /// (`RMQ_SYS_TRANS_HALF_TOPIC`).
