@@ -56,8 +56,10 @@ pub(crate) struct Tap {
     holdings: Vec<Holdings>,
     /// Where brokers replicate.
     replicas: Option<Box<Replicas>>,
-    /// Offset commits asked for and not answered: the digest of their entry.
-    commits: BTreeMap<(u64, i32), u64>,
+    /// Offset commits asked for and not answered: the digest of their entry, and
+    /// when they were asked for, nanoseconds. The same offset may be committed
+    /// more than once.
+    commits: BTreeMap<(u64, i32), (u64, u64)>,
     /// One past the last log address that each broker acknowledged, or that was
     /// left of it.
     acknowledged: BTreeMap<NodeId, u64>,
@@ -325,7 +327,7 @@ impl Tap {
         if node < self.brokers {
             self.broker_answers(core, &disks[node as usize], node, stream, bytes);
         } else {
-            self.client_asks(stream, bytes);
+            self.client_asks(core.now_ns, stream, bytes);
         }
     }
 }

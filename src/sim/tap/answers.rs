@@ -17,7 +17,7 @@ use crate::sim::world::{Core, TraceKind};
 
 impl Tap {
     /// A client writes whole requests; only offset commits matter here.
-    pub(super) fn client_asks(&mut self, stream: u64, bytes: &Bytes) {
+    pub(super) fn client_asks(&mut self, now_ns: u64, stream: u64, bytes: &Bytes) {
         if !mentions(bytes, RequestCode::UPDATE_CONSUMER_OFFSET) {
             return;
         }
@@ -37,7 +37,7 @@ impl Tap {
             }
             .encode(&mut record);
             self.commits
-                .insert((stream, command.opaque), xxh3_64(&record));
+                .insert((stream, command.opaque), (xxh3_64(&record), now_ns));
         }
     }
 
@@ -83,8 +83,8 @@ impl Tap {
         if answer.code != ResponseCode::SUCCESS.0 {
             return;
         }
-        if let Some(digest) = commit {
-            self.offset_committed(core, disk, node, digest);
+        if let Some(commit) = commit {
+            self.offset_committed(core, disk, node, commit);
         } else if let Some(id) = answer.get("msgId") {
             self.send_acknowledged(core, disk, node, id, answer);
         } else if answer.get("nextBeginOffset").is_some() {
@@ -130,18 +130,24 @@ impl Tap {
         }
     }
 
-    fn offset_committed(&mut self, core: &mut Core, disk: &DiskIo, node: NodeId, digest: u64) {
+    fn offset_committed(
+        &mut self,
+        core: &mut Core,
+        disk: &DiskIo,
+        node: NodeId,
+        (digest, asked_ns): (u64, u64),
+    ) {
         let relied_end = self.relied_end(disk, node);
         let medium = self.medium.name();
         core.trace(TraceKind::Answer, node, digest, &[], || {
             format!("ack commit of a group's offset {medium}={relied_end}")
         });
-        let own = self.holdings[node as usize].commit_end(digest);
+        let own = self.holdings[node as usize].commit_end(digest, asked_ns);
         // Its own write may be on its way still (D3).
         let others = || {
             self.holdings
                 .iter()
-                .filter_map(|other| other.commit_end(digest))
+                .filter_map(|other| other.commit_end(digest, asked_ns))
         };
         let end_address = match self.replicas {
             Some(_) => own.or_else(|| others().max()),

@@ -78,8 +78,9 @@ pub(crate) struct Holdings {
     durable_end: u64,
     /// What was written to files that have no segment's name yet.
     aside: BTreeMap<Ino, Vec<(WrittenEntry, Seq)>>,
-    /// Where the newest entry with these bytes ends: offset commits.
-    commits: BTreeMap<u64, u64>,
+    /// Offset commits, by the digest of their bytes and where they end: when each
+    /// was written, nanoseconds.
+    commits: BTreeMap<(u64, u64), u64>,
     /// One of several replicas: its log is read off the bytes, entry by entry,
     /// where the watermark is taken anew.
     by_image: bool,
@@ -163,7 +164,8 @@ impl Holdings {
             end_address: entry.end_address,
         });
         if let Some(digest) = entry.commit_digest {
-            self.commits.insert(digest, entry.end_address);
+            let place = (digest, entry.end_address);
+            self.commits.insert(place, entry.written_ns);
         }
     }
 
@@ -254,7 +256,8 @@ impl Holdings {
         self.aside.clear();
         let end = self.durable_end;
         self.entries.retain(|entry| entry.end_address <= end);
-        self.commits.retain(|_, end_address| *end_address <= end);
+        self.commits
+            .retain(|(_, end_address), _| *end_address <= end);
     }
 
     /// One past the last log address held durably.
@@ -309,9 +312,13 @@ impl Holdings {
         found.ok().map(|index| self.entries[index].end_address)
     }
 
-    /// Where the newest entry ends whose record has that digest.
-    pub(super) fn commit_end(&self, digest: u64) -> Option<u64> {
-        self.commits.get(&digest).copied()
+    /// Where the first entry ends whose record has that digest, of those written
+    /// since then.
+    pub(super) fn commit_end(&self, digest: u64, since_ns: u64) -> Option<u64> {
+        let mut alike = self.commits.range((digest, 0)..=(digest, u64::MAX));
+        alike
+            .find(|(_, written_ns)| **written_ns >= since_ns)
+            .map(|((_, end_address), _)| *end_address)
     }
 }
 
