@@ -24,10 +24,20 @@ impl RequestCode {
     pub const HEART_BEAT: Self = Self(34);
     /// A client leaves.
     pub const UNREGISTER_CLIENT: Self = Self(35);
+    /// A consumer could not process a message: it is to come again, later.
+    pub const CONSUMER_SEND_MSG_BACK: Self = Self(36);
     /// How a transaction ended.
     pub const END_TRANSACTION: Self = Self(37);
+    /// Who is in a consumer group.
+    pub const GET_CONSUMER_LIST_BY_GROUP: Self = Self(38);
     /// From a broker to a producer: how did a transaction end?
     pub const CHECK_TRANSACTION_STATE: Self = Self(39);
+    /// From a broker to a consumer: its group has other members now.
+    pub const NOTIFY_CONSUMER_IDS_CHANGED: Self = Self(40);
+    /// Hold queues for one consumer of a group.
+    pub const LOCK_BATCH_MQ: Self = Self(41);
+    /// Let queues go.
+    pub const UNLOCK_BATCH_MQ: Self = Self(42);
     /// Where a topic's queues are.
     pub const GET_ROUTEINFO_BY_TOPIC: Self = Self(105);
     /// Send one message, fields under one-letter names.

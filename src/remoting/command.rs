@@ -12,7 +12,7 @@ use super::json;
 /// Bit of `flag`: this is an answer.
 pub(super) const FLAG_RESPONSE: i32 = 1;
 /// Bit of `flag`: no answer is wanted.
-const FLAG_ONEWAY: i32 = 2;
+pub(super) const FLAG_ONEWAY: i32 = 2;
 
 /// How a header is written (`SerializeType`). An answer uses its request's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::codes::{RequestCode, ResponseCode};
-use super::command::{FLAG_RESPONSE, Language, ReplyTo, SerializeType};
+use super::command::{FLAG_ONEWAY, FLAG_RESPONSE, Language, ReplyTo, SerializeType};
 use super::decoder::{FRAME_BYTES_MAX, LENGTH_BYTES};
 use super::fields::{FieldWriter, WriteFields};
 use super::json;
@@ -16,6 +16,8 @@ const VERSION: i16 = 273;
 pub trait Request: WriteFields {
     /// What it asks.
     const CODE: RequestCode;
+    /// Nobody waits for an answer.
+    const IS_ONEWAY: bool = false;
 }
 
 /// A header that is longer makes its frame's memory grow once more.
@@ -39,7 +41,7 @@ pub fn encode_request<R: Request>(
     let head = Head {
         code: R::CODE.0,
         opaque,
-        flag: 0,
+        flag: if R::IS_ONEWAY { FLAG_ONEWAY } else { 0 },
         remark: "",
     };
     encode(out, serialize_type, &head, request, body);

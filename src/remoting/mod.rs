@@ -33,9 +33,12 @@ mod schema;
 mod tests;
 
 pub mod admin;
+pub mod group;
 pub mod heartbeat;
+pub mod lock;
 pub mod offset;
 pub mod pull;
+pub mod retry;
 pub mod route;
 pub mod send;
 pub mod transaction;

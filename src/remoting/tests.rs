@@ -6,9 +6,12 @@ use std::fmt::Write as _;
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
+use super::group::{GroupChanged, ListConsumers, Unregister};
 use super::heartbeat::{Heartbeat, HeartbeatData};
+use super::lock::{LockQueues, UnlockQueues};
 use super::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset};
 use super::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest, PullResponse};
+use super::retry::SendBack;
 use super::route::{RouteRequest, TopicRouteData};
 use super::send::{DEFAULT_TOPIC, SendRequest, SendResponse};
 use super::*;
@@ -157,7 +160,67 @@ fn every_request_reads_as_it_was_written() {
         MaxOffset { topic, queue_id },
         MinOffset { topic, queue_id },
         RouteRequest { topic },
+        ListConsumers { consumer_group },
+        Unregister {
+            client_id: "10.0.0.1@8",
+            producer_group: None,
+            consumer_group: Some(consumer_group),
+        },
+        SendBack {
+            offset: i64::MAX,
+            group: consumer_group,
+            delay_level: -1,
+            origin_msg_id: "C0A8000A00002A9F0000000000ABCDEF",
+            origin_topic: topic,
+            unit_mode: false,
+            max_reconsume_times: Some(3),
+        },
     );
+}
+
+#[test]
+fn a_notice_wants_no_answer() {
+    for serialize_type in BOTH {
+        let notice = GroupChanged {
+            consumer_group: "cg",
+        };
+        let command = decoded(encoded(serialize_type, &notice, b""));
+        assert_eq!(command.header(), Ok(notice));
+        assert_eq!(RequestCode(command.code), GroupChanged::CODE);
+        assert!(command.is_oneway() && !command.is_response());
+    }
+}
+
+#[test]
+fn a_request_whose_body_says_all_has_no_fields() {
+    for serialize_type in BOTH {
+        let lock = decoded(encoded(serialize_type, &LockQueues, b"{}"));
+        let unlock = decoded(encoded(serialize_type, &UnlockQueues, b"{}"));
+        assert_eq!((lock.code, unlock.code), (41, 42));
+        for command in [lock, unlock] {
+            assert_eq!(command.fields, Fields::default());
+            assert_eq!(&command.body[..], b"{}");
+        }
+    }
+}
+
+#[test]
+fn a_real_clients_send_back_is_understood() {
+    let java = br#"{"code":36,"extFields":{"delayLevel":"0","group":"cg","maxReconsumeTimes":"16",
+        "offset":"1234","originMsgId":"C0A8000A00002A9F0000000000ABCDEF","originTopic":"orders",
+        "unitMode":"false"},"flag":0,"language":"JAVA","opaque":7,"version":317}"#;
+    let command = decoded(framed(0, java, b""));
+    assert_eq!(RequestCode(command.code), SendBack::CODE);
+    let expected = SendBack {
+        offset: 1_234,
+        group: "cg",
+        delay_level: 0,
+        origin_msg_id: "C0A8000A00002A9F0000000000ABCDEF",
+        origin_topic: "orders",
+        unit_mode: false,
+        max_reconsume_times: Some(16),
+    };
+    assert_eq!(command.header(), Ok(expected));
 }
 
 #[test]
