@@ -43,6 +43,7 @@ impl<E: Env> Broker<E> {
             serving.parked.deadline_ns(),
             serving.mark_due_ns,
             serving.checks.deadline_ns(),
+            self.members.deadline_ns(),
             flush,
             replica.and_then(Replica::deadline_ns),
             replica.and_then(Replica::ask_at_ns),
@@ -60,6 +61,7 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         self.expire_waiters(serving);
         self.expire_parked(serving).await?;
+        self.expire_members();
         let now_ns = self.env.now_ns();
         let core_ns = serving.replica.as_ref().and_then(Replica::deadline_ns);
         if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {

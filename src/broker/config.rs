@@ -134,6 +134,17 @@ pub struct BrokerConfig {
     /// A client that sent no heartbeat for this long is not asked anything
     /// (`channelExpiredTimeout`), milliseconds.
     pub client_expired_ms: u64,
+    /// A consumer that locked a queue holds it for so long, unless it asks again
+    /// (`rebalanceLockMaxLiveTime`), milliseconds. For so long after a start, and
+    /// after a change of the leader, no queue is locked.
+    pub queue_lock_ms: u64,
+}
+
+impl BrokerConfig {
+    /// [`BrokerConfig::queue_lock_ms`] in nanoseconds.
+    pub(super) fn queue_lock_ns(&self) -> u64 {
+        self.queue_lock_ms * 1_000_000
+    }
 }
 
 impl Default for BrokerConfig {
@@ -158,6 +169,7 @@ impl Default for BrokerConfig {
             transaction_check_max: 15,
             half_age_max_ms: 72 * 3_600_000,
             client_expired_ms: 120_000,
+            queue_lock_ms: 60_000,
         }
     }
 }

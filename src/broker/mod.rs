@@ -4,7 +4,8 @@
 //!   server ── requests ─┬─ send ──▶ store.append ──▶ log ──▶ waiters ──▶ answer
 //!     │                 ├─ pull ──▶ queue ──▶ log, up to the read limit
 //!     │                 ├─ end transaction, check-back
-//!     │                 └─ offsets, route, heartbeat
+//!     │                 ├─ groups: heartbeat, members, queue locks
+//!     │                 └─ offsets, route
 //!     ├── open          log recovery, snapshot, replay
 //!     ├── chores        checkpoints, marks, clean stop
 //!     └── replica       peers and the consensus core; base and expiry: where
@@ -19,6 +20,7 @@ mod config;
 mod entries;
 mod error;
 mod expiry;
+mod groups;
 mod open;
 mod outbox;
 mod parked;
@@ -31,6 +33,7 @@ mod server;
 mod sessions;
 mod state;
 mod store;
+mod tags;
 mod topics;
 mod transactions;
 mod undo;

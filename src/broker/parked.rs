@@ -1,6 +1,7 @@
 //! Pulls that found nothing and wait for a message (long polling;
 //! RocketMQ's `PullRequestHoldService`).
 
+use super::tags::TagFilter;
 use crate::env::ConnId;
 use crate::remoting::ReplyTo;
 
@@ -13,6 +14,7 @@ pub(crate) struct Pull {
     pub(crate) queue_id: u32,
     pub(crate) offset: u64,
     pub(crate) max_messages: usize,
+    pub(crate) filter: TagFilter,
 }
 
 #[derive(Debug)]

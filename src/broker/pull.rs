@@ -5,9 +5,11 @@ use super::parked::Pull;
 use super::send::is_topic;
 use super::server::{Broker, Serving};
 use super::store::Store;
+use super::tags::TagFilter;
 use crate::env::{ConnId, Disk, Env};
-use crate::record::Message;
-use crate::remoting::pull::{FLAG_SUSPEND, PullRequest, PullResponse};
+use crate::log::QueueEntry;
+use crate::record::{Message, Properties, key, tag_hash};
+use crate::remoting::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest, PullResponse};
 use crate::remoting::{Command, ReplyTo, ResponseCode};
 use bytes::Bytes;
 
@@ -16,6 +18,9 @@ use bytes::Bytes;
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// Messages in one answer, at most (`maxTransferCountOnMessageInMemory`).
 const ANSWER_MESSAGES_MAX: usize = 32;
+/// Bytes of records that are looked at for one answer, at most, where a
+/// subscription leaves some out; the answer says how far that was.
+const LOOKED_AT_BYTES_MAX: usize = 1 << 20;
 /// A pull waits at most so long, whatever it asks for, milliseconds: four times
 /// what RocketMQ's clients ask for. An answer that comes unasked costs a client
 /// one more pull; a wait without end costs the broker memory.
@@ -57,6 +62,14 @@ impl<E: Env> Broker<E> {
             self.moved_to_start(serving, conn, reply_to, (request.topic, queue_id));
             return Ok(());
         };
+        let filter = match filter_of(&request) {
+            Ok(filter) => filter,
+            Err(remark) => {
+                let code = ResponseCode::SUBSCRIPTION_PARSE_FAILED;
+                self.outbox.refuse(conn, reply_to, code, &remark);
+                return Ok(());
+            }
+        };
         let pull = Pull {
             conn,
             reply_to,
@@ -64,6 +77,7 @@ impl<E: Env> Broker<E> {
             queue_id,
             offset,
             max_messages: (request.max_msg_nums.max(1) as usize).min(ANSWER_MESSAGES_MAX),
+            filter,
         };
         let end = serving.store.queue_end(&pull.topic, pull.queue_id);
         let wants_to_wait = request.sys_flag & FLAG_SUSPEND != 0 && !reply_to.is_oneway;
@@ -146,12 +160,15 @@ impl<E: Env> Broker<E> {
             return Ok(());
         }
         let found = serving.store.read_queue(pull, end).await?;
+        fields.next_begin_offset = found.next_begin_offset as i64;
         if found.records.is_empty() {
-            let code = ResponseCode::PULL_NOT_FOUND;
+            let code = match found.next_begin_offset > pull.offset {
+                true => ResponseCode::PULL_RETRY_IMMEDIATELY,
+                false => ResponseCode::PULL_NOT_FOUND,
+            };
             self.outbox.answer(pull.conn, pull.reply_to, code, &fields);
             return Ok(());
         }
-        fields.next_begin_offset = found.next_begin_offset as i64;
         self.outbox
             .answer_with_body(pull.conn, pull.reply_to, &fields, &found.records);
         Ok(())
@@ -178,7 +195,7 @@ impl<D: Disk> Store<D> {
 
     /// The queue of that number, where it is one or, for a topic that is not
     /// there yet, may become one: a consumer may wait for a topic's first message.
-    fn readable_queue(&self, topic: &str, queue_id: i32) -> Option<u32> {
+    pub(super) fn readable_queue(&self, topic: &str, queue_id: i32) -> Option<u32> {
         let queue_id = u32::try_from(queue_id).ok()?;
         let queues = match self.queue_count(topic) {
             Some(queues) => queues,
@@ -188,32 +205,44 @@ impl<D: Disk> Store<D> {
         (queue_id < queues).then_some(queue_id)
     }
 
-    /// Reads from a queue, every record verified (D28).
+    /// Reads from a queue, every record verified (D28): also those that are left
+    /// out. By the hash in the queue alone, which no checksum covers, a message
+    /// could be left out for ever that its subscriber wants.
     async fn read_queue(&self, pull: &Pull, end: u64) -> Result<Found, StoreError> {
         let mut found = Found {
             records: Vec::new(),
             next_begin_offset: pull.offset,
         };
-        let count = pull.max_messages.min((end - pull.offset) as usize);
-        if count == 0 {
-            return Ok(found);
-        }
-        found.records.reserve_exact(count);
         let queue = self.topics.queue(&pull.topic, pull.queue_id);
-        let queue = queue.expect("a queue with an end is known");
+        let mut looked_at = 0;
         let mut bytes = 0;
-        for entry in queue.entries.read(pull.offset, count as u64).await? {
-            let read = self.log.read(entry.address, entry.record_bytes);
-            let record = read.await?.into_record();
-            bytes += record.len();
-            if bytes > ANSWER_BYTES_MAX && !found.records.is_empty() {
-                break;
+        loop {
+            let wanted = pull.max_messages - found.records.len();
+            let count = wanted.min((end - found.next_begin_offset) as usize);
+            if count == 0 || looked_at >= LOOKED_AT_BYTES_MAX {
+                return Ok(found);
             }
-            self.belongs(&record, pull, found.next_begin_offset, entry.address)?;
-            found.records.push(record);
-            found.next_begin_offset += 1;
+            found.records.reserve_exact(count);
+            let entries = &queue.expect("a queue with an end is known").entries;
+            let entries = entries.read(found.next_begin_offset, count as u64).await?;
+            if entries.is_empty() {
+                return Ok(found);
+            }
+            for entry in entries {
+                let read = self.log.read(entry.address, entry.record_bytes);
+                let record = read.await?.into_record();
+                self.belongs(&record, pull, found.next_begin_offset, entry)?;
+                looked_at += record.len();
+                if pull.filter.passes(entry.tag_hash) {
+                    bytes += record.len();
+                    if bytes > ANSWER_BYTES_MAX && !found.records.is_empty() {
+                        return Ok(found);
+                    }
+                    found.records.push(record);
+                }
+                found.next_begin_offset += 1;
+            }
         }
-        Ok(found)
     }
 
     /// A queue's entry is derived and carries no checksum: what it leads to has
@@ -223,13 +252,16 @@ impl<D: Disk> Store<D> {
         record: &[u8],
         pull: &Pull,
         offset: u64,
-        address: u64,
+        entry: QueueEntry,
     ) -> Result<(), StoreError> {
+        let address = entry.address;
         let message = Message::decode_enveloped(record)
             .map_err(|why| StoreError::undecodable(address, why))?;
+        let tag = Properties::new(message.properties).get(key::TAGS);
         let same = message.topic == pull.topic
             && message.queue_id == pull.queue_id
-            && message.queue_offset == offset;
+            && message.queue_offset == offset
+            && tag.map_or(0, tag_hash) == entry.tag_hash;
         if same {
             return Ok(());
         }
@@ -239,5 +271,14 @@ impl<D: Disk> Store<D> {
             offset,
             address,
         })
+    }
+}
+
+/// What a pull is to be answered with. One that does not say gets everything:
+/// its client looks at what it gets in any case.
+fn filter_of(request: &PullRequest<'_>) -> Result<TagFilter, String> {
+    match request.sys_flag & FLAG_SUBSCRIPTION {
+        0 => Ok(TagFilter::All),
+        _ => TagFilter::parse(request.subscription, request.expression_type),
     }
 }

@@ -2,20 +2,17 @@
 
 use super::entries::OffsetCommit;
 use super::error::StoreError;
+use super::groups::is_name;
 use super::replica::Wanted;
 use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
 use super::store::Store;
 use crate::env::{ConnId, Disk, Env};
-use crate::remoting::heartbeat::HeartbeatData;
 use crate::remoting::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset};
 use crate::remoting::route::{
     BrokerData, PERM_READ_WRITE, PRIMARY_ID, QueueData, RouteRequest, TopicRouteData,
 };
 use crate::remoting::{Command, FieldError, ReadFields, RequestCode, ResponseCode};
-
-/// Longest group name, bytes (RocketMQ's `CHARACTER_MAX_LENGTH`).
-const GROUP_BYTES_MAX: usize = 255;
 
 impl<E: Env> Broker<E> {
     pub(super) async fn handle_command(
@@ -52,6 +49,14 @@ impl<E: Env> Broker<E> {
                 self.query_offset(serving, conn, &command);
                 Ok(())
             }
+            RequestCode::LOCK_BATCH_MQ => {
+                self.lock_queues(serving, conn, &command);
+                Ok(())
+            }
+            RequestCode::UNLOCK_BATCH_MQ => {
+                self.unlock_queues(serving, conn, &command);
+                Ok(())
+            }
             _ => {
                 self.answer_at_once(serving, conn, &command);
                 Ok(())
@@ -65,6 +70,7 @@ impl<E: Env> Broker<E> {
         for Wanted { conn, command } in serving.reads.take_ready() {
             match RequestCode(command.code) {
                 RequestCode::QUERY_CONSUMER_OFFSET => self.query_offset(serving, conn, &command),
+                RequestCode::LOCK_BATCH_MQ => self.lock_queues(serving, conn, &command),
                 _ => self.answer_at_once(serving, conn, &command),
             }
         }
@@ -97,37 +103,14 @@ impl<E: Env> Broker<E> {
                     .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
             }
             RequestCode::HEART_BEAT => self.heartbeat(conn, command),
-            RequestCode::UNREGISTER_CLIENT => {
-                self.sessions.leaves(conn);
-                self.outbox
-                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &());
-            }
+            RequestCode::UNREGISTER_CLIENT => self.unregister(conn, command),
+            RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.list_consumers(conn, command),
             RequestCode::GET_ROUTEINFO_BY_TOPIC => self.route(serving, conn, command),
             RequestCode(code) => {
                 let remark = format!("request code {code} is not served here");
                 let refusal = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
                 self.outbox
                     .refuse(conn, command.reply_to(), refusal, &remark);
-            }
-        }
-    }
-
-    /// Notes which groups the client produces for: they are asked about their half
-    /// messages over this stream.
-    fn heartbeat(&mut self, conn: ConnId, command: &Command) {
-        let read = serde_json::from_slice::<HeartbeatData>(&command.body);
-        match read {
-            Ok(data) => {
-                let groups = data.producers.into_iter().map(|it| it.group_name);
-                self.sessions
-                    .produces(conn, groups.collect(), self.env.now_ns());
-                self.outbox
-                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &());
-            }
-            Err(error) => {
-                let remark = format!("the heartbeat's body: {error}");
-                let code = ResponseCode::SYSTEM_ERROR;
-                self.outbox.refuse(conn, command.reply_to(), code, &remark);
             }
         }
     }
@@ -256,19 +239,24 @@ fn needs_leader(code: RequestCode) -> bool {
             | RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET
             | RequestCode::GET_MIN_OFFSET
+            | RequestCode::GET_CONSUMER_LIST_BY_GROUP
+            | RequestCode::LOCK_BATCH_MQ
+            | RequestCode::UNLOCK_BATCH_MQ
             | RequestCode::CHANGE_MEMBERS
             | RequestCode::TRANSFER_LEADERSHIP
     )
 }
 
-/// What tells a client where something ends *now*: from a leader that was
-/// replaced without knowing it, that would be an earlier now (D18).
+/// What tells a client where something ends, or what is its, *now*: from a
+/// leader that was replaced without knowing it, that would be an earlier now
+/// (D18).
 fn reads_the_end(code: RequestCode) -> bool {
     matches!(
         code,
         RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET
             | RequestCode::GET_MIN_OFFSET
+            | RequestCode::LOCK_BATCH_MQ
     )
 }
 
@@ -280,8 +268,8 @@ fn checked<D: Disk>(
     store: &Store<D>,
 ) -> Result<OffsetCommit, (ResponseCode, String)> {
     let group = request.consumer_group;
-    if group.is_empty() || group.len() > GROUP_BYTES_MAX {
-        let remark = format!("a group's name has 1 to {GROUP_BYTES_MAX} bytes");
+    if !is_name(group) {
+        let remark = "a group's name has 1 to 255 bytes".to_owned();
         return Err((ResponseCode::SYSTEM_ERROR, remark));
     }
     let Some(queues) = store.state.topic(request.topic) else {

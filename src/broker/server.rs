@@ -27,6 +27,7 @@ use std::task::{Context, Poll};
 use super::chores::{Chore, Snapshot};
 use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::error::{BrokerError, StoreError};
+use super::groups::{Locks, Members};
 use super::outbox::Outbox;
 use super::parked::Parked;
 use super::replica::{self, Reads, Replica, Wanted};
@@ -52,6 +53,7 @@ pub struct Broker<E: Env> {
     pub(super) net: E::Net,
     pub(super) timer: E::Timer,
     pub(super) sessions: Sessions,
+    pub(super) members: Members,
     pub(super) outbox: Outbox,
 }
 
@@ -64,6 +66,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) waiters: Waiters<SendAnswer>,
     pub(super) parked: Parked,
     pub(super) checks: Checks,
+    pub(super) locks: Locks,
     pub(super) job: Option<Job<E::Disk>>,
     pub(super) chore: Option<Chore>,
     pub(super) flush_due_ns: u64,
@@ -116,6 +119,7 @@ impl<E: Env> Broker<E> {
             config,
             net,
             sessions: Sessions::default(),
+            members: Members::default(),
             outbox: Outbox::default(),
         })
     }
@@ -174,7 +178,8 @@ impl<E: Env> Broker<E> {
             }
         };
         report.iter().for_each(|line| self.env.report(line));
-        Ok(Serving::new(store, replica, &self.env))
+        let locks = Locks::begin(self.env.now_ns(), self.config.queue_lock_ns());
+        Ok(Serving::new(store, replica, locks, &self.env))
     }
 
     async fn serve<S: Future<Output = ()>>(
@@ -338,7 +343,7 @@ impl<E: Env> Broker<E> {
             }
             NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
             NetEvent::Closed { conn, .. } => {
-                self.sessions.remove(conn);
+                self.stream_gone(conn);
                 serving.forget(conn);
             }
             NetEvent::Peer { bytes, .. } => self.peer_message(serving, bytes).await?,
@@ -353,7 +358,7 @@ impl<E: Env> Broker<E> {
         match self.sessions.next_command(conn) {
             Ok(command) => command,
             Err(_) => {
-                self.sessions.remove(conn);
+                self.stream_gone(conn);
                 self.net.close(conn);
                 None
             }
@@ -419,7 +424,7 @@ impl<E: Env> Broker<E> {
                 }
             }
             NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
-            NetEvent::Closed { conn, .. } => self.sessions.remove(conn),
+            NetEvent::Closed { conn, .. } => self.stream_gone(conn),
             NetEvent::Connected { .. } | NetEvent::Peer { .. } => {}
         }
         self.outbox.flush(&mut self.net);
@@ -461,7 +466,7 @@ impl<E: Env> Broker<E> {
 }
 
 impl<E: Env> Serving<E> {
-    fn new(store: Store<E::Disk>, replica: Option<Replica>, env: &E) -> Self {
+    fn new(store: Store<E::Disk>, replica: Option<Replica>, locks: Locks, env: &E) -> Self {
         Self {
             store,
             replica,
@@ -469,6 +474,7 @@ impl<E: Env> Serving<E> {
             waiters: Waiters::default(),
             parked: Parked::default(),
             checks: Checks::default(),
+            locks,
             job: None,
             chore: None,
             flush_due_ns: env.now_ns(),

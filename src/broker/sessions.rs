@@ -72,9 +72,11 @@ impl Sessions {
         }
     }
 
-    /// The client produces for nobody any more.
-    pub(crate) fn leaves(&mut self, conn: ConnId) {
-        self.produces(conn, Vec::new(), 0);
+    /// The client no longer produces for the groups that are named.
+    pub(crate) fn leaves(&mut self, conn: ConnId, named: impl Fn(&str) -> bool) {
+        if let Some(session) = self.0.get_mut(&conn) {
+            session.produces.retain(|group| !named(group));
+        }
     }
 
     /// A stream to a producer of `group` that was heard of since `since_ns`;

@@ -1,5 +1,6 @@
 //! Leading, and no longer leading.
 
+use crate::broker::groups::Locks;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
 use crate::remoting::{Command, ResponseCode};
@@ -47,7 +48,11 @@ impl<E: Env> Broker<E> {
         let Some(replica) = &mut serving.replica else {
             return;
         };
-        replica.serves = replica.raft.is_serving() && (replica.serves || caught_up);
+        let served = replica.serves;
+        replica.serves = replica.raft.is_serving() && (served || caught_up);
+        if replica.serves && !served {
+            serving.locks = Locks::begin(self.env.now_ns(), self.config.queue_lock_ns());
+        }
         let votes = replica.raft.configuration().is_voter(replica.me);
         if votes != replica.votes {
             replica.votes = votes;

@@ -1,0 +1,192 @@
+//! Who consumes for a group, as heartbeats on a stream say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::env::ConnId;
+
+/// Members of a group, at most: their list has to fit an answer.
+const MEMBERS_MAX: usize = 4_096;
+
+#[derive(Debug)]
+struct Member {
+    client_id: String,
+    /// When it last said so, on the broker's clock.
+    heard_ns: u64,
+}
+
+/// The members of every group. A client that reconnects has two streams for a
+/// while, and is one member.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Members {
+    groups: BTreeMap<String, BTreeMap<ConnId, Member>>,
+    /// No member is silent for too long before; nobody is where there is none.
+    due_ns: Option<u64>,
+}
+
+impl Members {
+    /// A client says that it consumes for these groups, and for no other. Gives
+    /// the groups whose members have changed.
+    pub(super) fn heard(
+        &mut self,
+        conn: ConnId,
+        client_id: &str,
+        groups: &BTreeSet<String>,
+        (now_ns, lease_ns): (u64, u64),
+    ) -> Vec<String> {
+        let mut changed = self.leaves(conn, |group| !groups.contains(group));
+        for group in groups {
+            let members = self.groups.entry(group.clone()).or_default();
+            let is_new = members.values().all(|it| it.client_id != client_id);
+            if is_new && members.len() >= MEMBERS_MAX {
+                continue;
+            }
+            let member = Member {
+                client_id: client_id.to_owned(),
+                heard_ns: now_ns,
+            };
+            members.insert(conn, member);
+            if is_new {
+                changed.push(group.clone());
+            }
+        }
+        if !groups.is_empty() && self.due_ns.is_none() {
+            self.due_ns = Some(now_ns + lease_ns);
+        }
+        changed
+    }
+
+    /// The client leaves the groups that are named. Gives those whose members
+    /// have changed.
+    pub(super) fn leaves(&mut self, conn: ConnId, named: impl Fn(&str) -> bool) -> Vec<String> {
+        self.drop_members(|group, other, _| other == conn && named(group))
+    }
+
+    /// Drops who was silent for a whole lease. Gives the groups whose members
+    /// have changed.
+    pub(super) fn expire(&mut self, now_ns: u64, lease_ns: u64) -> Vec<String> {
+        let changed = self.drop_members(|_, _, member| member.heard_ns + lease_ns <= now_ns);
+        let members = self.groups.values().flat_map(BTreeMap::values);
+        let first_ns = members.map(|member| member.heard_ns).min();
+        self.due_ns = first_ns.map(|heard_ns| heard_ns + lease_ns);
+        changed
+    }
+
+    fn drop_members(&mut self, gone: impl Fn(&str, ConnId, &Member) -> bool) -> Vec<String> {
+        let mut changed = Vec::new();
+        self.groups.retain(|group, members| {
+            let is_gone = |conn: &ConnId, member: &Member| gone(group, *conn, member);
+            if !members.iter().any(|(conn, member)| is_gone(conn, member)) {
+                return true;
+            }
+            let before = ids(members).len();
+            members.retain(|conn, member| !is_gone(conn, member));
+            if ids(members).len() < before {
+                changed.push(group.clone());
+            }
+            !members.is_empty()
+        });
+        changed
+    }
+
+    /// When to look for silent ones; `None`: there are no members.
+    pub(in crate::broker) fn deadline_ns(&self) -> Option<u64> {
+        self.due_ns
+    }
+
+    /// The client ids of a group's members, ascending, none twice.
+    pub(super) fn list(&self, group: &str) -> Vec<String> {
+        let members = self.groups.get(group).map(ids).unwrap_or_default();
+        members.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The streams to a group's members.
+    pub(super) fn streams(&self, group: &str) -> Vec<ConnId> {
+        let members = self.groups.get(group);
+        members.map_or(Vec::new(), |members| members.keys().copied().collect())
+    }
+}
+
+fn ids(members: &BTreeMap<ConnId, Member>) -> BTreeSet<&str> {
+    members.values().map(|it| it.client_id.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MEMBERS_MAX, Members};
+    use crate::env::ConnId;
+
+    const LEASE_NS: u64 = 100;
+
+    fn groups(names: &[&str]) -> std::collections::BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn who_comes_and_goes_changes_a_group() {
+        let mut members = Members::default();
+        let at = (0, LEASE_NS);
+        assert_eq!(
+            members.heard(ConnId(1), "a", &groups(&["g", "h"]), at),
+            ["g", "h"]
+        );
+        assert!(
+            members
+                .heard(ConnId(1), "a", &groups(&["g", "h"]), at)
+                .is_empty()
+        );
+        assert_eq!(members.heard(ConnId(2), "b", &groups(&["g"]), at), ["g"]);
+        assert_eq!(members.list("g"), ["a", "b"]);
+        assert_eq!(members.streams("g"), [ConnId(1), ConnId(2)]);
+        assert_eq!(
+            members.heard(ConnId(1), "a", &groups(&["g"]), at),
+            ["h"],
+            "its heartbeat does not name it any more"
+        );
+        assert_eq!(members.leaves(ConnId(2), |group| group == "g"), ["g"]);
+        assert!(members.leaves(ConnId(2), |_| true).is_empty());
+        assert_eq!(members.list("g"), ["a"]);
+        assert!(members.list("h").is_empty());
+    }
+
+    #[test]
+    fn a_client_with_two_streams_is_one_member() {
+        let mut members = Members::default();
+        let at = (0, LEASE_NS);
+        members.heard(ConnId(1), "a", &groups(&["g"]), at);
+        assert!(
+            members
+                .heard(ConnId(2), "a", &groups(&["g"]), at)
+                .is_empty()
+        );
+        assert!(members.leaves(ConnId(1), |_| true).is_empty());
+        assert_eq!(members.list("g"), ["a"]);
+        assert_eq!(members.leaves(ConnId(2), |_| true), ["g"]);
+    }
+
+    #[test]
+    fn who_is_silent_for_a_lease_is_gone() {
+        let mut members = Members::default();
+        assert_eq!(members.deadline_ns(), None);
+        members.heard(ConnId(1), "a", &groups(&["g"]), (0, LEASE_NS));
+        members.heard(ConnId(2), "b", &groups(&["g"]), (60, LEASE_NS));
+        assert_eq!(members.deadline_ns(), Some(100));
+        assert_eq!(members.expire(100, LEASE_NS), ["g"]);
+        assert_eq!(members.list("g"), ["b"]);
+        assert_eq!(members.deadline_ns(), Some(160));
+        members.heard(ConnId(2), "b", &groups(&["g"]), (150, LEASE_NS));
+        assert!(members.expire(160, LEASE_NS).is_empty());
+        assert_eq!(members.deadline_ns(), Some(250));
+        assert_eq!(members.expire(250, LEASE_NS), ["g"]);
+        assert_eq!(members.deadline_ns(), None);
+    }
+
+    #[test]
+    fn a_group_has_so_many_members_and_no_more() {
+        let mut members = Members::default();
+        for number in 0..=MEMBERS_MAX as u64 {
+            let id = format!("client-{number}");
+            members.heard(ConnId(number), &id, &groups(&["g"]), (0, LEASE_NS));
+        }
+        assert_eq!(members.list("g").len(), MEMBERS_MAX);
+    }
+}

@@ -1,0 +1,92 @@
+//! What a subscription lets through: tags, by their hashes.
+//!
+//! A queue's entries carry the hash of each message's tag. Two tags may share
+//! one, so what passes here is looked at again by the client, whose own the exact
+//! match is (as in RocketMQ).
+
+use crate::record::tag_hash;
+
+/// Longest subscription, bytes: it is kept while a pull waits.
+const SUBSCRIPTION_BYTES_MAX: usize = 16 << 10;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TagFilter {
+    /// Every message.
+    All,
+    /// Those with one of these hashes.
+    Hashes(Vec<i64>),
+}
+
+impl TagFilter {
+    /// Reads `*`, or tags joined by `||`.
+    ///
+    /// # Errors
+    /// It is none of them; the words say why.
+    pub(super) fn parse(subscription: &str, expression_type: Option<&str>) -> Result<Self, String> {
+        if !matches!(expression_type, None | Some("" | "TAG")) {
+            return Err("only subscriptions to tags are served".to_owned());
+        }
+        if subscription.len() > SUBSCRIPTION_BYTES_MAX {
+            let length = subscription.len();
+            return Err(format!(
+                "a subscription of {length} bytes; at most {SUBSCRIPTION_BYTES_MAX}"
+            ));
+        }
+        if matches!(subscription.trim(), "" | "*") {
+            return Ok(Self::All);
+        }
+        let tags = subscription.split("||").map(str::trim);
+        let mut hashes: Vec<i64> = tags.filter(|tag| !tag.is_empty()).map(tag_hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        if hashes.is_empty() {
+            return Err(format!("no tag in subscription {subscription:?}"));
+        }
+        Ok(Self::Hashes(hashes))
+    }
+
+    /// Whether a message whose tag has this hash may be wanted; 0 is that of one
+    /// without a tag.
+    pub(super) fn passes(&self, hash: i64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Hashes(hashes) => hashes.binary_search(&hash).is_ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SUBSCRIPTION_BYTES_MAX, TagFilter};
+    use crate::record::tag_hash;
+
+    #[test]
+    fn everything_passes_a_star() {
+        for all in ["*", " * ", ""] {
+            assert_eq!(TagFilter::parse(all, None), Ok(TagFilter::All));
+            assert_eq!(TagFilter::parse(all, Some("TAG")), Ok(TagFilter::All));
+        }
+        assert!(TagFilter::All.passes(0));
+    }
+
+    #[test]
+    fn tags_pass_by_their_hashes() {
+        let filter = TagFilter::parse(" paid||late || paid", Some("TAG")).unwrap();
+        assert!(filter.passes(tag_hash("paid")));
+        assert!(filter.passes(tag_hash("late")));
+        assert!(!filter.passes(tag_hash("unpaid")));
+        assert!(!filter.passes(0), "no tag");
+        // Two tags with one hash: the client tells them apart.
+        let filter = TagFilter::parse("Aa", None).unwrap();
+        assert!(filter.passes(tag_hash("BB")));
+    }
+
+    #[test]
+    fn what_is_no_subscription_is_refused() {
+        let long = "t".repeat(SUBSCRIPTION_BYTES_MAX + 1);
+        for (subscription, kind) in [("||", None), ("a > 5", Some("SQL92")), (&*long, None)] {
+            assert!(TagFilter::parse(subscription, kind).is_err());
+        }
+    }
+}
