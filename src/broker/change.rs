@@ -9,11 +9,11 @@
 
 use std::sync::Arc;
 
+use super::effect::Effect;
 use super::entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 use super::error::StoreError;
 use super::producers::{Origin, Stored};
 use super::state::AppliedState;
-use super::transactions::Effect;
 use crate::log::{Entry, QueueEntry, Staged};
 use crate::raft::Configuration;
 use crate::record::{EntryKind, Message, Properties, key, tag_hash};
@@ -48,7 +48,7 @@ pub(super) enum Change {
 }
 
 /// What a message does: its queue gets an entry, and more where it is of a
-/// transaction, or names its producer.
+/// transaction or a delay, or names its producer.
 #[derive(Debug)]
 pub(super) struct MessageChange {
     pub(super) topic: Arc<str>,
@@ -132,7 +132,7 @@ impl Change {
         }
     }
 
-    /// What it does to the transactions.
+    /// What it does beside standing in its queue.
     pub(super) fn effect(&self) -> Option<&Effect> {
         match self {
             Self::Message(message) => message.effect.as_deref(),
@@ -175,11 +175,7 @@ impl AppliedState {
             return Err(inconsistent(what));
         }
         if let Some(effect) = message.effect.take() {
-            let half_address = effect.half_address();
-            if !self.transactions.apply(*effect) {
-                let what = format!("the half message at {half_address} is not pending");
-                return Err(inconsistent(what));
-            }
+            self.apply_effect(*effect).map_err(inconsistent)?;
         }
         if let Some((origin, stored)) = message.sent() {
             self.producers.note(origin.clone(), stored);

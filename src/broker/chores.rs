@@ -44,6 +44,7 @@ impl<E: Env> Broker<E> {
             serving.mark_due_ns,
             serving.checks.deadline_ns(),
             self.members.deadline_ns(),
+            serving.delay_clock.deadline_ns(),
             flush,
             replica.and_then(Replica::deadline_ns),
             replica.and_then(Replica::ask_at_ns),
@@ -68,6 +69,7 @@ impl<E: Env> Broker<E> {
             self.happened(serving, Input::Timeout).await?;
         }
         self.check_halves(serving).await?;
+        self.deliver_due(serving).await?;
         self.fetch(serving);
         self.scrub(serving).await?;
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::delays::DEFAULT_LEVELS_MS;
 use serde::{Deserialize, Serialize};
 
 /// RocketMQ's `flushDiskType`.
@@ -138,6 +139,10 @@ pub struct BrokerConfig {
     /// (`rebalanceLockMaxLiveTime`), milliseconds. For so long after a start, and
     /// after a change of the leader, no queue is locked.
     pub queue_lock_ms: u64,
+    /// How long a message waits at each delay level, from level 1 on
+    /// (`messageDelayLevel`), milliseconds; at most
+    /// [`LEVELS_MAX`](super::LEVELS_MAX), and with none nothing waits.
+    pub delay_levels_ms: Vec<u64>,
 }
 
 impl BrokerConfig {
@@ -170,6 +175,7 @@ impl Default for BrokerConfig {
             half_age_max_ms: 72 * 3_600_000,
             client_expired_ms: 120_000,
             queue_lock_ms: 60_000,
+            delay_levels_ms: DEFAULT_LEVELS_MS.to_vec(),
         }
     }
 }

@@ -71,9 +71,13 @@ impl<E: Env> Broker<E> {
         store
             .ages
             .look(self.env.now_ns(), applied, apart_bytes, base_address);
-        // A half message stays until it is decided, however old.
+        // A half message stays until it is decided, however old, and what waits
+        // until it is delivered.
         let oldest_half = store.state.transactions.pending().next();
-        let needed_address = oldest_half.map_or(u64::MAX, |(address, _)| address);
+        let oldest_half = oldest_half.map(|(address, _)| address);
+        let oldest_delayed = store.state.delays.oldest();
+        let needed = oldest_half.into_iter().chain(oldest_delayed).min();
+        let needed_address = needed.unwrap_or(u64::MAX);
         let upto = store.ages.older_than(retention_ms, needed_address)?;
         (leads && upto.address >= said_address + self.config.segment_bytes).then_some(upto)
     }

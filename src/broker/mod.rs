@@ -4,6 +4,7 @@
 //!   server ── requests ─┬─ send ──▶ store.append ──▶ log ──▶ waiters ──▶ answer
 //!     │                 ├─ pull ──▶ queue ──▶ log, up to the read limit
 //!     │                 ├─ end transaction, check-back
+//!     │                 ├─ delays: later · retry: sent back, given up
 //!     │                 ├─ groups: heartbeat, members, queue locks
 //!     │                 └─ offsets, route
 //!     ├── open          log recovery, snapshot, replay
@@ -17,10 +18,13 @@ mod base;
 mod change;
 mod chores;
 mod config;
+mod delays;
+mod effect;
 mod entries;
 mod error;
 mod expiry;
 mod groups;
+mod names;
 mod open;
 mod outbox;
 mod parked;
@@ -28,6 +32,7 @@ mod producers;
 mod pull;
 mod replica;
 mod requests;
+mod retry;
 mod send;
 mod server;
 mod sessions;
@@ -41,6 +46,7 @@ mod waiters;
 
 pub use base::BASE_FILE;
 pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
+pub use delays::{DEFAULT_LEVELS_MS, Delayed, Delays, LEVELS_MAX, SCHEDULE_TOPIC};
 pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
 pub use open::salvage;

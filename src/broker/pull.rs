@@ -1,8 +1,8 @@
 //! Pulls: records out of the log, by way of a queue, never past the read limit.
 
 use super::error::StoreError;
+use super::names::is_topic;
 use super::parked::Pull;
-use super::send::is_topic;
 use super::server::{Broker, Serving};
 use super::store::Store;
 use super::tags::TagFilter;
@@ -199,7 +199,7 @@ impl<D: Disk> Store<D> {
         let queue_id = u32::try_from(queue_id).ok()?;
         let queues = match self.queue_count(topic) {
             Some(queues) => queues,
-            None if is_topic(topic) => self.config.default_topic_queue_nums,
+            None if is_topic(topic) => self.queues_of_new(topic),
             None => 0,
         };
         (queue_id < queues).then_some(queue_id)

@@ -40,6 +40,7 @@ impl<E: Env> Broker<E> {
                 self.pull(serving, conn, &command).await
             }
             RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(serving, conn, &command),
+            RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(serving, conn, &command).await,
             RequestCode::END_TRANSACTION => self.end_transaction(serving, conn, &command).await,
             RequestCode::CHANGE_MEMBERS => self.change_members(serving, conn, &command).await,
             RequestCode::TRANSFER_LEADERSHIP => {
@@ -122,7 +123,7 @@ impl<E: Env> Broker<E> {
             return;
         };
         let known = serving.store.queue_count(request.topic);
-        let queues = known.unwrap_or(self.config.default_topic_queue_nums);
+        let queues = known.unwrap_or_else(|| serving.store.queues_of_new(request.topic));
         let name = self.config.broker_name.clone();
         let leader = match &serving.replica {
             Some(replica) => replica.leader().map(|leader| leader.client),
@@ -235,6 +236,7 @@ fn needs_leader(code: RequestCode) -> bool {
             | RequestCode::PULL_MESSAGE
             | RequestCode::LITE_PULL_MESSAGE
             | RequestCode::UPDATE_CONSUMER_OFFSET
+            | RequestCode::CONSUMER_SEND_MSG_BACK
             | RequestCode::END_TRANSACTION
             | RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET

@@ -1,10 +1,13 @@
 //! Sends: refused before the append, or answered once they are durable enough.
 
+use super::delays::level_of;
 use super::error::{AppendError, StoreError};
+use super::names::{is_brokers_own, is_topic};
 use super::producers::{Origin, Sent, Stored};
+use super::retry::dead_letter_of;
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};
-use super::transactions::{Outcome, is_brokers_own};
+use super::transactions::Outcome;
 use super::waiters::Waiter;
 use crate::env::{ConnId, Env};
 use crate::log::Staged;
@@ -16,6 +19,12 @@ use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 /// Bytes that may be staged before sends are refused: during a roll nothing is
 /// written, and what arrives waits in memory.
 const STAGED_BYTES_MAX: u64 = 64 << 20;
+/// What the broker's own properties may take of a record's, where a message is
+/// kept for later or comes again, bytes: what was taken in can be sent back.
+const OWN_PROPERTIES_BYTES: usize = 512;
+/// Longest properties of a send, bytes.
+const SENT_PROPERTIES_BYTES_MAX: usize = PROPERTIES_BYTES_MAX - OWN_PROPERTIES_BYTES;
+
 /// What is answered when an entry is durable enough.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendAnswer {
@@ -69,9 +78,11 @@ impl<E: Env> Broker<E> {
         {
             return Ok(());
         }
+        let dead_letter = dead_letter_of(&request);
+        let queue_id = dead_letter.as_ref().map_or(request.queue_id, |_| 0);
         let message = NewMessage {
-            topic: request.topic,
-            queue_id: request.queue_id,
+            topic: dead_letter.as_deref().unwrap_or(request.topic),
+            queue_id,
             flag: request.flag as u32,
             sys_flag: request.sys_flag as u32,
             born_timestamp_ms: request.born_timestamp as u64,
@@ -82,14 +93,21 @@ impl<E: Env> Broker<E> {
             properties: request.properties,
             body: &command.body,
         };
-        let appended = match is_half(&request) {
-            true => {
-                serving
-                    .store
-                    .append_half(message, request.producer_group)
-                    .await
+        let levels = self.config.delay_levels_ms.len();
+        let level = match level_of(request.properties, levels) {
+            Ok(level) => level.filter(|_| dead_letter.is_none()),
+            Err(text) => {
+                let remark = format!("{text:?} is no delay level");
+                let code = ResponseCode::MESSAGE_ILLEGAL;
+                self.outbox.refuse(conn, reply_to, code, &remark);
+                return Ok(());
             }
-            false => serving.store.append_message(message).await,
+        };
+        let store = &mut serving.store;
+        let appended = match level {
+            _ if is_half(&request) => store.append_half(message, request.producer_group).await,
+            Some(level) => store.append_delayed(message, level).await,
+            None => store.append_message(message).await,
         };
         match appended {
             Ok(Appended {
@@ -162,10 +180,10 @@ impl<E: Env> Broker<E> {
         if request.batch {
             return illegal("batches are not taken".to_owned());
         }
-        if request.properties.len() > PROPERTIES_BYTES_MAX {
+        if request.properties.len() > SENT_PROPERTIES_BYTES_MAX {
             let length = request.properties.len();
             return illegal(format!(
-                "properties of {length} bytes; at most {PROPERTIES_BYTES_MAX}"
+                "properties of {length} bytes; at most {SENT_PROPERTIES_BYTES_MAX}"
             ));
         }
         if is_brokers_own(request.topic) {
@@ -227,7 +245,7 @@ impl<E: Env> Broker<E> {
         staged: Staged,
         answer: SendAnswer,
     ) {
-        serving.room_bytes = serving.room_bytes.saturating_sub(staged_cost(staged));
+        serving.takes_room(staged);
         let Staged {
             index,
             term,
@@ -330,13 +348,11 @@ fn is_half(request: &SendRequest<'_>) -> bool {
         || prepared.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// What an entry may take of the disk: its bytes, its envelope, its padding.
-fn staged_cost(staged: Staged) -> u64 {
-    staged.end_address - staged.address + 8_192
-}
-
-/// RocketMQ's `TopicValidator`. Topics name directories, so nothing else goes.
-pub(super) fn is_topic(topic: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%|-_".contains(&byte);
-    (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && topic.bytes().all(plain)
+impl<E: Env> Serving<E> {
+    /// Counts what an entry may take of the disk: its bytes, its envelope, its
+    /// padding.
+    pub(super) fn takes_room(&mut self, staged: Staged) {
+        let bytes = staged.end_address - staged.address + 8_192;
+        self.room_bytes = self.room_bytes.saturating_sub(bytes);
+    }
 }

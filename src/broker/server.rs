@@ -26,6 +26,7 @@ use std::task::{Context, Poll};
 
 use super::chores::{Chore, Snapshot};
 use super::config::{BrokerConfig, FlushDiskType, Replication};
+use super::delays::DelayClock;
 use super::error::{BrokerError, StoreError};
 use super::groups::{Locks, Members};
 use super::outbox::Outbox;
@@ -67,6 +68,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) parked: Parked,
     pub(super) checks: Checks,
     pub(super) locks: Locks,
+    pub(super) delay_clock: DelayClock,
     pub(super) job: Option<Job<E::Disk>>,
     pub(super) chore: Option<Chore>,
     pub(super) flush_due_ns: u64,
@@ -286,6 +288,7 @@ impl<E: Env> Broker<E> {
         self.serve_reads(serving);
         self.release_waiters(serving);
         self.watch_halves(serving);
+        self.watch_delays(serving);
         self.ask_noted(serving);
         self.outbox.flush(&mut self.net);
         Ok(())
@@ -467,9 +470,11 @@ impl<E: Env> Broker<E> {
 
 impl<E: Env> Serving<E> {
     fn new(store: Store<E::Disk>, replica: Option<Replica>, locks: Locks, env: &E) -> Self {
+        let end_address = store.log.tail().address;
         Self {
             store,
             replica,
+            delay_clock: DelayClock::of_log(end_address),
             reads: Reads::default(),
             waiters: Waiters::default(),
             parked: Parked::default(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::delays::Delays;
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::producers::Producers;
 use super::transactions::Transactions;
@@ -32,6 +33,8 @@ pub struct AppliedState {
     pub expired_index: u64,
     /// Half messages and decisions (D21).
     pub transactions: Transactions,
+    /// Messages that wait for their time (D29).
+    pub delays: Delays,
     topics: BTreeMap<String, Vec<u64>>,
     offsets: BTreeMap<Place, u64>,
     pub(super) producers: Producers,
@@ -55,6 +58,8 @@ struct Snapshot {
     producers: Producers,
     #[serde(default)]
     transactions: Transactions,
+    #[serde(default)]
+    delays: Delays,
 }
 
 /// A queue in the snapshot.
@@ -179,6 +184,7 @@ impl AppliedState {
             offsets: offsets.collect(),
             producers: self.producers.clone(),
             transactions: self.transactions.clone(),
+            delays: self.delays.clone(),
         };
         serde_json::to_vec(&snapshot).expect("a snapshot is plain data")
     }
@@ -194,6 +200,7 @@ impl AppliedState {
             expired_index: snapshot.expired_index,
             producers: snapshot.producers,
             transactions: snapshot.transactions,
+            delays: snapshot.delays,
             ..Self::default()
         };
         let mut tails = QueueTails::new();

@@ -11,7 +11,7 @@
 //! could still vanish by what the configuration allows; queue offsets are a
 //! function of the log (D20).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,12 +19,15 @@ use super::ages::Ages;
 use super::base::Base;
 use super::change::{Change, MessageChange, Unapplied};
 use super::config::{BrokerConfig, FlushDiskType, Replication};
+use super::effect::Effect;
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
+use super::names::queues_of_new;
 use super::producers::{Origin, Sent, Stored};
 use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
-use super::transactions::{Effect, Outcome, is_brokers_own};
+use super::transactions::Outcome;
+use super::{delays, transactions};
 use crate::env::Disk;
 use crate::log::{CommitLog, LogError, QueueTail, Staged};
 use crate::raft::Configuration;
@@ -42,8 +45,8 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) born_host: SocketAddr,
     pub(crate) store_timestamp_ms: u64,
     pub(crate) reconsume_times: u32,
-    /// Log address of the half message that this one decides, or is about; 0 for
-    /// any other.
+    /// Log address of the half message that this one decides, or is about, or of
+    /// the scheduled one that it delivers; 0 for any other.
     pub(crate) prepared_transaction_offset: u64,
     pub(crate) properties: &'a str,
     pub(crate) body: &'a [u8],
@@ -91,6 +94,9 @@ pub(crate) struct Store<D: Disk> {
     /// Transactions that an entry above the applied ones decides, by the log
     /// address of their half messages (D21).
     pub(super) deciding: BTreeMap<u64, Outcome>,
+    /// Scheduled messages that an entry above the applied ones delivers, by log
+    /// address (D29).
+    pub(super) delivering: BTreeSet<u64>,
     /// Queues that got entries which are not written yet.
     touched: Vec<(Arc<str>, u32)>,
     round_robin: u64,
@@ -120,6 +126,7 @@ impl<D: Disk> Store<D> {
             ages: Ages::default(),
             whole: true,
             deciding: BTreeMap::new(),
+            delivering: BTreeSet::new(),
             touched: Vec::new(),
             round_robin: 0,
         }
@@ -204,10 +211,7 @@ impl<D: Disk> Store<D> {
     ) -> Result<u32, AppendError> {
         // The queue first: a send to a queue that cannot be makes no topic.
         let queue_id = self.choose_queue(topic, wanted)?;
-        if self.topics.get(topic).is_none() {
-            let queues = self.queues_of_new(topic);
-            self.append_topic(topic, queues).await?;
-        }
+        self.have_topic(topic).await?;
         Ok(queue_id)
     }
 
@@ -225,12 +229,17 @@ impl<D: Disk> Store<D> {
         if let Some((origin, stored)) = change.sent() {
             self.tentative.entry(origin.clone()).or_insert(stored);
         }
-        if let Some(Effect::Decided {
-            half_address,
-            outcome,
-        }) = change.effect()
-        {
-            self.deciding.insert(*half_address, *outcome);
+        match change.effect() {
+            Some(Effect::Transaction(transactions::Effect::Decided {
+                half_address,
+                outcome,
+            })) => {
+                self.deciding.insert(*half_address, *outcome);
+            }
+            Some(Effect::Delay(delays::Effect::Delivered { scheduled_address })) => {
+                self.delivering.insert(*scheduled_address);
+            }
+            _ => {}
         }
     }
 
@@ -241,8 +250,14 @@ impl<D: Disk> Store<D> {
         {
             self.tentative.remove(origin);
         }
-        if let Some(Effect::Decided { half_address, .. }) = change.effect() {
-            self.deciding.remove(half_address);
+        match change.effect() {
+            Some(Effect::Transaction(transactions::Effect::Decided { half_address, .. })) => {
+                self.deciding.remove(half_address);
+            }
+            Some(Effect::Delay(delays::Effect::Delivered { scheduled_address })) => {
+                self.delivering.remove(scheduled_address);
+            }
+            _ => {}
         }
     }
 
@@ -258,8 +273,12 @@ impl<D: Disk> Store<D> {
         Ok(staged)
     }
 
-    /// Stages a topic.
-    async fn append_topic(&mut self, topic: &str, queues: u32) -> Result<(), AppendError> {
+    /// Stages a topic, where there is none of that name.
+    pub(super) async fn have_topic(&mut self, topic: &str) -> Result<(), AppendError> {
+        if self.topics.get(topic).is_some() {
+            return Ok(());
+        }
+        let queues = self.queues_of_new(topic);
         let config = TopicConfig {
             topic: topic.to_owned(),
             queues,
@@ -357,15 +376,12 @@ impl<D: Disk> Store<D> {
         self.whole && self.state.applied_address >= self.committed_address
     }
 
-    /// How many queues a topic begins with.
-    fn queues_of_new(&self, topic: &str) -> u32 {
-        match is_brokers_own(topic) {
-            true => 1,
-            false => self.config.default_topic_queue_nums,
-        }
+    /// How many queues a topic would begin with.
+    pub(super) fn queues_of_new(&self, topic: &str) -> u32 {
+        queues_of_new(topic, self.config.default_topic_queue_nums)
     }
 
-    fn choose_queue(&mut self, topic: &str, wanted: i32) -> Result<u32, AppendError> {
+    pub(super) fn choose_queue(&mut self, topic: &str, wanted: i32) -> Result<u32, AppendError> {
         let queues = self.queue_count(topic).unwrap_or(self.queues_of_new(topic));
         let Ok(wanted) = u32::try_from(wanted) else {
             self.round_robin += 1;

@@ -2,9 +2,11 @@
 //!
 //! What clients record here is judged by the checkers that judge simulations.
 
+mod groups;
 mod hostile;
 mod lives;
 mod raw;
 mod replicas;
+mod retry;
 mod support;
 mod transactions;

@@ -29,6 +29,8 @@ impl<D: Disk> Store<D> {
         let mut properties = PropertyBuf::from_text(message.properties);
         properties.set(key::REAL_TOPIC, message.topic)?;
         properties.set(key::PRODUCER_GROUP, group)?;
+        // It has no delay: see [`crate::broker`]'s delays.
+        properties.remove(key::DELAY);
         let length_bytes = published(properties.as_str())?.len();
         if length_bytes > PROPERTIES_BYTES_MAX {
             return Err(AppendError::FinalProperties { length_bytes });

@@ -30,9 +30,3 @@ pub const OP_TOPIC: &str = "RMQ_SYS_TRANS_OP_HALF_TOPIC";
 /// Where half messages go that nobody decided
 /// (`TRANS_CHECK_MAX_TIME_TOPIC`).
 pub const DISCARD_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
-
-/// Whether only the broker itself writes to a topic
-/// (`TopicValidator.isNotAllowedSendTopic`).
-pub(super) fn is_brokers_own(topic: &str) -> bool {
-    [HALF_TOPIC, OP_TOPIC, DISCARD_TOPIC].contains(&topic)
-}

@@ -20,6 +20,9 @@ const ANY: &[&str] = &[
     "transaction_check_interval_ms",
     "transaction_check_max",
     "half_age_max_ms",
+    "client_expired_ms",
+    "queue_lock_ms",
+    "delay_levels_ms",
     "max_message_bytes",
     "pending_max",
     "producer_dedup",
@@ -239,10 +242,28 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         transaction_check_max: table
             .count("transaction_check_max", default.transaction_check_max)?,
         half_age_max_ms: ms("half_age_max_ms", default.half_age_max_ms)?,
+        client_expired_ms: ms("client_expired_ms", default.client_expired_ms)?,
+        queue_lock_ms: ms("queue_lock_ms", default.queue_lock_ms)?,
+        delay_levels_ms: delay_levels(table, default.delay_levels_ms)?,
         max_message_bytes: bytes("max_message_bytes", 65_536)? as usize,
         pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
         producer_dedup: dedup.unwrap_or(default.producer_dedup),
         reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
         ..default
     })
+}
+
+fn delay_levels(table: &Table<'_>, default: Vec<u64>) -> Result<Vec<u64>, Problem> {
+    let Some(field) = table.get("delay_levels_ms") else {
+        return Ok(default);
+    };
+    let levels_ms = field.integers(MS)?;
+    let most = broker::LEVELS_MAX as usize;
+    match levels_ms.len() <= most {
+        true => Ok(levels_ms),
+        false => {
+            let label = format!("these are {}", levels_ms.len());
+            Err(field.problem(format!("there are at most {most} delay levels"), label))
+        }
+    }
 }

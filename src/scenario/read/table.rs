@@ -185,6 +185,17 @@ impl<'a> Field<'a> {
         Ok(Between { low, high })
     }
 
+    /// A list of integers in `bounds`.
+    pub(super) fn integers(&self, bounds: Range<u64>) -> Result<Vec<u64>, Problem> {
+        let DeValue::Array(array) = self.value else {
+            return Err(self.wrong_type("a list of whole numbers"));
+        };
+        let numbers = array
+            .iter()
+            .map(|item| integer(&self.key, item.get_ref(), item.span(), &bounds));
+        numbers.collect()
+    }
+
     /// One of several words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Problem> {
         let DeValue::String(text) = self.value else {

@@ -1,0 +1,70 @@
+//! The leader delivers what is due.
+
+use super::keeping::Destination;
+use crate::broker::error::StoreError;
+use crate::broker::server::{Broker, Serving};
+use crate::broker::store::{Appended, Store};
+use crate::env::{Disk, Env};
+use crate::log::Staged;
+use crate::record::Message;
+
+impl<E: Env> Broker<E> {
+    /// Follows what waits: what was newly applied begins to age. On every
+    /// replica, so that whoever leads next knows.
+    pub(in crate::broker) fn watch_delays(&self, serving: &mut Serving<E>) {
+        let state = &serving.store.state;
+        if state.delays.is_empty() {
+            return;
+        }
+        let at = (self.env.now_ns(), self.env.wall_ms());
+        let levels_ms = &self.config.delay_levels_ms;
+        serving
+            .delay_clock
+            .follow(&state.delays, levels_ms, state.applied_address, at);
+    }
+
+    /// Delivers what is due, where this broker may append; what is not delivered
+    /// is looked at again.
+    pub(in crate::broker) async fn deliver_due(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        let now_ns = self.env.now_ns();
+        let delays = &serving.store.state.delays;
+        for address in serving.delay_clock.take_due(delays, now_ns) {
+            if !self.accepts_own(serving) {
+                return Ok(());
+            }
+            if serving.store.delivering.contains(&address) {
+                continue;
+            }
+            let now_ms = self.env.wall_ms();
+            if let Some(staged) = serving.store.deliver(address, now_ms).await? {
+                serving.takes_room(staged);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// Appends the entry that delivers a message that waits; `None` where it was
+    /// refused: it fitted the schedule topic with more properties, and its queue
+    /// was there when it was taken in, but segments may have been made smaller.
+    async fn deliver(&mut self, address: u64, now_ms: u64) -> Result<Option<Staged>, StoreError> {
+        let delayed = self.state.delays.get(address);
+        let record_bytes = delayed.expect("only what waits is delivered").record_bytes;
+        let entry = self.log.read(address, record_bytes).await?;
+        let scheduled =
+            Message::decode(entry.record()).map_err(|why| StoreError::undecodable(address, why))?;
+        let to = Destination::of(&scheduled).ok_or_else(|| StoreError::Inconsistent {
+            address,
+            what: "a scheduled message that does not say where it is to go".to_owned(),
+        })?;
+        let message = to.delivered(&scheduled, address, now_ms);
+        match self.append_message(message).await {
+            Ok(Appended { staged, .. }) => Ok(Some(staged)),
+            Err(error) => error.into_fatal().map_or(Ok(None), Err),
+        }
+    }
+}
