@@ -8,5 +8,6 @@ mod lives;
 mod raw;
 mod replicas;
 mod retry;
+mod soup;
 mod support;
 mod transactions;

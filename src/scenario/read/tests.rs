@@ -275,3 +275,25 @@ fn bad_files_are_shown_where_they_are_bad() {
     let shown = cases.map(|(name, from, to)| format!("# {name}\n{}\n", bad(from, to)));
     insta::assert_snapshot!(shown.join("\n"));
 }
+
+#[test]
+fn delays_and_leases_are_the_brokers() {
+    let with = |line: &str| GOOD.replace("flush = \"sync\"", &format!("flush = \"sync\"\n{line}"));
+    let broker = good(&with("delay_levels_ms = [10, 2_000]\nqueue_lock_ms = 500"))
+        .cluster
+        .broker;
+    assert_eq!(broker.delay_levels_ms, [10, 2_000]);
+    assert_eq!(broker.queue_lock_ms, 500);
+    let usual = good(GOOD).cluster.broker;
+    assert_eq!(usual.delay_levels_ms.len(), 18);
+    assert_eq!(usual.client_expired_ms, 120_000);
+    let levels = format!("delay_levels_ms = {:?}", [1; 19]);
+    for bad in [
+        &*levels,
+        "delay_levels_ms = 5",
+        "delay_levels_ms = [\"1s\"]",
+    ] {
+        let read = parse("bad", "bad.toml", &with(bad));
+        assert!(read.is_err(), "{bad}");
+    }
+}
