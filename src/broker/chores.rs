@@ -43,6 +43,7 @@ impl<E: Env> Broker<E> {
             serving.parked.deadline_ns(),
             serving.mark_due_ns,
             serving.checks.deadline_ns(),
+            serving.operations.deadline_ns(),
             self.members.deadline_ns(),
             serving.delay_clock.deadline_ns(),
             flush,
@@ -69,6 +70,7 @@ impl<E: Env> Broker<E> {
             self.happened(serving, Input::Timeout).await?;
         }
         self.check_halves(serving).await?;
+        self.write_operations(serving).await?;
         self.deliver_due(serving).await?;
         self.fetch(serving);
         self.scrub(serving).await?;

@@ -132,6 +132,11 @@ pub struct BrokerConfig {
     /// A half message that is pending for longer is discarded, asked about or
     /// not (RocketMQ: `fileReservedTime`), milliseconds.
     pub half_age_max_ms: u64,
+    /// `None`: an end decides its transaction by an entry of the log (D21). Else
+    /// as RocketMQ does, for presets: operations are kept in memory for so long
+    /// (`transactionOpBatchInterval`), milliseconds, and commits publish whatever
+    /// was said before.
+    pub op_batch_interval_ms: Option<u64>,
     /// A client that sent no heartbeat for this long is not asked anything
     /// (`channelExpiredTimeout`), milliseconds.
     pub client_expired_ms: u64,
@@ -173,6 +178,7 @@ impl Default for BrokerConfig {
             transaction_check_interval_ms: 30_000,
             transaction_check_max: 15,
             half_age_max_ms: 72 * 3_600_000,
+            op_batch_interval_ms: None,
             client_expired_ms: 120_000,
             queue_lock_ms: 60_000,
             delay_levels_ms: DEFAULT_LEVELS_MS.to_vec(),

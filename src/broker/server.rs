@@ -35,7 +35,7 @@ use super::replica::{self, Reads, Replica, Wanted};
 use super::send::SendAnswer;
 use super::sessions::Sessions;
 use super::store::Store;
-use super::transactions::Checks;
+use super::transactions::{Checks, Operations};
 use super::waiters::Waiters;
 use crate::env::{ConnId, Env, Net, NetEvent, Timer};
 use crate::log::{Done, Job, JobKind, Position};
@@ -67,6 +67,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) waiters: Waiters<SendAnswer>,
     pub(super) parked: Parked,
     pub(super) checks: Checks,
+    pub(super) operations: Operations,
     pub(super) locks: Locks,
     pub(super) delay_clock: DelayClock,
     pub(super) job: Option<Job<E::Disk>>,
@@ -479,6 +480,7 @@ impl<E: Env> Serving<E> {
             waiters: Waiters::default(),
             parked: Parked::default(),
             checks: Checks::default(),
+            operations: Operations::default(),
             locks,
             job: None,
             chore: None,

@@ -202,3 +202,34 @@ async fn a_half_message_that_is_sent_again_has_the_name_it_had() {
     }
     broker.stop_cleanly().await;
 }
+
+/// RocketMQ's own way: see the broker's `op_batch_interval_ms`.
+#[tokio::test]
+async fn rocketmq_publishes_after_a_rollback_and_forgets_what_it_answered() {
+    let root = formatted().await;
+    let clients = Clients::new();
+    let buffered = |op_batch_interval_ms| BrokerConfig {
+        op_batch_interval_ms: Some(op_batch_interval_ms),
+        ..impatient()
+    };
+    let broker = Server::with(root.path(), buffered(60_000)).await;
+    let mut orders = Service::new(&clients, &broker, "orders");
+    let half = orders.half("rolled back").await;
+    assert_eq!(orders.end(&half, false).await, EndOutcome::Acknowledged);
+    broker.drop_dead().await;
+
+    let broker = Server::with(root.path(), buffered(1)).await;
+    let mut orders = Service::new(&clients, &broker, "orders");
+    orders.half("another").await;
+    while orders.question().await.half != half {}
+    for commit in [true, false, true] {
+        assert_eq!(
+            orders.end(&half, commit).await,
+            EndOutcome::Acknowledged,
+            "{commit}"
+        );
+    }
+    let twice = ["rolled back", "rolled back"];
+    assert_eq!(bodies(&clients, &broker, TOPIC).await, twice);
+    broker.stop_cleanly().await;
+}

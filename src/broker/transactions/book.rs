@@ -90,6 +90,8 @@ impl Effect {
                 address,
                 half: Half::of(message, record_bytes),
             }),
+            // Written in buffered operations only: else the message says it.
+            (OP_TOPIC, sys_flag::COMMIT) => Some(decided(Outcome::Committed)),
             (OP_TOPIC, sys_flag::ROLLBACK) => Some(decided(Outcome::RolledBack)),
             (OP_TOPIC, _) => Some(Self::Checked { half_address }),
             (DISCARD_TOPIC, _) => Some(decided(Outcome::Discarded)),

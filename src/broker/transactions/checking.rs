@@ -7,6 +7,7 @@
 //! jump of the wall clock discards nothing, and a new leader counts anew.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -206,13 +207,15 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Asks what is noted durably enough.
+    /// Asks what is noted durably enough, and was not decided meanwhile.
     pub(in crate::broker) fn ask_noted(&mut self, serving: &mut Serving<E>) {
         let limit = serving.store.read_limit();
         let noted = &mut serving.checks.noted;
         let ready = noted.partition_point(|check| check.end_address <= limit);
         for check in noted.drain(..ready) {
-            self.ask(&check);
+            if serving.store.open_half(check.half_address).is_some() {
+                self.ask(&check);
+            }
         }
     }
 
@@ -234,7 +237,7 @@ impl<E: Env> Broker<E> {
 
 impl<D: Disk> Store<D> {
     /// A half message that no entry decides, applied or not.
-    fn open_half(&self, half_address: u64) -> Option<&Half> {
+    pub(super) fn open_half(&self, half_address: u64) -> Option<&Half> {
         let open = !self.deciding.contains_key(&half_address);
         self.state.transactions.half(half_address).filter(|_| open)
     }
@@ -242,21 +245,31 @@ impl<D: Disk> Store<D> {
     /// Notes that a group is asked about its half message; gives where the note
     /// ends.
     async fn append_check(&mut self, half_address: u64, now_ms: u64) -> Result<u64, DecideError> {
-        let note = NewMessage {
-            topic: OP_TOPIC,
-            queue_id: 0,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp_ms: now_ms,
-            born_host: self.config.listen,
-            store_timestamp_ms: now_ms,
-            reconsume_times: 0,
-            prepared_transaction_offset: half_address,
-            properties: "",
-            body: &[],
-        };
+        let note = note(half_address, 0, self.config.listen, now_ms);
         let appended = self.append_message(note).await;
         Ok(appended.map_err(DecideError::Append)?.staged.end_address)
+    }
+}
+
+/// A note in the operation topic about the half message at an address.
+pub(super) fn note(
+    half_address: u64,
+    sys_flag: u32,
+    by: SocketAddr,
+    now_ms: u64,
+) -> NewMessage<'static> {
+    NewMessage {
+        topic: OP_TOPIC,
+        queue_id: 0,
+        flag: 0,
+        sys_flag,
+        born_timestamp_ms: now_ms,
+        born_host: by,
+        store_timestamp_ms: now_ms,
+        reconsume_times: 0,
+        prepared_transaction_offset: half_address,
+        properties: "",
+        body: &[],
     }
 }
 

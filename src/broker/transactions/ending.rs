@@ -54,6 +54,10 @@ impl<E: Env> Broker<E> {
                 return Ok(());
             }
         };
+        if self.config.op_batch_interval_ms.is_some() {
+            let ended = self.end_buffered(serving, conn, reply_to, &request, asked);
+            return ended.await;
+        }
         match serving.store.standing(&request) {
             Standing::Refused(code, remark) => {
                 self.outbox.refuse(conn, reply_to, code, remark);

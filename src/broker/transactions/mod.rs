@@ -14,12 +14,14 @@
 //! Who asks is answered once the deciding entry is as durable as a message.
 
 mod book;
+mod buffered;
 mod checking;
 mod ending;
 mod halves;
 
 pub(super) use book::Effect;
 pub use book::{Half, Outcome, Transactions};
+pub(super) use buffered::Operations;
 pub(super) use checking::Checks;
 
 /// Where half messages wait, all in one queue
