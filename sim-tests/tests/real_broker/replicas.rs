@@ -13,7 +13,8 @@ use zeroloss::log::{Identity, first_disk_id};
 
 use sim_tests::ports::free_addresses;
 
-use crate::support::{Clients, Server, config};
+use crate::retry::{Sender, bodies, until};
+use crate::support::{Clients, Server, TOPIC, config};
 
 const CLUSTER: u64 = 1;
 const NODES: [u64; 3] = [0, 1, 2];
@@ -38,19 +39,21 @@ async fn formatted(node_id: u64, first: bool) -> TempDir {
 }
 
 struct Cluster {
+    broker: BrokerConfig,
     peers: BTreeMap<u64, Peer>,
     roots: BTreeMap<u64, TempDir>,
     servers: BTreeMap<u64, Server>,
 }
 
 impl Cluster {
-    async fn start() -> Self {
+    async fn start(broker: BrokerConfig) -> Self {
         let free = free_addresses(2 * NODES.len());
         let peer = |node: &u64| Peer {
             peer: free[2 * *node as usize],
             client: free[2 * *node as usize + 1],
         };
         let mut cluster = Self {
+            broker,
             peers: NODES.iter().map(|node| (*node, peer(node))).collect(),
             roots: BTreeMap::new(),
             servers: BTreeMap::new(),
@@ -70,7 +73,7 @@ impl Cluster {
                 peers: self.peers.clone(),
                 ..RaftConfig::default()
             }),
-            ..config()
+            ..self.broker.clone()
         };
         let server = Server::with(self.roots[&node_id].path(), config).await;
         self.servers.insert(node_id, server);
@@ -102,7 +105,7 @@ impl Cluster {
 
 #[tokio::test]
 async fn the_leader_dies_and_a_disk_is_lost_and_nothing_is_missing() {
-    let mut cluster = Cluster::start().await;
+    let mut cluster = Cluster::start(config()).await;
     let clients = Clients::new();
     let brokers = cluster.brokers();
     clients.send_to(1, &brokers, 100).await;
@@ -149,4 +152,43 @@ async fn the_leader_dies_and_a_disk_is_lost_and_nothing_is_missing() {
     assert_eq!(judgement.findings, []);
     assert_eq!(judgement.verdict, Verdict::Pass);
     assert!(judgement.counts.acknowledged >= 200);
+}
+
+/// What waits is delivered by whoever leads when it is due, and by nobody again.
+#[tokio::test]
+async fn a_delay_outlives_its_leader_and_ends_once() {
+    const MESSAGES: usize = 20;
+    let waiting = BrokerConfig {
+        delay_levels_ms: vec![1_000, 1_500, 2_000],
+        ..config()
+    };
+    let mut cluster = Cluster::start(waiting).await;
+    let clients = Clients::new();
+    let brokers = cluster.brokers();
+    clients.send_to(1, &brokers, 1).await;
+    let first = cluster.leader().expect("somebody led");
+    let mut sender = Sender::new(&clients, cluster.peers[&first].client);
+    for number in 0..MESSAGES {
+        let level = number as u32 % 3 + 1;
+        sender.delay(level, &number.to_string()).await;
+    }
+    cluster.kill(first).await;
+    clients.send_to(2, &brokers, 1).await;
+    let second = cluster.leader().expect("another leads");
+    let address = cluster.peers[&second].client;
+    until(&clients, address, TOPIC, MESSAGES + 2).await;
+
+    // The first one comes back with what it had, and leads alone with the third.
+    cluster.start_node(first).await;
+    cluster.kill(second).await;
+    clients.send_to(3, &brokers, 1).await;
+    let third = cluster.leader().expect("one of the others leads");
+    let address = cluster.peers[&third].client;
+    let mut all = until(&clients, address, TOPIC, MESSAGES + 3).await;
+    all.retain(|body| body.len() <= 2);
+    all.sort();
+    let mut expected: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    expected.sort();
+    assert_eq!(all, expected);
+    assert_eq!(bodies(&clients, address, TOPIC).await.len(), MESSAGES + 3);
 }

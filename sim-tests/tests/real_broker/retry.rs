@@ -1,8 +1,11 @@
 //! Messages that come later and messages that come again, on a real broker.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use zeroloss::broker::{BrokerConfig, HALF_TOPIC, SCHEDULE_TOPIC};
 use zeroloss::client::{FullReader, Received};
+use zeroloss::env::Env;
 use zeroloss::remoting::MessageId;
 
 use crate::raw::{Raw, json};
@@ -16,6 +19,8 @@ const ILLEGAL: i32 = 13;
 const NO_PERMISSION: i32 = 16;
 const RETRY: &str = "%RETRY%red-packet";
 const DEAD: &str = "%DLQ%red-packet";
+/// Long enough for any machine; nothing waits for it where all goes well.
+const PATIENCE_NS: u64 = 60_000_000_000;
 const AN_HOUR_MS: u64 = 3_600_000;
 
 /// Every level waits for so long.
@@ -26,11 +31,11 @@ fn waiting(delay_ms: u64) -> BrokerConfig {
     }
 }
 
-struct Sender(Raw);
+pub(crate) struct Sender(Raw);
 
 impl Sender {
-    fn new(clients: &Clients, broker: &Server) -> Self {
-        Self(Raw::connect(&clients.env, broker.address))
+    pub(crate) fn new(clients: &Clients, broker: SocketAddr) -> Self {
+        Self(Raw::connect(&clients.env, broker))
     }
 
     async fn code(&mut self, frame: Vec<u8>) -> i32 {
@@ -70,7 +75,7 @@ impl Sender {
         address
     }
 
-    async fn delay(&mut self, level: u32, body: &str) {
+    pub(crate) async fn delay(&mut self, level: u32, body: &str) {
         self.send(&format!("DELAY\u{1}{level}\u{2}"), body).await;
     }
 }
@@ -91,26 +96,34 @@ fn back(address: u64, replaced: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A topic's messages, queue by queue.
-async fn read(clients: &Clients, broker: &Server, topic: &str) -> Vec<Received> {
-    let config = clients.config(9, &[broker.address]);
+async fn read(clients: &Clients, broker: SocketAddr, topic: &str) -> Vec<Received> {
+    let config = clients.config(9, &[broker]);
     let mut reader = FullReader::new(clients.env.clone(), config, 60_000);
     let contents = reader.read_all(topic).await.unwrap();
     assert!(contents.iter().all(|queue| queue.bad.is_empty()));
     contents.into_iter().flat_map(|it| it.messages).collect()
 }
 
-async fn bodies(clients: &Clients, broker: &Server, topic: &str) -> Vec<Bytes> {
+pub(crate) async fn bodies(clients: &Clients, broker: SocketAddr, topic: &str) -> Vec<Bytes> {
     let messages = read(clients, broker, topic).await;
     messages.into_iter().map(|message| message.body).collect()
 }
 
 /// Waits for a topic to have so many messages.
-async fn until(clients: &Clients, broker: &Server, topic: &str, count: usize) -> Vec<Bytes> {
+pub(crate) async fn until(
+    clients: &Clients,
+    broker: SocketAddr,
+    topic: &str,
+    count: usize,
+) -> Vec<Bytes> {
+    let deadline_ns = clients.env.now_ns() + PATIENCE_NS;
     loop {
         let bodies = bodies(clients, broker, topic).await;
         if bodies.len() >= count {
             return bodies;
         }
+        let is_late = clients.env.now_ns() >= deadline_ns;
+        assert!(!is_late, "{} of {count} in {topic}", bodies.len());
     }
 }
 
@@ -119,31 +132,40 @@ async fn a_delayed_message_waits_through_a_crash_and_comes_once() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = Server::with(root.path(), waiting(AN_HOUR_MS)).await;
-    let mut sender = Sender::new(&clients, &broker);
+    let mut sender = Sender::new(&clients, broker.address);
     sender.delay(1, "later").await;
     sender.send("", "now").await;
-    assert_eq!(bodies(&clients, &broker, TOPIC).await, ["now"]);
-    assert_eq!(bodies(&clients, &broker, SCHEDULE_TOPIC).await, ["later"]);
+    assert_eq!(bodies(&clients, broker.address, TOPIC).await, ["now"]);
+    assert_eq!(
+        bodies(&clients, broker.address, SCHEDULE_TOPIC).await,
+        ["later"]
+    );
     broker.drop_dead().await;
 
     // An hour, as the operator says now.
     let broker = Server::with(root.path(), waiting(1)).await;
-    assert_eq!(until(&clients, &broker, TOPIC, 2).await, ["now", "later"]);
+    assert_eq!(
+        until(&clients, broker.address, TOPIC, 2).await,
+        ["now", "later"]
+    );
     broker.drop_dead().await;
 
     for clean in [false, true] {
         let broker = Server::with(root.path(), waiting(1)).await;
-        let mut sender = Sender::new(&clients, &broker);
+        let mut sender = Sender::new(&clients, broker.address);
         sender.delay(18, if clean { "2" } else { "1" }).await;
         let wanted = if clean { 4 } else { 3 };
-        assert_eq!(until(&clients, &broker, TOPIC, wanted).await.len(), wanted);
+        assert_eq!(
+            until(&clients, broker.address, TOPIC, wanted).await.len(),
+            wanted
+        );
         match clean {
             true => broker.stop_cleanly().await,
             false => broker.drop_dead().await,
         }
     }
     let broker = Server::with(root.path(), waiting(1)).await;
-    let all = bodies(&clients, &broker, TOPIC).await;
+    let all = bodies(&clients, broker.address, TOPIC).await;
     assert_eq!(all, ["now", "later", "1", "2"]);
     broker.stop_cleanly().await;
 }
@@ -162,7 +184,7 @@ async fn each_delayed_message_comes_once_whatever_the_broker_goes_through() {
     };
     for life in 0..8 {
         let broker = Server::with(root.path(), lives.clone()).await;
-        let mut sender = Sender::new(&clients, &broker);
+        let mut sender = Sender::new(&clients, broker.address);
         for number in 0..random.below(25) {
             let body = format!("{life}-{number}");
             sender.delay(1 + random.below(4) as u32, &body).await;
@@ -175,7 +197,7 @@ async fn each_delayed_message_comes_once_whatever_the_broker_goes_through() {
         }
     }
     let broker = Server::with(root.path(), lives).await;
-    let mut delivered: Vec<String> = until(&clients, &broker, TOPIC, sent.len())
+    let mut delivered: Vec<String> = until(&clients, broker.address, TOPIC, sent.len())
         .await
         .iter()
         .map(|body| String::from_utf8(body.to_vec()).unwrap())
@@ -205,36 +227,45 @@ async fn a_message_sent_back_comes_again_until_it_is_given_up() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = Server::with(root.path(), waiting(5)).await;
-    assert_eq!(bodies(&clients, &broker, RETRY).await, Vec::<Bytes>::new());
-    let mut sender = Sender::new(&clients, &broker);
+    assert_eq!(
+        bodies(&clients, broker.address, RETRY).await,
+        Vec::<Bytes>::new()
+    );
+    let mut sender = Sender::new(&clients, broker.address);
     sender.send("", "fine").await;
     let address = sender.send("TAGS\u{1}paid\u{2}", "poison").await;
     assert_eq!(sender.code(back(address, &[])).await, SUCCESS);
-    assert_eq!(until(&clients, &broker, RETRY, 1).await, ["poison"]);
+    assert_eq!(until(&clients, broker.address, RETRY, 1).await, ["poison"]);
 
-    let first = read(&clients, &broker, RETRY).await.remove(0);
+    let first = read(&clients, broker.address, RETRY).await.remove(0);
     let twice = [("maxReconsumeTimes", "2")];
     assert_eq!(sender.code(back(first.address, &twice)).await, SUCCESS);
-    assert_eq!(until(&clients, &broker, RETRY, 2).await.len(), 2);
-    let second = read(&clients, &broker, RETRY).await.remove(1);
+    assert_eq!(until(&clients, broker.address, RETRY, 2).await.len(), 2);
+    let second = read(&clients, broker.address, RETRY).await.remove(1);
     assert_eq!(sender.code(back(second.address, &twice)).await, SUCCESS);
-    assert_eq!(until(&clients, &broker, DEAD, 1).await, ["poison"]);
+    assert_eq!(until(&clients, broker.address, DEAD, 1).await, ["poison"]);
     // Given up at once.
     let at_once = [("delayLevel", "-1")];
     assert_eq!(sender.code(back(address, &at_once)).await, SUCCESS);
-    assert_eq!(until(&clients, &broker, DEAD, 2).await.len(), 2);
+    assert_eq!(until(&clients, broker.address, DEAD, 2).await.len(), 2);
     // RocketMQ's clients send there themselves where sending back fails.
     let (code, _) = sender
         .try_send(RETRY, "DELAY\u{1}3\u{2}", &[("j", "16")], "own")
         .await;
     assert_eq!(code, SUCCESS);
-    assert_eq!(until(&clients, &broker, DEAD, 3).await[2], "own");
+    assert_eq!(until(&clients, broker.address, DEAD, 3).await[2], "own");
     broker.drop_dead().await;
 
     let broker = Server::with(root.path(), waiting(5)).await;
-    assert_eq!(bodies(&clients, &broker, TOPIC).await, ["fine", "poison"]);
-    assert_eq!(bodies(&clients, &broker, RETRY).await, ["poison", "poison"]);
-    let dead = bodies(&clients, &broker, DEAD).await;
+    assert_eq!(
+        bodies(&clients, broker.address, TOPIC).await,
+        ["fine", "poison"]
+    );
+    assert_eq!(
+        bodies(&clients, broker.address, RETRY).await,
+        ["poison", "poison"]
+    );
+    let dead = bodies(&clients, broker.address, DEAD).await;
     assert_eq!(dead, ["poison", "poison", "own"]);
     broker.stop_cleanly().await;
 }
@@ -244,7 +275,7 @@ async fn only_messages_that_a_group_could_read_are_taken_back() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = Server::with(root.path(), waiting(1)).await;
-    let mut sender = Sender::new(&clients, &broker);
+    let mut sender = Sender::new(&clients, broker.address);
     // What looks like a record, in a body.
     let address = sender.send("", &"\u{1}".repeat(2_000)).await;
     let (_, half) = sender
@@ -283,10 +314,13 @@ async fn only_messages_that_a_group_could_read_are_taken_back() {
         let code = sender.code(back(address + inside, &[])).await;
         assert_eq!(code, SYSTEM_ERROR, "{inside} bytes into a record");
     }
-    assert_eq!(bodies(&clients, &broker, RETRY).await, Vec::<Bytes>::new());
+    assert_eq!(
+        bodies(&clients, broker.address, RETRY).await,
+        Vec::<Bytes>::new()
+    );
     let odd = [("delayLevel", "2147483647"), ("maxReconsumeTimes", "-7")];
     assert_eq!(sender.code(back(address, &odd)).await, SUCCESS);
-    assert_eq!(until(&clients, &broker, RETRY, 1).await.len(), 1);
+    assert_eq!(until(&clients, broker.address, RETRY, 1).await.len(), 1);
     assert_eq!(broker.told.lock().unwrap().len(), 1, "opened once");
     broker.stop_cleanly().await;
 }
@@ -296,7 +330,7 @@ async fn only_the_broker_writes_what_waits_and_what_is_dead() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = Server::with(root.path(), waiting(1)).await;
-    let mut sender = Sender::new(&clients, &broker);
+    let mut sender = Sender::new(&clients, broker.address);
     let real = "REAL_TOPIC\u{1}Forged\u{2}REAL_QID\u{1}0\u{2}DELAY\u{1}1\u{2}";
     for topic in [SCHEDULE_TOPIC, DEAD] {
         let (code, _) = sender.try_send(topic, real, &[], "forged").await;
@@ -313,9 +347,9 @@ async fn only_the_broker_writes_what_waits_and_what_is_dead() {
     // Where it says that it goes, a message does not go.
     let (code, _) = sender.try_send(TOPIC, real, &[], "mine").await;
     assert_eq!(code, SUCCESS);
-    assert_eq!(until(&clients, &broker, TOPIC, 1).await, ["mine"]);
+    assert_eq!(until(&clients, broker.address, TOPIC, 1).await, ["mine"]);
     assert_eq!(
-        bodies(&clients, &broker, "Forged").await,
+        bodies(&clients, broker.address, "Forged").await,
         Vec::<Bytes>::new()
     );
     // A half message has no delay, once it is committed.
@@ -331,6 +365,9 @@ async fn only_the_broker_writes_what_waits_and_what_is_dead() {
         ("transactionId", "t"),
     ];
     assert_eq!(sender.code(json(37, 0, &end, b"")).await, SUCCESS);
-    assert_eq!(bodies(&clients, &broker, TOPIC).await, ["mine", "paid"]);
+    assert_eq!(
+        bodies(&clients, broker.address, TOPIC).await,
+        ["mine", "paid"]
+    );
     broker.stop_cleanly().await;
 }
