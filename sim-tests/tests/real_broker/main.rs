@@ -10,4 +10,5 @@ mod replicas;
 mod retry;
 mod soup;
 mod support;
+mod tags;
 mod transactions;
