@@ -22,6 +22,10 @@ pub struct Counts {
     /// Of the messages that were lost, those that some group had processed
     /// before: lost to the broker, not to the business.
     pub lost_processed: u64,
+    /// Orders paid, where red packets were counted.
+    pub paid: u64,
+    /// Of these, those that have no red packet in the end.
+    pub without_packet: u64,
 }
 
 impl Counts {
@@ -36,6 +40,9 @@ impl Counts {
             }
         }
         counts.acknowledged += facts.transactions.decided();
+        if let Some((paid, missing)) = facts.business.paid_and_missing() {
+            (counts.paid, counts.without_packet) = (paid, missing);
+        }
         for group in facts.groups.values() {
             counts.processed += group.processed_events;
             counts.repeated += group.processed_events - group.processed.len() as u64;
@@ -71,5 +78,7 @@ impl Counts {
         self.processed += other.processed;
         self.repeated += other.repeated;
         self.lost_processed += other.lost_processed;
+        self.paid += other.paid;
+        self.without_packet += other.without_packet;
     }
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::history::{ClientId, Entry, Event, History, OpId, Queue, SendOutcome, Value};
 
+use super::business::BusinessFacts;
 use super::groups::{GroupFacts, GroupPairs, Key};
 use super::places::{Place, Places};
 use super::transactions::{TransactionFacts, TransactionPairs};
@@ -23,6 +24,7 @@ pub struct Facts<'a> {
     history: &'a History,
     pub(super) sends: Sends<'a>,
     pub(super) transactions: TransactionFacts,
+    pub(super) business: BusinessFacts,
     pub(super) queues: BTreeMap<&'a Queue, QueueFacts<'a>>,
     pub(super) groups: BTreeMap<Key<'a>, GroupFacts>,
     /// Messages older than this may have expired, nanoseconds; `None`: none do.
@@ -153,6 +155,7 @@ impl<'a> Facts<'a> {
             history,
             sends: Sends::default(),
             transactions: TransactionFacts::default(),
+            business: BusinessFacts::default(),
             queues: BTreeMap::new(),
             groups: BTreeMap::new(),
             retention_ns: None,
@@ -204,6 +207,16 @@ impl<'a> Facts<'a> {
     pub(super) fn is_processed(&self, queue: &Queue, offset: u64, value: Value) -> bool {
         let mut groups = self.groups.iter().filter(|((_, of), _)| *of == queue);
         groups.any(|(_, group)| group.has_processed(offset, value))
+    }
+
+    /// Whether a half message was discarded, and rightly: nothing decided it, and
+    /// nobody answered for it.
+    pub(super) fn has_aged_out(&self, value: Value) -> bool {
+        let open = self
+            .transactions
+            .get(value)
+            .is_none_or(|it| it.is_unanswered());
+        open && self.business.is_discarded(value)
     }
 
     fn add(&mut self, index: usize, entry: &'a Entry, pairs: &mut Pairs<'a>) {
@@ -274,6 +287,9 @@ impl<'a> Facts<'a> {
                 let pairs = &mut pairs.transactions;
                 self.transactions.add(index, client, transaction, pairs);
             }
+            last @ (Event::FinalDiscards { .. }
+            | Event::FinalOrders { .. }
+            | Event::FinalPackets { .. }) => self.business.add(index, last),
             other => super::groups::add(&mut self.groups, index, client, other, &mut pairs.groups),
         }
     }

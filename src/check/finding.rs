@@ -16,6 +16,8 @@ pub enum Promise {
     NoPhantom,
     /// Visible once committed and not before; decided once.
     Transactions,
+    /// Every paid order has one red packet, and no other order any.
+    Business,
     /// A queue offset names one value.
     OffsetUniqueness,
     /// A value stands in one place.
@@ -65,6 +67,7 @@ impl Promise {
             Self::KnownStored => "known-stored",
             Self::NoPhantom => "no-phantom",
             Self::Transactions => "transactions",
+            Self::Business => "business",
             Self::OffsetUniqueness => "offset-uniqueness",
             Self::StoredOnce => "stored-once",
             Self::QueueOrder => "queue-order",

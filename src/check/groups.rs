@@ -177,6 +177,10 @@ pub(super) fn add<'a>(
         | Event::Settled { .. }
         | Event::EndBegan { .. }
         | Event::EndEnded { .. }
-        | Event::CheckAnswered { .. } => {}
+        | Event::CheckAnswered { .. }
+        | Event::Issued { .. }
+        | Event::FinalDiscards { .. }
+        | Event::FinalOrders { .. }
+        | Event::FinalPackets { .. } => {}
     }
 }

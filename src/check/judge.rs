@@ -8,10 +8,10 @@ use crate::history::{FaultKind, History, Ledger};
 
 use super::promises::{Promised, promised};
 use super::read_committed::{self, CommitFact};
-use super::transactions;
 use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
 use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent, stored_once};
 use super::{at_least_once, durability, group_offsets, known_stored, liveness};
+use super::{business, transactions};
 
 /// How a run is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -151,6 +151,8 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let allowed = in_words(&excused);
     findings.extend(in_words(&broken));
     findings.extend(safety(&facts, &waived));
+    let owed = business::check(&facts, excused.iter().map(|(lost, _)| lost), &waived);
+    findings.extend(owed.iter().map(|owed| owed.finding()));
     if evidence.configuration.stores_once {
         findings.extend(stored_once::check(&facts));
     }

@@ -54,6 +54,7 @@ fn fault(kind: FaultKind, eligible: bool) -> FaultEvent {
         held_after: 0,
         hit: 1,
         held_by: 0,
+        death: None,
         note: String::new(),
     }
 }

@@ -11,10 +11,11 @@
 //!                       │                                                           │
 //!                       └─ no_phantom, offset_uniqueness, queue_order, <────────────┘
 //!                          at_least_once, transactions,
-//!                          liveness ────────────────────────> Finding ─────> Verdict
+//!                          business, liveness ──────────────> Finding ─────> Verdict
 //! ```
 
 pub mod at_least_once;
+pub mod business;
 mod counts;
 pub mod durability;
 mod expectation;

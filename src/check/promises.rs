@@ -151,7 +151,9 @@ fn single_sync(kind: FaultKind) -> Promised {
 /// What the flush does not change: there is one copy.
 fn single_any_flush(kind: FaultKind) -> Promised {
     match kind {
-        FaultKind::Kill | FaultKind::Restart | FaultKind::ClientKill => Promised::ZeroLoss,
+        FaultKind::Kill | FaultKind::Restart | FaultKind::ClientKill | FaultKind::ClientPower => {
+            Promised::ZeroLoss
+        }
         FaultKind::Partition | FaultKind::DiskFull | FaultKind::DiskHung => Promised::Unavailable,
         FaultKind::DiskDestroyed
         | FaultKind::DiskRolledBack
@@ -187,7 +189,7 @@ fn raft_sync(kind: FaultKind, hit: Hit) -> Promised {
 /// has them.
 fn raft_any_flush(kind: FaultKind, hit: Hit) -> Promised {
     match (kind, hit) {
-        (FaultKind::ClientKill, _) => Promised::ZeroLoss,
+        (FaultKind::ClientKill | FaultKind::ClientPower, _) => Promised::ZeroLoss,
         // Silent amnesia: the replica cannot know that it forgot.
         (
             FaultKind::DiskRolledBack
@@ -245,6 +247,7 @@ mod tests {
         lost-write        L   L
         partition         U   U
         client-kill       OK  OK
+        client-power      OK  OK
         ");
     }
 
@@ -284,6 +287,7 @@ mod tests {
         lost-write        L/L     L/L     L/L
         partition         OK/U    OK/U    OK/U
         client-kill       OK/OK   OK/OK   OK/OK
+        client-power      OK/OK   OK/OK   OK/OK
         ");
     }
 

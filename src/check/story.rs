@@ -11,6 +11,7 @@
 //! half 1 · stored 1 · lost-half 1 · pay 1     an order and its half message
 //! commits 1 · rolls 1 · ended 1 · refused 1 201 · end-unknown 1
 //! says-commit 1 · says-rollback 1             in answer to the broker
+//! orders 1 2! · packets 1 · discards 1        in the end; 2! is not paid
 //! query · resume 1 · resume none · recorded 1 · recorded none
 //! ```
 //! `?@0` is a message without a value, `1!@0` number 1 with another body.
@@ -87,6 +88,7 @@ impl Teller {
                     messages,
                 });
             }
+            "orders" | "packets" | "discards" => self.tell_end(verb, rest),
             _ if self.tell_transaction(verb, rest) => {}
             _ => self.tell_group(verb, rest),
         }
@@ -133,6 +135,21 @@ impl Teller {
             _ => return false,
         });
         true
+    }
+
+    fn tell_end(&mut self, verb: &str, rest: &str) {
+        let read = |word: &str| {
+            let number = word.strip_suffix('!');
+            let digits = number.unwrap_or(word);
+            (value(digits.parse().expect("a number")), number.is_none())
+        };
+        let orders: Vec<_> = rest.split_whitespace().map(read).collect();
+        let values = orders.iter().map(|(value, _)| *value).collect();
+        self.add(match verb {
+            "orders" => Event::FinalOrders { orders },
+            "packets" => Event::FinalPackets { packets: values },
+            _ => Event::FinalDiscards { values },
+        });
     }
 
     fn tell_send(&mut self, verb: &str, rest: &str) {

@@ -1,6 +1,6 @@
 //! Transactions: never visible unless a commit was sent; committed, visible;
-//! rolled back, never; decided once. And the business promise: what the order
-//! service's database holds as paid is visible in the end.
+//! rolled back, never; decided once. What the order service's database holds as
+//! paid is visible in the end, unless it was discarded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +24,8 @@ pub(super) struct Transaction {
     rolled_back: Option<usize>,
     /// Since when its order is paid.
     paid: Option<usize>,
+    /// A question about it was answered "committed".
+    answered: bool,
 }
 
 /// Every transaction, by client and count.
@@ -82,7 +84,10 @@ impl TransactionFacts {
                 pairs.ends.insert((client, *op), (*value, *commit));
                 self.sends(*value, *commit, index);
             }
-            Event::CheckAnswered { value, commit, .. } => self.sends(*value, *commit, index),
+            Event::CheckAnswered { value, commit, .. } => {
+                self.sends(*value, *commit, index);
+                self.of(*value).answered |= commit;
+            }
             Event::EndEnded { op, outcome } => {
                 let end = pairs.ends.remove(&(client, *op));
                 let (value, commit) = end.expect("an end ends once, after it began");
@@ -136,7 +141,14 @@ impl Transaction {
             committed: None,
             rolled_back: None,
             paid: None,
+            answered: false,
         }
+    }
+
+    /// Whether nobody was told that it is committed, and no question about it was
+    /// answered so.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.committed.is_none() && !self.answered
     }
 
     /// When a read may show it, at the earliest; `None`: never yet.
@@ -227,7 +239,8 @@ pub fn lost(facts: &Facts<'_>) -> Vec<Lost> {
     };
     let missing = |transaction: &&Transaction| {
         let due = transaction.committed.or(transaction.paid).is_some();
-        due && !visible.contains(&key(transaction.value))
+        let aged_out = || facts.has_aged_out(transaction.value);
+        due && !visible.contains(&key(transaction.value)) && !aged_out()
     };
     let transactions = facts.transactions.0.values();
     let lost = transactions.filter(missing).map(|transaction| {

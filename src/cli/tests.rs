@@ -79,6 +79,7 @@ fn fired(kind: FaultKind) -> FaultEvent {
         held_after: 9_000,
         hit: 0,
         held_by: 0,
+        death: None,
         note: String::new(),
     }
 }
@@ -116,6 +117,8 @@ fn pretend(scenario: &Scenario, seed: u64, options: &RunOptions, verdict: Verdic
             processed: 310,
             repeated: 10,
             lost_processed: 0,
+            paid: 0,
+            without_packet: 0,
         },
         lost,
         allowed,

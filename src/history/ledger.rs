@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::Death;
+
 /// A kind of fault, as counted in reports (guarantee.md, sections 3 and 4).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -41,11 +43,13 @@ pub enum FaultKind {
     Partition,
     /// A client dies.
     ClientKill,
+    /// A client's machine dies; only durable bytes of its disk survive.
+    ClientPower,
 }
 
 impl FaultKind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Kill,
         Self::Restart,
         Self::PowerLoss,
@@ -62,7 +66,13 @@ impl FaultKind {
         Self::LostWrite,
         Self::Partition,
         Self::ClientKill,
+        Self::ClientPower,
     ];
+
+    /// Whether it befalls clients, and no broker.
+    pub fn is_client_s(self) -> bool {
+        matches!(self, Self::ClientKill | Self::ClientPower)
+    }
 
     /// Whether it takes or changes bytes that a sync had made durable.
     pub fn harms_what_was_synced(self) -> bool {
@@ -82,7 +92,8 @@ impl FaultKind {
             | Self::DiskSlow
             | Self::DiskHung
             | Self::Partition
-            | Self::ClientKill => false,
+            | Self::ClientKill
+            | Self::ClientPower => false,
         }
     }
 
@@ -114,6 +125,7 @@ impl FaultKind {
             Self::LostWrite => "lost-write",
             Self::Partition => "partition",
             Self::ClientKill => "client-kill",
+            Self::ClientPower => "client-power",
         }
     }
 }
@@ -149,6 +161,8 @@ pub struct FaultEvent {
     pub hit: u32,
     /// Brokers that after it still held all that was committed.
     pub held_by: u32,
+    /// Whose process died, if one did, and where transactions stood.
+    pub death: Option<Death>,
     /// What it did, in words, for timelines.
     pub note: String,
 }

@@ -6,9 +6,11 @@
 //!
 //! Times are nanoseconds since the start of the run.
 
+mod juncture;
 mod ledger;
 mod words;
 
+pub use juncture::{Death, Happening, Juncture, Mortal};
 pub use ledger::{FaultEvent, FaultKind, Ledger};
 
 use std::fmt;
@@ -171,7 +173,8 @@ pub enum Event {
         /// How.
         outcome: SendOutcome,
     },
-    /// The order service's database says durably whether the order is paid.
+    /// An order database says durably whether an order is paid; after a restart
+    /// it says so again of all that it finds.
     Settled {
         /// The order.
         value: Value,
@@ -204,6 +207,12 @@ pub enum Event {
         half_address: u64,
         /// Committed; otherwise rolled back.
         commit: bool,
+    },
+    /// A red-packet service has durably issued the packet of an order; after a
+    /// restart it says so again of all that it finds.
+    Issued {
+        /// The order.
+        value: Value,
     },
     /// A pull was issued; ended by `Pulled`, or never.
     PullBegan {
@@ -291,6 +300,23 @@ pub enum Event {
         /// Everything read, in order.
         messages: Vec<(u64, Option<Value>)>,
     },
+    /// What stands in the discard topic, read after heal.
+    FinalDiscards {
+        /// In the order of their offsets.
+        values: Vec<Value>,
+    },
+    /// What an order database durably holds at the end of the run: every order
+    /// that is settled, and whether it is paid.
+    FinalOrders {
+        /// In the order of its rows.
+        orders: Vec<(Value, bool)>,
+    },
+    /// What a red-packet service's database durably holds at the end of the run:
+    /// the order of every packet.
+    FinalPackets {
+        /// In the order of its rows.
+        packets: Vec<Value>,
+    },
     /// What the broker recorded for a group, read after heal.
     FinalGroupOffset {
         /// The group.
@@ -343,6 +369,11 @@ impl Recorder {
             client,
             event,
         });
+    }
+
+    /// Shows what was recorded so far.
+    pub fn look<R>(&self, look: impl FnOnce(&History) -> R) -> R {
+        look(&self.lock())
     }
 
     /// Takes what was recorded so far.

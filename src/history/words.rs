@@ -44,6 +44,7 @@ impl fmt::Display for Event {
                 true => write!(f, "asked about {value}: committed"),
                 false => write!(f, "asked about {value}: rolled back"),
             },
+            Self::Issued { value } => write!(f, "the red packet of {value} is issued"),
             Self::PullBegan { op, queue, offset } => write!(f, "pull #{op} {queue}@{offset}"),
             Self::Pulled {
                 op,
@@ -93,6 +94,20 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "final read {queue} of {min_offset}..{max_offset}: ")?;
                 write_messages(f, messages)
+            }
+            Self::FinalDiscards { values } => {
+                write!(f, "final read of the discard topic: {}", values.len())
+            }
+            Self::FinalOrders { orders } => {
+                let paid = orders.iter().filter(|(_, paid)| *paid).count();
+                write!(
+                    f,
+                    "in the end {} orders are settled, {paid} paid",
+                    orders.len()
+                )
+            }
+            Self::FinalPackets { packets } => {
+                write!(f, "in the end there are {} red packets", packets.len())
             }
             Self::FinalGroupOffset {
                 group,

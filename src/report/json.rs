@@ -30,7 +30,17 @@ struct Scenario<'a> {
     repeated: u64,
     lost: u64,
     lost_processed: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    paid: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    without_packet: u64,
     faults: BTreeMap<&'static str, FaultCount>,
+    /// Runs in which who died at which juncture of a transaction.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    deaths: BTreeMap<String, u64>,
+    /// Runs in which it happened.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    happened: BTreeMap<&'static str, u64>,
     /// Runs in which each promise was broken.
     broken: BTreeMap<&'static str, u64>,
     first_unfit: Option<Run<'a>>,
@@ -51,6 +61,7 @@ pub fn json(report: &ScenarioReport) -> String {
     let assessment = report.assessment();
     let counts = &report.counts;
     let faults = report.faults.iter();
+    let (deaths, happened) = (report.deaths.iter(), report.happened.iter());
     let broken = report.broken.iter();
     let scenario = Scenario {
         scenario: &report.about.id,
@@ -70,6 +81,12 @@ pub fn json(report: &ScenarioReport) -> String {
         repeated: counts.repeated,
         lost: report.lost,
         lost_processed: report.counts.lost_processed,
+        paid: counts.paid,
+        without_packet: counts.without_packet,
+        deaths: deaths
+            .map(|((who, juncture), runs)| (format!("{}: {juncture}", who.name()), *runs))
+            .collect(),
+        happened: happened.map(|(what, runs)| (what.name(), *runs)).collect(),
         faults: faults.map(|(kind, count)| (kind.name(), *count)).collect(),
         broken: broken
             .map(|(promise, runs)| (promise.name(), *runs))
@@ -79,6 +96,10 @@ pub fn json(report: &ScenarioReport) -> String {
     let mut text = serde_json::to_string(&scenario).expect("strings and numbers only");
     text.push('\n');
     text
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn run(run: &RunReport) -> Run<'_> {

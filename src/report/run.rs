@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::check::{At, Blame, Counts, Finding, Judgement, Lost, Promise, Verdict};
-use crate::history::{FaultKind, Ledger};
+use crate::history::{FaultKind, Happening, Juncture, Ledger, Mortal};
 
 /// What the run of one scenario with one seed came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct RunReport {
     pub lost: Vec<(Lost, Blame)>,
     /// The faults, by kind.
     pub faults: BTreeMap<FaultKind, FaultCount>,
+    /// How many died at each juncture of a transaction.
+    pub deaths: BTreeMap<(Mortal, Juncture), u64>,
+    /// What else is worth counting, and how often it happened.
+    pub happened: BTreeMap<Happening, u64>,
     /// The losses that the configuration allows, in words.
     pub allowed: Vec<Finding>,
     /// Whatever was lost, by the fault that took it.
@@ -84,6 +88,8 @@ impl RunReport {
             counts: judgement.counts,
             lost: judgement.lost,
             faults: FaultCount::by_kind(ledger),
+            deaths: deaths(ledger),
+            happened: BTreeMap::new(),
             allowed: judgement.allowed,
             findings: judgement.findings,
             timeline: trace.timeline,
@@ -144,6 +150,17 @@ impl RunReport {
         let (trace, ledger) = (Trace::default(), Ledger::default());
         Self::new(scenario, seed, trace, &ledger, judgement)
     }
+}
+
+/// A death may be at several junctures, of several transactions.
+fn deaths(ledger: &Ledger) -> BTreeMap<(Mortal, Juncture), u64> {
+    let mut counts = BTreeMap::new();
+    for death in ledger.fired.iter().filter_map(|fault| fault.death.as_ref()) {
+        for juncture in &death.at {
+            *counts.entry((death.who, *juncture)).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// How often one kind of fault was planned, and came.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::check::{Assessment, Counts, Finding, Outcome, Promise, Tally, Verdict, assess};
-use crate::history::FaultKind;
+use crate::history::{FaultKind, Happening, Juncture, Mortal};
 
 use super::{FaultCount, RunReport};
 
@@ -45,6 +45,10 @@ pub struct ScenarioReport {
     pub simulated_ns: u64,
     /// Over all runs, by kind.
     pub faults: BTreeMap<FaultKind, FaultCount>,
+    /// In how many runs somebody died at each juncture of a transaction.
+    pub deaths: BTreeMap<(Mortal, Juncture), u64>,
+    /// In how many runs it happened.
+    pub happened: BTreeMap<Happening, u64>,
     /// In how many runs each promise was broken.
     pub broken: BTreeMap<Promise, u64>,
     /// Runs that do not fit the expectation.
@@ -68,6 +72,8 @@ impl ScenarioReport {
             events: 0,
             simulated_ns: 0,
             faults: BTreeMap::new(),
+            deaths: BTreeMap::new(),
+            happened: BTreeMap::new(),
             broken: BTreeMap::new(),
             unfit: Tally::default(),
             first_unfit: None,
@@ -85,6 +91,12 @@ impl ScenarioReport {
         self.simulated_ns += run.simulated_ns;
         for (kind, count) in &run.faults {
             self.faults.entry(*kind).or_default().add(*count);
+        }
+        for at in run.deaths.keys() {
+            *self.deaths.entry(*at).or_default() += 1;
+        }
+        for (what, _) in run.happened.iter().filter(|(_, times)| **times > 0) {
+            *self.happened.entry(*what).or_default() += 1;
         }
         for (kind, count) in &run.taken {
             *self.taken.entry(*kind).or_default() += count;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::check::{At, Exit, Finding, Promise, Tally, Verdict};
-use crate::history::FaultKind;
+use crate::history::{FaultKind, Mortal};
 
 use super::excerpt::{excerpt, seconds};
 use super::numbers::Grouped;
@@ -22,6 +22,9 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
         let _ = writeln!(text, "      {note}");
     }
     if let Some(note) = attribution(report) {
+        let _ = writeln!(text, "      {note}");
+    }
+    for note in business(report).into_iter().chain(deaths(report)) {
         let _ = writeln!(text, "      {note}");
     }
     for warning in warnings(report) {
@@ -87,6 +90,39 @@ fn processed_before(report: &ScenarioReport) -> Option<String> {
             Grouped(processed)
         )
     })
+}
+
+/// `of 2,480 paid orders 2,474 have their red packet, 6 never got it`.
+fn business(report: &ScenarioReport) -> Option<String> {
+    let (paid, missing) = (report.counts.paid, report.counts.without_packet);
+    (paid > 0).then(|| {
+        let had = Grouped(paid - missing);
+        let paid = Grouped(paid);
+        match missing {
+            0 => format!("all {paid} paid orders have their red packet"),
+            _ => format!(
+                "of {paid} paid orders {had} have their red packet, {} never got it",
+                Grouped(missing)
+            ),
+        }
+    })
+}
+
+/// In how many runs who died where: `runs with a broker dying: check-open 8, …`.
+fn deaths(report: &ScenarioReport) -> Vec<String> {
+    let mut notes = BTreeMap::<Mortal, Vec<String>>::new();
+    for ((who, juncture), runs) in &report.deaths {
+        let note = format!("{juncture} {}", Grouped(*runs));
+        notes.entry(*who).or_default().push(note);
+    }
+    let notes = notes.into_iter();
+    let notes =
+        notes.map(|(who, at)| format!("runs with a dying {}: {}", who.name(), at.join(", ")));
+    let happened = report.happened.iter();
+    let happened = happened.map(|(what, runs)| format!("{} {}", what.name(), Grouped(*runs)));
+    let happened: Vec<_> = happened.collect();
+    let happened = (!happened.is_empty()).then(|| format!("runs with: {}", happened.join(", ")));
+    notes.chain(happened).collect()
 }
 
 /// `taken by disk-rolled-back: 41; excused by it: state-machine-safety 3`.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Between, Harm};
+use crate::history::Juncture;
 
 /// One `[[fault]]` of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,10 @@ pub enum Target {
     AnyClient,
     /// Any client that sends.
     AnyProducer,
+    /// All instances of any order service, at the same instant.
+    AnyProducerGroup,
+    /// Any order database.
+    AnyDatabase,
     /// Any client that consumes.
     AnyConsumer,
 }
@@ -79,4 +84,6 @@ pub enum Condition {
     Rolling,
     /// There is a leader.
     HasLeader,
+    /// A transaction that the victim has to do with is at that juncture.
+    At(Juncture),
 }

@@ -175,8 +175,16 @@ pub enum Harm {
     },
     /// A client dies.
     ClientKill {
-        /// Until a client of the same kind is started in its place.
-        down_ms: Between,
+        /// Until a client of the same kind is started in its place; `None`:
+        /// never.
+        down_ms: Option<Between>,
+    },
+    /// A client's machine loses power.
+    ClientPower {
+        /// What survives on its disk; `None`: drawn for each fault.
+        survival: Option<Survival>,
+        /// As of a kill.
+        down_ms: Option<Between>,
     },
 }
 
@@ -187,7 +195,7 @@ macro_rules! counted_by_its_kind {
         $crate::scenario::harm::counted_by_its_kind! { $what:
             Kill Restart PowerLoss DiskDestroyed DiskRolledBack SyncError ReadError
             Rot DiskFull DiskSlow DiskHung DiskLying MisdirectedWrite LostWrite
-            Partition ClientKill
+            Partition ClientKill ClientPower
         }
     };
     ($what:ident: $($kind:ident)*) => {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::broker::{self, FlushDiskType};
 use crate::check::{Configuration, Flush, Outcome};
+use crate::history::{Happening, Juncture};
 
 use super::random::Stream;
 use super::{Cluster, FaultRule, OperationRule};
@@ -93,7 +94,32 @@ impl Scenario {
 
     /// The numbers of the clients that consume, in order of the workloads.
     pub fn consumers(&self) -> Vec<u32> {
-        self.clients_that(|workload| matches!(workload, Workload::Consume(_)))
+        self.clients_that(|workload| {
+            matches!(workload, Workload::Consume(_) | Workload::RedPacket(_))
+        })
+    }
+
+    /// The order services' groups, in order of the workloads: of each the numbers
+    /// of its instances.
+    pub fn producer_groups(&self) -> Vec<Vec<u32>> {
+        let mut groups = Vec::new();
+        let mut first = 0;
+        for workload in &self.workloads {
+            if let Workload::Pay(pay) = workload {
+                let instances = |group| first + group * pay.instances;
+                let group = |group| (instances(group)..instances(group + 1)).collect();
+                groups.extend((0..pay.services).map(group));
+            }
+            first += workload.client_count();
+        }
+        groups
+    }
+
+    /// The numbers of the order databases, one for each producer group: they
+    /// come after all other clients.
+    pub fn databases(&self) -> Vec<u32> {
+        let first: u32 = self.workloads.iter().map(Workload::client_count).sum();
+        (first..).take(self.producer_groups().len()).collect()
     }
 
     fn clients_that(&self, wanted: impl Fn(&Workload) -> bool) -> Vec<u32> {
@@ -185,6 +211,8 @@ pub enum Workload {
     Pay(OrderServices),
     /// `kind = "consume"`.
     Consume(Consumers),
+    /// `kind = "red-packet"`: a consumer of its own kind, alone in its group.
+    RedPacket(Consumers),
 }
 
 impl Workload {
@@ -192,8 +220,8 @@ impl Workload {
     pub fn client_count(&self) -> u32 {
         match self {
             Self::Send(send) => send.producers,
-            Self::Pay(pay) => pay.services,
-            Self::Consume(consume) => consume.consumers,
+            Self::Pay(pay) => pay.services * pay.instances,
+            Self::Consume(consume) | Self::RedPacket(consume) => consume.consumers,
         }
     }
 
@@ -202,7 +230,15 @@ impl Workload {
         match self {
             Self::Send(send) => &send.topic,
             Self::Pay(pay) => &pay.topic,
-            Self::Consume(consume) => &consume.topic,
+            Self::Consume(consume) | Self::RedPacket(consume) => &consume.topic,
+        }
+    }
+
+    /// The consumers of a group, where it has them.
+    pub fn consumers(&self) -> Option<&Consumers> {
+        match self {
+            Self::Consume(consume) | Self::RedPacket(consume) => Some(consume),
+            Self::Send(_) | Self::Pay(_) => None,
         }
     }
 }
@@ -228,7 +264,7 @@ pub struct Producers {
 }
 
 /// Order services, each of a producer group of its own and with a database of
-/// its own: half message, payment, end.
+/// its own on a machine of its own: half message, payment, receipt, end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderServices {
     /// The topic.
@@ -237,12 +273,16 @@ pub struct OrderServices {
     pub queues: u32,
     /// How many services.
     pub services: u32,
-    /// Orders that one service has begun and not ended, at most.
+    /// How many processes of each, on one database.
+    pub instances: u32,
+    /// Orders that one process has begun and not ended, at most.
     pub in_flight: u32,
-    /// All services together begin so many orders a second.
+    /// All of them together begin so many orders a second.
     pub rate_per_s: u64,
     /// What a payment takes, between the half message and its being settled.
     pub payment_us: Between,
+    /// What comes between its being settled and the end of its transaction.
+    pub receipt_us: Between,
 }
 
 /// Consumers of one group, which share the topic's queues.
@@ -276,7 +316,7 @@ pub struct RunSettings {
 }
 
 /// `[expect]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
     /// What must come out.
     pub outcome: Outcome,
@@ -287,8 +327,8 @@ pub struct Expectation {
     pub void_max: f64,
     /// Who comes back when everything heals.
     pub core: Core,
-    /// What must have happened: a run without it is void.
-    pub needs: Option<Need>,
+    /// What must have happened: a run without all of it is void.
+    pub needs: Vec<Need>,
 }
 
 /// Something that a scenario is there for, and that faults alone do not bring
@@ -297,6 +337,10 @@ pub struct Expectation {
 pub enum Need {
     /// A replica began anew behind a base that another one gave it.
     BaseInstalled,
+    /// Somebody died where a transaction of his was at that juncture.
+    DeathAt(Juncture),
+    /// That.
+    Happening(Happening),
 }
 
 /// Who heals for good at the end of the safety phase (guarantee.md, section 3,

@@ -40,6 +40,6 @@ pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
 pub use env::{SimEnv, SimNet, SimTimer};
 pub use latency::Latency;
 pub use net::{LinkConfig, NetworkFates, NodeId};
-pub use run::{run, run_measured, run_recorded};
+pub use run::{run, run_measured, run_recorded, tell_tale};
 pub use skeleton::{Script, run_skeleton};
 pub use world::{TraceLine, World, address};

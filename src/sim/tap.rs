@@ -12,6 +12,7 @@
 
 mod answers;
 mod codecs;
+mod ends;
 mod harm;
 mod holdings;
 mod image;
@@ -23,6 +24,7 @@ mod roles;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,12 +41,15 @@ pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
 use crate::env::ConnId;
 use crate::log::LogConfig;
+use ends::Transactions;
 use harm::Harm;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, held_address};
 use image::{Image, View};
 use replicas::Replicas;
 pub(crate) use replicas::Taken;
+pub(crate) use roles::Leadership;
+pub(crate) use trail::{Order, Ruling, Said, Step};
 
 /// The tap of a run.
 #[derive(Debug)]
@@ -60,6 +65,9 @@ pub(crate) struct Tap {
     /// when they were asked for, nanoseconds. The same offset may be committed
     /// more than once.
     commits: BTreeMap<(u64, i32), (u64, u64)>,
+    /// Where the scenario has transactions.
+    transactions: Option<Box<Transactions>>,
+    leaderships: Vec<Leadership>,
     /// One past the last log address that each broker acknowledged, or that was
     /// left of it.
     acknowledged: BTreeMap<NodeId, u64>,
@@ -81,6 +89,8 @@ impl Tap {
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             replicas: None,
             commits: BTreeMap::new(),
+            transactions: None,
+            leaderships: Vec::new(),
             acknowledged: BTreeMap::new(),
             halted: BTreeSet::new(),
             refusals: BTreeMap::new(),
@@ -102,6 +112,12 @@ impl Tap {
             replicas: Some(Box::new(Replicas::new(members, brokers, media))),
             ..Self::new(brokers, media.log, log_config)
         }
+    }
+
+    /// The same, with an eye on transactions.
+    pub(crate) fn that_follows_transactions(mut self) -> Self {
+        self.transactions = Some(Box::new(Transactions::new(self.brokers)));
+        self
     }
 
     /// A tap that sees nothing: there are no brokers.
@@ -151,8 +167,11 @@ impl Tap {
         let Some(holdings) = self.holdings.get_mut(node as usize) else {
             return;
         };
-        let replicas = &mut self.replicas;
+        let (replicas, transactions) = (&mut self.replicas, &mut self.transactions);
         holdings.written(core.now_ns, file, path, position, bytes, |part, record| {
+            if let Some(transactions) = transactions {
+                transactions.trail.wrote(core.now_ns, node, part, record);
+            }
             if let Some(replicas) = replicas {
                 let entry = image::entry_of(part, record);
                 replicas.wrote(moment(core), node, entry, part.previous_hash);
@@ -203,6 +222,9 @@ impl Tap {
                 _ => Harm::None,
             };
             holdings.lost_cache(&disk.model, log_config, harm);
+            if let Some(transactions) = &mut self.transactions {
+                transactions.trail.cut(node, holdings.cached_end());
+            }
             if let Some(replicas) = &mut self.replicas {
                 let image = holdings.take_image().unwrap_or_default();
                 replicas.lost(moment(core), &disk.model, node, image, taken);
@@ -221,6 +243,7 @@ impl Tap {
     pub(crate) fn peer_message(&mut self, core: &Core, node: NodeId, bytes: &Bytes) {
         if let Some(replicas) = &mut self.replicas {
             replicas.sent(moment(core), node, bytes);
+            self.note_leader(core.now_ns);
         }
     }
 

@@ -1,97 +1,233 @@
-//! The order service's own database: which orders are settled, and how.
+//! The order database: a host of its own, which any number of instances of one
+//! order service share.
 //!
-//! One record to a sector, appended and synced: a record that is torn costs only
-//! itself, and nothing that was settled before shares its sector.
+//! ```text
+//!   order service a ──settle(7, paid)────▶ ┌──────────┐   first row kept: paid
+//!                   ◀──paid─────────────── │ database │
+//!   order service b ──settle(7, barred)──▶ │  (synced │
+//!                   ◀──paid─────────────── └──────────┘
+//! ```
+//!
+//! Promise: of several ways to settle an order the first one holds for ever, and
+//! it is durable before anybody hears of it. What is not answered is asked again.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::env::{Disk, File};
+use super::table::Table;
+use crate::env::{ConnId, Either, Env, Net, NetEvent, Timer, either};
+use crate::history::{ClientId, Event, Recorder, Value};
 
-const FILE: &str = "orders.db";
-/// Order 8, how 1, checksum 4.
-const RECORD_BYTES: usize = 13;
+/// The database's file.
+pub const ORDERS_FILE: &str = "orders.db";
 
-/// The orders that are settled, by their number: paid, or barred from ever being
-/// paid.
-pub(super) struct Database<D: Disk> {
-    file: D::File,
-    sector_bytes: usize,
-    end: u64,
-    settled: BTreeMap<u64, bool>,
+const MS_NS: u64 = 1_000_000;
+/// A service that waits longer for an answer connects anew.
+const PATIENCE_NS: u64 = 200 * MS_NS;
+/// Pause before a closed stream is replaced.
+const PAUSE_NS: u64 = 20 * MS_NS;
+
+/// Number 8, client 4, sequence 8, digest 8, paid 1.
+const REQUEST_BYTES: usize = 29;
+/// Number 8, paid 1.
+const ANSWER_BYTES: usize = 9;
+
+/// Settles orders for whoever connects, until it is killed. Ends only where its
+/// disk fails. Whatever it durably knows it records, again in every life.
+pub async fn keep_orders<E: Env>(env: E, listen: SocketAddr, client: ClientId, recorder: Recorder) {
+    // A database whose disk fails is a database that stops.
+    serve(&env, listen, client, &recorder).await.ok();
 }
 
-impl<D: Disk> Database<D> {
-    /// Opens it, or makes it.
-    pub(super) async fn open(disk: &D) -> io::Result<Self> {
-        let sector_bytes = disk.sector_bytes();
-        let file = match disk.open(FILE).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let file = disk.create(FILE).await?;
-                disk.sync_dir("").await?;
-                file
-            }
-            opened => opened?,
-        };
-        let mut database = Self {
-            file,
-            sector_bytes,
-            end: 0,
-            settled: BTreeMap::new(),
-        };
-        database.read().await?;
-        Ok(database)
+async fn serve<E: Env>(
+    env: &E,
+    listen: SocketAddr,
+    client: ClientId,
+    recorder: &Recorder,
+) -> io::Result<()> {
+    let mut table = Table::open(&env.disk(), ORDERS_FILE).await?;
+    let record = |(value, paid)| {
+        recorder.record(env.now_ns(), client, Event::Settled { value, paid });
+    };
+    table.rows().for_each(record);
+    let mut net = env.net();
+    net.listen(listen).await?;
+    let mut inboxes = BTreeMap::new();
+    loop {
+        let mut asked = take(&mut inboxes, net.next().await);
+        while let Some(event) = net.try_next() {
+            asked.append(&mut take(&mut inboxes, event));
+        }
+        let rows: Vec<_> = asked.iter().map(|(_, ask)| (ask.value, ask.paid)).collect();
+        table.put(&rows).await?.into_iter().for_each(record);
+        for (conn, ask) in asked {
+            let paid = table.get(ask.value).expect("it was just settled");
+            net.write(conn, answer(ask.number, paid));
+        }
     }
+}
 
-    async fn read(&mut self) -> io::Result<()> {
-        let size_bytes = self.file.size_bytes().await? as usize;
-        let bytes = self.file.read_at(0, size_bytes).await?;
-        for sector in bytes.chunks(self.sector_bytes) {
-            if let Some((order, paid)) = decode(sector) {
-                self.settled.insert(order, paid);
+/// One request: an order is to be paid, or never to be.
+#[derive(Debug, Clone, Copy)]
+struct Ask {
+    number: u64,
+    value: Value,
+    paid: bool,
+}
+
+/// The whole requests that are there after an event.
+fn take(inboxes: &mut BTreeMap<ConnId, BytesMut>, event: NetEvent) -> Vec<(ConnId, Ask)> {
+    let mut asked = Vec::new();
+    match event {
+        NetEvent::Data { conn, bytes } => {
+            let inbox = inboxes.entry(conn).or_default();
+            inbox.extend_from_slice(&bytes);
+            while inbox.len() >= REQUEST_BYTES {
+                asked.push((conn, read_ask(&mut inbox.split_to(REQUEST_BYTES))));
             }
         }
-        // Behind whatever is there, torn or not.
-        self.end = size_bytes.next_multiple_of(self.sector_bytes) as u64;
-        // What a process that died had not synced is relied on from here on.
-        self.file.sync_all().await
+        NetEvent::Closed { conn, .. } => drop(inboxes.remove(&conn)),
+        NetEvent::Accepted { .. } | NetEvent::Connected { .. } | NetEvent::Peer { .. } => {}
     }
+    asked
+}
 
-    /// How an order is settled; `None`: it is not.
-    pub(super) fn settled(&self, order: u64) -> Option<bool> {
-        self.settled.get(&order).copied()
+fn read_ask(bytes: &mut BytesMut) -> Ask {
+    Ask {
+        number: bytes.get_u64(),
+        value: Value {
+            client: bytes.get_u32(),
+            sequence: bytes.get_u64(),
+            digest: bytes.get_u64(),
+        },
+        paid: bytes.get_u8() == 1,
     }
+}
 
-    /// Settles an order durably, if nothing has before; gives how it is settled.
-    pub(super) async fn settle(&mut self, order: u64, paid: bool) -> io::Result<bool> {
-        if let Some(settled) = self.settled(order) {
-            return Ok(settled);
+fn answer(number: u64, paid: bool) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(ANSWER_BYTES);
+    bytes.put_u64(number);
+    bytes.put_u8(u8::from(paid));
+    bytes.freeze()
+}
+
+impl Ask {
+    fn frame(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(REQUEST_BYTES);
+        bytes.put_u64(self.number);
+        bytes.put_u32(self.value.client);
+        bytes.put_u64(self.value.sequence);
+        bytes.put_u64(self.value.digest);
+        bytes.put_u8(u8::from(self.paid));
+        bytes.freeze()
+    }
+}
+
+/// An order service's way to its database.
+pub(super) struct Orders<E: Env> {
+    env: E,
+    net: E::Net,
+    to: SocketAddr,
+    conn: Option<ConnId>,
+    inbox: BytesMut,
+    /// Asked and not answered, in the order asked.
+    open: BTreeMap<u64, Ask>,
+    asked: u64,
+    patience: E::Timer,
+    patient_until_ns: u64,
+}
+
+impl<E: Env> Orders<E> {
+    pub(super) fn new(env: E, to: SocketAddr) -> Self {
+        Self {
+            net: env.net(),
+            patience: env.timer(),
+            env,
+            to,
+            conn: None,
+            inbox: BytesMut::new(),
+            open: BTreeMap::new(),
+            asked: 0,
+            patient_until_ns: 0,
         }
-        let mut sector = vec![0; self.sector_bytes];
-        encode(&mut sector, order, paid);
-        self.file.write_at(self.end, Bytes::from(sector)).await?;
-        self.file.sync_data().await?;
-        self.end += self.sector_bytes as u64;
-        self.settled.insert(order, paid);
-        Ok(paid)
     }
-}
 
-fn encode(sector: &mut [u8], order: u64, paid: bool) {
-    sector[..8].copy_from_slice(&order.to_be_bytes());
-    sector[8] = u8::from(paid);
-    let crc = crc32fast::hash(&sector[..9]);
-    sector[9..RECORD_BYTES].copy_from_slice(&crc.to_be_bytes());
-}
+    /// Asks for an order to be settled; how it is settled comes by
+    /// [`Orders::next`] with the number that this gives.
+    pub(super) fn settle(&mut self, value: Value, paid: bool) -> u64 {
+        let number = self.asked;
+        self.asked += 1;
+        let ask = Ask {
+            number,
+            value,
+            paid,
+        };
+        if self.open.is_empty() {
+            self.patient_until_ns = self.env.now_ns() + PATIENCE_NS;
+        }
+        self.open.insert(number, ask);
+        match self.conn {
+            Some(conn) => self.net.write(conn, ask.frame()),
+            None => self.connect(),
+        }
+        number
+    }
 
-fn decode(sector: &[u8]) -> Option<(u64, bool)> {
-    let record = sector.first_chunk::<RECORD_BYTES>()?;
-    let crc = u32::from_be_bytes(record[9..].try_into().ok()?);
-    let order = u64::from_be_bytes(record[..8].try_into().ok()?);
-    // A sector of zeros has the checksum of none.
-    (crc32fast::hash(&record[..9]) == crc).then_some((order, record[8] == 1))
+    /// The next answer: its number, and whether the order is paid. Cancel-safe.
+    pub(super) async fn next(&mut self) -> (u64, bool) {
+        loop {
+            if let Some(answer) = self.take_answer() {
+                return answer;
+            }
+            let waits = !self.open.is_empty();
+            self.patience.reset(waits.then_some(self.patient_until_ns));
+            match either(self.net.next(), self.patience.fired()).await {
+                Either::First(event) => self.happened(event),
+                Either::Second(()) => self.connect(),
+            }
+        }
+    }
+
+    fn take_answer(&mut self) -> Option<(u64, bool)> {
+        while self.inbox.len() >= ANSWER_BYTES {
+            let mut bytes = self.inbox.split_to(ANSWER_BYTES);
+            let (number, paid) = (bytes.get_u64(), bytes.get_u8() == 1);
+            self.patient_until_ns = self.env.now_ns() + PATIENCE_NS;
+            if self.open.remove(&number).is_some() {
+                return Some((number, paid));
+            }
+        }
+        None
+    }
+
+    fn happened(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Data { conn, bytes } if self.conn == Some(conn) => {
+                self.inbox.extend_from_slice(&bytes);
+            }
+            NetEvent::Closed { conn, .. } if self.conn == Some(conn) => {
+                self.patient_until_ns = self.env.now_ns() + PAUSE_NS;
+            }
+            _ => {}
+        }
+    }
+
+    /// Connects, and asks again what is open: what was settled stays so.
+    fn connect(&mut self) {
+        if let Some(old) = self.conn.take() {
+            self.net.close(old);
+        }
+        let conn = self.net.connect(self.to);
+        self.inbox.clear();
+        for ask in self.open.values() {
+            self.net.write(conn, ask.frame());
+        }
+        self.conn = Some(conn);
+        self.patient_until_ns = self.env.now_ns() + PATIENCE_NS;
+    }
 }
 
 #[cfg(test)]
@@ -99,15 +235,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_back_and_a_torn_one_is_none() {
-        let mut sector = [0; 512];
-        assert_eq!(decode(&sector), None);
-        for (order, paid) in [(0, false), (7 << 32, true)] {
-            encode(&mut sector, order, paid);
-            assert_eq!(decode(&sector), Some((order, paid)));
-        }
-        sector[8] ^= 1;
-        assert_eq!(decode(&sector), None);
-        assert_eq!(decode(&sector[..12]), None);
+    fn requests_come_in_pieces_and_several_at_once() {
+        let ask = |number| Ask {
+            number,
+            value: Value {
+                client: 2,
+                sequence: 3 << 32,
+                digest: 4,
+            },
+            paid: true,
+        };
+        let both = [ask(7).frame(), ask(8).frame()].concat();
+        let conn = ConnId(1);
+        let mut inboxes = BTreeMap::new();
+        let mut data = |bytes: &[u8]| {
+            let bytes = Bytes::copy_from_slice(bytes);
+            let asked = take(&mut inboxes, NetEvent::Data { conn, bytes });
+            asked.iter().map(|(_, ask)| ask.number).collect::<Vec<_>>()
+        };
+        assert!(data(&both[..28]).is_empty());
+        assert_eq!(data(&both[28..]), [7, 8]);
+        assert!(data(&both[..1]).is_empty());
+        let read = read_ask(&mut BytesMut::from(&ask(9).frame()[..]));
+        assert_eq!((read.value, read.paid), (ask(9).value, true));
     }
 }

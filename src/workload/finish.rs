@@ -1,7 +1,7 @@
 //! The last reader: waits until the consumers have caught up, then reads
 //! everything as somebody who was never there before.
 
-use crate::client::{ClientConfig, FullReader};
+use crate::client::{ClientConfig, FullReader, ReadError};
 use crate::env::{Env, Timer};
 use crate::history::{ClientId, Event, Queue, Recorder, Value};
 
@@ -12,6 +12,8 @@ pub struct FinalPlan {
     pub client: ClientId,
     /// Every topic, with the groups that consume it.
     pub topics: Vec<(String, Vec<String>)>,
+    /// The topic of discarded half messages, where they are to be read.
+    pub discards: Option<String>,
     /// How long the groups may take to catch up, milliseconds.
     pub catch_up_ms: u64,
     /// How long the reading may take then, milliseconds.
@@ -49,6 +51,9 @@ pub async fn read_everything<E: Env>(
     let mut read = true;
     for (topic, groups) in &reading.plan.topics {
         read &= reading.read_topic(topic, groups).await.is_some();
+    }
+    if let Some(topic) = &reading.plan.discards {
+        read &= reading.read_discards(topic).await.is_some();
     }
     Finished { caught_up_ns, read }
 }
@@ -108,6 +113,19 @@ impl<E: Env> Reading<E> {
             pause.fired().await;
         }
         None
+    }
+
+    /// Reads the discard topic; one that there is not holds nothing.
+    async fn read_discards(&self, topic: &str) -> Option<()> {
+        let contents = match self.reader(self.plan.read_ms).read_all(topic).await {
+            Err(ReadError::NoSuchTopic(_)) => Vec::new(),
+            read => read.ok()?,
+        };
+        let messages = contents.iter().flat_map(|contents| &contents.messages);
+        let values = messages.filter_map(|message| Value::read(&message.body));
+        let values = values.collect();
+        self.record(Event::FinalDiscards { values });
+        Some(())
     }
 
     async fn try_topic(&self, topic: &str, groups: &[String]) -> Option<()> {

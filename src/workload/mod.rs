@@ -6,16 +6,21 @@
 mod consume;
 mod database;
 mod finish;
+mod packets;
 mod pay;
 mod send;
+mod table;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use consume::{ConsumePlan, consume, share_of_queues};
+pub use database::{ORDERS_FILE, keep_orders};
 pub use finish::{FinalPlan, Finished, read_everything};
+pub use packets::{PACKETS_FILE, PacketPlan, issue_packets};
 pub use pay::{PayPlan, pay};
 pub use send::{SendPlan, send};
+pub use table::rows_in;
 
 /// What a workload lets others see while it runs.
 #[derive(Debug, Clone, Default)]

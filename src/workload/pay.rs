@@ -2,20 +2,24 @@
 //! red-packet service of it by a transactional message.
 //!
 //! ```text
-//!   half message ──SEND_OK──▶ settle in the database ──▶ end the transaction
-//!        └ anything else: not paid, ever      ▲
+//!   half message ──SEND_OK──▶ payment ──▶ settle in the database ──▶ receipt ──▶ end
+//!        └ anything else: not paid, ever      ▲                            the transaction
 //!                       the broker asks ──────┘ not settled: barred, then
 //!                                               "rolled back"
 //! ```
+//!
+//! Several instances may share a database and a producer group: any of them
+//! answers for any order of theirs.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Progress;
-use super::database::Database;
+use super::database::Orders;
 use crate::client::{HalfName, Producer, ProducerConfig, ProducerEvent, Question};
 use crate::env::{Either, Env, Timer, either};
 use crate::history::{ClientId, EndOutcome, Event, OpId, Recorder, SendOutcome, Value};
@@ -44,6 +48,11 @@ pub struct PayPlan {
     /// What the payment takes between the half message and its being settled,
     /// nanoseconds.
     pub payment_ns: RangeInclusive<u64>,
+    /// What the service has to do between an order's being settled and the end
+    /// of its transaction, nanoseconds.
+    pub receipt_ns: RangeInclusive<u64>,
+    /// Where its database listens.
+    pub database: SocketAddr,
     /// Decides which orders are cancelled, and what payments take.
     pub seed: u64,
 }
@@ -55,24 +64,37 @@ struct Order {
     half: HalfName,
 }
 
+/// Why an order is to be settled.
+#[derive(Debug, Clone)]
+enum Why {
+    /// Its payment is through, or it is cancelled.
+    Through(Order),
+    /// A broker asked, and it may not be paid behind the answer's back.
+    Asked(Value, Question),
+}
+
 struct Paying<E: Env> {
     env: E,
     plan: PayPlan,
     recorder: Recorder,
     progress: Progress,
     producer: Producer<E>,
-    database: Database<E::Disk>,
+    database: Orders<E>,
     pacing: E::Timer,
     begun: u64,
     next_at_ns: u64,
     halves: BTreeMap<OpId, Value>,
-    /// Paid for at this time.
+    /// Through at this time.
     payments: BTreeMap<(u64, u64), Order>,
+    /// What the database is asked, by its number.
+    settling: BTreeMap<u64, Why>,
+    /// Settled, and to be ended at this time: whether they are paid.
+    receipts: BTreeMap<(u64, u64), (Order, bool)>,
     ends: BTreeMap<OpId, Value>,
 }
 
 /// Pays orders by `plan`; goes on answering the broker's questions until it is
-/// killed. Ends only where its database fails.
+/// killed.
 pub async fn pay<E: Env>(
     env: E,
     plan: PayPlan,
@@ -80,40 +102,36 @@ pub async fn pay<E: Env>(
     recorder: Recorder,
     progress: Progress,
 ) {
-    let Ok(database) = Database::open(&env.disk()).await else {
-        return;
-    };
-    let producer = Producer::new(env.clone(), config);
-    let pacing = env.timer();
     let paying = Paying {
         next_at_ns: env.now_ns(),
+        database: Orders::new(env.clone(), plan.database),
+        producer: Producer::new(env.clone(), config),
+        pacing: env.timer(),
         env,
         plan,
         recorder,
         progress,
-        producer,
-        database,
-        pacing,
         begun: 0,
         halves: BTreeMap::new(),
         payments: BTreeMap::new(),
+        settling: BTreeMap::new(),
+        receipts: BTreeMap::new(),
         ends: BTreeMap::new(),
     };
-    // A service whose database fails is a service that stops.
-    paying.run().await.ok();
+    paying.run().await;
 }
 
 impl<E: Env> Paying<E> {
-    async fn run(mut self) -> std::io::Result<()> {
+    async fn run(mut self) {
         loop {
             self.begin_all_that_may();
-            self.settle_what_is_due().await?;
-            let open = self.halves.len() + self.payments.len() + self.ends.len();
+            self.settle_what_is_due();
+            self.end_what_is_due();
             let progress = &self.progress.0;
-            progress.in_flight.store(open as u64, Ordering::Relaxed);
-            let finished = u64::from(open == 0 && self.is_done());
+            progress.in_flight.store(self.open(), Ordering::Relaxed);
+            let finished = u64::from(self.open() == 0 && self.is_done());
             progress.finished.store(finished, Ordering::Relaxed);
-            self.wait().await?;
+            self.wait().await;
         }
     }
 
@@ -121,9 +139,14 @@ impl<E: Env> Paying<E> {
         self.env.now_ns() >= self.plan.stop_at_ns
     }
 
+    /// Orders begun and not ended.
+    fn open(&self) -> u64 {
+        let paying = self.halves.len() + self.payments.len() + self.settling.len();
+        (paying + self.receipts.len() + self.ends.len()) as u64
+    }
+
     fn may_begin(&self) -> bool {
-        let open = self.halves.len() + self.payments.len() + self.ends.len();
-        !self.is_done() && (open as u64) < self.plan.in_flight_max
+        !self.is_done() && self.open() < self.plan.in_flight_max
     }
 
     fn begin_all_that_may(&mut self) {
@@ -146,16 +169,26 @@ impl<E: Env> Paying<E> {
         self.record(Event::HalfBegan { op, value });
     }
 
-    async fn settle_what_is_due(&mut self) -> std::io::Result<()> {
+    fn settle_what_is_due(&mut self) {
         let now_ns = self.env.now_ns();
         while let Some(entry) = self.payments.first_entry()
             && entry.key().0 <= now_ns
         {
-            let Order { value, half } = entry.remove();
-            let paid = self.settle(value, !self.is_cancelled(value)).await?;
+            let order = entry.remove();
+            let paid = !self.is_cancelled(order.value);
+            let number = self.database.settle(order.value, paid);
+            self.settling.insert(number, Why::Through(order));
+        }
+    }
+
+    fn end_what_is_due(&mut self) {
+        let now_ns = self.env.now_ns();
+        while let Some(entry) = self.receipts.first_entry()
+            && entry.key().0 <= now_ns
+        {
+            let (Order { value, half }, paid) = entry.remove();
             self.end(value, half, paid);
         }
-        Ok(())
     }
 
     fn is_cancelled(&self, value: Value) -> bool {
@@ -167,18 +200,13 @@ impl<E: Env> Paying<E> {
         low + (self.dice(value) >> 8) % (high - low + 1)
     }
 
-    fn dice(&self, value: Value) -> u64 {
-        xxh3_64_with_seed(&value.sequence.to_be_bytes(), self.plan.seed)
+    fn receipt_ns(&self, value: Value) -> u64 {
+        let (low, high) = self.plan.receipt_ns.clone().into_inner();
+        low + (self.dice(value) >> 24) % (high - low + 1)
     }
 
-    /// Durably; what was settled before stays as it is.
-    async fn settle(&mut self, value: Value, paid: bool) -> std::io::Result<bool> {
-        let known = self.database.settled(value.sequence).is_some();
-        let paid = self.database.settle(value.sequence, paid).await?;
-        if !known {
-            self.record(Event::Settled { value, paid });
-        }
-        Ok(paid)
+    fn dice(&self, value: Value) -> u64 {
+        xxh3_64_with_seed(&value.sequence.to_be_bytes(), self.plan.seed)
     }
 
     fn end(&mut self, value: Value, half: HalfName, commit: bool) {
@@ -195,24 +223,39 @@ impl<E: Env> Paying<E> {
         });
     }
 
-    async fn wait(&mut self) -> std::io::Result<()> {
+    async fn wait(&mut self) {
         let begin_ns = self.may_begin().then_some(self.next_at_ns);
         let payment_ns = self.payments.keys().next().map(|(at_ns, _)| *at_ns);
-        self.pacing
-            .reset(begin_ns.into_iter().chain(payment_ns).min());
-        match either(self.producer.next_event(), self.pacing.fired()).await {
-            Either::First(event) => self.happened(event).await,
-            Either::Second(()) => Ok(()),
+        let receipt_ns = self.receipts.keys().next().map(|(at_ns, _)| *at_ns);
+        let due_ns = [begin_ns, payment_ns, receipt_ns].into_iter().flatten();
+        self.pacing.reset(due_ns.min());
+        let heard = either(self.producer.next_event(), self.database.next());
+        match either(heard, self.pacing.fired()).await {
+            Either::First(Either::First(event)) => self.happened(event),
+            Either::First(Either::Second((number, paid))) => self.settled(number, paid),
+            Either::Second(()) => {}
         }
     }
 
-    async fn happened(&mut self, event: ProducerEvent) -> std::io::Result<()> {
+    fn happened(&mut self, event: ProducerEvent) {
         match event {
             ProducerEvent::Sent(op, outcome) => self.half_ended(op, outcome),
             ProducerEvent::Ended(op, outcome) => self.ended(op, outcome),
-            ProducerEvent::Asked(question) => self.answer(question).await?,
+            ProducerEvent::Asked(question) => self.asked(question),
         }
-        Ok(())
+    }
+
+    /// The database says durably how an order is settled.
+    fn settled(&mut self, number: u64, paid: bool) {
+        match self.settling.remove(&number) {
+            Some(Why::Through(order)) => {
+                let at_ns = self.env.now_ns() + self.receipt_ns(order.value);
+                let key = (at_ns, order.value.sequence);
+                self.receipts.insert(key, (order, paid));
+            }
+            Some(Why::Asked(value, question)) => self.answer(value, &question, paid),
+            None => {}
+        }
     }
 
     /// Only `SEND_OK` lets the order be paid.
@@ -243,19 +286,21 @@ impl<E: Env> Paying<E> {
 
     /// What is settled is answered so. What is not never will be paid: barred
     /// first, durably, then answered, even where the payment is under way.
-    async fn answer(&mut self, question: Question) -> std::io::Result<()> {
-        let Some(value) = Value::read(&question.body) else {
-            return Ok(());
-        };
-        let commit = self.settle(value, false).await?;
+    fn asked(&mut self, question: Question) {
+        if let Some(value) = Value::read(&question.body) {
+            let number = self.database.settle(value, false);
+            self.settling.insert(number, Why::Asked(value, question));
+        }
+    }
+
+    fn answer(&mut self, value: Value, question: &Question, commit: bool) {
         let half_address = question.half.address;
         self.record(Event::CheckAnswered {
             value,
             half_address,
             commit,
         });
-        self.producer.answer(&question, Some(commit));
-        Ok(())
+        self.producer.answer(question, Some(commit));
     }
 
     fn record(&self, event: Event) {

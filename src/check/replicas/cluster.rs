@@ -156,6 +156,15 @@ impl Cluster {
         self.committed.last()
     }
 
+    /// Whether the entry that a node's log has at a log address is committed.
+    pub fn is_committed(&self, node: u32, address: u64) -> bool {
+        let entry = self.nodes[node as usize].cached.at_address(address);
+        entry.is_some_and(|entry| {
+            let fixed = self.committed.get(entry.index);
+            fixed.is_some_and(|fixed| fixed.is(&entry))
+        })
+    }
+
     /// A node's log.
     pub fn log(&self, node: u32, medium: Medium) -> &Log {
         match medium {

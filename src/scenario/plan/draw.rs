@@ -183,8 +183,15 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
             }
         }
         Harm::ClientKill { down_ms } => Effect::ClientKill {
-            down_ns: ns(down_ms),
+            down_ns: down_ms.map(ns),
         },
+        Harm::ClientPower { survival, down_ms } => {
+            let down_ns = down_ms.map(ns);
+            Effect::ClientPower {
+                survival: survival.unwrap_or_else(|| pick(&Survival::ALL, stream)),
+                down_ns,
+            }
+        }
     }
 }
 

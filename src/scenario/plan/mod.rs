@@ -169,10 +169,25 @@ pub enum Effect {
         lasts_ns: u64,
     },
     /// See [`super::Harm::ClientKill`].
-    ClientKill { down_ns: u64 },
+    ClientKill { down_ns: Option<u64> },
+    /// See [`super::Harm::ClientPower`].
+    ClientPower {
+        survival: Survival,
+        down_ns: Option<u64>,
+    },
 }
 
 counted_by_its_kind!(Effect);
+
+impl Effect {
+    /// Whether its victim never comes back.
+    pub fn is_for_good(&self) -> bool {
+        matches!(
+            self,
+            Self::ClientKill { down_ns: None } | Self::ClientPower { down_ns: None, .. }
+        )
+    }
+}
 
 /// The faults of the run of `scenario` with `seed`.
 ///

@@ -17,6 +17,12 @@ pub(super) fn victims(scenario: &Scenario, target: Target, stream: &mut Stream) 
         Target::All => return (0..cluster.brokers).map(Victim::Broker).collect(),
         Target::AnyProducer => among(scenario.producers(), stream),
         Target::AnyConsumer => among(scenario.consumers(), stream),
+        Target::AnyDatabase => among(scenario.databases(), stream),
+        Target::AnyProducerGroup => {
+            let groups = scenario.producer_groups();
+            let group = &groups[stream.below(groups.len() as u64) as usize];
+            return group.iter().copied().map(Victim::Client).collect();
+        }
         Target::AnyClient => {
             let mut all = scenario.producers();
             all.extend(scenario.consumers());

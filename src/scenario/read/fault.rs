@@ -10,7 +10,7 @@ use super::sections::{MS, window};
 use super::table::{Table, union};
 use super::target::target;
 use crate::check::Outcome;
-use crate::history::FaultKind;
+use crate::history::{FaultKind, Juncture};
 use crate::scenario::{
     Between, Cluster, Condition, CutDirection, CutLinks, FaultRule, Harm, PartitionShape,
     RunSettings, Target, ThenRule, Workload,
@@ -59,7 +59,7 @@ pub(super) fn read(
     Ok(FaultRule {
         target,
         at_ms,
-        when: when(&table, kind, frame.cluster)?,
+        when: when(&table, kind, frame)?,
         every_ms,
         count,
         within_budget,
@@ -89,18 +89,20 @@ pub(super) fn repetition(table: &Table<'_>) -> Result<(Option<Between>, u32), Pr
     }
 }
 
-fn when(table: &Table<'_>, kind: FaultKind, cluster: &Cluster) -> Result<Condition, Problem> {
+fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Condition, Problem> {
     let Some(field) = table.get("when") else {
         return Ok(Condition::Always);
     };
-    let when = field.word(&[
+    let conditions = [
         ("dirty", Condition::Dirty),
         ("in-flight", Condition::InFlight),
         ("rolling", Condition::Rolling),
         ("has-leader", Condition::HasLeader),
-    ])?;
+    ];
+    let junctures = Juncture::ALL.map(|juncture| (juncture.name(), Condition::At(juncture)));
+    let when = field.word(&[&conditions[..], &junctures[..]].concat())?;
     let of_log = matches!(when, Condition::Dirty | Condition::Rolling);
-    if of_log && kind == FaultKind::ClientKill {
+    if of_log && kind.is_client_s() {
         let label = match when {
             Condition::Dirty => "never dirty",
             _ => "never rolls",
@@ -109,9 +111,14 @@ fn when(table: &Table<'_>, kind: FaultKind, cluster: &Cluster) -> Result<Conditi
             .problem("a client has no commit log", label)
             .help("when = \"in-flight\""));
     }
-    if when == Condition::HasLeader && !cluster.is_replicated() {
+    if when == Condition::HasLeader && !frame.cluster.is_replicated() {
         let message = "there is no leader without replication";
         return Err(field.problem(message, "replication is \"none\""));
+    }
+    let pays = |workload: &Workload| matches!(workload, Workload::Pay(_));
+    if matches!(when, Condition::At(_)) && !frame.workloads.iter().any(pays) {
+        let message = "there is no transaction in this scenario";
+        return Err(field.problem(message, "no workload of kind \"pay\""));
     }
     Ok(when)
 }
@@ -171,7 +178,7 @@ fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem
     let own = FaultKind::ALL.map(own_keys);
     let any = field.table("`then`", &union(std::iter::once(THEN).chain(own)))?;
     let kind = kind(&any)?;
-    if first == FaultKind::ClientKill || kind == FaultKind::ClientKill {
+    if first.is_client_s() || kind.is_client_s() {
         return Err(field.problem("`then` is for brokers", "a client dies"));
     }
     if matches!(kind, FaultKind::DiskRolledBack | FaultKind::Partition) {

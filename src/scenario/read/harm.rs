@@ -14,7 +14,7 @@ pub(super) fn own_keys(kind: FaultKind) -> &'static [&'static str] {
         FaultKind::Kill | FaultKind::Restart | FaultKind::DiskDestroyed | FaultKind::ClientKill => {
             &["down_ms"]
         }
-        FaultKind::PowerLoss => &["survival", "down_ms"],
+        FaultKind::PowerLoss | FaultKind::ClientPower => &["survival", "down_ms"],
         FaultKind::DiskRolledBack => &["age_ms", "down_ms"],
         FaultKind::SyncError => &["file", "cache"],
         FaultKind::ReadError
@@ -77,9 +77,21 @@ pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> 
             lasts_ms: lasts_ms()?,
         },
         FaultKind::ClientKill => Harm::ClientKill {
-            down_ms: down_ms()?,
+            down_ms: client_down_ms(table)?,
+        },
+        FaultKind::ClientPower => Harm::ClientPower {
+            survival: survival(table)?,
+            down_ms: client_down_ms(table)?,
         },
     })
+}
+
+/// A range, or `"never"`.
+fn client_down_ms(table: &Table<'_>) -> Result<Option<Between>, Problem> {
+    match table.get("down_ms") {
+        Some(field) if field.is_string() => field.word(&[("never", None)]),
+        _ => table.between("down_ms", 1..MS.end, (100, 1_000)).map(Some),
+    }
 }
 
 fn age_ms(table: &Table<'_>) -> Result<Between, Problem> {

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 use super::problem::Problem;
 use super::table::Table;
 use crate::check::Outcome;
+use crate::history::{Happening, Juncture};
 use crate::scenario::{
     Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings,
     RunSettings,
@@ -175,16 +176,20 @@ pub(super) fn expect(
     })
 }
 
-fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Option<Need>, Problem> {
+/// One word or several.
+fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Vec<Need>, Problem> {
     let Some(field) = table.get("needs") else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let need = field.word(&[("base-installed", Need::BaseInstalled)])?;
-    if !cluster.is_replicated() {
+    let mut words = vec![("base-installed", Need::BaseInstalled)];
+    words.extend(Juncture::ALL.map(|juncture| (juncture.name(), Need::DeathAt(juncture))));
+    words.extend(Happening::ALL.map(|what| (what.name(), Need::Happening(what))));
+    let needs = field.words(&words)?;
+    if needs.contains(&Need::BaseInstalled) && !cluster.is_replicated() {
         let message = "a single broker is given no base";
         return Err(field.problem(message, "replication is \"none\""));
     }
-    Ok(Some(need))
+    Ok(needs)
 }
 
 fn core(table: &Table<'_>, cluster: &Cluster) -> Result<Core, Problem> {

@@ -213,6 +213,19 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// As [`Field::word`], or an array of such words.
+    pub(super) fn words<T: Copy>(&self, words: &[(&str, T)]) -> Result<Vec<T>, Problem> {
+        let DeValue::Array(array) = self.value else {
+            return Ok(vec![self.word(words)?]);
+        };
+        let items = array.iter().map(|item| Field {
+            key: self.key.clone(),
+            span: item.span(),
+            value: item.get_ref(),
+        });
+        items.map(|item| item.word(words)).collect()
+    }
+
     /// As a table with known keys.
     pub(super) fn table(&self, name: &str, keys: &[&str]) -> Result<Table<'a>, Problem> {
         match self.value {

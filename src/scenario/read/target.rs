@@ -12,7 +12,7 @@ pub(super) fn target(
     cluster: &Cluster,
     workloads: &[Workload],
 ) -> Result<Target, Problem> {
-    let is_client = kind == FaultKind::ClientKill;
+    let is_client = kind.is_client_s();
     let Some(field) = table.get("target") else {
         return Ok(if is_client {
             Target::AnyClient
@@ -31,15 +31,22 @@ fn client_target(field: &Field<'_>, workloads: &[Workload]) -> Result<Target, Pr
     let target = field.word(&[
         ("any", Target::AnyClient),
         ("producer", Target::AnyProducer),
+        ("producer-group", Target::AnyProducerGroup),
+        ("database", Target::AnyDatabase),
         ("consumer", Target::AnyConsumer),
     ])?;
     let has = |wanted: fn(&Workload) -> bool| workloads.iter().any(wanted);
     match target {
-        Target::AnyConsumer if !has(|workload| matches!(workload, Workload::Consume(_))) => {
+        Target::AnyConsumer if !has(|workload| workload.consumers().is_some()) => {
             Err(field.problem("this scenario has no consumer", "nobody to kill"))
         }
-        Target::AnyProducer if !has(|workload| !matches!(workload, Workload::Consume(_))) => {
+        Target::AnyProducer if !has(|workload| workload.consumers().is_none()) => {
             Err(field.problem("this scenario has no producer", "nobody to kill"))
+        }
+        Target::AnyProducerGroup | Target::AnyDatabase
+            if !has(|workload| matches!(workload, Workload::Pay(_))) =>
+        {
+            Err(field.problem("this scenario has no order service", "nobody to kill"))
         }
         _ => Ok(target),
     }

@@ -24,9 +24,11 @@ const PAY: &[&str] = &[
     "topic",
     "queues",
     "services",
+    "instances",
     "in_flight",
     "rate_per_s",
     "payment_us",
+    "receipt_us",
 ];
 const CONSUME: &[&str] = &[
     "kind",
@@ -37,12 +39,21 @@ const CONSUME: &[&str] = &[
     "processing_us",
     "commit_interval_ms",
 ];
+const RED_PACKET: &[&str] = &[
+    "kind",
+    "topic",
+    "group",
+    "batch_max",
+    "processing_us",
+    "commit_interval_ms",
+];
 
 #[derive(Clone, Copy)]
 enum Kind {
     Send,
     Pay,
     Consume,
+    RedPacket,
 }
 
 /// Reads one workload; `before` are those above it in the file.
@@ -52,12 +63,13 @@ pub(super) fn read(
     cluster: &Cluster,
     before: &[Workload],
 ) -> Result<Workload, Problem> {
-    let any = union([SEND, PAY, CONSUME]);
+    let any = union([SEND, PAY, CONSUME, RED_PACKET]);
     let table = Table::new("[[workload]]", span.clone(), entries, &any)?;
     let kind = table.require("kind")?.word(&[
         ("send", Kind::Send),
         ("pay", Kind::Pay),
         ("consume", Kind::Consume),
+        ("red-packet", Kind::RedPacket),
     ])?;
     match kind {
         Kind::Send => {
@@ -71,6 +83,11 @@ pub(super) fn read(
         Kind::Consume => {
             let table = Table::new("a workload of kind \"consume\"", span, entries, CONSUME)?;
             Ok(Workload::Consume(consume(&table, before)?))
+        }
+        Kind::RedPacket => {
+            let name = "a workload of kind \"red-packet\"";
+            let table = Table::new(name, span, entries, RED_PACKET)?;
+            Ok(Workload::RedPacket(consume(&table, before)?))
         }
     }
 }
@@ -113,9 +130,11 @@ fn pay(table: &Table<'_>, before: &[Workload]) -> Result<OrderServices, Problem>
         topic: table.string("topic", "orders")?,
         queues: table.count("queues", 4)?,
         services: table.count("services", 1)?,
+        instances: table.count("instances", 1)?,
         in_flight: table.count("in_flight", 4)?,
         rate_per_s: table.integer("rate_per_s", 1..1 << 40, 100)?,
         payment_us: table.between("payment_us", US, (100, 5_000))?,
+        receipt_us: table.between("receipt_us", US, (0, 0))?,
     };
     same_queues(table, &pay.topic, pay.queues, before)?;
     Ok(pay)
@@ -157,9 +176,8 @@ fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consumers, Problem>
         processing_us: table.between("processing_us", US, (0, 100))?,
         commit_interval_ms: table.integer("commit_interval_ms", 1..MS.end, 500)?,
     };
-    let is_sent = |workload: &Workload| {
-        !matches!(workload, Workload::Consume(_)) && workload.topic() == consume.topic
-    };
+    let is_sent =
+        |workload: &Workload| workload.consumers().is_none() && workload.topic() == consume.topic;
     if before.iter().any(is_sent) {
         return Ok(consume);
     }

@@ -1,5 +1,6 @@
 //! The clients' machines, each with one workload.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use madsim::runtime::Handle;
@@ -11,10 +12,10 @@ use crate::remoting::SerializeType;
 use crate::scenario::{Consumers, OrderServices, Producers, Scenario, Workload};
 use crate::sim::env::SimEnv;
 use crate::sim::net::NodeId;
-use crate::sim::world::World;
+use crate::sim::world::{World, address};
 use crate::workload::{
-    ConsumePlan, FinalPlan, Finished, PayPlan, Progress, SendPlan, consume, pay, read_everything,
-    send, share_of_queues,
+    ConsumePlan, FinalPlan, Finished, PacketPlan, PayPlan, Progress, SendPlan, consume,
+    issue_packets, keep_orders, pay, read_everything, send, share_of_queues,
 };
 
 /// One seed in so many speaks JSON headers, as real clients do; the others the
@@ -24,6 +25,9 @@ const JSON_ONE_IN: u64 = 16;
 /// An order service is asked over a stream that it was heard on: it says often
 /// that it is there.
 const HEARTBEAT_MS: u64 = 1_000;
+
+/// Where order databases listen.
+const DATABASE_PORT: u16 = 5432;
 
 /// A client of the scenario.
 #[derive(Debug)]
@@ -39,7 +43,17 @@ pub(super) struct Client {
 #[derive(Debug, Clone)]
 enum Role {
     Producer(Producers),
-    OrderService(OrderServices),
+    OrderService {
+        pay: OrderServices,
+        group: String,
+        database: SocketAddr,
+    },
+    /// It listens there.
+    Database(SocketAddr),
+    RedPacket {
+        consume: Consumers,
+        queues: Vec<u32>,
+    },
     Consumer {
         consume: Consumers,
         queues: Vec<u32>,
@@ -83,18 +97,41 @@ impl Setting {
 /// The clients of a scenario, in the order of its workloads.
 pub(super) fn all(scenario: &Scenario, setting: &Setting) -> Vec<Client> {
     let mut clients = Vec::new();
+    let groups = scenario.producer_groups();
+    let machines = scenario.cluster.machines();
+    let database = |number: u32| address(machines + number, DATABASE_PORT);
     for workload in &scenario.workloads {
         for index in 0..workload.client_count() {
+            let number = clients.len() as ClientId;
             let role = match workload {
                 Workload::Send(send) => Role::Producer(send.clone()),
-                Workload::Pay(pay) => Role::OrderService(pay.clone()),
+                Workload::Pay(pay) => {
+                    let group = groups.iter().position(|group| group.contains(&number));
+                    let group = group.expect("each is of a group");
+                    Role::OrderService {
+                        pay: pay.clone(),
+                        group: format!("order-service-{}", groups[group][0]),
+                        database: database(scenario.databases()[group]),
+                    }
+                }
+                Workload::RedPacket(consume) => Role::RedPacket {
+                    consume: consume.clone(),
+                    queues: share_of_queues(queues(scenario), consume.consumers, index),
+                },
                 Workload::Consume(consume) => Role::Consumer {
                     consume: consume.clone(),
                     queues: share_of_queues(queues(scenario), consume.consumers, index),
                 },
             };
-            clients.push(Client::new(setting, clients.len() as ClientId, role));
+            clients.push(Client::new(setting, number, role));
         }
+    }
+    for number in scenario.databases() {
+        clients.push(Client::new(
+            setting,
+            number,
+            Role::Database(database(number)),
+        ));
     }
     clients
 }
@@ -117,9 +154,14 @@ impl Client {
         self.life.is_some()
     }
 
+    /// Whether it is an order service's database.
+    pub(super) fn is_database(&self) -> bool {
+        matches!(self.role, Role::Database(_))
+    }
+
     /// Whether it sends and has not come to its end.
     pub(super) fn is_sending(&self) -> bool {
-        matches!(self.role, Role::Producer(_) | Role::OrderService(_))
+        matches!(self.role, Role::Producer(_) | Role::OrderService { .. })
             && self.is_up()
             && !self.progress.is_finished()
     }
@@ -154,24 +196,49 @@ impl Client {
                 config.producer_id = numbered.then_some(id);
                 setting.spawn(self.node, |env| send(env, plan, config, recorder, progress))
             }
-            Role::OrderService(what) => {
-                let payment = what.payment_us;
+            Role::OrderService {
+                pay: what,
+                group,
+                database,
+            } => {
+                let (payment, receipt) = (what.payment_us, what.receipt_us);
+                let processes = u64::from(what.services * what.instances);
                 let plan = PayPlan {
                     client: self.number,
                     life: self.lives,
                     topic: what.topic.clone(),
                     in_flight_max: u64::from(what.in_flight),
-                    pause_ns: 1_000_000_000 * u64::from(what.services) / what.rate_per_s,
+                    pause_ns: 1_000_000_000 * processes / what.rate_per_s,
                     stop_at_ns: setting.stop_at_ns,
                     payment_ns: payment.low * 1_000..=payment.high * 1_000,
+                    receipt_ns: receipt.low * 1_000..=receipt.high * 1_000,
+                    database: *database,
                     seed,
                 };
-                let group = format!("order-service-{}", self.number);
-                let mut config = ProducerConfig::new(client, group);
+                let mut config = ProducerConfig::new(client, group.clone());
                 config.send_timeout_ms = scenario.client.send_timeout_ms;
                 config.retries = scenario.client.send_retries;
                 config.client.heartbeat_interval_ms = HEARTBEAT_MS;
                 setting.spawn(self.node, |env| pay(env, plan, config, recorder, progress))
+            }
+            Role::Database(listen) => {
+                let (listen, number) = (*listen, self.number);
+                setting.spawn(self.node, |env| keep_orders(env, listen, number, recorder))
+            }
+            Role::RedPacket {
+                consume: what,
+                queues,
+            } => {
+                let processing = what.processing_us;
+                let plan = PacketPlan {
+                    client: self.number,
+                    processing_ns: processing.low * 1_000..=processing.high * 1_000,
+                    seed,
+                };
+                let config = consumer_config(client, what, queues, scenario);
+                setting.spawn(self.node, |env| {
+                    issue_packets(env, plan, config, recorder, progress)
+                })
             }
             Role::Consumer {
                 consume: what,
@@ -183,12 +250,7 @@ impl Client {
                     processing_ns: processing.low * 1_000..=processing.high * 1_000,
                     seed,
                 };
-                let mut config =
-                    ConsumerConfig::new(client, what.group.clone(), what.topic.clone());
-                config.queues = Some(queues.clone());
-                config.pull_batch_size = what.batch_max;
-                config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
-                config.commit_interval_ms = what.commit_interval_ms;
+                let config = consumer_config(client, what, queues, scenario);
                 setting.spawn(self.node, |env| {
                     consume(env, plan, config, recorder, progress)
                 })
@@ -205,6 +267,20 @@ impl Client {
             self.progress.died();
         }
     }
+}
+
+fn consumer_config(
+    client: ClientConfig,
+    what: &Consumers,
+    queues: &[u32],
+    scenario: &Scenario,
+) -> ConsumerConfig {
+    let mut config = ConsumerConfig::new(client, what.group.clone(), what.topic.clone());
+    config.queues = Some(queues.to_vec());
+    config.pull_batch_size = what.batch_max;
+    config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
+    config.commit_interval_ms = what.commit_interval_ms;
+    config
 }
 
 fn pause_ns(what: &Producers) -> u64 {
@@ -310,11 +386,13 @@ impl LastReader {
         &mut self,
         setting: &Setting,
         topics: Vec<(String, Vec<String>)>,
+        discards: Option<String>,
         bound_ms: u64,
     ) {
         let plan = FinalPlan {
             client: self.number,
             topics,
+            discards,
             catch_up_ms: bound_ms,
             read_ms: bound_ms,
         };

@@ -208,7 +208,7 @@ pub(super) fn queues(scenario: &Scenario) -> u32 {
         .filter_map(|workload| match workload {
             Workload::Send(send) => Some(send.queues),
             Workload::Pay(pay) => Some(pay.queues),
-            Workload::Consume(_) => None,
+            Workload::Consume(_) | Workload::RedPacket(_) => None,
         });
     sends
         .max()

@@ -2,7 +2,7 @@
 
 use super::faults::{COMMIT_LOG, TAKES_NOTHING};
 use super::phases::Run;
-use crate::history::{FaultEvent, FaultKind};
+use crate::history::{Death, FaultEvent, FaultKind};
 use crate::sim::disk::{DiskFault, FiredFault};
 use crate::sim::world::{Inner, TraceKind};
 
@@ -109,8 +109,15 @@ impl Run<'_> {
             held_after: TAKES_NOTHING,
             hit,
             held_by,
+            death: None,
             note,
         });
+    }
+
+    /// The newest fault was somebody's death.
+    pub(super) fn is_death(&mut self, death: Option<Death>) {
+        let newest = self.ledger.fired.last_mut();
+        newest.expect("it was just entered").death = death;
     }
 
     /// The newest fault left so much.

@@ -1,8 +1,9 @@
 //! Planned faults: waited for, fired, followed by their second blow, taken back.
 
+use super::harms::survival_of;
 use super::phases::{Phase, Run, Step};
-use crate::history::FaultKind;
-use crate::scenario::{Effect, PlannedFault, Victim};
+use crate::history::ClientId;
+use crate::scenario::{Condition, Effect, PlannedFault, Victim};
 
 /// Pause between two looks at a condition, nanoseconds.
 const LOOK_NS: u64 = 500_000;
@@ -51,6 +52,9 @@ impl Run<'_> {
             return;
         }
         let planned = self.plan.faults[fault].clone();
+        if matches!(planned.trigger.when, Condition::At(_)) {
+            self.follow();
+        }
         let pause_ns = match self.victims_of(&planned) {
             None => LOOK_NS,
             Some(victims) if !self.fits_budget(fault, &planned, &victims) => LOOK_AT_BUDGET_NS,
@@ -75,7 +79,7 @@ impl Run<'_> {
         let group: Vec<u32> = brokers.collect();
         for (number, (hit, victim)) in planned.hits.iter().zip(victims).enumerate() {
             match *victim {
-                Victim::Client(client) => self.kill_client(client as usize, &hit.effect),
+                Victim::Client(client) => self.harm_client(client as usize, &hit.effect),
                 Victim::Broker(broker) => {
                     let machine = broker as usize;
                     let image = self.images.remove(&(fault, number, machine));
@@ -108,18 +112,40 @@ impl Run<'_> {
         }
     }
 
-    fn kill_client(&mut self, index: usize, effect: &Effect) {
-        let Effect::ClientKill { down_ns } = *effect else {
-            panic!("the reader of scenarios gives clients this fault alone")
-        };
+    fn harm_client(&mut self, index: usize, effect: &Effect) {
+        let (kind, node) = (effect.kind(), self.clients[index].node);
+        let death = self.death_of(Victim::Client(index as u32));
         let client = &mut self.clients[index];
-        let eligible = client.progress.in_flight() + client.progress.uncommitted() > 0;
-        let node = client.node;
-        client.kill(&self.handle);
-        self.world.process_dies(node, false);
-        let note = "killed".to_owned();
-        self.enter(FaultKind::ClientKill, node, eligible, (0, 0), note);
-        self.at(self.world.now_ns() + down_ns, Step::StartClient(index));
+        let own = client.progress.in_flight() + client.progress.uncommitted();
+        let asked = match client.is_database() {
+            true => self.sends_in_flight(),
+            false => own,
+        };
+        self.clients[index].kill(&self.handle);
+        self.follower.died(index as ClientId);
+        let (down_ns, note) = match *effect {
+            Effect::ClientKill { down_ns } => {
+                self.world.process_dies(node, false);
+                self.world.lock().disks[node as usize].process_died();
+                (down_ns, "killed".to_owned())
+            }
+            Effect::ClientPower { survival, down_ns } => {
+                self.world.process_dies(node, true);
+                let disk = &mut self.world.lock().disks[node as usize];
+                disk.model
+                    .power_loss(survival_of(survival), &mut self.survival);
+                disk.machine_died();
+                (down_ns, format!("power lost, survival {survival:?}"))
+            }
+            _ => panic!("the reader of scenarios gives clients no other fault"),
+        };
+        self.enter(kind, node, asked > 0, (0, 0), note);
+        self.is_death(death);
+        if let Some(down_ns) = down_ns {
+            // madsim wants a millisecond between a death and the next life.
+            let at_ns = self.world.now_ns() + down_ns.max(2_000_000);
+            self.at(at_ns, Step::StartClient(index));
+        }
     }
 
     /// The safety phase is over: nothing harms any more.

@@ -7,7 +7,7 @@ use super::process::Operator;
 use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
-use crate::scenario::{Effect, FileClass, SyncErrorCache};
+use crate::scenario::{Effect, FileClass, SyncErrorCache, Victim};
 use crate::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskSpeed, Pending, Survival,
 };
@@ -78,19 +78,21 @@ impl Run<'_> {
                 self.open_window(machine, Lasting::Cut(links), lasts_ns);
                 self.renew_cuts();
             }
-            Effect::ClientKill { .. } => {
+            Effect::ClientKill { .. } | Effect::ClientPower { .. } => {
                 panic!("the reader of scenarios gives brokers no such fault")
             }
         }
     }
 
     fn kill(&mut self, machine: usize, down_ns: u64) {
+        let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
         self.end_process(machine, false);
         self.world.lock().disks[machine].process_died();
         let note = "killed".to_owned();
         self.enter(FaultKind::Kill, machine as u32, eligible, dirty, note);
+        self.is_death(death);
         self.start_later(machine, down_ns, Operator::None);
     }
 
@@ -104,6 +106,7 @@ impl Run<'_> {
     }
 
     fn power_loss(&mut self, machine: usize, survival: scenario::Survival, down_ns: u64) {
+        let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let pending = self.world.lock().disks[machine].model.pending(COMMIT_LOG);
         let eligible = pending != Pending::default() || self.sends_in_flight() > 0;
@@ -123,12 +126,14 @@ impl Run<'_> {
         };
         let note = format!("power lost, survival {survival:?}");
         self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, note);
+        self.is_death(death);
         self.leaves(held_after);
         self.believed.insert(self.ledger.fired.len() - 1, believed);
         self.start_later(machine, down_ns, Operator::None);
     }
 
     fn destroy(&mut self, machine: usize, down_ns: u64) {
+        let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         self.end_process(machine, true);
         let eligible = {
@@ -152,6 +157,7 @@ impl Run<'_> {
             dirty,
             note,
         );
+        self.is_death(death);
         self.leaves(0);
         self.start_later(machine, down_ns, Operator::Format(self.new_disk()));
         self.forgot(machine);
@@ -258,7 +264,7 @@ fn files_of(class: FileClass) -> &'static str {
     }
 }
 
-fn survival_of(survival: scenario::Survival) -> Survival {
+pub(super) fn survival_of(survival: scenario::Survival) -> Survival {
     match survival {
         scenario::Survival::None => Survival::None,
         scenario::Survival::All => Survival::All,

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use super::phases::{MS_NS, Phase, Run, SECOND_NS};
 use super::process::Operator;
+use crate::broker::DISCARD_TOPIC;
 use crate::check::{Ending, Liveness};
-use crate::scenario::{Core, Need, Workload};
+use crate::scenario::{Core, Need};
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
@@ -71,19 +72,24 @@ impl Run<'_> {
 
     /// Whether something did not happen that the scenario is there for.
     pub(super) fn lacks(&self) -> bool {
-        match self.scenario.expect.needs {
-            None => false,
-            Some(Need::BaseInstalled) => {
+        let mut needs = self.scenario.expect.needs.iter();
+        needs.any(|need| match need {
+            Need::BaseInstalled => {
                 let inner = self.world.lock();
                 let cluster = inner.tap.cluster();
                 cluster.is_none_or(|cluster| cluster.bases_installed() == 0)
             }
-        }
+            Need::DeathAt(juncture) => {
+                let mut deaths = self.ledger.fired.iter().filter_map(|it| it.death.as_ref());
+                !deaths.any(|death| death.at.contains(juncture))
+            }
+            Need::Happening(what) => self.follower.happened.get(what).is_none_or(|it| *it == 0),
+        })
     }
 
     pub(super) fn start_probe(&mut self) {
-        let topic = self.topics()[0].0.clone();
-        self.probe.start(&self.setting, &topic);
+        let topic = self.probe_topic();
+        self.probe.start(&self.setting, topic);
     }
 
     pub(super) fn watch_healing(&mut self, now_ns: u64) -> ControlFlow<()> {
@@ -98,27 +104,28 @@ impl Run<'_> {
             return ControlFlow::Break(());
         }
         let sending = self.clients.iter().any(|client| client.is_sending());
-        if (self.is_decided_by(now_ns) && !sending) || late {
+        let served = self.probed_ns.is_some() && self.is_all_decided();
+        if (served && !sending) || late {
             self.phase = Phase::Reading;
             let bound_ms = self.scenario.expect.converge_within_ms;
+            let pays = !self.scenario.producer_groups().is_empty();
+            let discards = pays.then(|| DISCARD_TOPIC.to_owned());
             self.last_reader
-                .start(&self.setting, self.topics(), bound_ms);
+                .start(&self.setting, self.topics(), discards, bound_ms);
         }
         ControlFlow::Continue(())
     }
 
-    /// Whether the cluster has served for long enough that every half message
-    /// whose producer lives was asked about: several times, since an answer may
-    /// be lost with a leader.
-    fn is_decided_by(&self, now_ns: u64) -> bool {
-        let pays = |workload: &Workload| matches!(workload, Workload::Pay(_));
-        let broker = &self.scenario.cluster.broker;
-        let wait_ms = match self.scenario.workloads.iter().any(pays) {
-            true => broker.transaction_timeout_ms + 3 * broker.transaction_check_interval_ms,
-            false => 0,
+    /// Whether whoever leads has decided every half message in its log: those of
+    /// services that live, since they were asked; the others, since they were
+    /// discarded.
+    fn is_all_decided(&self) -> bool {
+        let inner = self.world.lock();
+        let Some(trail) = inner.tap.trail() else {
+            return true;
         };
-        self.probed_ns
-            .is_some_and(|probed_ns| now_ns >= probed_ns + wait_ms * MS_NS)
+        let leader = inner.tap.leader();
+        leader.is_some_and(|leader| trail.is_all_decided(leader))
     }
 
     /// While the last reader is at work, and until the replicas are level.

@@ -19,14 +19,18 @@ mod clients;
 mod cluster;
 mod columns;
 mod cuts;
+mod databases;
 mod entries;
 mod faults;
+mod follower;
 mod harms;
 mod healing;
+mod junctures;
 mod links;
 mod operator;
 mod phases;
 mod process;
+mod tale;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -65,6 +69,25 @@ pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (Ru
     runtime.block_on(run_here(scenario, seed, options))
 }
 
+/// The tale of one transaction of the run of `scenario` with `seed`, for somebody
+/// who knows nothing of the code: the first that was committed while the leader
+/// died, so that nobody heard of the commit, and whose order got its red packet
+/// all the same. `None`: there was none.
+///
+/// To be called on a fresh thread, as [`run`].
+///
+/// # Panics
+/// Where product code panics.
+pub fn tell_tale(scenario: &Scenario, seed: u64) -> Option<String> {
+    let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
+    runtime.block_on(async {
+        let run = Run::new(scenario, seed, &RunOptions::default(), Handle::current());
+        let (run, _) = to_its_end(run).await;
+        let history = run.recorder.take();
+        tale::tell(&run, &history)
+    })
+}
+
 /// As [`run`], for what its processes asked of their world.
 ///
 /// # Panics
@@ -88,8 +111,9 @@ pub(super) fn empty_world(scenario: &Scenario, seed: u64) -> World {
         world.add_node(cluster::disk(scenario, seed, broker));
     }
     let clients = scenario.workloads.iter().map(Workload::client_count);
+    let clients = clients.sum::<u32>() + scenario.databases().len() as u32;
     // And the probe, and the last reader.
-    for _ in 0..clients.sum::<u32>() + 2 {
+    for _ in 0..clients + 2 {
         clients::add_client(&world, seed);
     }
     links::set_up(&world, scenario);
@@ -121,7 +145,9 @@ async fn to_its_end(mut run: Run<'_>) -> (Run<'_>, Ending) {
     (run, ending)
 }
 
-fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
+fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
+    run.read_databases();
+    run.follow();
     let history = run.recorder.take();
     let (hash, events) = run.world.trace_state();
     let timeline = match options.timeline {
@@ -163,5 +189,7 @@ fn report(run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         liveness,
         ending,
     });
-    RunReport::new(&run.scenario.id, run.seed, trace, &run.ledger, judgement)
+    let mut report = RunReport::new(&run.scenario.id, run.seed, trace, &run.ledger, judgement);
+    report.happened = run.follower.happened.clone();
+    report
 }

@@ -12,6 +12,7 @@ use super::budget::Outstanding;
 use super::clients::{self, Client, LastReader, Probe, Setting};
 use super::cluster::{Machine, queues};
 use super::cuts::Links;
+use super::follower::Follower;
 use super::links;
 use super::process::Operator;
 use super::watch;
@@ -90,6 +91,8 @@ pub(super) struct Run<'a> {
     /// The links that are cut.
     pub(super) cuts: Links,
     pub(super) outstanding: Outstanding,
+    /// Where transactions stand.
+    pub(super) follower: Follower,
     pub(super) admin: Option<Admin>,
     pub(super) probe: Probe,
     pub(super) last_reader: LastReader,
@@ -145,6 +148,7 @@ impl<'a> Run<'a> {
             images: BTreeMap::new(),
             cuts: Links::new(),
             outstanding: Outstanding::default(),
+            follower: Follower::new(scenario),
             admin: None,
             steps: Vec::new(),
             phase: Phase::Safety,
@@ -234,14 +238,26 @@ impl<'a> Run<'a> {
         let mut topics: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for workload in &self.scenario.workloads {
             let groups = topics.entry(workload.topic().to_owned()).or_default();
-            if let Workload::Consume(consume) = workload {
+            if let Some(consume) = workload.consumers() {
                 groups.insert(consume.group.clone());
             }
         }
+        topics.entry(self.probe_topic().to_owned()).or_default();
         topics
             .into_iter()
             .map(|(topic, groups)| (topic, groups.into_iter().collect()))
             .collect()
+    }
+
+    /// Where the probe sends to: who gives a red packet for every message of a
+    /// topic is not to be sent others there.
+    pub(super) fn probe_topic(&self) -> &'a str {
+        let workloads = &self.scenario.workloads;
+        let first = workloads.iter().map(Workload::topic).min();
+        match self.scenario.producer_groups().is_empty() {
+            true => first.expect("a scenario has a workload"),
+            false => "probes",
+        }
     }
 
     /// Sends begun and not ended.

@@ -11,6 +11,7 @@ impl Run<'_> {
         let victims = planned.hits.iter().map(|hit| self.resolve(hit.victim));
         let victims: Vec<Victim> = victims.collect::<Option<_>>()?;
         let up = victims.iter().all(|victim| self.is_up(*victim));
+        let up = up && !self.is_last_of_its_group(planned);
         let met = victims
             .iter()
             .any(|victim| self.meets(*victim, planned.trigger.when));
@@ -41,6 +42,21 @@ impl Run<'_> {
         }
     }
 
+    /// Whether one process of an order service is to die for good, and no other
+    /// of its group is up.
+    fn is_last_of_its_group(&self, planned: &PlannedFault) -> bool {
+        let [hit] = &planned.hits[..] else {
+            return false;
+        };
+        let (Victim::Client(client), true) = (hit.victim, hit.effect.is_for_good()) else {
+            return false;
+        };
+        let groups = self.scenario.producer_groups().into_iter();
+        let own = groups.filter(|group| group.contains(&client)).flatten();
+        let is_up = |other: u32| self.clients[other as usize].is_up();
+        !own.filter(|other| *other != client).any(is_up)
+    }
+
     fn meets(&self, victim: Victim, when: Condition) -> bool {
         match (when, victim) {
             (Condition::Always, _) => true,
@@ -53,6 +69,7 @@ impl Run<'_> {
             (Condition::Dirty, Victim::Broker(broker)) => self.dirty(broker).0 > 0,
             (Condition::Rolling, Victim::Broker(broker)) => self.is_rolling(broker),
             (Condition::Dirty | Condition::Rolling, _) => false,
+            (Condition::At(juncture), victim) => self.is_at(victim, juncture),
         }
     }
 

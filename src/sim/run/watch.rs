@@ -14,7 +14,7 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
         FlushDiskType::Sync => Medium::Durable,
         FlushDiskType::Async => Medium::Cached,
     };
-    match &cluster.broker.replication {
+    let tap = match &cluster.broker.replication {
         Replication::None => Tap::new(cluster.machines(), medium, log_config),
         Replication::Raft(raft) => {
             let media = Media {
@@ -26,5 +26,9 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
             };
             Tap::of_replicas(cluster.brokers, cluster.machines(), media, log_config)
         }
+    };
+    match scenario.producer_groups().is_empty() {
+        true => tap,
+        false => tap.that_follows_transactions(),
     }
 }

@@ -16,12 +16,21 @@ use crate::sim::net::NodeId;
 use crate::sim::world::{Core, TraceKind};
 
 impl Tap {
-    /// A client writes whole requests; only offset commits matter here.
+    /// A client writes whole requests; only offset commits and ends of
+    /// transactions matter here.
     pub(super) fn client_asks(&mut self, now_ns: u64, stream: u64, bytes: &Bytes) {
-        if !mentions(bytes, RequestCode::UPDATE_CONSUMER_OFFSET) {
+        let ends = self.transactions.is_some() && mentions(bytes, RequestCode::END_TRANSACTION);
+        if !ends && !mentions(bytes, RequestCode::UPDATE_CONSUMER_OFFSET) {
             return;
         }
         for command in commands(bytes) {
+            if let Some(transactions) = &mut self.transactions
+                && command.code == RequestCode::END_TRANSACTION.0
+                && !command.is_response()
+            {
+                transactions.end_asked(stream, &command);
+                continue;
+            }
             if command.code != RequestCode::UPDATE_CONSUMER_OFFSET.0 || command.is_response() {
                 continue;
             }
@@ -73,6 +82,11 @@ impl Tap {
         let commit = self.commits.remove(&(stream, answer.opaque));
         if !answer.is_response() {
             return;
+        }
+        let transactions = self.transactions.as_mut();
+        let end = transactions.and_then(|it| it.ends.remove(&(stream, answer.opaque)));
+        if let Some(end) = end {
+            self.end_answered(core, disk, node, end, answer.code);
         }
         if !is_good_news(answer.code) {
             refused(core, node, answer);
@@ -205,7 +219,7 @@ impl Tap {
         });
     }
 
-    fn unheld(&mut self, core: &Core, what: String, relied_end: u64) {
+    pub(super) fn unheld(&mut self, core: &Core, what: String, relied_end: u64) {
         let medium = self.medium.name();
         self.findings.push(Finding {
             promise: Promise::Acknowledgement,

@@ -11,7 +11,39 @@ use crate::sim::net::NodeId;
 /// How the line begins with which a leaderless cluster gives up (D16).
 const HALTED: &str = "halted";
 
+/// Somebody leads a term, since then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leadership {
+    pub(crate) since_ns: u64,
+    pub(crate) term: u64,
+    pub(crate) node: NodeId,
+}
+
 impl Tap {
+    /// Notes who leads now.
+    pub(super) fn note_leader(&mut self, now_ns: u64) {
+        let newest = self.replicas.as_ref().and_then(|it| it.cluster.leader());
+        let known = self.leaderships.last().map(|it| (it.term, it.node));
+        if let Some((term, node)) = newest.filter(|newest| Some(*newest) != known) {
+            self.leaderships.push(Leadership {
+                since_ns: now_ns,
+                term,
+                node,
+            });
+        }
+    }
+
+    /// Who led since when, in the order of terms.
+    pub(crate) fn leaderships(&self) -> &[Leadership] {
+        &self.leaderships
+    }
+
+    /// Who led the highest term at that time.
+    pub(crate) fn led_at(&self, at_ns: u64) -> Option<Leadership> {
+        let until = self.leaderships.partition_point(|it| it.since_ns <= at_ns);
+        self.leaderships[..until].last().copied()
+    }
+
     /// Who leads: the sender of the newest term's appends, running or not. A
     /// single broker always does.
     pub(crate) fn leader(&self) -> Option<NodeId> {

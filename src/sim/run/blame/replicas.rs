@@ -66,6 +66,7 @@ mod tests {
             held_after: 0,
             hit: 0,
             held_by: 0,
+            death: None,
             note: String::new(),
         }
     }

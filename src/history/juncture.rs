@@ -1,0 +1,139 @@
+//! The junctures of a transaction: where a crash is worth aiming at.
+//!
+//! ```text
+//!   half ──▶ stored ──▶ acknowledged ──▶ payment ──▶ settled ──▶ end ──▶ decision ──▶ durable ──▶ told
+//!      └ half-unacknowledged ┘             │           └ paid-not-ended ┘ │    └ end-not- ┘└ decided- ┘
+//!                                          └ asked: check-open,           │      durable    not-applied
+//!                                            rollback-while-running       └ issued ─▶ processed-not-committed
+//! ```
+
+use std::fmt;
+
+/// Between two steps of a transaction, as far as a victim has to do with it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Juncture {
+    /// The half message was appended (or sent, where a service dies), and its
+    /// acknowledgement has not arrived.
+    HalfUnacknowledged,
+    /// The order is paid in its database; no entry decides its transaction (or
+    /// the service has not begun to end it).
+    PaidNotEnded,
+    /// The deciding entry was appended (or the end sent, where a service dies),
+    /// and is not yet durable, or with replicas committed.
+    EndNotDurable,
+    /// The deciding entry is durable, with replicas committed, and who ended the
+    /// transaction has not heard of it, or nobody has read what an answered
+    /// question published. RocketMQ writes the final message and then an
+    /// operation record; here the final message is the decision itself, and this
+    /// is what lies behind it.
+    DecidedNotApplied,
+    /// The broker has noted that it asks the group, and no answer is decided.
+    CheckOpen,
+    /// The red packet is issued, and the group's offset has not passed its order.
+    ProcessedNotCommitted,
+    /// A question was answered "rolled back" while the payment was under way, and
+    /// the service has not learnt that its order is barred.
+    RollbackWhileRunning,
+}
+
+impl Juncture {
+    /// All of them, in the order of a transaction's life.
+    pub const ALL: [Self; 7] = [
+        Self::HalfUnacknowledged,
+        Self::PaidNotEnded,
+        Self::EndNotDurable,
+        Self::DecidedNotApplied,
+        Self::CheckOpen,
+        Self::ProcessedNotCommitted,
+        Self::RollbackWhileRunning,
+    ];
+
+    /// The name in scenario files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HalfUnacknowledged => "half-unacknowledged",
+            Self::PaidNotEnded => "paid-not-ended",
+            Self::EndNotDurable => "end-not-durable",
+            Self::DecidedNotApplied => "decided-not-applied",
+            Self::CheckOpen => "check-open",
+            Self::ProcessedNotCommitted => "processed-not-committed",
+            Self::RollbackWhileRunning => "rollback-while-running",
+        }
+    }
+}
+
+impl fmt::Display for Juncture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Who dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mortal {
+    /// A broker.
+    Broker,
+    /// An instance of an order service.
+    OrderService,
+    /// An order database.
+    Database,
+    /// A red-packet service, or another consumer.
+    RedPacket,
+}
+
+impl Mortal {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::OrderService => "order service",
+            Self::Database => "database",
+            Self::RedPacket => "red-packet service",
+        }
+    }
+}
+
+/// A death: whose, and at which junctures of transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// Who died.
+    pub who: Mortal,
+    /// Each once, in their order.
+    pub at: Vec<Juncture>,
+}
+
+/// Something that a scenario may be there for, and that no fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Happening {
+    /// A question was answered "rolled back" while the payment was under way.
+    PaymentBarred,
+    /// Another instance than the one that began an order answered for it.
+    AnsweredByAnother,
+    /// A half message stands in the discard topic: nobody decided it in time.
+    HalfDiscarded,
+    /// A discarded half message's order is paid.
+    PaidDiscarded,
+}
+
+impl Happening {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::PaymentBarred,
+        Self::AnsweredByAnother,
+        Self::HalfDiscarded,
+        Self::PaidDiscarded,
+    ];
+
+    /// The name in scenario files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PaymentBarred => "payment-barred",
+            Self::AnsweredByAnother => "answered-by-another",
+            Self::HalfDiscarded => "half-discarded",
+            Self::PaidDiscarded => "paid-discarded",
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The acknowledgement oracle for transactions: who is told that one is decided,
+//! by a success or by "decided otherwise before", is told what is held.
+
+use std::collections::BTreeMap;
+
+use super::trail::{Ruling, Trail};
+use super::{Medium, Tap};
+use crate::remoting::transaction::{EndTransaction, sys_flag};
+use crate::remoting::{Command, ResponseCode};
+use crate::sim::disk_io::DiskIo;
+use crate::sim::net::NodeId;
+use crate::sim::world::{Core, TraceKind};
+
+/// An end that was asked for and not answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AskedEnd {
+    half_address: u64,
+    commit: bool,
+}
+
+/// What the tap keeps of transactions.
+#[derive(Debug)]
+pub(super) struct Transactions {
+    pub(super) trail: Trail,
+    /// By stream and the request's number.
+    pub(super) ends: BTreeMap<(u64, i32), AskedEnd>,
+}
+
+impl Transactions {
+    pub(super) fn new(brokers: u32) -> Self {
+        Self {
+            trail: Trail::new(brokers),
+            ends: BTreeMap::new(),
+        }
+    }
+
+    /// A client asks for an end. One that wants no answer gets none.
+    pub(super) fn end_asked(&mut self, stream: u64, command: &Command) {
+        let Ok(request) = command.header::<EndTransaction<'_>>() else {
+            return;
+        };
+        let commit = match request.commit_or_rollback {
+            sys_flag::COMMIT => true,
+            sys_flag::ROLLBACK => false,
+            _ => return,
+        };
+        if !command.is_oneway() {
+            let end = AskedEnd {
+                half_address: request.commit_log_offset as u64,
+                commit,
+            };
+            self.ends.insert((stream, command.opaque), end);
+        }
+    }
+}
+
+impl Tap {
+    /// What logs say of transactions; `None`: the scenario has none.
+    pub(crate) fn trail(&self) -> Option<&Trail> {
+        self.transactions.as_ref().map(|it| &it.trail)
+    }
+
+    /// Whether a decision that a broker's log has is durable there, or committed
+    /// where there are replicas.
+    pub(crate) fn is_decision_held(
+        &mut self,
+        disk: &DiskIo,
+        node: NodeId,
+        half_address: u64,
+    ) -> bool {
+        let decision = self
+            .trail()
+            .and_then(|trail| trail.decision(node, half_address));
+        let Some(decision) = decision else {
+            return false;
+        };
+        match &self.replicas {
+            Some(replicas) => replicas.cluster.is_committed(node, decision.address),
+            None => decision.end_address <= self.durable_end(disk, node),
+        }
+    }
+
+    /// A broker answered an end.
+    pub(super) fn end_answered(
+        &mut self,
+        core: &mut Core,
+        disk: &DiskIo,
+        node: NodeId,
+        end: AskedEnd,
+        code: i32,
+    ) {
+        let AskedEnd {
+            half_address,
+            commit,
+        } = end;
+        let committed = match ResponseCode(code) {
+            ResponseCode::SUCCESS => commit,
+            ResponseCode::TRANSACTION_SHOULD_COMMIT => true,
+            ResponseCode::TRANSACTION_SHOULD_ROLLBACK => false,
+            _ => return,
+        };
+        let so = if committed {
+            "committed"
+        } else {
+            "not committed"
+        };
+        core.trace(TraceKind::Answer, node, half_address, &[], || {
+            format!("ack transaction {half_address} {so}")
+        });
+        let what = format!("transaction of the half message at {half_address} as {so}");
+        let found = self.trail().and_then(|trail| match &self.replicas {
+            // Its own write may be on its way still (D3).
+            Some(_) => trail.any_decision(node, half_address),
+            None => trail.decision(node, half_address),
+        });
+        let found = found.filter(|it| (it.ruling == Ruling::Committed) == committed);
+        let relied_end = self.relied_end(disk, node);
+        if let Some(replicas) = &mut self.replicas {
+            // No entry has the address u64::MAX.
+            let address = found.map_or(u64::MAX, |decision| decision.address);
+            let moment = super::moment(core);
+            replicas.cluster.acknowledges(moment, node, address, &what);
+        } else if found.is_none_or(|decision| decision.end_address > relied_end) {
+            self.unheld(core, what, relied_end);
+        }
+        let end_address = found.map_or(0, |decision| decision.end_address);
+        let acknowledged = self.acknowledged.entry(node).or_default();
+        *acknowledged = (*acknowledged).max(end_address);
+        if self.medium == Medium::Durable && end_address > self.durable_end(disk, node) {
+            *self.on_lies.entry(node).or_default() += 1;
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What each broker's log says of transactions: half messages, notes of checks,
+//! decisions. Read off the bytes, where a scenario has transactions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::broker::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC};
+use crate::history::{ClientId, Value};
+use crate::record::{EntryKind, LogPart, Message};
+use crate::remoting::transaction::sys_flag;
+use crate::sim::net::NodeId;
+
+/// An order, by who sent its half message and that one's count.
+pub(crate) type Order = (ClientId, u64);
+
+/// How an entry decides a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    Committed,
+    RolledBack,
+    Discarded,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A half message is there.
+    Half(Option<Order>),
+    /// Its group is asked about the half message at that address.
+    Checked(u64),
+    /// The half message at that address is decided so.
+    Decided(u64, Ruling),
+}
+
+/// An entry that a broker wrote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) at_ns: u64,
+    pub(crate) node: NodeId,
+    pub(crate) address: u64,
+    pub(crate) said: Said,
+}
+
+/// A deciding entry in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) address: u64,
+    pub(crate) end_address: u64,
+    pub(crate) ruling: Ruling,
+}
+
+/// One broker's log, as far as transactions go.
+///
+/// Invariants: 1. everything in the other fields is in `said`. 2. `undecided` are
+/// the half messages without a decision, `asked` those of them with a check.
+#[derive(Debug, Default)]
+struct OfNode {
+    said: BTreeMap<u64, (Said, u64)>,
+    halves: BTreeMap<Order, u64>,
+    decided: BTreeMap<u64, Decision>,
+    undecided: BTreeSet<u64>,
+    asked: BTreeSet<u64>,
+}
+
+/// The logs of all brokers.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    nodes: Vec<OfNode>,
+    steps: Vec<Step>,
+}
+
+impl Trail {
+    pub(super) fn new(brokers: u32) -> Self {
+        Self {
+            nodes: (0..brokers).map(|_| OfNode::default()).collect(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// A broker wrote an entry into its log.
+    pub(super) fn wrote(&mut self, at_ns: u64, node: NodeId, part: &LogPart, record: &[u8]) {
+        self.cut(node, part.address);
+        if part.kind != EntryKind::Message {
+            return;
+        }
+        let Some(said) = Message::decode_enveloped(record)
+            .ok()
+            .and_then(|it| said(&it))
+        else {
+            return;
+        };
+        let address = part.address;
+        self.nodes[node as usize].add(address, part.end_address(), said);
+        self.steps.push(Step {
+            at_ns,
+            node,
+            address,
+            said,
+        });
+    }
+
+    /// A broker's log ends at that address now.
+    pub(super) fn cut(&mut self, node: NodeId, end_address: u64) {
+        let node = &mut self.nodes[node as usize];
+        if node
+            .said
+            .last_key_value()
+            .is_none_or(|(last, _)| *last < end_address)
+        {
+            return;
+        }
+        let mut said = std::mem::take(&mut node.said);
+        said.split_off(&end_address);
+        *node = OfNode::default();
+        for (address, (said, end_address)) in said {
+            node.add(address, end_address, said);
+        }
+    }
+
+    /// Where a broker's log has the half message of an order.
+    pub(crate) fn half(&self, node: NodeId, order: Order) -> Option<u64> {
+        self.nodes[node as usize].halves.get(&order).copied()
+    }
+
+    /// How a broker's log decides a transaction.
+    pub(crate) fn decision(&self, node: NodeId, half_address: u64) -> Option<Decision> {
+        self.nodes[node as usize]
+            .decided
+            .get(&half_address)
+            .copied()
+    }
+
+    /// As [`Trail::decision`], of any broker, that one first.
+    pub(crate) fn any_decision(&self, node: NodeId, half_address: u64) -> Option<Decision> {
+        let others = (0..self.nodes.len() as NodeId).filter(|other| *other != node);
+        let mut all = std::iter::once(node).chain(others);
+        all.find_map(|node| self.decision(node, half_address))
+    }
+
+    /// The half messages that a broker's log notes a check of, and no decision.
+    pub(crate) fn asked(&self, node: NodeId) -> &BTreeSet<u64> {
+        &self.nodes[node as usize].asked
+    }
+
+    /// Whether a broker's log decides every half message in it.
+    pub(crate) fn is_all_decided(&self, node: NodeId) -> bool {
+        self.nodes[node as usize].undecided.is_empty()
+    }
+
+    /// Everything that was ever written, in the order of the writes.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+impl OfNode {
+    fn add(&mut self, address: u64, end_address: u64, said: Said) {
+        self.said.insert(address, (said, end_address));
+        match said {
+            Said::Half(order) => {
+                self.undecided.insert(address);
+                self.halves.extend(order.map(|order| (order, address)));
+            }
+            Said::Checked(half_address) => {
+                if !self.decided.contains_key(&half_address) {
+                    self.asked.insert(half_address);
+                }
+            }
+            Said::Decided(half_address, ruling) => {
+                let decision = Decision {
+                    address,
+                    end_address,
+                    ruling,
+                };
+                self.decided.entry(half_address).or_insert(decision);
+                self.undecided.remove(&half_address);
+                self.asked.remove(&half_address);
+            }
+        }
+    }
+}
+
+fn said(message: &Message<'_>) -> Option<Said> {
+    let half_address = message.prepared_transaction_offset;
+    let decided = |ruling| Said::Decided(half_address, ruling);
+    let kind = message.sys_flag as i32 & sys_flag::TRANSACTION;
+    match (message.topic, kind) {
+        (HALF_TOPIC, _) => {
+            let value = Value::read(message.body);
+            Some(Said::Half(value.map(|it| (it.client, it.sequence))))
+        }
+        (OP_TOPIC, sys_flag::ROLLBACK) => Some(decided(Ruling::RolledBack)),
+        (OP_TOPIC, _) => Some(Said::Checked(half_address)),
+        (DISCARD_TOPIC, _) => Some(decided(Ruling::Discarded)),
+        (_, sys_flag::COMMIT) => Some(decided(Ruling::Committed)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, OfNode, Ruling, Said, Trail};
+
+    const SAID: [(u64, Said); 4] = [
+        (100, Said::Half(Some((1, 7)))),
+        (200, Said::Half(None)),
+        (300, Said::Checked(100)),
+        (400, Said::Decided(100, Ruling::Committed)),
+    ];
+
+    #[test]
+    fn a_log_that_is_cut_knows_less() {
+        let mut node = OfNode::default();
+        SAID.iter()
+            .for_each(|(at, said)| node.add(*at, at + 90, *said));
+        let mut trail = Trail {
+            nodes: vec![OfNode::default(), node],
+            steps: Vec::new(),
+        };
+        let decision = Decision {
+            address: 400,
+            end_address: 490,
+            ruling: Ruling::Committed,
+        };
+        assert_eq!(trail.any_decision(0, 100), Some(decision));
+        assert_eq!(trail.decision(0, 100), None);
+        assert!(trail.asked(1).is_empty() && !trail.is_all_decided(1));
+        trail.cut(1, 400);
+        assert_eq!(trail.any_decision(0, 100), None);
+        assert!(trail.asked(1).contains(&100));
+        assert_eq!(trail.half(1, (1, 7)), Some(100));
+        trail.cut(1, 0);
+        assert!(trail.is_all_decided(1) && trail.half(1, (1, 7)).is_none());
+    }
+}
