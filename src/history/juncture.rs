@@ -85,6 +85,24 @@ pub enum Mortal {
 }
 
 impl Mortal {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 4] = [
+        Self::Broker,
+        Self::OrderService,
+        Self::Database,
+        Self::RedPacket,
+    ];
+
+    /// The name in scenario files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::OrderService => "order-service",
+            Self::Database => "database",
+            Self::RedPacket => "red-packet",
+        }
+    }
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {

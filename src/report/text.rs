@@ -268,6 +268,12 @@ pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
             count.armed, count.fired, count.eligible, count.dirty
         );
     }
+    for ((who, juncture), deaths) in &run.deaths {
+        let _ = writeln!(text, "      {} died at {juncture}: {deaths}", who.name());
+    }
+    for (what, times) in run.happened.iter().filter(|(_, times)| **times > 0) {
+        let _ = writeln!(text, "      {}: {times}", what.name());
+    }
     if !fits {
         text.push_str(&fail_block(run, file));
     } else {

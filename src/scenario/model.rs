@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::broker::{self, FlushDiskType};
 use crate::check::{Configuration, Flush, Outcome};
-use crate::history::{Happening, Juncture};
+use crate::history::{Happening, Juncture, Mortal};
 
 use super::random::Stream;
 use super::{Cluster, FaultRule, OperationRule};
@@ -337,8 +337,8 @@ pub struct Expectation {
 pub enum Need {
     /// A replica began anew behind a base that another one gave it.
     BaseInstalled,
-    /// Somebody died where a transaction of his was at that juncture.
-    DeathAt(Juncture),
+    /// Such a one died where a transaction of his was at that juncture.
+    DeathAt(Mortal, Juncture),
     /// That.
     Happening(Happening),
 }

@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::problem::Problem;
 use super::table::Table;
 use crate::check::Outcome;
-use crate::history::{Happening, Juncture};
+use crate::history::{Happening, Juncture, Mortal};
 use crate::scenario::{
     Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings,
     RunSettings,
@@ -176,15 +176,21 @@ pub(super) fn expect(
     })
 }
 
-/// One word or several.
+/// One word or several; a death is written `"broker-at-check-open"`.
 fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Vec<Need>, Problem> {
     let Some(field) = table.get("needs") else {
         return Ok(Vec::new());
     };
-    let mut words = vec![("base-installed", Need::BaseInstalled)];
-    words.extend(Juncture::ALL.map(|juncture| (juncture.name(), Need::DeathAt(juncture))));
-    words.extend(Happening::ALL.map(|what| (what.name(), Need::Happening(what))));
-    let needs = field.words(&words)?;
+    let mut words = vec![("base-installed".to_owned(), Need::BaseInstalled)];
+    words.extend(Happening::ALL.map(|what| (what.name().to_owned(), Need::Happening(what))));
+    for who in Mortal::ALL {
+        words.extend(Juncture::ALL.map(|juncture| {
+            let word = format!("{}-at-{juncture}", who.word());
+            (word, Need::DeathAt(who, juncture))
+        }));
+    }
+    let words = words.iter().map(|(word, need)| (word.as_str(), *need));
+    let needs = field.words(&words.collect::<Vec<_>>())?;
     if needs.contains(&Need::BaseInstalled) && !cluster.is_replicated() {
         let message = "a single broker is given no base";
         return Err(field.problem(message, "replication is \"none\""));

@@ -79,9 +79,9 @@ impl Run<'_> {
                 let cluster = inner.tap.cluster();
                 cluster.is_none_or(|cluster| cluster.bases_installed() == 0)
             }
-            Need::DeathAt(juncture) => {
+            Need::DeathAt(who, juncture) => {
                 let mut deaths = self.ledger.fired.iter().filter_map(|it| it.death.as_ref());
-                !deaths.any(|death| death.at.contains(juncture))
+                !deaths.any(|death| death.who == *who && death.at.contains(juncture))
             }
             Need::Happening(what) => self.follower.happened.get(what).is_none_or(|it| *it == 0),
         })
