@@ -49,7 +49,7 @@ use image::{Image, View};
 use replicas::Replicas;
 pub(crate) use replicas::Taken;
 pub(crate) use roles::Leadership;
-pub(crate) use trail::{Order, Ruling, Said, Step};
+pub(crate) use trail::{DiscardLimits, Order, Ruling, Said, Step};
 
 /// The tap of a run.
 #[derive(Debug)]
@@ -115,8 +115,8 @@ impl Tap {
     }
 
     /// The same, with an eye on transactions.
-    pub(crate) fn that_follows_transactions(mut self) -> Self {
-        self.transactions = Some(Box::new(Transactions::new(self.brokers)));
+    pub(crate) fn that_follows_transactions(mut self, limits: DiscardLimits) -> Self {
+        self.transactions = Some(Box::new(Transactions::new(self.brokers, limits)));
         self
     }
 
@@ -168,15 +168,20 @@ impl Tap {
             return;
         };
         let (replicas, transactions) = (&mut self.replicas, &mut self.transactions);
+        let mut discarded_early = Vec::new();
         holdings.written(core.now_ns, file, path, position, bytes, |part, record| {
             if let Some(transactions) = transactions {
-                transactions.trail.wrote(core.now_ns, node, part, record);
+                let early = transactions.trail.wrote(core.now_ns, node, part, record);
+                discarded_early.extend(early);
             }
             if let Some(replicas) = replicas {
                 let entry = image::entry_of(part, record);
                 replicas.wrote(moment(core), node, entry, part.previous_hash);
             }
         });
+        for early in discarded_early {
+            self.discarded_early(core, node, early);
+        }
     }
 
     /// A broker renamed a file.

@@ -1,6 +1,7 @@
 //! Good files mean what they say; bad ones are shown where they are bad.
 
 mod raft;
+mod transactions;
 
 use super::parse;
 use crate::broker::FlushDiskType;

@@ -26,8 +26,9 @@ struct Teller<'a> {
     half_address: u64,
 }
 
-/// The tale of the first order whose end was lost with a leader and that got its
-/// red packet all the same; `None`: there is none in this run.
+/// The tale of the first order whose end was lost with the one leader that died
+/// meanwhile, and that got its red packet all the same; `None`: there is none in
+/// this run.
 pub(super) fn tell(run: &Run<'_>, history: &History) -> Option<String> {
     let inner = run.world.lock();
     let lost = history.entries.iter().find_map(|entry| match entry.event {
@@ -52,24 +53,29 @@ pub(super) fn tell(run: &Run<'_>, history: &History) -> Option<String> {
 }
 
 impl Teller<'_> {
-    /// Whether the leader died with the end, and a question was answered later.
+    /// Whether one leader died meanwhile, and with it what it was told of the
+    /// end; a later one asked.
     fn is_wanted(&self, ended_ns: u64) -> bool {
-        let decided = self
-            .steps()
-            .find(|step| matches!(step.said, Said::Decided(..)));
-        let answered = self
-            .own()
-            .find(|entry| matches!(entry.event, Event::CheckAnswered { commit: true, .. }));
-        let issued = self
-            .own()
-            .any(|entry| matches!(entry.event, Event::Issued { .. }));
-        let (Some(decided), Some(answered)) = (decided, answered) else {
+        let at = |wanted: fn(&Event) -> bool| {
+            let entry = self.own().find(|entry| wanted(&entry.event));
+            entry.map(|entry| entry.at_ns)
+        };
+        let began_ns = at(|event| matches!(event, Event::HalfBegan { .. }));
+        let answered_ns = at(|event| matches!(event, Event::CheckAnswered { commit: true, .. }));
+        let issued_ns = at(|event| matches!(event, Event::Issued { .. }));
+        let (Some(began_ns), Some(answered_ns), Some(issued_ns)) =
+            (began_ns, answered_ns, issued_ns)
+        else {
             return false;
         };
-        let between = ended_ns..answered.at_ns;
-        let mut deaths = self.deaths();
-        let died = deaths.any(|fault| between.contains(&fault.at_ns));
-        issued && died && decided.at_ns > answered.at_ns && ended_ns < answered.at_ns
+        let decided = |step: &&Step| matches!(step.said, Said::Decided(..));
+        let decided_ns = self.steps().find(decided).map(|step| step.at_ns);
+        let deaths = self.deaths().map(|fault| fault.at_ns);
+        let deaths: Vec<u64> = deaths
+            .filter(|at_ns| (began_ns..issued_ns).contains(at_ns))
+            .collect();
+        matches!(deaths[..], [died_ns] if (ended_ns..answered_ns).contains(&died_ns))
+            && decided_ns.is_some_and(|decided_ns| decided_ns > answered_ns)
     }
 
     /// What clients recorded of it.
@@ -160,7 +166,8 @@ impl Teller<'_> {
     fn of_client(&self, entry: &Entry) -> Option<Line> {
         let what = match &entry.event {
             Event::HalfBegan { .. } => {
-                "sends the half message of an order: nobody may read it yet".to_owned()
+                let number = self.value.sequence;
+                format!("sends the half message of order #{number}: nobody may read it yet")
             }
             Event::HalfEnded { outcome, .. } => match outcome {
                 SendOutcome::Acknowledged { address, .. } => {

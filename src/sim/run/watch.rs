@@ -3,7 +3,7 @@
 use crate::broker::{FlushDiskType, Replication};
 use crate::check::replicas::{Media, Medium};
 use crate::scenario::Scenario;
-use crate::sim::tap::Tap;
+use crate::sim::tap::{DiscardLimits, Tap};
 
 /// A tap on every machine of a scenario, with what its configuration promises in
 /// mind.
@@ -29,6 +29,9 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
     };
     match scenario.producer_groups().is_empty() {
         true => tap,
-        false => tap.that_follows_transactions(),
+        false => tap.that_follows_transactions(DiscardLimits {
+            checks: cluster.broker.transaction_check_max,
+            age_ns: cluster.broker.half_age_max_ms.saturating_mul(1_000_000),
+        }),
     }
 }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::trail::{Ruling, Trail};
+use super::trail::{DiscardLimits, Ruling, TooEarly, Trail};
 use super::{Medium, Tap};
+use crate::check::{Finding, Promise};
 use crate::remoting::transaction::{EndTransaction, sys_flag};
 use crate::remoting::{Command, ResponseCode};
 use crate::sim::disk_io::DiskIo;
@@ -27,9 +28,9 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    pub(super) fn new(brokers: u32) -> Self {
+    pub(super) fn new(brokers: u32, limits: DiscardLimits) -> Self {
         Self {
-            trail: Trail::new(brokers),
+            trail: Trail::new(brokers, limits),
             ends: BTreeMap::new(),
         }
     }
@@ -78,6 +79,26 @@ impl Tap {
             Some(replicas) => replicas.cluster.is_committed(node, decision.address),
             None => decision.end_address <= self.durable_end(disk, node),
         }
+    }
+
+    /// A half message was discarded before it was due.
+    pub(super) fn discarded_early(&mut self, core: &Core, node: NodeId, early: TooEarly) {
+        let TooEarly {
+            half_address,
+            age_ns,
+            checks,
+        } = early;
+        let age_ms = age_ns / 1_000_000;
+        self.findings.push(Finding {
+            promise: Promise::Transactions,
+            lines: vec![format!(
+                "the half message at {half_address} was discarded by b{node} at the age of \
+                 {age_ms} ms, after {checks} checks: before any limit"
+            )],
+            at_ns: core.now_ns,
+            event: core.trace_events(),
+            moments_ns: Vec::new(),
+        });
     }
 
     /// A broker answered an end.

@@ -1,6 +1,8 @@
 //! The account against the truth: after every step the watermark is what a
 //! recovery of the durable image finds; and what is not held is reported.
 
+mod ends;
+
 use std::future::Future;
 use std::sync::Arc;
 

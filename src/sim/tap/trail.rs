@@ -31,6 +31,16 @@ pub(crate) enum Said {
     Decided(u64, Ruling),
 }
 
+impl Said {
+    /// The half message that it is about; `own` is the entry's own address.
+    fn half_address(self, own: u64) -> u64 {
+        match self {
+            Self::Half(_) => own,
+            Self::Checked(half) | Self::Decided(half, _) => half,
+        }
+    }
+}
+
 /// An entry that a broker wrote.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
@@ -57,38 +67,68 @@ struct OfNode {
     said: BTreeMap<u64, (Said, u64)>,
     halves: BTreeMap<Order, u64>,
     decided: BTreeMap<u64, Decision>,
+    /// How often each half message was asked about.
+    checks: BTreeMap<u64, u32>,
     undecided: BTreeSet<u64>,
     asked: BTreeSet<u64>,
 }
 
+/// When a half message may be discarded (guarantee.md, section 2,
+/// "transactions").
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DiscardLimits {
+    /// After so many checks.
+    pub(crate) checks: u32,
+    /// Or at this age, nanoseconds.
+    pub(crate) age_ns: u64,
+}
+
+/// A half message that was discarded before any limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooEarly {
+    pub(crate) half_address: u64,
+    pub(crate) age_ns: u64,
+    pub(crate) checks: u32,
+}
+
 /// The logs of all brokers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trail {
     nodes: Vec<OfNode>,
     steps: Vec<Step>,
+    limits: DiscardLimits,
+    /// By address, the newest half message there: whose, and since when any
+    /// broker has it.
+    since: BTreeMap<u64, (Option<Order>, u64)>,
 }
 
 impl Trail {
-    pub(super) fn new(brokers: u32) -> Self {
+    pub(super) fn new(brokers: u32, limits: DiscardLimits) -> Self {
         Self {
             nodes: (0..brokers).map(|_| OfNode::default()).collect(),
             steps: Vec::new(),
+            limits,
+            since: BTreeMap::new(),
         }
     }
 
     /// A broker wrote an entry into its log.
-    pub(super) fn wrote(&mut self, at_ns: u64, node: NodeId, part: &LogPart, record: &[u8]) {
+    pub(super) fn wrote(
+        &mut self,
+        at_ns: u64,
+        node: NodeId,
+        part: &LogPart,
+        record: &[u8],
+    ) -> Option<TooEarly> {
         self.cut(node, part.address);
         if part.kind != EntryKind::Message {
-            return;
+            return None;
         }
-        let Some(said) = Message::decode_enveloped(record)
-            .ok()
-            .and_then(|it| said(&it))
-        else {
-            return;
-        };
+        let said = said(&Message::decode_enveloped(record).ok()?)?;
         let address = part.address;
+        let is_new = self
+            .any_decision(node, said.half_address(address))
+            .is_none();
         self.nodes[node as usize].add(address, part.end_address(), said);
         self.steps.push(Step {
             at_ns,
@@ -96,6 +136,33 @@ impl Trail {
             address,
             said,
         });
+        match said {
+            Said::Half(order) => {
+                let since = self.since.entry(address).or_insert((order, at_ns));
+                if since.0 != order {
+                    *since = (order, at_ns);
+                }
+                None
+            }
+            // The others copy what one of them decided.
+            Said::Decided(half, Ruling::Discarded) if is_new => self.too_early(at_ns, node, half),
+            Said::Checked(_) | Said::Decided(..) => None,
+        }
+    }
+
+    fn too_early(&self, at_ns: u64, node: NodeId, half_address: u64) -> Option<TooEarly> {
+        let since_ns = self
+            .since
+            .get(&half_address)
+            .map_or(at_ns, |(_, since)| *since);
+        let checks = self.nodes[node as usize].checks.get(&half_address);
+        let early = TooEarly {
+            half_address,
+            age_ns: at_ns - since_ns,
+            checks: checks.copied().unwrap_or(0),
+        };
+        let due = early.age_ns >= self.limits.age_ns || early.checks >= self.limits.checks;
+        (!due).then_some(early)
     }
 
     /// A broker's log ends at that address now.
@@ -161,6 +228,7 @@ impl OfNode {
                 self.halves.extend(order.map(|order| (order, address)));
             }
             Said::Checked(half_address) => {
+                *self.checks.entry(half_address).or_default() += 1;
                 if !self.decided.contains_key(&half_address) {
                     self.asked.insert(half_address);
                 }
@@ -198,7 +266,7 @@ fn said(message: &Message<'_>) -> Option<Said> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decision, OfNode, Ruling, Said, Trail};
+    use super::{Decision, DiscardLimits, OfNode, Ruling, Said, TooEarly, Trail};
 
     const SAID: [(u64, Said); 4] = [
         (100, Said::Half(Some((1, 7)))),
@@ -207,15 +275,37 @@ mod tests {
         (400, Said::Decided(100, Ruling::Committed)),
     ];
 
+    const LIMITS: DiscardLimits = DiscardLimits {
+        checks: 2,
+        age_ns: 1_000,
+    };
+
+    #[test]
+    fn a_discard_is_due_after_checks_or_with_age() {
+        let mut trail = Trail::new(1, LIMITS);
+        trail.since.insert(100, (None, 50));
+        let early = |age_ns, checks| {
+            Some(TooEarly {
+                half_address: 100,
+                age_ns,
+                checks,
+            })
+        };
+        assert_eq!(trail.too_early(1_049, 0, 100), early(999, 0));
+        assert_eq!(trail.too_early(1_050, 0, 100), None);
+        trail.nodes[0].add(300, 390, Said::Checked(100));
+        assert_eq!(trail.too_early(60, 0, 100), early(10, 1));
+        trail.nodes[0].add(400, 490, Said::Checked(100));
+        assert_eq!(trail.too_early(60, 0, 100), None);
+    }
+
     #[test]
     fn a_log_that_is_cut_knows_less() {
         let mut node = OfNode::default();
         SAID.iter()
             .for_each(|(at, said)| node.add(*at, at + 90, *said));
-        let mut trail = Trail {
-            nodes: vec![OfNode::default(), node],
-            steps: Vec::new(),
-        };
+        let mut trail = Trail::new(2, LIMITS);
+        trail.nodes[1] = node;
         let decision = Decision {
             address: 400,
             end_address: 490,
