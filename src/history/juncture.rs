@@ -103,6 +103,11 @@ impl Mortal {
         }
     }
 
+    /// Whether he can die there: red packets are nobody else's.
+    pub fn can_be_at(self, juncture: Juncture) -> bool {
+        (self == Self::RedPacket) == (juncture == Juncture::ProcessedNotCommitted)
+    }
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {

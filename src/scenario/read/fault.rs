@@ -10,7 +10,7 @@ use super::sections::{MS, window};
 use super::table::{Table, union};
 use super::target::target;
 use crate::check::Outcome;
-use crate::history::{FaultKind, Juncture};
+use crate::history::{FaultKind, Juncture, Mortal};
 use crate::scenario::{
     Between, Cluster, Condition, CutDirection, CutLinks, FaultRule, Harm, PartitionShape,
     RunSettings, Target, ThenRule, Workload,
@@ -114,6 +114,13 @@ fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Conditi
     if when == Condition::HasLeader && !frame.cluster.is_replicated() {
         let message = "there is no leader without replication";
         return Err(field.problem(message, "replication is \"none\""));
+    }
+    if let Condition::At(juncture) = when
+        && !kind.is_client_s()
+        && !Mortal::Broker.can_be_at(juncture)
+    {
+        let message = "a broker is never there";
+        return Err(field.problem(message, "kind = \"client-kill\", target = \"consumer\""));
     }
     let pays = |workload: &Workload| matches!(workload, Workload::Pay(_));
     if matches!(when, Condition::At(_)) && !frame.workloads.iter().any(pays) {

@@ -184,7 +184,9 @@ fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Vec<Need>, Problem> {
     let mut words = vec![("base-installed".to_owned(), Need::BaseInstalled)];
     words.extend(Happening::ALL.map(|what| (what.name().to_owned(), Need::Happening(what))));
     for who in Mortal::ALL {
-        words.extend(Juncture::ALL.map(|juncture| {
+        let there = Juncture::ALL.into_iter();
+        let there = there.filter(|juncture| who.can_be_at(*juncture));
+        words.extend(there.map(|juncture| {
             let word = format!("{}-at-{juncture}", who.word());
             (word, Need::DeathAt(who, juncture))
         }));

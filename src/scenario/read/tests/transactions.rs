@@ -93,6 +93,11 @@ fn a_group_dies_at_once_and_a_database_comes_back() {
 fn junctures_need_transactions() {
     let cases = [
         ("a juncture misspelt", "\"check-open\"", "\"check-opened\""),
+        (
+            "a broker where none is",
+            "kind = \"client-power\"\ntarget = \"database\"\nwhen = \"check-open\"",
+            "kind = \"kill\"\nwhen = \"processed-not-committed\"",
+        ),
         ("a need misspelt", "\"half-discarded\"", "\"half-dropped\""),
         (
             "a broker that dies for good",
