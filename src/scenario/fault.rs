@@ -60,6 +60,9 @@ pub enum Target {
     AnyClient,
     /// Any client that sends.
     AnyProducer,
+    /// Any process of an order service that is not the last of its group when the
+    /// fault fires.
+    LivingProducer,
     /// All instances of any order service, at the same instant.
     AnyProducerGroup,
     /// Any order database.

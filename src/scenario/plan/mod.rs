@@ -68,6 +68,10 @@ pub enum Victim {
     /// A broker that does not lead: the one whose place among them, in order of
     /// their numbers, is this number modulo theirs.
     Follower(u32),
+    /// A process of an order service that is not the last of its group: the one
+    /// whose place among those, in order of their numbers, is this number modulo
+    /// theirs.
+    LivingProducer(u32),
     /// A client, by its number in the scenario.
     Client(u32),
 }
@@ -178,16 +182,6 @@ pub enum Effect {
 }
 
 counted_by_its_kind!(Effect);
-
-impl Effect {
-    /// Whether its victim never comes back.
-    pub fn is_for_good(&self) -> bool {
-        matches!(
-            self,
-            Self::ClientKill { down_ns: None } | Self::ClientPower { down_ns: None, .. }
-        )
-    }
-}
 
 /// The faults of the run of `scenario` with `seed`.
 ///

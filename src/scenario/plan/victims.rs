@@ -16,6 +16,7 @@ pub(super) fn victims(scenario: &Scenario, target: Target, stream: &mut Stream) 
         Target::Quorum => return some_brokers(cluster, cluster.quorum(), stream),
         Target::All => return (0..cluster.brokers).map(Victim::Broker).collect(),
         Target::AnyProducer => among(scenario.producers(), stream),
+        Target::LivingProducer => Victim::LivingProducer(stream.next_u64() as u32),
         Target::AnyConsumer => among(scenario.consumers(), stream),
         Target::AnyDatabase => among(scenario.databases(), stream),
         Target::AnyProducerGroup => {

@@ -31,6 +31,7 @@ fn client_target(field: &Field<'_>, workloads: &[Workload]) -> Result<Target, Pr
     let target = field.word(&[
         ("any", Target::AnyClient),
         ("producer", Target::AnyProducer),
+        ("living-producer", Target::LivingProducer),
         ("producer-group", Target::AnyProducerGroup),
         ("database", Target::AnyDatabase),
         ("consumer", Target::AnyConsumer),
@@ -43,7 +44,7 @@ fn client_target(field: &Field<'_>, workloads: &[Workload]) -> Result<Target, Pr
         Target::AnyProducer if !has(|workload| workload.consumers().is_none()) => {
             Err(field.problem("this scenario has no producer", "nobody to kill"))
         }
-        Target::AnyProducerGroup | Target::AnyDatabase
+        Target::LivingProducer | Target::AnyProducerGroup | Target::AnyDatabase
             if !has(|workload| matches!(workload, Workload::Pay(_))) =>
         {
             Err(field.problem("this scenario has no order service", "nobody to kill"))

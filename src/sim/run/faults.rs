@@ -89,7 +89,9 @@ impl Run<'_> {
                         self.at(at_ns, Step::SecondBlow(fault, number, machine));
                     }
                 }
-                Victim::Leader | Victim::Follower(_) => panic!("roles are resolved by now"),
+                Victim::Leader | Victim::Follower(_) | Victim::LivingProducer(_) => {
+                    panic!("roles are resolved by now")
+                }
             }
         }
         self.images.retain(|(of, _, _), _| *of != fault);

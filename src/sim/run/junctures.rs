@@ -43,7 +43,7 @@ impl Run<'_> {
                 }
                 _ => false,
             },
-            Victim::Leader | Victim::Follower(_) => false,
+            Victim::Leader | Victim::Follower(_) | Victim::LivingProducer(_) => false,
         }
     }
 

@@ -11,7 +11,6 @@ impl Run<'_> {
         let victims = planned.hits.iter().map(|hit| self.resolve(hit.victim));
         let victims: Vec<Victim> = victims.collect::<Option<_>>()?;
         let up = victims.iter().all(|victim| self.is_up(*victim));
-        let up = up && !self.is_last_of_its_group(planned);
         let met = victims
             .iter()
             .any(|victim| self.meets(*victim, planned.trigger.when));
@@ -30,6 +29,15 @@ impl Run<'_> {
                 let followers: Vec<u32> = members.filter(|member| *member != leader).collect();
                 Some(Victim::Broker(nth(&followers, place)?))
             }
+            Victim::LivingProducer(place) => {
+                let groups = self.scenario.producer_groups().into_iter();
+                let others_live = |process: &u32| !self.is_last_of_its_group(*process);
+                let living = groups.flatten().filter(|process| {
+                    self.clients[*process as usize].is_up() && others_live(process)
+                });
+                let living: Vec<u32> = living.collect();
+                Some(Victim::Client(nth(&living, place)?))
+            }
             Victim::Broker(_) | Victim::Client(_) => Some(victim),
         }
     }
@@ -38,23 +46,16 @@ impl Run<'_> {
         match victim {
             Victim::Broker(broker) => self.machines[broker as usize].is_up(),
             Victim::Client(client) => self.clients[client as usize].is_up(),
-            Victim::Leader | Victim::Follower(_) => false,
+            Victim::Leader | Victim::Follower(_) | Victim::LivingProducer(_) => false,
         }
     }
 
-    /// Whether one process of an order service is to die for good, and no other
-    /// of its group is up.
-    fn is_last_of_its_group(&self, planned: &PlannedFault) -> bool {
-        let [hit] = &planned.hits[..] else {
-            return false;
-        };
-        let (Victim::Client(client), true) = (hit.victim, hit.effect.is_for_good()) else {
-            return false;
-        };
+    /// Whether no other process of an order service's group is up.
+    fn is_last_of_its_group(&self, process: u32) -> bool {
         let groups = self.scenario.producer_groups().into_iter();
-        let own = groups.filter(|group| group.contains(&client)).flatten();
-        let is_up = |other: u32| self.clients[other as usize].is_up();
-        !own.filter(|other| *other != client).any(is_up)
+        let own = groups.filter(|group| group.contains(&process)).flatten();
+        let mut others = own.filter(|other| *other != process);
+        !others.any(|other| self.clients[other as usize].is_up())
     }
 
     fn meets(&self, victim: Victim, when: Condition) -> bool {

@@ -75,7 +75,7 @@ fn a_group_dies_at_once_and_a_database_comes_back() {
                 Condition::At(Juncture::PaidNotEnded) => {
                     let groups = [[0, 1, 2], [3, 4, 5]].map(|group| group.map(Victim::Client));
                     assert!(groups.iter().any(|group| victims == group));
-                    assert!(hit.effect.is_for_good());
+                    assert_eq!(hit.effect, Effect::ClientKill { down_ns: None });
                 }
                 other => {
                     assert_eq!(other, Condition::At(Juncture::CheckOpen));
