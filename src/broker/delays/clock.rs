@@ -165,6 +165,9 @@ mod tests {
             delays.apply(Effect::Delivered { scheduled_address });
         }
         assert_eq!(clock.take_due(&delays, AGAIN_NS), [0]);
+        let last_ns = PAUSE_NS + AGAIN_NS;
+        assert_eq!(clock.deadline_ns(), Some(last_ns));
+        assert!(clock.take_due(&delays, last_ns).is_empty(), "delivered");
         assert_eq!(clock.deadline_ns(), Some(2 * AGAIN_NS));
     }
 
