@@ -16,8 +16,13 @@ const QUEUES: usize = 4;
 const SEND: i32 = 310;
 const PULL: i32 = 11;
 
-/// Every request that a broker knows, and fields that make sense to it.
-const REQUESTS: &[(i32, &[(&str, &str)], &str)] = &[
+/// Names and values.
+type Plain = &'static [(&'static str, &'static str)];
+/// A request's code, fields and body.
+type Known = (i32, Plain, &'static str);
+
+/// Every request that a broker knows, and what makes sense to it.
+const REQUESTS: &[Known] = &[
     (SEND, SEND_FIELDS, "body"),
     (10, SEND_FIELDS, "body"),
     (PULL, PULL_FIELDS, ""),
@@ -43,7 +48,7 @@ const REQUESTS: &[(i32, &[(&str, &str)], &str)] = &[
     ),
     (9_002, &[("node", "1")], ""),
 ];
-const SEND_FIELDS: &[(&str, &str)] = &[
+const SEND_FIELDS: Plain = &[
     ("a", "mallory"),
     ("b", TOPIC),
     ("c", "TBW102"),
@@ -55,7 +60,7 @@ const SEND_FIELDS: &[(&str, &str)] = &[
     ("i", "TAGS\u{1}a\u{2}"),
     ("j", "0"),
 ];
-const PULL_FIELDS: &[(&str, &str)] = &[
+const PULL_FIELDS: Plain = &[
     ("consumerGroup", "g"),
     ("topic", TOPIC),
     ("queueId", "0"),
@@ -67,19 +72,19 @@ const PULL_FIELDS: &[(&str, &str)] = &[
     ("subscription", "a || b"),
     ("subVersion", "0"),
 ];
-const OFFSET_FIELDS: &[(&str, &str)] = &[
+const OFFSET_FIELDS: Plain = &[
     ("consumerGroup", "g"),
     ("topic", TOPIC),
     ("queueId", "0"),
     ("commitOffset", "1"),
 ];
-const BACK_FIELDS: &[(&str, &str)] = &[
+const BACK_FIELDS: Plain = &[
     ("offset", "80"),
     ("group", "g"),
     ("delayLevel", "1"),
     ("originTopic", ""),
 ];
-const END_FIELDS: &[(&str, &str)] = &[
+const END_FIELDS: Plain = &[
     ("producerGroup", "mallory"),
     ("tranStateTableOffset", "0"),
     ("commitLogOffset", "80"),
@@ -316,12 +321,12 @@ fn no_soup_costs_anybody_a_message() {
     let mut honest = Honest::new(&clients, &broker);
     let honest = std::cell::RefCell::new(&mut honest);
     proptest!(config, |(portions in prop::collection::vec(portion(), 1..12))| {
+        let honest = &mut *honest.borrow_mut();
         runtime.block_on(async {
             let mut hostile = Raw::connect(&clients.env, broker.address);
             for portion in portions {
                 hostile.write(portion);
             }
-            let mut honest = honest.borrow_mut();
             honest.send().await;
             let missing = honest.missing().await;
             hostile.close();
