@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::history::Queue;
+use crate::history::{Queue, Value};
 
 use super::groups::{GroupFacts, Key};
 use super::{At, Facts, Finding, Promise, Waived};
@@ -42,13 +42,21 @@ pub fn check(facts: &Facts<'_>, waived: &Waived) -> Vec<Skipped> {
     skipped
 }
 
+/// Whether the group wants that message and nobody did anything about it: it was
+/// neither processed nor sent back. What comes of what was sent back is
+/// [`redelivery`](super::redelivery)'s.
+fn is_left(facts: &Facts<'_>, key: Key<'_>, group: &GroupFacts, offset: u64, value: Value) -> bool {
+    facts.wants(key, value) && group.done_since(offset, value).is_none()
+}
+
 fn check_group(
     facts: &Facts<'_>,
-    (name, queue): Key<'_>,
+    key: Key<'_>,
     group: &GroupFacts,
     waived: &Waived,
     out: &mut Vec<Skipped>,
 ) {
+    let (name, queue) = key;
     let read = facts.queues.get(queue).and_then(|queue| queue.final_read);
     let Some(read) = read else {
         return; // liveness reports a queue that was never read back
@@ -60,7 +68,7 @@ fn check_group(
     for (offset, value) in read.messages {
         // A body that says nothing cannot be compared: no_phantom reports it.
         let is_skipped = due.contains(offset)
-            && value.is_some_and(|value| !group.has_processed(*offset, value))
+            && value.is_some_and(|value| is_left(facts, key, group, *offset, value))
             && !waived.covers(queue, *offset);
         match out.last_mut() {
             Some(stretch) if is_skipped && stretch_open => {
@@ -155,6 +163,22 @@ mod tests {
         group red-packet skipped orders/3 offset 3: its offset was 6 at 6.000s
         "
         );
+    }
+
+    #[test]
+    fn what_was_sent_back_is_done_here_once_that_is_acknowledged() {
+        let text = "resume none; back 1@0 0 +3; commit 1; final 0..1: 1@0; recorded 1";
+        assert_eq!(skipped(text).len(), 1);
+        let text = "resume none; back 1@0 0 +3; backed 1; commit 1; final 0..1: 1@0; recorded 1";
+        assert!(skipped(text).is_empty());
+    }
+
+    #[test]
+    fn what_the_group_does_not_want_is_not_due() {
+        let text = "resume none; process 1@0; commit 2; final 0..2: 1@0 2@1; recorded 2";
+        assert_eq!(skipped(text).len(), 1);
+        assert!(skipped(&format!("wants 1 of 2; {text}")).is_empty());
+        assert_eq!(skipped(&format!("wants 0 of 2; {text}")).len(), 1);
     }
 
     #[test]

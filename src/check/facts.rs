@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use crate::history::{ClientId, Entry, Event, History, OpId, Queue, SendOutcome, Value};
 
 use super::business::BusinessFacts;
-use super::groups::{GroupFacts, GroupPairs, Key};
+use super::groups::{GroupFacts, GroupPairs, Key, Subscriptions, in_order, subscribe};
 use super::places::{Place, Places};
 use super::transactions::{TransactionFacts, TransactionPairs};
 
@@ -27,6 +27,9 @@ pub struct Facts<'a> {
     pub(super) business: BusinessFacts,
     pub(super) queues: BTreeMap<&'a Queue, QueueFacts<'a>>,
     pub(super) groups: BTreeMap<Key<'a>, GroupFacts>,
+    subscriptions: Subscriptions<'a>,
+    /// Whether some consumers were members that agreed on their queues.
+    pub(super) has_members: bool,
     /// Messages older than this may have expired, nanoseconds; `None`: none do.
     retention_ns: Option<u64>,
 }
@@ -158,6 +161,8 @@ impl<'a> Facts<'a> {
             business: BusinessFacts::default(),
             queues: BTreeMap::new(),
             groups: BTreeMap::new(),
+            subscriptions: Subscriptions::new(),
+            has_members: false,
             retention_ns: None,
         };
         let mut pairs = Pairs::default();
@@ -168,8 +173,8 @@ impl<'a> Facts<'a> {
             queue.collect_places();
         }
         for group in facts.groups.values_mut() {
-            group.processed.sort();
-            group.processed.dedup();
+            in_order(&mut group.processed);
+            in_order(&mut group.sent_back);
         }
         facts.sends = Sends::new(pairs.sends);
         facts
@@ -191,6 +196,17 @@ impl<'a> Facts<'a> {
         let age_ns = self.at_ns(read).saturating_sub(self.at_ns(born));
         self.retention_ns
             .is_some_and(|retention_ns| age_ns > retention_ns)
+    }
+
+    /// Everything, in order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &'a Entry)> + use<'a> {
+        self.history.entries.iter().enumerate()
+    }
+
+    /// Whether the group wants that message of the queue.
+    pub(super) fn wants(&self, (group, queue): Key<'_>, value: Value) -> bool {
+        let wanted = self.subscriptions.get(&(group, &queue.topic));
+        wanted.is_none_or(|wanted| wanted.wants(value))
     }
 
     /// When the entry at `index` was recorded, nanoseconds.
@@ -290,6 +306,8 @@ impl<'a> Facts<'a> {
             last @ (Event::FinalDiscards { .. }
             | Event::FinalOrders { .. }
             | Event::FinalPackets { .. }) => self.business.add(index, last),
+            event @ Event::Subscribed { .. } => subscribe(&mut self.subscriptions, event),
+            Event::Ranked { .. } => self.has_members = true,
             other => super::groups::add(&mut self.groups, index, client, other, &mut pairs.groups),
         }
     }

@@ -26,6 +26,14 @@ pub enum Promise {
     QueueOrder,
     /// Nothing visible is skipped by a group.
     AtLeastOnce,
+    /// A queue's messages are processed in its order, by one member at a time,
+    /// where that is asked for.
+    ConsumeOrder,
+    /// What was sent back comes again, not too early, or stands among the dead
+    /// letters.
+    Redelivery,
+    /// Members of a group keep to the queues that are theirs.
+    Rebalancing,
     /// An acknowledged offset commit is not lost.
     GroupOffsets,
     /// Nothing is served beyond the read limit.
@@ -72,6 +80,9 @@ impl Promise {
             Self::StoredOnce => "stored-once",
             Self::QueueOrder => "queue-order",
             Self::AtLeastOnce => "at-least-once",
+            Self::ConsumeOrder => "consume-order",
+            Self::Redelivery => "redelivery",
+            Self::Rebalancing => "rebalancing",
             Self::GroupOffsets => "group-offsets",
             Self::ReadCommitted => "read-committed",
             Self::ElectionSafety => "election-safety",

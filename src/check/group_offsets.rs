@@ -113,7 +113,7 @@ fn check_register(facts: &Facts<'_>, key: Key<'_>, group: &GroupFacts, out: &mut
     let mut commits = Commits::default();
     for step in &group.steps {
         match *step {
-            Step::CommitBegan { offset } => commits.began(offset),
+            Step::CommitBegan { offset, .. } => commits.began(offset),
             Step::CommitEnded {
                 began,
                 ended,
@@ -241,6 +241,8 @@ mod tests {
     fn a_commit_acknowledged_while_the_question_was_under_way_binds_nobody() {
         assert!(wrong("commit 5; query; commit 9; resume 5").is_empty());
         assert_eq!(wrong("commit 5; commit 9; query; resume 5").len(), 1);
+        assert!(wrong("commit 9; query; commit 5; recorded 9").is_empty());
+        assert_eq!(wrong("commit 9; commit 5; query; recorded 9").len(), 1);
     }
 
     #[test]

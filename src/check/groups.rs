@@ -8,9 +8,11 @@ use crate::history::{ClientId, Event, OpId, Queue, Value};
 /// One group on one queue.
 #[derive(Default)]
 pub(super) struct GroupFacts {
-    /// What was processed: offset and value, each once, in order once all are
+    /// What was processed: each offset and value once, in order once all are
     /// there.
-    pub(super) processed: Vec<(u64, Value)>,
+    pub(super) processed: Vec<Done>,
+    /// What was sent back, and that acknowledged; in the same order.
+    pub(super) sent_back: Vec<Done>,
     /// How often something was processed, repeats included.
     pub(super) processed_events: u64,
     /// What the first consumer was told.
@@ -22,12 +24,45 @@ pub(super) struct GroupFacts {
     pub(super) final_offset: Option<FinalOffset>,
 }
 
+/// A message that was processed, or sent back, and when for the first time: an
+/// index into the history.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Done {
+    pub(super) offset: u64,
+    pub(super) value: Value,
+    pub(super) index: usize,
+}
+
+/// In order, each offset and value once, at its first time.
+pub(super) fn in_order(all: &mut Vec<Done>) {
+    all.sort();
+    all.dedup_by_key(|done| (done.offset, done.value));
+}
+
+fn find(all: &[Done], offset: u64, value: Value) -> Option<usize> {
+    let at = all.binary_search_by_key(&(offset, value), |done| (done.offset, done.value));
+    at.ok().map(|at| all[at].index)
+}
+
+/// Which of a topic's messages a group wants.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    of: u64,
+    remainders: Arc<[u64]>,
+}
+
+impl Wanted {
+    pub(super) fn wants(&self, value: Value) -> bool {
+        self.remainders.contains(&(value.sequence % self.of.max(1)))
+    }
+}
+
 /// Something that concerns a group's recorded offset. Numbers are indices into
 /// the history.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
     /// A commit was sent.
-    CommitBegan { offset: u64 },
+    CommitBegan { began: usize, offset: u64 },
     /// It was acknowledged.
     CommitEnded {
         began: usize,
@@ -57,7 +92,15 @@ impl GroupFacts {
 
     /// Whether that message was processed.
     pub(super) fn has_processed(&self, offset: u64, value: Value) -> bool {
-        self.processed.binary_search(&(offset, value)).is_ok()
+        find(&self.processed, offset, value).is_some()
+    }
+
+    /// Since when nothing more is to be done for that message at that offset: it
+    /// was processed, or sent back and that acknowledged.
+    pub(super) fn done_since(&self, offset: u64, value: Value) -> Option<usize> {
+        let processed = find(&self.processed, offset, value);
+        let sent_back = find(&self.sent_back, offset, value);
+        processed.into_iter().chain(sent_back).min()
     }
 
     /// Everything below counts as done: the offset recorded after heal; where
@@ -74,11 +117,29 @@ impl GroupFacts {
     }
 }
 
+/// What groups want; of a topic that is not there, everything.
+pub(super) type Subscriptions<'a> = BTreeMap<(&'a Arc<str>, &'a Arc<str>), Wanted>;
+
+/// Notes what a group wants, where an event says so.
+pub(super) fn subscribe<'a>(subscriptions: &mut Subscriptions<'a>, event: &'a Event) {
+    if let Event::Subscribed {
+        group,
+        topic,
+        of,
+        wanted,
+    } = event
+    {
+        let (of, remainders) = (*of, Arc::clone(wanted));
+        subscriptions.insert((group, topic), Wanted { of, remainders });
+    }
+}
+
 /// What began and has not ended, while indexing.
 #[derive(Default)]
 pub(super) struct GroupPairs<'a> {
     commits: BTreeMap<(ClientId, OpId), Commit<'a>>,
     resumes: BTreeMap<(ClientId, Key<'a>), usize>,
+    send_backs: BTreeMap<(ClientId, OpId), (Key<'a>, u64, Value)>,
 }
 
 /// A group on a queue.
@@ -108,7 +169,33 @@ pub(super) fn add<'a>(
         } => {
             let facts = groups.entry((group, queue)).or_default();
             facts.processed_events += 1;
-            facts.processed.push((*offset, *value));
+            facts.processed.push(Done {
+                offset: *offset,
+                value: *value,
+                index,
+            });
+        }
+        Event::SendBackBegan {
+            op,
+            group,
+            queue,
+            offset,
+            value,
+            ..
+        } => {
+            let back = ((group, queue), *offset, *value);
+            pairs.send_backs.insert((client, *op), back);
+        }
+        Event::SendBackEnded { op, acknowledged } => {
+            let began = pairs.send_backs.remove(&(client, *op));
+            let (key, offset, value) = began.expect("a sending back ends once, once begun");
+            if *acknowledged {
+                groups.entry(key).or_default().sent_back.push(Done {
+                    offset,
+                    value,
+                    index,
+                });
+            }
         }
         Event::CommitBegan {
             op,
@@ -120,7 +207,7 @@ pub(super) fn add<'a>(
             let commit = Commit { key, began, offset };
             pairs.commits.insert((client, *op), commit);
             let steps = &mut groups.entry(key).or_default().steps;
-            steps.push(Step::CommitBegan { offset });
+            steps.push(Step::CommitBegan { began, offset });
         }
         Event::CommitEnded { op, acknowledged } => {
             let commit = pairs.commits.remove(&(client, *op));
@@ -156,13 +243,14 @@ pub(super) fn add<'a>(
             queue,
             offset,
         } => {
+            let began = pairs.resumes.remove(&(client, (group, queue)));
             let facts = groups.entry((group, queue)).or_default();
             facts.final_offset = Some(FinalOffset {
                 index,
                 offset: *offset,
             });
             facts.steps.push(Step::Recorded {
-                began: index,
+                began: began.unwrap_or(index),
                 ended: index,
                 offset: *offset,
             });
@@ -181,6 +269,12 @@ pub(super) fn add<'a>(
         | Event::Issued { .. }
         | Event::FinalDiscards { .. }
         | Event::FinalOrders { .. }
-        | Event::FinalPackets { .. } => {}
+        | Event::FinalPackets { .. }
+        | Event::Subscribed { .. }
+        | Event::Ranked { .. }
+        | Event::Released { .. }
+        | Event::Taken { .. }
+        | Event::Redelivered { .. }
+        | Event::Delayed { .. } => {}
     }
 }

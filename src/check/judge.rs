@@ -12,6 +12,7 @@ use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Pr
 use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent, stored_once};
 use super::{at_least_once, durability, group_offsets, known_stored, liveness};
 use super::{business, transactions};
+use super::{consume_order, delays, passed, rebalancing, redelivery};
 
 /// How a run is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -153,6 +154,12 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     findings.extend(safety(&facts, &waived));
     let owed = business::check(&facts, excused.iter().map(|(lost, _)| lost), &waived);
     findings.extend(owed.iter().map(|owed| owed.finding()));
+    findings.extend(passed::check(&facts, &waived));
+    findings.extend(consume_order::check(&facts, &waived));
+    findings.extend(rebalancing::check(&facts, &waived));
+    let is_kept = evidence.configuration.flush == Flush::Sync && excused.is_empty();
+    findings.extend(redelivery::check(&facts, is_kept));
+    findings.extend(delays::check(&facts, is_kept));
     if evidence.configuration.stores_once {
         findings.extend(stored_once::check(&facts));
     }

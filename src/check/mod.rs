@@ -10,13 +10,16 @@
 //!   History ──> Facts ──┬─ durability, known_stored, group_offsets ─> Lost ─ blame ─┬─> Waived
 //!                       │                                                           │
 //!                       └─ no_phantom, offset_uniqueness, queue_order, <────────────┘
-//!                          at_least_once, transactions,
-//!                          business, liveness ──────────────> Finding ─────> Verdict
+//!                          at_least_once, passed, transactions, business,
+//!                          redelivery, delays, consume_order, rebalancing,
+//!                          liveness ────────────────────────> Finding ─────> Verdict
 //! ```
 
 pub mod at_least_once;
 pub mod business;
+mod consume_order;
 mod counts;
+mod delays;
 pub mod durability;
 mod expectation;
 mod facts;
@@ -33,11 +36,14 @@ mod model_tests;
 mod moment;
 pub mod no_phantom;
 pub mod offset_uniqueness;
+mod passed;
 mod places;
 mod presence;
 pub mod promises;
 pub mod queue_order;
 pub mod read_committed;
+mod rebalancing;
+mod redelivery;
 pub mod replicas;
 mod silent;
 mod stored_once;

@@ -5,10 +5,16 @@
 use std::collections::BTreeMap;
 
 use super::{At, Facts, Finding, Promise};
+use crate::history::Queue;
 
 /// Every further place in which a value was acknowledged or read.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    let queues = facts.queues.iter();
+    // What waited, or was sent back, stands elsewhere too, as often as it did.
+    let own = |queue: &Queue| {
+        let is_dead = queue.group_of_dead_letters().is_some();
+        !queue.is_of_retries() && !queue.is_schedule() && !is_dead
+    };
+    let queues = facts.queues.iter().filter(|(queue, _)| own(queue));
     let places = queues.flat_map(|(queue, of_queue)| {
         let all = of_queue.places().all().iter();
         all.map(move |place| (place.known, *queue, *place))

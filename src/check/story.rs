@@ -13,12 +13,18 @@
 //! says-commit 1 · says-rollback 1             in answer to the broker
 //! orders 1 2! · packets 1 · discards 1        in the end; 2! is not paid
 //! query · resume 1 · resume none · recorded 1 · recorded none
+//! wants 0 2 of 4 · ranked 0 of 2 · ranked none of 2 · released · taken 5
+//! back 1@0 2 +3 · back 1@0 3 dead · backed 1  sent back after 2 times, due in 3 s
+//! again 1 2                                   redelivered as sent back twice
+//! dead-letters 1 2 · retried 1 · scheduled 1   all that stands there, by numbers
+//! delay 1 3                                   1 is to come in 3 s
 //! ```
+//! `2: process 1@0` is client 2's. All else is client 1's.
 //! `?@0` is a message without a value, `1!@0` number 1 with another body.
 
 use std::sync::Arc;
 
-use crate::history::{EndOutcome, Entry, Event, History, Queue, SendOutcome, Value};
+use crate::history::{ClientId, EndOutcome, Entry, Event, History, Queue, SendOutcome, Value};
 
 /// Reads a story.
 pub(super) fn story(text: &str) -> History {
@@ -26,6 +32,10 @@ pub(super) fn story(text: &str) -> History {
     for statement in text.split(['\n', ';']).map(str::trim) {
         if !statement.is_empty() {
             teller.at_ns += 1_000_000_000;
+            let by = statement.split_once(": ");
+            let by = by.and_then(|(client, rest)| Some((client.parse().ok()?, rest)));
+            let (client, statement) = by.unwrap_or((1, statement));
+            teller.client = client;
             teller.tell(statement);
         }
     }
@@ -53,14 +63,16 @@ pub(super) fn value(sequence: u64) -> Value {
 struct Teller {
     history: History,
     at_ns: u64,
+    client: ClientId,
     commits: u64,
+    backs: u64,
 }
 
 impl Teller {
     fn add(&mut self, event: Event) {
         self.history.entries.push(Entry {
             at_ns: self.at_ns,
-            client: 1,
+            client: self.client,
             event,
         });
     }
@@ -90,6 +102,7 @@ impl Teller {
             }
             "orders" | "packets" | "discards" => self.tell_end(verb, rest),
             _ if self.tell_transaction(verb, rest) => {}
+            _ if self.tell_member(verb, rest) => {}
             _ => self.tell_group(verb, rest),
         }
     }
@@ -150,6 +163,72 @@ impl Teller {
             "packets" => Event::FinalPackets { packets: values },
             _ => Event::FinalDiscards { values },
         });
+    }
+
+    /// False where it is about something else.
+    fn tell_member(&mut self, verb: &str, rest: &str) -> bool {
+        let (group, queue): (Arc<str>, _) = ("red-packet".into(), queue());
+        let number = |text: &str| text.parse::<u64>().expect("a number");
+        let (first, second) = rest.split_once(' ').unwrap_or((rest, ""));
+        let event = match verb {
+            "wants" => {
+                let (wanted, of) = rest.split_once(" of ").expect("so many of so many");
+                Event::Subscribed {
+                    group,
+                    topic: queue.topic,
+                    of: number(of),
+                    wanted: wanted.split(' ').map(number).collect(),
+                }
+            }
+            "ranked" => {
+                let (place, members) = rest.split_once(" of ").expect("one of so many");
+                Event::Ranked {
+                    group,
+                    place: place.parse().ok(),
+                    members: members.parse().expect("a number"),
+                }
+            }
+            "released" => Event::Released { group, queue },
+            "taken" => Event::Taken {
+                group,
+                queue,
+                offset: number(rest),
+            },
+            "again" => Event::Redelivered {
+                group,
+                value: value(number(first)),
+                times: second.parse().expect("a number"),
+            },
+            "back" => {
+                self.backs += 1;
+                let (offset, value) = message(first);
+                let (times, delay) = second.split_once(' ').expect("times and a delay");
+                let delay_s = delay.strip_prefix('+').map(number);
+                Event::SendBackBegan {
+                    op: self.backs,
+                    group,
+                    queue,
+                    offset,
+                    value: value.expect("a value"),
+                    times: times.parse().expect("a number"),
+                    delay_ns: delay_s.map(|s| s * 1_000_000_000),
+                }
+            }
+            "backed" => Event::SendBackEnded {
+                op: number(rest),
+                acknowledged: true,
+            },
+            "dead-letters" => all_of("%DLQ%red-packet", rest),
+            "retried" => all_of("%RETRY%red-packet", rest),
+            "scheduled" => all_of("SCHEDULE_TOPIC_XXXX", rest),
+            "delay" => Event::Delayed {
+                value: value(number(first)),
+                delay_ns: number(second) * 1_000_000_000,
+            },
+            _ => return false,
+        };
+        self.add(event);
+        true
     }
 
     fn tell_send(&mut self, verb: &str, rest: &str) {
@@ -240,6 +319,22 @@ impl Teller {
             other => panic!("a story has no verb {other}"),
         };
         self.add(event);
+    }
+}
+
+/// The complete read of another topic, which has one queue.
+fn all_of(topic: &str, values: &str) -> Event {
+    let numbers = values.split_whitespace().map(str::parse);
+    let values = numbers.map(|number| Some(value(number.expect("a number"))));
+    let messages: Messages = (0..).zip(values).collect();
+    Event::FinalRead {
+        queue: Queue {
+            topic: topic.into(),
+            queue_id: 0,
+        },
+        min_offset: 0,
+        max_offset: messages.len() as u64,
+        messages,
     }
 }
 

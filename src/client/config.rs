@@ -92,6 +92,71 @@ impl ProducerConfig {
     }
 }
 
+/// Which queues a consumer takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Share {
+    /// All that the route has.
+    All,
+    /// Some of them, whatever others do.
+    These(Vec<u32>),
+    /// What the members of its group agree on; and of the group's retry topic
+    /// too.
+    Group(GroupConfig),
+}
+
+/// What a member of a consumer group needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// Pause between looks at who is in the group (`rebalanceInterval`),
+    /// milliseconds. A broker that notices a change says so before.
+    pub rebalance_interval_ms: u64,
+    /// An offset that does not change is committed again after so long,
+    /// milliseconds: a commit of the queue's last owner may have come late, and
+    /// have set it back.
+    pub recommit_interval_ms: u64,
+    /// After so many further attempts in vain a message is given up
+    /// (`maxReconsumeTimes`).
+    pub reconsume_times_max: u32,
+    /// The delay level at which a message that was sent back comes again; 0:
+    /// the broker's choice, which grows with the attempts.
+    pub retry_delay_level: u32,
+    /// Ordered: a queue is consumed only while it is locked for this member.
+    pub lock: Option<LockConfig>,
+}
+
+impl Default for GroupConfig {
+    /// RocketMQ's defaults, unordered.
+    fn default() -> Self {
+        Self {
+            rebalance_interval_ms: 20_000,
+            recommit_interval_ms: 5_000,
+            reconsume_times_max: 16,
+            retry_delay_level: 0,
+            lock: None,
+        }
+    }
+}
+
+/// How a member keeps its locks. Times are milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockConfig {
+    /// Pause between renewals (`rocketmq.client.rebalance.lockInterval`).
+    pub renew_interval_ms: u64,
+    /// So long after it was asked for, a lock counts as lost
+    /// (`rocketmq.client.rebalance.lockMaxLiveTime`): less than the broker keeps
+    /// it.
+    pub lease_ms: u64,
+}
+
+impl Default for LockConfig {
+    fn default() -> Self {
+        Self {
+            renew_interval_ms: 20_000,
+            lease_ms: 30_000,
+        }
+    }
+}
+
 /// What a consumer of one topic needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerConfig {
@@ -101,8 +166,10 @@ pub struct ConsumerConfig {
     pub group: String,
     /// The topic.
     pub topic: String,
-    /// The queues it consumes; `None` for all that the route has.
-    pub queues: Option<Vec<u32>>,
+    /// Messages with one of these tags are wanted; empty: every message.
+    pub tags: Vec<String>,
+    /// Which of the topic's queues it consumes.
+    pub share: Share,
     /// Messages asked for in one pull (`pullBatchSize`).
     pub pull_batch_size: u32,
     /// How long a pull may wait at the broker for a message
@@ -128,7 +195,8 @@ impl ConsumerConfig {
             client,
             group: group.into(),
             topic: topic.into(),
-            queues: None,
+            tags: Vec::new(),
+            share: Share::All,
             pull_batch_size: 32,
             suspend_timeout_ms: 15_000,
             empty_pull_ms_min: 50,

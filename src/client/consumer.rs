@@ -1,56 +1,79 @@
-//! A consumer of one topic.
+//! A consumer of one topic, alone or as a member of its group.
 //!
 //! Each queue goes its own way:
 //!
 //! ```text
-//!   recorded offset? ──22──► min offset? ──┐
-//!          └────────────── Resumed ────────┴──► pull ⟲   commit ⟲
+//!   (lock?) ─▶ recorded offset? ──22──▶ min offset? ──┐
+//!      ▲             └────────── Resumed ─────────────┴──▶ pull ⟲   commit ⟲
+//!      │ taken                                             │ another's now
+//!   members? ⟲ ── allocation ◀─────────────────────── Released, last commit
 //! ```
 //!
-//! A pull and a commit are issued inside `next()`, which returns `PullBegan` or
-//! `CommitBegan` at once: who writes a history sees them begin when they did.
+//! A pull, a commit and a sending back are issued inside `next()`, which returns
+//! `PullBegan`, `CommitBegan` or `SendBackBegan` at once: who writes a history
+//! sees them begin when they did.
 
 mod answer;
 mod event;
 mod issue;
+mod lock;
+mod members;
 mod queue;
+mod retry;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use event::{ConsumerEvent, PullEnd};
-use queue::QueueState;
+use members::Members;
+use queue::{Claim, Phase, QueueState};
+use retry::Returned;
 
-use super::config::ConsumerConfig;
+use super::config::{ConsumerConfig, GroupConfig, Share};
 use super::progress::Progress;
 use super::session::{Profile, Session, SessionEvent, TopicId};
 use super::wire::ms;
 use crate::env::Env;
 use crate::history::{OpId, Queue};
 use crate::remoting::heartbeat::{ConsumerData, HeartbeatData, SubscriptionData};
+use crate::remoting::retry::retry_topic;
 
-/// What a request was for. `at` is the queue's place among the consumer's.
+/// What a request was for.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
-    Recorded { at: usize },
-    Min { at: usize },
-    Pull { at: usize, op: OpId },
-    Commit { at: usize, op: OpId },
+    Members,
+    Lock { claim: Claim, asked_ns: u64 },
+    Recorded { claim: Claim },
+    Min { claim: Claim },
+    Pull { claim: Claim, op: OpId },
+    Commit { claim: Claim, op: OpId },
+    SendBack { op: OpId },
+    Farewell,
 }
 
-/// Consumes the queues of one topic for a group, from where the group stands.
-///
-/// The queues are assigned by the configuration, not by agreement with the
-/// group's other members.
+/// A topic that is consumed.
+struct Topic {
+    id: TopicId,
+    name: Arc<str>,
+    /// What is asked for.
+    expression: String,
+    /// Messages with one of these are wanted; empty: every message.
+    tags: Vec<String>,
+}
+
+/// Consumes queues of one topic for a group, from where the group stands.
 pub struct Consumer<E: Env> {
     session: Session<E, Asked>,
     config: ConsumerConfig,
-    topic: TopicId,
-    name: Arc<str>,
-    /// In the order of their numbers, as far as the route has them.
+    /// The topic; for a member of a group its retry topic too.
+    topics: Vec<Topic>,
+    /// What it holds, and what it is letting go.
     queues: Vec<QueueState>,
-    /// Queues of the route that were looked at.
-    queues_seen: u32,
+    members: Members,
+    /// Messages on their way back to the broker.
+    returned: Vec<Returned>,
+    leaving: bool,
+    next_claim: u64,
     next_op: OpId,
     next_commit_ns: u64,
     events: VecDeque<ConsumerEvent>,
@@ -65,14 +88,27 @@ impl<E: Env> Consumer<E> {
             new_topic_queues: None,
         };
         let mut session = Session::new(env, config.client.clone(), profile);
-        let topic = session.topic(&config.topic);
+        let topics = subscriptions(&config)
+            .into_iter()
+            .map(|(name, tags)| {
+                let id = session.topic(&name);
+                Topic {
+                    id,
+                    name: Arc::clone(session.name(id)),
+                    expression: expression(&tags),
+                    tags,
+                }
+            })
+            .collect();
         Self {
-            name: Arc::clone(session.name(topic)),
             session,
             config,
-            topic,
+            topics,
             queues: Vec::new(),
-            queues_seen: 0,
+            members: Members::default(),
+            returned: Vec::new(),
+            leaving: false,
+            next_claim: 0,
             next_op: 0,
             next_commit_ns,
             events: VecDeque::new(),
@@ -86,24 +122,30 @@ impl<E: Env> Consumer<E> {
                 return event;
             }
             let now_ns = self.session.env().now_ns();
+            self.let_go(now_ns);
             if let Some(event) = self.issue(now_ns) {
                 return event;
+            }
+            // Letting go may have had something to say.
+            if !self.events.is_empty() {
+                continue;
             }
             self.set_wake(now_ns);
             match self.session.next().await {
                 SessionEvent::Answer { tag, command } => self.on_answer(tag, &command),
                 SessionEvent::Unanswered { tag } => self.on_unanswered(tag),
-                SessionEvent::Ready(_) => self.take_queues(),
-                // No broker has a question for a consumer.
-                SessionEvent::Asked { .. } | SessionEvent::NoSuchTopic(_) | SessionEvent::Due => {}
+                SessionEvent::Ready(_) => self.on_ready(),
+                SessionEvent::Asked { command, .. } => self.on_notice(&command),
+                SessionEvent::NoSuchTopic(_) | SessionEvent::Due => {}
             }
         }
     }
 
-    /// A served message was processed.
-    pub fn processed(&mut self, queue_id: u32, offset: u64) {
+    /// A served message was processed. Nothing changes where the queue was let
+    /// go meanwhile.
+    pub fn processed(&mut self, queue: &Queue, offset: u64) {
         let mut queues = self.queues.iter_mut();
-        if let Some(state) = queues.find(|state| state.queue.queue_id == queue_id)
+        if let Some(state) = queues.find(|state| state.queue == *queue && !state.is_leaving())
             && let Some(progress) = &mut state.progress
         {
             progress.processed(offset);
@@ -116,63 +158,135 @@ impl<E: Env> Consumer<E> {
         self.next_commit_ns = self.session.env().now_ns();
     }
 
+    /// Lets every queue go, and then leaves the group: [`ConsumerEvent::Left`]
+    /// follows, and nothing after that.
+    pub fn leave(&mut self) {
+        self.leaving = true;
+        let now_ns = self.session.env().now_ns();
+        self.release(now_ns, |_| true);
+    }
+
     /// Messages served and not yet processed.
     pub fn unprocessed(&self) -> usize {
         let in_hand = |state: &QueueState| state.progress.as_ref().map(Progress::unprocessed);
         self.queues.iter().filter_map(in_hand).sum()
     }
 
-    /// Takes on the queues that the route has and that were not there before.
-    fn take_queues(&mut self) {
-        let Some(route) = self.session.route(self.topic) else {
-            return;
-        };
-        for queue_id in self.queues_seen..route.queues {
-            let assigned = &self.config.queues;
-            if assigned
-                .as_ref()
-                .is_some_and(|ids| !ids.contains(&queue_id))
-            {
-                continue;
-            }
-            self.queues.push(QueueState::new(Queue {
-                topic: Arc::clone(&self.name),
-                queue_id,
-            }));
+    fn group(&self) -> Option<&GroupConfig> {
+        match &self.config.share {
+            Share::Group(group) => Some(group),
+            Share::All | Share::These(_) => None,
         }
-        self.queues_seen = self.queues_seen.max(route.queues);
+    }
+
+    fn on_ready(&mut self) {
+        if self.group().is_some() {
+            self.members.look_now();
+            self.rebalance();
+        } else {
+            self.take_fixed();
+        }
+    }
+
+    /// Takes on the queues that the route has and that were not there before.
+    fn take_fixed(&mut self) {
+        let queues = self.session.route(self.topics[0].id);
+        for queue_id in 0..queues.map_or(0, |route| route.queues) {
+            let wanted = match &self.config.share {
+                Share::These(ids) => ids.contains(&queue_id),
+                Share::All | Share::Group(_) => true,
+            };
+            if wanted {
+                self.take(0, queue_id);
+            }
+        }
+    }
+
+    /// Takes a queue on, unless it is held.
+    fn take(&mut self, topic: usize, queue_id: u32) {
+        let queue = Queue {
+            topic: Arc::clone(&self.topics[topic].name),
+            queue_id,
+        };
+        let held = |state: &QueueState| state.queue == queue && !state.is_leaving();
+        if self.queues.iter().any(held) {
+            return;
+        }
+        let ordered = self.group().is_some_and(|group| group.lock.is_some());
+        let phase = if ordered {
+            Phase::Lock
+        } else {
+            Phase::Recorded
+        };
+        let claim = Claim(self.next_claim);
+        self.next_claim += 1;
+        self.queues
+            .push(QueueState::new(claim, topic, queue, phase));
+    }
+
+    /// The place of a queue that is still held, or being let go.
+    fn place(&self, claim: Claim) -> Option<usize> {
+        self.queues.iter().position(|state| state.claim == claim)
     }
 
     fn set_wake(&mut self, now_ns: u64) {
-        self.session.wake_at(self.next_commit_ns);
-        let later = |state: &&QueueState| state.not_before_ns > now_ns;
-        let times = self
-            .queues
-            .iter()
-            .filter(later)
-            .map(|state| state.not_before_ns);
-        if let Some(at_ns) = times.min() {
-            self.session.wake_at(at_ns);
+        let mut wake_ns = self.next_commit_ns;
+        let queues = self.queues.iter();
+        let times = queues.flat_map(|state| {
+            let lease = state.lease.iter().flat_map(|it| [it.until_ns, it.renew_ns]);
+            let own = [Some(state.not_before_ns), state.leaves_by_ns];
+            own.into_iter().flatten().chain(lease)
+        });
+        let returned = self.returned.iter().map(|it| it.not_before_ns);
+        let members = self.group().map(|_| self.members.look_ns());
+        for at_ns in times.chain(returned).chain(members) {
+            if at_ns > now_ns {
+                wake_ns = wake_ns.min(at_ns);
+            }
         }
+        self.session.wake_at(wake_ns);
+    }
+}
+
+/// Every topic to consume, with the tags that are wanted of it.
+fn subscriptions(config: &ConsumerConfig) -> Vec<(String, Vec<String>)> {
+    let own = (config.topic.clone(), config.tags.clone());
+    match &config.share {
+        Share::Group(_) => vec![own, (retry_topic(&config.group), Vec::new())],
+        Share::All | Share::These(_) => vec![own],
+    }
+}
+
+fn expression(tags: &[String]) -> String {
+    match tags.is_empty() {
+        true => "*".to_owned(),
+        false => tags.join(" || "),
     }
 }
 
 fn heartbeat(config: &ConsumerConfig) -> HeartbeatData {
-    let subscription = SubscriptionData {
-        topic: config.topic.clone(),
-        sub_string: "*".to_owned(),
-        tags_set: Vec::new(),
+    let subscription = |(topic, tags): (String, Vec<String>)| SubscriptionData {
+        topic,
+        sub_string: expression(&tags),
+        tags_set: tags,
         code_set: Vec::new(),
         sub_version: 0,
         expression_type: Some("TAG".to_owned()),
         class_filter_mode: false,
     };
+    let consume_type = match config.share {
+        Share::Group(_) => "CONSUME_PASSIVELY",
+        Share::All | Share::These(_) => "CONSUME_ACTIVELY",
+    };
     let consumer = ConsumerData {
         group_name: config.group.clone(),
-        consume_type: "CONSUME_ACTIVELY".to_owned(),
+        consume_type: consume_type.to_owned(),
         message_model: "CLUSTERING".to_owned(),
         consume_from_where: "CONSUME_FROM_FIRST_OFFSET".to_owned(),
-        subscription_data_set: vec![subscription],
+        subscription_data_set: subscriptions(config)
+            .into_iter()
+            .map(subscription)
+            .collect(),
         unit_mode: false,
     };
     HeartbeatData {

@@ -19,8 +19,8 @@ use crate::remoting::pull::PullResponse;
 use crate::remoting::route::{BrokerData, PERM_READ_WRITE, QueueData, TopicRouteData};
 use crate::remoting::send::SendResponse;
 use crate::remoting::{
-    Command, FrameDecoder, MessageId, NO_BODY, RequestCode, ResponseCode, WriteFields,
-    encode_response,
+    Command, FrameDecoder, MessageId, NO_BODY, Request, RequestCode, ResponseCode, SerializeType,
+    WriteFields, encode_request, encode_response,
 };
 
 /// The broker's address.
@@ -114,6 +114,18 @@ impl FakeEnv {
     /// Whether neither side closed the stream.
     pub(super) fn is_open(&self, conn: ConnId) -> bool {
         self.world().open.contains_key(&conn)
+    }
+
+    /// A stream that is open.
+    pub(super) fn any_conn(&self) -> ConnId {
+        *self.world().open.keys().next().expect("a stream is open")
+    }
+
+    /// Says something to the client that nobody asked for.
+    pub(super) fn notify(&self, conn: ConnId, notice: &impl Request) {
+        let mut out = BytesMut::new();
+        encode_request(&mut out, SerializeType::Binary, 1, notice, NO_BODY);
+        self.data(conn, out.freeze());
     }
 
     /// Requests that were written since the last call. Heartbeats are answered
@@ -237,6 +249,15 @@ impl FakeEnv {
 
 /// The record of a message in `orders`.
 pub(super) fn record(queue_id: u32, queue_offset: u64) -> Bytes {
+    record_with(queue_id, queue_offset, "KEYS\u{1}k\u{2}")
+}
+
+/// The record of a message in queue 0 of `orders`, with a tag.
+pub(super) fn tagged(queue_offset: u64, tag: &str) -> Bytes {
+    record_with(0, queue_offset, &format!("TAGS\u{1}{tag}\u{2}"))
+}
+
+fn record_with(queue_id: u32, queue_offset: u64, properties: &str) -> Bytes {
     let body = format!("m{queue_offset}");
     let message = Message {
         queue_id,
@@ -252,7 +273,7 @@ pub(super) fn record(queue_id: u32, queue_offset: u64) -> Bytes {
         prepared_transaction_offset: 0,
         body: body.as_bytes(),
         topic: "orders",
-        properties: "KEYS\u{1}k\u{2}",
+        properties,
     };
     let mut out = Vec::new();
     message.encode(&mut out).unwrap();

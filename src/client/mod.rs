@@ -35,7 +35,7 @@ mod wire;
 #[cfg(test)]
 mod fake;
 
-pub use config::{ClientConfig, ConsumerConfig, ProducerConfig};
+pub use config::{ClientConfig, ConsumerConfig, GroupConfig, LockConfig, ProducerConfig, Share};
 pub use consumer::{Consumer, ConsumerEvent, PullEnd};
 pub use full_reader::{FullReader, QueueContents, ReadError};
 pub use producer::Producer;

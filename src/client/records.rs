@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::record::{DecodeError, Message, Properties};
+use crate::record::{DecodeError, Message, Properties, key};
 
 /// A message as served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,12 @@ pub struct Received {
 }
 
 impl Received {
+    /// Whether it has one of these tags, or none is asked for.
+    pub(super) fn has_tag_of(&self, tags: &[String]) -> bool {
+        let own = || self.properties().get(key::TAGS);
+        tags.is_empty() || own().is_some_and(|own| tags.iter().any(|tag| tag == own))
+    }
+
     /// Its properties.
     pub fn properties(&self) -> Properties<'_> {
         Properties::new(std::str::from_utf8(&self.properties).unwrap_or_default())

@@ -65,6 +65,8 @@ enum Tag<T> {
 struct Topic {
     name: Arc<str>,
     route: Option<Route>,
+    /// The broker's name, as the route says it.
+    broker_name: String,
     asking: bool,
     asked_ns: Option<u64>,
     ask_at_ns: u64,
@@ -129,6 +131,7 @@ impl<E: Env, T: Copy> Session<E, T> {
         self.topics.push(Topic {
             name: name.into(),
             route: None,
+            broker_name: String::new(),
             asking: false,
             asked_ns: None,
             ask_at_ns: 0,
@@ -143,6 +146,20 @@ impl<E: Env, T: Copy> Session<E, T> {
     /// Where the topic is, as far as known.
     pub(super) fn route(&self, topic: TopicId) -> Option<Route> {
         self.topics[topic.0].route
+    }
+
+    /// The name of the topic's broker; empty while that is not known.
+    pub(super) fn broker_name(&self, topic: TopicId) -> &str {
+        &self.topics[topic.0].broker_name
+    }
+
+    /// Writes a request to every broker that is up.
+    pub(super) fn tell_all<R: Request>(&mut self, request: &R, tag: T) {
+        let timeout_ms = self.config.request_timeout_ms;
+        for peer in self.wire.up() {
+            self.wire
+                .request(peer, request, &[], timeout_ms, Tag::User(tag));
+        }
     }
 
     /// The broker did not behave as the route's: look at the route soon.
@@ -319,9 +336,9 @@ impl<E: Env, T: Copy> Session<E, T> {
             ResponseCode::SUCCESS => read_route(&command.body),
             ResponseCode::TOPIC_NOT_EXIST => {
                 self.events.push_back(SessionEvent::NoSuchTopic(id));
-                self.new_topic_queues.map(|queues| Route {
-                    queues,
-                    broker: asked,
+                self.new_topic_queues.map(|queues| {
+                    let broker = asked;
+                    (Route { queues, broker }, String::new())
                 })
             }
             _ => None,
@@ -339,10 +356,11 @@ impl<E: Env, T: Copy> Session<E, T> {
         topic.ask_at_ns = now_ns.saturating_add(ms(pause_ms));
         // An assumption never replaces knowledge: a broker that has not heard
         // of the topic yet may be asked.
-        if let Some(route) = found
+        if let Some((route, broker_name)) = found
             && (known || topic.route.is_none())
         {
             topic.route = Some(route);
+            topic.broker_name = broker_name;
             self.wire.keep(route.broker);
             if self.wire.is_up(route.broker) {
                 self.events.push_back(SessionEvent::Ready(id));
@@ -351,12 +369,12 @@ impl<E: Env, T: Copy> Session<E, T> {
     }
 }
 
-/// The first broker that has queues of the topic and a primary; `None` where
-/// there is none, or the answer cannot be read.
+/// The first broker that has queues of the topic and a primary, and its name;
+/// `None` where there is none, or the answer cannot be read.
 ///
 /// A topic has one broker here (replicas of it apart): a queue's number alone
 /// names the queue.
-fn read_route(body: &[u8]) -> Option<Route> {
+fn read_route(body: &[u8]) -> Option<(Route, String)> {
     let data: TopicRouteData = serde_json::from_slice(body).ok()?;
     let with_queues = |queues: &&QueueData| queues.write_queue_nums > 0;
     data.queue_datas
@@ -367,9 +385,10 @@ fn read_route(body: &[u8]) -> Option<Route> {
                 .broker_datas
                 .iter()
                 .find(|broker| broker.broker_name == queues.broker_name)?;
-            Some(Route {
+            let route = Route {
                 queues: queues.write_queue_nums,
                 broker: broker.broker_addrs.get(PRIMARY_ID)?.parse().ok()?,
-            })
+            };
+            Some((route, queues.broker_name.clone()))
         })
 }

@@ -32,6 +32,31 @@ pub struct Queue {
     pub queue_id: u32,
 }
 
+/// What the topic's name begins with in which a group's messages come again that
+/// were sent back (RocketMQ's `RETRY_GROUP_TOPIC_PREFIX`).
+const RETRY_PREFIX: &str = "%RETRY%";
+/// And that of its dead letters (`DLQ_GROUP_TOPIC_PREFIX`).
+const DEAD_LETTER_PREFIX: &str = "%DLQ%";
+/// The topic in which messages wait for their time (`RMQ_SYS_SCHEDULE_TOPIC`).
+pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
+
+impl Queue {
+    /// Whether a group's messages come again here.
+    pub fn is_of_retries(&self) -> bool {
+        self.topic.starts_with(RETRY_PREFIX)
+    }
+
+    /// Whether messages wait here for their time.
+    pub fn is_schedule(&self) -> bool {
+        &*self.topic == SCHEDULE_TOPIC
+    }
+
+    /// The group whose dead letters stand here, if any do.
+    pub fn group_of_dead_letters(&self) -> Option<&str> {
+        self.topic.strip_prefix(DEAD_LETTER_PREFIX)
+    }
+}
+
 /// `topic/queue`.
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,6 +169,14 @@ pub enum EndOutcome {
 /// One thing that a client did or saw.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
+    /// The message that is sent next is to come after so long, and no earlier.
+    /// Its offset, when acknowledged, is that in the schedule topic.
+    Delayed {
+        /// What is sent.
+        value: Value,
+        /// Nanoseconds.
+        delay_ns: u64,
+    },
     /// A producer began to send; ended by `SendEnded` with the same client, op.
     SendBegan {
         /// The operation.
@@ -236,8 +269,80 @@ pub enum Event {
         /// Offset and value of each message, in the order served. A body that
         /// no value can be read from has `None`.
         messages: Vec<(u64, Option<Value>)>,
-        /// Whether the answer was "found".
+        /// Whether the answer was "found", to a pull that wanted every message.
         found: bool,
+    },
+    /// The group wants some of a topic's messages only: those whose sequence
+    /// number leaves one of these remainders.
+    Subscribed {
+        /// The group.
+        group: Arc<str>,
+        /// The topic.
+        topic: Arc<str>,
+        /// The divisor.
+        of: u64,
+        /// The remainders.
+        wanted: Arc<[u64]>,
+    },
+    /// A member of a group was told of its place among the members.
+    Ranked {
+        /// The group.
+        group: Arc<str>,
+        /// From 0; `None`: it is not among them.
+        place: Option<u32>,
+        /// How many there are.
+        members: u32,
+    },
+    /// A member gave a queue up that it had resumed.
+    Released {
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+    },
+    /// A member began to process a message of a queue that it had locked.
+    Taken {
+        /// The group.
+        group: Arc<str>,
+        /// The queue.
+        queue: Queue,
+        /// The message's offset.
+        offset: u64,
+    },
+    /// A message was served from the group's retry topic.
+    Redelivered {
+        /// The group.
+        group: Arc<str>,
+        /// What it says.
+        value: Value,
+        /// How often it was sent back, as its record says.
+        times: u32,
+    },
+    /// A member began to send a message back that it could not process; ended
+    /// by `SendBackEnded`, or never.
+    SendBackBegan {
+        /// The operation.
+        op: OpId,
+        /// The group.
+        group: Arc<str>,
+        /// The queue that it was served from.
+        queue: Queue,
+        /// Its offset there.
+        offset: u64,
+        /// What it says.
+        value: Value,
+        /// How often it had been sent back before.
+        times: u32,
+        /// It is to come again after so long, nanoseconds; `None`: it is given
+        /// up, and stands among the dead letters.
+        delay_ns: Option<u64>,
+    },
+    /// The sending back was answered.
+    SendBackEnded {
+        /// The operation.
+        op: OpId,
+        /// Whether it was acknowledged; otherwise unknown.
+        acknowledged: bool,
     },
     /// A consumer finished processing a message.
     Processed {
@@ -268,9 +373,9 @@ pub enum Event {
         /// Whether it was acknowledged; otherwise unknown.
         acknowledged: bool,
     },
-    /// A consumer asked where its group stands; ended by the next `Resumed` of
-    /// the same client, group and queue. Where it is left out, a `Resumed`
-    /// counts as begun when it ended: right unless a queue changes its consumer
+    /// A consumer asked where its group stands; ended by the next `Resumed`, or
+    /// `FinalGroupOffset`, of the same client, group and queue. Where it is left
+    /// out, that counts as begun when it ended: right unless a queue changes its consumer
     /// while the old one still commits.
     ResumeBegan {
         /// The group.

@@ -22,6 +22,9 @@ impl fmt::Display for EndOutcome {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Delayed { value, delay_ns } => {
+                write!(f, "{value} is to come in {} ms", delay_ns / 1_000_000)
+            }
             Self::SendBegan { op, value } if value.sequence == *op => {
                 write!(f, "send #{op} begins")
             }
@@ -61,6 +64,46 @@ impl fmt::Display for Event {
                 }
                 write!(f, ", next {next_begin_offset}")
             }
+            Self::Subscribed {
+                group,
+                topic,
+                of,
+                wanted,
+            } => write!(f, "{group} wants of {topic} one in {of}: {wanted:?}"),
+            Self::Ranked {
+                group,
+                place,
+                members,
+            } => match place {
+                Some(place) => write!(f, "is {} of {members} in {group}", place + 1),
+                None => write!(f, "is not among the {members} in {group}"),
+            },
+            Self::Released { group, queue } => write!(f, "gives {group} {queue} up"),
+            Self::Taken {
+                group,
+                queue,
+                offset,
+            } => write!(f, "processes {queue}@{offset} for {group}, locked"),
+            Self::Redelivered {
+                group,
+                value,
+                times,
+            } => write!(f, "{group} has {value} again, sent back {times} times"),
+            Self::SendBackBegan {
+                op,
+                queue,
+                offset,
+                value,
+                times,
+                ..
+            } => write!(
+                f,
+                "send back #{op} {queue}@{offset}, after {times}: {value}"
+            ),
+            Self::SendBackEnded { op, acknowledged } => match acknowledged {
+                true => write!(f, "send back #{op} acknowledged"),
+                false => write!(f, "send back #{op} unknown"),
+            },
             Self::Processed {
                 group,
                 queue,

@@ -11,6 +11,7 @@
 mod cluster;
 mod fault;
 mod harm;
+mod members;
 mod model;
 mod operation;
 mod partition;
@@ -21,6 +22,7 @@ mod read;
 pub use cluster::Cluster;
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
+pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
     Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule, Need,
     NetworkSettings, OrderServices, Producers, RunOptions, RunSettings, Scenario, Workload,

@@ -7,7 +7,7 @@ use crate::check::{Configuration, Flush, Outcome};
 use crate::history::{Happening, Juncture, Mortal};
 
 use super::random::Stream;
-use super::{Cluster, FaultRule, OperationRule};
+use super::{Cluster, FaultRule, Membership, OperationRule};
 
 /// An inclusive range, `low <= high`. The field that holds one names the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,6 +261,10 @@ pub struct Producers {
     pub rate_per_s: Option<u64>,
     /// Length of a body.
     pub body_bytes: Between,
+    /// Messages carry so many tags, in turn; 0: none.
+    pub tags: u32,
+    /// Each message waits at one of these delay levels; `None`: none waits.
+    pub delay_level: Option<Between>,
 }
 
 /// Order services, each of a producer group of its own and with a database of
@@ -294,6 +298,9 @@ pub struct Consumers {
     pub group: String,
     /// How many consumers.
     pub consumers: u32,
+    /// How they agree on their queues; `None`: each has its share, whatever
+    /// happens to the others.
+    pub membership: Option<Membership>,
     /// Messages asked for in one pull, at most (`pullBatchSize`).
     pub batch_max: u32,
     /// What processing one message takes.

@@ -1,16 +1,20 @@
 //! A consumer that processes what it pulls, in its own time.
 
-use std::collections::VecDeque;
+mod failing;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+pub use failing::Failing;
+
 use super::Progress;
-use crate::client::{Consumer, ConsumerConfig, ConsumerEvent, PullEnd};
+use crate::client::{Consumer, ConsumerConfig, ConsumerEvent, PullEnd, Received, Share};
 use crate::env::{Either, Env, Timer, either};
-use crate::history::{ClientId, Event, Queue, Recorder, Value};
+use crate::history::{ClientId, Event, OpId, Queue, Recorder, Value};
 
 /// What one consumer does.
 #[derive(Debug, Clone)]
@@ -19,71 +23,186 @@ pub struct ConsumePlan {
     pub client: ClientId,
     /// What processing one message takes, nanoseconds.
     pub processing_ns: RangeInclusive<u64>,
+    /// Which messages it wants, as their tags say; `None`: all.
+    pub wanted: Option<Wanted>,
+    /// Which messages it cannot process at first.
+    pub failing: Option<Failing>,
+    /// How long it stays in its group; `None`: it never leaves.
+    pub stays: Option<Stays>,
     /// Decides how long each takes.
     pub seed: u64,
 }
 
-/// Consumes for ever, and records what it sees and does.
+/// Which messages are wanted, as [`Event::Subscribed`] says.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Messages carry so many tags, in turn.
+    pub of: u64,
+    /// The tags wanted, by their numbers.
+    pub tags: Vec<u64>,
+}
+
+/// When a consumer leaves its group, and how soon it is back.
+#[derive(Debug, Clone)]
+pub struct Stays {
+    /// It stays so long, nanoseconds.
+    pub stay_ns: RangeInclusive<u64>,
+    /// It is away so long, nanoseconds.
+    pub away_ns: RangeInclusive<u64>,
+    /// It does not leave after this, on the environment's clock.
+    pub stop_at_ns: u64,
+}
+
+/// The tag of that number.
+pub(super) fn tag(number: u64) -> String {
+    format!("tag-{number}")
+}
+
+/// Consumes for ever, and records what it sees and does. Where it leaves its
+/// group it comes back as another client.
 pub async fn consume<E: Env>(
     env: E,
     plan: ConsumePlan,
-    config: ConsumerConfig,
+    mut config: ConsumerConfig,
     recorder: Recorder,
     progress: Progress,
 ) {
-    let group = config.group.as_str().into();
-    let consumer = Consumer::new(env.clone(), config);
-    let processing = env.timer();
-    let in_hand = VecDeque::new();
-    Consuming {
-        env,
-        plan,
-        group,
-        recorder,
-        progress,
-        consumer,
-        processing,
-        in_hand,
-        done: 0,
+    if let Some(wanted) = &plan.wanted {
+        config.tags = wanted.tags.iter().map(|number| tag(*number)).collect();
+        let subscribed = Event::Subscribed {
+            group: config.group.as_str().into(),
+            topic: config.topic.as_str().into(),
+            of: wanted.of,
+            wanted: wanted.tags.as_slice().into(),
+        };
+        recorder.record(env.now_ns(), plan.client, subscribed);
     }
-    .run()
-    .await;
+    let name = config.client.client_id.clone();
+    for stay in 0_u64.. {
+        if stay > 0 {
+            config.client.client_id = format!("{name}-{stay}");
+        }
+        let mut consuming = Consuming::new(
+            env.clone(),
+            plan.clone(),
+            config.clone(),
+            recorder.clone(),
+            progress.clone(),
+        );
+        consuming.run(stay).await;
+        let Some(stays) = &plan.stays else {
+            return;
+        };
+        let mut pause = env.timer();
+        let away_ns = drawn(&stays.away_ns, stay, plan.seed ^ 1);
+        pause.reset(Some(env.now_ns() + away_ns));
+        pause.fired().await;
+    }
+}
+
+/// A value of the range, as the dice of that number fall.
+fn drawn(range: &RangeInclusive<u64>, number: u64, seed: u64) -> u64 {
+    let spread = range.end() - range.start() + 1;
+    range.start() + xxh3_64_with_seed(&number.to_be_bytes(), seed) % spread
+}
+
+/// A message that was pulled and is not done.
+struct InHand {
+    queue: Queue,
+    message: Received,
+    value: Option<Value>,
+    /// Vain attempts made here.
+    tries: u32,
 }
 
 struct Consuming<E: Env> {
     env: E,
     plan: ConsumePlan,
     group: Arc<str>,
+    /// Messages are processed again in their place, and not sent back.
+    ordered: bool,
     recorder: Recorder,
     progress: Progress,
     consumer: Consumer<E>,
     processing: E::Timer,
-    /// Pulled and not processed, and what they say; the first is being processed.
-    in_hand: VecDeque<(Queue, u64, Option<Value>)>,
+    leaving: E::Timer,
+    /// The first is being processed.
+    in_hand: VecDeque<InHand>,
+    /// On their way back to the broker: what they say, and how often that was
+    /// done before.
+    returning: BTreeMap<(Queue, u64), (Value, u32)>,
+    send_backs: BTreeMap<OpId, (Queue, u64)>,
     done: u64,
 }
 
 impl<E: Env> Consuming<E> {
-    async fn run(mut self) {
+    fn new(
+        env: E,
+        plan: ConsumePlan,
+        config: ConsumerConfig,
+        recorder: Recorder,
+        progress: Progress,
+    ) -> Self {
+        let group = config.group.as_str().into();
+        let ordered = match &config.share {
+            Share::Group(group) => group.lock.is_some(),
+            Share::All | Share::These(_) => false,
+        };
+        Self {
+            consumer: Consumer::new(env.clone(), config),
+            processing: env.timer(),
+            leaving: env.timer(),
+            env,
+            plan,
+            group,
+            ordered,
+            recorder,
+            progress,
+            in_hand: VecDeque::new(),
+            returning: BTreeMap::new(),
+            send_backs: BTreeMap::new(),
+            done: 0,
+        }
+    }
+
+    /// Until it has left its group.
+    async fn run(&mut self, stay: u64) {
+        if let Some(stays) = &self.plan.stays {
+            let stay_ns = drawn(&stays.stay_ns, stay, self.plan.seed);
+            let until_ns = self.env.now_ns() + stay_ns;
+            self.leaving
+                .reset((until_ns < stays.stop_at_ns).then_some(until_ns));
+        }
         loop {
-            match either(self.consumer.next(), self.processing.fired()).await {
+            let timers = either(self.processing.fired(), self.leaving.fired());
+            match either(self.consumer.next(), timers).await {
+                Either::First(ConsumerEvent::Left) => return,
                 Either::First(event) => self.saw(event),
-                Either::Second(()) => self.finish_one(),
+                Either::Second(Either::First(())) => self.finish_one(),
+                Either::Second(Either::Second(())) => self.consumer.leave(),
             }
         }
     }
 
     fn saw(&mut self, event: ConsumerEvent) {
+        let group = Arc::clone(&self.group);
         match event {
+            ConsumerEvent::Ranked { place, members } => self.record(Event::Ranked {
+                group,
+                place,
+                members,
+            }),
+            ConsumerEvent::ResumeBegan { queue } => {
+                self.record(Event::ResumeBegan { group, queue });
+            }
             ConsumerEvent::Resumed {
                 queue, recorded, ..
-            } => {
-                self.record(Event::Resumed {
-                    group: self.group.clone(),
-                    queue,
-                    offset: recorded,
-                });
-            }
+            } => self.record(Event::Resumed {
+                group,
+                queue,
+                offset: recorded,
+            }),
+            ConsumerEvent::Released { queue } => self.released(queue),
             ConsumerEvent::PullBegan { op, queue, offset } => {
                 self.record(Event::PullBegan { op, queue, offset });
             }
@@ -100,25 +219,22 @@ impl<E: Env> Consuming<E> {
                     .iter()
                     .map(|m| (m.offset, Value::read(&m.body)))
                     .collect();
-                self.take_in_hand(&queue, &values);
                 self.record(Event::Pulled {
                     op,
-                    queue,
+                    queue: queue.clone(),
                     offset,
                     next_begin_offset,
                     messages: values,
-                    found: end == PullEnd::Found,
+                    found: end == PullEnd::Found && self.plan.wanted.is_none(),
                 });
+                self.take_in_hand(&queue, messages);
             }
-            ConsumerEvent::CommitBegan { op, queue, offset } => {
-                let group = self.group.clone();
-                self.record(Event::CommitBegan {
-                    op,
-                    group,
-                    queue,
-                    offset,
-                });
-            }
+            ConsumerEvent::CommitBegan { op, queue, offset } => self.record(Event::CommitBegan {
+                op,
+                group,
+                queue,
+                offset,
+            }),
             ConsumerEvent::CommitEnded {
                 op, acknowledged, ..
             } => {
@@ -127,49 +243,140 @@ impl<E: Env> Consuming<E> {
                 }
                 self.record(Event::CommitEnded { op, acknowledged });
             }
-            ConsumerEvent::PullFailed { .. } => {}
+            ConsumerEvent::SendBackBegan { op, queue, offset } => {
+                self.send_back_began(op, queue, offset);
+            }
+            ConsumerEvent::SendBackEnded { op, acknowledged } => {
+                self.send_back_ended(op, acknowledged);
+            }
+            ConsumerEvent::PullFailed { .. } | ConsumerEvent::Left => {}
         }
     }
 
-    fn take_in_hand(&mut self, queue: &Queue, messages: &[(u64, Option<Value>)]) {
+    fn take_in_hand(&mut self, queue: &Queue, messages: Vec<Received>) {
         let idle = self.in_hand.is_empty();
-        let messages = messages.iter();
-        self.in_hand
-            .extend(messages.map(|(offset, value)| (queue.clone(), *offset, *value)));
+        for message in messages {
+            let value = Value::read(&message.body);
+            if let Some(value) = value
+                && queue.is_of_retries()
+            {
+                self.record(Event::Redelivered {
+                    group: Arc::clone(&self.group),
+                    value,
+                    times: message.reconsume_times,
+                });
+            }
+            self.in_hand.push_back(InHand {
+                queue: queue.clone(),
+                message,
+                value,
+                tries: 0,
+            });
+        }
         if idle {
             self.begin_one();
         }
     }
 
-    fn begin_one(&mut self) {
-        if self.in_hand.is_empty() {
-            return;
+    /// What is in hand of the queue is dropped; what is being processed too.
+    fn released(&mut self, queue: Queue) {
+        let began = self.in_hand.front().map(|first| first.queue == queue);
+        self.in_hand.retain(|it| it.queue != queue);
+        self.returning.retain(|(of, _), _| *of != queue);
+        self.record(Event::Released {
+            group: Arc::clone(&self.group),
+            queue,
+        });
+        if began == Some(true) {
+            self.processing.reset(None);
+            self.begin_one();
         }
-        let range = &self.plan.processing_ns;
-        let spread = range.end() - range.start() + 1;
-        let dice = xxh3_64_with_seed(&self.done.to_be_bytes(), self.plan.seed);
+    }
+
+    fn begin_one(&mut self) {
+        let Some(first) = self.in_hand.front() else {
+            return;
+        };
+        if self.ordered && first.tries == 0 {
+            self.record(Event::Taken {
+                group: Arc::clone(&self.group),
+                queue: first.queue.clone(),
+                offset: first.message.offset,
+            });
+        }
+        let processing_ns = drawn(&self.plan.processing_ns, self.done, self.plan.seed);
         self.processing
-            .reset(Some(self.env.now_ns() + range.start() + dice % spread));
+            .reset(Some(self.env.now_ns() + processing_ns));
     }
 
     fn finish_one(&mut self) {
-        let Some((queue, offset, value)) = self.in_hand.pop_front() else {
+        let Some(mut first) = self.in_hand.pop_front() else {
             return;
         };
         self.done += 1;
+        match first.value {
+            Some(value) if self.fails(&first, value) && self.ordered => {
+                first.tries += 1;
+                self.in_hand.push_front(first);
+            }
+            Some(value) if self.fails(&first, value) => {
+                let place = (first.queue.clone(), first.message.offset);
+                let times = first.message.reconsume_times;
+                self.returning.insert(place, (value, times));
+                self.consumer.failed(&first.queue, &first.message);
+            }
+            value => self.processed(first, value),
+        }
+        self.begin_one();
+    }
+
+    fn fails(&self, first: &InHand, value: Value) -> bool {
+        let attempts = first.message.reconsume_times + first.tries;
+        let failing = self.plan.failing.as_ref();
+        failing.is_some_and(|failing| attempts < failing.attempts_in_vain(value))
+    }
+
+    fn processed(&mut self, first: InHand, value: Option<Value>) {
+        let (queue, offset) = (first.queue, first.message.offset);
         self.progress.0.processed.fetch_add(1, Ordering::Relaxed);
         self.progress.0.uncommitted.fetch_add(1, Ordering::Relaxed);
-        self.consumer.processed(queue.queue_id, offset);
+        self.consumer.processed(&queue, offset);
         if let Some(value) = value {
-            let group = self.group.clone();
             self.record(Event::Processed {
-                group,
+                group: Arc::clone(&self.group),
                 queue,
                 offset,
                 value,
             });
         }
-        self.begin_one();
+    }
+
+    fn send_back_began(&mut self, op: OpId, queue: Queue, offset: u64) {
+        let place = (queue.clone(), offset);
+        let Some((value, times)) = self.returning.get(&place).copied() else {
+            return;
+        };
+        self.send_backs.insert(op, place);
+        let failing = self.plan.failing.as_ref();
+        self.record(Event::SendBackBegan {
+            op,
+            group: Arc::clone(&self.group),
+            queue,
+            offset,
+            value,
+            times,
+            delay_ns: failing.and_then(|failing| failing.delay_ns(times)),
+        });
+    }
+
+    fn send_back_ended(&mut self, op: OpId, acknowledged: bool) {
+        let Some(place) = self.send_backs.remove(&op) else {
+            return;
+        };
+        if acknowledged {
+            self.returning.remove(&place);
+        }
+        self.record(Event::SendBackEnded { op, acknowledged });
     }
 
     fn record(&self, event: Event) {

@@ -16,6 +16,9 @@ pub struct FinalPlan {
     pub discards: Option<String>,
     /// How long the groups may take to catch up, milliseconds.
     pub catch_up_ms: u64,
+    /// The groups have caught up only once no queue has grown for so long,
+    /// milliseconds: what is to come later is not to be missed.
+    pub settle_ms: u64,
     /// How long the reading may take then, milliseconds.
     pub read_ms: u64,
 }
@@ -68,18 +71,33 @@ struct Reading<E: Env> {
 impl<E: Env> Reading<E> {
     async fn wait_for_groups(&self) -> Option<u64> {
         let deadline_ns = self.env.now_ns() + self.plan.catch_up_ms * 1_000_000;
+        let settle_ns = self.plan.settle_ms * 1_000_000;
         let mut pause = self.env.timer();
-        while self.env.now_ns() < deadline_ns {
-            if self.all_caught_up().await == Some(true) {
-                return Some(self.env.now_ns());
+        let mut level: Option<(u64, Vec<u64>)> = None;
+        loop {
+            let now_ns = self.env.now_ns();
+            level = match (self.caught_up().await, level) {
+                (Some(ends), Some((since_ns, before))) if ends == before => Some((since_ns, ends)),
+                (Some(ends), _) => Some((now_ns, ends)),
+                (None, _) => None,
+            };
+            if let Some((since_ns, _)) = level
+                && now_ns >= since_ns + settle_ns
+            {
+                return Some(since_ns);
+            }
+            if now_ns >= deadline_ns + settle_ns {
+                return None;
             }
             pause.reset(Some(self.env.now_ns() + LOOK_EVERY_NS));
             pause.fired().await;
         }
-        None
     }
 
-    async fn all_caught_up(&self) -> Option<bool> {
+    /// The ends of all queues, where every group is there; `None`: one is not,
+    /// or nobody says.
+    async fn caught_up(&self) -> Option<Vec<u64>> {
+        let mut all_ends = Vec::new();
         for (topic, groups) in &self.plan.topics {
             if groups.is_empty() {
                 continue;
@@ -93,11 +111,12 @@ impl<E: Env> Reading<E> {
                     .zip(&ends)
                     .any(|(offset, end)| offset.unwrap_or(0) < *end);
                 if lags {
-                    return Some(false);
+                    return None;
                 }
             }
+            all_ends.extend(ends);
         }
-        Some(true)
+        Some(all_ends)
     }
 
     /// Reads until it was read in one piece: a log that was salvaged meanwhile is
@@ -131,7 +150,18 @@ impl<E: Env> Reading<E> {
     async fn try_topic(&self, topic: &str, groups: &[String]) -> Option<()> {
         let mut reader = self.reader(self.plan.read_ms.div_ceil(READINGS));
         let mut recorded = Vec::new();
+        let queues = reader.queue_ends(topic).await.ok()?.len() as u32;
         for group in groups {
+            // Members that change hands still may commit meanwhile.
+            for queue_id in 0..queues {
+                self.record(Event::ResumeBegan {
+                    group: group.as_str().into(),
+                    queue: Queue {
+                        topic: topic.into(),
+                        queue_id,
+                    },
+                });
+            }
             let offsets = reader.group_offsets(group, topic).await.ok()?;
             recorded.push((group, offsets));
         }

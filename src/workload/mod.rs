@@ -14,7 +14,7 @@ mod table;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use consume::{ConsumePlan, consume, share_of_queues};
+pub use consume::{ConsumePlan, Failing, Stays, Wanted, consume, share_of_queues};
 pub use database::{ORDERS_FILE, keep_orders};
 pub use finish::{FinalPlan, Finished, read_everything};
 pub use packets::{PACKETS_FILE, PacketPlan, issue_packets};

@@ -141,7 +141,14 @@ impl<E: Env> Issuing<E> {
                 }
                 Event::CommitEnded { op, acknowledged }
             }
-            ConsumerEvent::PullFailed { .. } => return,
+            ConsumerEvent::ResumeBegan { queue } => Event::ResumeBegan { group, queue },
+            // It shares its queues with nobody, and sends nothing back.
+            ConsumerEvent::PullFailed { .. }
+            | ConsumerEvent::Ranked { .. }
+            | ConsumerEvent::Released { .. }
+            | ConsumerEvent::Left
+            | ConsumerEvent::SendBackBegan { .. }
+            | ConsumerEvent::SendBackEnded { .. } => return,
         };
         self.record(seen);
     }
@@ -178,7 +185,7 @@ impl<E: Env> Issuing<E> {
         self.done += 1;
         self.progress.0.processed.fetch_add(1, Ordering::Relaxed);
         self.progress.0.uncommitted.fetch_add(1, Ordering::Relaxed);
-        self.consumer.processed(queue.queue_id, offset);
+        self.consumer.processed(&queue, offset);
         if let Some(value) = value {
             let group = self.group.clone();
             self.record(Event::Processed {

@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Progress;
+use super::consume::tag;
 use crate::client::{Producer, ProducerConfig};
 use crate::env::{Env, Timer};
-use crate::history::{ClientId, Event, Recorder, SendOutcome, Value};
+use crate::history::{ClientId, Event, Recorder, SCHEDULE_TOPIC, SendOutcome, Value};
+use crate::record::{PropertyBuf, key};
 
 /// What one producer does.
 #[derive(Debug, Clone)]
@@ -29,7 +31,12 @@ pub struct SendPlan {
     pub stop_at_ns: u64,
     /// Length of a body.
     pub body_bytes: RangeInclusive<u64>,
-    /// Decides lengths and filler.
+    /// Messages carry so many tags, in turn; 0: none.
+    pub tags: u64,
+    /// Delay levels and what they stand for, nanoseconds: each message has one of
+    /// them; empty: messages come at once.
+    pub delays: Vec<(u32, u64)>,
+    /// Decides lengths, filler and delays.
     pub seed: u64,
 }
 
@@ -108,12 +115,34 @@ impl<E: Env> Sending<E> {
         let dice = xxh3_64_with_seed(&sequence.to_be_bytes(), self.plan.seed);
         let length = (bytes.start() + dice % spread) as usize;
         let (value, body) = Value::make(self.plan.client, sequence, length, self.plan.seed);
+        let delay = match self.plan.delays.len() as u64 {
+            0 => None,
+            count => Some(self.plan.delays[(dice % count) as usize]),
+        };
+        if let Some((_, delay_ns)) = delay {
+            self.record(Event::Delayed { value, delay_ns });
+        }
+        let properties = self.properties(sequence, delay);
         let op = self
             .producer
-            .submit(&self.plan.topic, None, body.into(), "");
+            .submit(&self.plan.topic, None, body.into(), &properties);
         self.progress.0.in_flight.fetch_add(1, Ordering::Relaxed);
         self.progress.0.begun.fetch_add(1, Ordering::Relaxed);
         self.record(Event::SendBegan { op, value });
+    }
+
+    fn properties(&self, sequence: u64, delay: Option<(u32, u64)>) -> String {
+        let mut properties = PropertyBuf::default();
+        if self.plan.tags > 0 {
+            let tag = tag(sequence % self.plan.tags);
+            let set = properties.set(key::TAGS, &tag);
+            set.expect("a tag has no separator");
+        }
+        if let Some((level, _)) = delay {
+            let set = properties.set(key::DELAY, &level.to_string());
+            set.expect("a number has no separator");
+        }
+        properties.as_str().to_owned()
     }
 
     async fn wait(&mut self) {
@@ -130,7 +159,13 @@ impl<E: Env> Sending<E> {
         }
     }
 
-    fn ended(&mut self, op: u64, outcome: SendOutcome) {
+    fn ended(&mut self, op: u64, mut outcome: SendOutcome) {
+        // The answer names a place in the topic in which it waits.
+        if let SendOutcome::Acknowledged { queue, .. } = &mut outcome
+            && !self.plan.delays.is_empty()
+        {
+            queue.topic = SCHEDULE_TOPIC.into();
+        }
         self.progress.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         if matches!(outcome, SendOutcome::Acknowledged { .. }) {
             self.progress.0.acknowledged.fetch_add(1, Ordering::Relaxed);

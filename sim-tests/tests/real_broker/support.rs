@@ -160,6 +160,8 @@ impl Clients {
             pause_ns: 0,
             stop_at_ns: u64::MAX,
             body_bytes: 64..=1024,
+            tags: 0,
+            delays: Vec::new(),
             seed: u64::from(client),
         };
         let config = ProducerConfig::new(self.config(client, brokers), "orders");
@@ -202,6 +204,9 @@ impl Clients {
         let plan = ConsumePlan {
             client,
             processing_ns: 0..=100_000,
+            wanted: None,
+            failing: None,
+            stays: None,
             seed: 5,
         };
         let mut config = ConsumerConfig::new(self.config(client, brokers), GROUP, TOPIC);
@@ -237,6 +242,7 @@ impl Clients {
             client: 99,
             topics: vec![(TOPIC.to_owned(), vec![GROUP.to_owned()])],
             catch_up_ms: PATIENCE_MS,
+            settle_ms: 0,
             read_ms: PATIENCE_MS,
         };
         let config = self.config(99, brokers);

@@ -58,7 +58,8 @@ impl DelayClock {
         for (address, delayed) in delays.from(self.seen_address) {
             let delay_ms = delay_ms(levels_ms, delayed.queue_id);
             let passed_ms = match address < self.old_below_address {
-                true => wall_ms.saturating_sub(delayed.stored_ms),
+                // Both are rounded down: up to one more has not passed.
+                true => wall_ms.saturating_sub(delayed.stored_ms + 1),
                 false => 0,
             };
             let left_ms = delay_ms.saturating_sub(passed_ms);
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_a_store_brings_along_is_as_old_as_the_wall_clock_says_within_its_delay() {
-        for (stored_ms, left_ms) in [(1_000, 100), (1_060, 100), (940, 40), (0, 0)] {
+        for (stored_ms, left_ms) in [(1_000, 100), (1_060, 100), (940, 41), (0, 0)] {
             let (mut delays, mut clock) = (Delays::default(), DelayClock::of_log(20));
             with(&mut delays, 10, 0, stored_ms);
             clock.follow(&delays, &LEVELS_MS, 20, (0, 1_000));

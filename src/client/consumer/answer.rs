@@ -1,6 +1,6 @@
 //! What a consumer makes of answers.
 
-use super::queue::{Phase, Pull};
+use super::queue::{Claim, Phase, Pull};
 use super::{Asked, Consumer, ConsumerEvent, PullEnd};
 use crate::client::convert::{bounds_of, offset_of};
 use crate::client::progress::Progress;
@@ -12,30 +12,49 @@ use crate::remoting::{Command, ResponseCode};
 
 impl<E: Env> Consumer<E> {
     pub(super) fn on_answer(&mut self, tag: Asked, command: &Command) {
+        let acknowledged = command.code == ResponseCode::SUCCESS.0;
         match tag {
-            Asked::Recorded { at } => self.on_recorded(at, command),
-            Asked::Min { at } => self.on_min(at, command),
-            Asked::Pull { at, op } => self.on_pull(at, op, command),
-            Asked::Commit { at, op } => {
-                let acknowledged = command.code == ResponseCode::SUCCESS.0;
-                self.on_commit_ended(at, op, acknowledged);
-            }
+            Asked::Members => self.on_members(Some(command)),
+            Asked::Lock { claim, asked_ns } => self.on_lock(claim, asked_ns, Some(command)),
+            Asked::Recorded { claim } => self.on_recorded(claim, command),
+            Asked::Min { claim } => self.on_min(claim, command),
+            Asked::Pull { claim, op } => self.on_pull(claim, op, command),
+            Asked::Commit { claim, op } => self.on_commit_ended(claim, op, acknowledged),
+            Asked::SendBack { op } => self.on_send_back(op, acknowledged),
+            Asked::Farewell => {}
         }
     }
 
     pub(super) fn on_unanswered(&mut self, tag: Asked) {
         match tag {
-            Asked::Recorded { at } => self.queues[at].phase = Phase::Recorded,
-            Asked::Min { at } => self.queues[at].phase = Phase::Min,
-            Asked::Pull { at, op } => self.on_pull_failed(at, op, None),
-            Asked::Commit { at, op } => self.on_commit_ended(at, op, false),
+            Asked::Members => self.on_members(None),
+            Asked::Lock { claim, asked_ns } => self.on_lock(claim, asked_ns, None),
+            Asked::Recorded { claim } => self.ask_anew(claim, Phase::Recorded),
+            Asked::Min { claim } => self.ask_anew(claim, Phase::Min),
+            Asked::Pull { claim, op } => self.on_pull_failed(claim, op, None),
+            Asked::Commit { claim, op } => self.on_commit_ended(claim, op, false),
+            Asked::SendBack { op } => self.on_send_back(op, false),
+            Asked::Farewell => {}
         }
     }
 
-    fn on_recorded(&mut self, at: usize, command: &Command) {
-        if self.queues[at].progress.is_some() {
-            return;
+    /// The place of a queue that is to be resumed, and is still wanted.
+    fn to_resume(&self, claim: Claim) -> Option<usize> {
+        let at = self.place(claim)?;
+        let state = &self.queues[at];
+        (state.progress.is_none() && !state.is_leaving()).then_some(at)
+    }
+
+    fn ask_anew(&mut self, claim: Claim, phase: Phase) {
+        if let Some(at) = self.to_resume(claim) {
+            self.queues[at].phase = phase;
         }
+    }
+
+    fn on_recorded(&mut self, claim: Claim, command: &Command) {
+        let Some(at) = self.to_resume(claim) else {
+            return;
+        };
         match ResponseCode(command.code) {
             ResponseCode::SUCCESS => match offset_of(command) {
                 Some(recorded) => self.resume(at, Some(recorded), recorded),
@@ -46,10 +65,10 @@ impl<E: Env> Consumer<E> {
         }
     }
 
-    fn on_min(&mut self, at: usize, command: &Command) {
-        if self.queues[at].progress.is_some() {
+    fn on_min(&mut self, claim: Claim, command: &Command) {
+        let Some(at) = self.to_resume(claim) else {
             return;
-        }
+        };
         match offset_of(command) {
             Some(min) => self.resume(at, None, min),
             None => self.ask_later(at, Phase::Min),
@@ -70,34 +89,35 @@ impl<E: Env> Consumer<E> {
     }
 
     /// The broker refused, or answered what cannot be read.
-    fn ask_later(&mut self, at: usize, phase: Phase) {
+    pub(super) fn ask_later(&mut self, at: usize, phase: Phase) {
         let now_ns = self.session.env().now_ns();
         let pause_ns = ms(self.config.retry_delay_ms);
         let state = &mut self.queues[at];
         state.phase = phase;
         state.not_before_ns = now_ns.saturating_add(pause_ns);
-        self.session.doubt(self.topic);
+        let topic = state.topic;
+        self.session.doubt(self.topics[topic].id);
     }
 
-    fn on_pull(&mut self, at: usize, op: OpId, command: &Command) {
+    fn on_pull(&mut self, claim: Claim, op: OpId, command: &Command) {
         let code = ResponseCode(command.code);
         let end = match code {
             ResponseCode::SUCCESS => PullEnd::Found,
             ResponseCode::PULL_NOT_FOUND => PullEnd::NotFound,
             ResponseCode::PULL_RETRY_IMMEDIATELY => PullEnd::NoMatch,
             ResponseCode::PULL_OFFSET_MOVED => PullEnd::Moved,
-            _ => return self.on_pull_failed(at, op, Some(code)),
+            _ => return self.on_pull_failed(claim, op, Some(code)),
         };
         let Some((next_begin_offset, min_offset, max_offset)) = bounds_of(command) else {
-            return self.on_pull_failed(at, op, Some(code));
+            return self.on_pull_failed(claim, op, Some(code));
         };
-        // An answer to a pull that was given up: it was issued anew.
-        let Some(pull) = self.queues[at].take_pull(op) else {
+        // An answer to a pull that was given up, or of a queue that was let go.
+        let Some((at, pull)) = self.take_pull(claim, op) else {
             return;
         };
         let queue = self.queues[at].queue.clone();
-        let (messages, bad) = match end {
-            PullEnd::Found => decode(&command.body, &self.name, queue.queue_id),
+        let (mut messages, bad) = match end {
+            PullEnd::Found => decode(&command.body, &queue.topic, queue.queue_id),
             _ => (Vec::new(), None),
         };
         let next = match &bad {
@@ -106,6 +126,9 @@ impl<E: Env> Consumer<E> {
                 .map_or(pull.offset, |last| last.offset.saturating_add(1)),
             None => next_offset(end, pull.offset, next_begin_offset),
         };
+        // The broker compares hashes; tags are compared here.
+        let tags = &self.topics[self.queues[at].topic].tags;
+        messages.retain(|message| message.has_tag_of(tags));
         self.go_on(at, pull, end, next, &messages, bad.is_some());
         self.events.push_back(ConsumerEvent::Pulled {
             op,
@@ -147,10 +170,17 @@ impl<E: Env> Consumer<E> {
         }
     }
 
-    fn on_pull_failed(&mut self, at: usize, op: OpId, code: Option<ResponseCode>) {
-        if self.queues[at].take_pull(op).is_none() {
+    /// The pull of that number, if its queue is held and it is outstanding.
+    fn take_pull(&mut self, claim: Claim, op: OpId) -> Option<(usize, Pull)> {
+        let at = self.place(claim)?;
+        let pull = self.queues[at].take_pull(op)?;
+        Some((at, pull))
+    }
+
+    fn on_pull_failed(&mut self, claim: Claim, op: OpId, code: Option<ResponseCode>) {
+        let Some((at, _)) = self.take_pull(claim, op) else {
             return;
-        }
+        };
         match code {
             Some(_) => self.ask_later(at, Phase::Pull),
             None => self.queues[at].phase = Phase::Pull,
@@ -160,13 +190,18 @@ impl<E: Env> Consumer<E> {
             .push_back(ConsumerEvent::PullFailed { op, queue, code });
     }
 
-    fn on_commit_ended(&mut self, at: usize, op: OpId, acknowledged: bool) {
+    fn on_commit_ended(&mut self, claim: Claim, op: OpId, acknowledged: bool) {
+        let Some(at) = self.place(claim) else {
+            return;
+        };
+        let now_ns = self.session.env().now_ns();
         let state = &mut self.queues[at];
         let Some(commit) = state.commit.take_if(|commit| commit.op == op) else {
             return;
         };
         // After one that is unknown nothing is known of what is recorded.
         state.committed = acknowledged.then_some(commit.offset);
+        state.committed_ns = now_ns;
         self.events.push_back(ConsumerEvent::CommitEnded {
             op,
             queue: state.queue.clone(),

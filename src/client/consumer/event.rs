@@ -7,6 +7,44 @@ use crate::remoting::ResponseCode;
 /// What a consumer reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsumerEvent {
+    /// The group has other members now.
+    Ranked {
+        /// This consumer's place among them, from 0; `None`: it is not among
+        /// them.
+        place: Option<u32>,
+        /// How many they are.
+        members: u32,
+    },
+    /// The broker was asked where the group stands in a queue.
+    ResumeBegan {
+        /// The queue.
+        queue: Queue,
+    },
+    /// A queue is another member's, or its lock is lost: what is in hand of it is
+    /// not to be processed any more, and what is being processed does not count.
+    Released {
+        /// The queue.
+        queue: Queue,
+    },
+    /// The consumer has left its group, after [`Consumer::leave`](super::Consumer::leave).
+    Left,
+    /// A message is on its way back to the broker.
+    SendBackBegan {
+        /// Ended by `SendBackEnded` with the same number, unless the queue is let
+        /// go before.
+        op: OpId,
+        /// The queue that it was served from.
+        queue: Queue,
+        /// Its offset there.
+        offset: u64,
+    },
+    /// A sending back ended; one that was not acknowledged is repeated.
+    SendBackEnded {
+        /// Which.
+        op: OpId,
+        /// Whether it was acknowledged; otherwise unknown.
+        acknowledged: bool,
+    },
     /// A queue's start is known.
     Resumed {
         /// The queue.

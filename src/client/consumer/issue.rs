@@ -14,12 +14,17 @@ impl<E: Env> Consumer<E> {
         if self.next_commit_ns <= now_ns {
             self.next_commit_ns = now_ns.saturating_add(ms(self.config.commit_interval_ms));
             for state in &mut self.queues {
-                state.commit_due = true;
+                state.commit_due |= !state.is_leaving();
             }
+        }
+        self.issue_look(now_ns);
+        self.keep_locks(now_ns);
+        if let Some(event) = self.issue_send_back(now_ns) {
+            return Some(event);
         }
         for at in 0..self.queues.len() {
             let event = self
-                .issue_commit(at)
+                .issue_commit(at, now_ns)
                 .or_else(|| self.issue_next(at, now_ns));
             if event.is_some() {
                 return event;
@@ -28,30 +33,39 @@ impl<E: Env> Consumer<E> {
         None
     }
 
-    fn issue_commit(&mut self, at: usize) -> Option<ConsumerEvent> {
+    fn issue_commit(&mut self, at: usize, now_ns: u64) -> Option<ConsumerEvent> {
+        let recommit_ns = match self.group() {
+            Some(group) => ms(group.recommit_interval_ms),
+            None => u64::MAX,
+        };
         let state = &mut self.queues[at];
         // One at a time: the broker keeps the last that it applies.
         if !state.commit_due || state.commit.is_some() {
             return None;
         }
         let offset = state.progress.as_ref()?.commit_offset();
-        if state.committed == Some(offset) {
+        // Nothing recorded stands for the same.
+        let is_start = state.committed.is_none() && offset == 0;
+        let is_fresh = now_ns < state.committed_ns.saturating_add(recommit_ns);
+        let is_recorded = state.committed == Some(offset) && (is_fresh || state.is_leaving());
+        if is_start || is_recorded {
             state.commit_due = false;
             return None;
         }
         let request = UpdateOffset {
             consumer_group: &self.config.group,
-            topic: &self.name,
+            topic: &state.queue.topic,
             queue_id: as_i32(state.queue.queue_id),
             commit_offset: as_i64(offset),
         };
         let op = self.next_op;
         let timeout_ms = self.config.client.request_timeout_ms;
-        let tag = Asked::Commit { at, op };
-        if !self
-            .session
-            .request(self.topic, &request, &[], timeout_ms, tag)
-        {
+        let tag = Asked::Commit {
+            claim: state.claim,
+            op,
+        };
+        let topic = self.topics[state.topic].id;
+        if !self.session.request(topic, &request, &[], timeout_ms, tag) {
             return None;
         }
         self.next_op += 1;
@@ -63,37 +77,45 @@ impl<E: Env> Consumer<E> {
 
     fn issue_next(&mut self, at: usize, now_ns: u64) -> Option<ConsumerEvent> {
         let state = &self.queues[at];
-        if state.not_before_ns > now_ns {
+        if state.not_before_ns > now_ns || state.is_leaving() {
             return None;
         }
-        let phase = state.phase;
-        let queue_id = as_i32(state.queue.queue_id);
+        let (claim, queue) = (state.claim, state.queue.clone());
+        let queue_id = as_i32(queue.queue_id);
         let timeout_ms = self.config.client.request_timeout_ms;
-        let (topic, consumer_group) = (&*self.name, &*self.config.group);
-        let asked = match phase {
-            Phase::Asked => false,
-            Phase::Pull => return self.issue_pull(at, now_ns),
+        let id = self.topics[state.topic].id;
+        match state.phase {
+            Phase::Asked | Phase::Locking => None,
+            Phase::Pull => self.issue_pull(at, now_ns),
+            Phase::Lock => {
+                if self.ask_lock(at, now_ns) {
+                    self.queues[at].phase = Phase::Locking;
+                }
+                None
+            }
             Phase::Recorded => {
                 let request = QueryOffset {
-                    consumer_group,
-                    topic,
+                    consumer_group: &self.config.group,
+                    topic: &queue.topic,
                     queue_id,
                 };
-                let tag = Asked::Recorded { at };
-                self.session
-                    .request(self.topic, &request, &[], timeout_ms, tag)
+                let tag = Asked::Recorded { claim };
+                let asked = self.session.request(id, &request, &[], timeout_ms, tag);
+                asked.then(|| {
+                    self.queues[at].phase = Phase::Asked;
+                    ConsumerEvent::ResumeBegan { queue }
+                })
             }
             Phase::Min => {
+                let topic = &queue.topic;
                 let request = MinOffset { topic, queue_id };
-                let tag = Asked::Min { at };
-                self.session
-                    .request(self.topic, &request, &[], timeout_ms, tag)
+                let tag = Asked::Min { claim };
+                if self.session.request(id, &request, &[], timeout_ms, tag) {
+                    self.queues[at].phase = Phase::Asked;
+                }
+                None
             }
-        };
-        if asked {
-            self.queues[at].phase = Phase::Asked;
         }
-        None
     }
 
     fn issue_pull(&mut self, at: usize, now_ns: u64) -> Option<ConsumerEvent> {
@@ -102,27 +124,31 @@ impl<E: Env> Consumer<E> {
         if progress.unprocessed() >= self.config.unprocessed_max {
             return None;
         }
+        let topic = &self.topics[state.topic];
         let offset = progress.next();
         let suspend_ms = self.config.suspend_timeout_ms;
         let request = PullRequest {
             consumer_group: &self.config.group,
-            topic: &self.name,
+            topic: &topic.name,
             queue_id: as_i32(state.queue.queue_id),
             queue_offset: as_i64(offset),
             max_msg_nums: as_i32(self.config.pull_batch_size),
             sys_flag: FLAG_SUSPEND | FLAG_SUBSCRIPTION,
             commit_offset: 0,
             suspend_timeout_millis: as_i64(suspend_ms),
-            subscription: "*",
+            subscription: &topic.expression,
             sub_version: 0,
             expression_type: None,
         };
         let op = self.next_op;
         let timeout_ms = suspend_ms.saturating_add(self.config.client.request_timeout_ms);
-        let tag = Asked::Pull { at, op };
+        let tag = Asked::Pull {
+            claim: state.claim,
+            op,
+        };
         if !self
             .session
-            .request(self.topic, &request, &[], timeout_ms, tag)
+            .request(topic.id, &request, &[], timeout_ms, tag)
         {
             return None;
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::client::convert::as_i64;
-use crate::client::fake::{Asked, FakeEnv, broker, config, poll, record};
+use crate::client::fake::{Asked, FakeEnv, broker, config, poll, record, tagged};
 use crate::client::records::BadRecord;
 use crate::remoting::offset::{QueryOffset, UpdateOffset};
 use crate::remoting::pull::PullRequest;
@@ -27,9 +27,13 @@ fn asking(env: &FakeEnv) -> (Consumer<FakeEnv>, Asked) {
     env.accept();
     assert_eq!(poll(consumer.next()), None);
     env.answer_route(&env.asked_one(ROUTE), 1, broker());
-    assert_eq!(poll(consumer.next()), None);
+    assert_eq!(poll(consumer.next()), resumes());
     let asked = env.asked_one(QUERY);
     (consumer, asked)
+}
+
+fn resumes() -> Option<ConsumerEvent> {
+    Some(ConsumerEvent::ResumeBegan { queue: queue() })
 }
 
 fn queue() -> Queue {
@@ -154,7 +158,7 @@ fn an_error_is_no_record_and_no_reason_to_begin_anywhere() {
     env.refuse_request(&asked, ResponseCode::SYSTEM_ERROR);
     assert_eq!(poll(consumer.next()), None);
     env.advance_ms(1_000);
-    assert_eq!(poll(consumer.next()), None);
+    assert_eq!(poll(consumer.next()), resumes());
     let mut asked = env.asked();
     asked.retain(|asked| asked.command.code == QUERY.0);
     assert_eq!(asked.len(), 1);
@@ -166,8 +170,8 @@ fn the_lowest_unprocessed_is_committed() {
     let (mut consumer, asked) = pulling(&env);
     let records = [record(0, 10), record(0, 11), record(0, 12)];
     pulled(&env, &mut consumer, &asked, (FOUND, 13), &records);
-    consumer.processed(0, 10);
-    consumer.processed(0, 12);
+    consumer.processed(&queue(), 10);
+    consumer.processed(&queue(), 12);
     let (offset, asked) = committing(&env, &mut consumer);
     assert_eq!(offset, 11);
     env.refuse_request(&asked, ResponseCode::SUCCESS);
@@ -176,7 +180,7 @@ fn the_lowest_unprocessed_is_committed() {
         panic!("not committed");
     };
     assert!(acknowledged);
-    consumer.processed(0, 11);
+    consumer.processed(&queue(), 11);
     assert_eq!(committing(&env, &mut consumer).0, 13);
 }
 
@@ -203,7 +207,7 @@ fn commits_come_at_their_interval() {
     let env = FakeEnv::default();
     let (mut consumer, asked) = pulling(&env);
     pulled(&env, &mut consumer, &asked, (FOUND, 11), &[record(0, 10)]);
-    consumer.processed(0, 10);
+    consumer.processed(&queue(), 10);
     pull_begins(&env, &mut consumer, 11);
     env.advance_ms(4_999);
     assert_eq!(poll(consumer.next()), None);
@@ -220,7 +224,7 @@ fn a_commit_that_is_not_answered_is_not_acknowledged_and_is_repeated() {
     let env = FakeEnv::default();
     let (mut consumer, asked) = pulling(&env);
     pulled(&env, &mut consumer, &asked, (FOUND, 11), &[record(0, 10)]);
-    consumer.processed(0, 10);
+    consumer.processed(&queue(), 10);
     let (offset, asked) = committing(&env, &mut consumer);
     pull_begins_among(&mut consumer);
     env.reset(asked.conn);
@@ -297,7 +301,7 @@ fn a_bad_record_is_reported_and_never_passed() {
         matches!(bad, Some(BadRecord::Undecodable { index: 1, .. })),
         "{bad:?}"
     );
-    consumer.processed(0, 10);
+    consumer.processed(&queue(), 10);
     assert_eq!(poll(consumer.next()), None, "after a pause");
     env.advance_ms(1_000);
     let event = poll(consumer.next());
@@ -339,7 +343,7 @@ fn a_full_hand_is_not_filled_further() {
     let records: Vec<Bytes> = (10..14).map(|offset| record(0, offset)).collect();
     pulled(&env, &mut consumer, &asked, (FOUND, 14), &records);
     assert_eq!(poll(consumer.next()), None);
-    consumer.processed(0, 13);
+    consumer.processed(&queue(), 13);
     pull_begins(&env, &mut consumer, 14);
 }
 
@@ -386,14 +390,14 @@ fn a_pull_that_was_given_up_is_answered_in_vain() {
 fn only_assigned_queues_are_consumed() {
     let env = FakeEnv::default();
     let config = ConsumerConfig {
-        queues: Some(vec![1, 2]),
+        share: Share::These(vec![1, 2]),
         ..ConsumerConfig::new(config(), "cg", "orders")
     };
     let mut consumer = Consumer::new(env.clone(), config);
     env.accept();
     assert_eq!(poll(consumer.next()), None);
     env.answer_route(&env.asked_one(ROUTE), 4, broker());
-    assert_eq!(poll(consumer.next()), None);
+    while poll(consumer.next()).is_some() {}
     let queues: Vec<i32> = env
         .asked()
         .iter()
@@ -403,8 +407,34 @@ fn only_assigned_queues_are_consumed() {
 }
 
 #[test]
+fn only_wanted_tags_are_served_and_the_others_are_passed() {
+    let env = FakeEnv::default();
+    let config = ConsumerConfig {
+        tags: vec!["a".to_owned(), "b".to_owned()],
+        ..ConsumerConfig::new(config(), "cg", "orders")
+    };
+    let mut consumer = Consumer::new(env.clone(), config);
+    env.accept();
+    assert_eq!(poll(consumer.next()), None);
+    env.answer_route(&env.asked_one(ROUTE), 1, broker());
+    assert_eq!(poll(consumer.next()), resumes());
+    env.answer_offset(&env.asked_one(QUERY), 10);
+    poll(consumer.next());
+    let asked = pull_begins(&env, &mut consumer, 10);
+    let request: PullRequest<'_> = asked.command.header().unwrap();
+    assert_eq!(request.subscription, "a || b");
+    let records = [tagged(10, "b"), tagged(11, "c"), record(0, 12)];
+    let (_, offsets, ..) = pulled(&env, &mut consumer, &asked, (FOUND, 13), &records);
+    assert_eq!(offsets, [10]);
+    consumer.processed(&queue(), 10);
+    assert_eq!(committing(&env, &mut consumer).0, 13);
+}
+
+#[test]
 fn its_futures_may_move_between_threads() {
     fn check(_: &impl Send) {}
     let env = FakeEnv::default();
     check(&asking(&env).0.next());
 }
+
+mod members;

@@ -7,6 +7,7 @@ mod fault;
 mod files;
 mod harm;
 mod link;
+mod members;
 mod operation;
 mod problem;
 mod sections;

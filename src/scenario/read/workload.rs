@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::members::membership;
 use super::problem::Problem;
 use super::sections::{MS, US};
 use super::table::{Table, union};
-use crate::scenario::{Cluster, Consumers, OrderServices, Producers, Workload};
+use crate::scenario::{Between, Cluster, Consumers, OrderServices, Producers, Workload};
 
 const SEND: &[&str] = &[
     "kind",
@@ -18,6 +19,8 @@ const SEND: &[&str] = &[
     "messages",
     "rate_per_s",
     "body_bytes",
+    "tags",
+    "delay_level",
 ];
 const PAY: &[&str] = &[
     "kind",
@@ -38,6 +41,17 @@ const CONSUME: &[&str] = &[
     "batch_max",
     "processing_us",
     "commit_interval_ms",
+    "members",
+    "rebalance_interval_ms",
+    "in_hand_max",
+    "ordered",
+    "tags",
+    "fail_one_in",
+    "fail_times",
+    "retries_max",
+    "retry_delay_level",
+    "stay_ms",
+    "away_ms",
 ];
 const RED_PACKET: &[&str] = &[
     "kind",
@@ -105,6 +119,8 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Pro
         messages: bound("messages")?,
         rate_per_s: bound("rate_per_s")?,
         body_bytes: table.between("body_bytes", 32..1 << 30, (64, 512))?,
+        tags: table.integer("tags", 0..1 << 10, 0)? as u32,
+        delay_level: delay_level(table, cluster)?,
     };
     if send.messages.is_none() && send.rate_per_s.is_none() {
         let message = "nothing bounds these sends";
@@ -123,6 +139,13 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Pro
     }
     same_queues(table, &send.topic, send.queues, before)?;
     Ok(send)
+}
+
+fn delay_level(table: &Table<'_>, cluster: &Cluster) -> Result<Option<Between>, Problem> {
+    let levels = cluster.broker.delay_levels_ms.len() as u64;
+    let field = table.get("delay_level");
+    let level = field.map(|field| field.between(1..levels + 1));
+    level.transpose()
 }
 
 fn pay(table: &Table<'_>, before: &[Workload]) -> Result<OrderServices, Problem> {
@@ -168,23 +191,33 @@ fn same_queues(
 }
 
 fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consumers, Problem> {
-    let consume = Consumers {
-        topic: table.string("topic", "orders")?,
+    let topic = table.string("topic", "orders")?;
+    let sender = before
+        .iter()
+        .find(|workload| workload.consumers().is_none() && workload.topic() == topic);
+    let Some(sender) = sender else {
+        let span = table
+            .get("topic")
+            .map_or(table.span.clone(), |field| field.span);
+        let message = format!("nobody sends to topic \"{topic}\"");
+        return Err(Problem::new(span, message, "nothing to consume")
+            .help("put the workload that sends to it above this one"));
+    };
+    let tags = match sender {
+        Workload::Send(send) => send.tags,
+        Workload::Pay(_) | Workload::Consume(_) | Workload::RedPacket(_) => 0,
+    };
+    let membership = membership(table, tags)?;
+    Ok(Consumers {
+        topic,
         group: table.string("group", "red-packet")?,
-        consumers: table.count("consumers", 1)?,
+        consumers: match membership {
+            Some(_) => table.count("members", 1)?,
+            None => table.count("consumers", 1)?,
+        },
+        membership,
         batch_max: table.count("batch_max", 32)?,
         processing_us: table.between("processing_us", US, (0, 100))?,
         commit_interval_ms: table.integer("commit_interval_ms", 1..MS.end, 500)?,
-    };
-    let is_sent =
-        |workload: &Workload| workload.consumers().is_none() && workload.topic() == consume.topic;
-    if before.iter().any(is_sent) {
-        return Ok(consume);
-    }
-    let span = table
-        .get("topic")
-        .map_or(table.span.clone(), |field| field.span);
-    let message = format!("nobody sends to topic \"{}\"", consume.topic);
-    Err(Problem::new(span, message, "nothing to consume")
-        .help("put the workload that sends to it above this one"))
+    })
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use madsim::runtime::Handle;
 
 use super::cluster::{client_disk, queues};
-use crate::client::{ClientConfig, ConsumerConfig, ProducerConfig};
+use super::consumers;
+use crate::client::{ClientConfig, ProducerConfig};
 use crate::history::{ClientId, Recorder};
 use crate::remoting::SerializeType;
 use crate::scenario::{Consumers, OrderServices, Producers, Scenario, Workload};
@@ -14,17 +15,17 @@ use crate::sim::env::SimEnv;
 use crate::sim::net::NodeId;
 use crate::sim::world::{World, address};
 use crate::workload::{
-    ConsumePlan, FinalPlan, Finished, PacketPlan, PayPlan, Progress, SendPlan, consume,
-    issue_packets, keep_orders, pay, read_everything, send, share_of_queues,
+    FinalPlan, Finished, PacketPlan, PayPlan, Progress, SendPlan, consume, issue_packets,
+    keep_orders, pay, read_everything, send, share_of_queues,
 };
 
 /// One seed in so many speaks JSON headers, as real clients do; the others the
 /// binary header, which costs a fraction.
 const JSON_ONE_IN: u64 = 16;
 
-/// An order service is asked over a stream that it was heard on: it says often
-/// that it is there.
-const HEARTBEAT_MS: u64 = 1_000;
+/// An order service is asked over a stream that it was heard on, and a member of
+/// a group counts while it is heard: they say often that they are there.
+pub(super) const HEARTBEAT_MS: u64 = 1_000;
 
 /// Where order databases listen.
 const DATABASE_PORT: u16 = 5432;
@@ -186,6 +187,8 @@ impl Client {
                     pause_ns: pause_ns(what),
                     stop_at_ns: setting.stop_at_ns,
                     body_bytes: what.body_bytes.low..=what.body_bytes.high,
+                    tags: u64::from(what.tags),
+                    delays: consumers::delays(what, scenario),
                     seed,
                 };
                 let mut config = ProducerConfig::new(client, "producers");
@@ -235,7 +238,7 @@ impl Client {
                     processing_ns: processing.low * 1_000..=processing.high * 1_000,
                     seed,
                 };
-                let config = consumer_config(client, what, queues, scenario);
+                let config = consumers::config(what, scenario, client, queues);
                 setting.spawn(self.node, |env| {
                     issue_packets(env, plan, config, recorder, progress)
                 })
@@ -244,13 +247,8 @@ impl Client {
                 consume: what,
                 queues,
             } => {
-                let processing = what.processing_us;
-                let plan = ConsumePlan {
-                    client: self.number,
-                    processing_ns: processing.low * 1_000..=processing.high * 1_000,
-                    seed,
-                };
-                let config = consumer_config(client, what, queues, scenario);
+                let plan = consumers::plan(what, scenario, setting, self.number, seed);
+                let config = consumers::config(what, scenario, client, queues);
                 setting.spawn(self.node, |env| {
                     consume(env, plan, config, recorder, progress)
                 })
@@ -267,20 +265,6 @@ impl Client {
             self.progress.died();
         }
     }
-}
-
-fn consumer_config(
-    client: ClientConfig,
-    what: &Consumers,
-    queues: &[u32],
-    scenario: &Scenario,
-) -> ConsumerConfig {
-    let mut config = ConsumerConfig::new(client, what.group.clone(), what.topic.clone());
-    config.queues = Some(queues.to_vec());
-    config.pull_batch_size = what.batch_max;
-    config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
-    config.commit_interval_ms = what.commit_interval_ms;
-    config
 }
 
 fn pause_ns(what: &Producers) -> u64 {
@@ -323,7 +307,7 @@ impl Probe {
     }
 
     /// Starts it anew.
-    pub(super) fn start(&mut self, setting: &Setting, topic: &str) {
+    pub(super) fn start(&mut self, setting: &Setting, (topic, tags): (&str, u32)) {
         if let Some(life) = self.life.take() {
             setting.handle.kill(life);
         }
@@ -337,6 +321,8 @@ impl Probe {
             pause_ns: 0,
             stop_at_ns: u64::MAX,
             body_bytes: 32..=32,
+            tags: u64::from(tags),
+            delays: Vec::new(),
             seed: setting.seed,
         };
         let name = format!("probe-{}", self.lives);
@@ -387,13 +373,14 @@ impl LastReader {
         setting: &Setting,
         topics: Vec<(String, Vec<String>)>,
         discards: Option<String>,
-        bound_ms: u64,
+        (bound_ms, settle_ms): (u64, u64),
     ) {
         let plan = FinalPlan {
             client: self.number,
             topics,
             discards,
             catch_up_ms: bound_ms,
+            settle_ms,
             read_ms: bound_ms,
         };
         let config = setting.client_config("last-reader".to_owned());

@@ -62,7 +62,6 @@ impl Machine {
         let mut config = cluster.broker.clone();
         config.listen = address(node, PORT);
         config.default_topic_queue_nums = queues(scenario);
-        config.broker_name = format!("broker-{broker}");
         if let Replication::Raft(raft) = &mut config.replication {
             *raft = raft_config(raft, cluster, seed, broker);
         }

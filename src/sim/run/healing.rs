@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use super::consumers;
 use super::phases::{MS_NS, Phase, Run, SECOND_NS};
 use super::process::Operator;
 use crate::broker::DISCARD_TOPIC;
 use crate::check::{Ending, Liveness};
-use crate::scenario::{Core, Need};
+use crate::scenario::{Core, Need, Workload};
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
@@ -89,7 +90,16 @@ impl Run<'_> {
 
     pub(super) fn start_probe(&mut self) {
         let topic = self.probe_topic();
-        self.probe.start(&self.setting, topic);
+        let tags = self
+            .scenario
+            .workloads
+            .iter()
+            .map(|workload| match workload {
+                Workload::Send(send) if send.topic == topic => send.tags,
+                _ => 0,
+            });
+        let tags = tags.max().unwrap_or(0);
+        self.probe.start(&self.setting, (&topic, tags));
     }
 
     pub(super) fn watch_healing(&mut self, now_ns: u64) -> ControlFlow<()> {
@@ -108,10 +118,13 @@ impl Run<'_> {
         if (served && !sending) || late {
             self.phase = Phase::Reading;
             let bound_ms = self.scenario.expect.converge_within_ms;
+            let settle_ms = consumers::settle_ms(self.scenario);
+            let mut topics = self.topics();
+            topics.extend(consumers::topics(self.scenario));
             let pays = !self.scenario.producer_groups().is_empty();
             let discards = pays.then(|| DISCARD_TOPIC.to_owned());
             self.last_reader
-                .start(&self.setting, self.topics(), discards, bound_ms);
+                .start(&self.setting, topics, discards, (bound_ms, settle_ms));
         }
         ControlFlow::Continue(())
     }

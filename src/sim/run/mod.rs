@@ -18,6 +18,7 @@ mod budget;
 mod clients;
 mod cluster;
 mod columns;
+mod consumers;
 mod cuts;
 mod databases;
 mod entries;
