@@ -142,13 +142,13 @@ impl<'a> Backs<'a> {
     }
 
     fn missing<'b>(&'b self, facts: &'b Facts<'_>) -> impl Iterator<Item = Finding> + use<'a, 'b> {
-        let lost = self.acknowledged.values().filter_map(|back| {
+        let lost = self.acknowledged.values().filter(|back| {
             let (group, value, times) = back.key;
             let came = match back.delay_ns {
                 Some(_) => self.came_again.contains(&(group, value, times + 1)),
                 None => self.dead.contains(&(&**group, value)),
             };
-            (!came).then_some(back)
+            !came
         });
         lost.map(|back| {
             let (group, value, times) = back.key;

@@ -239,6 +239,7 @@ impl Clients {
         restarted_ns: u64,
     ) -> (History, Judgement) {
         let plan = FinalPlan {
+            discards: None,
             client: 99,
             topics: vec![(TOPIC.to_owned(), vec![GROUP.to_owned()])],
             catch_up_ms: PATIENCE_MS,

@@ -197,6 +197,6 @@ mod tests {
         assert_eq!(dealt(8, 3), [0..3, 3..6, 6..8]);
         assert_eq!(dealt(4, 2), [0..2, 2..4]);
         assert_eq!(dealt(2, 3), [0..1, 1..2, 2..2]);
-        assert_eq!(dealt(1, 1), [0..1]);
+        assert_eq!(dealt(1, 2), [0..1, 1..1]);
     }
 }

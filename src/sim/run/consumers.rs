@@ -117,7 +117,7 @@ fn group(what: &Consumers, membership: &Membership, lease_ms: u64) -> GroupConfi
         recommit_interval_ms: RECOMMIT_INTERVALS * what.commit_interval_ms,
         // A member believes in its lock for as long as the broker keeps it, but
         // from when it asked.
-        lock: membership.ordered.then(|| LockConfig {
+        lock: membership.ordered.then_some(LockConfig {
             renew_interval_ms: lease_ms / RENEWALS,
             lease_ms,
         }),

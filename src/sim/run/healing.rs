@@ -99,7 +99,7 @@ impl Run<'_> {
                 _ => 0,
             });
         let tags = tags.max().unwrap_or(0);
-        self.probe.start(&self.setting, (&topic, tags));
+        self.probe.start(&self.setting, (topic, tags));
     }
 
     pub(super) fn watch_healing(&mut self, now_ns: u64) -> ControlFlow<()> {
