@@ -325,7 +325,7 @@ fn a_record_is_served_early_until_the_medium_holds_it() {
 fn an_offset_commit_is_early_until_its_entry_is_held() {
     let bench = Bench::new(Medium::Durable);
     let mut log = bench.open(1);
-    let answers = || {
+    let asks = || {
         let asked = UpdateOffset {
             consumer_group: "red-packet",
             topic: "orders",
@@ -340,35 +340,44 @@ fn an_offset_commit_is_early_until_its_entry_is_held() {
             &asked,
             NO_BODY,
         );
-        {
-            let mut inner = bench.world.lock();
-            let Inner {
-                core, tap, disks, ..
-            } = &mut *inner;
-            tap.stream_write(core, disks, 1, ConnId(0), &frame.freeze());
-        }
+        let mut inner = bench.world.lock();
+        let Inner {
+            core, tap, disks, ..
+        } = &mut *inner;
+        tap.stream_write(core, disks, 1, ConnId(0), &frame.freeze());
+    };
+    let answered = || {
         let mut frame = BytesMut::new();
         let code = ResponseCode::SUCCESS;
         encode_response(&mut frame, REPLY, code, "", &(), NO_BODY);
         bench.answers(frame);
         bench.findings()
     };
-    assert_eq!(answers(), 1, "no such entry");
     let commit = OffsetCommit {
         group: "red-packet".to_owned(),
         topic: "orders".to_owned(),
         queue_id: 2,
         offset: 9,
     };
-    let staged = log.stage(EntryKind::OffsetCommit, 0, |_, out| {
-        commit.encode(out);
-        Ok(())
-    });
-    staged.expect("it fits");
-    bench.wait(log.write()).expect("writes");
-    assert_eq!(answers(), 2, "cached");
+    let mut writes = || {
+        let staged = log.stage(EntryKind::OffsetCommit, 0, |_, out| {
+            commit.encode(out);
+            Ok(())
+        });
+        staged.expect("it fits");
+        bench.wait(log.write()).expect("writes");
+    };
+    asks();
+    assert_eq!(answered(), 1, "no such entry");
+    asks();
+    writes();
+    assert_eq!(answered(), 2, "cached");
+    asks();
+    writes();
     flush(&bench, &mut log);
-    assert_eq!(answers(), 2, "durable");
+    assert_eq!(answered(), 2, "durable");
+    asks();
+    assert_eq!(answered(), 3, "only the entries of what was asked before");
 }
 
 #[test]
