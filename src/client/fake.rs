@@ -245,6 +245,18 @@ impl FakeEnv {
         };
         self.answer(asked, code, &fields, records);
     }
+
+    /// Answers a pull: everything below `first_offset` has expired.
+    pub(super) fn answer_moved(&self, asked: &Asked, first_offset: i64) {
+        let fields = PullResponse {
+            suggest_which_broker_id: 0,
+            next_begin_offset: first_offset,
+            min_offset: first_offset,
+            max_offset: 100,
+        };
+        let code = ResponseCode::PULL_OFFSET_MOVED;
+        self.answer(asked, code, &fields, NO_BODY);
+    }
 }
 
 /// The record of a message in `orders`.

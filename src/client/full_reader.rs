@@ -24,7 +24,8 @@ const RETRY_DELAY_MS: u64 = 100;
 pub struct QueueContents {
     /// The queue's number.
     pub queue_id: u32,
-    /// The smallest offset that the broker offers.
+    /// The smallest offset that the broker offers; what expires while the queue is
+    /// read raises it.
     pub min_offset: u64,
     /// One past the largest, when the read began.
     pub max_offset: u64,
@@ -194,7 +195,7 @@ impl<E: Env> FullReader<E> {
             expression_type: None,
         };
         let useful = |command: &Command| {
-            let (next, ..) = bounds_of(command)?;
+            let (next, first, _) = bounds_of(command)?;
             let body = match ResponseCode(command.code) {
                 ResponseCode::SUCCESS => command.body.clone(),
                 // Nothing there: what is missing will show.
@@ -212,10 +213,13 @@ impl<E: Env> FullReader<E> {
             } else {
                 next
             };
-            (next > from).then_some((next, messages, bad.map(|bad| (bad_at, bad))))
+            (next > from).then_some((next, first, messages, bad.map(|bad| (bad_at, bad))))
         };
         let doing = || format!("reading {topic}/{queue_id} at offset {from} of {max_offset}");
-        let (next, messages, bad) = self.ask(id, &request, useful, doing).await?;
+        let (next, first, messages, bad) = self.ask(id, &request, useful, doing).await?;
+        if messages.is_empty() && first > from {
+            contents.min_offset = first;
+        }
         contents.messages.extend(messages);
         contents.bad.extend(bad);
         Ok(next)

@@ -109,6 +109,18 @@ fn errors_and_lost_streams_are_overcome() {
 }
 
 #[test]
+fn what_expires_while_it_is_read_is_below_the_first_offset() {
+    let env = FakeEnv::default();
+    let contents = read(&env, |asked, from| match from {
+        2 => env.answer_moved(asked, 4),
+        _ => serve(&env, asked, from, 6),
+    });
+    let contents = contents.unwrap();
+    assert_eq!(contents[0].min_offset, 4);
+    assert_eq!(offsets(&contents[0]), [4, 5]);
+}
+
+#[test]
 fn what_is_missing_is_missing_in_the_result() {
     let env = FakeEnv::default();
     let moved = ResponseCode::PULL_OFFSET_MOVED;
