@@ -19,6 +19,12 @@ pub enum Outcome {
     },
     /// Every non-void run refuses to serve.
     Halt,
+    /// Of a preset: in at least `share` of the non-void runs a promise that it
+    /// waives is seen broken, and the rest pass.
+    Breaks {
+        /// In (0, 1].
+        share: f64,
+    },
 }
 
 impl Outcome {
@@ -28,7 +34,7 @@ impl Outcome {
         match verdict {
             Verdict::Void => true,
             Verdict::Pass => !matches!(self, Self::Halt),
-            Verdict::ExpectedLoss => matches!(self, Self::Loss { .. }),
+            Verdict::ExpectedLoss => matches!(self, Self::Loss { .. } | Self::Breaks { .. }),
             Verdict::Halted => matches!(self, Self::Halt),
             Verdict::Fail | Verdict::Stuck | Verdict::Crashed | Verdict::Nondeterministic => false,
         }
@@ -53,6 +59,7 @@ impl fmt::Display for Outcome {
             Self::ZeroLoss => "zero-loss",
             Self::Loss { .. } => "loss",
             Self::Halt => "halt",
+            Self::Breaks { .. } => "breaks",
         })
     }
 }
@@ -183,13 +190,15 @@ pub fn assess(outcome: Outcome, void_max: f64, tally: &Tally) -> Assessment {
 
 /// Runs that failed otherwise say nothing about the share.
 fn too_few_losses(outcome: Outcome, tally: &Tally) -> Option<String> {
-    let Outcome::Loss { share } = outcome else {
-        return None;
+    let (share, what) = match outcome {
+        Outcome::Loss { share } => (share, "loss"),
+        Outcome::Breaks { share } => (share, "a broken promise"),
+        Outcome::ZeroLoss | Outcome::Halt => return None,
     };
     let losing = tally.count(Verdict::ExpectedLoss);
     let judged = losing + tally.count(Verdict::Pass);
     (judged > 0 && (losing as f64) < share * judged as f64)
-        .then(|| format!("loss expected in {share} of the runs, seen in {losing} of {judged}"))
+        .then(|| format!("{what} expected in {share} of the runs, seen in {losing} of {judged}"))
 }
 
 fn too_many_void(void_max: f64, tally: &Tally) -> Option<String> {

@@ -125,7 +125,8 @@ pub struct Judgement {
     pub counts: Counts,
     /// All that was lost, and why; allowed or not.
     pub lost: Vec<(Lost, Blame)>,
-    /// The losses that the configuration allows, in words.
+    /// The losses, and what else is broken and not promised by the configuration,
+    /// in words.
     pub allowed: Vec<Finding>,
     /// What else was broken and is excused, with the fault that excuses it.
     pub waived: Vec<(FaultKind, Finding)>,
@@ -149,7 +150,7 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
             .map(|(lost, blame)| explain(&facts, lost, *blame, &evidence))
             .collect()
     };
-    let allowed = in_words(&excused);
+    let mut allowed = in_words(&excused);
     findings.extend(in_words(&broken));
     findings.extend(safety(&facts, &waived));
     let owed = business::check(&facts, excused.iter().map(|(lost, _)| lost), &waived);
@@ -170,14 +171,28 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let (waived, unexplained) = attributed(&evidence);
     findings.extend(unexplained);
     findings.sort_by_key(|finding| (finding.promise, finding.at_ns, finding.event));
+    if !evidence.configuration.decides_once {
+        let (waived, kept) = findings.into_iter().partition(is_of_transactions);
+        allowed.extend::<Vec<_>>(waived);
+        findings = kept;
+    }
     Judgement {
-        verdict: verdict(&evidence, &findings, !lost.is_empty()),
+        verdict: verdict(
+            &evidence,
+            &findings,
+            !lost.is_empty() || !allowed.is_empty(),
+        ),
         counts: Counts::of(&facts).with_lost(&facts, &lost),
         allowed,
         waived,
         lost,
         findings,
     }
+}
+
+/// What rests on a transaction's having one outcome.
+fn is_of_transactions(finding: &Finding) -> bool {
+    matches!(finding.promise, Promise::Transactions | Promise::Business)
 }
 
 /// What white-box oracles excused, by the first fault under which nothing is

@@ -44,6 +44,10 @@ pub struct Configuration {
     pub retention_ms: Option<u64>,
     /// A retried send is stored once.
     pub stores_once: bool,
+    /// A transaction has one outcome (D21). RocketMQ keeps its operations in
+    /// memory, and so do presets: what is promised of transactions, and the
+    /// business promise that rests on it, are waived there.
+    pub decides_once: bool,
 }
 
 impl Configuration {
@@ -56,6 +60,7 @@ impl Configuration {
             hard_state_synced: true,
             retention_ms: None,
             stores_once: false,
+            decides_once: true,
         }
     }
 
@@ -73,6 +78,7 @@ impl Configuration {
     pub fn dledger(brokers: u32) -> Self {
         Self {
             hard_state_synced: false,
+            decides_once: false,
             ..Self::raft(brokers, Flush::Async)
         }
     }

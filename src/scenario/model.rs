@@ -78,6 +78,7 @@ impl Scenario {
         };
         Configuration {
             stores_once: broker.producer_dedup,
+            decides_once: broker.op_batch_interval_ms.is_none(),
             ..configuration
         }
     }
@@ -287,6 +288,8 @@ pub struct OrderServices {
     pub payment_us: Between,
     /// What comes between its being settled and the end of its transaction.
     pub receipt_us: Between,
+    /// Of so many orders one is rolled back, and committed after all.
+    pub changes_mind_one_in: Option<u64>,
 }
 
 /// Consumers of one group, which share the topic's queues.

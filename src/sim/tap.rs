@@ -115,8 +115,13 @@ impl Tap {
     }
 
     /// The same, with an eye on transactions.
-    pub(crate) fn that_follows_transactions(mut self, limits: DiscardLimits) -> Self {
-        self.transactions = Some(Box::new(Transactions::new(self.brokers, limits)));
+    pub(crate) fn that_follows_transactions(
+        mut self,
+        limits: DiscardLimits,
+        from_memory: bool,
+    ) -> Self {
+        let transactions = Transactions::new(self.brokers, limits, from_memory);
+        self.transactions = Some(Box::new(transactions));
         self
     }
 

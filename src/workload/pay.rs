@@ -51,6 +51,9 @@ pub struct PayPlan {
     /// What the service has to do between an order's being settled and the end
     /// of its transaction, nanoseconds.
     pub receipt_ns: RangeInclusive<u64>,
+    /// Of so many orders one is rolled back, and committed after all: a service
+    /// that does what it must not. Its database knows nothing of it.
+    pub changes_mind_one_in: Option<u64>,
     /// Where its database listens.
     pub database: SocketAddr,
     /// Decides which orders are cancelled, and what payments take.
@@ -91,6 +94,8 @@ struct Paying<E: Env> {
     /// Settled, and to be ended at this time: whether they are paid.
     receipts: BTreeMap<(u64, u64), (Order, bool)>,
     ends: BTreeMap<OpId, Value>,
+    /// Of these ends: what is committed once they are acknowledged.
+    changing: BTreeMap<OpId, Order>,
 }
 
 /// Pays orders by `plan`; goes on answering the broker's questions until it is
@@ -117,6 +122,7 @@ pub async fn pay<E: Env>(
         settling: BTreeMap::new(),
         receipts: BTreeMap::new(),
         ends: BTreeMap::new(),
+        changing: BTreeMap::new(),
     };
     paying.run().await;
 }
@@ -175,6 +181,11 @@ impl<E: Env> Paying<E> {
             && entry.key().0 <= now_ns
         {
             let order = entry.remove();
+            if self.changes_mind(order.value) {
+                let op = self.end(order.value, order.half.clone(), false);
+                self.changing.insert(op, order);
+                continue;
+            }
             let paid = !self.is_cancelled(order.value);
             let number = self.database.settle(order.value, paid);
             self.settling.insert(number, Why::Through(order));
@@ -195,6 +206,11 @@ impl<E: Env> Paying<E> {
         self.dice(value).is_multiple_of(CANCELLED_ONE_IN)
     }
 
+    fn changes_mind(&self, value: Value) -> bool {
+        let one_in = self.plan.changes_mind_one_in;
+        one_in.is_some_and(|one_in| (self.dice(value) >> 32).is_multiple_of(one_in))
+    }
+
     fn payment_ns(&self, value: Value) -> u64 {
         let (low, high) = self.plan.payment_ns.clone().into_inner();
         low + (self.dice(value) >> 8) % (high - low + 1)
@@ -209,7 +225,7 @@ impl<E: Env> Paying<E> {
         xxh3_64_with_seed(&value.sequence.to_be_bytes(), self.plan.seed)
     }
 
-    fn end(&mut self, value: Value, half: HalfName, commit: bool) {
+    fn end(&mut self, value: Value, half: HalfName, commit: bool) -> OpId {
         let half_address = half.address;
         let op = self
             .producer
@@ -221,6 +237,7 @@ impl<E: Env> Paying<E> {
             half_address,
             commit,
         });
+        op
     }
 
     async fn wait(&mut self) {
@@ -279,8 +296,17 @@ impl<E: Env> Paying<E> {
         if self.ends.remove(&op).is_some() {
             if outcome == EndOutcome::Acknowledged {
                 self.progress.0.acknowledged.fetch_add(1, Ordering::Relaxed);
+                self.change_mind(op);
             }
             self.record(Event::EndEnded { op, outcome });
+        }
+    }
+
+    fn change_mind(&mut self, op: OpId) {
+        if let Some(order) = self.changing.remove(&op) {
+            let at_ns = self.env.now_ns() + self.payment_ns(order.value);
+            let key = (at_ns, order.value.sequence);
+            self.receipts.insert(key, (order, true));
         }
     }
 

@@ -44,6 +44,8 @@ const RAFT: &[&str] = &[
 const DECIDED_BY_PRESET: &[&str] = &["flush", "flush_interval_ms"];
 /// DLedger forces its files every 10 ms.
 const DLEDGER_FLUSH_INTERVAL_MS: u64 = 10;
+/// RocketMQ's `transactionOpBatchInterval`.
+const OP_BATCH_INTERVAL_MS: u64 = 3_000;
 
 /// Reads `[cluster]`.
 pub(super) fn read(top: &Table<'_>) -> Result<Cluster, Problem> {
@@ -159,6 +161,7 @@ fn dledger(
     };
     Ok(BrokerConfig {
         flush_interval_ms: DLEDGER_FLUSH_INTERVAL_MS,
+        op_batch_interval_ms: Some(OP_BATCH_INTERVAL_MS),
         replication: broker::Replication::Raft(raft),
         ..broker(table, FlushDiskType::Async)?
     })

@@ -154,6 +154,7 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, (String, String)> {
 
 const EXPECT: &[&str] = &[
     "outcome",
+    "breaks",
     "share",
     "converge_within_ms",
     "void_max",
@@ -219,8 +220,10 @@ fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outc
         ("zero-loss", Outcome::ZeroLoss),
         ("loss", Outcome::Loss { share }),
         ("halt", Outcome::Halt),
+        ("breaks", Outcome::Breaks { share }),
     ])?;
-    let is_loss = matches!(outcome, Outcome::Loss { .. });
+    breaks(table, cluster, outcome)?;
+    let is_loss = matches!(outcome, Outcome::Loss { .. } | Outcome::Breaks { .. });
     match table.get("share") {
         Some(share) if !is_loss => {
             return Err(share.problem("`share` is the share of losing runs", "no loss is expected"));
@@ -238,6 +241,34 @@ fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outc
         return Err(field.problem("\"halt\" needs three brokers at least", label));
     }
     Ok(outcome)
+}
+
+/// What a preset is seen to break, by its promise's name.
+fn breaks(table: &Table<'_>, cluster: &Cluster, outcome: Outcome) -> Result<(), Problem> {
+    let is_expected = matches!(outcome, Outcome::Breaks { .. });
+    let Some(field) = table.get("breaks") else {
+        return match is_expected {
+            true => Err(table
+                .require("outcome")?
+                .problem("what is broken?", "`breaks` is missing")
+                .help("breaks = [\"transactions\"]")),
+            false => Ok(()),
+        };
+    };
+    field.words(&[("transactions", ())])?;
+    if cluster.broker.op_batch_interval_ms.is_none() {
+        let message = "only a preset breaks what this broker promises";
+        return Err(field.problem(message, "`preset` is missing in [cluster]"));
+    }
+    if !is_expected {
+        return Err(field
+            .problem(
+                "a break is named and not expected",
+                "the outcome is another one",
+            )
+            .help("outcome = \"breaks\""));
+    }
+    Ok(())
 }
 
 /// A window that was given, or the whole run.

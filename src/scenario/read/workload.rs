@@ -32,6 +32,7 @@ const PAY: &[&str] = &[
     "rate_per_s",
     "payment_us",
     "receipt_us",
+    "changes_mind_one_in",
 ];
 const CONSUME: &[&str] = &[
     "kind",
@@ -158,6 +159,10 @@ fn pay(table: &Table<'_>, before: &[Workload]) -> Result<OrderServices, Problem>
         rate_per_s: table.integer("rate_per_s", 1..1 << 40, 100)?,
         payment_us: table.between("payment_us", US, (100, 5_000))?,
         receipt_us: table.between("receipt_us", US, (0, 0))?,
+        changes_mind_one_in: match table.get("changes_mind_one_in") {
+            Some(field) => Some(field.integer(1..1_000_001)?),
+            None => None,
+        },
     };
     same_queues(table, &pay.topic, pay.queues, before)?;
     Ok(pay)

@@ -215,6 +215,7 @@ impl Client {
                     stop_at_ns: setting.stop_at_ns,
                     payment_ns: payment.low * 1_000..=payment.high * 1_000,
                     receipt_ns: receipt.low * 1_000..=receipt.high * 1_000,
+                    changes_mind_one_in: what.changes_mind_one_in,
                     database: *database,
                     seed,
                 };

@@ -29,9 +29,12 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
     };
     match scenario.producer_groups().is_empty() {
         true => tap,
-        false => tap.that_follows_transactions(DiscardLimits {
-            checks: cluster.broker.transaction_check_max,
-            age_ns: cluster.broker.half_age_max_ms.saturating_mul(1_000_000),
-        }),
+        false => {
+            let limits = DiscardLimits {
+                checks: cluster.broker.transaction_check_max,
+                age_ns: cluster.broker.half_age_max_ms.saturating_mul(1_000_000),
+            };
+            tap.that_follows_transactions(limits, cluster.broker.op_batch_interval_ms.is_some())
+        }
     }
 }

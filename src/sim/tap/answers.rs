@@ -79,10 +79,10 @@ impl Tap {
         stream: u64,
         answer: &Glance<'_>,
     ) {
-        let commit = self.commits.remove(&(stream, answer.opaque));
         if !answer.is_response() {
-            return;
+            return self.broker_asks(core, node, answer);
         }
+        let commit = self.commits.remove(&(stream, answer.opaque));
         let transactions = self.transactions.as_mut();
         let end = transactions.and_then(|it| it.ends.remove(&(stream, answer.opaque)));
         if let Some(end) = end {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::trail::{DiscardLimits, Ruling, TooEarly, Trail};
 use super::{Medium, Tap};
-use crate::check::{Finding, Promise};
+use crate::check::{At, Finding, Promise};
 use crate::remoting::transaction::{EndTransaction, sys_flag};
-use crate::remoting::{Command, ResponseCode};
+use crate::remoting::{Command, Glance, RequestCode, ResponseCode};
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
 use crate::sim::world::{Core, TraceKind};
@@ -25,13 +25,20 @@ pub(super) struct Transactions {
     pub(super) trail: Trail,
     /// By stream and the request's number.
     pub(super) ends: BTreeMap<(u64, i32), AskedEnd>,
+    /// Half messages whose end was answered with a success: whether as committed,
+    /// and when, nanoseconds.
+    told: BTreeMap<u64, (bool, u64)>,
+    /// Brokers answer from memory, and promise nothing of it.
+    from_memory: bool,
 }
 
 impl Transactions {
-    pub(super) fn new(brokers: u32, limits: DiscardLimits) -> Self {
+    pub(super) fn new(brokers: u32, limits: DiscardLimits, from_memory: bool) -> Self {
         Self {
             trail: Trail::new(brokers, limits),
             ends: BTreeMap::new(),
+            told: BTreeMap::new(),
+            from_memory,
         }
     }
 
@@ -52,6 +59,13 @@ impl Transactions {
             };
             self.ends.insert((stream, command.opaque), end);
         }
+    }
+}
+
+fn so(committed: bool) -> &'static str {
+    match committed {
+        true => "committed",
+        false => "not committed",
     }
 }
 
@@ -101,6 +115,38 @@ impl Tap {
         });
     }
 
+    /// A broker writes a request: about a transaction whose end was answered, it
+    /// would have forgotten what it said.
+    pub(super) fn broker_asks(&mut self, core: &Core, node: NodeId, request: &Glance<'_>) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        // What is acknowledged from a cache may be lost, and asked about again.
+        let is_kept = transactions.from_memory || self.medium == Medium::Durable;
+        if request.code != RequestCode::CHECK_TRANSACTION_STATE.0 || !is_kept {
+            return;
+        }
+        let address = request.get("commitLogOffset");
+        let address = address.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        let Some((half_address, (committed, told_ns))) =
+            address.and_then(|address| transactions.told.remove_entry(&address))
+        else {
+            return;
+        };
+        let so = so(committed);
+        self.findings.push(Finding {
+            promise: Promise::Transactions,
+            lines: vec![format!(
+                "b{node} asks about the half message at {half_address}, whose transaction was \
+                 answered as {so} at {}",
+                At(told_ns)
+            )],
+            at_ns: core.now_ns,
+            event: core.trace_events(),
+            moments_ns: vec![told_ns],
+        });
+    }
+
     /// A broker answered an end.
     pub(super) fn end_answered(
         &mut self,
@@ -120,15 +166,20 @@ impl Tap {
             ResponseCode::TRANSACTION_SHOULD_ROLLBACK => false,
             _ => return,
         };
-        let so = if committed {
-            "committed"
-        } else {
-            "not committed"
-        };
+        let so = so(committed);
         core.trace(TraceKind::Answer, node, half_address, &[], || {
             format!("ack transaction {half_address} {so}")
         });
         let what = format!("transaction of the half message at {half_address} as {so}");
+        if let Some(transactions) = &mut self.transactions {
+            if code == ResponseCode::SUCCESS.0 {
+                let told = (committed, core.now_ns);
+                transactions.told.insert(half_address, told);
+            }
+            if transactions.from_memory {
+                return;
+            }
+        }
         let found = self.trail().and_then(|trail| match &self.replicas {
             // Its own write may be on its way still (D3).
             Some(_) => trail.any_decision(node, half_address),

@@ -256,6 +256,8 @@ fn said(message: &Message<'_>) -> Option<Said> {
             let value = Value::read(message.body);
             Some(Said::Half(value.map(|it| (it.client, it.sequence))))
         }
+        // RocketMQ's own way, in presets.
+        (OP_TOPIC, sys_flag::COMMIT) => Some(decided(Ruling::Committed)),
         (OP_TOPIC, sys_flag::ROLLBACK) => Some(decided(Ruling::RolledBack)),
         (OP_TOPIC, _) => Some(Said::Checked(half_address)),
         (DISCARD_TOPIC, _) => Some(decided(Ruling::Discarded)),

@@ -71,7 +71,7 @@ fn bench(medium: Medium) -> Bench {
             checks: 1,
             age_ns: 1,
         };
-        *tap = std::mem::replace(tap, Tap::none()).that_follows_transactions(limits);
+        *tap = std::mem::replace(tap, Tap::none()).that_follows_transactions(limits, false);
     }
     bench
 }
