@@ -49,6 +49,7 @@ impl Run<'_> {
 
     /// The death of a victim, just before it.
     pub(super) fn death_of(&mut self, victim: Victim) -> Option<Death> {
+        // Where there are no transactions, nobody asks.
         self.world.lock().tap.trail()?;
         self.follow();
         let at = Juncture::ALL.into_iter();
