@@ -14,6 +14,9 @@ pub struct Counts {
     pub rejected: u64,
     /// Sends of unknown outcome, those that never ended included.
     pub unknown: u64,
+    /// Transactions whose message stands in more than one place: allowed, where a
+    /// consumer bears repeats, and nothing that this broker does.
+    pub published_again: u64,
     /// Messages processed by consumers, repeats included.
     pub processed: u64,
     /// Of these, the repeats: the same message at the same offset by the same
@@ -40,6 +43,7 @@ impl Counts {
             }
         }
         counts.acknowledged += facts.transactions.decided();
+        counts.published_again = facts.transactions.published_again(facts);
         if let Some((paid, missing)) = facts.business.paid_and_missing() {
             (counts.paid, counts.without_packet) = (paid, missing);
         }
@@ -73,6 +77,7 @@ impl Counts {
     /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         self.acknowledged += other.acknowledged;
+        self.published_again += other.published_again;
         self.rejected += other.rejected;
         self.unknown += other.unknown;
         self.processed += other.processed;

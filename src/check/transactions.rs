@@ -55,6 +55,22 @@ impl TransactionFacts {
         self.0.values().filter(decided).count() as u64
     }
 
+    /// How many were published at more than one place.
+    pub(super) fn published_again(&self, facts: &Facts<'_>) -> u64 {
+        if self.0.is_empty() {
+            return 0;
+        }
+        let mut places = BTreeMap::<_, BTreeSet<_>>::new();
+        for (queue, of_queue) in &facts.queues {
+            for place in of_queue.read_places().all() {
+                let at = (queue, place.offset);
+                places.entry(key(place.value)).or_default().insert(at);
+            }
+        }
+        let again = |places: &&BTreeSet<_>| places.len() > 1;
+        places.values().filter(again).count() as u64
+    }
+
     /// Adds one event; others than a transaction's are ignored.
     pub(super) fn add(
         &mut self,

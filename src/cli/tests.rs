@@ -117,6 +117,7 @@ fn pretend(scenario: &Scenario, seed: u64, options: &RunOptions, verdict: Verdic
             processed: 310,
             repeated: 10,
             lost_processed: 0,
+            published_again: 0,
             paid: 0,
             without_packet: 0,
         },

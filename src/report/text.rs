@@ -24,7 +24,8 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     if let Some(note) = attribution(report) {
         let _ = writeln!(text, "      {note}");
     }
-    for note in business(report).into_iter().chain(deaths(report)) {
+    let transactions = business(report).into_iter().chain(published_again(report));
+    for note in transactions.chain(deaths(report)) {
         let _ = writeln!(text, "      {note}");
     }
     for warning in warnings(report) {
@@ -88,6 +89,17 @@ fn processed_before(report: &ScenarioReport) -> Option<String> {
         format!(
             "of the {lost} lost, {} had been processed before",
             Grouped(processed)
+        )
+    })
+}
+
+/// Repeats that are allowed, and that nobody here makes but RocketMQ's own rules.
+fn published_again(report: &ScenarioReport) -> Option<String> {
+    let again = report.counts.published_again;
+    (again > 0).then(|| {
+        format!(
+            "{} transactions were published more than once",
+            Grouped(again)
         )
     })
 }
@@ -261,6 +273,10 @@ pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
         run.lost.len(),
         Grouped(counts.lost_processed)
     );
+    if counts.published_again > 0 {
+        let again = Grouped(counts.published_again);
+        let _ = writeln!(text, "      published more than once: {again} transactions");
+    }
     for (kind, count) in &run.faults {
         let _ = writeln!(
             text,
