@@ -37,6 +37,13 @@ impl Progress {
         self.next = next;
     }
 
+    /// The queue does not have what was served from `next` on, any more: what is
+    /// there later are other messages.
+    pub(super) fn moved_back(&mut self, next: u64) {
+        self.unprocessed.split_off(&next);
+        self.next = next;
+    }
+
     /// A message was processed. One that was not served changes nothing.
     pub(super) fn processed(&mut self, offset: u64) {
         self.unprocessed.remove(&offset);
@@ -62,6 +69,18 @@ mod tests {
             progress.processed(processed);
             assert_eq!(progress.commit_offset(), committed);
         }
+    }
+
+    #[test]
+    fn what_the_queue_has_lost_is_in_nobodys_hand() {
+        let mut progress = Progress::from(0);
+        progress.served(0..5, 5);
+        progress.moved_back(3);
+        assert_eq!((progress.next(), progress.unprocessed()), (3, 3));
+        for offset in 0..3 {
+            progress.processed(offset);
+        }
+        assert_eq!(progress.commit_offset(), 3);
     }
 
     #[test]

@@ -1,62 +1,21 @@
 //! A consumer that processes what it pulls, in its own time.
 
 mod failing;
+mod plan;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 pub use failing::Failing;
+use plan::drawn;
+pub(super) use plan::tag;
+pub use plan::{ConsumePlan, Stays, Wanted, share_of_queues};
 
 use super::Progress;
 use crate::client::{Consumer, ConsumerConfig, ConsumerEvent, PullEnd, Received, Share};
 use crate::env::{Either, Env, Timer, either};
-use crate::history::{ClientId, Event, OpId, Queue, Recorder, Value};
-
-/// What one consumer does.
-#[derive(Debug, Clone)]
-pub struct ConsumePlan {
-    /// Its name in the history.
-    pub client: ClientId,
-    /// What processing one message takes, nanoseconds.
-    pub processing_ns: RangeInclusive<u64>,
-    /// Which messages it wants, as their tags say; `None`: all.
-    pub wanted: Option<Wanted>,
-    /// Which messages it cannot process at first.
-    pub failing: Option<Failing>,
-    /// How long it stays in its group; `None`: it never leaves.
-    pub stays: Option<Stays>,
-    /// Decides how long each takes.
-    pub seed: u64,
-}
-
-/// Which messages are wanted, as [`Event::Subscribed`] says.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Messages carry so many tags, in turn.
-    pub of: u64,
-    /// The tags wanted, by their numbers.
-    pub tags: Vec<u64>,
-}
-
-/// When a consumer leaves its group, and how soon it is back.
-#[derive(Debug, Clone)]
-pub struct Stays {
-    /// It stays so long, nanoseconds.
-    pub stay_ns: RangeInclusive<u64>,
-    /// It is away so long, nanoseconds.
-    pub away_ns: RangeInclusive<u64>,
-    /// It does not leave after this, on the environment's clock.
-    pub stop_at_ns: u64,
-}
-
-/// The tag of that number.
-pub(super) fn tag(number: u64) -> String {
-    format!("tag-{number}")
-}
+use crate::history::{Event, OpId, Queue, Recorder, Value};
 
 /// Consumes for ever, and records what it sees and does. Where it leaves its
 /// group it comes back as another client.
@@ -98,12 +57,6 @@ pub async fn consume<E: Env>(
         pause.reset(Some(env.now_ns() + away_ns));
         pause.fired().await;
     }
-}
-
-/// A value of the range, as the dice of that number fall.
-fn drawn(range: &RangeInclusive<u64>, number: u64, seed: u64) -> u64 {
-    let spread = range.end() - range.start() + 1;
-    range.start() + xxh3_64_with_seed(&number.to_be_bytes(), seed) % spread
 }
 
 /// A message that was pulled and is not done.
@@ -227,6 +180,9 @@ impl<E: Env> Consuming<E> {
                     messages: values,
                     found: end == PullEnd::Found && self.plan.wanted.is_none(),
                 });
+                if end == PullEnd::Moved && next_begin_offset < offset {
+                    self.drop_from(&queue, next_begin_offset);
+                }
                 self.take_in_hand(&queue, messages);
             }
             ConsumerEvent::CommitBegan { op, queue, offset } => self.record(Event::CommitBegan {
@@ -278,16 +234,23 @@ impl<E: Env> Consuming<E> {
         }
     }
 
-    /// What is in hand of the queue is dropped; what is being processed too.
     fn released(&mut self, queue: Queue) {
-        let began = self.in_hand.front().map(|first| first.queue == queue);
-        self.in_hand.retain(|it| it.queue != queue);
-        self.returning.retain(|(of, _), _| *of != queue);
+        self.drop_from(&queue, 0);
         self.record(Event::Released {
             group: Arc::clone(&self.group),
             queue,
         });
-        if began == Some(true) {
+    }
+
+    /// What is in hand of the queue, from an offset on, is dropped; what is being
+    /// processed too.
+    fn drop_from(&mut self, queue: &Queue, from: u64) {
+        let goes = |it: &InHand| it.queue == *queue && it.message.offset >= from;
+        let began = self.in_hand.front().is_some_and(goes);
+        self.in_hand.retain(|it| !goes(it));
+        self.returning
+            .retain(|(of, offset), _| of != queue || *offset < from);
+        if began {
             self.processing.reset(None);
             self.begin_one();
         }
@@ -383,11 +346,4 @@ impl<E: Env> Consuming<E> {
         self.recorder
             .record(self.env.now_ns(), self.plan.client, event);
     }
-}
-
-/// Which queues each of several consumers of a group takes: in turn.
-pub fn share_of_queues(queues: u32, consumers: u32, consumer: u32) -> Vec<u32> {
-    (0..queues)
-        .filter(|queue| queue % consumers == consumer)
-        .collect()
 }

@@ -120,12 +120,17 @@ impl<E: Env> Reading<E> {
     }
 
     /// Reads until it was read in one piece: a log that was salvaged meanwhile is
-    /// shorter than it was at the reading's begin.
+    /// shorter than it was at the reading's begin. And, for half of the time, until
+    /// the groups are at its end: while members change hands, a late commit may
+    /// set one back, until it is committed again.
     async fn read_topic(&self, topic: &str, groups: &[String]) -> Option<()> {
-        let deadline_ns = self.env.now_ns() + self.plan.read_ms * 1_000_000;
+        let half_ns = self.plan.read_ms * 500_000;
+        let patient_until_ns = self.env.now_ns() + half_ns;
+        let deadline_ns = patient_until_ns + half_ns;
         let mut pause = self.env.timer();
         while self.env.now_ns() < deadline_ns {
-            if let Some(()) = self.try_topic(topic, groups).await {
+            let patient = self.env.now_ns() < patient_until_ns;
+            if let Some(()) = self.try_topic(topic, groups, patient).await {
                 return Some(());
             }
             pause.reset(Some(self.env.now_ns() + LOOK_EVERY_NS));
@@ -147,7 +152,7 @@ impl<E: Env> Reading<E> {
         Some(())
     }
 
-    async fn try_topic(&self, topic: &str, groups: &[String]) -> Option<()> {
+    async fn try_topic(&self, topic: &str, groups: &[String], patient: bool) -> Option<()> {
         let mut reader = self.reader(self.plan.read_ms.div_ceil(READINGS));
         let mut recorded = Vec::new();
         let queues = reader.queue_ends(topic).await.ok()?.len() as u32;
@@ -166,6 +171,14 @@ impl<E: Env> Reading<E> {
             recorded.push((group, offsets));
         }
         let contents = reader.read_all(topic).await.ok()?;
+        let ends = || contents.iter().map(|contents| contents.max_offset);
+        let lags = |offsets: &[Option<u64>]| {
+            let mut pairs = offsets.iter().zip(ends());
+            pairs.any(|(offset, end)| offset.unwrap_or(0) < end)
+        };
+        if patient && recorded.iter().any(|(_, offsets)| lags(offsets)) {
+            return None;
+        }
         for (group, offsets) in recorded {
             for (queue_id, offset) in (0..).zip(offsets) {
                 let queue = Queue {

@@ -165,7 +165,15 @@ impl<E: Env> Consumer<E> {
                 .issued_ns
                 .saturating_add(ms(self.config.empty_pull_ms_min)),
         };
-        if let Some(progress) = &mut state.progress {
+        let claim = state.claim;
+        let Some(progress) = &mut state.progress else {
+            return;
+        };
+        if end == PullEnd::Moved && next < pull.offset {
+            progress.moved_back(next);
+            self.returned
+                .retain(|it| it.claim != claim || it.offset < next);
+        } else {
             progress.served(messages.iter().map(|message| message.offset), next);
         }
     }

@@ -128,6 +128,8 @@ pub enum PullEnd {
     NotFound,
     /// Nothing there that matches (`PULL_RETRY_IMMEDIATELY`).
     NoMatch,
-    /// The queue does not have that offset (`PULL_OFFSET_MOVED`).
+    /// The queue does not have that offset (`PULL_OFFSET_MOVED`). Where
+    /// `next_begin_offset` is below it the queue has lost what was served from
+    /// there on: nothing of that is to be processed any more.
     Moved,
 }

@@ -14,7 +14,7 @@ use crate::remoting::retry::SendBack;
 pub(super) struct Returned {
     pub(super) claim: Claim,
     queue: Queue,
-    offset: u64,
+    pub(super) offset: u64,
     address: u64,
     /// The attempt under way.
     op: Option<OpId>,

@@ -287,6 +287,21 @@ fn a_moved_offset_is_followed() {
 }
 
 #[test]
+fn what_a_queue_has_lost_is_not_committed() {
+    let env = FakeEnv::default();
+    let (mut consumer, asked) = pulling(&env);
+    let records = [record(0, 10), record(0, 11), record(0, 12)];
+    pulled(&env, &mut consumer, &asked, (FOUND, 13), &records);
+    consumer.processed(&queue(), 10);
+    consumer.processed(&queue(), 11);
+    let asked = pull_begins(&env, &mut consumer, 13);
+    let code = ResponseCode::PULL_OFFSET_MOVED;
+    pulled(&env, &mut consumer, &asked, (code, 11), &[]);
+    assert_eq!(consumer.unprocessed(), 0);
+    assert_eq!(committing(&env, &mut consumer).0, 11);
+}
+
+#[test]
 fn a_bad_record_is_reported_and_never_passed() {
     let env = FakeEnv::default();
     let (mut consumer, asked) = pulling(&env);

@@ -298,3 +298,39 @@ fn delays_and_leases_are_the_brokers() {
         assert!(read.is_err(), "{bad}");
     }
 }
+
+#[test]
+fn members_agree_on_their_queues_and_consumers_do_not() {
+    let text = GOOD.replace(
+        "consumers = 2",
+        "members = 3\nordered = true\nfail_one_in = 4\nfail_times = 2\nstay_ms = [10, 20]",
+    );
+    let scenario = good(&text);
+    assert_eq!(scenario.consumers(), [4, 5, 6]);
+    let members = scenario
+        .workloads
+        .iter()
+        .find_map(|workload| match workload {
+            Workload::Consume(consume) => consume.membership.clone(),
+            _ => None,
+        });
+    let members = members.expect("they are members");
+    let failing = members.failing.expect("some fail");
+    assert!(members.ordered && members.tags.is_none() && members.stays.is_some());
+    assert_eq!(
+        (failing.one_in, failing.times.low, failing.times.high),
+        (4, 2, 2)
+    );
+    assert_eq!(failing.retries_max, 16);
+    for (to, why) in [
+        (
+            "consumers = 2\nordered = true",
+            "only members of a group do that",
+        ),
+        ("consumers = 2\nmembers = 2", "`members` agree on theirs"),
+        ("members = 2\ntags = [0, 1]", "messages without tags"),
+    ] {
+        let shown = bad("consumers = 2", to);
+        assert!(shown.contains(why), "{shown}");
+    }
+}
