@@ -242,7 +242,6 @@ impl Clients {
             discards: None,
             client: 99,
             topics: vec![(TOPIC.to_owned(), vec![GROUP.to_owned()])],
-            discards: None,
             catch_up_ms: PATIENCE_MS,
             settle_ms: 0,
             read_ms: PATIENCE_MS,
