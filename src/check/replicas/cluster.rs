@@ -213,9 +213,11 @@ impl Cluster {
     }
 
     /// Whether a fault took an entry from a node, from its cache or from its disk,
-    /// after one event and up to another.
+    /// after one event and up to another. A client's machine has none.
     pub fn took(&self, head: &Head, node: u32, after: u64, upto: u64) -> bool {
-        let node = &self.nodes[node as usize];
+        let Some(node) = self.nodes.get(node as usize) else {
+            return false;
+        };
         let spans = node.cached.spans(head).chain(node.durable.spans(head));
         let mut taken = spans.filter(|gone| gone.cause != Cause::Replica);
         taken.any(|gone| after < gone.until && gone.until <= upto)
