@@ -202,14 +202,14 @@ impl<E: Env> Consumer<E> {
         }
     }
 
-    /// Takes a queue on, unless it is held.
+    /// Takes a queue on, unless it is held; one that is being let go is taken again
+    /// once its last commit is recorded, or given up.
     fn take(&mut self, topic: usize, queue_id: u32) {
         let queue = Queue {
             topic: Arc::clone(&self.topics[topic].name),
             queue_id,
         };
-        let held = |state: &QueueState| state.queue == queue && !state.is_leaving();
-        if self.queues.iter().any(held) {
+        if self.queues.iter().any(|state| state.queue == queue) {
             return;
         }
         let ordered = self.group().is_some_and(|group| group.lock.is_some());

@@ -163,9 +163,14 @@ impl<E: Env> Consumer<E> {
             Some(by_ns) => by_ns <= now_ns || (!state.commit_due && state.commit.is_none()),
             None => false,
         };
+        let count = self.queues.len();
         while let Some(at) = self.queues.iter().position(done) {
             let state = self.queues.remove(at);
             self.unlock(&state);
+        }
+        if self.queues.len() < count {
+            // It may be this member's again by now.
+            self.rebalance();
         }
         if self.leaving && self.queues.is_empty() && self.group().is_some() {
             self.leaving = false;
