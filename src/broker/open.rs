@@ -98,9 +98,12 @@ impl<D: Disk> Store<D> {
             false => read_snapshot(&disk, &mut report).await?,
         };
         // One from before an installed base, or of entries that rotted since,
-        // describes another log.
-        let in_log = log.base().address..=log.flushed().address;
-        let mut snapshot = snapshot.filter(|(state, _)| in_log.contains(&state.applied_address));
+        // describes another log. One that ends where the base does says no more
+        // than the base; that of a disk that was blank says less.
+        let (base_address, log_end) = (log.base().address, log.flushed().address);
+        let is_of_log =
+            |state: &AppliedState| (base_address + 1..=log_end).contains(&state.applied_address);
+        let mut snapshot = snapshot.filter(|(state, _)| is_of_log(state));
         if let (Some((_, tails)), Some(base)) = (&mut snapshot, &base) {
             raise_to(base, tails);
         }

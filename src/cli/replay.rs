@@ -33,7 +33,8 @@ pub(super) fn replay(
         false => first.nondeterministic(&again),
     };
     let outcome = scenario.expect.outcome;
-    let mut text = text::timeline(&run);
+    let mut text = text::draw(&scenario.words_of_draw(args.seed));
+    text.push_str(&text::timeline(&run));
     text.push_str(&text::run(
         &run,
         &scenario.file,

@@ -45,6 +45,11 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     text
 }
 
+/// What a seed drew of a swarm, above its timeline.
+pub fn draw(words: &[String]) -> String {
+    words.iter().map(|line| format!("  {line}\n")).collect()
+}
+
 fn line(report: &ScenarioReport, id_width: usize) -> String {
     let status = match report.assessment().exit {
         Exit::Success => "pass",

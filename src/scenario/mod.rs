@@ -5,7 +5,8 @@
 //! fixes the faults completely: [`plan`] is a pure function of the two.
 //!
 //! ```text
-//!   file.toml ──read──> Scenario ──plan(seed)──> FaultPlan ──> one run
+//!   file.toml ──read──> Scenario ──drawn(seed)──> Scenario ──plan(seed)──> FaultPlan
+//!                                  of a swarm                               one run
 //! ```
 
 mod cluster;
@@ -18,6 +19,7 @@ mod partition;
 mod plan;
 pub mod random;
 mod read;
+mod swarm;
 
 pub use cluster::Cluster;
 pub use fault::{Condition, FaultRule, Target, ThenRule};
@@ -35,3 +37,4 @@ pub use plan::{
 };
 pub(crate) use read::seeds;
 pub use read::{ScenarioError, find, load, parse};
+pub use swarm::Swarm;

@@ -7,7 +7,7 @@ use crate::check::{Configuration, Flush, Outcome};
 use crate::history::{Happening, Juncture, Mortal};
 
 use super::random::Stream;
-use super::{Cluster, FaultRule, Membership, OperationRule};
+use super::{Cluster, FaultRule, Membership, OperationRule, Swarm};
 
 /// An inclusive range, `low <= high`. The field that holds one names the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Scenario {
     pub faults: Vec<FaultRule>,
     /// What the operator does of its own accord.
     pub operations: Vec<OperationRule>,
+    /// What each seed leaves out and draws; `None`: nothing.
+    pub swarm: Option<Swarm>,
     /// How long, and over which seeds.
     pub run: RunSettings,
     /// What must come out.

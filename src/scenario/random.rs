@@ -24,6 +24,8 @@ pub enum Purpose {
     Operator = 7,
     /// What differs from broker to broker: election timeouts.
     Cluster = 8,
+    /// What a seed leaves out of a swarm, and the sizes and rates of the rest.
+    Swarm = 9,
 }
 
 /// A seeded stream of random numbers.

@@ -11,6 +11,7 @@ mod members;
 mod operation;
 mod problem;
 mod sections;
+mod swarm;
 mod table;
 mod target;
 #[cfg(test)]
@@ -61,7 +62,7 @@ pub fn parse(id: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError
 
 const KEYS: &[&str] = &[
     "title", "why", "faults", "cluster", "disk", "network", "link", "client", "workload", "fault",
-    "operator", "run", "expect",
+    "operator", "swarm", "run", "expect",
 ];
 
 fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
@@ -81,6 +82,14 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         Some(field) => operations(&field, &cluster, &run)?,
         None => Vec::new(),
     };
+    let swarm = swarm::read(
+        top,
+        &swarm::Frame {
+            cluster: &cluster,
+            workloads: &workloads,
+            faults: &faults,
+        },
+    )?;
     let network = sections::network(top)?;
     let links = match top.get("link") {
         Some(field) => link::read_all(&field, network, cluster.machines())?,
@@ -99,6 +108,7 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         workloads,
         faults,
         operations,
+        swarm,
         run,
         expect,
     })

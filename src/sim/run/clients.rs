@@ -194,9 +194,7 @@ impl Client {
                 let mut config = ProducerConfig::new(client, "producers");
                 config.send_timeout_ms = scenario.client.send_timeout_ms;
                 config.retries = scenario.client.send_retries;
-                let numbered = scenario.cluster.broker.producer_dedup;
-                let id = format!("producer-{}-{}", self.number, self.lives);
-                config.producer_id = numbered.then_some(id);
+                config.producer_id = self.producer_id(scenario);
                 setting.spawn(self.node, |env| send(env, plan, config, recorder, progress))
             }
             Role::OrderService {
@@ -223,6 +221,7 @@ impl Client {
                 config.send_timeout_ms = scenario.client.send_timeout_ms;
                 config.retries = scenario.client.send_retries;
                 config.client.heartbeat_interval_ms = HEARTBEAT_MS;
+                config.producer_id = self.producer_id(scenario);
                 setting.spawn(self.node, |env| pay(env, plan, config, recorder, progress))
             }
             Role::Database(listen) => {
@@ -257,6 +256,12 @@ impl Client {
         };
         self.life = Some(life);
         self.lives += 1;
+    }
+
+    /// What brokers that store a retried send once know this life by.
+    fn producer_id(&self, scenario: &Scenario) -> Option<String> {
+        let numbered = scenario.cluster.broker.producer_dedup;
+        numbered.then(|| format!("producer-{}-{}", self.number, self.lives))
     }
 
     /// Ends its process without a word.

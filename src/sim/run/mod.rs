@@ -67,7 +67,7 @@ pub fn run(scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport {
 /// Where product code panics.
 pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (RunReport, RunCosts) {
     let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
-    runtime.block_on(run_here(scenario, seed, options))
+    runtime.block_on(run_here(&scenario.drawn(seed), seed, options))
 }
 
 /// The tale of one transaction of the run of `scenario` with `seed`, for somebody
@@ -82,7 +82,8 @@ pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (Ru
 pub fn tell_tale(scenario: &Scenario, seed: u64) -> Option<String> {
     let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(async {
-        let run = Run::new(scenario, seed, &RunOptions::default(), Handle::current());
+        let scenario = scenario.drawn(seed);
+        let run = Run::new(&scenario, seed, &RunOptions::default(), Handle::current());
         let (run, _) = to_its_end(run).await;
         let history = run.recorder.take();
         tale::tell(&run, &history)
@@ -96,7 +97,8 @@ pub fn tell_tale(scenario: &Scenario, seed: u64) -> Option<String> {
 pub fn run_recorded(scenario: &Scenario, seed: u64) -> Script {
     let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(async {
-        let run = Run::new(scenario, seed, &RunOptions::default(), Handle::current());
+        let scenario = scenario.drawn(seed);
+        let run = Run::new(&scenario, seed, &RunOptions::default(), Handle::current());
         let world = Arc::clone(&run.world);
         world.keep_calls();
         drop(to_its_end(run).await);
@@ -106,6 +108,7 @@ pub fn run_recorded(scenario: &Scenario, seed: u64) -> Script {
 
 /// The machines and links of a run, with no process on them and nobody watching.
 pub(super) fn empty_world(scenario: &Scenario, seed: u64) -> World {
+    let scenario = &scenario.drawn(seed);
     let network = links::config(&scenario.network);
     let world = World::new(seed, network, false, Tap::none());
     for broker in 0..scenario.cluster.machines() {

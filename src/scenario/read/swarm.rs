@@ -1,0 +1,124 @@
+//! `[swarm]`.
+
+use super::problem::Problem;
+use super::sections::{BYTES, MS};
+use super::table::{Field, Table};
+use crate::broker::Replication;
+use crate::scenario::{Between, Cluster, FaultRule, Swarm, Target, Workload};
+
+const KEYS: &[&str] = &[
+    "brokers",
+    "segment_bytes",
+    "checkpoint_interval_ms",
+    "in_flight",
+    "batch_max",
+    "keep_feature",
+    "keep_fault",
+    "rate_percent",
+];
+
+/// What a swarm has to fit.
+pub(super) struct Frame<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) workloads: &'a [Workload],
+    pub(super) faults: &'a [FaultRule],
+}
+
+/// Reads `[swarm]`, if there is one. Whatever a seed draws is a valid scenario:
+/// what would not be is refused here.
+pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, Problem> {
+    let Some(field) = top.get("swarm") else {
+        return Ok(None);
+    };
+    let table = field.table("[swarm]", KEYS)?;
+    if !frame
+        .faults
+        .iter()
+        .any(|rule| !rule.harm.kind().is_client_s())
+    {
+        let message = "a swarm leaves faults out, and one that harms brokers stays";
+        return Err(field.problem(message, "no [[fault]] here harms a broker"));
+    }
+    let range = |key, bounds| {
+        let field = table.get(key);
+        field.map(|field| field.between(bounds)).transpose()
+    };
+    Ok(Some(Swarm {
+        brokers: brokers(&table, frame)?,
+        segment_bytes: segment_bytes(&table, frame)?,
+        checkpoint_interval_ms: range("checkpoint_interval_ms", 1..MS.end)?,
+        in_flight: range("in_flight", 1..10_001)?,
+        batch_max: range("batch_max", 1..10_001)?,
+        keep_feature: share(&table, "keep_feature")?,
+        keep_fault: share(&table, "keep_fault")?,
+        rate_percent: table.between("rate_percent", 1..10_001, (25, 200))?,
+    }))
+}
+
+fn share(table: &Table<'_>, key: &str) -> Result<f64, Problem> {
+    let share = table.share(key, 0.5)?;
+    match table.get(key) {
+        Some(field) if share == 0.0 => {
+            Err(field.problem(format!("`{key}` must be above 0"), "nothing would stay"))
+        }
+        _ => Ok(share),
+    }
+}
+
+/// Numbers of brokers, each of which every fault and every role fits.
+fn brokers(table: &Table<'_>, frame: &Frame<'_>) -> Result<Vec<u32>, Problem> {
+    let Some(field) = table.get("brokers") else {
+        return Ok(Vec::new());
+    };
+    let Replication::Raft(raft) = &frame.cluster.broker.replication else {
+        return Err(field.problem("a single broker stays one", "replication is \"none\""));
+    };
+    let numbers = field.integers(3..16)?;
+    let (Some(least), false) = (
+        numbers.iter().min(),
+        numbers.iter().any(|number| number % 2 == 0),
+    ) else {
+        let message = "Raft needs an odd number of brokers, from 3 on";
+        return Err(field.problem(message, "not all of these are"));
+    };
+    let named = frame.faults.iter().filter_map(|rule| match rule.target {
+        Target::Broker(broker) => Some(u64::from(broker)),
+        _ => None,
+    });
+    match named
+        .chain(raft.preferred_leader)
+        .find(|named| named >= least)
+    {
+        None => Ok(numbers.into_iter().map(|number| number as u32).collect()),
+        Some(named) => Err(field.problem(
+            format!("broker {named} is named below, and not always there"),
+            format!("with {least} brokers the last one is {}", least - 1),
+        )),
+    }
+}
+
+fn segment_bytes(table: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Between>, Problem> {
+    let Some(field) = table.get("segment_bytes") else {
+        return Ok(None);
+    };
+    let bytes = field.between(8_192..BYTES.end)?;
+    let bodies = frame
+        .workloads
+        .iter()
+        .filter_map(|workload| match workload {
+            Workload::Send(send) => Some(send.body_bytes.high),
+            _ => None,
+        });
+    let longest = bodies.max().unwrap_or(0);
+    match longest > bytes.low / 2 {
+        true => Err(too_small(&field, bytes, longest)),
+        false => Ok(Some(bytes)),
+    }
+}
+
+fn too_small(field: &Field<'_>, bytes: Between, longest: u64) -> Problem {
+    field.problem(
+        format!("a body of {longest} bytes does not fit the smallest segment"),
+        format!("half of {} is less", bytes.low),
+    )
+}

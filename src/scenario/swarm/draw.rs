@@ -1,0 +1,203 @@
+//! What a seed leaves out, and which sizes and rates it gives the rest.
+
+use std::collections::BTreeSet;
+
+use super::Swarm;
+use crate::broker::Replication;
+use crate::history::FaultKind;
+use crate::scenario::random::{Purpose, Stream};
+use crate::scenario::{Between, Condition, FaultRule, NetworkSettings, Scenario, Target, Workload};
+
+/// The lanes of [`Purpose::Swarm`], so that one more draw in one never shifts
+/// another. Kinds of faults have a lane each behind these.
+#[derive(Debug, Clone, Copy)]
+enum Lane {
+    Sizes,
+    Features,
+    Topics,
+    LastFault,
+    Faults,
+}
+
+fn lane(seed: u64, lane: Lane) -> Stream {
+    Stream::lane(seed, Purpose::Swarm, lane as u32)
+}
+
+pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
+    let mut drawn = full.clone();
+    drawn.swarm = None;
+    sizes(&mut drawn, swarm, &mut lane(seed, Lane::Sizes));
+    features(&mut drawn, swarm, &mut lane(seed, Lane::Features));
+    topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
+    drawn.faults = faults(&drawn, swarm, seed);
+    drawn
+}
+
+fn sizes(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    if !swarm.brokers.is_empty() {
+        drawn.cluster.brokers = swarm.brokers[stream.below(swarm.brokers.len() as u64) as usize];
+    }
+    let broker = &mut drawn.cluster.broker;
+    if let Some(bytes) = swarm.segment_bytes {
+        // Whole sectors, of any disk.
+        broker.segment_bytes = by_magnitude(bytes, stream) & !4_095;
+    }
+    if let Some(interval_ms) = swarm.checkpoint_interval_ms {
+        broker.checkpoint_interval_ms = by_magnitude(interval_ms, stream);
+    }
+    drawn.disk.sync_us = part_of(drawn.disk.sync_us, stream);
+    drawn.network.latency_us = part_of(drawn.network.latency_us, stream);
+    for workload in &mut drawn.workloads {
+        let in_flight = swarm.in_flight.map(|of| by_magnitude(of, stream) as u32);
+        let batch = swarm.batch_max.map(|of| by_magnitude(of, stream) as u32);
+        match workload {
+            Workload::Send(send) => {
+                send.in_flight = in_flight.unwrap_or(send.in_flight);
+                send.body_bytes = part_of(send.body_bytes, stream);
+            }
+            Workload::Pay(pay) => {
+                pay.in_flight = in_flight.unwrap_or(pay.in_flight);
+                pay.payment_us = part_of(pay.payment_us, stream);
+            }
+            Workload::Consume(consume) | Workload::RedPacket(consume) => {
+                consume.batch_max = batch.unwrap_or(consume.batch_max);
+                consume.processing_us = part_of(consume.processing_us, stream);
+            }
+        }
+    }
+}
+
+/// A value of the range, each power of two in it about as likely as the next.
+fn by_magnitude(range: Between, stream: &mut Stream) -> u64 {
+    let magnitude = |value: u64| u64::from(value.checked_ilog2().map_or(0, |bits| bits + 1));
+    let drawn = stream.between(magnitude(range.low), magnitude(range.high));
+    let (low, high) = match drawn {
+        0 => (0, 0),
+        bits => (1 << (bits - 1), (1 << bits) - 1),
+    };
+    stream.between(low.max(range.low), high.min(range.high))
+}
+
+/// A part of the range.
+fn part_of(range: Between, stream: &mut Stream) -> Between {
+    let (one, other) = (by_magnitude(range, stream), by_magnitude(range, stream));
+    Between {
+        low: one.min(other),
+        high: one.max(other),
+    }
+}
+
+fn features(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    let mut keeps = || stream.chance(swarm.keep_feature);
+    let (dedup, preferred, retention) = (keeps(), keeps(), keeps());
+    let operator = keeps();
+    let broker = &mut drawn.cluster.broker;
+    broker.producer_dedup &= dedup;
+    if let Replication::Raft(raft) = &mut broker.replication {
+        raft.preferred_leader = raft.preferred_leader.filter(|_| preferred);
+        raft.retention_ms = raft.retention_ms.filter(|_| retention);
+    }
+    if !operator {
+        drawn.operations.clear();
+        drawn.cluster.spares = 0;
+    }
+    let NetworkSettings {
+        loss,
+        duplicate,
+        reorder,
+        split,
+        ..
+    } = &mut drawn.network;
+    for trouble in [loss, duplicate, reorder, split] {
+        let percent = stream.between(1, 100) as f64;
+        *trouble = match stream.chance(swarm.keep_feature) {
+            true => *trouble * percent / 100.0,
+            false => 0.0,
+        };
+    }
+}
+
+/// Leaves topics out, with whoever sends to them and consumes them; one stays.
+fn topics(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    let all: BTreeSet<String> = drawn
+        .workloads
+        .iter()
+        .map(|workload| workload.topic().to_owned())
+        .collect();
+    let one = stream.below(all.len() as u64) as usize;
+    let kept: BTreeSet<String> = (0..)
+        .zip(all)
+        .filter(|(place, _)| stream.chance(swarm.keep_feature) || *place == one)
+        .map(|(_, topic)| topic)
+        .collect();
+    drawn
+        .workloads
+        .retain(|workload| kept.contains(workload.topic()));
+}
+
+/// The rules that stay, at the rates of this seed. One kind that harms brokers
+/// stays.
+fn faults(drawn: &Scenario, swarm: &Swarm, seed: u64) -> Vec<FaultRule> {
+    let possible: Vec<&FaultRule> = drawn
+        .faults
+        .iter()
+        .filter(|rule| has_victims(drawn, rule))
+        .collect();
+    let kinds: BTreeSet<FaultKind> = possible.iter().map(|rule| rule.harm.kind()).collect();
+    let rates = kinds.iter().map(|kind| {
+        let number = Lane::Faults as u32 + *kind as u32;
+        let mut stream = Stream::lane(seed, Purpose::Swarm, number);
+        let kept = stream.chance(swarm.keep_fault);
+        (*kind, kept, by_magnitude(swarm.rate_percent, &mut stream))
+    });
+    let mut rates: Vec<(FaultKind, bool, u64)> = rates.collect();
+    if !rates
+        .iter()
+        .any(|(kind, kept, _)| *kept && !kind.is_client_s())
+    {
+        let mut brokers: Vec<_> = rates
+            .iter_mut()
+            .filter(|(kind, _, _)| !kind.is_client_s())
+            .collect();
+        let one = lane(seed, Lane::LastFault).below(brokers.len() as u64) as usize;
+        brokers[one].1 = true;
+    }
+    let rate_of = |rule: &FaultRule| {
+        let mut rates = rates.iter();
+        let found = rates.find(|(kind, kept, _)| *kept && *kind == rule.harm.kind());
+        found.map(|(_, _, percent)| *percent)
+    };
+    possible
+        .into_iter()
+        .filter_map(|rule| Some(at_rate(rule, rate_of(rule)?)))
+        .collect()
+}
+
+/// Whether a scenario has whom the rule may hit, and what it waits for.
+fn has_victims(scenario: &Scenario, rule: &FaultRule) -> bool {
+    let has_services = !scenario.producer_groups().is_empty();
+    let has_consumers = !scenario.consumers().is_empty();
+    let has_target = match rule.target {
+        Target::AnyConsumer => has_consumers,
+        Target::LivingProducer | Target::AnyProducerGroup | Target::AnyDatabase => has_services,
+        _ => true,
+    };
+    has_target && (has_services || !matches!(rule.when, Condition::At(_)))
+}
+
+/// A rule whose faults come more or less often.
+fn at_rate(rule: &FaultRule, percent: u64) -> FaultRule {
+    let mut rule = rule.clone();
+    match &mut rule.every_ms {
+        Some(every_ms) => {
+            let scaled = |pause_ms: u64| (pause_ms * 100 / percent).max(1);
+            every_ms.low = scaled(every_ms.low);
+            every_ms.high = scaled(every_ms.high);
+        }
+        None => {
+            let count = (u64::from(rule.count) * percent).div_ceil(100);
+            rule.count = u32::try_from(count).unwrap_or(u32::MAX);
+        }
+    }
+    rule
+}

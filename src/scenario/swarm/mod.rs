@@ -1,0 +1,60 @@
+//! `[swarm]`: what each seed makes of a scenario (Groce et al., "Swarm Testing",
+//! ISSTA 2012).
+//!
+//! The file says all there can be. A seed leaves whole kinds of faults and whole
+//! features out, and then draws sizes and rates: what never comes together where
+//! everything is always there comes together in some run.
+//!
+//! ```text
+//!   file ─▶ Scenario with [swarm] ─ seed ─▶ Scenario without: what runs
+//! ```
+
+mod draw;
+mod words;
+
+use super::{Between, Scenario};
+
+/// `[swarm]`. What is `None` or empty stays as the file says elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Swarm {
+    /// One of these numbers of brokers.
+    pub brokers: Vec<u32>,
+    /// Bytes of a segment.
+    pub segment_bytes: Option<Between>,
+    /// Pause between checkpoints.
+    pub checkpoint_interval_ms: Option<Between>,
+    /// Of each workload that has such a thing.
+    pub in_flight: Option<Between>,
+    /// Of each workload that consumes.
+    pub batch_max: Option<Between>,
+    /// The chance of every feature to stay: a topic with all that send to it and
+    /// consume it, a trouble of the network, deduplication, a preferred leader,
+    /// retention, the operator.
+    pub keep_feature: f64,
+    /// The chance of every kind of fault to stay.
+    pub keep_fault: f64,
+    /// How often the faults of a kind that stays come, in percent of what their
+    /// rules say.
+    pub rate_percent: Between,
+}
+
+impl Scenario {
+    /// What runs with `seed`: this scenario, or of a swarm, what the seed draws.
+    pub fn drawn(&self, seed: u64) -> Self {
+        match &self.swarm {
+            None => self.clone(),
+            Some(swarm) => draw::draw(self, swarm, seed),
+        }
+    }
+
+    /// What a seed drew, in words, a line each; nothing where nothing is drawn.
+    pub fn words_of_draw(&self, seed: u64) -> Vec<String> {
+        match self.swarm {
+            None => Vec::new(),
+            Some(_) => words::words(self, &self.drawn(seed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
