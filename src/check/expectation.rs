@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Verdict;
+use crate::history::Happening;
 
 /// What a scenario must come to over its seeds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -165,6 +166,19 @@ pub struct Assessment {
     pub shortfalls: Vec<String>,
 }
 
+impl Assessment {
+    /// What had to happen in some run happened in none.
+    pub fn miss(&mut self, unseen: &[Happening]) {
+        if unseen.is_empty() {
+            return;
+        }
+        let names: Vec<_> = unseen.iter().map(|what| what.name()).collect();
+        let line = format!("happened in no run: {}", names.join(", "));
+        self.shortfalls.push(line);
+        self.exit = self.exit.max(Exit::Missed);
+    }
+}
+
 /// Judges a scenario over its seeds.
 pub fn assess(outcome: Outcome, void_max: f64, tally: &Tally) -> Assessment {
     let mut assessment = Assessment {
@@ -218,6 +232,7 @@ fn too_many_void(void_max: f64, tally: &Tally) -> Option<String> {
 mod tests {
     use super::{Exit, Outcome, Tally, assess};
     use crate::check::Verdict;
+    use crate::history::Happening;
 
     fn tally(runs: &[(Verdict, u64)]) -> Tally {
         let mut tally = Tally::default();
@@ -295,6 +310,23 @@ mod tests {
         assert!(Exit::Void > Exit::TestbedIo && Exit::TestbedIo > Exit::Usage);
         assert_eq!(Exit::Refused.code(), 15);
         assert!(Exit::Usage > Exit::Success);
+    }
+
+    #[test]
+    fn what_happened_in_no_run_is_missed() {
+        let mut passed = assess(Outcome::ZeroLoss, 0.2, &tally(&[(Verdict::Pass, 8)]));
+        passed.miss(&[]);
+        assert_eq!(passed.exit, Exit::Success);
+        passed.miss(&[Happening::DeadLetter, Happening::Promoted]);
+        assert_eq!(passed.exit, Exit::Missed);
+        insta::assert_snapshot!(
+            passed.shortfalls.join("\n"),
+            @"happened in no run: dead-letter, promoted"
+        );
+        let crashed = tally(&[(Verdict::Crashed, 1)]);
+        let mut crashed = assess(Outcome::ZeroLoss, 0.2, &crashed);
+        crashed.miss(&[Happening::Promoted]);
+        assert_eq!(crashed.exit, Exit::Crashed, "the worse one stays");
     }
 
     #[test]

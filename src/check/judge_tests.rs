@@ -79,6 +79,7 @@ impl Case {
                 probed_ns: self.probed_ns,
                 caught_up_ns: Some(10 * S),
                 level_ns: Some(10 * S),
+                held_in_the_end: Vec::new(),
             },
             ending: self.ending.clone(),
         })

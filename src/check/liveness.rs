@@ -4,7 +4,7 @@
 use super::{At, Facts, Finding, Promise};
 
 /// The second phase of a run: after healing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liveness {
     /// Whether there was a core that must serve: brokers that are whole and
     /// connected (guarantee.md, section 3, "Two phases").
@@ -20,6 +20,9 @@ pub struct Liveness {
     /// When all replicas of the core durably held the same; `None`: never. A
     /// single broker does from the start.
     pub level_ns: Option<u64>,
+    /// How far each of them durably held the log in the end, as log addresses, by
+    /// node.
+    pub held_in_the_end: Vec<(u32, u64)>,
 }
 
 /// Everything that did not come in time. Without a core nothing was due, except
@@ -38,8 +41,9 @@ pub fn check(facts: &Facts<'_>, liveness: &Liveness) -> Vec<Finding> {
             findings.extend(line.map(|line| end.finding(line, liveness.healed_ns)));
         }
         if late(liveness, "", "", liveness.level_ns).is_some() {
-            let line = uneven(liveness);
-            findings.push(end.finding(line, liveness.healed_ns));
+            let mut finding = end.finding(uneven(liveness), liveness.healed_ns);
+            finding.lines.extend(held(liveness));
+            findings.push(finding);
         }
         let lags = lags(facts).map(|line| end.finding(line, liveness.healed_ns));
         findings.extend(lags);
@@ -76,6 +80,14 @@ fn uneven(liveness: &Liveness) -> String {
         At(liveness.bound_ns),
         At(liveness.healed_ns)
     )
+}
+
+/// `in the end held the log: b0 up to 9120, b1 up to 7702`.
+fn held(liveness: &Liveness) -> Option<String> {
+    let held = liveness.held_in_the_end.iter();
+    let held = held.map(|(node, upto)| format!("b{node} up to {upto}"));
+    let held: Vec<_> = held.collect();
+    (!held.is_empty()).then(|| format!("in the end held the log: {}", held.join(", ")))
 }
 
 fn lags<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = String> + use<'a> {
@@ -144,6 +156,7 @@ mod tests {
             probed_ns: Some(11 * S),
             caught_up_ns: Some(40 * S),
             level_ns: Some(12 * S),
+            held_in_the_end: vec![(0, 9_120), (2, 7_702)],
         }
     }
 
@@ -202,7 +215,7 @@ mod tests {
             caught_up_ns: None,
             ..in_time()
         };
-        assert!(missed(liveness, "final 0..3: 1@0; recorded 1").is_empty());
+        assert!(missed(liveness.clone(), "final 0..3: 1@0; recorded 1").is_empty());
         insta::assert_snapshot!(
             missed(liveness, "send 1; ack 1@0").join("\n"),
             @"orders/3 could not be read back: 1 acknowledged messages unaccounted for"

@@ -62,7 +62,10 @@ impl TransactionFacts {
         }
         let mut places = BTreeMap::<_, BTreeSet<_>>::new();
         for (queue, of_queue) in &facts.queues {
-            for place in of_queue.read_places().all() {
+            let of_transactions = of_queue.read_places().all().iter();
+            let of_transactions =
+                of_transactions.filter(|place| self.0.contains_key(&key(place.value)));
+            for place in of_transactions {
                 let at = (queue, place.offset);
                 places.entry(key(place.value)).or_default().insert(at);
             }

@@ -27,6 +27,8 @@ impl ScenarioProgress {
                 outcome: scenario.expect.outcome,
                 void_max: scenario.expect.void_max,
                 faultless: scenario.is_faultless(),
+                needs: scenario.expect.happenings_needed(),
+                sometimes: scenario.expect.sometimes.clone(),
             })),
             left: job.seeds.clone(),
             early: BTreeMap::new(),

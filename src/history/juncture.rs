@@ -127,36 +127,3 @@ pub struct Death {
     /// Each once, in their order.
     pub at: Vec<Juncture>,
 }
-
-/// Something that a scenario may be there for, and that no fault is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Happening {
-    /// A question was answered "rolled back" while the payment was under way.
-    PaymentBarred,
-    /// Another instance than the one that began an order answered for it.
-    AnsweredByAnother,
-    /// A half message stands in the discard topic: nobody decided it in time.
-    HalfDiscarded,
-    /// A discarded half message's order is paid.
-    PaidDiscarded,
-}
-
-impl Happening {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::PaymentBarred,
-        Self::AnsweredByAnother,
-        Self::HalfDiscarded,
-        Self::PaidDiscarded,
-    ];
-
-    /// The name in scenario files and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PaymentBarred => "payment-barred",
-            Self::AnsweredByAnother => "answered-by-another",
-            Self::HalfDiscarded => "half-discarded",
-            Self::PaidDiscarded => "paid-discarded",
-        }
-    }
-}

@@ -6,11 +6,13 @@
 //!
 //! Times are nanoseconds since the start of the run.
 
+mod happening;
 mod juncture;
 mod ledger;
 mod words;
 
-pub use juncture::{Death, Happening, Juncture, Mortal};
+pub use happening::Happening;
+pub use juncture::{Death, Juncture, Mortal};
 pub use ledger::{FaultEvent, FaultKind, Ledger};
 
 use std::fmt;

@@ -202,6 +202,21 @@ impl Configuration {
         (changed && next.voters().count() >= next.quorum()).then_some(next)
     }
 
+    /// Whether a change would leave things as they are, since that is what it asks
+    /// for: it was made before, maybe, and who asked did not hear of it.
+    pub(super) fn has(&self, change: Change) -> bool {
+        let disk_of_seat = |node| self.seats.get(&node).map(|seat| seat.disk);
+        match change {
+            Change::Replace { node, disk } => disk_of_seat(node) == Some(disk),
+            Change::Promote { node } => self.voters().any(|voter| voter.node == node),
+            Change::AddLearner { node, disk } => {
+                self.learners.get(&node) == Some(&disk) || disk_of_seat(node) == Some(disk)
+            }
+            Change::RemoveLearner { node } => !self.learners.contains_key(&node),
+            Change::Remove { node } => !self.seats.contains_key(&node),
+        }
+    }
+
     /// The seat stays and counts in n; who sits in it counts no more (D14).
     fn replace(&mut self, node: u64, disk: u64) -> bool {
         if let Some(seat) = self.seats.get_mut(&node) {
@@ -344,6 +359,25 @@ mod tests {
         ] {
             assert_eq!(configuration.after(change), None, "{change:?}");
         }
+    }
+
+    #[test]
+    fn a_change_that_was_made_is_there() {
+        let replace = |node, disk| Change::Replace { node, disk };
+        let add = Change::AddLearner { node: 7, disk: 5 };
+        let mut configuration = voters(3);
+        for (change, undone_by) in [
+            (add, Change::RemoveLearner { node: 7 }),
+            (replace(1, 99), replace(1, 11)),
+            (Change::Promote { node: 1 }, replace(1, 98)),
+            (Change::Promote { node: 7 }, Change::Remove { node: 7 }),
+        ] {
+            assert!(!configuration.has(change), "{change:?}");
+            configuration = configuration.after(change).expect("makes sense");
+            assert!(configuration.has(change), "{change:?}");
+            assert!(!configuration.has(undone_by), "{undone_by:?}");
+        }
+        assert!(configuration.has(add), "promoted since");
     }
 
     #[test]

@@ -111,7 +111,9 @@ impl Raft {
     }
 
     pub(super) fn on_change(&mut self, change: Change) {
-        if !self.propose(change) {
+        if self.may_change() && self.configurations.latest().has(change) {
+            self.outputs.push_back(Output::AlreadyChanged(change));
+        } else if !self.propose(change) {
             self.outputs.push_back(Output::ChangeRefused(change));
         }
     }

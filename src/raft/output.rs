@@ -116,6 +116,8 @@ pub enum Output {
     },
     /// The change cannot be made, or not now.
     ChangeRefused(Change),
+    /// The committed configuration is what the change asks for: it was made before.
+    AlreadyChanged(Change),
     /// Nothing is in doubt any more (D12).
     DoubtOver,
     /// So many disks are gone that no quorum is left (D16). Said once for every

@@ -22,6 +22,10 @@ pub struct About {
     pub void_max: f64,
     /// Whether it means to have no faults.
     pub faultless: bool,
+    /// What each of its runs needs, as far as no fault is that.
+    pub needs: Vec<Happening>,
+    /// What some of its runs need.
+    pub sometimes: Vec<Happening>,
 }
 
 /// What a scenario came to over its seeds.
@@ -137,7 +141,16 @@ impl ScenarioReport {
 
     /// The runs against the expectation.
     pub fn assessment(&self) -> Assessment {
-        assess(self.about.outcome, self.about.void_max, &self.tally)
+        let mut assessment = assess(self.about.outcome, self.about.void_max, &self.tally);
+        assessment.miss(&self.unseen());
+        assessment
+    }
+
+    /// What was to happen in some run, and did in none.
+    fn unseen(&self) -> Vec<Happening> {
+        let sometimes = self.about.sometimes.iter().copied();
+        let unseen = sometimes.filter(|what| !self.happened.contains_key(what));
+        unseen.collect()
     }
 }
 

@@ -135,8 +135,12 @@ fn deaths(report: &ScenarioReport) -> Vec<String> {
     let notes = notes.into_iter();
     let notes =
         notes.map(|(who, at)| format!("runs with a dying {}: {}", who.name(), at.join(", ")));
-    let happened = report.happened.iter();
-    let happened = happened.map(|(what, runs)| format!("{} {}", what.name(), Grouped(*runs)));
+    let about = &report.about;
+    let asked_for = about.needs.iter().chain(&about.sometimes);
+    let happened = asked_for.map(|what| {
+        let runs = report.happened.get(what).copied().unwrap_or(0);
+        format!("{} {}", what.name(), Grouped(runs))
+    });
     let happened: Vec<_> = happened.collect();
     let happened = (!happened.is_empty()).then(|| format!("runs with: {}", happened.join(", ")));
     notes.chain(happened).collect()
@@ -366,6 +370,8 @@ mod tests {
             outcome,
             void_max: 0.2,
             faultless,
+            needs: Vec::new(),
+            sometimes: Vec::new(),
         });
         runs.into_iter().for_each(|run| report.add(run));
         scenario(&report, 4)

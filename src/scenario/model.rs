@@ -341,6 +341,19 @@ pub struct Expectation {
     pub core: Core,
     /// What must have happened: a run without all of it is void.
     pub needs: Vec<Need>,
+    /// What must have happened in some run over the scenario's seeds.
+    pub sometimes: Vec<Happening>,
+}
+
+impl Expectation {
+    /// The happenings among what every run needs.
+    pub fn happenings_needed(&self) -> Vec<Happening> {
+        let needs = self.needs.iter().filter_map(|need| match need {
+            Need::Happening(what) => Some(*what),
+            Need::BaseInstalled | Need::DeathAt(..) => None,
+        });
+        needs.collect()
+    }
 }
 
 /// Something that a scenario is there for, and that faults alone do not bring

@@ -221,7 +221,8 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Send(endpoint, to, bytes.len()));
-            inner.tap.peer_message(&inner.core, node, &bytes);
+            let disk = &inner.disks[node as usize];
+            inner.tap.peer_message(&inner.core, disk, node, &bytes);
             inner.net.send_peer(&mut inner.core, endpoint, to, bytes);
         });
     }

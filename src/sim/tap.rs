@@ -16,6 +16,7 @@ mod ends;
 mod harm;
 mod holdings;
 mod image;
+mod probes;
 mod replicas;
 #[cfg(test)]
 mod replicas_tests;
@@ -41,11 +42,13 @@ pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
 use crate::env::ConnId;
 use crate::log::LogConfig;
+use crate::raft::Packet;
 use ends::Transactions;
 use harm::Harm;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, held_address};
 use image::{Image, View};
+pub(crate) use probes::Happened;
 use replicas::Replicas;
 pub(crate) use replicas::Taken;
 pub(crate) use roles::Leadership;
@@ -75,6 +78,7 @@ pub(crate) struct Tap {
     halted: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
     on_lies: BTreeMap<NodeId, u64>,
+    happened: Happened,
     findings: Vec<Finding>,
     pub(crate) served_early: Vec<CommitFact>,
 }
@@ -95,6 +99,7 @@ impl Tap {
             halted: BTreeSet::new(),
             refusals: BTreeMap::new(),
             on_lies: BTreeMap::new(),
+            happened: Happened::new(),
             findings: Vec::new(),
             served_early: Vec::new(),
         }
@@ -175,12 +180,17 @@ impl Tap {
         let (replicas, transactions) = (&mut self.replicas, &mut self.transactions);
         let mut discarded_early = Vec::new();
         holdings.written(core.now_ns, file, path, position, bytes, |part, record| {
+            let account = replicas.as_mut().map(|replicas| {
+                let entry = image::entry_of(part, record);
+                (replicas.is_there(node, &entry), replicas, entry)
+            });
+            let repairs = account.as_ref().is_some_and(|(is_there, ..)| *is_there);
             if let Some(transactions) = transactions {
-                let early = transactions.trail.wrote(core.now_ns, node, part, record);
+                let trail = &mut transactions.trail;
+                let early = trail.wrote(core.now_ns, node, (part, record), repairs);
                 discarded_early.extend(early);
             }
-            if let Some(replicas) = replicas {
-                let entry = image::entry_of(part, record);
+            if let Some((_, replicas, entry)) = account {
                 replicas.wrote(moment(core), node, entry, part.previous_hash);
             }
         });
@@ -232,12 +242,16 @@ impl Tap {
                 _ => Harm::None,
             };
             holdings.lost_cache(&disk.model, log_config, harm);
-            if let Some(transactions) = &mut self.transactions {
-                transactions.trail.cut(node, holdings.cached_end());
-            }
+            let mut end_address = holdings.cached_end();
             if let Some(replicas) = &mut self.replicas {
                 let image = holdings.take_image().unwrap_or_default();
+                // With what stands behind a bad sector: that is repaired, and is
+                // not written again.
+                end_address = image.end_address();
                 replicas.lost(moment(core), &disk.model, node, image, taken);
+            }
+            if let Some(transactions) = &mut self.transactions {
+                transactions.trail.cut(node, end_address);
             }
         }
     }
@@ -250,11 +264,14 @@ impl Tap {
     }
 
     /// A broker sent a message to another one.
-    pub(crate) fn peer_message(&mut self, core: &Core, node: NodeId, bytes: &Bytes) {
-        if let Some(replicas) = &mut self.replicas {
-            replicas.sent(moment(core), node, bytes);
-            self.note_leader(core.now_ns);
-        }
+    pub(crate) fn peer_message(&mut self, core: &Core, disk: &DiskIo, node: NodeId, bytes: &Bytes) {
+        let (Some(replicas), Ok(packet)) = (&mut self.replicas, Packet::decode(bytes.clone()))
+        else {
+            return;
+        };
+        replicas.sent(moment(core), node, &packet);
+        self.probe_message(&disk.model, &packet.message);
+        self.note_leader(core.now_ns);
     }
 
     /// One past the last log address that a broker holds durably, by the account

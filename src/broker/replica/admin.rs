@@ -51,6 +51,18 @@ impl<E: Env> Broker<E> {
         }
     }
 
+    /// What the operator asks for again was made before: the answer was lost.
+    pub(super) fn already_changed(&mut self, serving: &mut Serving<E>) {
+        let asked = serving
+            .replica
+            .as_mut()
+            .and_then(|replica| replica.asked.take());
+        if let Some((conn, reply_to)) = asked {
+            let code = ResponseCode::SUCCESS;
+            self.outbox.answer(conn, reply_to, code, &());
+        }
+    }
+
     pub(super) fn change_refused(&mut self, serving: &mut Serving<E>, change: Change) {
         let asked = serving
             .replica

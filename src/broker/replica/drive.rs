@@ -132,6 +132,7 @@ impl<E: Env> Broker<E> {
             Output::ReadReady { id, .. } => serving.reads.ready(id),
             Output::ReadFailed { id } => self.refuse_read(serving, id),
             Output::ChangeRefused(change) => self.change_refused(serving, change),
+            Output::AlreadyChanged(_) => self.already_changed(serving),
             Output::DoubtOver => self.env.report("nothing in the log is in doubt any more"),
             Output::Halted { blank_nodes } => self.env.report(&format!(
                 "halted: the disks of nodes {blank_nodes:?} are blank, and no majority of disks \

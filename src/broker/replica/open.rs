@@ -89,7 +89,10 @@ pub(in crate::broker) async fn open<E: Env>(
     let hard = load(&disk).await?;
     let base = Base::read(&disk).await?;
     let at = base.as_ref().map_or(Position::START, |base| base.position);
-    let (log, recovery, hard) = open_log(env, config, at, hard).await?;
+    let (log, recovery, hard) = match &base {
+        Some(_) => open_log(env, config, at, hard).await?,
+        None => open_blank_log(env, config, hard).await?,
+    };
     let encoded_base = base
         .as_ref()
         .map_or(Bytes::new(), |base| base.encode().into());
@@ -164,6 +167,20 @@ pub(super) async fn open_log<E: Env>(
     save(disk.clone(), hard, true).await?;
     let entropy = env.random_u64();
     let (log, recovery) = CommitLog::open_cutting_doubt(disk, log_config, base, entropy).await?;
+    Ok((log, recovery, hard))
+}
+
+/// Opens the log of a replica without a base: it was never let in, so no entry
+/// of it can have been acknowledged, and what does not verify was never one.
+/// Doubting would raise its term above that of the leader it waits for.
+async fn open_blank_log<E: Env>(
+    env: &E,
+    config: &BrokerConfig,
+    hard: HardState,
+) -> Result<(CommitLog<E::Disk>, Recovery, HardState), StoreError> {
+    let (disk, config, entropy) = (env.disk(), config.log_config(), env.random_u64());
+    let opened = CommitLog::open_cutting_doubt(disk, config, Position::START, entropy).await;
+    let (log, recovery) = opened?;
     Ok((log, recovery, hard))
 }
 

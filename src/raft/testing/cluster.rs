@@ -227,7 +227,10 @@ impl Cluster {
             Output::Diverged(found) | Output::Overruled(found) => {
                 panic!("state machine safety: {node} diverged: {found:?}")
             }
-            Output::SteppedDown { .. } | Output::ReadFailed { .. } | Output::ChangeRefused(_) => {}
+            Output::SteppedDown { .. }
+            | Output::ReadFailed { .. }
+            | Output::ChangeRefused(_)
+            | Output::AlreadyChanged(_) => {}
         }
     }
 

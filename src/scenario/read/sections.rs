@@ -160,6 +160,7 @@ const EXPECT: &[&str] = &[
     "void_max",
     "core",
     "needs",
+    "sometimes",
 ];
 
 pub(super) fn expect(
@@ -174,6 +175,7 @@ pub(super) fn expect(
         void_max: table.share("void_max", 0.2)?,
         core: core(&table, cluster)?,
         needs: needs(&table, cluster)?,
+        sometimes: sometimes(&table)?,
     })
 }
 
@@ -199,6 +201,12 @@ fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Vec<Need>, Problem> {
         return Err(field.problem(message, "replication is \"none\""));
     }
     Ok(needs)
+}
+
+fn sometimes(table: &Table<'_>) -> Result<Vec<Happening>, Problem> {
+    let words = Happening::ALL.map(|what| (what.name(), what));
+    let field = table.get("sometimes");
+    field.map_or(Ok(Vec::new()), |field| field.words(&words))
 }
 
 fn core(table: &Table<'_>, cluster: &Cluster) -> Result<Core, Problem> {

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   disk destroyed ─▶ outstanding ─ formatted ─ promoted, holds all ─▶ whole
-//!   sector bad     ─▶ outstanding ─ its disk holds what it held ─────▶ whole
+//!   sector bad     ─▶ outstanding ─ its disk holds what it held,
+//!                                   and nothing there is in doubt ───▶ whole
 //! ```
 //!
 //! Kept by node, which is stricter than the guarantee needs: it counts rot by
@@ -93,9 +94,12 @@ impl Run<'_> {
             let formatted = machine.formatted_ns > *since_ns;
             !(formatted && tap.is_whole_since(&disks[*node as usize], *node, *since_ns))
         });
-        self.outstanding
-            .damaged
-            .retain(|node, reached| tap.held_now(&disks[*node as usize]) < *reached);
+        // What cannot be read may have been an entry: until others have said that
+        // it was none, this replica answers nobody else's such question (D12).
+        self.outstanding.damaged.retain(|node, reached| {
+            let disk = &disks[*node as usize];
+            tap.held_now(disk) < *reached || tap.is_ambiguous(disk)
+        });
         self.outstanding.nodes()
     }
 

@@ -114,15 +114,20 @@ impl Run<'_> {
         }
     }
 
+    /// What a client has begun and not ended; what anybody has, where it is a
+    /// database.
+    pub(super) fn asked_of_client(&self, index: usize) -> u64 {
+        let client = &self.clients[index];
+        match client.is_database() {
+            true => self.sends_in_flight(),
+            false => client.progress.in_flight() + client.progress.uncommitted(),
+        }
+    }
+
     fn harm_client(&mut self, index: usize, effect: &Effect) {
         let (kind, node) = (effect.kind(), self.clients[index].node);
         let death = self.death_of(Victim::Client(index as u32));
-        let client = &mut self.clients[index];
-        let own = client.progress.in_flight() + client.progress.uncommitted();
-        let asked = match client.is_database() {
-            true => self.sends_in_flight(),
-            false => own,
-        };
+        let asked = self.asked_of_client(index);
         self.clients[index].kill(&self.handle);
         self.follower.died(index as ClientId);
         let (down_ns, note) = match *effect {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{ClientId, Event, Happening, History, OpId, SendOutcome, Value};
+use crate::history::{ClientId, EndOutcome, Event, Happening, History, OpId, SendOutcome, Value};
 use crate::scenario::Scenario;
-use crate::sim::tap::Order;
+use crate::sim::tap::{Happened, Order};
 
 /// One transaction, as its service and its database know it.
 #[derive(Debug, Default)]
@@ -44,7 +44,8 @@ pub(super) struct Follower {
     /// By the address of its acknowledged half message.
     pub(super) order_of: BTreeMap<u64, Order>,
     pub(super) paid: BTreeSet<Order>,
-    pub(super) happened: BTreeMap<Happening, u64>,
+    sent_back: BTreeMap<(ClientId, OpId), Happening>,
+    pub(super) happened: Happened,
 }
 
 fn order(value: Value) -> Order {
@@ -85,14 +86,36 @@ impl Follower {
                 let it = self.open.entry(order(*value)).or_default();
                 (it.unended, it.ending) = (false, true);
             }
-            Event::EndEnded { op, .. } => {
+            Event::EndEnded { op, outcome } => {
+                if *outcome == EndOutcome::Unknown {
+                    self.happens(Happening::EndUnanswered, 1);
+                }
                 if let Some(order) = self.ends.remove(&(client, *op)) {
                     let it = self.open.entry(order).or_default();
                     (it.ending, it.barred) = (false, false);
                     self.forget_closed(order);
                 }
             }
-            Event::CheckAnswered { value, commit, .. } => self.answered(client, *value, *commit),
+            Event::CheckAnswered { value, commit, .. } => {
+                self.happens(Happening::CheckAnswered, 1);
+                self.answered(client, *value, *commit);
+            }
+            Event::Redelivered { .. } => self.happens(Happening::Redelivered, 1),
+            Event::SendBackBegan { op, delay_ns, .. } => {
+                let what = match delay_ns {
+                    Some(_) => Happening::SentBack,
+                    None => Happening::DeadLetter,
+                };
+                self.sent_back.insert((client, *op), what);
+            }
+            Event::SendBackEnded { op, acknowledged } => {
+                let what = self.sent_back.remove(&(client, *op));
+                if let Some(what) = what.filter(|_| *acknowledged) {
+                    self.happens(what, 1);
+                }
+            }
+            Event::Released { .. } => self.happens(Happening::QueueGivenUp, 1),
+            Event::Taken { .. } => self.happens(Happening::LockedQueueTaken, 1),
             Event::Pulled { messages, .. } => {
                 for value in messages.iter().filter_map(|(_, value)| *value) {
                     self.was_read(order(value));

@@ -9,6 +9,7 @@ use crate::broker::DISCARD_TOPIC;
 use crate::check::{Ending, Liveness};
 use crate::scenario::{Core, Need, Workload};
 use crate::sim::net::NodeId;
+use crate::sim::tap::Happened;
 use crate::sim::world::Inner;
 
 /// How long a cluster that says that it has lost its majority may still change
@@ -84,8 +85,17 @@ impl Run<'_> {
                 let mut deaths = self.ledger.fired.iter().filter_map(|it| it.death.as_ref());
                 !deaths.any(|death| death.who == *who && death.at.contains(juncture))
             }
-            Need::Happening(what) => self.follower.happened.get(what).is_none_or(|it| *it == 0),
+            Need::Happening(what) => self.happened().get(what).is_none_or(|it| *it == 0),
         })
+    }
+
+    /// What happened, as clients and brokers let it be seen.
+    pub(super) fn happened(&self) -> Happened {
+        let mut happened = self.world.lock().tap.happened();
+        for (what, times) in &self.follower.happened {
+            *happened.entry(*what).or_default() += times;
+        }
+        happened
     }
 
     pub(super) fn start_probe(&mut self) {
@@ -167,27 +177,36 @@ impl Run<'_> {
     /// Whether all members that came back hold the same, durably, or as far as
     /// their disks let them know.
     fn is_level(&self) -> bool {
+        let held = self.held();
+        let mut ends = held.iter().map(|(_, end)| *end);
+        let first = ends.next();
+        ends.all(|end| Some(end) == first)
+    }
+
+    /// How far each member that came back holds the log, by node.
+    fn held(&self) -> Vec<(NodeId, u64)> {
         let members = self.sure_members();
         let mut inner = self.world.lock();
         let Inner { tap, disks, .. } = &mut *inner;
-        let mut ends = members
+        let back = members
             .into_iter()
-            .filter(|member| !self.machines[*member as usize].retired)
-            .map(|member| tap.level_end(&disks[member as usize], member));
-        let first = ends.next();
-        ends.all(|end| Some(end) == first)
+            .filter(|member| !self.machines[*member as usize].retired);
+        back.map(|member| (member, tap.level_end(&disks[member as usize], member)))
+            .collect()
     }
 
     /// How the second phase went.
     pub(super) fn liveness(&self) -> Liveness {
         let finished = self.last_reader.finished().unwrap_or_default();
+        let has_lost_majority = self.world.lock().tap.has_lost_majority();
         Liveness {
-            core: !self.world.lock().tap.has_lost_majority(),
+            core: !has_lost_majority,
             healed_ns: self.healed_ns,
             bound_ns: self.bound_ns(),
             probed_ns: self.probed_ns,
             caught_up_ns: finished.caught_up_ns,
             level_ns: self.level_ns,
+            held_in_the_end: self.held(),
         }
     }
 }

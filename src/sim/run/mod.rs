@@ -170,6 +170,7 @@ fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     };
     let liveness = run.liveness();
     let lacks = run.lacks();
+    let happened = run.happened();
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
     let (oracle, waived, commit_facts) = match options.oracle {
@@ -194,6 +195,6 @@ fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
         ending,
     });
     let mut report = RunReport::new(&run.scenario.id, run.seed, trace, &run.ledger, judgement);
-    report.happened = run.follower.happened.clone();
+    report.happened = happened;
     report
 }

@@ -63,8 +63,7 @@ impl Run<'_> {
             (Condition::Always, _) => true,
             (Condition::HasLeader, _) => self.resolve(Victim::Leader).is_some(),
             (Condition::InFlight, Victim::Client(client)) => {
-                let progress = &self.clients[client as usize].progress;
-                progress.in_flight() + progress.uncommitted() > 0
+                self.asked_of_client(client as usize) > 0
             }
             (Condition::InFlight, _) => self.sends_in_flight() > 0,
             (Condition::Dirty, Victim::Broker(broker)) => self.dirty(broker).0 > 0,

@@ -1,6 +1,5 @@
 //! The product's formats, in the checkers' words. Nothing else here knows them.
 
-use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::broker::{BASE_FILE, Expire};
@@ -132,9 +131,8 @@ pub(super) enum Said {
 }
 
 /// What a peer message says: in which term.
-pub(super) fn said(bytes: &Bytes) -> Option<(u64, Said)> {
-    let packet = raft::Packet::decode(bytes.clone()).ok()?;
-    let said = match packet.message {
+pub(super) fn said(packet: &raft::Packet) -> Option<(u64, Said)> {
+    let said = match &packet.message {
         raft::Message::Append(_) => Said::Leads(last_seats(&packet.frames)),
         raft::Message::VoteAnswer { granted: true } => Said::Voted(replica(packet.to)),
         raft::Message::AppendAnswer(answer) if answer.accepted => {

@@ -14,6 +14,8 @@
 //! cut), where a base is stored, and where a fault took something, the log is read
 //! anew from the bytes.
 
+use std::ops::RangeFrom;
+
 use super::codecs::{Base, Said, base, disk_id, hard_state, said};
 use super::harm::{Harm, Holes, Remembered};
 use super::holdings::Holdings;
@@ -23,11 +25,9 @@ use crate::check::replicas::{
     Cause, Cluster, Entry, Fact, Forgot, HardState, Media, Medium, Moment,
 };
 use crate::log::{IDENTITY_FILE, LogConfig};
-use crate::raft::HARD_STATE_FILE;
+use crate::raft::{HARD_STATE_FILE, Packet};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
-
-use bytes::Bytes;
 
 /// What became of a machine's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,8 @@ pub(super) struct Replicas {
     pub(super) cluster: Cluster,
     media: Media,
     nodes: Vec<Known>,
+    /// How often a replica cut entries off its own log.
+    pub(super) cuts: u64,
 }
 
 impl Replicas {
@@ -90,7 +92,15 @@ impl Replicas {
             cluster: Cluster::new(members, machines, media),
             media,
             nodes: (0..machines).map(|_| Known::default()).collect(),
+            cuts: 0,
         }
+    }
+
+    /// Whether a node's log, durable or not, has exactly that entry.
+    pub(super) fn is_there(&self, node: NodeId, entry: &Entry) -> bool {
+        let log = self.cluster.log(node, Medium::Cached);
+        log.get(entry.head.index)
+            .is_some_and(|here| here.is(&entry.head))
     }
 
     /// An entry was written behind the one with that hash.
@@ -121,10 +131,12 @@ impl Replicas {
         path: &str,
     ) {
         let name = path.rsplit('/').next().and_then(|name| name.parse().ok());
-        if let Some(holes) = &mut self.nodes[node as usize].holes
-            && let Some(is_cut) = name.and_then(|address: u64| holes.get_mut(&address))
-        {
-            *is_cut = true;
+        // It takes the place of everything from its first address on.
+        if let (Some(holes), Some(address)) = (&mut self.nodes[node as usize].holes, name) {
+            let from_there: RangeFrom<u64> = address..;
+            holes
+                .range_mut(from_there)
+                .for_each(|(_, is_cut)| *is_cut = true);
         }
         let image = Image::of(disk, View::Cached, self.harm(node));
         self.becomes(moment, node, Medium::Cached, image, Cause::Replica);
@@ -247,8 +259,8 @@ impl Replicas {
     }
 
     /// A replica sent a message to a peer.
-    pub(super) fn sent(&mut self, moment: Moment, node: NodeId, bytes: &Bytes) {
-        let fact = match said(bytes) {
+    pub(super) fn sent(&mut self, moment: Moment, node: NodeId, packet: &Packet) {
+        let fact = match said(packet) {
             Some((term, Said::Leads(seated))) => {
                 self.cluster.note(moment, Fact::Leads { node, term });
                 match seated {
@@ -438,6 +450,9 @@ impl Replicas {
         from_index: u64,
         cause: Cause,
     ) {
+        if (medium, cause) == (Medium::Cached, Cause::Replica) {
+            self.cuts += 1;
+        }
         self.cluster.note(
             moment,
             Fact::Cut {

@@ -97,6 +97,7 @@ impl Tap {
 
     /// A broker wrote a line to its operator.
     pub(crate) fn reported(&mut self, node: NodeId, line: &str) {
+        self.probe_line(line);
         if line.starts_with(HALTED) {
             self.halted.insert(node);
         }

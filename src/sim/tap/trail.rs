@@ -112,15 +112,20 @@ impl Trail {
         }
     }
 
-    /// A broker wrote an entry into its log.
+    /// A broker wrote an entry into its log: at its end, in place of another one,
+    /// or, where `repairs`, one that is there, so that what is behind it stays.
     pub(super) fn wrote(
         &mut self,
         at_ns: u64,
         node: NodeId,
-        part: &LogPart,
-        record: &[u8],
+        (part, record): (&LogPart, &[u8]),
+        repairs: bool,
     ) -> Option<TooEarly> {
-        self.cut(node, part.address);
+        if !repairs {
+            self.cut(node, part.address);
+        } else if self.nodes[node as usize].said.contains_key(&part.address) {
+            return None;
+        }
         if part.kind != EntryKind::Message {
             return None;
         }
@@ -268,6 +273,8 @@ fn said(message: &Message<'_>) -> Option<Said> {
 
 #[cfg(test)]
 mod tests {
+    use crate::record::{EntryKind, LogPart};
+
     use super::{Decision, DiscardLimits, OfNode, Ruling, Said, TooEarly, Trail};
 
     const SAID: [(u64, Said); 4] = [
@@ -299,6 +306,28 @@ mod tests {
         assert_eq!(trail.too_early(60, 0, 100), early(10, 1));
         trail.nodes[0].add(400, 490, Said::Checked(100));
         assert_eq!(trail.too_early(60, 0, 100), None);
+    }
+
+    #[test]
+    fn an_entry_that_is_repaired_takes_nothing_behind_it() {
+        let mut trail = Trail::new(1, LIMITS);
+        for (at, said) in SAID {
+            trail.nodes[0].add(at, at + 90, said);
+        }
+        let part = LogPart {
+            kind: EntryKind::NoOp,
+            index: 3,
+            term: 1,
+            address: 300,
+            record_bytes: 0,
+            previous_hash: 0,
+            hash: 0,
+        };
+        assert_eq!(trail.wrote(0, 0, (&part, &[]), true), None);
+        assert_eq!(trail.decision(0, 100).map(|it| it.address), Some(400));
+        assert_eq!(trail.wrote(0, 0, (&part, &[]), false), None);
+        assert_eq!(trail.decision(0, 100), None, "another entry took its place");
+        assert!(trail.asked(0).is_empty());
     }
 
     #[test]

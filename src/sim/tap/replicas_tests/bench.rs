@@ -177,8 +177,10 @@ impl Bench {
             frames: Bytes::new(),
         };
         let mut inner = self.world.lock();
-        let Inner { core, tap, .. } = &mut *inner;
-        tap.peer_message(core, from as u32, &packet.encode());
+        let Inner {
+            core, tap, disks, ..
+        } = &mut *inner;
+        tap.peer_message(core, &disks[from], from as u32, &packet.encode());
     }
 
     pub(super) fn leads(&self, node: usize, term: u64) {

@@ -1,0 +1,141 @@
+//! What is worth seeing at least once: a run, or a set of runs, in which none of it
+//! happened has tested little.
+
+use std::fmt;
+
+/// Something that a scenario may be there for, and that no fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Happening {
+    /// A question was answered "rolled back" while the payment was under way.
+    PaymentBarred,
+    /// Another instance than the one that began an order answered for it.
+    AnsweredByAnother,
+    /// A half message stands in the discard topic: nobody decided it in time.
+    HalfDiscarded,
+    /// A discarded half message's order is paid.
+    PaidDiscarded,
+    /// An order service answered what had become of a half message.
+    CheckAnswered,
+    /// An order service never heard what became of its commit or rollback.
+    EndUnanswered,
+    /// A member could not process a message, and it was taken back.
+    SentBack,
+    /// A message came again out of its group's retry topic.
+    Redelivered,
+    /// A message was given up, and stands among the dead letters.
+    DeadLetter,
+    /// A member gave up a queue, for another one to take.
+    QueueGivenUp,
+    /// A member processed a message of a queue that it had locked.
+    LockedQueueTaken,
+    /// A log was cut where its end did not verify.
+    TornTailCut,
+    /// Entries that nothing proved durable were copied to fresh sectors (D24).
+    TailCopied,
+    /// A log was opened that a clean stop had closed.
+    StoppedCleanly,
+    /// A broker gave its store up after a failure, and opened it again.
+    StoreReopened,
+    /// Entries that had rotted were repaired from another replica (D12).
+    DamageRepaired,
+    /// A replica asked what others hold behind the end that it cannot read (D12).
+    DoubtAsked,
+    /// A replica learnt that nothing in its log is in doubt any more (D12).
+    DoubtResolved,
+    /// A disk that has promised nothing asked to be let in (D14).
+    BlankAnnounced,
+    /// A replica began anew behind a base that it was given (D8).
+    BaseInstalled,
+    /// A replica was given a vote, having caught up (D14, D15).
+    Promoted,
+    /// A vote, or the promise of one, was refused.
+    VoteRefused,
+    /// A replica refused a vote, or the promise of one, while it could not say what its
+    /// disk had lost (D12).
+    VoteRefusedInDoubt,
+    /// Somebody led after somebody else.
+    LeaderChanged,
+    /// A leader gave up by itself.
+    LeaderSteppedDown,
+    /// A leader asked another replica to stand for election.
+    LeadershipHandedOver,
+    /// A follower refused an append: it had not what comes before.
+    LogsParted,
+    /// A replica cut entries off the end of its log: another leader has others
+    /// (D6).
+    SuffixCut,
+}
+
+impl Happening {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 28] = [
+        Self::PaymentBarred,
+        Self::AnsweredByAnother,
+        Self::HalfDiscarded,
+        Self::PaidDiscarded,
+        Self::CheckAnswered,
+        Self::EndUnanswered,
+        Self::SentBack,
+        Self::Redelivered,
+        Self::DeadLetter,
+        Self::QueueGivenUp,
+        Self::LockedQueueTaken,
+        Self::TornTailCut,
+        Self::TailCopied,
+        Self::StoppedCleanly,
+        Self::StoreReopened,
+        Self::DamageRepaired,
+        Self::DoubtAsked,
+        Self::DoubtResolved,
+        Self::BlankAnnounced,
+        Self::BaseInstalled,
+        Self::Promoted,
+        Self::VoteRefused,
+        Self::VoteRefusedInDoubt,
+        Self::LeaderChanged,
+        Self::LeaderSteppedDown,
+        Self::LeadershipHandedOver,
+        Self::LogsParted,
+        Self::SuffixCut,
+    ];
+
+    /// The name in scenario files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PaymentBarred => "payment-barred",
+            Self::AnsweredByAnother => "answered-by-another",
+            Self::HalfDiscarded => "half-discarded",
+            Self::PaidDiscarded => "paid-discarded",
+            Self::CheckAnswered => "check-answered",
+            Self::EndUnanswered => "end-unanswered",
+            Self::SentBack => "sent-back",
+            Self::Redelivered => "redelivered",
+            Self::DeadLetter => "dead-letter",
+            Self::QueueGivenUp => "queue-given-up",
+            Self::LockedQueueTaken => "locked-queue-taken",
+            Self::TornTailCut => "torn-tail-cut",
+            Self::TailCopied => "tail-copied",
+            Self::StoppedCleanly => "stopped-cleanly",
+            Self::StoreReopened => "store-reopened",
+            Self::DamageRepaired => "damage-repaired",
+            Self::DoubtAsked => "doubt-asked",
+            Self::DoubtResolved => "doubt-resolved",
+            Self::BlankAnnounced => "blank-announced",
+            Self::BaseInstalled => "base-given",
+            Self::Promoted => "promoted",
+            Self::VoteRefused => "vote-refused",
+            Self::VoteRefusedInDoubt => "vote-refused-in-doubt",
+            Self::LeaderChanged => "leader-changed",
+            Self::LeaderSteppedDown => "leader-stepped-down",
+            Self::LeadershipHandedOver => "leadership-handed-over",
+            Self::LogsParted => "logs-parted",
+            Self::SuffixCut => "suffix-cut",
+        }
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
