@@ -10,11 +10,12 @@ use crate::scenario::{
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// The faults of one rule.
+/// The faults of one rule; what they leave to chance is drawn from `chances`.
 pub(super) fn faults(
     scenario: &Scenario,
     rule: &FaultRule,
     stream: &mut Stream,
+    chances: &mut Stream,
 ) -> Vec<PlannedFault> {
     let mut moments = Moments::new(rule.at_ms, rule.every_ms);
     let mut faults = Vec::new();
@@ -35,10 +36,12 @@ pub(super) fn faults(
             let then = rule.then.as_ref().map(|then| SecondBlow {
                 after_ns: in_ns(then.after_ms).draw(stream),
                 effect: effect(&then.harm, stream),
+                draw: chances.next_u64() as u32,
             });
             hits.push(Hit {
                 victim,
                 effect: own,
+                draw: chances.next_u64() as u32,
                 then,
             });
         }

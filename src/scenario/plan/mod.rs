@@ -43,6 +43,10 @@ pub struct Hit {
     pub victim: Victim,
     /// What it does.
     pub effect: Effect,
+    /// What the effect leaves to chance follows from this number alone: which
+    /// sectors survive, which one rots.
+    #[serde(default)]
+    pub draw: u32,
     /// What befalls the same victim soon after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<SecondBlow>,
@@ -55,6 +59,9 @@ pub struct SecondBlow {
     pub after_ns: u64,
     /// What it does.
     pub effect: Effect,
+    /// As of a [`Hit`].
+    #[serde(default)]
+    pub draw: u32,
 }
 
 /// Whom a fault hits. Roles stay roles: who has them is known when it fires.
@@ -191,7 +198,8 @@ pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
     let mut faults = Vec::new();
     for (lane, rule) in (0..).zip(&scenario.faults) {
         let mut stream = Stream::lane(seed, Purpose::Faults, lane);
-        faults.extend(draw::faults(scenario, rule, &mut stream));
+        let mut chances = Stream::lane(seed, Purpose::Survival, lane);
+        faults.extend(draw::faults(scenario, rule, &mut stream, &mut chances));
     }
     // Stable: faults of one moment stay in the order of the file.
     faults.sort_by_key(|fault| fault.trigger.from_ns);

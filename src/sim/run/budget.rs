@@ -19,7 +19,6 @@ use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
-/// Where a replica keeps its term and vote.
 /// Files that recovery makes anew: what they lose is not lost.
 const DERIVED: [&str; 2] = ["consumequeue/", "checkpoint"];
 

@@ -1,9 +1,9 @@
 //! Planned faults: waited for, fired, followed by their second blow, taken back.
 
-use super::harms::survival_of;
+use super::harms::{Blow, dice, survival_of};
 use super::phases::{Phase, Run, Step};
 use crate::history::ClientId;
-use crate::scenario::{Condition, Effect, PlannedFault, Victim};
+use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
 
 /// Pause between two looks at a condition, nanoseconds.
 const LOOK_NS: u64 = 500_000;
@@ -79,11 +79,17 @@ impl Run<'_> {
         let group: Vec<u32> = brokers.collect();
         for (number, (hit, victim)) in planned.hits.iter().zip(victims).enumerate() {
             match *victim {
-                Victim::Client(client) => self.harm_client(client as usize, &hit.effect),
+                Victim::Client(client) => self.harm_client(client as usize, hit),
                 Victim::Broker(broker) => {
                     let machine = broker as usize;
                     let image = self.images.remove(&(fault, number, machine));
-                    self.harm_broker(machine, &hit.effect, image, &group);
+                    let blow = Blow {
+                        effect: &hit.effect,
+                        draw: hit.draw,
+                        image,
+                        group: &group,
+                    };
+                    self.harm_broker(machine, blow);
                     if let Some(then) = &hit.then {
                         let at_ns = self.world.now_ns() + then.after_ns;
                         self.at(at_ns, Step::SecondBlow(fault, number, machine));
@@ -110,12 +116,18 @@ impl Run<'_> {
         let node = machine as u32;
         if !(bound && forgets) || self.has_room_for(&[node]) {
             self.note_fired();
-            self.harm_broker(machine, &then.effect, None, &[node]);
+            let blow = Blow {
+                effect: &then.effect,
+                draw: then.draw,
+                image: None,
+                group: &[node],
+            };
+            self.harm_broker(machine, blow);
         }
     }
 
-    fn harm_client(&mut self, index: usize, effect: &Effect) {
-        let (kind, node) = (effect.kind(), self.clients[index].node);
+    fn harm_client(&mut self, index: usize, hit: &Hit) {
+        let (kind, node) = (hit.effect.kind(), self.clients[index].node);
         let death = self.death_of(Victim::Client(index as u32));
         let client = &mut self.clients[index];
         let own = client.progress.in_flight() + client.progress.uncommitted();
@@ -125,7 +137,7 @@ impl Run<'_> {
         };
         self.clients[index].kill(&self.handle);
         self.follower.died(index as ClientId);
-        let (down_ns, note) = match *effect {
+        let (down_ns, note) = match hit.effect {
             Effect::ClientKill { down_ns } => {
                 self.world.process_dies(node, false);
                 self.world.lock().disks[node as usize].process_died();
@@ -135,7 +147,7 @@ impl Run<'_> {
                 self.world.process_dies(node, true);
                 let disk = &mut self.world.lock().disks[node as usize];
                 disk.model
-                    .power_loss(survival_of(survival), &mut self.survival);
+                    .power_loss(survival_of(survival), &mut dice(hit.draw));
                 disk.machine_died();
                 (down_ns, format!("power lost, survival {survival:?}"))
             }

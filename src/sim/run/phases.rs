@@ -21,7 +21,6 @@ use crate::check::Ending;
 use crate::history::{Ledger, Recorder};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
 use crate::sim::disk::DiskImage;
-use crate::sim::random::{Purpose, Stream};
 use crate::sim::world::World;
 
 /// Pause between two looks at the run, nanoseconds.
@@ -74,7 +73,6 @@ pub(super) struct Run<'a> {
     pub(super) machines: Vec<Machine>,
     pub(super) clients: Vec<Client>,
     pub(super) setting: Setting,
-    pub(super) survival: Stream,
     pub(super) ending: Ending,
     /// Lasting faults that have not ended.
     pub(super) windows: Vec<Window>,
@@ -138,7 +136,6 @@ impl<'a> Run<'a> {
             probe,
             last_reader,
             plan: plan(scenario, seed),
-            survival: Stream::new(seed, Purpose::Survival),
             ledger: Ledger::default(),
             ending: Ending::Completed,
             windows: Vec::new(),
