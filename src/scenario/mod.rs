@@ -10,6 +10,7 @@
 //! ```
 
 mod cluster;
+mod event;
 mod fault;
 mod harm;
 mod members;
@@ -22,6 +23,7 @@ mod read;
 mod swarm;
 
 pub use cluster::Cluster;
+pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
 pub use members::{Failing, Membership, Stays, Tags};

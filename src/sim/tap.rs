@@ -77,6 +77,18 @@ pub(crate) struct Tap {
     on_lies: BTreeMap<NodeId, u64>,
     findings: Vec<Finding>,
     pub(crate) served_early: Vec<CommitFact>,
+    pub(crate) sightings: Sightings,
+}
+
+/// How often the tap saw what faults may wait for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sightings {
+    /// Writes of entries to a commit log.
+    pub(crate) appends: u64,
+    /// Messages acknowledged.
+    pub(crate) acknowledgements: u64,
+    /// Votes given.
+    pub(crate) votes: u64,
 }
 
 impl Tap {
@@ -97,6 +109,7 @@ impl Tap {
             on_lies: BTreeMap::new(),
             findings: Vec::new(),
             served_early: Vec::new(),
+            sightings: Sightings::default(),
         }
     }
 
@@ -174,7 +187,9 @@ impl Tap {
         };
         let (replicas, transactions) = (&mut self.replicas, &mut self.transactions);
         let mut discarded_early = Vec::new();
+        let mut appends = false;
         holdings.written(core.now_ns, file, path, position, bytes, |part, record| {
+            appends = true;
             if let Some(transactions) = transactions {
                 let early = transactions.trail.wrote(core.now_ns, node, part, record);
                 discarded_early.extend(early);
@@ -184,6 +199,7 @@ impl Tap {
                 replicas.wrote(moment(core), node, entry, part.previous_hash);
             }
         });
+        self.sightings.appends += u64::from(appends);
         for early in discarded_early {
             self.discarded_early(core, node, early);
         }
@@ -252,7 +268,8 @@ impl Tap {
     /// A broker sent a message to another one.
     pub(crate) fn peer_message(&mut self, core: &Core, node: NodeId, bytes: &Bytes) {
         if let Some(replicas) = &mut self.replicas {
-            replicas.sent(moment(core), node, bytes);
+            let votes = replicas.sent(moment(core), node, bytes);
+            self.sightings.votes += u64::from(votes);
             self.note_leader(core.now_ns);
         }
     }

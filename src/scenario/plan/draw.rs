@@ -4,8 +4,8 @@ use super::victims::{subject, victims};
 use super::{Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Trigger};
 use crate::scenario::random::Stream;
 use crate::scenario::{
-    Between, Cluster, CutDirection, FaultRule, Harm, OperationKind, OperationRule, Scenario,
-    Subject, Survival, SyncErrorCache,
+    AtEvent, Between, Cluster, CutDirection, EventRule, FaultRule, Harm, OperationKind,
+    OperationRule, Scenario, Subject, Survival, SyncErrorCache,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -18,10 +18,17 @@ pub(super) fn faults(
     chances: &mut Stream,
 ) -> Vec<PlannedFault> {
     let mut moments = Moments::new(rule.at_ms, rule.every_ms);
+    let mut events = rule.at_event.map(Events::new);
     let mut faults = Vec::new();
     for _ in 0..rule.count {
         let victims = victims(scenario, rule.target, stream);
-        let Some(from_ns) = moments.next(stream) else {
+        let at_event = events.as_mut().map(|events| events.next(stream));
+        let begin_ns = moments.window_ns.low;
+        let from_ns = match at_event {
+            Some(_) => Some(begin_ns),
+            None => moments.next(stream),
+        };
+        let Some(from_ns) = from_ns else {
             break;
         };
         let shared = effect(&rule.harm, stream);
@@ -49,6 +56,7 @@ pub(super) fn faults(
             from_ns,
             until_ns: in_ns(rule.at_ms).high,
             when: rule.when,
+            at_event,
             within_budget: rule.within_budget,
         };
         faults.push(PlannedFault { trigger, hits });
@@ -109,6 +117,33 @@ impl Moments {
         let moment_ns = self.next_ns;
         self.next_ns += every_ns.draw(stream);
         (moment_ns <= self.window_ns.high).then_some(moment_ns)
+    }
+}
+
+/// With which events the faults of a rule come.
+struct Events {
+    rule: EventRule,
+    last: Option<u64>,
+}
+
+impl Events {
+    fn new(rule: EventRule) -> Self {
+        Self { rule, last: None }
+    }
+
+    fn next(&mut self, stream: &mut Stream) -> AtEvent {
+        let EventRule {
+            event,
+            file,
+            nth,
+            every_nth,
+        } = self.rule;
+        let nth = match (self.last, every_nth) {
+            (Some(last), Some(every)) => last + every.draw(stream),
+            _ => nth.draw(stream),
+        };
+        self.last = Some(nth);
+        AtEvent { event, file, nth }
     }
 }
 

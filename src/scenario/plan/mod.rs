@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::harm::counted_by_its_kind;
 use super::random::{Purpose, Stream};
-use super::{Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
+use super::{AtEvent, Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
 use super::{Survival, SyncErrorCache};
 
 /// All faults of one run, ordered by the earliest moment at which they may
@@ -85,7 +85,8 @@ pub enum Victim {
 
 /// When a fault fires: at the first moment in `from_ns..=until_ns` at which its
 /// victims are known and up, `when` holds of one of them, and the budget has
-/// room; otherwise never.
+/// room; otherwise never. With `at_event`: in the step of the first event from
+/// that number on at which all this is so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trigger {
     /// Not before, nanoseconds since the start of the run.
@@ -94,6 +95,9 @@ pub struct Trigger {
     pub until_ns: u64,
     /// What must hold.
     pub when: Condition,
+    /// What it comes with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_event: Option<AtEvent>,
     /// Whether the fault budget holds it back (guarantee.md, section 3).
     pub within_budget: bool,
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::event::at_event;
 use super::harm::{harm, own_keys};
 use super::problem::Problem;
 use super::sections::{MS, window};
@@ -21,6 +22,7 @@ const COMMON: &[&str] = &[
     "target",
     "at_ms",
     "when",
+    "at_event",
     "count",
     "every_ms",
     "within_budget",
@@ -60,6 +62,7 @@ pub(super) fn read(
         target,
         at_ms,
         when: when(&table, kind, frame)?,
+        at_event: at_event(&table, kind, frame)?,
         every_ms,
         count,
         within_budget,
@@ -98,18 +101,19 @@ fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Conditi
         ("in-flight", Condition::InFlight),
         ("rolling", Condition::Rolling),
         ("has-leader", Condition::HasLeader),
+        ("recovering", Condition::Recovering),
     ];
     let junctures = Juncture::ALL.map(|juncture| (juncture.name(), Condition::At(juncture)));
     let when = field.word(&[&conditions[..], &junctures[..]].concat())?;
-    let of_log = matches!(when, Condition::Dirty | Condition::Rolling);
-    if of_log && kind.is_client_s() {
-        let label = match when {
-            Condition::Dirty => "never dirty",
-            _ => "never rolls",
-        };
-        return Err(field
-            .problem("a client has no commit log", label)
-            .help("when = \"in-flight\""));
+    let of_client = match when {
+        _ if !kind.is_client_s() => None,
+        Condition::Dirty => Some(("a client has no commit log", "never dirty")),
+        Condition::Rolling => Some(("a client has no commit log", "never rolls")),
+        Condition::Recovering => Some(("a client has nothing to recover", "never recovers")),
+        _ => None,
+    };
+    if let Some((message, label)) = of_client {
+        return Err(field.problem(message, label).help("when = \"in-flight\""));
     }
     if when == Condition::HasLeader && !frame.cluster.is_replicated() {
         let message = "there is no leader without replication";

@@ -3,6 +3,7 @@
 //! with the line. The first one found is reported.
 
 mod cluster;
+mod event;
 mod fault;
 mod files;
 mod harm;

@@ -8,7 +8,7 @@ use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
 /// Pause between two looks at a condition, nanoseconds.
 const LOOK_NS: u64 = 500_000;
 /// Pause between two looks at a budget without room: disks are read for it.
-const LOOK_AT_BUDGET_NS: u64 = 20_000_000;
+pub(super) const LOOK_AT_BUDGET_NS: u64 = 20_000_000;
 /// What survives a fault that takes nothing from the disk.
 pub(super) const TAKES_NOTHING: u64 = u64::MAX;
 /// Where the commit log's files are.
@@ -52,6 +52,10 @@ impl Run<'_> {
             return;
         }
         let planned = self.plan.faults[fault].clone();
+        if let Some(at) = planned.trigger.at_event {
+            self.set_trap(fault, &planned, at);
+            return;
+        }
         if matches!(planned.trigger.when, Condition::At(_)) {
             self.follow();
         }
@@ -71,7 +75,7 @@ impl Run<'_> {
         }
     }
 
-    fn fire(&mut self, fault: usize, planned: &PlannedFault, victims: &[Victim]) {
+    pub(super) fn fire(&mut self, fault: usize, planned: &PlannedFault, victims: &[Victim]) {
         let brokers = victims.iter().filter_map(|victim| match victim {
             Victim::Broker(broker) => Some(*broker),
             _ => None,
@@ -164,6 +168,7 @@ impl Run<'_> {
 
     /// The safety phase is over: nothing harms any more.
     pub(super) fn take_back_everything(&mut self) {
+        self.world.lock().traps.clear();
         self.note_fired();
         self.close_windows();
         for machine in 0..self.machines.len() {
