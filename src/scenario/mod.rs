@@ -7,6 +7,8 @@
 //! ```text
 //!   file.toml ──read──> Scenario ──drawn(seed)──> Scenario ──plan(seed)──> FaultPlan
 //!                                  of a swarm                               one run
+//!                                                              written ──┘     ▲
+//!                                                                 └─ plan.toml ┘ edited, read again
 //! ```
 
 mod cluster;
@@ -34,9 +36,9 @@ pub use model::{
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};
 pub use plan::{
-    Effect, FaultPlan, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Trigger, Victim,
-    plan,
+    Effect, FaultPlan, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Surviving,
+    Trigger, VERSION, Victim, plan, written,
 };
 pub(crate) use read::seeds;
-pub use read::{ScenarioError, find, load, parse};
+pub use read::{ScenarioError, find, load, load_plan, parse, parse_plan};
 pub use swarm::Swarm;

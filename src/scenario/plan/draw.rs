@@ -1,7 +1,9 @@
 //! From rules to concrete faults and operations.
 
 use super::victims::{subject, victims};
-use super::{Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Trigger};
+use super::{
+    Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Surviving, Trigger,
+};
 use crate::scenario::random::Stream;
 use crate::scenario::{
     AtEvent, Between, Cluster, CutDirection, EventRule, FaultRule, Harm, OperationKind,
@@ -166,7 +168,7 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
         Harm::PowerLoss { survival, down_ms } => {
             let down_ns = ns(down_ms);
             Effect::PowerLoss {
-                survival: survival.unwrap_or_else(|| pick(&Survival::ALL, stream)),
+                survival: surviving(survival, stream),
                 down_ns,
             }
         }
@@ -226,11 +228,15 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
         Harm::ClientPower { survival, down_ms } => {
             let down_ns = down_ms.map(ns);
             Effect::ClientPower {
-                survival: survival.unwrap_or_else(|| pick(&Survival::ALL, stream)),
+                survival: surviving(survival, stream),
                 down_ns,
             }
         }
     }
+}
+
+fn surviving(survival: Option<Survival>, stream: &mut Stream) -> Surviving {
+    Surviving::Drawn(survival.unwrap_or_else(|| pick(&Survival::ALL, stream)))
 }
 
 fn pick<T: Copy>(among: &[T], stream: &mut Stream) -> T {

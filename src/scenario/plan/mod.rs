@@ -5,9 +5,12 @@
 //! say.
 
 mod draw;
+mod file;
 #[cfg(test)]
 mod tests;
 mod victims;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +18,8 @@ use super::harm::counted_by_its_kind;
 use super::random::{Purpose, Stream};
 use super::{AtEvent, Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
 use super::{Survival, SyncErrorCache};
+
+pub use file::{VERSION, written};
 
 /// All faults of one run, ordered by the earliest moment at which they may
 /// fire, and what the operator does.
@@ -29,6 +34,7 @@ pub struct FaultPlan {
 
 /// One fault, with nothing left to draw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedFault {
     /// When it fires.
     pub trigger: Trigger,
@@ -38,10 +44,12 @@ pub struct PlannedFault {
 
 /// A fault's part that befalls one victim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hit {
     /// Whom.
     pub victim: Victim,
     /// What it does.
+    #[serde(rename = "does")]
     pub effect: Effect,
     /// What the effect leaves to chance follows from this number alone: which
     /// sectors survive, which one rots.
@@ -54,10 +62,12 @@ pub struct Hit {
 
 /// What befalls a victim after it was hit, up or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SecondBlow {
     /// So long after the hit, nanoseconds.
     pub after_ns: u64,
     /// What it does.
+    #[serde(rename = "does")]
     pub effect: Effect,
     /// As of a [`Hit`].
     #[serde(default)]
@@ -113,7 +123,7 @@ pub struct PlannedOperation {
 
 /// What the operator does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Operation {
     /// The machine `spare` takes the place of a member.
     ReplaceNode {
@@ -142,7 +152,7 @@ pub enum Operation {
 /// What a fault does. Times in nanoseconds; see [`super::Harm`] for their
 /// meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are Harm's, drawn")]
 pub enum Effect {
     /// See [`super::Harm::Kill`].
@@ -150,7 +160,7 @@ pub enum Effect {
     /// See [`super::Harm::Restart`].
     Restart { down_ns: u64 },
     /// See [`super::Harm::PowerLoss`].
-    PowerLoss { survival: Survival, down_ns: u64 },
+    PowerLoss { survival: Surviving, down_ns: u64 },
     /// See [`super::Harm::DiskDestroyed`].
     DiskDestroyed { down_ns: u64 },
     /// See [`super::Harm::DiskRolledBack`].
@@ -187,18 +197,42 @@ pub enum Effect {
     ClientKill { down_ns: Option<u64> },
     /// See [`super::Harm::ClientPower`].
     ClientPower {
-        survival: Survival,
+        survival: Surviving,
         down_ns: Option<u64>,
     },
 }
 
 counted_by_its_kind!(Effect);
 
-/// The faults of the run of `scenario` with `seed`.
+/// What a power loss leaves of what was not synced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "`survival` is a word of a scenario's (\"none\", \"all\", \"prefix\", \"sector-subset\", \
+                 \"torn\", \"garbage\", \"size-without-data\", \"data-without-size\", \"entry-subset\") \
+                 or { keep_pending = [0, 3, 4] }"
+)]
+pub enum Surviving {
+    /// In this way; which pieces exactly follows from the hit's draw.
+    Drawn(Survival),
+    /// These pieces and no others.
+    Kept {
+        /// What was pending is counted from 0 in the order of the operations: each
+        /// sector of a write, then the size where it grew, each change of a name.
+        keep_pending: BTreeSet<usize>,
+    },
+}
+
+/// The faults of the run of `scenario` with `seed`: those of its own plan, where
+/// it was given one.
 ///
 /// Each rule draws from a lane of its own, so that an edit to one leaves the
 /// faults of the others where they were.
 pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
+    if let Some(planned) = &scenario.planned {
+        return FaultPlan::clone(planned);
+    }
     let mut faults = Vec::new();
     for (lane, rule) in (0..).zip(&scenario.faults) {
         let mut stream = Stream::lane(seed, Purpose::Faults, lane);

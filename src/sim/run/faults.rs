@@ -1,6 +1,6 @@
 //! Planned faults: waited for, fired, followed by their second blow, taken back.
 
-use super::harms::{Blow, dice, survival_of};
+use super::harms::{Blow, cut_power};
 use super::phases::{Phase, Run, Step};
 use crate::history::ClientId;
 use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
@@ -141,19 +141,20 @@ impl Run<'_> {
         };
         self.clients[index].kill(&self.handle);
         self.follower.died(index as ClientId);
-        let (down_ns, note) = match hit.effect {
+        let (down_ns, note) = match &hit.effect {
             Effect::ClientKill { down_ns } => {
+                let down_ns = *down_ns;
                 self.world.process_dies(node, false);
                 self.world.lock().disks[node as usize].process_died();
                 (down_ns, "killed".to_owned())
             }
             Effect::ClientPower { survival, down_ns } => {
+                let down_ns = *down_ns;
                 self.world.process_dies(node, true);
                 let disk = &mut self.world.lock().disks[node as usize];
-                disk.model
-                    .power_loss(survival_of(survival), &mut dice(hit.draw));
+                let note = cut_power(&mut disk.model, survival, hit.draw);
                 disk.machine_died();
-                (down_ns, format!("power lost, survival {survival:?}"))
+                (down_ns, note)
             }
             _ => panic!("the reader of scenarios gives clients no other fault"),
         };

@@ -7,9 +7,9 @@ use super::process::Operator;
 use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
-use crate::scenario::{Effect, FileClass, SyncErrorCache, Victim};
+use crate::scenario::{Effect, FileClass, Surviving, SyncErrorCache, Victim};
 use crate::sim::disk::{
-    ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskSpeed, Pending, Survival,
+    ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, Survival,
 };
 use crate::sim::net::NodeId;
 use crate::sim::random::{Purpose, Stream};
@@ -27,9 +27,21 @@ pub(super) struct Blow<'a> {
     pub(super) group: &'a [NodeId],
 }
 
-/// What a blow with that draw leaves to chance.
-pub(super) fn dice(draw: u32) -> Stream {
-    Stream::new(u64::from(draw), Purpose::Survival)
+/// Takes the power from a disk: what became of what was pending, in words.
+pub(super) fn cut_power(disk: &mut DiskModel, surviving: &Surviving, draw: u32) -> String {
+    let (report, how) = match surviving {
+        Surviving::Drawn(survival) => {
+            let mut dice = Stream::new(u64::from(draw), Purpose::Survival);
+            let report = disk.power_loss(survival_of(*survival), &mut dice);
+            (report, format!("survival {survival:?}"))
+        }
+        Surviving::Kept { keep_pending } => {
+            let report = disk.power_loss_keeping(keep_pending);
+            (report, "survival as planned".to_owned())
+        }
+    };
+    let (whole, all) = (report.survived(), report.pieces());
+    format!("power lost, {how}: {whole} of {all} pending whole")
 }
 
 impl Run<'_> {
@@ -39,9 +51,10 @@ impl Run<'_> {
         match *blow.effect {
             Effect::Kill { down_ns } => self.kill(machine, down_ns),
             Effect::Restart { down_ns } => self.restart(machine, down_ns),
-            Effect::PowerLoss { survival, down_ns } => {
-                self.power_loss(machine, (survival, draw), down_ns);
-            }
+            Effect::PowerLoss {
+                ref survival,
+                down_ns,
+            } => self.power_loss(machine, (survival, draw), down_ns),
             Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
             Effect::DiskRolledBack { down_ns, .. } => {
                 if let Some(image) = blow.image {
@@ -121,31 +134,24 @@ impl Run<'_> {
         self.machines[machine].stop();
     }
 
-    fn power_loss(
-        &mut self,
-        machine: usize,
-        (survival, draw): (scenario::Survival, u32),
-        down_ns: u64,
-    ) {
+    fn power_loss(&mut self, machine: usize, (survival, draw): (&Surviving, u32), down_ns: u64) {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let pending = self.world.lock().disks[machine].model.pending(COMMIT_LOG);
         let eligible = pending != Pending::default() || self.sends_in_flight() > 0;
         self.end_process(machine, true);
-        let (held_after, believed) = {
+        let (held_after, believed, note) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
             let believed = inner.tap.believed_end(disk, machine as u32);
-            disk.model
-                .power_loss(survival_of(survival), &mut dice(draw));
+            let note = cut_power(&mut disk.model, survival, draw);
             disk.machine_died();
             inner
                 .tap
                 .lost_cache(&inner.core, disk, machine as u32, Taken::Cache);
-            (inner.tap.durable_end(disk, machine as u32), believed)
+            (inner.tap.durable_end(disk, machine as u32), believed, note)
         };
-        let note = format!("power lost, survival {survival:?}");
         self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, note);
         self.is_death(death);
         self.leaves(held_after);
@@ -283,7 +289,7 @@ fn files_of(class: FileClass) -> &'static str {
     }
 }
 
-pub(super) fn survival_of(survival: scenario::Survival) -> Survival {
+fn survival_of(survival: scenario::Survival) -> Survival {
     match survival {
         scenario::Survival::None => Survival::None,
         scenario::Survival::All => Survival::All,
