@@ -20,6 +20,10 @@ pub struct FaultRule {
     /// `Some`: they follow each other, the first at the window's begin, each so
     /// long after the one before. `None`: each comes at a moment of its own.
     pub every_ms: Option<Between>,
+    /// `Some`: its victims are hit one after another, in a drawn order, each so long
+    /// after the one before, and what lasts ends for each on its own. `None`: all
+    /// at the same instant.
+    pub spread_ms: Option<Between>,
     /// How many such faults are planned; with `every_ms`, at most: `u32::MAX` is
     /// as many as there is time for.
     pub count: u32,

@@ -2,7 +2,7 @@
 
 use super::victims::{subject, victims};
 use super::{
-    Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Surviving, Trigger,
+    Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Surviving, Trigger, Victim,
 };
 use crate::scenario::random::Stream;
 use crate::scenario::{
@@ -33,37 +33,101 @@ pub(super) fn faults(
         let Some(from_ns) = from_ns else {
             break;
         };
-        let shared = effect(&rule.harm, stream);
-        let mut hits = Vec::new();
-        for victim in victims {
-            // What several victims share falls on them alike and ends for them
-            // alike; else each has its own.
-            let own = match (hits.is_empty(), &rule.harm) {
-                (true, _) | (_, Harm::Partition { .. }) => shared.clone(),
-                (false, harm) => effect(harm, stream),
-            };
-            let then = rule.then.as_ref().map(|then| SecondBlow {
-                after_ns: in_ns(then.after_ms).draw(stream),
-                effect: effect(&then.harm, stream),
-                draw: chances.next_u64() as u32,
-            });
-            hits.push(Hit {
-                victim,
-                effect: own,
-                draw: chances.next_u64() as u32,
-                then,
-            });
-        }
-        let trigger = Trigger {
+        let whole = Trigger {
             from_ns,
             until_ns: in_ns(rule.at_ms).high,
             when: rule.when,
             at_event,
             within_budget: rule.within_budget,
         };
+        if let Some(spread_ms) = rule.spread_ms {
+            let end_ns = scenario.run.duration_ms * NS_PER_MS;
+            let from_ns = one_after_another(victims.len(), from_ns, spread_ms, stream);
+            for (victim, from_ns) in shuffled(victims, stream).into_iter().zip(from_ns) {
+                let hit = hit(rule, victim, None, (stream, chances));
+                let trigger = Trigger {
+                    from_ns,
+                    until_ns: whole.until_ns.max(from_ns),
+                    ..whole
+                };
+                // The run's faults may end before it is everybody's turn.
+                if from_ns <= end_ns {
+                    let hits = vec![hit];
+                    faults.push(PlannedFault { trigger, hits });
+                }
+            }
+            continue;
+        }
+        let shared = effect(&rule.harm, stream);
+        let mut hits = Vec::new();
+        for victim in victims {
+            // What several victims share falls on them alike and ends for them
+            // alike; else each has its own.
+            let common = match (hits.is_empty(), &rule.harm) {
+                (true, _) | (_, Harm::Partition { .. }) => Some(shared.clone()),
+                _ => None,
+            };
+            hits.push(hit(rule, victim, common, (stream, chances)));
+        }
+        let trigger = whole;
         faults.push(PlannedFault { trigger, hits });
     }
     faults
+}
+
+/// What befalls one victim; `common`: what was drawn for all of them.
+fn hit(
+    rule: &FaultRule,
+    victim: Victim,
+    common: Option<Effect>,
+    (stream, chances): (&mut Stream, &mut Stream),
+) -> Hit {
+    let effect = common.unwrap_or_else(|| self::effect(&rule.harm, stream));
+    let then = rule.then.as_ref().map(|then| {
+        let after_ns = in_ns(then.after_ms).draw(stream);
+        let effect = self::effect(&then.harm, stream);
+        SecondBlow {
+            after_ns,
+            draw: chance(&effect, chances),
+            effect,
+        }
+    });
+    Hit {
+        victim,
+        draw: chance(&effect, chances),
+        effect,
+        then,
+    }
+}
+
+/// Drawn whether it is needed or not, so that an effect of another kind leaves the
+/// others' chances what they were.
+fn chance(effect: &Effect, chances: &mut Stream) -> u32 {
+    let draw = chances.next_u64() as u32;
+    if effect.leaves_to_chance() { draw } else { 0 }
+}
+
+/// So many moments, the first at `from_ns`.
+fn one_after_another(
+    count: usize,
+    from_ns: u64,
+    spread_ms: Between,
+    stream: &mut Stream,
+) -> Vec<u64> {
+    let mut next_ns = from_ns;
+    let moments = (0..count).map(|_| {
+        let moment_ns = next_ns;
+        next_ns += in_ns(spread_ms).draw(stream);
+        moment_ns
+    });
+    moments.collect()
+}
+
+/// In a drawn order.
+fn shuffled(mut left: Vec<Victim>, stream: &mut Stream) -> Vec<Victim> {
+    let count = left.len();
+    let drawn = (0..count).map(|_| left.remove(stream.below(left.len() as u64) as usize));
+    drawn.collect()
 }
 
 /// The operations of one rule.

@@ -24,7 +24,7 @@ pub fn written(scenario: &Scenario, seed: u64, plan: &FaultPlan) -> String {
          # A fault comes at `from_ns`, or, where it waits for `when` or `at_event`, at the\n\
          # first moment until `until_ns` at which that is so. Times are since the start of\n\
          # the run. What an effect leaves to chance (which sectors survive, which one rots)\n\
-         # follows from the `draw` beside it. Instead of a word, `survival` may be\n\
+         # follows from the `draw` beside it, any number. Instead of a word, `survival` may be\n\
          # {{ keep_pending = [0, 3, 4] }}: what was pending, in the order of the operations,\n\
          # from 0 (each sector of a write, then its size where that grew; each name).\n\
          \n[plan]\n\
@@ -67,7 +67,9 @@ fn write_hit(text: &mut String, hit: &Hit) {
     text.push_str("[[fault.hit]]\n");
     field(text, "victim", &hit.victim);
     field(text, "does", &hit.effect);
-    field(text, "draw", &hit.draw);
+    if hit.draw != 0 {
+        field(text, "draw", &hit.draw);
+    }
     if let Some(then) = &hit.then {
         field(text, "then", then);
     }

@@ -52,8 +52,8 @@ pub struct Hit {
     #[serde(rename = "does")]
     pub effect: Effect,
     /// What the effect leaves to chance follows from this number alone: which
-    /// sectors survive, which one rots.
-    #[serde(default)]
+    /// sectors survive, which one rots. 0 where it leaves nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub draw: u32,
     /// What befalls the same victim soon after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ pub struct SecondBlow {
     #[serde(rename = "does")]
     pub effect: Effect,
     /// As of a [`Hit`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub draw: u32,
 }
 
@@ -203,6 +203,28 @@ pub enum Effect {
 }
 
 counted_by_its_kind!(Effect);
+
+impl Effect {
+    /// Whether a draw decides about it further.
+    pub fn leaves_to_chance(&self) -> bool {
+        match self {
+            Self::PowerLoss { survival, .. } | Self::ClientPower { survival, .. } => {
+                matches!(survival, Surviving::Drawn(_))
+            }
+            Self::SyncError { .. }
+            | Self::ReadError { .. }
+            | Self::Rot { .. }
+            | Self::DiskFull { .. }
+            | Self::MisdirectedWrite { .. }
+            | Self::LostWrite { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn is_zero(draw: &u32) -> bool {
+    *draw == 0
+}
 
 /// What a power loss leaves of what was not synced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

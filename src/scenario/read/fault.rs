@@ -25,6 +25,7 @@ const COMMON: &[&str] = &[
     "at_event",
     "count",
     "every_ms",
+    "spread_ms",
     "within_budget",
     "then",
 ];
@@ -55,6 +56,7 @@ pub(super) fn read(
     let (every_ms, count) = repetition(&table)?;
     let harm = harm(&table, kind)?;
     partition_fits(&table, target, &harm, frame.cluster)?;
+    let spread_ms = spread(&table, target, &harm)?;
     let then = then(&table, kind)?;
     let kinds = std::iter::once(kind).chain(then.as_ref().map(|then| then.harm.kind()));
     let within_budget = within_budget(&table, &kinds.collect::<Vec<_>>(), frame)?;
@@ -64,6 +66,7 @@ pub(super) fn read(
         when: when(&table, kind, frame)?,
         at_event: at_event(&table, kind, frame)?,
         every_ms,
+        spread_ms,
         count,
         within_budget,
         harm,
@@ -204,6 +207,40 @@ fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem
         after_ms: table.require("after_ms")?.between(0..MS.end)?,
         harm: harm(&table, kind)?,
     }))
+}
+
+/// `spread_ms`: several victims, one after another.
+fn spread(table: &Table<'_>, target: Target, harm: &Harm) -> Result<Option<Between>, Problem> {
+    let Some(field) = table.get("spread_ms") else {
+        return Ok(None);
+    };
+    let one = !matches!(
+        target,
+        Target::Minority | Target::Quorum | Target::All | Target::AnyProducerGroup
+    );
+    let together = matches!(
+        harm,
+        Harm::Partition {
+            shape: PartitionShape::Split,
+            ..
+        }
+    );
+    let problem = if one {
+        Some(("one victim is not hit one after another", "a single one"))
+    } else if together {
+        Some(("the victims of a split stay together", "shape = \"split\""))
+    } else if table.get("at_event").is_some() {
+        Some((
+            "an event comes once for all victims",
+            "`at_event` is there too",
+        ))
+    } else {
+        None
+    };
+    match problem {
+        Some((message, label)) => Err(field.problem(message, label)),
+        None => field.between(MS).map(Some),
+    }
 }
 
 /// Refuses a partition that cuts nothing, or contradicts itself.

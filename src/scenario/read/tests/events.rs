@@ -104,3 +104,27 @@ fn what_cannot_be_waited_for_is_refused() {
     });
     insta::assert_snapshot!(shown.join("\n"));
 }
+
+#[test]
+fn one_after_another_are_several() {
+    let raft = GOOD.replacen(
+        "[cluster]",
+        "[cluster]\nbrokers = 3\nreplication = \"raft\"",
+        1,
+    );
+    let rule = |target: &str, more: &str| {
+        let rule = format!("target = \"{target}\"\nspread_ms = [5, 50]\n{more}");
+        raft.replacen("target = \"any\"\n", &rule, 1)
+    };
+    let scenario = parse("x", "x.toml", &rule("all", "")).unwrap_or_else(|error| panic!("{error}"));
+    let spread_ms = scenario.faults[0].spread_ms.expect("there");
+    assert_eq!((spread_ms.low, spread_ms.high), (5, 50));
+    let event = "at_event = { event = \"sync\", nth = 1 }\n";
+    let alone = rule("leader", "");
+    let with_event = rule("all", event).replacen(BEFORE, "", 1);
+    let shown = [alone, with_event].map(|text| {
+        let error = parse("x", "x.toml", &text).expect_err("not several");
+        format!("{error}\n")
+    });
+    insta::assert_snapshot!(shown.join("\n"));
+}

@@ -7,6 +7,10 @@ use crate::report::RunReport;
 use crate::scenario::{Event, Scenario, parse};
 
 fn scenario(replicas: &str, at_event: &str, target: &str) -> Scenario {
+    let killed = match replicas.is_empty() {
+        true => "0",
+        false => "\"leader\"",
+    };
     let text = format!(
         r#"
 title = "one fault"
@@ -22,8 +26,9 @@ in_flight = 4
 rate_per_s = 200
 [[fault]]
 kind = "kill"
-target = {target}
-at_ms = 500
+target = {killed}
+at_ms = [500, 2_900]
+every_ms = 300
 down_ms = 20
 [[fault]]
 kind = "power-loss"

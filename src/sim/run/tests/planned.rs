@@ -70,15 +70,14 @@ fn an_edited_plan_does_what_it_says() {
     let text = written(&scenario, 3, &plan(&scenario, 3));
     let by_seed = by_plan(&scenario, &text);
 
-    let later = text.replacen("from_ns = ", "from_ns = 5", 1);
-    let fault = later.find("[[fault]]").expect("there");
-    let next = fault + 9 + later[fault + 9..].find("[[fault]]").expect("two");
-    let mut edited = later[..fault].to_owned();
+    let fault = text.find("[[fault]]").expect("there");
+    let next = fault + 9 + text[fault + 9..].find("[[fault]]").expect("two");
+    let mut edited = text[..fault].to_owned();
     edited.push_str(
         "[[fault]]\nfrom_ns = 250_000_000\n[[fault.hit]]\nvictim = { broker = 0 }\n\
          does = { kind = \"power-loss\", survival = { keep_pending = [0] }, down_ns = 50_000_000 }\n",
     );
-    edited.push_str(&later[next..]);
+    edited.push_str(&text[next..]);
     let run = by_plan(&scenario, &edited);
     let lost = power_losses(&run);
     assert_eq!(lost.len(), 1, "{lost:?}");
