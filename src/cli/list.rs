@@ -54,6 +54,9 @@ fn fault(rule: &FaultRule) -> String {
     if let Some(then) = &rule.then {
         text.push_str(&format!(" then {}", then.harm.kind()));
     }
+    if let Some(at) = &rule.at_event {
+        text.push_str(&format!(" at {}", at.event.name()));
+    }
     match rule.count {
         1 => {}
         u32::MAX => text.push_str(" ×n"),

@@ -9,6 +9,7 @@ mod allocations;
 mod bench;
 mod directory;
 mod list;
+mod plan;
 mod progress;
 mod replay;
 mod run;
@@ -54,6 +55,13 @@ enum Command {
     Run(RunArgs),
     /// Run one seed twice, compare, and show everything that happened.
     Replay(ReplayArgs),
+    /// Show the faults of one seed, with nothing left to draw: a file to read, to
+    /// edit, and to replay.
+    ///
+    /// What is edited is what happens; the seed that the file names draws all the
+    /// rest (workload, latencies, elections). `replay --plan` refuses a plan that
+    /// does not fit its scenario.
+    Plan(PlanArgs),
     /// Measure what runs cost, beside a bare skeleton of them.
     ///
     /// The skeleton makes the calls on clock, network and disks that the run's
@@ -109,11 +117,26 @@ struct RunArgs {
 struct ReplayArgs {
     /// A scenario file.
     file: PathBuf,
+    /// The seed; of a plan, the one that it names.
+    #[arg(long, value_name = "N", required_unless_present = "plan")]
+    seed: Option<u64>,
+    /// The faults of this file, made by `zeroloss plan`, and no others.
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+struct PlanArgs {
+    /// A scenario file.
+    file: PathBuf,
     /// The seed.
     #[arg(long, value_name = "N")]
     seed: u64,
-    #[command(flatten)]
-    common: CommonArgs,
+    /// Write it here instead of showing it.
+    #[arg(long, value_name = "PLAN")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -287,6 +310,7 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
     let result = match &cli.command {
         Command::Run(args) => run::run(args, runner, out, err),
         Command::Replay(args) => replay::replay(args, runner, out),
+        Command::Plan(args) => plan::plan(args, out),
         Command::List(args) => list::list(args, out),
         Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),
         Command::Serve(args) => serve::serve(args, out),

@@ -404,6 +404,58 @@ fn bad_files_are_all_shown_before_any_run() {
     assert!(!ran.err.contains("panic"), "{}", ran.err);
 }
 
+#[test]
+fn a_plan_is_shown_written_and_replayed_without_its_seed() {
+    let dir = scenarios();
+    let of_seed_3 = |scenario: &Scenario, seed: u64, options: &RunOptions| -> RunReport {
+        assert!(seed == 3 && scenario.planned.is_some());
+        mixed(scenario, seed, options)
+    };
+    let shown = ran_in(dir.path(), "plan DIR/scenarios/a.toml --seed 3", mixed);
+    assert_eq!((shown.exit, shown.err.as_str()), (0, ""));
+    let written = ran_in(
+        dir.path(),
+        "plan DIR/scenarios/a.toml --seed 3 --out DIR/p.toml",
+        mixed,
+    );
+    assert_eq!((written.exit, written.out.as_str()), (0, ""));
+    let plan = std::fs::read_to_string(dir.path().join("p.toml")).expect("written");
+    assert_eq!(plan, shown.out);
+    let replayed = ran_in(
+        dir.path(),
+        "replay DIR/scenarios/a.toml --plan DIR/p.toml",
+        of_seed_3,
+    );
+    assert_eq!(replayed.err, "");
+    save(
+        &dir.path().join("p.toml"),
+        &plan.replacen("\nfrom_ns", "\nform_ns", 1),
+    );
+    let runner = |_: &Scenario, _: u64, _: &RunOptions| -> RunReport { panic!("no run") };
+    let refused = ran_in(
+        dir.path(),
+        "replay DIR/scenarios/a.toml --plan DIR/p.toml",
+        runner,
+    );
+    assert_eq!((refused.exit, refused.out.as_str()), (2, ""));
+    assert!(
+        refused.err.contains("did you mean `from_ns`?"),
+        "{}",
+        refused.err
+    );
+    let missing = ran_in(
+        dir.path(),
+        "replay DIR/scenarios/a.toml --plan DIR/q.toml",
+        runner,
+    );
+    assert_eq!(missing.exit, 2);
+    assert!(
+        missing.err.starts_with("error: cannot read the plan"),
+        "{}",
+        missing.err
+    );
+}
+
 /// A pipe whose reader has gone.
 struct Closed;
 

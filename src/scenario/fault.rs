@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Between, Harm};
+use super::{Between, EventRule, Harm};
 use crate::history::Juncture;
 
 /// One `[[fault]]` of a file.
@@ -14,9 +14,16 @@ pub struct FaultRule {
     pub at_ms: Between,
     /// What must hold at that moment.
     pub when: Condition,
+    /// The event that it comes with, counted from the window's begin on; `None`:
+    /// the time decides.
+    pub at_event: Option<EventRule>,
     /// `Some`: they follow each other, the first at the window's begin, each so
     /// long after the one before. `None`: each comes at a moment of its own.
     pub every_ms: Option<Between>,
+    /// `Some`: its victims are hit one after another, in a drawn order, each so long
+    /// after the one before, and what lasts ends for each on its own. `None`: all
+    /// at the same instant.
+    pub spread_ms: Option<Between>,
     /// How many such faults are planned; with `every_ms`, at most: `u32::MAX` is
     /// as many as there is time for.
     pub count: u32,
@@ -87,6 +94,8 @@ pub enum Condition {
     Rolling,
     /// There is a leader.
     HasLeader,
+    /// The victim's process has started and does not serve yet.
+    Recovering,
     /// A transaction that the victim has to do with is at that juncture.
     At(Juncture),
 }

@@ -7,9 +7,12 @@
 //! ```text
 //!   file.toml ──read──> Scenario ──drawn(seed)──> Scenario ──plan(seed)──> FaultPlan
 //!                                  of a swarm                               one run
+//!                                                              written ──┘     ▲
+//!                                                                 └─ plan.toml ┘ edited, read again
 //! ```
 
 mod cluster;
+mod event;
 mod fault;
 mod harm;
 mod members;
@@ -22,6 +25,7 @@ mod read;
 mod swarm;
 
 pub use cluster::Cluster;
+pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
 pub use members::{Failing, Membership, Stays, Tags};
@@ -32,9 +36,9 @@ pub use model::{
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};
 pub use plan::{
-    Effect, FaultPlan, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Trigger, Victim,
-    plan,
+    Effect, FaultPlan, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Surviving,
+    Trigger, VERSION, Victim, plan, written,
 };
 pub(crate) use read::seeds;
-pub use read::{ScenarioError, find, load, parse};
+pub use read::{ScenarioError, find, load, load_plan, parse, parse_plan};
 pub use swarm::Swarm;

@@ -1,13 +1,14 @@
 //! A scenario as data, after reading and validation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::broker::{self, FlushDiskType};
 use crate::check::{Configuration, Flush, Outcome};
 use crate::history::{Happening, Juncture, Mortal};
 
 use super::random::Stream;
-use super::{Cluster, FaultRule, Membership, OperationRule, Swarm};
+use super::{Cluster, FaultPlan, FaultRule, Membership, OperationRule, Swarm};
 
 /// An inclusive range, `low <= high`. The field that holds one names the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,11 @@ pub struct Scenario {
     pub run: RunSettings,
     /// What must come out.
     pub expect: Expectation,
+    /// Of everything in the file that a run depends on: a plan is for this and no
+    /// other.
+    pub digest: u64,
+    /// What is done instead of what the rules say, whatever the seed.
+    pub planned: Option<Arc<FaultPlan>>,
 }
 
 impl Scenario {
@@ -87,7 +93,10 @@ impl Scenario {
 
     /// Whether the scenario means to have no faults, and so is never void.
     pub fn is_faultless(&self) -> bool {
-        self.faults.is_empty()
+        match &self.planned {
+            Some(planned) => planned.faults.is_empty(),
+            None => self.faults.is_empty(),
+        }
     }
 
     /// The numbers of the clients that send, in order of the workloads.

@@ -21,6 +21,7 @@ use super::random::Stream;
 use super::skeleton::Call;
 use super::world::{Core, Due, Inner, TraceKind};
 use crate::env::{Disk, File};
+use crate::scenario::Event;
 
 /// An operation in flight, by its number on this disk.
 pub(crate) type DiskOpId = u64;
@@ -296,7 +297,12 @@ impl SimDisk {
     /// sync is served from the page cache, however slow the disk.
     async fn call<R>(&self, act: impl FnOnce(&mut Inner, NodeId) -> R) -> R {
         let node = self.env.node;
-        match self.env.with(|inner| act(inner, node)) {
+        let done = self.env.with(|inner| {
+            let result = act(inner, node);
+            inner.called_disk(node);
+            result
+        });
+        match done {
             Some(result) => result,
             None => pending().await,
         }
@@ -327,14 +333,16 @@ impl SimDisk {
         &self,
         asked: impl FnOnce() -> Call,
         begin: impl FnOnce(&mut DiskModel) -> io::Result<SyncId>,
-        of: OpOf,
+        (of, path): (OpOf, Option<&str>),
     ) -> io::Result<()> {
         let op = self
             .call(|inner, node| {
                 inner.asked(node, asked);
                 let disk = &mut inner.disks[node as usize];
                 let sync = begin(&mut disk.model)?;
-                Ok::<_, io::Error>(disk.begin(&mut inner.core, sync, of))
+                let op = disk.begin(&mut inner.core, sync, of);
+                inner.touched(node, Event::Sync, path);
+                Ok::<_, io::Error>(op)
             })
             .await?;
         poll_fn(|context| {
@@ -421,6 +429,7 @@ impl Disk for SimDisk {
             let seq = disk.last_seq();
             let (disk, file) = (&inner.disks[node as usize], (renamed.ino, seq));
             inner.tap.renamed(&inner.core, disk, node, file, to);
+            inner.named(node, to);
             Ok(())
         })
         .await
@@ -452,7 +461,7 @@ impl Disk for SimDisk {
         self.sync_op(
             || Call::SyncDir(directory.to_owned()),
             |disk| disk.begin_sync_dir(directory),
-            OpOf::Directory,
+            (OpOf::Directory, None),
         )
         .await
     }
@@ -500,9 +509,14 @@ impl File for SimFile {
             let written = disk.model.write(*handle, position, bytes.clone());
             if let Ok(seq) = &written {
                 let file = (handle.ino, *seq);
+                let before = inner.tap.sightings.appends;
                 inner
                     .tap
                     .written(&inner.core, node, file, path, position, &bytes);
+                let appends = inner.tap.sightings.appends - before;
+                inner.touched(node, Event::Write, Some(path));
+                inner.happened(node, Event::Append, appends);
+                inner.may_be_committed(node);
             }
             disk_full(&mut inner.disks[node as usize], &written);
             written.map(drop)
@@ -542,21 +556,21 @@ impl File for SimFile {
     }
 
     async fn sync_data(&self) -> io::Result<()> {
-        let OpenFile { disk, handle, .. } = &*self.open;
+        let OpenFile { disk, handle, path } = &*self.open;
         disk.sync_op(
             || Call::SyncData(handle.number()),
             |disk| disk.begin_sync(*handle, SyncKind::Data),
-            OpOf::File(handle.ino),
+            (OpOf::File(handle.ino), Some(path)),
         )
         .await
     }
 
     async fn sync_all(&self) -> io::Result<()> {
-        let OpenFile { disk, handle, .. } = &*self.open;
+        let OpenFile { disk, handle, path } = &*self.open;
         disk.sync_op(
             || Call::SyncAll(handle.number()),
             |disk| disk.begin_sync(*handle, SyncKind::All),
-            OpOf::File(handle.ino),
+            (OpOf::File(handle.ino), Some(path)),
         )
         .await
     }

@@ -16,6 +16,7 @@ use super::net::{EndpointId, NodeId};
 use super::skeleton::Call;
 use super::world::{Inner, TimerId, TraceKind, World};
 use crate::env::{ConnId, Env, Net, NetEvent, Timer};
+use crate::scenario::Event;
 
 /// One process' view of the world.
 #[derive(Debug, Clone)]
@@ -93,11 +94,14 @@ impl Env for SimEnv {
     }
 
     fn report(&self, line: &str) {
-        self.with(|inner| inner.tap.reported(self.node, line));
-        self.world
-            .note(TraceKind::Node, self.node, 0, line.as_bytes(), || {
-                line.to_owned()
-            });
+        self.with(|inner| {
+            inner.tap.reported(self.node, line);
+            inner
+                .core
+                .trace(TraceKind::Node, self.node, 0, line.as_bytes(), || {
+                    line.to_owned()
+                });
+        });
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -202,10 +206,13 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Write(endpoint, conn, bytes.len()));
+            let before = inner.tap.sightings.acknowledgements;
             inner
                 .tap
                 .stream_write(&mut inner.core, &inner.disks, node, conn, &bytes);
             inner.net.write(&mut inner.core, conn, bytes);
+            let acknowledged = inner.tap.sightings.acknowledgements - before;
+            inner.happened(node, Event::Acknowledgement, acknowledged);
         });
     }
 
@@ -221,9 +228,13 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Send(endpoint, to, bytes.len()));
+            let before = inner.tap.sightings.votes;
             let disk = &inner.disks[node as usize];
             inner.tap.peer_message(&inner.core, disk, node, &bytes);
             inner.net.send_peer(&mut inner.core, endpoint, to, bytes);
+            let votes = inner.tap.sightings.votes - before;
+            inner.happened(node, Event::Vote, votes);
+            inner.may_be_committed(node);
         });
     }
 
@@ -235,9 +246,10 @@ impl Net for SimNet {
     }
 
     async fn next(&mut self) -> NetEvent {
-        let endpoint = self.endpoint;
+        let (node, endpoint) = (self.env.node, self.endpoint);
         poll_fn(|context| {
             let event = self.env.with(|inner| {
+                inner.core.begins_to_serve(node);
                 let event = inner.net.take_event(endpoint);
                 if event.is_none() {
                     inner.net.wait(endpoint, context.waker());

@@ -81,6 +81,18 @@ pub(crate) struct Tap {
     happened: Happened,
     findings: Vec<Finding>,
     pub(crate) served_early: Vec<CommitFact>,
+    pub(crate) sightings: Sightings,
+}
+
+/// How often the tap saw what faults may wait for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sightings {
+    /// Writes of entries to a commit log.
+    pub(crate) appends: u64,
+    /// Messages acknowledged.
+    pub(crate) acknowledgements: u64,
+    /// Votes given.
+    pub(crate) votes: u64,
 }
 
 impl Tap {
@@ -102,6 +114,7 @@ impl Tap {
             happened: Happened::new(),
             findings: Vec::new(),
             served_early: Vec::new(),
+            sightings: Sightings::default(),
         }
     }
 
@@ -179,7 +192,9 @@ impl Tap {
         };
         let (replicas, transactions) = (&mut self.replicas, &mut self.transactions);
         let mut discarded_early = Vec::new();
+        let mut appends = false;
         holdings.written(core.now_ns, file, path, position, bytes, |part, record| {
+            appends = true;
             let account = replicas.as_mut().map(|replicas| {
                 let entry = image::entry_of(part, record);
                 (replicas.is_there(node, &entry), replicas, entry)
@@ -194,6 +209,7 @@ impl Tap {
                 replicas.wrote(moment(core), node, entry, part.previous_hash);
             }
         });
+        self.sightings.appends += u64::from(appends);
         for early in discarded_early {
             self.discarded_early(core, node, early);
         }
@@ -269,7 +285,8 @@ impl Tap {
         else {
             return;
         };
-        replicas.sent(moment(core), node, &packet);
+        let votes = replicas.sent(moment(core), node, &packet);
+        self.sightings.votes += u64::from(votes);
         self.probe_message(&disk.model, &packet.message);
         self.note_leader(core.now_ns);
     }

@@ -1,56 +1,133 @@
 //! From rules to concrete faults and operations.
 
 use super::victims::{subject, victims};
-use super::{Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Trigger};
+use super::{
+    Effect, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Surviving, Trigger, Victim,
+};
 use crate::scenario::random::Stream;
 use crate::scenario::{
-    Between, Cluster, CutDirection, FaultRule, Harm, OperationKind, OperationRule, Scenario,
-    Subject, Survival, SyncErrorCache,
+    AtEvent, Between, Cluster, CutDirection, EventRule, FaultRule, Harm, OperationKind,
+    OperationRule, Scenario, Subject, Survival, SyncErrorCache,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// The faults of one rule.
+/// The faults of one rule; what they leave to chance is drawn from `chances`.
 pub(super) fn faults(
     scenario: &Scenario,
     rule: &FaultRule,
     stream: &mut Stream,
+    chances: &mut Stream,
 ) -> Vec<PlannedFault> {
     let mut moments = Moments::new(rule.at_ms, rule.every_ms);
+    let mut events = rule.at_event.map(Events::new);
     let mut faults = Vec::new();
     for _ in 0..rule.count {
         let victims = victims(scenario, rule.target, stream);
-        let Some(from_ns) = moments.next(stream) else {
+        let at_event = events.as_mut().map(|events| events.next(stream));
+        let begin_ns = moments.window_ns.low;
+        let from_ns = match at_event {
+            Some(_) => Some(begin_ns),
+            None => moments.next(stream),
+        };
+        let Some(from_ns) = from_ns else {
             break;
         };
+        let whole = Trigger {
+            from_ns,
+            until_ns: in_ns(rule.at_ms).high,
+            when: rule.when,
+            at_event,
+            within_budget: rule.within_budget,
+        };
+        if let Some(spread_ms) = rule.spread_ms {
+            let end_ns = scenario.run.duration_ms * NS_PER_MS;
+            let from_ns = one_after_another(victims.len(), from_ns, spread_ms, stream);
+            for (victim, from_ns) in shuffled(victims, stream).into_iter().zip(from_ns) {
+                let hit = hit(rule, victim, None, (stream, chances));
+                let trigger = Trigger {
+                    from_ns,
+                    until_ns: whole.until_ns.max(from_ns),
+                    ..whole
+                };
+                // The run's faults may end before it is everybody's turn.
+                if from_ns <= end_ns {
+                    let hits = vec![hit];
+                    faults.push(PlannedFault { trigger, hits });
+                }
+            }
+            continue;
+        }
         let shared = effect(&rule.harm, stream);
         let mut hits = Vec::new();
         for victim in victims {
             // What several victims share falls on them alike and ends for them
             // alike; else each has its own.
-            let own = match (hits.is_empty(), &rule.harm) {
-                (true, _) | (_, Harm::Partition { .. }) => shared.clone(),
-                (false, harm) => effect(harm, stream),
+            let common = match (hits.is_empty(), &rule.harm) {
+                (true, _) | (_, Harm::Partition { .. }) => Some(shared.clone()),
+                _ => None,
             };
-            let then = rule.then.as_ref().map(|then| SecondBlow {
-                after_ns: in_ns(then.after_ms).draw(stream),
-                effect: effect(&then.harm, stream),
-            });
-            hits.push(Hit {
-                victim,
-                effect: own,
-                then,
-            });
+            hits.push(hit(rule, victim, common, (stream, chances)));
         }
-        let trigger = Trigger {
-            from_ns,
-            until_ns: in_ns(rule.at_ms).high,
-            when: rule.when,
-            within_budget: rule.within_budget,
-        };
+        let trigger = whole;
         faults.push(PlannedFault { trigger, hits });
     }
     faults
+}
+
+/// What befalls one victim; `common`: what was drawn for all of them.
+fn hit(
+    rule: &FaultRule,
+    victim: Victim,
+    common: Option<Effect>,
+    (stream, chances): (&mut Stream, &mut Stream),
+) -> Hit {
+    let effect = common.unwrap_or_else(|| self::effect(&rule.harm, stream));
+    let then = rule.then.as_ref().map(|then| {
+        let after_ns = in_ns(then.after_ms).draw(stream);
+        let effect = self::effect(&then.harm, stream);
+        SecondBlow {
+            after_ns,
+            draw: chance(&effect, chances),
+            effect,
+        }
+    });
+    Hit {
+        victim,
+        draw: chance(&effect, chances),
+        effect,
+        then,
+    }
+}
+
+/// Drawn whether it is needed or not, so that an effect of another kind leaves the
+/// others' chances what they were.
+fn chance(effect: &Effect, chances: &mut Stream) -> u32 {
+    let draw = chances.next_u64() as u32;
+    if effect.leaves_to_chance() { draw } else { 0 }
+}
+
+/// So many moments, the first at `from_ns`.
+fn one_after_another(
+    count: usize,
+    from_ns: u64,
+    spread_ms: Between,
+    stream: &mut Stream,
+) -> Vec<u64> {
+    let mut next_ns = from_ns;
+    let moments = (0..count).map(|_| {
+        let moment_ns = next_ns;
+        next_ns += in_ns(spread_ms).draw(stream);
+        moment_ns
+    });
+    moments.collect()
+}
+
+/// In a drawn order.
+fn shuffled(mut left: Vec<Victim>, stream: &mut Stream) -> Vec<Victim> {
+    let count = left.len();
+    let drawn = (0..count).map(|_| left.remove(stream.below(left.len() as u64) as usize));
+    drawn.collect()
 }
 
 /// The operations of one rule.
@@ -109,6 +186,33 @@ impl Moments {
     }
 }
 
+/// With which events the faults of a rule come.
+struct Events {
+    rule: EventRule,
+    last: Option<u64>,
+}
+
+impl Events {
+    fn new(rule: EventRule) -> Self {
+        Self { rule, last: None }
+    }
+
+    fn next(&mut self, stream: &mut Stream) -> AtEvent {
+        let EventRule {
+            event,
+            file,
+            nth,
+            every_nth,
+        } = self.rule;
+        let nth = match (self.last, every_nth) {
+            (Some(last), Some(every)) => last + every.draw(stream),
+            _ => nth.draw(stream),
+        };
+        self.last = Some(nth);
+        AtEvent { event, file, nth }
+    }
+}
+
 fn in_ns(range_ms: Between) -> Between {
     Between {
         low: range_ms.low * NS_PER_MS,
@@ -128,7 +232,7 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
         Harm::PowerLoss { survival, down_ms } => {
             let down_ns = ns(down_ms);
             Effect::PowerLoss {
-                survival: survival.unwrap_or_else(|| pick(&Survival::ALL, stream)),
+                survival: surviving(survival, stream),
                 down_ns,
             }
         }
@@ -188,11 +292,15 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
         Harm::ClientPower { survival, down_ms } => {
             let down_ns = down_ms.map(ns);
             Effect::ClientPower {
-                survival: survival.unwrap_or_else(|| pick(&Survival::ALL, stream)),
+                survival: surviving(survival, stream),
                 down_ns,
             }
         }
     }
+}
+
+fn surviving(survival: Option<Survival>, stream: &mut Stream) -> Surviving {
+    Surviving::Drawn(survival.unwrap_or_else(|| pick(&Survival::ALL, stream)))
 }
 
 fn pick<T: Copy>(among: &[T], stream: &mut Stream) -> T {

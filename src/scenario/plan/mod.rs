@@ -5,16 +5,21 @@
 //! say.
 
 mod draw;
+mod file;
 #[cfg(test)]
 mod tests;
 mod victims;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::harm::counted_by_its_kind;
 use super::random::{Purpose, Stream};
-use super::{Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
+use super::{AtEvent, Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
 use super::{Survival, SyncErrorCache};
+
+pub use file::{VERSION, written};
 
 /// All faults of one run, ordered by the earliest moment at which they may
 /// fire, and what the operator does.
@@ -29,6 +34,7 @@ pub struct FaultPlan {
 
 /// One fault, with nothing left to draw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedFault {
     /// When it fires.
     pub trigger: Trigger,
@@ -38,11 +44,17 @@ pub struct PlannedFault {
 
 /// A fault's part that befalls one victim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hit {
     /// Whom.
     pub victim: Victim,
     /// What it does.
+    #[serde(rename = "does")]
     pub effect: Effect,
+    /// What the effect leaves to chance follows from this number alone: which
+    /// sectors survive, which one rots. 0 where it leaves nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub draw: u32,
     /// What befalls the same victim soon after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<SecondBlow>,
@@ -50,11 +62,16 @@ pub struct Hit {
 
 /// What befalls a victim after it was hit, up or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SecondBlow {
     /// So long after the hit, nanoseconds.
     pub after_ns: u64,
     /// What it does.
+    #[serde(rename = "does")]
     pub effect: Effect,
+    /// As of a [`Hit`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub draw: u32,
 }
 
 /// Whom a fault hits. Roles stay roles: who has them is known when it fires.
@@ -78,7 +95,8 @@ pub enum Victim {
 
 /// When a fault fires: at the first moment in `from_ns..=until_ns` at which its
 /// victims are known and up, `when` holds of one of them, and the budget has
-/// room; otherwise never.
+/// room; otherwise never. With `at_event`: in the step of the first event from
+/// that number on at which all this is so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trigger {
     /// Not before, nanoseconds since the start of the run.
@@ -87,6 +105,9 @@ pub struct Trigger {
     pub until_ns: u64,
     /// What must hold.
     pub when: Condition,
+    /// What it comes with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_event: Option<AtEvent>,
     /// Whether the fault budget holds it back (guarantee.md, section 3).
     pub within_budget: bool,
 }
@@ -102,7 +123,7 @@ pub struct PlannedOperation {
 
 /// What the operator does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Operation {
     /// The machine `spare` takes the place of a member.
     ReplaceNode {
@@ -131,7 +152,7 @@ pub enum Operation {
 /// What a fault does. Times in nanoseconds; see [`super::Harm`] for their
 /// meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are Harm's, drawn")]
 pub enum Effect {
     /// See [`super::Harm::Kill`].
@@ -139,7 +160,7 @@ pub enum Effect {
     /// See [`super::Harm::Restart`].
     Restart { down_ns: u64 },
     /// See [`super::Harm::PowerLoss`].
-    PowerLoss { survival: Survival, down_ns: u64 },
+    PowerLoss { survival: Surviving, down_ns: u64 },
     /// See [`super::Harm::DiskDestroyed`].
     DiskDestroyed { down_ns: u64 },
     /// See [`super::Harm::DiskRolledBack`].
@@ -176,22 +197,69 @@ pub enum Effect {
     ClientKill { down_ns: Option<u64> },
     /// See [`super::Harm::ClientPower`].
     ClientPower {
-        survival: Survival,
+        survival: Surviving,
         down_ns: Option<u64>,
     },
 }
 
 counted_by_its_kind!(Effect);
 
-/// The faults of the run of `scenario` with `seed`.
+impl Effect {
+    /// Whether a draw decides about it further.
+    pub fn leaves_to_chance(&self) -> bool {
+        match self {
+            Self::PowerLoss { survival, .. } | Self::ClientPower { survival, .. } => {
+                matches!(survival, Surviving::Drawn(_))
+            }
+            Self::SyncError { .. }
+            | Self::ReadError { .. }
+            | Self::Rot { .. }
+            | Self::DiskFull { .. }
+            | Self::MisdirectedWrite { .. }
+            | Self::LostWrite { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn is_zero(draw: &u32) -> bool {
+    *draw == 0
+}
+
+/// What a power loss leaves of what was not synced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "`survival` is a word of a scenario's (\"none\", \"all\", \"prefix\", \"sector-subset\", \
+                 \"torn\", \"garbage\", \"size-without-data\", \"data-without-size\", \"entry-subset\") \
+                 or { keep_pending = [0, 3, 4] }"
+)]
+pub enum Surviving {
+    /// In this way; which pieces exactly follows from the hit's draw.
+    Drawn(Survival),
+    /// These pieces and no others.
+    Kept {
+        /// What was pending is counted from 0 in the order of the operations: each
+        /// sector of a write, then the size where it grew, each change of a name.
+        keep_pending: BTreeSet<usize>,
+    },
+}
+
+/// The faults of the run of `scenario` with `seed`: those of its own plan, where
+/// it was given one.
 ///
 /// Each rule draws from a lane of its own, so that an edit to one leaves the
 /// faults of the others where they were.
 pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
+    if let Some(planned) = &scenario.planned {
+        return FaultPlan::clone(planned);
+    }
     let mut faults = Vec::new();
     for (lane, rule) in (0..).zip(&scenario.faults) {
         let mut stream = Stream::lane(seed, Purpose::Faults, lane);
-        faults.extend(draw::faults(scenario, rule, &mut stream));
+        let mut chances = Stream::lane(seed, Purpose::Survival, lane);
+        faults.extend(draw::faults(scenario, rule, &mut stream, &mut chances));
     }
     // Stable: faults of one moment stay in the order of the file.
     faults.sort_by_key(|fault| fault.trigger.from_ns);

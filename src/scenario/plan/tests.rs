@@ -1,6 +1,6 @@
 //! Plans as data: what a file and a seed come to.
 
-use crate::scenario::{Scenario, parse, plan};
+use crate::scenario::{Effect, Scenario, Victim, parse, plan};
 
 fn scenario(rest: &str) -> Scenario {
     let text = format!(
@@ -107,4 +107,35 @@ fn a_plan_survives_being_written_down() {
     assert!(written.contains("\"leader\""), "{written}");
     let read: crate::scenario::FaultPlan = serde_json::from_str(&written).expect("its own");
     assert_eq!(read, plan);
+}
+
+#[test]
+fn one_after_another_in_one_order_and_back_in_another() {
+    let rule = "[[fault]]\nkind = \"partition\"\ntarget = \"all\"\nat_ms = [100, 200]\n\
+                spread_ms = [10, 60]\nlasts_ms = [100, 400]";
+    let (mut orders, mut other_way_back) = (std::collections::BTreeSet::new(), 0);
+    for seed in 0..20 {
+        let faults = plan(&scenario(rule), seed).faults;
+        let cut: Vec<_> = faults.iter().map(|fault| fault.hits[0].victim).collect();
+        let mut healed: Vec<_> = faults.iter().collect();
+        healed.sort_by_key(|fault| match fault.hits[0].effect {
+            Effect::Partition { lasts_ns, .. } => fault.trigger.from_ns + lasts_ns,
+            _ => panic!("a partition"),
+        });
+        let healed: Vec<_> = healed.iter().map(|fault| fault.hits[0].victim).collect();
+        other_way_back += u32::from(cut != healed);
+        let mut all = cut.clone();
+        all.sort();
+        assert_eq!(all, [0, 1, 2, 3, 4].map(Victim::Broker));
+        let moments: Vec<_> = faults.iter().map(|fault| fault.trigger.from_ns).collect();
+        let gaps = moments
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) / 1_000_000);
+        assert!(
+            gaps.into_iter().all(|gap| (9..=60).contains(&gap)),
+            "{moments:?}"
+        );
+        orders.insert(cut);
+    }
+    assert!(orders.len() > 15 && other_way_back > 15);
 }

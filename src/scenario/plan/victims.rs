@@ -11,7 +11,7 @@ pub(super) fn victims(scenario: &Scenario, target: Target, stream: &mut Stream) 
         Target::Broker(broker) => Victim::Broker(broker),
         Target::AnyBroker => any_broker(cluster, stream),
         Target::Leader => Victim::Leader,
-        Target::Follower => follower(stream),
+        Target::Follower => follower(cluster, stream),
         Target::Minority => return some_brokers(cluster, cluster.minority(), stream),
         Target::Quorum => return some_brokers(cluster, cluster.quorum(), stream),
         Target::All => return (0..cluster.brokers).map(Victim::Broker).collect(),
@@ -39,7 +39,7 @@ pub(super) fn subject(cluster: &Cluster, subject: Subject, stream: &mut Stream) 
         Subject::Node(node) => Victim::Broker(node),
         Subject::AnyBroker => any_broker(cluster, stream),
         Subject::Leader => Victim::Leader,
-        Subject::Follower => follower(stream),
+        Subject::Follower => follower(cluster, stream),
         Subject::Spare => Victim::Broker(cluster.brokers),
     }
 }
@@ -48,8 +48,11 @@ fn any_broker(cluster: &Cluster, stream: &mut Stream) -> Victim {
     Victim::Broker(stream.below(u64::from(cluster.brokers)) as u32)
 }
 
-fn follower(stream: &mut Stream) -> Victim {
-    Victim::Follower(stream.next_u64() as u32)
+/// All members follow while a spare leads, and all but one else: a place below
+/// the product stands for the same one as any number that leaves that rest.
+fn follower(cluster: &Cluster, stream: &mut Stream) -> Victim {
+    let places = u64::from(cluster.brokers * (cluster.brokers - 1).max(1));
+    Victim::Follower((u64::from(stream.next_u64() as u32) % places) as u32)
 }
 
 /// So many different ones, in the order of their numbers.

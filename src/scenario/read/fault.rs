@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::event::at_event;
 use super::harm::{harm, own_keys};
 use super::problem::Problem;
 use super::sections::{MS, window};
@@ -21,8 +22,10 @@ const COMMON: &[&str] = &[
     "target",
     "at_ms",
     "when",
+    "at_event",
     "count",
     "every_ms",
+    "spread_ms",
     "within_budget",
     "then",
 ];
@@ -53,6 +56,7 @@ pub(super) fn read(
     let (every_ms, count) = repetition(&table)?;
     let harm = harm(&table, kind)?;
     partition_fits(&table, target, &harm, frame.cluster)?;
+    let spread_ms = spread(&table, target, &harm)?;
     let then = then(&table, kind)?;
     let kinds = std::iter::once(kind).chain(then.as_ref().map(|then| then.harm.kind()));
     let within_budget = within_budget(&table, &kinds.collect::<Vec<_>>(), frame)?;
@@ -60,7 +64,9 @@ pub(super) fn read(
         target,
         at_ms,
         when: when(&table, kind, frame)?,
+        at_event: at_event(&table, kind, frame)?,
         every_ms,
+        spread_ms,
         count,
         within_budget,
         harm,
@@ -98,18 +104,19 @@ fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Conditi
         ("in-flight", Condition::InFlight),
         ("rolling", Condition::Rolling),
         ("has-leader", Condition::HasLeader),
+        ("recovering", Condition::Recovering),
     ];
     let junctures = Juncture::ALL.map(|juncture| (juncture.name(), Condition::At(juncture)));
     let when = field.word(&[&conditions[..], &junctures[..]].concat())?;
-    let of_log = matches!(when, Condition::Dirty | Condition::Rolling);
-    if of_log && kind.is_client_s() {
-        let label = match when {
-            Condition::Dirty => "never dirty",
-            _ => "never rolls",
-        };
-        return Err(field
-            .problem("a client has no commit log", label)
-            .help("when = \"in-flight\""));
+    let of_client = match when {
+        _ if !kind.is_client_s() => None,
+        Condition::Dirty => Some(("a client has no commit log", "never dirty")),
+        Condition::Rolling => Some(("a client has no commit log", "never rolls")),
+        Condition::Recovering => Some(("a client has nothing to recover", "never recovers")),
+        _ => None,
+    };
+    if let Some((message, label)) = of_client {
+        return Err(field.problem(message, label).help("when = \"in-flight\""));
     }
     if when == Condition::HasLeader && !frame.cluster.is_replicated() {
         let message = "there is no leader without replication";
@@ -200,6 +207,40 @@ fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem
         after_ms: table.require("after_ms")?.between(0..MS.end)?,
         harm: harm(&table, kind)?,
     }))
+}
+
+/// `spread_ms`: several victims, one after another.
+fn spread(table: &Table<'_>, target: Target, harm: &Harm) -> Result<Option<Between>, Problem> {
+    let Some(field) = table.get("spread_ms") else {
+        return Ok(None);
+    };
+    let one = !matches!(
+        target,
+        Target::Minority | Target::Quorum | Target::All | Target::AnyProducerGroup
+    );
+    let together = matches!(
+        harm,
+        Harm::Partition {
+            shape: PartitionShape::Split,
+            ..
+        }
+    );
+    let problem = if one {
+        Some(("one victim is not hit one after another", "a single one"))
+    } else if together {
+        Some(("the victims of a split stay together", "shape = \"split\""))
+    } else if table.get("at_event").is_some() {
+        Some((
+            "an event comes once for all victims",
+            "`at_event` is there too",
+        ))
+    } else {
+        None
+    };
+    match problem {
+        Some((message, label)) => Err(field.problem(message, label)),
+        None => field.between(MS).map(Some),
+    }
 }
 
 /// Refuses a partition that cuts nothing, or contradicts itself.

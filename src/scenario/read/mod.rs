@@ -3,12 +3,15 @@
 //! with the line. The first one found is reported.
 
 mod cluster;
+mod event;
 mod fault;
 mod files;
 mod harm;
 mod link;
 mod members;
 mod operation;
+mod plan;
+mod plan_fits;
 mod problem;
 mod sections;
 mod swarm;
@@ -21,12 +24,14 @@ mod workload;
 use std::path::Path;
 
 use toml::de::DeTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use self::problem::Problem;
 use self::table::{Field, Table};
 use super::{Cluster, FaultRule, OperationRule, RunSettings, Scenario, Workload};
 
 pub use files::find;
+pub use plan::{load_plan, parse_plan};
 pub use problem::ScenarioError;
 pub(crate) use sections::seeds;
 
@@ -56,8 +61,23 @@ pub fn parse(id: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError
     // What is missing altogether is shown at the first thing that is there.
     let start = text.len() - text.trim_start().len();
     let top = Table::new("a scenario", start..start, document.get_ref(), KEYS);
-    top.and_then(|top| read(id, file, &top))
-        .map_err(|problem| problem.render(file, text))
+    let scenario = top.and_then(|top| read(id, file, &top));
+    let scenario = scenario.map_err(|problem| problem.render(file, text))?;
+    Ok(Scenario {
+        digest: digest(text),
+        ..scenario
+    })
+}
+
+/// Of what a run depends on: not of words for people, of comments, of seeds.
+fn digest(text: &str) -> u64 {
+    let mut said: toml::Table = text.parse().expect("it was read");
+    said.remove("title");
+    said.remove("why");
+    if let Some(toml::Value::Table(run)) = said.get_mut("run") {
+        run.remove("seeds");
+    }
+    xxh3_64(said.to_string().as_bytes())
 }
 
 const KEYS: &[&str] = &[
@@ -111,6 +131,8 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         swarm,
         run,
         expect,
+        digest: 0,
+        planned: None,
     })
 }
 

@@ -19,6 +19,16 @@ pub enum ScenarioError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The file with a plan cannot be read.
+    #[error(
+        "error: cannot read the plan {path}: {source}\n  help: zeroloss plan FILE --seed N --out {path}"
+    )]
+    NoPlan {
+        /// As the user named it.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A directory holds no scenario.
     #[error("error: no scenario under {path}\n  help: scenarios are files that end in .toml")]
     NoneThere {

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::problem::Problem;
 use crate::scenario::Between;
@@ -224,6 +225,23 @@ impl<'a> Field<'a> {
             value: item.get_ref(),
         });
         items.map(|item| item.word(words)).collect()
+    }
+
+    /// As what serde makes of it. `text`: of the whole file.
+    pub(super) fn decoded<T: DeserializeOwned>(&self, text: &str) -> Result<T, Problem> {
+        let written = &text[self.span.clone()];
+        if matches!(self.value, DeValue::Table(_)) && !written.starts_with('{') {
+            let message = format!("`{}` must be written in one line", self.key);
+            let label = format!("{} = {{ … }}", self.key);
+            return Err(self.problem(message, label));
+        }
+        let decoded = ValueDeserializer::parse(written).and_then(T::deserialize);
+        decoded.map_err(|error| {
+            let inner = error.span().unwrap_or(0..written.len());
+            let span = self.span.start + inner.start..self.span.start + inner.end;
+            let message = format!("`{}` cannot be this", self.key);
+            Problem::new(span, message, "here").help(error.message())
+        })
     }
 
     /// As a table with known keys.

@@ -1,5 +1,7 @@
 //! Good files mean what they say; bad ones are shown where they are bad.
 
+mod events;
+mod plans;
 mod raft;
 mod transactions;
 
@@ -8,7 +10,8 @@ use crate::broker::FlushDiskType;
 use crate::check::Outcome;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, Condition, Effect, Harm, LinkEnd, Scenario, Survival, Target, Victim, Workload, plan,
+    Between, Condition, Effect, Harm, LinkEnd, Scenario, Survival, Surviving, Target, Victim,
+    Workload, plan,
 };
 
 const GOOD: &str = r#"
@@ -189,10 +192,10 @@ fn a_plan_is_a_function_of_scenario_and_seed() {
         let [hit] = &fault.hits[..] else {
             panic!("one victim")
         };
-        match hit.effect {
+        match hit.effect.clone() {
             Effect::PowerLoss { survival, down_ns } => {
                 assert_eq!(hit.victim, Victim::Broker(0));
-                assert_eq!(survival, Survival::SectorSubset);
+                assert_eq!(survival, Surviving::Drawn(Survival::SectorSubset));
                 assert!((100_000_000..=1_000_000_000).contains(&down_ns));
                 assert_eq!(fault.trigger.until_ns, 9_000_000_000);
             }

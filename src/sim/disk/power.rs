@@ -10,7 +10,7 @@ use super::model::DiskModel;
 use super::names::Names;
 use super::survival::{Arrival, Fates, PieceKind, Survival};
 use super::{Ino, Seq};
-use crate::sim::random::Stream;
+use crate::sim::random::{Purpose, Stream};
 
 /// What a power loss did to one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -200,7 +200,18 @@ impl DiskModel {
     /// is cold. Entry changes come with the earlier changes of the same names,
     /// or not at all; files that no durable name leads to are gone.
     pub fn power_loss(&mut self, survival: Survival, dice: &mut Stream) -> PowerLossReport {
-        let mut fates = Fates::new(survival, self.pending_pieces(), dice);
+        let pieces = self.pending_pieces();
+        self.lose_power(Fates::new(survival, pieces, dice))
+    }
+
+    /// As [`DiskModel::power_loss`], with the pieces that survive by their places
+    /// in the order of the operations, from 0.
+    pub fn power_loss_keeping(&mut self, kept: &BTreeSet<usize>) -> PowerLossReport {
+        let mut dice = Stream::new(0, Purpose::Survival);
+        self.lose_power(Fates::keeping(kept, &mut dice))
+    }
+
+    fn lose_power(&mut self, mut fates: Fates<'_>) -> PowerLossReport {
         let mut report = PowerLossReport {
             entries_pending: self.names.pending.len(),
             ..PowerLossReport::default()

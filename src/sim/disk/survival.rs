@@ -4,6 +4,8 @@
 //! change of a directory entry. All pieces of a disk stand in one order, that
 //! of the operations; within a write its sectors come before the size.
 
+use std::collections::BTreeSet;
+
 use crate::sim::random::Stream;
 
 /// What survives of what was not synced.
@@ -75,6 +77,8 @@ pub(super) enum Arrival {
 pub(super) struct Fates<'a> {
     survival: Survival,
     dice: &'a mut Stream,
+    /// Where it was said which pieces survive.
+    kept: Option<&'a BTreeSet<usize>>,
     /// For the modes that ask: of 8 pieces so many survive.
     share_of_8: u64,
     prefix: usize,
@@ -92,9 +96,18 @@ impl<'a> Fates<'a> {
         Self {
             survival,
             dice,
+            kept: None,
             share_of_8,
             prefix,
             decided: 0,
+        }
+    }
+
+    /// Those pieces and no others, by their places in the order of all.
+    pub(super) fn keeping(kept: &'a BTreeSet<usize>, dice: &'a mut Stream) -> Self {
+        Self {
+            kept: Some(kept),
+            ..Self::new(Survival::All, 0, dice)
         }
     }
 
@@ -108,7 +121,7 @@ impl<'a> Fates<'a> {
         self.decided += 1;
         let survives = match self.survival {
             Survival::None => false,
-            Survival::All => true,
+            Survival::All => self.kept.is_none_or(|kept| kept.contains(&index)),
             Survival::Prefix | Survival::PrefixOf(_) => index < self.prefix,
             Survival::SectorSubset | Survival::Torn | Survival::Garbage => self.chosen(),
             Survival::SizeWithoutData => kind != PieceKind::Sector,

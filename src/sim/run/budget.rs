@@ -20,7 +20,6 @@ use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
-/// Where a replica keeps its term and vote.
 /// Files that recovery makes anew: what they lose is not lost.
 const DERIVED: [&str; 2] = ["consumequeue/", "checkpoint"];
 
@@ -61,6 +60,7 @@ impl Run<'_> {
     pub(super) fn forgot(&mut self, machine: usize) {
         let now_ns = self.world.now_ns();
         let node = machine as NodeId;
+        self.world.lock().traps.take_room();
         self.outstanding.forgot_ns.insert(node, now_ns);
         self.outstanding.damaged.remove(&node);
         self.outstanding.unaware.remove(&node);
@@ -75,6 +75,7 @@ impl Run<'_> {
     /// A sector of a file went bad; the log had reached `held_before`.
     pub(super) fn was_damaged(&mut self, machine: usize, path: &str, held_before: u64) {
         let node = machine as NodeId;
+        self.world.lock().traps.take_room();
         if path.starts_with(super::faults::COMMIT_LOG) {
             let reached = self.outstanding.damaged.entry(node).or_default();
             *reached = held_before.max(*reached);
@@ -105,7 +106,7 @@ impl Run<'_> {
 
     /// How many may have forgotten at once: the minority of the smallest cluster
     /// that the operator's removals may have left.
-    fn minority(&self) -> u32 {
+    pub(super) fn minority(&self) -> u32 {
         let now_ns = self.world.now_ns();
         let begun = self.plan.operations.iter();
         let begun = begun.take_while(|planned| planned.at_ns <= now_ns);

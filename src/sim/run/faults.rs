@@ -1,14 +1,14 @@
 //! Planned faults: waited for, fired, followed by their second blow, taken back.
 
-use super::harms::survival_of;
+use super::harms::{Blow, cut_power};
 use super::phases::{Phase, Run, Step};
 use crate::history::ClientId;
-use crate::scenario::{Condition, Effect, PlannedFault, Victim};
+use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
 
 /// Pause between two looks at a condition, nanoseconds.
 const LOOK_NS: u64 = 500_000;
 /// Pause between two looks at a budget without room: disks are read for it.
-const LOOK_AT_BUDGET_NS: u64 = 20_000_000;
+pub(super) const LOOK_AT_BUDGET_NS: u64 = 20_000_000;
 /// What survives a fault that takes nothing from the disk.
 pub(super) const TAKES_NOTHING: u64 = u64::MAX;
 /// Where the commit log's files are.
@@ -52,6 +52,10 @@ impl Run<'_> {
             return;
         }
         let planned = self.plan.faults[fault].clone();
+        if let Some(at) = planned.trigger.at_event {
+            self.set_trap(fault, &planned, at);
+            return;
+        }
         if matches!(planned.trigger.when, Condition::At(_)) {
             self.follow();
         }
@@ -71,7 +75,7 @@ impl Run<'_> {
         }
     }
 
-    fn fire(&mut self, fault: usize, planned: &PlannedFault, victims: &[Victim]) {
+    pub(super) fn fire(&mut self, fault: usize, planned: &PlannedFault, victims: &[Victim]) {
         let brokers = victims.iter().filter_map(|victim| match victim {
             Victim::Broker(broker) => Some(*broker),
             _ => None,
@@ -79,11 +83,17 @@ impl Run<'_> {
         let group: Vec<u32> = brokers.collect();
         for (number, (hit, victim)) in planned.hits.iter().zip(victims).enumerate() {
             match *victim {
-                Victim::Client(client) => self.harm_client(client as usize, &hit.effect),
+                Victim::Client(client) => self.harm_client(client as usize, hit),
                 Victim::Broker(broker) => {
                     let machine = broker as usize;
                     let image = self.images.remove(&(fault, number, machine));
-                    self.harm_broker(machine, &hit.effect, image, &group);
+                    let blow = Blow {
+                        effect: &hit.effect,
+                        draw: hit.draw,
+                        image,
+                        group: &group,
+                    };
+                    self.harm_broker(machine, blow);
                     if let Some(then) = &hit.then {
                         let at_ns = self.world.now_ns() + then.after_ns;
                         self.at(at_ns, Step::SecondBlow(fault, number, machine));
@@ -110,7 +120,13 @@ impl Run<'_> {
         let node = machine as u32;
         if !(bound && forgets) || self.has_room_for(&[node]) {
             self.note_fired();
-            self.harm_broker(machine, &then.effect, None, &[node]);
+            let blow = Blow {
+                effect: &then.effect,
+                draw: then.draw,
+                image: None,
+                group: &[node],
+            };
+            self.harm_broker(machine, blow);
         }
     }
 
@@ -124,25 +140,26 @@ impl Run<'_> {
         }
     }
 
-    fn harm_client(&mut self, index: usize, effect: &Effect) {
-        let (kind, node) = (effect.kind(), self.clients[index].node);
+    fn harm_client(&mut self, index: usize, hit: &Hit) {
+        let (kind, node) = (hit.effect.kind(), self.clients[index].node);
         let death = self.death_of(Victim::Client(index as u32));
         let asked = self.asked_of_client(index);
         self.clients[index].kill(&self.handle);
         self.follower.died(index as ClientId);
-        let (down_ns, note) = match *effect {
+        let (down_ns, note) = match &hit.effect {
             Effect::ClientKill { down_ns } => {
+                let down_ns = *down_ns;
                 self.world.process_dies(node, false);
                 self.world.lock().disks[node as usize].process_died();
                 (down_ns, "killed".to_owned())
             }
             Effect::ClientPower { survival, down_ns } => {
+                let down_ns = *down_ns;
                 self.world.process_dies(node, true);
                 let disk = &mut self.world.lock().disks[node as usize];
-                disk.model
-                    .power_loss(survival_of(survival), &mut self.survival);
+                let note = cut_power(&mut disk.model, survival, hit.draw);
                 disk.machine_died();
-                (down_ns, format!("power lost, survival {survival:?}"))
+                (down_ns, note)
             }
             _ => panic!("the reader of scenarios gives clients no other fault"),
         };
@@ -157,6 +174,7 @@ impl Run<'_> {
 
     /// The safety phase is over: nothing harms any more.
     pub(super) fn take_back_everything(&mut self) {
+        self.world.lock().traps.clear();
         self.note_fired();
         self.close_windows();
         for machine in 0..self.machines.len() {

@@ -7,30 +7,57 @@ use super::process::Operator;
 use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
-use crate::scenario::{Effect, FileClass, SyncErrorCache, Victim};
+use crate::scenario::{Effect, FileClass, Surviving, SyncErrorCache, Victim};
 use crate::sim::disk::{
-    ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskSpeed, Pending, Survival,
+    ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, Survival,
 };
 use crate::sim::net::NodeId;
+use crate::sim::random::{Purpose, Stream};
 use crate::sim::tap::Taken;
 
+/// What befalls one machine.
+#[derive(Debug)]
+pub(super) struct Blow<'a> {
+    pub(super) effect: &'a Effect,
+    /// What is left to chance follows from this.
+    pub(super) draw: u32,
+    /// What a rollback sets the disk back to.
+    pub(super) image: Option<DiskImage>,
+    /// All machines that are hit at this instant.
+    pub(super) group: &'a [NodeId],
+}
+
+/// Takes the power from a disk: what became of what was pending, in words.
+pub(super) fn cut_power(disk: &mut DiskModel, surviving: &Surviving, draw: u32) -> String {
+    let (report, how) = match surviving {
+        Surviving::Drawn(survival) => {
+            let mut dice = Stream::new(u64::from(draw), Purpose::Survival);
+            let report = disk.power_loss(survival_of(*survival), &mut dice);
+            (report, format!("survival {survival:?}"))
+        }
+        Surviving::Kept { keep_pending } => {
+            let report = disk.power_loss_keeping(keep_pending);
+            (report, "survival as planned".to_owned())
+        }
+    };
+    let (whole, all) = (report.survived(), report.pieces());
+    format!("power lost, {how}: {whole} of {all} pending whole")
+}
+
 impl Run<'_> {
-    /// Harms one machine. `image` is what a rollback sets its disk back to; all
-    /// machines that are hit at this instant are in `group`.
-    pub(super) fn harm_broker(
-        &mut self,
-        machine: usize,
-        effect: &Effect,
-        image: Option<DiskImage>,
-        group: &[NodeId],
-    ) {
-        match *effect {
+    /// Harms one machine.
+    pub(super) fn harm_broker(&mut self, machine: usize, blow: Blow<'_>) {
+        let (draw, seed) = (blow.draw, u64::from(blow.draw));
+        match *blow.effect {
             Effect::Kill { down_ns } => self.kill(machine, down_ns),
             Effect::Restart { down_ns } => self.restart(machine, down_ns),
-            Effect::PowerLoss { survival, down_ns } => self.power_loss(machine, survival, down_ns),
+            Effect::PowerLoss {
+                ref survival,
+                down_ns,
+            } => self.power_loss(machine, (survival, draw), down_ns),
             Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
             Effect::DiskRolledBack { down_ns, .. } => {
-                if let Some(image) = image {
+                if let Some(image) = blow.image {
                     self.roll_back(machine, &image, down_ns);
                 }
             }
@@ -39,15 +66,17 @@ impl Run<'_> {
                     SyncErrorCache::Keeps => CacheAfterError::KeepsNew,
                     SyncErrorCache::Reverts => CacheAfterError::Reverts,
                 };
-                self.arm_disk(machine, DiskFault::SyncError { cache }, file);
+                self.arm_disk(machine, DiskFault::SyncError { cache }, file, seed);
             }
-            Effect::ReadError { file } => self.harm_sector(machine, FaultKind::ReadError, file),
-            Effect::Rot { file } => self.harm_sector(machine, FaultKind::Rot, file),
+            Effect::ReadError { file } => {
+                self.harm_sector(machine, FaultKind::ReadError, file, seed);
+            }
+            Effect::Rot { file } => self.harm_sector(machine, FaultKind::Rot, file, seed),
             Effect::MisdirectedWrite { file } => {
-                self.arm_disk(machine, DiskFault::MisdirectedWrite, file);
+                self.arm_disk(machine, DiskFault::MisdirectedWrite, file, seed);
             }
-            Effect::LostWrite { file } => self.arm_disk(machine, DiskFault::LostWrite, file),
-            Effect::DiskFull { lasts_ns } => self.fill_disk(machine, lasts_ns),
+            Effect::LostWrite { file } => self.arm_disk(machine, DiskFault::LostWrite, file, seed),
+            Effect::DiskFull { lasts_ns } => self.fill_disk(machine, lasts_ns, seed),
             Effect::DiskSlow { extra_ns, lasts_ns } => {
                 {
                     let disk = &mut self.world.lock().disks[machine];
@@ -62,7 +91,7 @@ impl Run<'_> {
             Effect::DiskLying { lasts_ns } => {
                 let lie = ArmedFault {
                     times: u64::MAX,
-                    ..ArmedFault::next(DiskFault::LyingSync, "", self.survival.next_u64())
+                    ..ArmedFault::next(DiskFault::LyingSync, "", seed)
                 };
                 self.world.lock().disks[machine].model.arm(lie);
                 self.open_window(machine, Lasting::Lying, lasts_ns);
@@ -74,7 +103,7 @@ impl Run<'_> {
                 lasts_ns,
             } => {
                 let partition = Partition { shape, links, cut };
-                let links = self.links_of(partition, machine as u32, group);
+                let links = self.links_of(partition, machine as u32, blow.group);
                 self.open_window(machine, Lasting::Cut(links), lasts_ns);
                 self.renew_cuts();
             }
@@ -105,26 +134,24 @@ impl Run<'_> {
         self.machines[machine].stop();
     }
 
-    fn power_loss(&mut self, machine: usize, survival: scenario::Survival, down_ns: u64) {
+    fn power_loss(&mut self, machine: usize, (survival, draw): (&Surviving, u32), down_ns: u64) {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let pending = self.world.lock().disks[machine].model.pending(COMMIT_LOG);
         let eligible = pending != Pending::default() || self.sends_in_flight() > 0;
         self.end_process(machine, true);
-        let (held_after, believed) = {
+        let (held_after, believed, note) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
             let believed = inner.tap.believed_end(disk, machine as u32);
-            disk.model
-                .power_loss(survival_of(survival), &mut self.survival);
+            let note = cut_power(&mut disk.model, survival, draw);
             disk.machine_died();
             inner
                 .tap
                 .lost_cache(&inner.core, disk, machine as u32, Taken::Cache);
-            (inner.tap.durable_end(disk, machine as u32), believed)
+            (inner.tap.durable_end(disk, machine as u32), believed, note)
         };
-        let note = format!("power lost, survival {survival:?}");
         self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, note);
         self.is_death(death);
         self.leaves(held_after);
@@ -206,8 +233,7 @@ impl Run<'_> {
     }
 
     /// A sector goes bad where it lies; who reads it will know.
-    fn harm_sector(&mut self, machine: usize, kind: FaultKind, file: FileClass) {
-        let seed = self.survival.next_u64();
+    fn harm_sector(&mut self, machine: usize, kind: FaultKind, file: FileClass, seed: u64) {
         let dirty = self.dirty(machine as u32);
         let (held_before, harmed) = {
             let mut inner = self.world.lock();
@@ -231,18 +257,17 @@ impl Run<'_> {
         self.was_damaged(machine, &path, held_before);
     }
 
-    fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass) {
-        let armed = ArmedFault::next(fault, files_of(file), self.survival.next_u64());
+    fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass, seed: u64) {
+        let armed = ArmedFault::next(fault, files_of(file), seed);
         self.world.lock().disks[machine].model.arm(armed);
     }
 
-    fn fill_disk(&mut self, machine: usize, lasts_ns: u64) {
+    fn fill_disk(&mut self, machine: usize, lasts_ns: u64, seed: u64) {
         {
             let mut inner = self.world.lock();
             let disk = &mut inner.disks[machine].model;
             // Somebody else took the space: a write that began may still end
             // in the middle.
-            let seed = self.survival.next_u64();
             disk.arm(ArmedFault::next(DiskFault::NoSpace, COMMIT_LOG, seed));
             disk.set_capacity(0);
         }
@@ -264,7 +289,7 @@ fn files_of(class: FileClass) -> &'static str {
     }
 }
 
-pub(super) fn survival_of(survival: scenario::Survival) -> Survival {
+fn survival_of(survival: scenario::Survival) -> Survival {
     match survival {
         scenario::Survival::None => Survival::None,
         scenario::Survival::All => Survival::All,

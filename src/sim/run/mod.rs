@@ -35,6 +35,7 @@ mod tale;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod traps;
 mod victims;
 mod watch;
 mod windows;

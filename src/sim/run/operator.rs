@@ -152,6 +152,8 @@ impl Run<'_> {
         if self.phase != Phase::Safety {
             return;
         }
+        // A cluster with fewer members has less room.
+        self.world.lock().traps.take_room();
         let operation = self.plan.operations[number].operation;
         let Some((action, node)) = self.action(operation) else {
             return;

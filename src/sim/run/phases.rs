@@ -21,7 +21,6 @@ use crate::check::Ending;
 use crate::history::{Ledger, Recorder};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
 use crate::sim::disk::DiskImage;
-use crate::sim::random::{Purpose, Stream};
 use crate::sim::world::World;
 
 /// Pause between two looks at the run, nanoseconds.
@@ -39,6 +38,10 @@ pub(super) enum Step {
     StartClient(usize),
     /// A planned fault may fire.
     Fault(usize),
+    /// A planned fault's trap was sprung: it fires.
+    Sprung(usize),
+    /// The budget's word for a trap, by its step.
+    Room(u64),
     /// The second blow after a hit: fault, hit, machine.
     SecondBlow(usize, usize, usize),
     /// Images are taken of the disks that a planned hit may roll back: fault,
@@ -74,7 +77,6 @@ pub(super) struct Run<'a> {
     pub(super) machines: Vec<Machine>,
     pub(super) clients: Vec<Client>,
     pub(super) setting: Setting,
-    pub(super) survival: Stream,
     pub(super) ending: Ending,
     /// Lasting faults that have not ended.
     pub(super) windows: Vec<Window>,
@@ -138,7 +140,6 @@ impl<'a> Run<'a> {
             probe,
             last_reader,
             plan: plan(scenario, seed),
-            survival: Stream::new(seed, Purpose::Survival),
             ledger: Ledger::default(),
             ending: Ending::Completed,
             windows: Vec::new(),
@@ -188,8 +189,14 @@ impl<'a> Run<'a> {
 
     /// Plans one step.
     pub(super) fn at(&mut self, at_ns: u64, step: Step) {
+        let number = self.number(step);
+        self.world.plan_control(at_ns, number);
+    }
+
+    /// The number of a step that is taken when something asks for it.
+    pub(super) fn number(&mut self, step: Step) -> u64 {
         self.steps.push(step);
-        self.world.plan_control(at_ns, self.steps.len() as u64 - 1);
+        self.steps.len() as u64 - 1
     }
 
     /// Does the step of that number.
@@ -198,6 +205,8 @@ impl<'a> Run<'a> {
             Step::StartBroker(machine, start) => self.start_broker(machine, start),
             Step::StartClient(client) => self.start_client(client),
             Step::Fault(fault) => self.try_fault(fault),
+            Step::Sprung(fault) => self.sprung(fault),
+            Step::Room(trap) => self.look_for_room(trap),
             Step::SecondBlow(fault, hit, machine) => self.second_blow(fault, hit, machine),
             Step::TakeImages(fault, hit) => self.take_images(fault, hit),
             Step::Operate(operation) => self.operate(operation),

@@ -1,5 +1,8 @@
 //! One seed, one run: the same on any thread, in any order.
 
+mod events;
+mod planned;
+
 use std::thread;
 
 use crate::history::FaultKind;
@@ -183,6 +186,19 @@ outcome = "zero-loss"
 )]
 fn run_on_a_thread(scenario: Scenario) -> RunReport {
     let run = thread::spawn(move || super::run(&scenario, 0, &RunOptions::default()));
+    run.join().expect("runs")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a run has a fresh thread of its own"
+)]
+fn run_with_timeline(scenario: Scenario, seed: u64) -> RunReport {
+    let options = RunOptions {
+        timeline: true,
+        ..RunOptions::default()
+    };
+    let run = thread::spawn(move || super::run(&scenario, seed, &options));
     run.join().expect("runs")
 }
 

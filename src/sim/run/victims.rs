@@ -3,6 +3,7 @@
 use super::faults::COMMIT_LOG;
 use super::phases::Run;
 use crate::scenario::{Condition, PlannedFault, Victim};
+use crate::sim::world::follower;
 
 impl Run<'_> {
     /// The victims of a fault by their numbers, where all of them are known and
@@ -24,10 +25,8 @@ impl Run<'_> {
         match victim {
             Victim::Leader => Some(Victim::Broker(leader().filter(|leader| led(*leader))?)),
             Victim::Follower(place) => {
-                let leader = leader()?;
-                let members = 0..self.scenario.cluster.brokers;
-                let followers: Vec<u32> = members.filter(|member| *member != leader).collect();
-                Some(Victim::Broker(nth(&followers, place)?))
+                let members = self.scenario.cluster.brokers;
+                Some(Victim::Broker(follower(members, leader()?, place)?))
             }
             Victim::LivingProducer(place) => {
                 let groups = self.scenario.producer_groups().into_iter();
@@ -68,7 +67,10 @@ impl Run<'_> {
             (Condition::InFlight, _) => self.sends_in_flight() > 0,
             (Condition::Dirty, Victim::Broker(broker)) => self.dirty(broker).0 > 0,
             (Condition::Rolling, Victim::Broker(broker)) => self.is_rolling(broker),
-            (Condition::Dirty | Condition::Rolling, _) => false,
+            (Condition::Recovering, Victim::Broker(broker)) => {
+                !self.world.lock().core.serves(broker)
+            }
+            (Condition::Dirty | Condition::Rolling | Condition::Recovering, _) => false,
             (Condition::At(juncture), victim) => self.is_at(victim, juncture),
         }
     }

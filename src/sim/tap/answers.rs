@@ -117,6 +117,7 @@ impl Tap {
         let Some(address) = address_of(id) else {
             return;
         };
+        self.sightings.acknowledgements += 1;
         let relied_end = self.relied_end(disk, node);
         let medium = self.medium.name();
         core.trace(TraceKind::Answer, node, address, &[], || {

@@ -258,8 +258,8 @@ impl Replicas {
         self.read_state(moment, disk, node, Cause::Detected);
     }
 
-    /// A replica sent a message to a peer.
-    pub(super) fn sent(&mut self, moment: Moment, node: NodeId, packet: &Packet) {
+    /// A replica sent a message to a peer; returns whether it gave a vote.
+    pub(super) fn sent(&mut self, moment: Moment, node: NodeId, packet: &Packet) -> bool {
         let fact = match said(packet) {
             Some((term, Said::Leads(seated))) => {
                 self.cluster.note(moment, Fact::Leads { node, term });
@@ -270,7 +270,7 @@ impl Replicas {
                         index,
                         seats,
                     },
-                    None => return,
+                    None => return false,
                 }
             }
             Some((term, Said::Voted(candidate))) => Fact::Voted {
@@ -283,9 +283,11 @@ impl Replicas {
                 term,
                 matched,
             },
-            None => return,
+            None => return false,
         };
+        let votes = matches!(fact, Fact::Voted { .. });
         self.cluster.note(moment, fact);
+        votes
     }
 
     /// One past the last log address that a node holds durably.

@@ -1,5 +1,6 @@
 //! The driver: the only task that sleeps on madsim's clock.
 
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +21,23 @@ const STEP: Duration = Duration::from_micros(20);
 pub(crate) async fn drive(
     world: &Arc<World>,
     events_max: u64,
-    mut control: impl FnMut(u64) -> std::ops::ControlFlow<()>,
+    mut control: impl FnMut(u64) -> ControlFlow<()>,
 ) -> DriveEnd {
     let time = TimeHandle::current();
     let start = time.now_instant() - time.elapsed();
     let mut step = pin!(sleep_until(time.now_instant()));
     loop {
         settle(&time, &mut step).await;
+        // What a process set off comes before anything else.
+        if spring(world, &mut control).is_break() {
+            return DriveEnd::Control;
+        }
         let Some(due_control) = fire_next(world, &time, start) else {
             return DriveEnd::NothingLeft;
         };
+        if spring(world, &mut control).is_break() {
+            return DriveEnd::Control;
+        }
         for token in due_control {
             if control(token).is_break() {
                 return DriveEnd::Control;
@@ -38,6 +46,17 @@ pub(crate) async fn drive(
         if world.lock().core.agenda_events > events_max {
             return DriveEnd::TooManyEvents;
         }
+    }
+}
+
+/// Fires the faults whose traps were sprung.
+fn spring(world: &World, control: &mut impl FnMut(u64) -> ControlFlow<()>) -> ControlFlow<()> {
+    loop {
+        let sprung = world.lock().traps.first_sprung();
+        let Some(step) = sprung else {
+            return ControlFlow::Continue(());
+        };
+        control(step)?;
     }
 }
 
@@ -70,6 +89,9 @@ fn fire_next(world: &World, time: &TimeHandle, start: Instant) -> Option<Vec<u64
     while let Some(due) = inner.core.agenda.pop_due(now_ns) {
         inner.core.agenda_events += 1;
         fire(&mut inner, due);
+        if inner.traps.has_sprung() {
+            break;
+        }
     }
     Some(std::mem::take(&mut inner.due_control))
 }
@@ -97,6 +119,7 @@ fn fire(inner: &mut Inner, due: Due) {
             let disk = &mut inner.disks[node as usize];
             if let Some(synced) = disk.complete(&mut inner.core, op) {
                 inner.tap.synced(&inner.core, disk, node, synced);
+                inner.synced(node, synced);
             }
         }
         Due::Control(step) => inner.due_control.push(step),

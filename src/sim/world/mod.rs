@@ -16,6 +16,7 @@ mod driver;
 mod tests;
 mod timer;
 mod trace;
+mod traps;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,6 +30,7 @@ pub(crate) use driver::{DriveEnd, drive};
 pub(crate) use timer::{TimerId, Timers};
 pub use trace::TraceLine;
 pub(crate) use trace::{Trace, TraceKind};
+pub(crate) use traps::{Room, Trap, Traps, follower};
 
 use super::disk_io::{DiskIo, DiskOpId};
 use super::net::{Arrival, LinkConfig, Network, NodeId};
@@ -86,6 +88,8 @@ struct Node {
     /// Counts the process' lives; handles of an earlier one are dead.
     incarnation: u32,
     process_up: bool,
+    /// The process has looked at what came for it.
+    serves: bool,
     os_up: bool,
     random: Stream,
 }
@@ -136,6 +140,26 @@ impl Core {
         node.process_up && node.incarnation == incarnation
     }
 
+    /// Whether a process runs there.
+    pub(crate) fn is_process_up(&self, node: NodeId) -> bool {
+        self.nodes[node as usize].process_up
+    }
+
+    /// Whether the process there has looked at what came for it, since it started.
+    pub(crate) fn serves(&self, node: NodeId) -> bool {
+        self.nodes[node as usize].serves
+    }
+
+    /// A process looks at what came for it.
+    pub(crate) fn begins_to_serve(&mut self, node: NodeId) {
+        self.nodes[node as usize].serves = true;
+    }
+
+    /// The process there does nothing any more: it is about to die.
+    pub(crate) fn halt(&mut self, node: NodeId) {
+        self.nodes[node as usize].process_up = false;
+    }
+
     /// What a machine is called.
     pub(crate) fn name_of(&self, node: NodeId) -> NodeName {
         NodeName::of(node, self.brokers)
@@ -160,6 +184,7 @@ impl Core {
         let machine = |node| Node {
             incarnation: 1,
             process_up: true,
+            serves: true,
             os_up: true,
             random: Stream::lane(1, Purpose::Product, node),
         };
@@ -210,6 +235,7 @@ pub(crate) struct Inner {
     pub(crate) timers: Timers,
     pub(crate) disks: Vec<DiskIo>,
     pub(crate) tap: Tap,
+    pub(crate) traps: Traps,
     /// What processes ask, where somebody wants to know.
     script: Option<Script>,
     /// Control steps that are due, for the driver to hand out.
@@ -253,6 +279,7 @@ impl World {
             timers: Timers::default(),
             disks: Vec::new(),
             tap,
+            traps: Traps::default(),
             script: None,
             due_control: Vec::new(),
         };
@@ -289,6 +316,7 @@ impl World {
         inner.core.nodes.push(Node {
             incarnation: 0,
             process_up: false,
+            serves: false,
             os_up: true,
             random,
         });
@@ -333,6 +361,7 @@ impl World {
         let state = &mut inner.core.nodes[node as usize];
         state.incarnation += 1;
         state.process_up = true;
+        state.serves = false;
         state.os_up = true;
         let incarnation = state.incarnation;
         let inner = &mut *inner;

@@ -1,0 +1,86 @@
+//! `at_event` of a `[[fault]]`.
+
+use super::fault::Frame;
+use super::problem::Problem;
+use super::table::{Field, Table};
+use crate::history::FaultKind;
+use crate::scenario::{Event, EventRule, FileClass};
+
+const KEYS: &[&str] = &["event", "file", "nth", "every_nth"];
+/// Bounds of the number of an event.
+const NTH: std::ops::Range<u64> = 1..1_000_001;
+
+/// Reads `at_event`, where it is there, and refuses what cannot be meant beside it.
+pub(super) fn at_event(
+    table: &Table<'_>,
+    kind: FaultKind,
+    frame: &Frame<'_>,
+) -> Result<Option<EventRule>, Problem> {
+    let Some(field) = table.get("at_event") else {
+        return Ok(None);
+    };
+    for (key, message) in [
+        ("when", "a fault waits for a condition or for an event"),
+        ("every_ms", "a fault comes with an event or every so often"),
+    ] {
+        if let Some(other) = table.get(key) {
+            return Err(other.problem(message, "`at_event` is there too"));
+        }
+    }
+    fits(&field, kind)?;
+    let rule = field.table("`at_event`", KEYS)?;
+    let event = event(&rule, frame)?;
+    let every_nth = rule.get("every_nth");
+    if let (Some(every), None) = (&every_nth, table.get("count")) {
+        let message = "`every_nth` needs to know how many";
+        return Err(every
+            .problem(message, "without end")
+            .help("add `count` to the fault"));
+    }
+    Ok(Some(EventRule {
+        event,
+        file: file(&rule, event)?,
+        nth: rule.require("nth")?.between(NTH)?,
+        every_nth: every_nth.map(|every| every.between(NTH)).transpose()?,
+    }))
+}
+
+/// Refuses kinds of faults that cannot come with an event.
+fn fits(field: &Field<'_>, kind: FaultKind) -> Result<(), Problem> {
+    if kind.is_client_s() {
+        let message = "only brokers' events are counted";
+        return Err(field.problem(message, format!("{kind} befalls clients")));
+    }
+    if kind == FaultKind::DiskRolledBack {
+        let message = "a rollback cannot come with an event";
+        return Err(field
+            .problem(message, "its image is taken ahead, at a time")
+            .help("at_ms = [low, high]"));
+    }
+    Ok(())
+}
+
+fn event(rule: &Table<'_>, frame: &Frame<'_>) -> Result<Event, Problem> {
+    let field = rule.require("event")?;
+    let event = field.word(&Event::ALL.map(|event| (event.name(), event)))?;
+    if event.is_of_replicas() && !frame.cluster.is_replicated() {
+        let message = format!("a single broker has no {}", event.name());
+        return Err(field.problem(message, "replication is \"none\""));
+    }
+    Ok(event)
+}
+
+fn file(rule: &Table<'_>, event: Event) -> Result<Option<FileClass>, Problem> {
+    let words = [
+        ("commit-log", FileClass::CommitLog),
+        ("any", FileClass::Any),
+    ];
+    match rule.get("file") {
+        Some(field) if !event.has_file() => {
+            let message = format!("an event of kind \"{}\" has no `file`", event.name());
+            Err(field.problem(message, "only write, sync and synced have"))
+        }
+        Some(field) => field.word(&words).map(Some),
+        None => Ok(event.has_file().then_some(FileClass::CommitLog)),
+    }
+}
