@@ -3,8 +3,8 @@
 //! A message that waits stands in the broker's schedule topic, acknowledged at
 //! its place there, and comes to its own topic by another entry of the log. So
 //! each copy that was scheduled comes once: to its topic, or, where it was sent
-//! back, to its group's retry topic. Tolerance: none. The time counts from when
-//! its send began, which is never later than when the broker stored it; a send
+//! back, to its group's retry topic. Tolerance: none, by brokers' own
+//! clocks. The time counts from when its send began, which is never later than when the broker stored it; a send
 //! that is repeated may be scheduled twice, and then comes twice. When a message
 //! that was sent back may come again is [`redelivery`](super::redelivery)'s.
 
@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 use crate::history::{Event, Queue, Value};
 
 use super::{At, Facts, Finding, Promise};
+
+/// When the send of a message that waits began, and how long it waits,
+/// nanoseconds.
+type Wait = (u64, u64);
 
 /// A message that waits, or waited.
 #[derive(Default)]
@@ -27,37 +31,40 @@ struct Copies {
 /// stored is ever lost), every one that came more or less often than it was
 /// scheduled.
 pub(super) fn check(facts: &Facts<'_>, is_kept: bool) -> Vec<Finding> {
-    let due_ns: BTreeMap<Value, u64> = facts
+    let waits: BTreeMap<Value, Wait> = facts
         .entries()
         .filter_map(|(_, entry)| match entry.event {
-            Event::Delayed { value, delay_ns } => Some((value, entry.at_ns + delay_ns)),
+            Event::Delayed { value, delay_ns } => Some((value, (entry.at_ns, delay_ns))),
             _ => None,
         })
         .collect();
-    let mut findings = early(facts, &due_ns);
+    let mut findings = early(facts, &waits);
     if is_kept {
-        findings.extend(miscounted(facts, &due_ns));
+        findings.extend(miscounted(facts, &waits));
     }
     findings
 }
 
-fn early(facts: &Facts<'_>, due_ns: &BTreeMap<Value, u64>) -> Vec<Finding> {
+fn early(facts: &Facts<'_>, waits: &BTreeMap<Value, Wait>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if due_ns.is_empty() {
+    if waits.is_empty() {
         return findings;
     }
     for (queue, of_queue) in facts.queues.iter().filter(|it| !it.0.is_schedule()) {
         for place in of_queue.read_places().all() {
             let at_ns = facts.at_ns(place.known);
-            let Some(due_ns) = due_ns.get(&place.value).filter(|due_ns| at_ns < **due_ns) else {
+            let Some((from_ns, delay_ns)) = waits.get(&place.value) else {
                 continue;
             };
+            if facts.clocks.may_have_passed(*from_ns, at_ns, *delay_ns) {
+                continue;
+            }
             let line = format!(
                 "{} read from {queue} offset {} at {}, due no earlier than {}",
                 place.value,
                 place.offset,
                 At(at_ns),
-                At(*due_ns)
+                At(from_ns + delay_ns)
             );
             findings.push(finding(facts, line, place.known));
         }
@@ -65,10 +72,10 @@ fn early(facts: &Facts<'_>, due_ns: &BTreeMap<Value, u64>) -> Vec<Finding> {
     findings
 }
 
-fn miscounted(facts: &Facts<'_>, due_ns: &BTreeMap<Value, u64>) -> Vec<Finding> {
+fn miscounted(facts: &Facts<'_>, waits: &BTreeMap<Value, Wait>) -> Vec<Finding> {
     let mut copies: BTreeMap<Value, Copies> = BTreeMap::new();
     let comes = |queue: &Queue, value: &Value| {
-        let is_own = queue.group_of_dead_letters().is_none() && due_ns.contains_key(value);
+        let is_own = queue.group_of_dead_letters().is_none() && waits.contains_key(value);
         queue.is_of_retries() || is_own
     };
     let mut any_schedule = false;

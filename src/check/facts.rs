@@ -12,9 +12,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{ClientId, Entry, Event, History, OpId, Queue, SendOutcome, Value};
+use crate::history::{ClientId, Entry, Event, History, Ledger, OpId, Queue, SendOutcome, Value};
 
 use super::business::BusinessFacts;
+use super::clocks::Clocks;
 use super::groups::{GroupFacts, GroupPairs, Key, Subscriptions, in_order, subscribe};
 use super::places::{Place, Places};
 use super::transactions::{TransactionFacts, TransactionPairs};
@@ -32,6 +33,8 @@ pub struct Facts<'a> {
     pub(super) has_members: bool,
     /// Messages older than this may have expired, nanoseconds; `None`: none do.
     retention_ns: Option<u64>,
+    /// Brokers' clocks.
+    pub(super) clocks: Clocks,
 }
 
 /// One send.
@@ -164,6 +167,7 @@ impl<'a> Facts<'a> {
             subscriptions: Subscriptions::new(),
             has_members: false,
             retention_ns: None,
+            clocks: Clocks::default(),
         };
         let mut pairs = Pairs::default();
         for (index, entry) in history.entries.iter().enumerate() {
@@ -185,6 +189,15 @@ impl<'a> Facts<'a> {
     pub fn with_retention(self, retention_ms: Option<u64>) -> Self {
         Self {
             retention_ns: retention_ms.map(|ms| ms.saturating_mul(1_000_000)),
+            ..self
+        }
+    }
+
+    /// With brokers' clocks that may have been wrong.
+    #[must_use]
+    pub fn with_clocks(self, ledger: &Ledger) -> Self {
+        Self {
+            clocks: Clocks::of(ledger),
             ..self
         }
     }

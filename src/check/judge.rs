@@ -139,6 +139,7 @@ pub struct Judgement {
 pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let facts = Facts::new(evidence.history);
     let facts = facts.with_retention(evidence.configuration.retention_ms);
+    let facts = facts.with_clocks(evidence.ledger);
     let (mut findings, lost) = all_lost(&facts, &evidence);
     let (excused, broken): (Vec<_>, Vec<_>) = lost
         .iter()
@@ -315,7 +316,7 @@ fn unfinished(facts: &Facts<'_>, evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 fn verdict(evidence: &Evidence<'_>, findings: &[Finding], any_lost: bool) -> Verdict {
-    let is_idle = !evidence.faultless && !evidence.ledger.fired.iter().any(|fault| fault.eligible);
+    let is_idle = !evidence.faultless && !evidence.ledger.any_eligible();
     let is_void = is_idle || evidence.lacks;
     if findings
         .iter()

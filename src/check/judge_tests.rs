@@ -48,6 +48,7 @@ fn fault(kind: FaultKind, eligible: bool) -> FaultEvent {
         kind,
         node: 0,
         eligible,
+        observed: eligible,
         dirty_log_bytes: 512,
         dirty_other_bytes: 0,
         sends_in_flight: 1,

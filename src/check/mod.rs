@@ -17,6 +17,7 @@
 
 pub mod at_least_once;
 pub mod business;
+mod clocks;
 mod consume_order;
 mod counts;
 mod delays;

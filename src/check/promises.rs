@@ -141,7 +141,7 @@ pub fn promised(configuration: Configuration, kind: FaultKind, hit: Hit) -> Prom
 fn single_async(kind: FaultKind) -> Promised {
     match kind {
         FaultKind::PowerLoss | FaultKind::SyncError => Promised::Nothing,
-        FaultKind::DiskSlow => Promised::ZeroLoss,
+        FaultKind::DiskSlow | FaultKind::DiskLimping => Promised::ZeroLoss,
         _ => single_any_flush(kind),
     }
 }
@@ -149,7 +149,9 @@ fn single_async(kind: FaultKind) -> Promised {
 fn single_sync(kind: FaultKind) -> Promised {
     match kind {
         FaultKind::PowerLoss => Promised::ZeroLoss,
-        FaultKind::SyncError | FaultKind::DiskSlow => Promised::Unavailable,
+        FaultKind::SyncError | FaultKind::DiskSlow | FaultKind::DiskLimping => {
+            Promised::Unavailable
+        }
         _ => single_any_flush(kind),
     }
 }
@@ -157,10 +159,24 @@ fn single_sync(kind: FaultKind) -> Promised {
 /// What the flush does not change: there is one copy.
 fn single_any_flush(kind: FaultKind) -> Promised {
     match kind {
-        FaultKind::Kill | FaultKind::Restart | FaultKind::ClientKill | FaultKind::ClientPower => {
-            Promised::ZeroLoss
-        }
-        FaultKind::Partition | FaultKind::DiskFull | FaultKind::DiskHung => Promised::Unavailable,
+        FaultKind::Kill
+        | FaultKind::Restart
+        | FaultKind::ClientKill
+        | FaultKind::ClientPower
+        | FaultKind::ClientPause
+        | FaultKind::NetworkLoss
+        | FaultKind::NetworkDuplicate
+        | FaultKind::NetworkReorder
+        | FaultKind::NetworkSplit
+        | FaultKind::ClockSkew
+        | FaultKind::ClockJump
+        | FaultKind::ClockDrift
+        | FaultKind::ClientClockDrift => Promised::ZeroLoss,
+        FaultKind::Partition
+        | FaultKind::LinkLimping
+        | FaultKind::Pause
+        | FaultKind::DiskFull
+        | FaultKind::DiskHung => Promised::Unavailable,
         FaultKind::DiskDestroyed
         | FaultKind::DiskRolledBack
         | FaultKind::ReadError
@@ -168,7 +184,10 @@ fn single_any_flush(kind: FaultKind) -> Promised {
         | FaultKind::DiskLying
         | FaultKind::MisdirectedWrite
         | FaultKind::LostWrite => Promised::Nothing,
-        FaultKind::PowerLoss | FaultKind::SyncError | FaultKind::DiskSlow => {
+        FaultKind::PowerLoss
+        | FaultKind::SyncError
+        | FaultKind::DiskSlow
+        | FaultKind::DiskLimping => {
             unreachable!("the rows of the flush decide these")
         }
     }
@@ -195,7 +214,9 @@ fn raft_sync(kind: FaultKind, hit: Hit) -> Promised {
 /// has them.
 fn raft_any_flush(kind: FaultKind, hit: Hit) -> Promised {
     match (kind, hit) {
-        (FaultKind::ClientKill | FaultKind::ClientPower, _) => Promised::ZeroLoss,
+        (kind, _) if kind.is_client_s() || kind.is_a_setting() || kind.is_of_clocks() => {
+            Promised::ZeroLoss
+        }
         // Silent amnesia: the replica cannot know that it forgot.
         (
             FaultKind::DiskRolledBack
@@ -234,26 +255,38 @@ mod tests {
         let rows = FaultKind::ALL.map(|kind| {
             let letter = |flush| letter(Configuration::single(flush), kind, Hit::Majority);
             let (asynchronous, synchronous) = (letter(Flush::Async), letter(Flush::Sync));
-            format!("{kind:<18}{asynchronous:<4}{synchronous}")
+            format!("{kind:<20}{asynchronous:<4}{synchronous}")
         });
         insta::assert_snapshot!(rows.join("\n"), @r"
-        kill              OK  OK
-        restart           OK  OK
-        power-loss        L   OK
-        disk-destroyed    L   L
-        disk-rolled-back  L   L
-        sync-error        L   U
-        read-error        L   L
-        rot               L   L
-        disk-full         U   U
-        disk-slow         OK  U
-        disk-hung         U   U
-        disk-lying        L   L
-        misdirected-write L   L
-        lost-write        L   L
-        partition         U   U
-        client-kill       OK  OK
-        client-power      OK  OK
+        kill                OK  OK
+        restart             OK  OK
+        power-loss          L   OK
+        disk-destroyed      L   L
+        disk-rolled-back    L   L
+        sync-error          L   U
+        read-error          L   L
+        rot                 L   L
+        disk-full           U   U
+        disk-slow           OK  U
+        disk-limping        OK  U
+        disk-hung           U   U
+        disk-lying          L   L
+        misdirected-write   L   L
+        lost-write          L   L
+        partition           U   U
+        link-limping        U   U
+        network-loss        OK  OK
+        network-duplicate   OK  OK
+        network-reorder     OK  OK
+        network-split       OK  OK
+        clock-skew          OK  OK
+        clock-jump          OK  OK
+        clock-drift         OK  OK
+        pause               U   U
+        client-kill         OK  OK
+        client-power        OK  OK
+        client-pause        OK  OK
+        client-clock-drift  OK  OK
         ");
     }
 
@@ -272,28 +305,40 @@ mod tests {
                 let majority = letter(column, kind, Hit::Majority);
                 format!("{:<8}", format!("{minority}/{majority}"))
             });
-            format!("{kind:<18}{}", cells.concat())
+            format!("{kind:<20}{}", cells.concat())
                 .trim_end()
                 .to_owned()
         });
         insta::assert_snapshot!(rows.join("\n"), @r"
-        kill              OK/U    OK/U    OK/U
-        restart           OK/U    OK/U    OK/U
-        power-loss        OK/U    L/L     L/L
-        disk-destroyed    OK/H    OK/H    OK/H
-        disk-rolled-back  L/L     L/L     L/L
-        sync-error        OK/U    L/L     L/L
-        read-error        OK/H    OK/H    OK/H
-        rot               OK/H    OK/H    OK/H
-        disk-full         OK/U    OK/U    OK/U
-        disk-slow         OK/U    OK/U    OK/U
-        disk-hung         U/U     U/U     U/U
-        disk-lying        L/L     L/L     L/L
-        misdirected-write L/L     L/L     L/L
-        lost-write        L/L     L/L     L/L
-        partition         OK/U    OK/U    OK/U
-        client-kill       OK/OK   OK/OK   OK/OK
-        client-power      OK/OK   OK/OK   OK/OK
+        kill                OK/U    OK/U    OK/U
+        restart             OK/U    OK/U    OK/U
+        power-loss          OK/U    L/L     L/L
+        disk-destroyed      OK/H    OK/H    OK/H
+        disk-rolled-back    L/L     L/L     L/L
+        sync-error          OK/U    L/L     L/L
+        read-error          OK/H    OK/H    OK/H
+        rot                 OK/H    OK/H    OK/H
+        disk-full           OK/U    OK/U    OK/U
+        disk-slow           OK/U    OK/U    OK/U
+        disk-limping        OK/U    OK/U    OK/U
+        disk-hung           U/U     U/U     U/U
+        disk-lying          L/L     L/L     L/L
+        misdirected-write   L/L     L/L     L/L
+        lost-write          L/L     L/L     L/L
+        partition           OK/U    OK/U    OK/U
+        link-limping        OK/U    OK/U    OK/U
+        network-loss        OK/OK   OK/OK   OK/OK
+        network-duplicate   OK/OK   OK/OK   OK/OK
+        network-reorder     OK/OK   OK/OK   OK/OK
+        network-split       OK/OK   OK/OK   OK/OK
+        clock-skew          OK/OK   OK/OK   OK/OK
+        clock-jump          OK/OK   OK/OK   OK/OK
+        clock-drift         OK/OK   OK/OK   OK/OK
+        pause               OK/U    OK/U    OK/U
+        client-kill         OK/OK   OK/OK   OK/OK
+        client-power        OK/OK   OK/OK   OK/OK
+        client-pause        OK/OK   OK/OK   OK/OK
+        client-clock-drift  OK/OK   OK/OK   OK/OK
         ");
     }
 

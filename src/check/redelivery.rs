@@ -11,15 +11,15 @@
 //! And only so: nothing comes again, or is dead, that nobody sent back that
 //! often. So a message is delivered at most 1 + limit times, repeats apart. An
 //! attempt that was not acknowledged may have been stored all the same: it may
-//! come again, and need not. Tolerance: none. Times are those of the clients'
-//! own clock, which is the run's; a broker that waits from when it stored is
-//! never early by it.
+//! come again, and need not. Tolerance: none, by brokers' own clocks. Times
+//! are the run's; a broker that waits from when it stored is never early by it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::history::{ClientId, Event, OpId, Value};
 
+use super::clocks::Clocks;
 use super::{At, Facts, Finding, Promise};
 
 /// Of a group: a value that was sent back so many times before.
@@ -36,8 +36,8 @@ struct Back<'a> {
 #[derive(Default)]
 struct Backs<'a> {
     open: BTreeMap<(ClientId, OpId), Back<'a>>,
-    /// When one may come again, first of all.
-    due_ns: BTreeMap<Key<'a>, u64>,
+    /// The first sending back of each: when it began, and how long it waits.
+    waits: BTreeMap<Key<'a>, (u64, u64)>,
     /// Sent back at the limit, acknowledged or not.
     dying: BTreeSet<(&'a str, Value)>,
     acknowledged: BTreeMap<Key<'a>, Back<'a>>,
@@ -79,7 +79,7 @@ pub(super) fn check(facts: &Facts<'_>, is_kept: bool) -> Vec<Finding> {
                 value,
                 times,
             } => {
-                let line = backs.comes((group, *value, *times), at_ns);
+                let line = backs.comes((group, *value, *times), at_ns, &facts.clocks);
                 findings.extend(line.map(|line| finding(line, at_ns, index)));
             }
             Event::FinalRead {
@@ -114,7 +114,7 @@ impl<'a> Backs<'a> {
         match back.delay_ns {
             Some(delay_ns) => {
                 // The first attempt is the earliest.
-                self.due_ns.entry(back.key).or_insert(at_ns + delay_ns);
+                self.waits.entry(back.key).or_insert((at_ns, delay_ns));
             }
             None => {
                 self.dying.insert((group, value));
@@ -124,16 +124,21 @@ impl<'a> Backs<'a> {
     }
 
     /// What is wrong with a message that comes again.
-    fn comes(&mut self, (group, value, times): Key<'a>, at_ns: u64) -> Option<String> {
+    fn comes(
+        &mut self,
+        (group, value, times): Key<'a>,
+        at_ns: u64,
+        clocks: &Clocks,
+    ) -> Option<String> {
         let before = times.checked_sub(1).map(|before| (group, value, before));
-        let due_ns = before.and_then(|before| self.due_ns.get(&before));
+        let wait = before.and_then(|before| self.waits.get(&before));
         self.came_again.insert((group, value, times));
-        match due_ns {
-            Some(due_ns) if *due_ns <= at_ns => None,
-            Some(due_ns) => Some(format!(
+        match wait {
+            Some((from_ns, delay_ns)) if clocks.may_have_passed(*from_ns, at_ns, *delay_ns) => None,
+            Some((from_ns, delay_ns)) => Some(format!(
                 "{value} came again to group {group} at {}, due no earlier than {}",
                 At(at_ns),
-                At(*due_ns)
+                At(from_ns + delay_ns)
             )),
             None => Some(format!(
                 "{value} came again to group {group} as sent back {times} times, which it was not"

@@ -109,6 +109,10 @@ struct RunArgs {
     /// A line of JSON for each scenario, and nothing else.
     #[arg(long)]
     json: bool,
+    /// Below each line, how often each kind of fault was armed, fired, could
+    /// have mattered and did. (JSON has it always.)
+    #[arg(long)]
+    ledger: bool,
     #[command(flatten)]
     common: CommonArgs,
 }

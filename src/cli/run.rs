@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::check::{Exit, Tally};
 use crate::explore::{Job, Observer, Runner, Settings, explore};
-use crate::report::{ScenarioReport, json, text};
+use crate::report::{ScenarioReport, json, ledger, text};
 use crate::scenario::{Scenario, find, load};
 
 use super::progress::Progress;
@@ -35,7 +35,7 @@ pub(super) fn run(
         oracle: !args.common.no_oracle,
         hang_after: args.common.hang_after(),
     };
-    let mut shown = Shown::new(args.json, &jobs, out);
+    let mut shown = Shown::new(args, &jobs, out);
     explore(runner, &jobs, &settings, &mut shown)?;
     shown.end()
 }
@@ -73,6 +73,7 @@ fn all_cores() -> usize {
 /// What is on standard output.
 struct Shown<'o> {
     json: bool,
+    ledger: bool,
     id_width: usize,
     out: &'o mut dyn Write,
     progress: Progress,
@@ -80,14 +81,15 @@ struct Shown<'o> {
 }
 
 impl<'o> Shown<'o> {
-    fn new(json: bool, jobs: &[Job], out: &'o mut dyn Write) -> Self {
+    fn new(args: &RunArgs, jobs: &[Job], out: &'o mut dyn Write) -> Self {
         let widths = jobs.iter().map(|job| job.scenario.id.chars().count());
         let runs = jobs.iter().map(|job| job.seeds.end - job.seeds.start).sum();
         Self {
-            json,
+            json: args.json,
+            ledger: args.ledger,
             id_width: widths.max().unwrap_or(0),
             out,
-            progress: match json {
+            progress: match args.json {
                 true => Progress::hidden(),
                 false => Progress::new(runs),
             },
@@ -111,10 +113,13 @@ impl Observer for Shown<'_> {
     }
 
     fn scenario_ended(&mut self, report: ScenarioReport) -> std::io::Result<()> {
-        let text = match self.json {
+        let mut text = match self.json {
             true => json(&report),
             false => text::scenario(&report, self.id_width),
         };
+        if self.ledger && !self.json {
+            text.push_str(&ledger(&report.faults));
+        }
         self.ended
             .push((report.tally.clone(), report.assessment().exit));
         let out = &mut *self.out;

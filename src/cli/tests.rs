@@ -73,6 +73,7 @@ fn fired(kind: FaultKind) -> FaultEvent {
         kind,
         node: 0,
         eligible: true,
+        observed: true,
         dirty_log_bytes: 512,
         dirty_other_bytes: 0,
         sends_in_flight: 1,

@@ -31,6 +31,8 @@ pub enum FaultKind {
     DiskFull,
     /// Operations take long.
     DiskSlow,
+    /// Operations take many times as long.
+    DiskLimping,
     /// Operations never return.
     DiskHung,
     /// Syncs return OK and do nothing.
@@ -41,15 +43,37 @@ pub enum FaultKind {
     LostWrite,
     /// Links are cut, both ways or one way.
     Partition,
+    /// What links carry takes many times as long.
+    LinkLimping,
+    /// Messages are lost, as `[network]` says.
+    NetworkLoss,
+    /// Peer messages come twice, as `[network]` says.
+    NetworkDuplicate,
+    /// Peer messages are overtaken, as `[network]` says.
+    NetworkReorder,
+    /// What is written to a stream comes in pieces, as `[network]` says.
+    NetworkSplit,
+    /// The wall clock was never right.
+    ClockSkew,
+    /// The wall clock is set forward or back.
+    ClockJump,
+    /// Clocks go faster or slower.
+    ClockDrift,
+    /// The process stops for a while, and goes on as if nothing had been.
+    Pause,
     /// A client dies.
     ClientKill,
     /// A client's machine dies; only durable bytes of its disk survive.
     ClientPower,
+    /// A client's process stops for a while, and goes on as if nothing had been.
+    ClientPause,
+    /// A client's clocks go faster or slower.
+    ClientClockDrift,
 }
 
 impl FaultKind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 29] = [
         Self::Kill,
         Self::Restart,
         Self::PowerLoss,
@@ -60,18 +84,50 @@ impl FaultKind {
         Self::Rot,
         Self::DiskFull,
         Self::DiskSlow,
+        Self::DiskLimping,
         Self::DiskHung,
         Self::DiskLying,
         Self::MisdirectedWrite,
         Self::LostWrite,
         Self::Partition,
+        Self::LinkLimping,
+        Self::NetworkLoss,
+        Self::NetworkDuplicate,
+        Self::NetworkReorder,
+        Self::NetworkSplit,
+        Self::ClockSkew,
+        Self::ClockJump,
+        Self::ClockDrift,
+        Self::Pause,
         Self::ClientKill,
         Self::ClientPower,
+        Self::ClientPause,
+        Self::ClientClockDrift,
     ];
 
     /// Whether it befalls clients, and no broker.
     pub fn is_client_s(self) -> bool {
-        matches!(self, Self::ClientKill | Self::ClientPower)
+        matches!(
+            self,
+            Self::ClientKill | Self::ClientPower | Self::ClientPause | Self::ClientClockDrift
+        )
+    }
+
+    /// Whether it is a setting of `[network]`, and no `[[fault]]`: it befalls
+    /// messages all the time, each by chance.
+    pub fn is_a_setting(self) -> bool {
+        matches!(
+            self,
+            Self::NetworkLoss | Self::NetworkDuplicate | Self::NetworkReorder | Self::NetworkSplit
+        )
+    }
+
+    /// Whether it makes a machine's clocks wrong.
+    pub fn is_of_clocks(self) -> bool {
+        matches!(
+            self,
+            Self::ClockSkew | Self::ClockJump | Self::ClockDrift | Self::ClientClockDrift
+        )
     }
 
     /// Whether it takes or changes bytes that a sync had made durable.
@@ -90,10 +146,22 @@ impl FaultKind {
             | Self::SyncError
             | Self::DiskFull
             | Self::DiskSlow
+            | Self::DiskLimping
             | Self::DiskHung
             | Self::Partition
+            | Self::LinkLimping
+            | Self::NetworkLoss
+            | Self::NetworkDuplicate
+            | Self::NetworkReorder
+            | Self::NetworkSplit
+            | Self::ClockSkew
+            | Self::ClockJump
+            | Self::ClockDrift
+            | Self::Pause
             | Self::ClientKill
-            | Self::ClientPower => false,
+            | Self::ClientPower
+            | Self::ClientPause
+            | Self::ClientClockDrift => false,
         }
     }
 
@@ -119,13 +187,25 @@ impl FaultKind {
             Self::Rot => "rot",
             Self::DiskFull => "disk-full",
             Self::DiskSlow => "disk-slow",
+            Self::DiskLimping => "disk-limping",
             Self::DiskHung => "disk-hung",
             Self::DiskLying => "disk-lying",
             Self::MisdirectedWrite => "misdirected-write",
             Self::LostWrite => "lost-write",
             Self::Partition => "partition",
+            Self::LinkLimping => "link-limping",
+            Self::NetworkLoss => "network-loss",
+            Self::NetworkDuplicate => "network-duplicate",
+            Self::NetworkReorder => "network-reorder",
+            Self::NetworkSplit => "network-split",
+            Self::ClockSkew => "clock-skew",
+            Self::ClockJump => "clock-jump",
+            Self::ClockDrift => "clock-drift",
+            Self::Pause => "pause",
             Self::ClientKill => "client-kill",
             Self::ClientPower => "client-power",
+            Self::ClientPause => "client-pause",
+            Self::ClientClockDrift => "client-clock-drift",
         }
     }
 }
@@ -149,6 +229,8 @@ pub struct FaultEvent {
     pub node: u32,
     /// Whether it could have mattered (guarantee.md, section 3, "Eligible").
     pub eligible: bool,
+    /// Whether it changed something (guarantee.md, section 3, "Observed").
+    pub observed: bool,
     /// Bytes of the commit log that were pending on that disk.
     pub dirty_log_bytes: u64,
     /// Bytes of all other files that were pending there.
@@ -174,7 +256,45 @@ pub struct Ledger {
     pub armed: BTreeMap<FaultKind, u64>,
     /// What fired.
     pub fired: Vec<FaultEvent>,
+    /// What settings of the network did, by kind.
+    pub settings: BTreeMap<FaultKind, SettingCount>,
+    /// How brokers' clocks went, where they were wrong, in the order of time.
+    pub clocks: Vec<ClockChange>,
     /// When an operator gave up what a node's disk had lost: node, nanoseconds
     /// since the start of the run.
     pub salvaged: Vec<(u32, u64)>,
+}
+
+/// How a broker's clocks go from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockChange {
+    /// From when, nanoseconds since the start of the run.
+    pub at_ns: u64,
+    /// Whose.
+    pub node: u32,
+    /// What its monotonic clock says then, nanoseconds.
+    pub own_ns: u64,
+    /// How much faster both go than time, parts per million.
+    pub rate_ppm: i64,
+    /// What its wall clock is ahead of the monotonic one, nanoseconds.
+    pub ahead_ns: i64,
+}
+
+/// How often a setting of the network befell a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SettingCount {
+    /// In all.
+    pub fired: u64,
+    /// Where it could have mattered.
+    pub eligible: u64,
+    /// Where somebody got something else, or at another time.
+    pub observed: u64,
+}
+
+impl Ledger {
+    /// Whether anything that fired could have mattered.
+    pub fn any_eligible(&self) -> bool {
+        let mut settings = self.settings.values();
+        self.fired.iter().any(|fault| fault.eligible) || settings.any(|it| it.eligible > 0)
+    }
 }

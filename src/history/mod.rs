@@ -13,7 +13,7 @@ mod words;
 
 pub use happening::Happening;
 pub use juncture::{Death, Juncture, Mortal};
-pub use ledger::{FaultEvent, FaultKind, Ledger};
+pub use ledger::{ClockChange, FaultEvent, FaultKind, Ledger, SettingCount};
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -457,20 +457,45 @@ pub struct History {
 /// used cost nothing; growing to it would touch and copy twice as many.
 const ENTRIES: usize = 1 << 14;
 
+/// What time it is, nanoseconds since the start of the run.
+type RunClock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// A shared, append-only history.
-#[derive(Debug, Clone)]
-pub struct Recorder(Arc<Mutex<History>>);
+#[derive(Clone)]
+pub struct Recorder {
+    history: Arc<Mutex<History>>,
+    clock: Option<RunClock>,
+}
 
 impl Default for Recorder {
     fn default() -> Self {
         let entries = Vec::with_capacity(ENTRIES);
-        Self(Arc::new(Mutex::new(History { entries })))
+        Self {
+            history: Arc::new(Mutex::new(History { entries })),
+            clock: None,
+        }
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 
 impl Recorder {
-    /// Appends one entry.
+    /// One that goes by the run's clock, whatever the clients' own say: those
+    /// may be wrong.
+    pub fn on_clock(clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self {
+            clock: Some(Arc::new(clock)),
+            ..Self::default()
+        }
+    }
+
+    /// Appends one entry; `at_ns` as the client's own clock has it.
     pub fn record(&self, at_ns: u64, client: ClientId, event: Event) {
+        let at_ns = self.clock.as_ref().map_or(at_ns, |clock| clock());
         self.lock().entries.push(Entry {
             at_ns,
             client,
@@ -489,7 +514,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, History> {
-        self.0
+        self.history
             .lock()
             .expect("a recorder's holder never panics while it holds it")
     }

@@ -4,17 +4,19 @@
 //! a wall clock's reading, a path of the machine, or an address of its memory.
 //!
 //! ```text
-//!   RunReport × seeds ──> ScenarioReport ──┬── text: one line, FAIL blocks
+//!   RunReport × seeds ──> ScenarioReport ──┬── text: one line, FAIL blocks; the ledger of faults
 //!                                          └── json: one object
 //! ```
 
 mod excerpt;
 mod json;
+mod ledger;
 mod numbers;
 mod run;
 mod scenario;
 pub mod text;
 
 pub use json::json;
+pub use ledger::ledger;
 pub use run::{FaultCount, RunReport, TimelineLine, Trace};
 pub use scenario::{About, ScenarioReport};

@@ -32,6 +32,8 @@ pub struct RunReport {
     pub deaths: BTreeMap<(Mortal, Juncture), u64>,
     /// What else is worth counting, and how often it happened.
     pub happened: BTreeMap<Happening, u64>,
+    /// Why nothing was due after healing, where nothing was, in words.
+    pub nothing_due: Option<String>,
     /// The losses that the configuration allows, in words.
     pub allowed: Vec<Finding>,
     /// Whatever was lost, by the fault that took it.
@@ -90,6 +92,7 @@ impl RunReport {
             faults: FaultCount::by_kind(ledger),
             deaths: deaths(ledger),
             happened: BTreeMap::new(),
+            nothing_due: None,
             allowed: judgement.allowed,
             findings: judgement.findings,
             timeline: trace.timeline,
@@ -172,6 +175,8 @@ pub struct FaultCount {
     pub fired: u64,
     /// Fired when it could matter.
     pub eligible: u64,
+    /// Fired, and changed something.
+    pub observed: u64,
     /// Fired while the commit log had bytes that were not yet durable.
     pub dirty: u64,
 }
@@ -186,7 +191,14 @@ impl FaultCount {
             let count = counts.entry(fault.kind).or_default();
             count.fired += 1;
             count.eligible += u64::from(fault.eligible);
+            count.observed += u64::from(fault.observed);
             count.dirty += u64::from(fault.dirty_log_bytes > 0);
+        }
+        for (kind, setting) in &ledger.settings {
+            let count = counts.entry(*kind).or_default();
+            count.fired += setting.fired;
+            count.eligible += setting.eligible;
+            count.observed += setting.observed;
         }
         counts
     }
@@ -196,6 +208,7 @@ impl FaultCount {
         self.armed += other.armed;
         self.fired += other.fired;
         self.eligible += other.eligible;
+        self.observed += other.observed;
         self.dirty += other.dirty;
     }
 }

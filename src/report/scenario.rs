@@ -53,6 +53,8 @@ pub struct ScenarioReport {
     pub deaths: BTreeMap<(Mortal, Juncture), u64>,
     /// In how many runs it happened.
     pub happened: BTreeMap<Happening, u64>,
+    /// In how many runs nothing was due after healing: no core can be whole.
+    pub nothing_due: u64,
     /// In how many runs each promise was broken.
     pub broken: BTreeMap<Promise, u64>,
     /// Runs that do not fit the expectation.
@@ -78,6 +80,7 @@ impl ScenarioReport {
             faults: BTreeMap::new(),
             deaths: BTreeMap::new(),
             happened: BTreeMap::new(),
+            nothing_due: 0,
             broken: BTreeMap::new(),
             unfit: Tally::default(),
             first_unfit: None,
@@ -102,6 +105,7 @@ impl ScenarioReport {
         for (what, _) in run.happened.iter().filter(|(_, times)| **times > 0) {
             *self.happened.entry(*what).or_default() += 1;
         }
+        self.nothing_due += u64::from(run.nothing_due.is_some());
         for (kind, count) in &run.taken {
             *self.taken.entry(*kind).or_default() += count;
         }

@@ -28,6 +28,13 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     for note in transactions.chain(deaths(report)) {
         let _ = writeln!(text, "      {note}");
     }
+    if report.nothing_due > 0 {
+        let runs = Grouped(report.nothing_due);
+        let _ = writeln!(
+            text,
+            "      convergence not demanded in {runs} runs: a majority's disks are gone (D16)"
+        );
+    }
     for warning in warnings(report) {
         let _ = writeln!(text, "      warning: {warning}");
     }
@@ -75,7 +82,11 @@ fn faults(report: &ScenarioReport) -> String {
     if report.about.faultless {
         return "no faults".to_owned();
     }
-    let counts = report.faults.iter().map(|(kind, count)| match count.dirty {
+    let of_rules = report
+        .faults
+        .iter()
+        .filter(|(kind, _)| !kind.is_a_setting());
+    let counts = of_rules.map(|(kind, count)| match count.dirty {
         0 => format!("{kind} {}", Grouped(count.fired)),
         dirty => format!("{kind} {} ({} dirty)", Grouped(count.fired), Grouped(dirty)),
     });
@@ -176,7 +187,11 @@ fn warnings(report: &ScenarioReport) -> Vec<String> {
     if report.counts.acknowledged == 0 {
         warnings.push("nothing was acknowledged".to_owned());
     }
-    for (kind, count) in &report.faults {
+    let mut of_rules = report
+        .faults
+        .iter()
+        .filter(|(kind, _)| !kind.is_a_setting());
+    for (kind, count) in of_rules.clone() {
         let armed = Grouped(count.armed);
         if count.armed > 0 && count.fired == 0 {
             warnings.push(format!("{kind} armed {armed} times, fired 0"));
@@ -187,7 +202,7 @@ fn warnings(report: &ScenarioReport) -> Vec<String> {
             ));
         }
     }
-    if !report.about.faultless && report.faults.is_empty() {
+    if !report.about.faultless && of_rules.next().is_none() {
         warnings.push("no fault was armed".to_owned());
     }
     warnings
@@ -289,8 +304,8 @@ pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
     for (kind, count) in &run.faults {
         let _ = writeln!(
             text,
-            "      {kind}: {} armed, {} fired, {} could matter, {} met dirty log data",
-            count.armed, count.fired, count.eligible, count.dirty
+            "      {kind}: {} armed, {} fired, {} could matter, {} did, {} met dirty log data",
+            count.armed, count.fired, count.eligible, count.observed, count.dirty
         );
     }
     for ((who, juncture), deaths) in &run.deaths {
@@ -298,6 +313,9 @@ pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
     }
     for (what, times) in run.happened.iter().filter(|(_, times)| **times > 0) {
         let _ = writeln!(text, "      {}: {times}", what.name());
+    }
+    if let Some(why) = &run.nothing_due {
+        let _ = writeln!(text, "      convergence is not demanded: {why}");
     }
     if !fits {
         text.push_str(&fail_block(run, file));
@@ -382,6 +400,7 @@ mod tests {
             armed,
             fired,
             eligible,
+            observed: 0,
             dirty: 0,
         }
     }

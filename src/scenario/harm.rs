@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Between, CutDirection, CutLinks, PartitionShape};
 
+/// How much faster or slower than time a clock may go, parts per million: a
+/// tenth (guarantee.md, section 3).
+pub const DRIFT_PPM_MAX: u64 = 100_000;
+
 /// What a power loss leaves of what was not synced (guarantee.md, section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -141,6 +145,13 @@ pub enum Harm {
         /// Until it is fast again.
         lasts_ms: Between,
     },
+    /// Every operation takes so many times as long.
+    DiskLimping {
+        /// How many.
+        factor: Between,
+        /// Until it is fast again.
+        lasts_ms: Between,
+    },
     /// Operations do not return, until the process is killed or the disk comes
     /// back.
     DiskHung {
@@ -173,6 +184,48 @@ pub enum Harm {
         /// Until they are whole again.
         lasts_ms: Between,
     },
+    /// What links of the victim carry takes so many times as long.
+    LinkLimping {
+        /// Which links.
+        links: CutLinks,
+        /// Which way; `None`: drawn.
+        way: Option<CutDirection>,
+        /// How many.
+        factor: Between,
+        /// Until they are fast again.
+        lasts_ms: Between,
+    },
+    /// The wall clock is wrong by so much from the start.
+    ClockSkew {
+        /// By how much.
+        by_ms: Between,
+        /// Ahead; `None`: drawn.
+        ahead: Option<bool>,
+    },
+    /// The wall clock is set.
+    ClockJump {
+        /// By how much.
+        by_ms: Between,
+        /// Forward; `None`: drawn.
+        ahead: Option<bool>,
+        /// Until it is set back; `None`: for good.
+        lasts_ms: Option<Between>,
+    },
+    /// Both clocks go faster or slower than time does.
+    ClockDrift {
+        /// By how much, parts per million.
+        by_ppm: Between,
+        /// Faster; `None`: drawn.
+        ahead: Option<bool>,
+        /// Until they go right again; `None`: until everything heals.
+        lasts_ms: Option<Between>,
+    },
+    /// The process stops: nothing of it runs, what comes for it waits. Then it
+    /// goes on.
+    Pause {
+        /// Until it goes on.
+        lasts_ms: Between,
+    },
     /// A client dies.
     ClientKill {
         /// Until a client of the same kind is started in its place; `None`:
@@ -186,6 +239,20 @@ pub enum Harm {
         /// As of a kill.
         down_ms: Option<Between>,
     },
+    /// A client's process stops, and goes on.
+    ClientPause {
+        /// Until it goes on.
+        lasts_ms: Between,
+    },
+    /// A client's clocks go faster or slower than time does.
+    ClientClockDrift {
+        /// By how much, parts per million.
+        by_ppm: Between,
+        /// Faster; `None`: drawn.
+        ahead: Option<bool>,
+        /// As of a broker's.
+        lasts_ms: Option<Between>,
+    },
 }
 
 /// Gives a type whose variants are the kinds of faults its `kind`: one list for
@@ -194,8 +261,9 @@ macro_rules! counted_by_its_kind {
     ($what:ident) => {
         $crate::scenario::harm::counted_by_its_kind! { $what:
             Kill Restart PowerLoss DiskDestroyed DiskRolledBack SyncError ReadError
-            Rot DiskFull DiskSlow DiskHung DiskLying MisdirectedWrite LostWrite
-            Partition ClientKill ClientPower
+            Rot DiskFull DiskSlow DiskLimping DiskHung DiskLying MisdirectedWrite LostWrite
+            Partition LinkLimping ClockSkew ClockJump ClockDrift Pause
+            ClientKill ClientPower ClientPause ClientClockDrift
         }
     };
     ($what:ident: $($kind:ident)*) => {

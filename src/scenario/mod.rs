@@ -27,11 +27,11 @@ mod swarm;
 pub use cluster::Cluster;
 pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
-pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
+pub use harm::{DRIFT_PPM_MAX, FileClass, Harm, Survival, SyncErrorCache};
 pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
     Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule, Need,
-    NetworkSettings, OrderServices, Producers, RunOptions, RunSettings, Scenario, Workload,
+    NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings, Scenario, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};

@@ -348,6 +348,8 @@ pub struct Expectation {
     pub void_max: f64,
     /// Who comes back when everything heals.
     pub core: Core,
+    /// What becomes of the others.
+    pub rest: Rest,
     /// What must have happened: a run without all of it is void.
     pub needs: Vec<Need>,
     /// What must have happened in some run over the scenario's seeds.
@@ -383,8 +385,17 @@ pub enum Need {
 pub enum Core {
     /// Every broker.
     All,
-    /// A majority of whole brokers; where there is none, every broker.
+    /// A majority of whole brokers, drawn; where there is none, every broker.
     Majority,
+}
+
+/// What becomes of brokers that do not heal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// They are switched off.
+    Down,
+    /// They stay as they are then: down, cut off, hung, stopped, slow; or well.
+    AsItIs,
 }
 
 /// How a run is observed. Never changes what happens in it: equal seeds give

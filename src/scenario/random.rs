@@ -26,6 +26,8 @@ pub enum Purpose {
     Cluster = 8,
     /// What a seed leaves out of a swarm, and the sizes and rates of the rest.
     Swarm = 9,
+    /// Who heals for good.
+    Core = 10,
 }
 
 /// A seeded stream of random numbers.

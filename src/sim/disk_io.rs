@@ -43,6 +43,8 @@ pub(crate) struct DiskIo {
     random: Stream,
     /// What every latency is longer by, nanoseconds (a slow disk).
     pub(crate) extra_ns: u64,
+    /// How many times as long every latency is (a limping disk).
+    pub(crate) factor: u32,
     ops: BTreeMap<DiskOpId, Op>,
     next_op: DiskOpId,
     /// Completions held back while the disk is stalled.
@@ -121,6 +123,7 @@ impl DiskIo {
             latency,
             random,
             extra_ns: 0,
+            factor: 1,
             ops: BTreeMap::new(),
             next_op: 0,
             stalled: Vec::new(),
@@ -192,8 +195,9 @@ impl DiskIo {
     }
 
     fn plan(&mut self, core: &mut Core, op: DiskOpId, factor: u32) {
-        let latency_ns =
-            self.latency.sync.draw_ns(&mut self.random) * u64::from(factor) + self.extra_ns;
+        let latency_ns = self.latency.sync.draw_ns(&mut self.random)
+            * u64::from(factor * self.factor)
+            + self.extra_ns;
         core.agenda
             .add(core.now_ns + latency_ns, Due::Disk(self.node, op));
     }

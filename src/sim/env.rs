@@ -52,7 +52,7 @@ impl Env for SimEnv {
     type Timer = SimTimer;
 
     fn now_ns(&self) -> u64 {
-        self.world.now_ns()
+        self.world.own_ns(self.node)
     }
 
     fn wall_ms(&self) -> u64 {
@@ -66,7 +66,7 @@ impl Env for SimEnv {
     fn timer(&self) -> SimTimer {
         let timer = {
             let mut inner = self.world.lock();
-            let timer = inner.timers.add();
+            let timer = inner.timers.add(self.node);
             inner.asked(self.node, || Call::NewTimer(timer));
             timer
         };
@@ -130,7 +130,7 @@ impl Timer for SimTimer {
         poll_fn(|context| {
             let fired = self
                 .env
-                .with(|inner| inner.timers.poll(inner.core.now_ns, timer, context.waker()));
+                .with(|inner| inner.timers.poll(&inner.core, timer, context.waker()));
             if fired == Some(true) {
                 Poll::Ready(())
             } else {

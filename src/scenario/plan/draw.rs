@@ -257,6 +257,10 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
             extra_ns: ns(extra_ms),
             lasts_ns: ns(lasts_ms),
         },
+        Harm::DiskLimping { factor, lasts_ms } => Effect::DiskLimping {
+            lasts_ns: ns(lasts_ms),
+            factor: factor.draw(stream) as u32,
+        },
         Harm::DiskHung { lasts_ms } => Effect::DiskHung {
             lasts_ns: ns(lasts_ms),
         },
@@ -275,17 +279,54 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
             Effect::Partition {
                 shape,
                 links,
-                cut: cut.unwrap_or_else(|| {
-                    let all = [
-                        CutDirection::Both,
-                        CutDirection::Inbound,
-                        CutDirection::Outbound,
-                    ];
-                    pick(&all, stream)
-                }),
+                cut: cut.unwrap_or_else(|| pick(&DIRECTIONS, stream)),
                 lasts_ns,
             }
         }
+        Harm::LinkLimping {
+            links,
+            way,
+            factor,
+            lasts_ms,
+        } => Effect::LinkLimping {
+            links,
+            lasts_ns: ns(lasts_ms),
+            way: way.unwrap_or_else(|| pick(&DIRECTIONS, stream)),
+            factor: factor.draw(stream) as u32,
+        },
+        Harm::ClockSkew { by_ms, ahead } => Effect::ClockSkew {
+            by_ns: signed(in_ns(by_ms), ahead, stream),
+        },
+        Harm::ClockJump {
+            by_ms,
+            ahead,
+            lasts_ms,
+        } => Effect::ClockJump {
+            lasts_ns: lasts_ms.map(ns),
+            by_ns: signed(in_ns(by_ms), ahead, stream),
+        },
+        Harm::ClockDrift {
+            by_ppm,
+            ahead,
+            lasts_ms,
+        } => Effect::ClockDrift {
+            lasts_ns: lasts_ms.map(ns),
+            by_ppm: signed(by_ppm, ahead, stream),
+        },
+        Harm::ClientClockDrift {
+            by_ppm,
+            ahead,
+            lasts_ms,
+        } => Effect::ClientClockDrift {
+            lasts_ns: lasts_ms.map(ns),
+            by_ppm: signed(by_ppm, ahead, stream),
+        },
+        Harm::Pause { lasts_ms } => Effect::Pause {
+            lasts_ns: ns(lasts_ms),
+        },
+        Harm::ClientPause { lasts_ms } => Effect::ClientPause {
+            lasts_ns: ns(lasts_ms),
+        },
         Harm::ClientKill { down_ms } => Effect::ClientKill {
             down_ns: down_ms.map(ns),
         },
@@ -301,6 +342,21 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
 
 fn surviving(survival: Option<Survival>, stream: &mut Stream) -> Surviving {
     Surviving::Drawn(survival.unwrap_or_else(|| pick(&Survival::ALL, stream)))
+}
+
+const DIRECTIONS: [CutDirection; 3] = [
+    CutDirection::Both,
+    CutDirection::Inbound,
+    CutDirection::Outbound,
+];
+
+/// An amount, forward or back.
+fn signed(amount: Between, ahead: Option<bool>, stream: &mut Stream) -> i64 {
+    let amount = amount.draw(stream) as i64;
+    match ahead.unwrap_or_else(|| pick(&[true, false], stream)) {
+        true => amount,
+        false => -amount,
+    }
 }
 
 fn pick<T: Copy>(among: &[T], stream: &mut Stream) -> T {

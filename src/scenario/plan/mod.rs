@@ -178,6 +178,8 @@ pub enum Effect {
     DiskFull { lasts_ns: u64 },
     /// See [`super::Harm::DiskSlow`].
     DiskSlow { extra_ns: u64, lasts_ns: u64 },
+    /// See [`super::Harm::DiskLimping`].
+    DiskLimping { factor: u32, lasts_ns: u64 },
     /// See [`super::Harm::DiskHung`].
     DiskHung { lasts_ns: u64 },
     /// See [`super::Harm::DiskLying`].
@@ -193,6 +195,21 @@ pub enum Effect {
         cut: CutDirection,
         lasts_ns: u64,
     },
+    /// See [`super::Harm::LinkLimping`].
+    LinkLimping {
+        links: CutLinks,
+        way: CutDirection,
+        factor: u32,
+        lasts_ns: u64,
+    },
+    /// See [`super::Harm::ClockSkew`]; ahead where it is positive.
+    ClockSkew { by_ns: i64 },
+    /// See [`super::Harm::ClockJump`]; forward where it is positive.
+    ClockJump { by_ns: i64, lasts_ns: Option<u64> },
+    /// See [`super::Harm::ClockDrift`]; faster where it is positive.
+    ClockDrift { by_ppm: i64, lasts_ns: Option<u64> },
+    /// See [`super::Harm::Pause`].
+    Pause { lasts_ns: u64 },
     /// See [`super::Harm::ClientKill`].
     ClientKill { down_ns: Option<u64> },
     /// See [`super::Harm::ClientPower`].
@@ -200,6 +217,10 @@ pub enum Effect {
         survival: Surviving,
         down_ns: Option<u64>,
     },
+    /// See [`super::Harm::ClientPause`].
+    ClientPause { lasts_ns: u64 },
+    /// See [`super::Harm::ClientClockDrift`]; faster where it is positive.
+    ClientClockDrift { by_ppm: i64, lasts_ns: Option<u64> },
 }
 
 counted_by_its_kind!(Effect);

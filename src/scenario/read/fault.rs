@@ -48,11 +48,14 @@ pub(super) fn read(
     let any = union(std::iter::once(COMMON).chain(own));
     let table = Table::new("[[fault]]", span.clone(), entries, &any)?;
     let kind = kind(&table)?;
-    let keys = union([COMMON, own_keys(kind)]);
+    let keys = union([common_keys(kind), own_keys(kind)]);
     let name = format!("a fault of kind \"{kind}\"");
     let table = Table::new(name, span, entries, &keys)?;
     let target = target(&table, kind, frame.cluster, frame.workloads)?;
-    let at_ms = window(&table, "at_ms", frame.run)?;
+    let at_ms = match kind {
+        FaultKind::ClockSkew => Between { low: 0, high: 0 },
+        _ => window(&table, "at_ms", frame.run)?,
+    };
     let (every_ms, count) = repetition(&table)?;
     let harm = harm(&table, kind)?;
     partition_fits(&table, target, &harm, frame.cluster)?;
@@ -75,8 +78,19 @@ pub(super) fn read(
 }
 
 fn kind(table: &Table<'_>) -> Result<FaultKind, Problem> {
-    let kinds = FaultKind::ALL.map(|kind| (kind.name(), kind));
+    let kinds = FaultKind::ALL.into_iter();
+    let kinds = kinds.filter(|kind| !kind.is_a_setting());
+    let kinds: Vec<_> = kinds.map(|kind| (kind.name(), kind)).collect();
     table.require("kind")?.word(&kinds)
+}
+
+/// The keys that a kind shares with others: what is so from the start has no
+/// moment.
+fn common_keys(kind: FaultKind) -> &'static [&'static str] {
+    match kind {
+        FaultKind::ClockSkew => &["kind", "target"],
+        _ => COMMON,
+    }
 }
 
 /// `every_ms` and `count`: without the first, each comes at a moment of its own;
@@ -195,7 +209,10 @@ fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem
     if first.is_client_s() || kind.is_client_s() {
         return Err(field.problem("`then` is for brokers", "a client dies"));
     }
-    if matches!(kind, FaultKind::DiskRolledBack | FaultKind::Partition) {
+    if matches!(
+        kind,
+        FaultKind::DiskRolledBack | FaultKind::Partition | FaultKind::ClockSkew
+    ) {
         let message = format!("{kind} cannot be a second blow");
         return Err(field.problem(message, "give it a [[fault]] of its own"));
     }

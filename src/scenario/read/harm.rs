@@ -5,7 +5,8 @@ use super::sections::MS;
 use super::table::Table;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, CutDirection, CutLinks, FileClass, Harm, PartitionShape, Survival, SyncErrorCache,
+    Between, CutDirection, CutLinks, DRIFT_PPM_MAX, FileClass, Harm, PartitionShape, Survival,
+    SyncErrorCache,
 };
 
 /// The keys that one kind has beside the common ones.
@@ -21,8 +22,21 @@ pub(super) fn own_keys(kind: FaultKind) -> &'static [&'static str] {
         | FaultKind::Rot
         | FaultKind::MisdirectedWrite
         | FaultKind::LostWrite => &["file"],
-        FaultKind::DiskFull | FaultKind::DiskHung | FaultKind::DiskLying => &["lasts_ms"],
+        FaultKind::DiskFull
+        | FaultKind::DiskHung
+        | FaultKind::DiskLying
+        | FaultKind::Pause
+        | FaultKind::ClientPause => &["lasts_ms"],
         FaultKind::DiskSlow => &["extra_ms", "lasts_ms"],
+        FaultKind::DiskLimping => &["factor", "lasts_ms"],
+        FaultKind::LinkLimping => &["links", "way", "factor", "lasts_ms"],
+        FaultKind::ClockSkew => &["by_ms", "way"],
+        FaultKind::ClockJump => &["by_ms", "way", "lasts_ms"],
+        FaultKind::ClockDrift | FaultKind::ClientClockDrift => &["by_ppm", "way", "lasts_ms"],
+        FaultKind::NetworkLoss
+        | FaultKind::NetworkDuplicate
+        | FaultKind::NetworkReorder
+        | FaultKind::NetworkSplit => &[],
         FaultKind::Partition => &["shape", "links", "cut", "lasts_ms"],
     }
 }
@@ -70,11 +84,50 @@ pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> 
             extra_ms: table.between("extra_ms", 1..MS.end, (10, 200))?,
             lasts_ms: lasts_ms()?,
         },
+        FaultKind::DiskLimping => Harm::DiskLimping {
+            factor: factor(table)?,
+            lasts_ms: lasts_ms()?,
+        },
+        FaultKind::LinkLimping => Harm::LinkLimping {
+            links: links(table)?,
+            way: direction(table, "way")?,
+            factor: factor(table)?,
+            lasts_ms: lasts_ms()?,
+        },
+        FaultKind::ClockSkew => Harm::ClockSkew {
+            by_ms: table.between("by_ms", 1..MS.end, (10, 5_000))?,
+            ahead: drawn(table, "way", &[("ahead", true), ("behind", false)])?,
+        },
+        FaultKind::ClockJump => Harm::ClockJump {
+            by_ms: table.between("by_ms", 1..MS.end, (100, 60_000))?,
+            ahead: drawn(table, "way", &[("forward", true), ("back", false)])?,
+            lasts_ms: for_a_while(table, "for-good")?,
+        },
+        FaultKind::ClockDrift => Harm::ClockDrift {
+            by_ppm: by_ppm(table)?,
+            ahead: fast(table)?,
+            lasts_ms: for_a_while(table, "to-the-end")?,
+        },
+        FaultKind::ClientClockDrift => Harm::ClientClockDrift {
+            by_ppm: by_ppm(table)?,
+            ahead: fast(table)?,
+            lasts_ms: for_a_while(table, "to-the-end")?,
+        },
+        FaultKind::NetworkLoss
+        | FaultKind::NetworkDuplicate
+        | FaultKind::NetworkReorder
+        | FaultKind::NetworkSplit => unreachable!("no [[fault]] has the kind of a setting"),
         FaultKind::Partition => Harm::Partition {
             shape: shape(table)?,
             links: links(table)?,
-            cut: cut(table)?,
+            cut: direction(table, "cut")?,
             lasts_ms: lasts_ms()?,
+        },
+        FaultKind::Pause => Harm::Pause {
+            lasts_ms: pause_ms(table)?,
+        },
+        FaultKind::ClientPause => Harm::ClientPause {
+            lasts_ms: pause_ms(table)?,
         },
         FaultKind::ClientKill => Harm::ClientKill {
             down_ms: client_down_ms(table)?,
@@ -86,12 +139,40 @@ pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> 
     })
 }
 
+/// How many times as long: a hundred times, where nothing is said.
+fn factor(table: &Table<'_>) -> Result<Between, Problem> {
+    table.between("factor", 2..10_001, (100, 100))
+}
+
+/// Clocks are no further off than a tenth of what passes (guarantee.md,
+/// section 3).
+fn by_ppm(table: &Table<'_>) -> Result<Between, Problem> {
+    table.between("by_ppm", 1..DRIFT_PPM_MAX + 1, (1_000, DRIFT_PPM_MAX))
+}
+
+fn fast(table: &Table<'_>) -> Result<Option<bool>, Problem> {
+    drawn(table, "way", &[("fast", true), ("slow", false)])
+}
+
+/// A range, or a word for what does not end by itself.
+fn for_a_while(table: &Table<'_>, word: &str) -> Result<Option<Between>, Problem> {
+    match table.get("lasts_ms") {
+        Some(field) if field.is_string() => field.word(&[(word, None)]),
+        _ => table.between("lasts_ms", 1..MS.end, (200, 2_000)).map(Some),
+    }
+}
+
 /// A range, or `"never"`.
 fn client_down_ms(table: &Table<'_>) -> Result<Option<Between>, Problem> {
     match table.get("down_ms") {
         Some(field) if field.is_string() => field.word(&[("never", None)]),
         _ => table.between("down_ms", 1..MS.end, (100, 1_000)).map(Some),
     }
+}
+
+/// Longer than a leader's term survives by itself.
+fn pause_ms(table: &Table<'_>) -> Result<Between, Problem> {
+    table.between("lasts_ms", 1..MS.end, (1_000, 5_000))
 }
 
 fn age_ms(table: &Table<'_>) -> Result<Between, Problem> {
@@ -124,13 +205,13 @@ fn cache(table: &Table<'_>) -> Result<Option<SyncErrorCache>, Problem> {
     drawn(table, "cache", &words)
 }
 
-fn cut(table: &Table<'_>) -> Result<Option<CutDirection>, Problem> {
+fn direction(table: &Table<'_>, key: &str) -> Result<Option<CutDirection>, Problem> {
     let words = [
         ("both", CutDirection::Both),
         ("inbound", CutDirection::Inbound),
         ("outbound", CutDirection::Outbound),
     ];
-    drawn(table, "cut", &words)
+    drawn(table, key, &words)
 }
 
 fn file(table: &Table<'_>) -> Result<FileClass, Problem> {

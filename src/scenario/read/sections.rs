@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::check::Outcome;
 use crate::history::{Happening, Juncture, Mortal};
 use crate::scenario::{
-    Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings,
+    Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings, Rest,
     RunSettings,
 };
 
@@ -159,6 +159,7 @@ const EXPECT: &[&str] = &[
     "converge_within_ms",
     "void_max",
     "core",
+    "rest",
     "needs",
     "sometimes",
 ];
@@ -174,6 +175,7 @@ pub(super) fn expect(
         converge_within_ms: table.integer("converge_within_ms", 1..MS.end, 30_000)?,
         void_max: table.share("void_max", 0.2)?,
         core: core(&table, cluster)?,
+        rest: rest(&table, cluster)?,
         needs: needs(&table, cluster)?,
         sometimes: sometimes(&table)?,
     })
@@ -219,6 +221,20 @@ fn core(table: &Table<'_>, cluster: &Cluster) -> Result<Core, Problem> {
         return Err(field.problem(message, "replication is \"none\""));
     }
     Ok(core)
+}
+
+/// What becomes of those outside the core.
+fn rest(table: &Table<'_>, cluster: &Cluster) -> Result<Rest, Problem> {
+    let Some(field) = table.get("rest") else {
+        return Ok(Rest::Down);
+    };
+    let rest = field.word(&[("down", Rest::Down), ("as-it-is", Rest::AsItIs)])?;
+    match core(table, cluster)? {
+        Core::Majority => Ok(rest),
+        Core::All => Err(field
+            .problem("everybody heals", "there is no rest")
+            .help("core = \"majority\"")),
+    }
 }
 
 fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outcome, Problem> {

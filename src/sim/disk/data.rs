@@ -80,6 +80,9 @@ impl DiskModel {
             self.record_fired(fault, ino);
             self.decay(ino, position..position + covered, fault, &mut dice);
         }
+        let sector_bytes = self.config.sector_bytes;
+        let sectors = position / sector_bytes..(position + covered).div_ceil(sector_bytes);
+        self.faults.meets(ino, sectors);
         self.readable(ino, position, covered)?;
         Ok(self.file(ino).cached.read(position, length))
     }

@@ -4,6 +4,10 @@
 //! A fault brings its own seed, so that one fault more or less changes nothing
 //! of the others: a plan can be cut down and still mean the same.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::Ino;
 use crate::history::FaultKind;
 use crate::sim::random::{Purpose, Stream};
 
@@ -166,6 +170,10 @@ pub(super) struct Faults {
     armed: Vec<ArmedFault>,
     fired: Vec<FiredFault>,
     lies: u64,
+    /// Sectors that were harmed and that nobody has read since, by the mark of
+    /// whoever did it.
+    unmet: BTreeMap<(Ino, u64), usize>,
+    met: Vec<usize>,
 }
 
 impl Faults {
@@ -230,6 +238,27 @@ impl Faults {
             path,
             pending_bytes,
         });
+    }
+
+    /// A sector was harmed.
+    pub(super) fn harmed(&mut self, ino: Ino, sector: u64, mark: usize) {
+        self.unmet.insert((ino, sector), mark);
+    }
+
+    /// Sectors of a file are read.
+    pub(super) fn meets(&mut self, ino: Ino, sectors: Range<u64>) {
+        if self.unmet.is_empty() {
+            return;
+        }
+        let here = self.unmet.range((ino, sectors.start)..(ino, sectors.end));
+        for place in here.map(|(place, _)| *place).collect::<Vec<_>>() {
+            self.met.extend(self.unmet.remove(&place));
+        }
+    }
+
+    /// The marks of harmed sectors that were read since the last call.
+    pub(super) fn take_met(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.met)
     }
 
     pub(super) fn take_fired(&mut self) -> Vec<FiredFault> {

@@ -35,6 +35,11 @@ impl DiskModel {
         self.faults.take_fired()
     }
 
+    /// The marks of harmed sectors that somebody read since the last call.
+    pub fn take_met(&mut self) -> Vec<usize> {
+        self.faults.take_met()
+    }
+
     /// How fast it answers; the caller's business.
     pub fn speed(&self) -> DiskSpeed {
         self.speed
@@ -64,12 +69,14 @@ impl DiskModel {
 
     /// Some durable sector that holds data, of the files below `under`, rots or
     /// cannot be read from now on, whenever that will be noticed. Gives the
-    /// path and the position, or `None` where there is no such sector.
+    /// path and the position, or `None` where there is no such sector. `mark`
+    /// comes back from [`DiskModel::take_met`] once somebody reads it.
     pub fn harm_some_sector(
         &mut self,
         under: &str,
         unreadable: bool,
         seed: u64,
+        mark: usize,
     ) -> Option<(String, u64)> {
         let sector_bytes = self.config.sector_bytes;
         let mut dice = Stream::new(seed, Purpose::Faults);
@@ -83,6 +90,7 @@ impl DiskModel {
         } else {
             self.rot_sector(ino, sector, RotKind::Bit, &mut dice);
         }
+        self.faults.harmed(ino, sector, mark);
         Some((self.path_or_ino(ino), sector * sector_bytes))
     }
 

@@ -52,6 +52,10 @@ pub(crate) struct Links {
     cut: BTreeSet<(NodeId, NodeId)>,
     /// What cuts swallowed or held, so far.
     cut_hits: BTreeMap<(NodeId, NodeId), u64>,
+    /// Directions that take so many times as long.
+    limping: BTreeMap<(NodeId, NodeId), u32>,
+    /// What came late by that, so far.
+    limped: BTreeMap<(NodeId, NodeId), u64>,
 }
 
 impl Links {
@@ -81,6 +85,29 @@ impl Links {
     /// Undoes a cut.
     pub(crate) fn heal(&mut self, from: NodeId, to: NodeId) {
         self.cut.remove(&(from, to));
+    }
+
+    /// These directions take so many times as long, and no others.
+    pub(crate) fn limp(&mut self, limping: BTreeMap<(NodeId, NodeId), u32>) {
+        self.limping = limping;
+    }
+
+    /// How many times as long something takes in this direction; counted.
+    pub(crate) fn take_factor(&mut self, from: NodeId, to: NodeId) -> u64 {
+        let Some(factor) = self.limping.get(&(from, to)) else {
+            return 1;
+        };
+        *self.limped.entry((from, to)).or_default() += 1;
+        u64::from(*factor)
+    }
+
+    /// What came late in some directions because they limp, so far.
+    pub(crate) fn limped_on<'l>(
+        &self,
+        links: impl IntoIterator<Item = &'l (NodeId, NodeId)>,
+    ) -> u64 {
+        let limped = links.into_iter().filter_map(|link| self.limped.get(link));
+        limped.sum()
     }
 
     /// Counts an arrival that a cut swallowed or held.

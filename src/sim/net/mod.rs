@@ -60,6 +60,11 @@ pub(crate) enum Arrival {
         from: SocketAddr,
         to: SocketAddr,
         bytes: Bytes,
+        /// Counts the peer messages of a run, in the order in which they were
+        /// sent.
+        number: u64,
+        /// Whether it is the second of two.
+        again: bool,
     },
 }
 
@@ -79,10 +84,16 @@ pub(crate) enum Segment {
 pub struct NetworkFates {
     /// Peer messages lost, and stream segments that needed a retransmission.
     pub lost: u64,
-    /// Peer messages delivered twice.
+    /// Peer messages sent twice.
     pub repeated: u64,
+    /// Of these, second copies that came to somebody.
+    pub repeats_delivered: u64,
     /// Peer messages held back to be overtaken.
     pub overtaken: u64,
+    /// Peer messages that came to somebody after one that was sent later.
+    pub overtaken_delivered: u64,
+    /// Stream writes that went in two pieces.
+    pub split: u64,
     /// Arrivals that a cut link swallowed or held.
     pub cut: u64,
     /// Arrivals delivered.
@@ -109,6 +120,10 @@ pub(crate) struct Network {
     peer_listeners: BTreeMap<SocketAddr, EndpointId>,
     links: Links,
     random: Stream,
+    /// Peer messages sent.
+    peer_messages: u64,
+    /// The newest that came, by sender and address.
+    newest: BTreeMap<(NodeId, SocketAddr), u64>,
     pub(crate) fates: NetworkFates,
 }
 
@@ -121,6 +136,8 @@ impl Network {
             peer_listeners: BTreeMap::new(),
             links: Links::new(default),
             random,
+            peer_messages: 0,
+            newest: BTreeMap::new(),
             fates: NetworkFates::default(),
         }
     }
@@ -183,8 +200,12 @@ impl Network {
                 from,
                 to,
                 bytes,
+                number,
+                again,
             } => {
-                self.arrive_peer(core, from_node, from, to, bytes);
+                if self.arrive_peer(core, from_node, from, to, bytes) {
+                    self.count_order(from_node, to, (number, again));
+                }
             }
         }
     }
@@ -240,6 +261,19 @@ impl Network {
         self.links.hits_on(links)
     }
 
+    /// These directions take so many times as long, and no others.
+    pub(crate) fn limp(&mut self, limping: BTreeMap<(NodeId, NodeId), u32>) {
+        self.links.limp(limping);
+    }
+
+    /// What came late in some directions because they limp, so far.
+    pub(crate) fn limped_on<'l>(
+        &self,
+        links: impl IntoIterator<Item = &'l (NodeId, NodeId)>,
+    ) -> u64 {
+        self.links.limped_on(links)
+    }
+
     /// Whether a cut keeps something from arriving, now; counted where so.
     fn cut_holds(&mut self, from: NodeId, to: NodeId) -> bool {
         let holds = self.links.is_cut(from, to);
@@ -254,10 +288,12 @@ impl Network {
         if from == to {
             return 20_000;
         }
-        self.links
+        let latency_ns = self
+            .links
             .config(from, to)
             .latency
-            .draw_ns(&mut self.random)
+            .draw_ns(&mut self.random);
+        latency_ns * self.links.take_factor(from, to)
     }
 
     fn lost(&mut self, from: NodeId, to: NodeId) -> bool {

@@ -31,12 +31,13 @@ impl Network {
             return;
         }
         let link = *self.links.config(from_node, to_node);
+        self.peer_messages += 1;
         let mut copies = 1;
         if link.duplicate > 0.0 && self.random.chance(link.duplicate) {
             self.fates.repeated += 1;
             copies = 2;
         }
-        for _ in 0..copies {
+        for copy in 0..copies {
             let mut at_ns = core.now_ns + self.latency_ns(from_node, to_node);
             if link.reorder > 0.0 && self.random.chance(link.reorder) {
                 self.fates.overtaken += 1;
@@ -47,11 +48,14 @@ impl Network {
                 from,
                 to,
                 bytes: bytes.clone(),
+                number: self.peer_messages,
+                again: copy > 0,
             };
             Self::plan(core, at_ns, arrival);
         }
     }
 
+    /// Something came; whether somebody took it.
     pub(super) fn arrive_peer(
         &mut self,
         core: &mut Core,
@@ -59,13 +63,13 @@ impl Network {
         from: SocketAddr,
         to: SocketAddr,
         bytes: Bytes,
-    ) {
+    ) -> bool {
         let to_node = node_of(to);
         if self.cut_holds(from_node, to_node) {
-            return;
+            return false;
         }
         let Some(&endpoint) = self.peer_listeners.get(&to) else {
-            return;
+            return false;
         };
         self.fates.delivered += 1;
         self.fates.delivered_bytes += bytes.len() as u64;
@@ -78,5 +82,19 @@ impl Network {
             || format!("peer message from {sender}, {} bytes", bytes.len()),
         );
         self.deliver(endpoint, NetEvent::Peer { from, bytes });
+        true
+    }
+
+    /// A peer message came: whether it is the second of two, or late.
+    pub(super) fn count_order(
+        &mut self,
+        from_node: NodeId,
+        to: SocketAddr,
+        (number, again): (u64, bool),
+    ) {
+        let newest = self.newest.entry((from_node, to)).or_default();
+        self.fates.overtaken_delivered += u64::from(number < *newest);
+        self.fates.repeats_delivered += u64::from(again);
+        *newest = number.max(*newest);
     }
 }

@@ -234,6 +234,7 @@ impl Network {
         let split = self.links.config(from, to).split;
         if bytes.len() > 1 && split > 0.0 && self.random.chance(split) {
             let at = 1 + self.random.below(bytes.len() as u64 - 1) as usize;
+            self.fates.split += 1;
             let head = bytes.split_to(at);
             self.send_segment(core, conn, side, Segment::Bytes(head));
         }

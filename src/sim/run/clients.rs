@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use madsim::runtime::Handle;
 
-use super::cluster::{client_disk, queues};
+use super::cluster::{client_disk, end, queues};
 use super::consumers;
 use crate::client::{ClientConfig, ProducerConfig};
 use crate::history::{ClientId, Recorder};
@@ -155,6 +155,12 @@ impl Client {
         self.life.is_some()
     }
 
+    /// Whether something that it asked is unanswered, or processed and not
+    /// committed.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.progress.in_flight() + self.progress.uncommitted() > 0
+    }
+
     /// Whether it is an order service's database.
     pub(super) fn is_database(&self) -> bool {
         matches!(self.role, Role::Database(_))
@@ -264,10 +270,15 @@ impl Client {
         numbered.then(|| format!("producer-{}-{}", self.number, self.lives))
     }
 
+    /// Its process, for madsim.
+    pub(super) fn life(&self) -> Option<madsim::task::NodeId> {
+        self.life
+    }
+
     /// Ends its process without a word.
     pub(super) fn kill(&mut self, handle: &Handle) {
         if let Some(life) = self.life.take() {
-            handle.kill(life);
+            end(handle, life);
             self.progress.died();
         }
     }

@@ -144,8 +144,13 @@ impl Machine {
     pub(super) fn kill(&mut self, handle: &Handle) {
         self.note_duty();
         if let Some(process) = self.process.take() {
-            handle.kill(process.madsim);
+            end(handle, process.madsim);
         }
+    }
+
+    /// The process that runs on it, for madsim.
+    pub(super) fn life(&self) -> Option<madsim::task::NodeId> {
+        self.process.as_ref().map(|process| process.madsim)
     }
 
     /// Asks the broker to stop cleanly.
@@ -179,6 +184,13 @@ impl Machine {
         }
         Some(exit)
     }
+}
+
+/// Kills a process, stopped or not. madsim drops what a stopped one was about to
+/// do at once, before the world knows of the death, unless it goes on first.
+pub(super) fn end(handle: &Handle, life: madsim::task::NodeId) {
+    handle.resume(life);
+    handle.kill(life);
 }
 
 /// The address book of all machines, and this broker's own election timeout.

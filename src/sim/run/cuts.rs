@@ -1,7 +1,7 @@
 //! Partitions on the run's machines: which directed links a shape cuts, and the
 //! cuts in force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::phases::Run;
 use super::windows::Lasting;
@@ -79,6 +79,20 @@ impl Run<'_> {
             nodes: self.world.lock().core.node_count(),
         };
         partition.links(ground, victim, group)
+    }
+
+    /// Slows what open windows say, and nothing else.
+    pub(super) fn renew_limping(&mut self) {
+        let mut wanted = BTreeMap::new();
+        for window in &self.windows {
+            if let Lasting::LinksLimping(links, factor) = &window.what {
+                for link in links {
+                    let known = wanted.entry(*link).or_insert(*factor);
+                    *known = (*known).max(*factor);
+                }
+            }
+        }
+        self.world.lock().net.limp(wanted);
     }
 
     /// Cuts what open windows say, and heals everything else.

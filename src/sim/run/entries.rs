@@ -10,6 +10,9 @@ impl Run<'_> {
     /// Enters what armed disk faults did since the last look.
     pub(super) fn note_fired(&mut self) {
         for machine in 0..self.machines.len() {
+            for entry in self.world.lock().disks[machine].model.take_met() {
+                self.ledger.fired[entry].observed = true;
+            }
             let fired = self.world.lock().disks[machine].model.take_fired();
             for fault in fired {
                 // These two were entered when their window began.
@@ -52,6 +55,8 @@ impl Run<'_> {
         let note = format!("{kind} in {}", fault.path);
         self.enter(kind, node, eligible, dirty, note);
         let entry = self.ledger.fired.len() - 1;
+        // Whoever asked is told, unless it died meanwhile.
+        self.is_observed(kind == FaultKind::SyncError && self.machines[machine].is_up());
         match kind {
             FaultKind::LostWrite | FaultKind::MisdirectedWrite => {
                 self.unseen.push((entry, machine, on_lies));
@@ -68,6 +73,7 @@ impl Run<'_> {
         for (entry, machine, before) in std::mem::take(&mut self.unseen) {
             let now = self.world.lock().tap.acknowledged_on_lies(machine as u32);
             self.ledger.fired[entry].eligible = now > before;
+            self.ledger.fired[entry].observed = now > before;
         }
     }
 
@@ -103,6 +109,7 @@ impl Run<'_> {
             kind,
             node,
             eligible,
+            observed: false,
             dirty_log_bytes,
             dirty_other_bytes,
             sends_in_flight: self.sends_in_flight(),
@@ -112,6 +119,12 @@ impl Run<'_> {
             death: None,
             note,
         });
+    }
+
+    /// The newest fault changed something, or did not.
+    pub(super) fn is_observed(&mut self, observed: bool) {
+        let newest = self.ledger.fired.last_mut();
+        newest.expect("it was just entered").observed = observed;
     }
 
     /// The newest fault was somebody's death.

@@ -1,9 +1,12 @@
 //! Planned faults: waited for, fired, followed by their second blow, taken back.
 
+use std::collections::BTreeSet;
+
 use super::harms::{Blow, cut_power};
 use super::phases::{Phase, Run, Step};
 use crate::history::ClientId;
 use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
+use crate::sim::net::NodeId;
 
 /// Pause between two looks at a condition, nanoseconds.
 const LOOK_NS: u64 = 500_000;
@@ -142,6 +145,13 @@ impl Run<'_> {
 
     fn harm_client(&mut self, index: usize, hit: &Hit) {
         let (kind, node) = (hit.effect.kind(), self.clients[index].node);
+        if let Effect::ClientPause { lasts_ns } = hit.effect {
+            return self.pause(node as usize, lasts_ns);
+        }
+        if let Effect::ClientClockDrift { by_ppm, lasts_ns } = hit.effect {
+            return self.drift(node as usize, by_ppm, lasts_ns);
+        }
+        self.close_pauses(node as usize);
         let death = self.death_of(Victim::Client(index as u32));
         let asked = self.asked_of_client(index);
         self.clients[index].kill(&self.handle);
@@ -164,6 +174,7 @@ impl Run<'_> {
             _ => panic!("the reader of scenarios gives clients no other fault"),
         };
         self.enter(kind, node, asked > 0, (0, 0), note);
+        self.is_observed(asked > 0);
         self.is_death(death);
         if let Some(down_ns) = down_ns {
             // madsim wants a millisecond between a death and the next life.
@@ -172,13 +183,16 @@ impl Run<'_> {
         }
     }
 
-    /// The safety phase is over: nothing harms any more.
-    pub(super) fn take_back_everything(&mut self) {
+    /// The safety phase is over: nothing harms any more, except machines that
+    /// stay as they are.
+    pub(super) fn take_back_everything(&mut self, stay: &BTreeSet<NodeId>) {
         self.world.lock().traps.clear();
         self.note_fired();
-        self.close_windows();
+        self.close_windows(stay);
         for machine in 0..self.machines.len() {
-            self.world.lock().disks[machine].model.disarm();
+            if !stay.contains(&(machine as NodeId)) {
+                self.world.lock().disks[machine].model.disarm();
+            }
         }
     }
 }

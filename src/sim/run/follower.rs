@@ -1,6 +1,7 @@
 //! Where transactions stand, as far as clients have recorded it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use crate::history::{ClientId, EndOutcome, Event, Happening, History, OpId, SendOutcome, Value};
 use crate::scenario::Scenario;
@@ -45,6 +46,8 @@ pub(super) struct Follower {
     pub(super) order_of: BTreeMap<u64, Order>,
     pub(super) paid: BTreeSet<Order>,
     sent_back: BTreeMap<(ClientId, OpId), Happening>,
+    /// When what waits is due, the run's time.
+    due_ns: BTreeSet<u64>,
     pub(super) happened: Happened,
 }
 
@@ -69,13 +72,25 @@ impl Follower {
     /// Reads on.
     pub(super) fn follow(&mut self, history: &History) {
         for entry in &history.entries[self.read..] {
-            self.saw(entry.client, &entry.event);
+            self.saw(entry.at_ns, entry.client, &entry.event);
         }
         self.read = history.entries.len();
     }
 
-    fn saw(&mut self, client: ClientId, event: &Event) {
+    /// Whether something that waits is due then.
+    pub(super) fn is_any_due(&self, within_ns: RangeInclusive<u64>) -> bool {
+        self.due_ns.range(within_ns).next().is_some()
+    }
+
+    fn saw(&mut self, at_ns: u64, client: ClientId, event: &Event) {
         match event {
+            Event::Delayed { delay_ns, .. }
+            | Event::SendBackBegan {
+                delay_ns: Some(delay_ns),
+                ..
+            } => {
+                self.due_ns.insert(at_ns + delay_ns);
+            }
             Event::HalfBegan { op, value } => {
                 self.halves.insert((client, *op), order(*value));
             }

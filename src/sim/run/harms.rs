@@ -7,7 +7,7 @@ use super::process::Operator;
 use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
-use crate::scenario::{Effect, FileClass, Surviving, SyncErrorCache, Victim};
+use crate::scenario::{Effect, FileClass, PartitionShape, Surviving, SyncErrorCache, Victim};
 use crate::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, Survival,
 };
@@ -82,11 +82,18 @@ impl Run<'_> {
                     let disk = &mut self.world.lock().disks[machine];
                     disk.extra_ns = disk.extra_ns.max(extra_ns);
                 }
-                self.open_window(machine, Lasting::Slow(extra_ns), lasts_ns);
+                self.open_window(machine, Lasting::Slow(extra_ns), Some(lasts_ns));
+            }
+            Effect::DiskLimping { factor, lasts_ns } => {
+                {
+                    let disk = &mut self.world.lock().disks[machine];
+                    disk.factor = disk.factor.max(factor);
+                }
+                self.open_window(machine, Lasting::Limping(factor), Some(lasts_ns));
             }
             Effect::DiskHung { lasts_ns } => {
                 self.set_speed(machine, DiskSpeed::Stalled);
-                self.open_window(machine, Lasting::Hung, lasts_ns);
+                self.open_window(machine, Lasting::Hung, Some(lasts_ns));
             }
             Effect::DiskLying { lasts_ns } => {
                 let lie = ArmedFault {
@@ -94,7 +101,7 @@ impl Run<'_> {
                     ..ArmedFault::next(DiskFault::LyingSync, "", seed)
                 };
                 self.world.lock().disks[machine].model.arm(lie);
-                self.open_window(machine, Lasting::Lying, lasts_ns);
+                self.open_window(machine, Lasting::Lying, Some(lasts_ns));
             }
             Effect::Partition {
                 shape,
@@ -104,10 +111,30 @@ impl Run<'_> {
             } => {
                 let partition = Partition { shape, links, cut };
                 let links = self.links_of(partition, machine as u32, blow.group);
-                self.open_window(machine, Lasting::Cut(links), lasts_ns);
+                self.open_window(machine, Lasting::Cut(links), Some(lasts_ns));
                 self.renew_cuts();
             }
-            Effect::ClientKill { .. } | Effect::ClientPower { .. } => {
+            Effect::LinkLimping {
+                links,
+                way: cut,
+                factor,
+                lasts_ns,
+            } => {
+                let shape = PartitionShape::Isolate;
+                let limping = Partition { shape, links, cut };
+                let links = self.links_of(limping, machine as u32, blow.group);
+                let what = Lasting::LinksLimping(links, factor);
+                self.open_window(machine, what, Some(lasts_ns));
+                self.renew_limping();
+            }
+            Effect::ClockSkew { by_ns } => self.skew(machine, by_ns),
+            Effect::ClockJump { by_ns, lasts_ns } => self.jump(machine, by_ns, lasts_ns),
+            Effect::ClockDrift { by_ppm, lasts_ns } => self.drift(machine, by_ppm, lasts_ns),
+            Effect::Pause { lasts_ns } => self.pause(machine, lasts_ns),
+            Effect::ClientKill { .. }
+            | Effect::ClientPower { .. }
+            | Effect::ClientPause { .. }
+            | Effect::ClientClockDrift { .. } => {
                 panic!("the reader of scenarios gives brokers no such fault")
             }
         }
@@ -117,10 +144,12 @@ impl Run<'_> {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
+        let worked = self.is_at_work(machine, dirty);
         self.end_process(machine, false);
         self.world.lock().disks[machine].process_died();
         let note = "killed".to_owned();
         self.enter(FaultKind::Kill, machine as u32, eligible, dirty, note);
+        self.is_observed(worked);
         self.is_death(death);
         self.start_later(machine, down_ns, Operator::None);
     }
@@ -129,7 +158,9 @@ impl Run<'_> {
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
         let note = "asked to stop".to_owned();
+        let worked = self.is_at_work(machine, dirty);
         self.enter(FaultKind::Restart, machine as u32, eligible, dirty, note);
+        self.is_observed(worked);
         self.machines[machine].down_ns = down_ns;
         self.machines[machine].stop();
     }
@@ -139,6 +170,7 @@ impl Run<'_> {
         let dirty = self.dirty(machine as u32);
         let pending = self.world.lock().disks[machine].model.pending(COMMIT_LOG);
         let eligible = pending != Pending::default() || self.sends_in_flight() > 0;
+        let worked = self.is_at_work(machine, dirty);
         self.end_process(machine, true);
         let (held_after, believed, note) = {
             let mut inner = self.world.lock();
@@ -153,6 +185,7 @@ impl Run<'_> {
             (inner.tap.durable_end(disk, machine as u32), believed, note)
         };
         self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, note);
+        self.is_observed(worked);
         self.is_death(death);
         self.leaves(held_after);
         self.believed.insert(self.ledger.fired.len() - 1, believed);
@@ -163,7 +196,7 @@ impl Run<'_> {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         self.end_process(machine, true);
-        let eligible = {
+        let (eligible, held_anything) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
@@ -174,7 +207,8 @@ impl Run<'_> {
                 .tap
                 .lost_cache(&inner.core, disk, machine as u32, Taken::Disk);
             let own = inner.tap.take_acknowledged(machine as u32, 0);
-            own || inner.tap.was_relied_on(held_before, 0)
+            let eligible = own || inner.tap.was_relied_on(held_before, 0);
+            (eligible, held_before > 0)
         };
         let note = "disk destroyed, a blank one put in".to_owned();
         self.enter(
@@ -185,6 +219,7 @@ impl Run<'_> {
             note,
         );
         self.is_death(death);
+        self.is_observed(held_anything);
         self.leaves(0);
         self.start_later(machine, down_ns, Operator::Format(self.new_disk()));
         self.forgot(machine);
@@ -193,7 +228,7 @@ impl Run<'_> {
     fn roll_back(&mut self, machine: usize, image: &DiskImage, down_ns: u64) {
         let dirty = self.dirty(machine as u32);
         self.end_process(machine, true);
-        let (eligible, held_after) = {
+        let (eligible, held_before, held_after) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
@@ -206,7 +241,7 @@ impl Run<'_> {
             let held_after = inner.tap.durable_end(disk, machine as u32);
             let own = inner.tap.take_acknowledged(machine as u32, held_after);
             let eligible = own || inner.tap.was_relied_on(held_before, held_after);
-            (eligible, held_after)
+            (eligible, held_before, held_after)
         };
         let note = "disk set back to an older image".to_owned();
         self.enter(
@@ -216,12 +251,21 @@ impl Run<'_> {
             dirty,
             note,
         );
+        self.is_observed(held_after < held_before);
         self.leaves(held_after);
         self.start_later(machine, down_ns, Operator::None);
         self.forgot_unawares(machine);
     }
 
+    /// Whether a process has something to lose: bytes that are not durable yet, or
+    /// requests, if it leads.
+    fn is_at_work(&self, machine: usize, (dirty_log, dirty_other): (u64, u64)) -> bool {
+        let leads = self.world.lock().tap.leader() == Some(machine as NodeId);
+        dirty_log + dirty_other > 0 || (leads && self.sends_in_flight() > 0)
+    }
+
     fn end_process(&mut self, machine: usize, machine_too: bool) {
+        self.close_pauses(machine);
         self.machines[machine].kill(&self.handle);
         self.world.process_dies(machine as u32, machine_too);
     }
@@ -235,6 +279,7 @@ impl Run<'_> {
     /// A sector goes bad where it lies; who reads it will know.
     fn harm_sector(&mut self, machine: usize, kind: FaultKind, file: FileClass, seed: u64) {
         let dirty = self.dirty(machine as u32);
+        let entry = self.ledger.fired.len();
         let (held_before, harmed) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
@@ -243,7 +288,7 @@ impl Run<'_> {
             let unreadable = kind == FaultKind::ReadError;
             let harmed = disk
                 .model
-                .harm_some_sector(files_of(file), unreadable, seed);
+                .harm_some_sector(files_of(file), unreadable, seed, entry);
             let harmed = harmed.map(|place| (place, inner.tap.held_now(disk)));
             inner.tap.harmed(&inner.core, disk, machine as u32);
             (held_before, harmed)
@@ -271,7 +316,7 @@ impl Run<'_> {
             disk.arm(ArmedFault::next(DiskFault::NoSpace, COMMIT_LOG, seed));
             disk.set_capacity(0);
         }
-        self.open_window(machine, Lasting::Full, lasts_ns);
+        self.open_window(machine, Lasting::Full, Some(lasts_ns));
     }
 
     pub(super) fn set_speed(&mut self, machine: usize, speed: DiskSpeed) {

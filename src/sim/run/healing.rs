@@ -1,5 +1,6 @@
 //! The second phase: a core heals for good, and has to serve again.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::consumers;
@@ -7,25 +8,33 @@ use super::phases::{MS_NS, Phase, Run, SECOND_NS};
 use super::process::Operator;
 use crate::broker::DISCARD_TOPIC;
 use crate::check::{Ending, Liveness};
-use crate::scenario::{Core, Need, Workload};
+use crate::scenario::{Core, Need, Operation, Rest, Workload};
 use crate::sim::net::NodeId;
+use crate::sim::random::{Purpose, Stream};
 use crate::sim::tap::Happened;
-use crate::sim::world::Inner;
+use crate::sim::world::{Inner, TraceKind};
 
 /// How long a cluster that says that it has lost its majority may still change
 /// its mind, nanoseconds.
 const HALTED_FOR_NS: u64 = 5 * SECOND_NS;
 
 impl Run<'_> {
-    /// The end of the safety phase: every fault is taken back, every process of
-    /// the core runs again, and the others do not.
+    /// The end of the safety phase: every fault on the core is taken back, every
+    /// process of it runs again, and of the others none is started any more.
     pub(super) fn heal(&mut self, now_ns: u64) {
         self.phase = Phase::Healing;
         self.healed_ns = now_ns;
-        self.take_back_everything();
         let core = self.core();
+        let stay = match self.scenario.expect.rest {
+            Rest::AsItIs => self.others_than(&core),
+            Rest::Down => BTreeSet::new(),
+        };
+        self.take_back_everything(&stay);
         for machine in 0..self.machines.len() {
-            if !core.contains(&(machine as NodeId)) {
+            let node = machine as NodeId;
+            if stay.contains(&node) {
+                self.machines[machine].retired = true;
+            } else if !core.contains(&node) {
                 self.retire(machine);
             } else if self.machines[machine].is_up() || self.machines[machine].start_planned {
                 // It is back, or about to be.
@@ -38,15 +47,25 @@ impl Run<'_> {
         self.start_probe();
     }
 
-    /// Who heals: every machine, or the smallest majority of members "with no
-    /// outstanding amnesia and no unrepaired or ambiguous record", those that run
-    /// first. Where there is no such majority, all.
-    fn core(&mut self) -> Vec<NodeId> {
+    fn others_than(&self, core: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let machines = 0..self.machines.len() as NodeId;
+        machines.filter(|node| !core.contains(node)).collect()
+    }
+
+    /// Who heals: every machine, or a smallest majority of members "with no
+    /// outstanding amnesia and no unrepaired or ambiguous record", any of them.
+    /// Where there is no such majority, all.
+    fn core(&mut self) -> BTreeSet<NodeId> {
         let cluster = &self.scenario.cluster;
         let (brokers, machines) = (cluster.brokers, cluster.machines());
         let quorum = cluster.quorum() as usize;
         let everyone = (0..machines).collect();
-        if self.scenario.expect.core == Core::All {
+        // Where members change, a request without an answer leaves open who has a
+        // seat, and so what a majority is.
+        let mut operations = self.plan.operations.iter();
+        let members_stay =
+            operations.all(|it| matches!(it.operation, Operation::TransferLeadership { .. }));
+        if self.scenario.expect.core == Core::All || !members_stay {
             return everyone;
         }
         let outstanding = self.outstanding();
@@ -56,11 +75,37 @@ impl Run<'_> {
             !outstanding.contains(node) && !inner.tap.is_ambiguous(disk)
         };
         let mut whole: Vec<NodeId> = (0..brokers).filter(is_whole).collect();
-        whole.sort_by_key(|node| !self.machines[*node as usize].is_up());
-        match whole.len() < quorum {
-            true => everyone,
-            false => whole[..quorum].to_vec(),
+        if whole.len() < quorum {
+            return everyone;
         }
+        let mut dice = Stream::new(self.seed, Purpose::Core);
+        let mut pick = |_| whole.remove(dice.below(whole.len() as u64) as usize);
+        let core: BTreeSet<NodeId> = (0..quorum).map(&mut pick).collect();
+        let names: Vec<String> = core.iter().map(|node| format!("b{node}")).collect();
+        let text = format!("the core heals: {}", names.join(" "));
+        for node in &core {
+            self.world
+                .note(TraceKind::Node, *node, 0, text.as_bytes(), || text.clone());
+        }
+        core
+    }
+
+    /// Why nothing is due after healing, where nothing is: in words.
+    pub(super) fn why_nothing_is_due(&self) -> Option<String> {
+        let inner = self.world.lock();
+        let cluster = inner.tap.cluster().filter(|it| it.has_lost_majority())?;
+        let gone: Vec<String> = cluster
+            .outstanding()
+            .iter()
+            .map(|node| format!("b{node}"))
+            .collect();
+        let quorum = self.scenario.cluster.quorum();
+        Some(format!(
+            "no majority can ever be whole again: the disks of {} are gone, and it takes {quorum} \
+             of {} to know what was promised (D16)",
+            gone.join(", "),
+            self.scenario.cluster.brokers
+        ))
     }
 
     /// A machine that does not come back.

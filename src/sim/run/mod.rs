@@ -16,6 +16,7 @@ mod admin;
 mod blame;
 mod budget;
 mod clients;
+mod clocks;
 mod cluster;
 mod columns;
 mod consumers;
@@ -28,7 +29,9 @@ mod harms;
 mod healing;
 mod junctures;
 mod links;
+mod observed;
 mod operator;
+mod pauses;
 mod phases;
 mod process;
 mod tale;
@@ -154,6 +157,7 @@ fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     run.read_databases();
     run.follow();
     let history = run.recorder.take();
+    run.observe(&history);
     let (hash, events) = run.world.trace_state();
     let timeline = match options.timeline {
         true => timeline::merge(
@@ -172,6 +176,7 @@ fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let liveness = run.liveness();
     let lacks = run.lacks();
     let happened = run.happened();
+    let nothing_due = run.why_nothing_is_due();
     let mut inner = run.world.lock();
     let tap = &mut inner.tap;
     let (oracle, waived, commit_facts) = match options.oracle {
@@ -197,5 +202,6 @@ fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     });
     let mut report = RunReport::new(&run.scenario.id, run.seed, trace, &run.ledger, judgement);
     report.happened = happened;
+    report.nothing_due = nothing_due;
     report
 }

@@ -81,6 +81,9 @@ pub(super) struct Run<'a> {
     /// Lasting faults that have not ended.
     pub(super) windows: Vec<Window>,
     pub(super) windows_opened: u64,
+    /// Lasting faults that held somebody up: index into the ledger, when they
+    /// ended.
+    pub(super) lasted: Vec<(usize, u64)>,
     /// Writes that never arrived: index into the ledger, machine, and how much
     /// was acknowledged on lies before.
     pub(super) unseen: Vec<(usize, usize, u64)>,
@@ -121,7 +124,8 @@ impl<'a> Run<'a> {
         let machines: Vec<Machine> = (0..brokers)
             .map(|broker| Machine::new(&world, scenario, seed, broker))
             .collect();
-        let recorder = Recorder::default();
+        let clock = Arc::clone(&world);
+        let recorder = Recorder::on_clock(move || clock.now_ns());
         let setting = Setting {
             world: Arc::clone(&world),
             handle: handle.clone(),
@@ -144,6 +148,7 @@ impl<'a> Run<'a> {
             ending: Ending::Completed,
             windows: Vec::new(),
             windows_opened: 0,
+            lasted: Vec::new(),
             unseen: Vec::new(),
             believed: BTreeMap::new(),
             images: BTreeMap::new(),
@@ -210,7 +215,9 @@ impl<'a> Run<'a> {
             Step::SecondBlow(fault, hit, machine) => self.second_blow(fault, hit, machine),
             Step::TakeImages(fault, hit) => self.take_images(fault, hit),
             Step::Operate(operation) => self.operate(operation),
-            Step::Close(window) => self.close_window(window),
+            // What outlasts the safety phase does so for good.
+            Step::Close(window) if self.phase == Phase::Safety => self.close_window(window),
+            Step::Close(_) => {}
             Step::Tick => {
                 self.at(self.world.now_ns() + TICK_NS, Step::Tick);
                 return self.tick();

@@ -157,7 +157,8 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
         };
         return Exit::Refused { why, blames };
     }
-    ear.said().operator_done_ns = Some(env.now_ns());
+    // The run's time: the machine's own clock may be wrong.
+    ear.said().operator_done_ns = Some(env.world.now_ns());
     match run(env, life.config, stop).await {
         Ok(()) => Exit::Clean,
         Err(error) => Exit::Refused {

@@ -2,7 +2,7 @@
 
 use super::faults::COMMIT_LOG;
 use super::phases::Run;
-use crate::scenario::{Condition, PlannedFault, Victim};
+use crate::scenario::{Condition, Hit, PlannedFault, Victim};
 use crate::sim::world::follower;
 
 impl Run<'_> {
@@ -11,7 +11,10 @@ impl Run<'_> {
     pub(super) fn victims_of(&self, planned: &PlannedFault) -> Option<Vec<Victim>> {
         let victims = planned.hits.iter().map(|hit| self.resolve(hit.victim));
         let victims: Vec<Victim> = victims.collect::<Option<_>>()?;
-        let up = victims.iter().all(|victim| self.is_up(*victim));
+        // A machine has clocks whether or not a process runs on it.
+        let needs_process = |hit: &Hit| !hit.effect.kind().is_of_clocks();
+        let mut hits = planned.hits.iter().zip(&victims);
+        let up = hits.all(|(hit, victim)| !needs_process(hit) || self.is_up(*victim));
         let met = victims
             .iter()
             .any(|victim| self.meets(*victim, planned.trigger.when));

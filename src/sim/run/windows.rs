@@ -1,10 +1,13 @@
 //! Faults that last. Whether one could matter is known when it ends
 //! (guarantee.md, section 3, "Eligible").
 
+use std::collections::BTreeSet;
+
 use super::cuts::Links;
 use super::phases::{Run, Step};
 use crate::history::FaultKind;
 use crate::sim::disk::DiskSpeed;
+use crate::sim::net::NodeId;
 
 /// What a lasting fault does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +16,33 @@ pub(super) enum Lasting {
     Full,
     /// Every sync takes so much longer, nanoseconds.
     Slow(u64),
+    /// Every sync takes so many times as long.
+    Limping(u32),
     /// No sync returns.
     Hung,
     /// Syncs return OK and do nothing.
     Lying,
     /// Links are cut.
     Cut(Links),
+    /// What links carry takes so many times as long.
+    LinksLimping(Links, u32),
+    /// A broker's wall clock was never right, nanoseconds ahead.
+    Skewed(i64),
+    /// A broker's wall clock is wrong.
+    Jumped {
+        /// Nanoseconds ahead.
+        by_ns: i64,
+        /// It is not set right again.
+        for_good: bool,
+    },
+    /// A broker's clocks go so much faster, parts per million.
+    Drifting(i64),
+    /// A client's.
+    ClientDrifting(i64),
+    /// A broker's process does not run.
+    Paused,
+    /// A client's.
+    ClientPaused,
 }
 
 impl Lasting {
@@ -26,9 +50,17 @@ impl Lasting {
         match self {
             Self::Full => FaultKind::DiskFull,
             Self::Slow(_) => FaultKind::DiskSlow,
+            Self::Limping(_) => FaultKind::DiskLimping,
             Self::Hung => FaultKind::DiskHung,
             Self::Lying => FaultKind::DiskLying,
             Self::Cut(_) => FaultKind::Partition,
+            Self::LinksLimping(..) => FaultKind::LinkLimping,
+            Self::Skewed(_) => FaultKind::ClockSkew,
+            Self::Jumped { .. } => FaultKind::ClockJump,
+            Self::Drifting(_) => FaultKind::ClockDrift,
+            Self::ClientDrifting(_) => FaultKind::ClientClockDrift,
+            Self::Paused => FaultKind::Pause,
+            Self::ClientPaused => FaultKind::ClientPause,
         }
     }
 }
@@ -43,13 +75,15 @@ pub(super) struct Window {
     entry: usize,
     /// The count that shows that it mattered, when it began.
     before: u64,
-    /// A request was in flight while it lasted.
+    /// What needs to be so for it to matter was so while it lasted: a request in
+    /// flight, for most.
     asked: bool,
 }
 
 impl Run<'_> {
-    /// Begins a lasting fault, which is already in force.
-    pub(super) fn open_window(&mut self, machine: usize, what: Lasting, lasts_ns: u64) {
+    /// Begins a lasting fault, which is already in force; without an end of its
+    /// own, it ends when everything heals.
+    pub(super) fn open_window(&mut self, machine: usize, what: Lasting, lasts_ns: Option<u64>) {
         let kind = what.kind();
         let before = self.traces_of(machine, &what);
         let dirty = self.dirty(machine as u32);
@@ -63,9 +97,12 @@ impl Run<'_> {
             what,
             entry: self.ledger.fired.len() - 1,
             before,
-            asked: self.sends_in_flight() > 0,
+            asked: false,
         });
-        self.at(self.world.now_ns() + lasts_ns, Step::Close(number));
+        self.watch_windows();
+        if let Some(lasts_ns) = lasts_ns {
+            self.at(self.world.now_ns() + lasts_ns, Step::Close(number));
+        }
     }
 
     /// What such a fault has left behind on a machine so far.
@@ -76,20 +113,49 @@ impl Run<'_> {
             // An append was cut short, or refused.
             Lasting::Full => disk.counts.full + inner.tap.refusals(machine as u32),
             // An operation was not back when a healthy disk would have been.
-            Lasting::Slow(_) | Lasting::Hung => disk.late_syncs(inner.core.now_ns),
+            Lasting::Slow(_) | Lasting::Limping(_) | Lasting::Hung => {
+                disk.late_syncs(inner.core.now_ns)
+            }
             // Something was acknowledged that is not there.
             Lasting::Lying => inner.tap.acknowledged_on_lies(machine as u32),
             // A message was held or dropped.
             Lasting::Cut(links) => inner.net.cut_hits_on(links),
+            Lasting::LinksLimping(links, _) => inner.net.limped_on(links),
+            // Somebody was told a wrong time.
+            Lasting::Skewed(_) | Lasting::Jumped { .. } => {
+                inner.core.clock(machine as u32).read_wrong()
+            }
+            // A deadline came at another time.
+            Lasting::Drifting(_) | Lasting::ClientDrifting(_) => inner.timers.moved(machine as u32),
+            // Any request that was in flight is enough.
+            Lasting::Paused | Lasting::ClientPaused => 0,
         }
     }
 
     /// Looks for what windows need to see while they are open.
     pub(super) fn watch_windows(&mut self) {
-        if self.sends_in_flight() > 0 {
-            for window in &mut self.windows {
-                window.asked = true;
+        let is_of_wall_clock =
+            |window: &Window| matches!(window.what, Lasting::Skewed(_) | Lasting::Jumped { .. });
+        if self.windows.iter().any(is_of_wall_clock) {
+            self.follow();
+        }
+        let mut windows = std::mem::take(&mut self.windows);
+        for window in windows.iter_mut().filter(|window| !window.asked) {
+            window.asked = self.could_matter(window);
+        }
+        self.windows = windows;
+    }
+
+    /// Whether a lasting fault could matter now.
+    fn could_matter(&self, window: &Window) -> bool {
+        match window.what {
+            Lasting::ClientPaused | Lasting::ClientDrifting(_) => {
+                let mut clients = self.clients.iter();
+                let own = clients.find(|client| client.node as usize == window.machine);
+                own.is_some_and(|own| own.is_at_work() || own.is_database())
             }
+            Lasting::Skewed(by_ns) | Lasting::Jumped { by_ns, .. } => self.passes_a_deadline(by_ns),
+            _ => self.sends_in_flight() > 0,
         }
     }
 
@@ -100,23 +166,74 @@ impl Run<'_> {
             return;
         };
         let window = self.windows.remove(index);
-        let left_behind = self.traces_of(window.machine, &window.what) > window.before;
-        let needs_request = matches!(window.what, Lasting::Slow(_) | Lasting::Hung);
-        let eligible = left_behind && (window.asked || !needs_request);
-        self.ledger.fired[window.entry].eligible = eligible;
+        self.judge_window(&window);
         let kind = window.what.kind();
         self.take_back(window.machine, &window.what);
         self.note_end(window.machine as u32, kind);
     }
 
-    /// Ends all of them.
-    pub(super) fn close_windows(&mut self) {
-        for number in self
-            .windows
-            .iter()
-            .map(|window| window.number)
-            .collect::<Vec<_>>()
-        {
+    /// What a lasting fault came to so far, for the ledger.
+    fn judge_window(&mut self, window: &Window) {
+        let left_behind = self.traces_of(window.machine, &window.what) > window.before;
+        let eligible = match window.what {
+            Lasting::Slow(_) | Lasting::Limping(_) | Lasting::Hung => left_behind && window.asked,
+            Lasting::Paused
+            | Lasting::ClientPaused
+            | Lasting::Skewed(_)
+            | Lasting::Jumped { .. }
+            | Lasting::Drifting(_)
+            | Lasting::ClientDrifting(_) => window.asked,
+            Lasting::Full | Lasting::Lying | Lasting::Cut(_) | Lasting::LinksLimping(..) => {
+                left_behind
+            }
+        };
+        self.ledger.fired[window.entry].eligible = eligible;
+        match window.what {
+            // Seen in what became of requests and leaders, once all is over.
+            Lasting::Slow(_)
+            | Lasting::Limping(_)
+            | Lasting::Hung
+            | Lasting::LinksLimping(..)
+            | Lasting::Paused
+            | Lasting::ClientPaused => self.lasted.push((window.entry, self.world.now_ns())),
+            _ => self.ledger.fired[window.entry].observed = left_behind,
+        }
+    }
+
+    /// Ends all of them, except those on machines that stay as they are: these
+    /// never end. Of what they do to links, they keep what touches these machines.
+    pub(super) fn close_windows(&mut self, stay: &BTreeSet<NodeId>) {
+        let mut windows = std::mem::take(&mut self.windows);
+        let (mut kept, mut ending) = (Vec::new(), Vec::new());
+        for mut window in windows.drain(..) {
+            if !stay.contains(&(window.machine as NodeId)) {
+                ending.push(window.number);
+                self.windows.push(window);
+                continue;
+            }
+            self.judge_window(&window);
+            if let Lasting::Cut(links) | Lasting::LinksLimping(links, _) = &mut window.what {
+                links.retain(|(from, to)| stay.contains(from) || stay.contains(to));
+            }
+            kept.push(window);
+        }
+        self.windows.extend(kept);
+        for number in ending {
+            self.close_window(number);
+        }
+        if !stay.is_empty() {
+            self.renew_cuts();
+            self.renew_limping();
+        }
+    }
+
+    /// A process that is stopped dies: the next one runs.
+    pub(super) fn close_pauses(&mut self, node: usize) {
+        let is_pause =
+            |window: &&Window| matches!(window.what, Lasting::Paused | Lasting::ClientPaused);
+        let of_node = self.windows.iter().filter(is_pause);
+        let of_node = of_node.filter(|window| window.machine == node);
+        for number in of_node.map(|window| window.number).collect::<Vec<_>>() {
             self.close_window(number);
         }
     }
@@ -129,7 +246,7 @@ impl Run<'_> {
             .filter(|window| window.machine == machine);
         let others: Vec<Lasting> = others.map(|window| window.what.clone()).collect();
         let same = |other: &Lasting| other.kind() == what.kind();
-        match what {
+        match *what {
             Lasting::Slow(_) => {
                 let extra = others.iter().map(|other| match other {
                     Lasting::Slow(extra_ns) => *extra_ns,
@@ -137,7 +254,21 @@ impl Run<'_> {
                 });
                 self.world.lock().disks[machine].extra_ns = extra.max().unwrap_or(0);
             }
+            Lasting::Limping(_) => {
+                let factors = others.iter().map(|other| match other {
+                    Lasting::Limping(factor) => *factor,
+                    _ => 1,
+                });
+                self.world.lock().disks[machine].factor = factors.max().unwrap_or(1);
+            }
             Lasting::Cut(_) => self.renew_cuts(),
+            Lasting::LinksLimping(..) => self.renew_limping(),
+            // It goes on being as wrong: nothing jumps while everything heals.
+            Lasting::Skewed(_) | Lasting::Jumped { for_good: true, .. } => {}
+            Lasting::Jumped { by_ns, .. } => self.set_ahead(machine, -by_ns),
+            Lasting::Drifting(by_ppm) | Lasting::ClientDrifting(by_ppm) => {
+                self.set_rate(machine, -by_ppm);
+            }
             _ if others.iter().any(same) => {}
             Lasting::Full => {
                 let capacity_bytes = self.scenario.disk.capacity_bytes;
@@ -147,6 +278,7 @@ impl Run<'_> {
                 disk.disarm_kind(what.kind());
             }
             Lasting::Hung => self.set_speed(machine, DiskSpeed::Normal),
+            Lasting::Paused | Lasting::ClientPaused => self.unpause(machine),
             Lasting::Lying => {
                 let mut inner = self.world.lock();
                 inner.disks[machine].model.disarm_kind(what.kind());

@@ -11,6 +11,7 @@
 //! inbox, its disk, or its timer, all of which the driver wakes.
 
 mod agenda;
+mod clock;
 mod driver;
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,11 @@ mod traps;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
+pub(crate) use clock::Clock;
 #[cfg(test)]
 pub(crate) use driver::fire_due;
 pub(crate) use driver::{DriveEnd, drive};
@@ -37,9 +39,6 @@ use super::net::{Arrival, LinkConfig, Network, NodeId};
 use super::random::{Purpose, Stream};
 use super::skeleton::{Call, Script};
 use super::tap::Tap;
-
-/// Milliseconds since 1970 at the start of every run.
-const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// What the agenda holds.
 #[derive(Debug)]
@@ -92,6 +91,7 @@ struct Node {
     serves: bool,
     os_up: bool,
     random: Stream,
+    clock: Clock,
 }
 
 /// What every part of the world shares.
@@ -171,6 +171,11 @@ impl Core {
         self.agenda.any(of_node)
     }
 
+    /// A machine's clocks.
+    pub(crate) fn clock(&self, node: NodeId) -> &Clock {
+        &self.nodes[node as usize].clock
+    }
+
     /// A machine's own address, with no port of meaning.
     pub(crate) fn address_of(&self, node: NodeId) -> SocketAddr {
         address(node, 0)
@@ -187,6 +192,7 @@ impl Core {
             serves: true,
             os_up: true,
             random: Stream::lane(1, Purpose::Product, node),
+            clock: Clock::default(),
         };
         Self {
             now_ns: 0,
@@ -259,6 +265,8 @@ pub struct World {
     /// As `Core::now_ns`, for whoever asks for nothing else: the driver alone
     /// moves both.
     clock_ns: AtomicU64,
+    /// Whether any machine's clocks were ever wrong: else nobody looks at them.
+    any_wrong: AtomicBool,
     seed: u64,
 }
 
@@ -286,6 +294,7 @@ impl World {
         Self {
             inner: Mutex::new(inner),
             clock_ns: AtomicU64::new(0),
+            any_wrong: AtomicBool::new(false),
             seed,
         }
     }
@@ -319,6 +328,7 @@ impl World {
             serves: false,
             os_up: true,
             random,
+            clock: Clock::default(),
         });
         inner.disks.push(disk);
         node
@@ -340,9 +350,34 @@ impl World {
         self.clock_ns.store(now_ns, Ordering::Relaxed);
     }
 
+    /// A machine's monotonic clock, nanoseconds.
+    pub(crate) fn own_ns(&self, node: NodeId) -> u64 {
+        let now_ns = self.now_ns();
+        match self.any_wrong.load(Ordering::Relaxed) {
+            true => self.lock().core.clock(node).own_ns(now_ns),
+            false => now_ns,
+        }
+    }
+
     /// A machine's wall clock, milliseconds since 1970.
-    pub(crate) fn wall_ms(&self, _node: NodeId) -> u64 {
-        EPOCH_MS + self.now_ns() / 1_000_000
+    pub(crate) fn wall_ms(&self, node: NodeId) -> u64 {
+        let now_ns = self.now_ns();
+        match self.any_wrong.load(Ordering::Relaxed) {
+            true => {
+                let clock = &mut self.lock().core.nodes[node as usize].clock;
+                clock.read_wall_ms(now_ns)
+            }
+            false => Clock::default().wall_ms(now_ns),
+        }
+    }
+
+    /// Changes a machine's clocks, now; timers follow.
+    pub(crate) fn change_clock(&self, node: NodeId, change: impl FnOnce(&mut Clock, u64)) {
+        self.any_wrong.store(true, Ordering::Relaxed);
+        let mut inner = self.lock();
+        let Inner { core, timers, .. } = &mut *inner;
+        change(&mut core.nodes[node as usize].clock, core.now_ns);
+        timers.clock_changed(core, node);
     }
 
     /// 64 bits out of a machine's own stream.

@@ -37,7 +37,7 @@ type Reset = (u64, Option<u64>);
 fn wakings(resets: &[Reset], upto_ns: u64) -> (Vec<u64>, u64) {
     let mut core = Core::of_machines(1);
     let mut timers = Timers::default();
-    let timer = timers.add();
+    let timer = timers.add(0);
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&wakes));
     let (mut fired, mut entries) = (Vec::new(), 0);
@@ -45,13 +45,13 @@ fn wakings(resets: &[Reset], upto_ns: u64) -> (Vec<u64>, u64) {
         core.now_ns = now_ns;
         for (_, deadline_ns) in resets.iter().filter(|(at_ns, _)| *at_ns == now_ns) {
             timers.reset(&mut core, timer, *deadline_ns);
-            assert!(!timers.poll(now_ns, timer, &waker));
+            assert!(!timers.poll(&core, timer, &waker));
         }
         while let Some(Due::Timer(due)) = core.agenda.pop_due(now_ns) {
             entries += 1;
             let before = wakes.0.load(Ordering::Relaxed);
             timers.due(&mut core, due);
-            if wakes.0.load(Ordering::Relaxed) > before && timers.poll(now_ns, timer, &waker) {
+            if wakes.0.load(Ordering::Relaxed) > before && timers.poll(&core, timer, &waker) {
                 fired.push(now_ns);
             }
         }

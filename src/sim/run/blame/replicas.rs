@@ -60,6 +60,7 @@ mod tests {
             kind: FaultKind::PowerLoss,
             node,
             eligible: true,
+            observed: true,
             dirty_log_bytes: 0,
             dirty_other_bytes: 0,
             sends_in_flight: 0,

@@ -1,0 +1,92 @@
+//! A run in which nothing could have gone wrong proves nothing: it is void, and
+//! the command line says so by its exit code (guarantee.md, section 3).
+
+use std::path::Path;
+use std::process::Command;
+
+/// One broker that is sent a few messages in its first tenth of a second, and
+/// the faults of each case.
+fn scenario(faults: &str) -> String {
+    format!(
+        r#"title = "nothing can matter"
+why = "The test of void runs."
+
+[cluster]
+flush = "sync"
+segment_bytes = 1_048_576
+
+[[workload]]
+kind = "send"
+producers = 1
+messages = 5
+{faults}
+[run]
+seeds = "0..3"
+duration_ms = 3_000
+
+[expect]
+outcome = "zero-loss"
+"#
+    )
+}
+
+/// The command line's exit code, and what it printed.
+fn run(name: &str, faults: &str) -> (Option<i32>, String) {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
+    std::fs::write(&file, scenario(faults)).expect("a file in the test's own directory");
+    let ran = Command::new(env!("CARGO_BIN_EXE_zeroloss-child"))
+        .args(["run", "--jobs", "1", "--ledger"])
+        .arg(&file)
+        .output()
+        .expect("the command line runs");
+    let shown = String::from_utf8(ran.stdout).expect("text");
+    (ran.status.code(), shown)
+}
+
+const VOID: Option<i32> = Some(14);
+
+#[test]
+fn a_fault_that_can_never_fire_makes_a_scenario_void() {
+    // Five messages fill no segment.
+    let never = "\n[[fault]]\nkind = \"power-loss\"\nwhen = \"rolling\"\n";
+    let (code, shown) = run("never-fires", never);
+    assert_eq!(code, VOID, "{shown}");
+    assert!(shown.contains("3 void"), "{shown}");
+    assert!(
+        shown.contains("power-loss armed 3 times, fired 0"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_fault_that_fires_when_nothing_can_matter_makes_a_scenario_void() {
+    for (kind, keys) in [
+        ("kill", ""),
+        ("pause", "lasts_ms = 500\n"),
+        ("disk-limping", "lasts_ms = 500\n"),
+        ("link-limping", "lasts_ms = 500\n"),
+        ("partition", "lasts_ms = 500\n"),
+        ("clock-jump", "by_ms = 5_000\nlasts_ms = 500\n"),
+        ("clock-drift", "lasts_ms = 500\n"),
+        ("client-pause", "lasts_ms = 500\n"),
+        ("client-clock-drift", "lasts_ms = 500\n"),
+    ] {
+        let late = format!("\n[[fault]]\nkind = \"{kind}\"\nat_ms = [2_000, 2_400]\n{keys}");
+        let (code, shown) = run(kind, &late);
+        assert_eq!(code, VOID, "{kind}: {shown}");
+        assert!(
+            shown.contains("fired 3 times, never when it could"),
+            "{kind}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn the_same_faults_while_messages_are_sent_are_not_void() {
+    for kind in ["kill", "pause", "clock-drift", "client-pause"] {
+        let early =
+            format!("\n[[fault]]\nkind = \"{kind}\"\nat_ms = [1, 100]\nwhen = \"in-flight\"\n");
+        let (code, shown) = run(&format!("{kind}-early"), &early);
+        assert_eq!(code, Some(0), "{kind}: {shown}");
+    }
+}

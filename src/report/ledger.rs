@@ -1,0 +1,65 @@
+//! The ledger of faults as a table: what was armed, what fired, what could have
+//! mattered, what changed something (guarantee.md, section 3).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::FaultCount;
+use super::numbers::Grouped;
+use crate::history::FaultKind;
+
+/// A row for each kind, indented; a heading first. Empty where nothing was armed.
+pub fn ledger(faults: &BTreeMap<FaultKind, FaultCount>) -> String {
+    let mut text = String::new();
+    if faults.is_empty() {
+        return text;
+    }
+    let heading = ["fault", "armed", "fired", "eligible", "observed"];
+    let [kind, counts @ ..] = heading.map(str::to_owned);
+    row(&mut text, &kind, counts);
+    for (kind, count) in faults {
+        let counts = [count.armed, count.fired, count.eligible, count.observed];
+        row(
+            &mut text,
+            kind.name(),
+            counts.map(|count| Grouped(count).to_string()),
+        );
+    }
+    text
+}
+
+fn row(text: &mut String, kind: &str, counts: [String; 4]) {
+    let [armed, fired, eligible, observed] = counts;
+    let _ = writeln!(
+        text,
+        "      {kind:<18}{armed:>10}{fired:>12}{eligible:>12}{observed:>12}"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{FaultCount, FaultKind, ledger};
+
+    #[test]
+    fn a_row_for_each_kind() {
+        let count = FaultCount {
+            armed: 12,
+            fired: 11,
+            eligible: 1_234_567,
+            observed: 3,
+            dirty: 2,
+        };
+        let faults = BTreeMap::from([
+            (FaultKind::Pause, count),
+            (FaultKind::MisdirectedWrite, FaultCount::default()),
+        ]);
+        insta::assert_snapshot!(ledger(&faults), @r"
+              fault                  armed       fired    eligible    observed
+              misdirected-write          0           0           0           0
+              pause                     12          11   1,234,567           3
+        ");
+        assert_eq!(ledger(&BTreeMap::new()), "");
+    }
+}

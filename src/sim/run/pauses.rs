@@ -1,0 +1,39 @@
+//! Processes that stop for a while and go on, believing what they did before.
+//!
+//! Nothing of such a process runs. Its kernel goes on: it takes connections and
+//! bytes, and ends syncs; the process sees of it when it goes on. What it thinks
+//! of its clock then is its own affair.
+
+use super::phases::Run;
+use super::windows::Lasting;
+
+impl Run<'_> {
+    /// Stops the process on a machine, a client's or a broker's.
+    pub(super) fn pause(&mut self, node: usize, lasts_ns: u64) {
+        if let Some(life) = self.life_on(node) {
+            self.handle.pause(life);
+            let kind = match node < self.machines.len() {
+                true => Lasting::Paused,
+                false => Lasting::ClientPaused,
+            };
+            self.open_window(node, kind, Some(lasts_ns));
+        }
+    }
+
+    /// The process on a machine goes on.
+    pub(super) fn unpause(&self, node: usize) {
+        if let Some(life) = self.life_on(node) {
+            self.handle.resume(life);
+        }
+    }
+
+    fn life_on(&self, node: usize) -> Option<madsim::task::NodeId> {
+        match self.machines.get(node) {
+            Some(machine) => machine.life(),
+            None => {
+                let mut clients = self.clients.iter();
+                clients.find(|client| client.node as usize == node)?.life()
+            }
+        }
+    }
+}
