@@ -9,6 +9,7 @@
 //! ```
 
 mod cluster;
+mod crash;
 mod fault;
 mod harm;
 mod members;
@@ -20,6 +21,7 @@ pub mod random;
 mod read;
 
 pub use cluster::Cluster;
+pub use crash::{Blow, CrashPoint, Fate, Kept, NoCrashPoint};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{FileClass, Harm, Survival, SyncErrorCache};
 pub use members::{Failing, Membership, Stays, Tags};

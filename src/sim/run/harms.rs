@@ -7,12 +7,21 @@ use super::process::Operator;
 use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
-use crate::scenario::{Effect, FileClass, SyncErrorCache, Victim};
+use crate::scenario::{Effect, Fate, FileClass, Kept, SyncErrorCache, Victim};
 use crate::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskSpeed, Pending, Survival,
 };
 use crate::sim::net::NodeId;
 use crate::sim::tap::Taken;
+
+/// Who says what a power loss leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It is drawn.
+    Drawn(scenario::Survival),
+    /// A crash point.
+    Told(Kept),
+}
 
 impl Run<'_> {
     /// Harms one machine. `image` is what a rollback sets its disk back to; all
@@ -27,7 +36,9 @@ impl Run<'_> {
         match *effect {
             Effect::Kill { down_ns } => self.kill(machine, down_ns),
             Effect::Restart { down_ns } => self.restart(machine, down_ns),
-            Effect::PowerLoss { survival, down_ns } => self.power_loss(machine, survival, down_ns),
+            Effect::PowerLoss { survival, down_ns } => {
+                self.power_loss(machine, Left::Drawn(survival), down_ns);
+            }
             Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
             Effect::DiskRolledBack { down_ns, .. } => {
                 if let Some(image) = image {
@@ -84,7 +95,7 @@ impl Run<'_> {
         }
     }
 
-    fn kill(&mut self, machine: usize, down_ns: u64) {
+    pub(super) fn kill(&mut self, machine: usize, down_ns: u64) {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
@@ -105,7 +116,7 @@ impl Run<'_> {
         self.machines[machine].stop();
     }
 
-    fn power_loss(&mut self, machine: usize, survival: scenario::Survival, down_ns: u64) {
+    pub(super) fn power_loss(&mut self, machine: usize, left: Left, down_ns: u64) {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let pending = self.world.lock().disks[machine].model.pending(COMMIT_LOG);
@@ -116,15 +127,27 @@ impl Run<'_> {
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
             let believed = inner.tap.believed_end(disk, machine as u32);
-            disk.model
-                .power_loss(survival_of(survival), &mut self.survival);
+            match left {
+                Left::Drawn(survival) => {
+                    let dice = &mut self.survival;
+                    disk.model.power_loss(survival_of(survival), dice);
+                }
+                Left::Told(kept) => {
+                    let boundaries = inner.boundaries.as_ref().expect("they told");
+                    let left = boundaries.takes(&mut disk.model, machine as u32, kept);
+                    self.left.push(left);
+                }
+            }
             disk.machine_died();
             inner
                 .tap
                 .lost_cache(&inner.core, disk, machine as u32, Taken::Cache);
             (inner.tap.durable_end(disk, machine as u32), believed)
         };
-        let note = format!("power lost, survival {survival:?}");
+        let note = match left {
+            Left::Drawn(survival) => format!("power lost, survival {survival:?}"),
+            Left::Told(kept) => format!("power lost, left: {}", Fate::Power(kept)),
+        };
         self.enter(FaultKind::PowerLoss, machine as u32, eligible, dirty, note);
         self.is_death(death);
         self.leaves(held_after);

@@ -48,6 +48,8 @@ pub(super) enum Step {
     Operate(usize),
     /// A lasting fault ends.
     Close(u64),
+    /// Somebody crashed at a boundary.
+    Blow,
     /// A look at everything.
     Tick,
 }
@@ -88,6 +90,10 @@ pub(super) struct Run<'a> {
     /// The images that planned rollbacks set disks back to, by planned fault,
     /// hit and machine.
     pub(super) images: BTreeMap<(usize, usize, usize), DiskImage>,
+    /// What told power losses left, each in one number.
+    pub(super) left: Vec<u64>,
+    /// How many blows of a crash point fell.
+    pub(super) blows: usize,
     /// The links that are cut.
     pub(super) cuts: Links,
     pub(super) outstanding: Outstanding,
@@ -146,6 +152,8 @@ impl<'a> Run<'a> {
             unseen: Vec::new(),
             believed: BTreeMap::new(),
             images: BTreeMap::new(),
+            left: Vec::new(),
+            blows: 0,
             cuts: Links::new(),
             outstanding: Outstanding::default(),
             follower: Follower::new(scenario),
@@ -188,8 +196,14 @@ impl<'a> Run<'a> {
 
     /// Plans one step.
     pub(super) fn at(&mut self, at_ns: u64, step: Step) {
+        let number = self.number(step);
+        self.world.plan_control(at_ns, number);
+    }
+
+    /// The number of one step more, which somebody else will call.
+    pub(super) fn number(&mut self, step: Step) -> u64 {
         self.steps.push(step);
-        self.world.plan_control(at_ns, self.steps.len() as u64 - 1);
+        self.steps.len() as u64 - 1
     }
 
     /// Does the step of that number.
@@ -202,6 +216,7 @@ impl<'a> Run<'a> {
             Step::TakeImages(fault, hit) => self.take_images(fault, hit),
             Step::Operate(operation) => self.operate(operation),
             Step::Close(window) => self.close_window(window),
+            Step::Blow => self.hear_of_blow(),
             Step::Tick => {
                 self.at(self.world.now_ns() + TICK_NS, Step::Tick);
                 return self.tick();

@@ -30,6 +30,7 @@ pub(crate) use timer::{TimerId, Timers};
 pub use trace::TraceLine;
 pub(crate) use trace::{Trace, TraceKind};
 
+use super::boundary::Boundaries;
 use super::disk_io::{DiskIo, DiskOpId};
 use super::net::{Arrival, LinkConfig, Network, NodeId};
 use super::random::{Purpose, Stream};
@@ -130,6 +131,13 @@ impl Core {
         self.nodes[node as usize].os_up
     }
 
+    /// A process does nothing any more, nor does its machine where that dies too.
+    pub(super) fn falls_silent(&mut self, node: NodeId, machine_too: bool) {
+        let node = &mut self.nodes[node as usize];
+        node.process_up = false;
+        node.os_up &= !machine_too;
+    }
+
     /// Whether a process of that incarnation lives.
     pub(crate) fn alive(&self, node: NodeId, incarnation: u32) -> bool {
         let node = &self.nodes[node as usize];
@@ -213,7 +221,9 @@ pub(crate) struct Inner {
     /// What processes ask, where somebody wants to know.
     script: Option<Script>,
     /// Control steps that are due, for the driver to hand out.
-    due_control: Vec<u64>,
+    pub(super) due_control: Vec<u64>,
+    /// Where crashes at boundaries are wanted, or the boundaries themselves.
+    pub(super) boundaries: Option<Boundaries>,
 }
 
 impl Inner {
@@ -255,6 +265,7 @@ impl World {
             tap,
             script: None,
             due_control: Vec::new(),
+            boundaries: None,
         };
         Self {
             inner: Mutex::new(inner),
