@@ -13,6 +13,7 @@ mod progress;
 mod replay;
 mod run;
 mod serve;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +32,7 @@ pub use allocations::CountingAllocator;
 use crate::broker::Peer;
 use crate::check::Exit;
 use crate::explore::{ExploreError, Runner};
-use crate::scenario::ScenarioError;
+use crate::scenario::{CrashPoint, ScenarioError};
 
 use directory::DirectoryError;
 
@@ -54,6 +55,15 @@ enum Command {
     Run(RunArgs),
     /// Run one seed twice, compare, and show everything that happened.
     Replay(ReplayArgs),
+    /// Crash one short run at every boundary between two of its disk operations.
+    ///
+    /// Answers whether there is any moment at which a crash loses something: the
+    /// run is recorded once, then done again for each boundary, with each broker
+    /// alone, each smallest majority and all of them losing power there, and
+    /// nothing, everything, every prefix and drawn subsets of what was not
+    /// synced surviving; and with kills, followed by a power loss at every later
+    /// boundary. Each is judged with all checks, and by what clients saw alone.
+    Sweep(SweepArgs),
     /// Measure what runs cost, beside a bare skeleton of them.
     ///
     /// The skeleton makes the calls on clock, network and disks that the run's
@@ -112,6 +122,26 @@ struct ReplayArgs {
     /// The seed.
     #[arg(long, value_name = "N")]
     seed: u64,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+struct SweepArgs {
+    /// A scenario file without faults of its own: a short one.
+    file: PathBuf,
+    /// The seed; without it the first of the file's own.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// End at the first point that does not fit.
+    #[arg(long, conflicts_with = "point")]
+    first: bool,
+    /// One point alone, as a sweep printed it, with everything that happened.
+    #[arg(long, value_name = "POINT")]
+    point: Option<CrashPoint>,
+    /// Runs at the same time; never changes what is printed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -236,6 +266,10 @@ fn segment_bytes() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(65_536..=1 << 34)
 }
 
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     crate::scenario::seeds(text).map_err(|(message, label)| format!("{message} ({label})"))
 }
@@ -249,6 +283,8 @@ enum CommandError {
     Explore(#[from] ExploreError),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    #[error("error: {0} has faults of its own: a sweep wants a run without, `faults = \"none\"`")]
+    HasFaults(String),
     #[error("error: cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -256,7 +292,7 @@ enum CommandError {
 impl CommandError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Scenario(_) => Exit::Usage,
+            Self::Scenario(_) | Self::HasFaults(_) => Exit::Usage,
             Self::Directory(error) => error.exit(),
             Self::Explore(ExploreError::Hung(_)) => Exit::Stuck,
             Self::Explore(ExploreError::Output(_)) | Self::Output(_) => Exit::TestbedIo,
@@ -287,6 +323,7 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
     let result = match &cli.command {
         Command::Run(args) => run::run(args, runner, out, err),
         Command::Replay(args) => replay::replay(args, runner, out),
+        Command::Sweep(args) => sweep::command(args, out),
         Command::List(args) => list::list(args, out),
         Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),
         Command::Serve(args) => serve::serve(args, out),

@@ -36,7 +36,7 @@ pub(super) fn replay(
     let mut text = text::timeline(&run);
     text.push_str(&text::run(
         &run,
-        &scenario.file,
+        &text::replay(&scenario.file, args.seed),
         outcome.allows(run.verdict),
     ));
     out.write_all(text.as_bytes())?;
