@@ -18,11 +18,9 @@ pub(super) fn replay(
     out: &mut dyn Write,
 ) -> Result<Exit, CommandError> {
     let mut scenario = load(&args.file)?;
-    let mut file = scenario.file.clone();
     let mut seed = args.seed;
     if let Some(path) = &args.plan {
         let (of_plan, planned) = load_plan(path, &scenario, seed)?;
-        file.push_str(&format!(" --plan {}", path.display()));
         seed = Some(of_plan);
         scenario.planned = Some(Arc::new(planned));
     }
@@ -44,7 +42,11 @@ pub(super) fn replay(
     let outcome = scenario.expect.outcome;
     let mut text = text::draw(&scenario.words_of_draw(seed));
     text.push_str(&text::timeline(&run));
-    text.push_str(&text::run(&run, &file, outcome.allows(run.verdict)));
+    let reproduce = match &args.plan {
+        Some(path) => text::replay_plan(&scenario.file, path),
+        None => text::replay(&scenario.file, seed),
+    };
+    text.push_str(&text::run(&run, &reproduce, outcome.allows(run.verdict)));
     out.write_all(text.as_bytes())?;
     Ok(outcome.exit_of(run.verdict))
 }

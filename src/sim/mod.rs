@@ -6,6 +6,7 @@
 //!                            ├─ env      a process' view of it
 //!                            ├─ net      streams and peer messages
 //!                            ├─ disk, disk_io   what survives what, and when
+//!                            ├─ boundary crashes between two disk operations
 //!                            └─ tap      what brokers write and answer
 //!                                  └──▶ history, ledger ──▶ check
 //! ```
@@ -23,6 +24,7 @@ compile_error!(
 "
 );
 
+mod boundary;
 mod costs;
 pub mod disk;
 mod disk_io;
@@ -35,11 +37,12 @@ mod tap;
 mod world;
 
 pub use crate::scenario::random;
+pub use boundary::{Boundary, DiskAt};
 pub use costs::RunCosts;
 pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
 pub use env::{SimEnv, SimNet, SimTimer};
 pub use latency::Latency;
 pub use net::{LinkConfig, NetworkFates, NodeId};
-pub use run::{run, run_measured, run_recorded, tell_tale};
+pub use run::{SweepOptions, Swept, run, run_measured, run_recorded, run_swept, tell_tale};
 pub use skeleton::{Script, run_skeleton};
 pub use world::{TraceLine, World, address};
