@@ -84,11 +84,7 @@ impl Follower {
 
     fn saw(&mut self, at_ns: u64, client: ClientId, event: &Event) {
         match event {
-            Event::Delayed { delay_ns, .. }
-            | Event::SendBackBegan {
-                delay_ns: Some(delay_ns),
-                ..
-            } => {
+            Event::Delayed { delay_ns, .. } => {
                 self.due_ns.insert(at_ns + delay_ns);
             }
             Event::HalfBegan { op, value } => {
@@ -117,6 +113,7 @@ impl Follower {
             }
             Event::Redelivered { .. } => self.happens(Happening::Redelivered, 1),
             Event::SendBackBegan { op, delay_ns, .. } => {
+                self.due_ns.extend(delay_ns.map(|delay_ns| at_ns + delay_ns));
                 let what = match delay_ns {
                     Some(_) => Happening::SentBack,
                     None => Happening::DeadLetter,
