@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-/// One broker that is sent a few messages in its first tenth of a second, and
-/// the faults of each case.
-fn scenario(faults: &str) -> String {
+/// One broker that is sent so many messages, one after the other, and the faults
+/// of each case.
+fn scenario(messages: u64, faults: &str) -> String {
     format!(
         r#"title = "nothing can matter"
 why = "The test of void runs."
@@ -18,7 +18,8 @@ segment_bytes = 1_048_576
 [[workload]]
 kind = "send"
 producers = 1
-messages = 5
+in_flight = 1
+messages = {messages}
 {faults}
 [run]
 seeds = "0..3"
@@ -31,9 +32,9 @@ outcome = "zero-loss"
 }
 
 /// The command line's exit code, and what it printed.
-fn run(name: &str, faults: &str) -> (Option<i32>, String) {
+fn run(name: &str, messages: u64, faults: &str) -> (Option<i32>, String) {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
-    std::fs::write(&file, scenario(faults)).expect("a file in the test's own directory");
+    std::fs::write(&file, scenario(messages, faults)).expect("a file in the test's own directory");
     let ran = Command::new(env!("CARGO_BIN_EXE_zeroloss-child"))
         .args(["run", "--jobs", "1", "--ledger"])
         .arg(&file)
@@ -44,12 +45,14 @@ fn run(name: &str, faults: &str) -> (Option<i32>, String) {
 }
 
 const VOID: Option<i32> = Some(14);
+/// Sent in the first tenth of a second.
+const FEW: u64 = 5;
 
 #[test]
 fn a_fault_that_can_never_fire_makes_a_scenario_void() {
     // Five messages fill no segment.
     let never = "\n[[fault]]\nkind = \"power-loss\"\nwhen = \"rolling\"\n";
-    let (code, shown) = run("never-fires", never);
+    let (code, shown) = run("never-fires", FEW, never);
     assert_eq!(code, VOID, "{shown}");
     assert!(shown.contains("3 void"), "{shown}");
     assert!(
@@ -72,7 +75,7 @@ fn a_fault_that_fires_when_nothing_can_matter_makes_a_scenario_void() {
         ("client-clock-drift", "lasts_ms = 500\n"),
     ] {
         let late = format!("\n[[fault]]\nkind = \"{kind}\"\nat_ms = [2_000, 2_400]\n{keys}");
-        let (code, shown) = run(kind, &late);
+        let (code, shown) = run(kind, FEW, &late);
         assert_eq!(code, VOID, "{kind}: {shown}");
         assert!(
             shown.contains("fired 3 times, never when it could"),
@@ -85,8 +88,8 @@ fn a_fault_that_fires_when_nothing_can_matter_makes_a_scenario_void() {
 fn the_same_faults_while_messages_are_sent_are_not_void() {
     for kind in ["kill", "pause", "clock-drift", "client-pause"] {
         let early =
-            format!("\n[[fault]]\nkind = \"{kind}\"\nat_ms = [1, 100]\nwhen = \"in-flight\"\n");
-        let (code, shown) = run(&format!("{kind}-early"), &early);
+            format!("\n[[fault]]\nkind = \"{kind}\"\nat_ms = [100, 300]\nwhen = \"in-flight\"\n");
+        let (code, shown) = run(&format!("{kind}-early"), 5_000, &early);
         assert_eq!(code, Some(0), "{kind}: {shown}");
     }
 }

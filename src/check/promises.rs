@@ -268,25 +268,25 @@ mod tests {
         rot                 L   L
         disk-full           U   U
         disk-slow           OK  U
-        disk-limping        OK  U
         disk-hung           U   U
         disk-lying          L   L
         misdirected-write   L   L
         lost-write          L   L
         partition           U   U
+        client-kill         OK  OK
+        client-power        OK  OK
+        pause               U   U
+        client-pause        OK  OK
+        clock-skew          OK  OK
+        clock-jump          OK  OK
+        clock-drift         OK  OK
+        client-clock-drift  OK  OK
+        disk-limping        OK  U
         link-limping        U   U
         network-loss        OK  OK
         network-duplicate   OK  OK
         network-reorder     OK  OK
         network-split       OK  OK
-        clock-skew          OK  OK
-        clock-jump          OK  OK
-        clock-drift         OK  OK
-        pause               U   U
-        client-kill         OK  OK
-        client-power        OK  OK
-        client-pause        OK  OK
-        client-clock-drift  OK  OK
         ");
     }
 
@@ -320,25 +320,25 @@ mod tests {
         rot                 OK/H    OK/H    OK/H
         disk-full           OK/U    OK/U    OK/U
         disk-slow           OK/U    OK/U    OK/U
-        disk-limping        OK/U    OK/U    OK/U
         disk-hung           U/U     U/U     U/U
         disk-lying          L/L     L/L     L/L
         misdirected-write   L/L     L/L     L/L
         lost-write          L/L     L/L     L/L
         partition           OK/U    OK/U    OK/U
+        client-kill         OK/OK   OK/OK   OK/OK
+        client-power        OK/OK   OK/OK   OK/OK
+        pause               OK/U    OK/U    OK/U
+        client-pause        OK/OK   OK/OK   OK/OK
+        clock-skew          OK/OK   OK/OK   OK/OK
+        clock-jump          OK/OK   OK/OK   OK/OK
+        clock-drift         OK/OK   OK/OK   OK/OK
+        client-clock-drift  OK/OK   OK/OK   OK/OK
+        disk-limping        OK/U    OK/U    OK/U
         link-limping        OK/U    OK/U    OK/U
         network-loss        OK/OK   OK/OK   OK/OK
         network-duplicate   OK/OK   OK/OK   OK/OK
         network-reorder     OK/OK   OK/OK   OK/OK
         network-split       OK/OK   OK/OK   OK/OK
-        clock-skew          OK/OK   OK/OK   OK/OK
-        clock-jump          OK/OK   OK/OK   OK/OK
-        clock-drift         OK/OK   OK/OK   OK/OK
-        pause               OK/U    OK/U    OK/U
-        client-kill         OK/OK   OK/OK   OK/OK
-        client-power        OK/OK   OK/OK   OK/OK
-        client-pause        OK/OK   OK/OK   OK/OK
-        client-clock-drift  OK/OK   OK/OK   OK/OK
         ");
     }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use super::Death;
 
 /// A kind of fault, as counted in reports (guarantee.md, sections 3 and 4).
+/// Append only: a swarm draws by a kind's place, and another place is another
+/// run for every recorded seed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -31,8 +33,6 @@ pub enum FaultKind {
     DiskFull,
     /// Operations take long.
     DiskSlow,
-    /// Operations take many times as long.
-    DiskLimping,
     /// Operations never return.
     DiskHung,
     /// Syncs return OK and do nothing.
@@ -43,6 +43,24 @@ pub enum FaultKind {
     LostWrite,
     /// Links are cut, both ways or one way.
     Partition,
+    /// A client dies.
+    ClientKill,
+    /// A client's machine dies; only durable bytes of its disk survive.
+    ClientPower,
+    /// The process stops for a while, and goes on as if nothing had been.
+    Pause,
+    /// A client's process stops for a while, and goes on as if nothing had been.
+    ClientPause,
+    /// The wall clock was never right.
+    ClockSkew,
+    /// The wall clock is set forward or back.
+    ClockJump,
+    /// Clocks go faster or slower.
+    ClockDrift,
+    /// A client's clocks go faster or slower.
+    ClientClockDrift,
+    /// Operations take many times as long.
+    DiskLimping,
     /// What links carry takes many times as long.
     LinkLimping,
     /// Messages are lost, as `[network]` says.
@@ -53,22 +71,6 @@ pub enum FaultKind {
     NetworkReorder,
     /// What is written to a stream comes in pieces, as `[network]` says.
     NetworkSplit,
-    /// The wall clock was never right.
-    ClockSkew,
-    /// The wall clock is set forward or back.
-    ClockJump,
-    /// Clocks go faster or slower.
-    ClockDrift,
-    /// The process stops for a while, and goes on as if nothing had been.
-    Pause,
-    /// A client dies.
-    ClientKill,
-    /// A client's machine dies; only durable bytes of its disk survive.
-    ClientPower,
-    /// A client's process stops for a while, and goes on as if nothing had been.
-    ClientPause,
-    /// A client's clocks go faster or slower.
-    ClientClockDrift,
 }
 
 impl FaultKind {
@@ -84,25 +86,25 @@ impl FaultKind {
         Self::Rot,
         Self::DiskFull,
         Self::DiskSlow,
-        Self::DiskLimping,
         Self::DiskHung,
         Self::DiskLying,
         Self::MisdirectedWrite,
         Self::LostWrite,
         Self::Partition,
+        Self::ClientKill,
+        Self::ClientPower,
+        Self::Pause,
+        Self::ClientPause,
+        Self::ClockSkew,
+        Self::ClockJump,
+        Self::ClockDrift,
+        Self::ClientClockDrift,
+        Self::DiskLimping,
         Self::LinkLimping,
         Self::NetworkLoss,
         Self::NetworkDuplicate,
         Self::NetworkReorder,
         Self::NetworkSplit,
-        Self::ClockSkew,
-        Self::ClockJump,
-        Self::ClockDrift,
-        Self::Pause,
-        Self::ClientKill,
-        Self::ClientPower,
-        Self::ClientPause,
-        Self::ClientClockDrift,
     ];
 
     /// Whether it befalls clients, and no broker.

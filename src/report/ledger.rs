@@ -45,9 +45,9 @@ mod tests {
     #[test]
     fn a_row_for_each_kind() {
         let count = FaultCount {
-            armed: 12,
-            fired: 11,
-            eligible: 1_234_567,
+            armed: 1_234_567,
+            fired: 12,
+            eligible: 11,
             observed: 3,
             dirty: 2,
         };
@@ -58,7 +58,7 @@ mod tests {
         insta::assert_snapshot!(ledger(&faults), @r"
               fault                  armed       fired    eligible    observed
               misdirected-write          0           0           0           0
-              pause                     12          11   1,234,567           3
+              pause              1,234,567          12          11           3
         ");
         assert_eq!(ledger(&BTreeMap::new()), "");
     }

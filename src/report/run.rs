@@ -191,7 +191,7 @@ pub struct FaultCount {
     pub fired: u64,
     /// Fired when it could matter.
     pub eligible: u64,
-    /// Fired, and changed something.
+    /// Fired when it could matter, and changed something.
     pub observed: u64,
     /// Fired while the commit log had bytes that were not yet durable.
     pub dirty: u64,
@@ -207,7 +207,7 @@ impl FaultCount {
             let count = counts.entry(fault.kind).or_default();
             count.fired += 1;
             count.eligible += u64::from(fault.eligible);
-            count.observed += u64::from(fault.observed);
+            count.observed += u64::from(fault.eligible && fault.observed);
             count.dirty += u64::from(fault.dirty_log_bytes > 0);
         }
         for (kind, setting) in &ledger.settings {

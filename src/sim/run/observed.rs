@@ -69,7 +69,7 @@ impl Run<'_> {
             (
                 FaultKind::NetworkSplit,
                 is_set(|it| it.split),
-                (fates.split, 0, fates.split),
+                (fates.split, 0, 0),
             ),
         ];
         for (kind, is_set, (fired, eligible, observed)) in settings {
