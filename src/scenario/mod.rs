@@ -12,6 +12,7 @@
 //! ```
 
 mod cluster;
+mod crash;
 mod event;
 mod fault;
 mod harm;
@@ -25,6 +26,7 @@ mod read;
 mod swarm;
 
 pub use cluster::Cluster;
+pub use crash::{Blow, CrashPoint, Fate, Kept, NoCrashPoint};
 pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{DRIFT_PPM_MAX, FileClass, Harm, Survival, SyncErrorCache};

@@ -312,6 +312,25 @@ impl SimDisk {
         }
     }
 
+    /// As `call`, for what changes the disk: its machine may crash just before
+    /// it, and just after.
+    async fn change<R>(&self, act: impl FnOnce(&mut Inner, NodeId) -> R) -> R {
+        let (node, incarnation) = (self.env.node, self.env.incarnation);
+        let changed = self.env.with(|inner| {
+            inner.begins_operation(node);
+            if !inner.core.alive(node, incarnation) {
+                return None;
+            }
+            let result = act(inner, node);
+            inner.passes_operation(node);
+            inner.core.alive(node, incarnation).then_some(result)
+        });
+        match changed.flatten() {
+            Some(result) => result,
+            None => pending().await,
+        }
+    }
+
     /// A metadata operation: traced by its name and path.
     async fn named<R>(
         &self,
@@ -320,7 +339,7 @@ impl SimDisk {
         asked: impl FnOnce() -> Call,
         act: impl FnOnce(&mut DiskModel) -> R,
     ) -> R {
-        self.call(|inner, node| {
+        self.change(|inner, node| {
             inner.asked(node, asked);
             inner.disks[node as usize].counts.changes += 1;
             inner
@@ -388,7 +407,7 @@ impl Disk for SimDisk {
 
     async fn create(&self, path: &str) -> io::Result<SimFile> {
         let created = self
-            .call(|inner, node| {
+            .change(|inner, node| {
                 inner
                     .core
                     .trace(TraceKind::Disk, node, 0, path.as_bytes(), || {
@@ -418,7 +437,7 @@ impl Disk for SimDisk {
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.call(|inner, node| {
+        self.change(|inner, node| {
             inner.asked(node, || Call::Rename(from.to_owned(), to.to_owned()));
             inner.disks[node as usize].counts.changes += 1;
             inner
@@ -498,7 +517,7 @@ impl Drop for OpenFile {
 impl File for SimFile {
     async fn write_at(&self, position: u64, bytes: Bytes) -> io::Result<()> {
         let OpenFile { disk, handle, path } = &*self.open;
-        disk.call(|inner, node| {
+        disk.change(|inner, node| {
             inner.asked(node, || {
                 Call::WriteAt(handle.number(), position, bytes.len())
             });

@@ -23,6 +23,7 @@ compile_error!(
 "
 );
 
+mod boundary;
 mod costs;
 pub mod disk;
 mod disk_io;
@@ -35,11 +36,12 @@ mod tap;
 mod world;
 
 pub use crate::scenario::random;
+pub use boundary::{Boundary, DiskAt};
 pub use costs::RunCosts;
 pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
 pub use env::{SimEnv, SimNet, SimTimer};
 pub use latency::Latency;
 pub use net::{LinkConfig, NetworkFates, NodeId};
-pub use run::{run, run_measured, run_recorded, tell_tale};
+pub use run::{SweepOptions, Swept, run, run_measured, run_recorded, run_swept, tell_tale};
 pub use skeleton::{Script, run_skeleton};
 pub use world::{TraceLine, World, address};

@@ -23,6 +23,7 @@
 
 mod content;
 mod data;
+mod digest;
 mod error;
 mod fault;
 mod file;

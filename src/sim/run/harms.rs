@@ -7,7 +7,9 @@ use super::process::Operator;
 use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
-use crate::scenario::{Effect, FileClass, PartitionShape, Surviving, SyncErrorCache, Victim};
+use crate::scenario::{
+    Effect, Fate, FileClass, Kept, PartitionShape, Surviving, SyncErrorCache, Victim,
+};
 use crate::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, Survival,
 };
@@ -44,6 +46,15 @@ pub(super) fn cut_power(disk: &mut DiskModel, surviving: &Surviving, draw: u32) 
     format!("power lost, {how}: {whole} of {all} pending whole")
 }
 
+/// Who says what a power loss leaves.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Left<'a> {
+    /// The plan, and the hit's draw.
+    Planned(&'a Surviving, u32),
+    /// A crash point.
+    Told(Kept),
+}
+
 impl Run<'_> {
     /// Harms one machine.
     pub(super) fn harm_broker(&mut self, machine: usize, blow: Blow<'_>) {
@@ -54,7 +65,7 @@ impl Run<'_> {
             Effect::PowerLoss {
                 ref survival,
                 down_ns,
-            } => self.power_loss(machine, (survival, draw), down_ns),
+            } => self.power_loss(machine, Left::Planned(survival, draw), down_ns),
             Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
             Effect::DiskRolledBack { down_ns, .. } => {
                 if let Some(image) = blow.image {
@@ -140,7 +151,7 @@ impl Run<'_> {
         }
     }
 
-    fn kill(&mut self, machine: usize, down_ns: u64) {
+    pub(super) fn kill(&mut self, machine: usize, down_ns: u64) {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let eligible = self.sends_in_flight() > 0;
@@ -165,7 +176,7 @@ impl Run<'_> {
         self.machines[machine].stop();
     }
 
-    fn power_loss(&mut self, machine: usize, (survival, draw): (&Surviving, u32), down_ns: u64) {
+    pub(super) fn power_loss(&mut self, machine: usize, left: Left<'_>, down_ns: u64) {
         let death = self.death_of(Victim::Broker(machine as u32));
         let dirty = self.dirty(machine as u32);
         let pending = self.world.lock().disks[machine].model.pending(COMMIT_LOG);
@@ -177,7 +188,15 @@ impl Run<'_> {
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
             let believed = inner.tap.believed_end(disk, machine as u32);
-            let note = cut_power(&mut disk.model, survival, draw);
+            let note = match left {
+                Left::Planned(survival, draw) => cut_power(&mut disk.model, survival, draw),
+                Left::Told(kept) => {
+                    let boundaries = inner.boundaries.as_ref().expect("they told");
+                    let left = boundaries.takes(&mut disk.model, machine as u32, kept);
+                    self.left.push(left);
+                    format!("power lost, left: {}", Fate::Power(kept))
+                }
+            };
             disk.machine_died();
             inner
                 .tap

@@ -20,6 +20,7 @@ mod clocks;
 mod cluster;
 mod columns;
 mod consumers;
+mod crash;
 mod cuts;
 mod databases;
 mod entries;
@@ -48,13 +49,16 @@ use std::sync::Arc;
 use madsim::runtime::{Handle, Runtime};
 
 use self::phases::Run;
+use super::boundary::{Boundaries, Boundary};
 use super::costs::RunCosts;
 use super::skeleton::Script;
 use super::tap::Tap;
 use super::world::{DriveEnd, World, drive};
-use crate::check::{Ending, Evidence, judge};
+use crate::check::read_committed::CommitFact;
+use crate::check::{Ending, Evidence, Finding, judge};
+use crate::history::History;
 use crate::report::{RunReport, Trace};
-use crate::scenario::{RunOptions, Scenario, Workload};
+use crate::scenario::{CrashPoint, RunOptions, Scenario, Workload};
 
 /// Runs `scenario` with `seed`. To be called on a fresh thread: madsim's
 /// repeatability begins there.
@@ -110,6 +114,62 @@ pub fn run_recorded(scenario: &Scenario, seed: u64) -> Script {
     })
 }
 
+/// What a run with crashes at boundaries came to.
+#[derive(Debug, Clone)]
+pub struct Swept {
+    /// Judged by every check.
+    pub judged: RunReport,
+    /// The same run, judged by what clients saw alone.
+    pub black_box: RunReport,
+    /// How many blows fell.
+    pub blows: usize,
+    /// What power losses left, in their order: a number for each disk.
+    pub left: Vec<u64>,
+    /// The boundaries behind the last blow, where they were asked for.
+    pub boundaries: Vec<Boundary>,
+}
+
+/// What a sweep asks of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SweepOptions {
+    /// Record the boundaries behind the last blow.
+    pub record: bool,
+    /// Keep the full timeline.
+    pub timeline: bool,
+}
+
+/// As [`run`], with the crashes of `point`.
+///
+/// # Panics
+/// Where product code panics.
+pub fn run_swept(
+    scenario: &Scenario,
+    seed: u64,
+    point: &CrashPoint,
+    options: SweepOptions,
+) -> Swept {
+    let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
+    let observed = RunOptions {
+        oracle: true,
+        timeline: options.timeline,
+    };
+    runtime.block_on(async {
+        let scenario = scenario.drawn(seed);
+        let mut run = Run::new(&scenario, seed, &observed, Handle::current());
+        run.watch_boundaries(point, options.record);
+        let (mut run, ending) = to_its_end(run).await;
+        let boundaries = run.world.lock().boundaries.take();
+        let ended = Ended::of(&mut run, ending, &observed);
+        Swept {
+            black_box: ended.judged(&run, Observed::default()),
+            judged: ended.judged(&run, Observed::taken(&run)),
+            blows: run.blows,
+            left: std::mem::take(&mut run.left),
+            boundaries: boundaries.map_or_else(Vec::new, Boundaries::into_record),
+        }
+    })
+}
+
 /// The machines and links of a run, with no process on them and nobody watching.
 pub(super) fn empty_world(scenario: &Scenario, seed: u64) -> World {
     let scenario = &scenario.drawn(seed);
@@ -154,54 +214,91 @@ async fn to_its_end(mut run: Run<'_>) -> (Run<'_>, Ending) {
 }
 
 fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
-    run.read_databases();
-    run.follow();
-    let history = run.recorder.take();
-    run.observe(&history);
-    let (hash, events) = run.world.trace_state();
-    let timeline = match options.timeline {
-        true => timeline::merge(
-            run.world.take_lines(),
-            &history,
-            run.scenario.cluster.machines(),
-        ),
-        false => Vec::new(),
+    let ended = Ended::of(&mut run, ending, options);
+    let observed = match options.oracle {
+        true => Observed::taken(&run),
+        false => Observed::default(),
     };
-    let trace = Trace {
-        hash: timeline::with_history(hash, &history),
-        events: events + history.entries.len() as u64,
-        simulated_ns: run.world.now_ns(),
-        timeline,
-    };
-    let liveness = run.liveness();
-    let lacks = run.lacks();
-    let happened = run.happened();
-    let nothing_due = run.why_nothing_is_due();
-    let mut inner = run.world.lock();
-    let tap = &mut inner.tap;
-    let (oracle, waived, commit_facts) = match options.oracle {
-        true => (
-            tap.take_findings(),
-            tap.take_waived(),
-            std::mem::take(&mut tap.served_early),
-        ),
-        false => Default::default(),
-    };
-    let judgement = judge(Evidence {
-        configuration: run.scenario.configuration(),
-        faultless: run.scenario.is_faultless(),
-        lacks,
-        history: &history,
-        ledger: &run.ledger,
-        blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, tap),
-        commit_facts: &commit_facts,
-        oracle,
-        waived,
-        liveness,
-        ending,
-    });
-    let mut report = RunReport::new(&run.scenario.id, run.seed, trace, &run.ledger, judgement);
-    report.happened = happened;
-    report.nothing_due = nothing_due;
-    report
+    ended.judged(&run, observed)
+}
+
+/// A run that is over, and what judges it.
+struct Ended {
+    history: History,
+    trace: Trace,
+    ending: Ending,
+}
+
+/// What white-box oracles and trackers saw.
+#[derive(Default)]
+struct Observed {
+    findings: Vec<Finding>,
+    waived: Vec<Finding>,
+    commit_facts: Vec<CommitFact>,
+}
+
+impl Observed {
+    fn taken(run: &Run<'_>) -> Self {
+        let tap = &mut run.world.lock().tap;
+        Self {
+            findings: tap.take_findings(),
+            waived: tap.take_waived(),
+            commit_facts: std::mem::take(&mut tap.served_early),
+        }
+    }
+}
+
+impl Ended {
+    fn of(run: &mut Run<'_>, ending: Ending, options: &RunOptions) -> Self {
+        run.read_databases();
+        run.follow();
+        let history = run.recorder.take();
+        run.observe(&history);
+        let (hash, events) = run.world.trace_state();
+        let timeline = match options.timeline {
+            true => timeline::merge(
+                run.world.take_lines(),
+                &history,
+                run.scenario.cluster.machines(),
+            ),
+            false => Vec::new(),
+        };
+        let trace = Trace {
+            hash: timeline::with_history(hash, &history),
+            events: events + history.entries.len() as u64,
+            simulated_ns: run.world.now_ns(),
+            timeline,
+        };
+        Self {
+            history,
+            trace,
+            ending,
+        }
+    }
+
+    fn judged(&self, run: &Run<'_>, observed: Observed) -> RunReport {
+        let liveness = run.liveness();
+        let lacks = run.lacks();
+        let happened = run.happened();
+        let nothing_due = run.why_nothing_is_due();
+        let inner = run.world.lock();
+        let judgement = judge(Evidence {
+            configuration: run.scenario.configuration(),
+            faultless: run.scenario.is_faultless(),
+            lacks,
+            history: &self.history,
+            ledger: &run.ledger,
+            blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, &inner.tap),
+            commit_facts: &observed.commit_facts,
+            oracle: observed.findings,
+            waived: observed.waived,
+            liveness,
+            ending: self.ending.clone(),
+        });
+        let (scenario, trace) = (&run.scenario.id, self.trace.clone());
+        let mut report = RunReport::new(scenario, run.seed, trace, &run.ledger, judgement);
+        report.happened = happened;
+        report.nothing_due = nothing_due;
+        report
+    }
 }

@@ -51,6 +51,8 @@ pub(super) enum Step {
     Operate(usize),
     /// A lasting fault ends.
     Close(u64),
+    /// Somebody crashed at a boundary.
+    Blow,
     /// A look at everything.
     Tick,
 }
@@ -93,6 +95,10 @@ pub(super) struct Run<'a> {
     /// The images that planned rollbacks set disks back to, by planned fault,
     /// hit and machine.
     pub(super) images: BTreeMap<(usize, usize, usize), DiskImage>,
+    /// What told power losses left, each in one number.
+    pub(super) left: Vec<u64>,
+    /// How many blows of a crash point fell.
+    pub(super) blows: usize,
     /// The links that are cut.
     pub(super) cuts: Links,
     pub(super) outstanding: Outstanding,
@@ -152,6 +158,8 @@ impl<'a> Run<'a> {
             unseen: Vec::new(),
             believed: BTreeMap::new(),
             images: BTreeMap::new(),
+            left: Vec::new(),
+            blows: 0,
             cuts: Links::new(),
             outstanding: Outstanding::default(),
             follower: Follower::new(scenario),
@@ -218,6 +226,7 @@ impl<'a> Run<'a> {
             // What outlasts the safety phase does so for good.
             Step::Close(window) if self.phase == Phase::Safety => self.close_window(window),
             Step::Close(_) => {}
+            Step::Blow => self.hear_of_blow(),
             Step::Tick => {
                 self.at(self.world.now_ns() + TICK_NS, Step::Tick);
                 return self.tick();

@@ -57,6 +57,11 @@ impl<T> Agenda<T> {
         }));
     }
 
+    /// How many were ever planned.
+    pub(crate) fn inserted(&self) -> u64 {
+        self.inserted
+    }
+
     /// When the next one is due.
     pub(crate) fn next_at_ns(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse(planned)| planned.at_ns)

@@ -79,6 +79,10 @@ async fn settle(time: &TimeHandle, step: &mut Pin<&mut Sleep>) {
 /// Moves madsim's clock to the next event and fires all that is due by then.
 fn fire_next(world: &World, time: &TimeHandle, start: Instant) -> Option<Vec<u64>> {
     let mut inner = world.lock();
+    if inner.has_fallen() {
+        // Somebody crashed while others were awake: that comes before all else.
+        return Some(std::mem::take(&mut inner.due_control));
+    }
     let next_ns = inner.core.agenda.next_at_ns()?;
     let elapsed_ns = (time.now_instant() - start).as_nanos() as u64;
     if next_ns > elapsed_ns {
@@ -86,7 +90,9 @@ fn fire_next(world: &World, time: &TimeHandle, start: Instant) -> Option<Vec<u64
     }
     let now_ns = next_ns.max(elapsed_ns);
     world.set_now(&mut inner, now_ns);
-    while let Some(due) = inner.core.agenda.pop_due(now_ns) {
+    while !inner.has_fallen()
+        && let Some(due) = inner.core.agenda.pop_due(now_ns)
+    {
         inner.core.agenda_events += 1;
         fire(&mut inner, due);
         if inner.traps.has_sprung() {
@@ -116,10 +122,12 @@ fn fire(inner: &mut Inner, due: Due) {
         Due::Timer(timer) => inner.timers.due(&mut inner.core, timer),
         Due::Net(arrival) => inner.net.arrive(&mut inner.core, arrival),
         Due::Disk(node, op) => {
+            inner.begins_operation(node);
             let disk = &mut inner.disks[node as usize];
             if let Some(synced) = disk.complete(&mut inner.core, op) {
                 inner.tap.synced(&inner.core, disk, node, synced);
                 inner.synced(node, synced);
+                inner.passes_operation(node);
             }
         }
         Due::Control(step) => inner.due_control.push(step),

@@ -34,6 +34,7 @@ pub use trace::TraceLine;
 pub(crate) use trace::{Trace, TraceKind};
 pub(crate) use traps::{Room, Trap, Traps, follower};
 
+use super::boundary::Boundaries;
 use super::disk_io::{DiskIo, DiskOpId};
 use super::net::{Arrival, LinkConfig, Network, NodeId};
 use super::random::{Purpose, Stream};
@@ -132,6 +133,13 @@ impl Core {
     /// Whether a machine has power.
     pub(crate) fn os_up(&self, node: NodeId) -> bool {
         self.nodes[node as usize].os_up
+    }
+
+    /// A process does nothing any more, nor does its machine where that dies too.
+    pub(super) fn falls_silent(&mut self, node: NodeId, machine_too: bool) {
+        let node = &mut self.nodes[node as usize];
+        node.process_up = false;
+        node.os_up &= !machine_too;
     }
 
     /// Whether a process of that incarnation lives.
@@ -245,7 +253,9 @@ pub(crate) struct Inner {
     /// What processes ask, where somebody wants to know.
     script: Option<Script>,
     /// Control steps that are due, for the driver to hand out.
-    due_control: Vec<u64>,
+    pub(super) due_control: Vec<u64>,
+    /// Where crashes at boundaries are wanted, or the boundaries themselves.
+    pub(super) boundaries: Option<Boundaries>,
 }
 
 impl Inner {
@@ -290,6 +300,7 @@ impl World {
             traps: Traps::default(),
             script: None,
             due_control: Vec::new(),
+            boundaries: None,
         };
         Self {
             inner: Mutex::new(inner),

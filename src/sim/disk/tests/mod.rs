@@ -1,6 +1,7 @@
 //! Every row of the contract, shown when it is on and absent when it is off;
 //! and what holds for any sequence of operations.
 
+mod digest;
 mod faults;
 mod operations;
 mod power;
