@@ -66,7 +66,8 @@ fn process(arguments: &[&str]) -> (String, Option<i32>) {
 /// What `replay` prints of a run.
 fn as_replayed(run: &RunReport, scenario: &Scenario) -> String {
     let fits = scenario.expect.outcome.allows(run.verdict);
-    text::timeline(run) + &text::run(run, &scenario.file, fits)
+    let again = text::replay(&scenario.file, run.seed);
+    text::timeline(run) + &text::run(run, &again, fits)
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod progress;
 mod replay;
 mod run;
 mod serve;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,7 @@ pub use allocations::CountingAllocator;
 use crate::broker::Peer;
 use crate::check::Exit;
 use crate::explore::{ExploreError, Runner};
-use crate::scenario::ScenarioError;
+use crate::scenario::{CrashPoint, ScenarioError};
 
 use directory::DirectoryError;
 
@@ -62,6 +63,15 @@ enum Command {
     /// rest (workload, latencies, elections). `replay --plan` refuses a plan that
     /// does not fit its scenario.
     Plan(PlanArgs),
+    /// Crash one short run at every boundary between two of its disk operations.
+    ///
+    /// Answers whether there is any moment at which a crash loses something: the
+    /// run is recorded once, then done again for each boundary, with each broker
+    /// alone, each smallest majority and all of them losing power there, and
+    /// nothing, everything, every prefix and drawn subsets of what was not
+    /// synced surviving; and with kills, followed by a power loss at every later
+    /// boundary. Each is judged with all checks, and by what clients saw alone.
+    Sweep(SweepArgs),
     /// Measure what runs cost, beside a bare skeleton of them.
     ///
     /// The skeleton makes the calls on clock, network and disks that the run's
@@ -141,6 +151,26 @@ struct PlanArgs {
     /// Write it here instead of showing it.
     #[arg(long, value_name = "PLAN")]
     out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SweepArgs {
+    /// A scenario file without faults of its own: a short one.
+    file: PathBuf,
+    /// The seed; without it the first of the file's own.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// End at the first point that does not fit.
+    #[arg(long, conflicts_with = "point")]
+    first: bool,
+    /// One point alone, as a sweep printed it, with everything that happened.
+    #[arg(long, value_name = "POINT")]
+    point: Option<CrashPoint>,
+    /// Runs at the same time; never changes what is printed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
 #[derive(Debug, Args)]
@@ -263,6 +293,10 @@ fn segment_bytes() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(65_536..=1 << 34)
 }
 
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     crate::scenario::seeds(text).map_err(|(message, label)| format!("{message} ({label})"))
 }
@@ -276,6 +310,8 @@ enum CommandError {
     Explore(#[from] ExploreError),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    #[error("error: {0} has faults of its own: a sweep wants a run without, `faults = \"none\"`")]
+    HasFaults(String),
     #[error("error: cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -283,7 +319,7 @@ enum CommandError {
 impl CommandError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Scenario(_) => Exit::Usage,
+            Self::Scenario(_) | Self::HasFaults(_) => Exit::Usage,
             Self::Directory(error) => error.exit(),
             Self::Explore(ExploreError::Hung(_)) => Exit::Stuck,
             Self::Explore(ExploreError::Output(_)) | Self::Output(_) => Exit::TestbedIo,
@@ -315,6 +351,7 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
         Command::Run(args) => run::run(args, runner, out, err),
         Command::Replay(args) => replay::replay(args, runner, out),
         Command::Plan(args) => plan::plan(args, out),
+        Command::Sweep(args) => sweep::command(args, out),
         Command::List(args) => list::list(args, out),
         Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),
         Command::Serve(args) => serve::serve(args, out),

@@ -20,6 +20,11 @@ impl Progress {
         Self(ProgressBar::hidden())
     }
 
+    /// So many runs more are to come.
+    pub(super) fn more(&self, runs: u64) {
+        self.0.inc_length(runs);
+    }
+
     /// One more run.
     pub(super) fn advance(&self) {
         // A closer look is a run more than was announced.

@@ -44,7 +44,8 @@ pub(super) fn replay(
     let outcome = scenario.expect.outcome;
     let mut text = text::draw(&scenario.words_of_draw(seed));
     text.push_str(&text::timeline(&run));
-    text.push_str(&text::run(&run, &file, outcome.allows(run.verdict)));
+    let again = text::replay(&file, seed);
+    text.push_str(&text::run(&run, &again, outcome.allows(run.verdict)));
     out.write_all(text.as_bytes())?;
     Ok(outcome.exit_of(run.verdict))
 }

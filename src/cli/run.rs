@@ -11,7 +11,7 @@ use crate::report::{ScenarioReport, json, ledger, text};
 use crate::scenario::{Scenario, find, load};
 
 use super::progress::Progress;
-use super::{CommandError, RunArgs};
+use super::{CommandError, RunArgs, all_cores};
 
 /// Runs scenarios and shows each as soon as it and those before it are over.
 pub(super) fn run(
@@ -64,10 +64,6 @@ fn seeds(args: &RunArgs, scenario: &Scenario) -> Range<u64> {
         (None, Some(seeds)) => seeds.clone(),
         (None, None) => scenario.run.seeds.clone(),
     }
-}
-
-fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// What is on standard output.

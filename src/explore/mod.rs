@@ -14,15 +14,17 @@
 
 mod panics;
 mod progress;
+pub mod sweep;
 mod thread;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::report::{RunReport, ScenarioReport};
+use crate::report::{RunReport, ScenarioReport, text};
 use crate::scenario::{RunOptions, Scenario};
 
+use panics::caught;
 use progress::ScenarioProgress;
 use thread::Threads;
 
@@ -101,13 +103,14 @@ pub fn explore(
     observer: &mut dyn Observer,
 ) -> Result<(), ExploreError> {
     let mut exploration = Exploration {
+        runner,
         jobs,
         scenarios: jobs.iter().map(ScenarioProgress::new).collect(),
         unstarted: runs(jobs),
         closer_looks: Vec::new(),
         shown: 0,
     };
-    let mut threads = Threads::new(runner, settings.hang_after);
+    let mut threads = Threads::new(settings.hang_after);
     loop {
         exploration.start(&mut threads, settings);
         exploration.show(observer)?;
@@ -132,10 +135,30 @@ pub fn run_once(
     options: RunOptions,
     hang_after: Duration,
 ) -> Result<RunReport, Hung> {
-    let mut threads = Threads::new(runner, hang_after);
+    let mut threads = Threads::new(hang_after);
     let (job, look) = (0, Look::First);
-    threads.start(RunKey { job, seed, look }, scenario, options);
+    let key = RunKey { job, seed, look };
+    start(&mut threads, key, runner, scenario, options);
     threads.next().map(|(_, report)| report)
+}
+
+fn start(
+    threads: &mut Threads<RunKey, RunReport>,
+    key: RunKey,
+    runner: &Arc<dyn Runner>,
+    scenario: &Arc<Scenario>,
+    options: RunOptions,
+) {
+    let if_hung = Hung {
+        scenario: scenario.id.clone(),
+        seed: key.seed,
+        reproduce: text::replay(&scenario.file, key.seed),
+    };
+    let (runner, scenario) = (runner.clone(), scenario.clone());
+    threads.start(key, if_hung, move || {
+        caught(|| runner.run(&scenario, key.seed, &options))
+            .unwrap_or_else(|panic| RunReport::crashed(&scenario.id, key.seed, &panic))
+    });
 }
 
 /// Which run.
@@ -165,6 +188,7 @@ fn runs(jobs: &[Job]) -> Box<dyn Iterator<Item = RunKey> + '_> {
 }
 
 struct Exploration<'j> {
+    runner: &'j Arc<dyn Runner>,
     jobs: &'j [Job],
     scenarios: Vec<ScenarioProgress>,
     unstarted: Box<dyn Iterator<Item = RunKey> + 'j>,
@@ -174,7 +198,7 @@ struct Exploration<'j> {
 }
 
 impl Exploration<'_> {
-    fn start(&mut self, threads: &mut Threads, settings: &Settings) {
+    fn start(&mut self, threads: &mut Threads<RunKey, RunReport>, settings: &Settings) {
         while threads.running() < settings.jobs.max(1) {
             let next = self.closer_looks.pop().or_else(|| self.unstarted.next());
             let Some(key) = next else { return };
@@ -182,7 +206,8 @@ impl Exploration<'_> {
                 oracle: settings.oracle,
                 timeline: key.look == Look::Closer,
             };
-            threads.start(key, &self.jobs[key.job].scenario, options);
+            let scenario = &self.jobs[key.job].scenario;
+            start(threads, key, self.runner, scenario, options);
         }
     }
 

@@ -21,15 +21,7 @@ impl ScenarioProgress {
     pub(super) fn new(job: &Job) -> Self {
         let scenario = &job.scenario;
         Self {
-            report: Some(ScenarioReport::new(About {
-                id: scenario.id.clone(),
-                file: scenario.file.clone(),
-                outcome: scenario.expect.outcome,
-                void_max: scenario.expect.void_max,
-                faultless: scenario.is_faultless(),
-                needs: scenario.expect.happenings_needed(),
-                sometimes: scenario.expect.sometimes.clone(),
-            })),
+            report: Some(ScenarioReport::new(About::of(scenario))),
             left: job.seeds.clone(),
             early: BTreeMap::new(),
             looking_closer: false,

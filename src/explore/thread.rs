@@ -5,50 +5,41 @@
 //! loops without ever yielding cannot be ended from inside.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
-
-use crate::report::RunReport;
-use crate::scenario::{RunOptions, Scenario};
-
-use super::panics::caught;
-use super::{RunKey, Runner};
 
 /// Simulated nodes run on the stack of their run's thread.
 const STACK_BYTES: usize = 16 << 20;
 
 /// A run that did not return.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("HUNG {scenario}  seed={seed}\n  reproduce: zeroloss replay {file} --seed {seed}")]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("HUNG {scenario}  seed={seed}\n  reproduce: {reproduce}")]
 pub struct Hung {
     /// The scenario's id.
     pub scenario: String,
-    /// Its file.
-    pub file: String,
     /// The seed.
     pub seed: u64,
+    /// The command that does it again.
+    pub reproduce: String,
 }
 
-/// Runs in flight.
-pub(super) struct Threads {
-    runner: Arc<dyn Runner>,
+/// Runs in flight, by a key of the caller's, each with a result.
+pub(super) struct Threads<K, T> {
     hang_after: Duration,
-    running: BTreeMap<RunKey, Running>,
-    results: Receiver<(RunKey, RunReport)>,
-    sender: Sender<(RunKey, RunReport)>,
+    running: BTreeMap<K, Running>,
+    results: Receiver<(K, T)>,
+    sender: Sender<(K, T)>,
 }
 
 struct Running {
-    scenario: Arc<Scenario>,
+    if_hung: Hung,
     since: Instant,
 }
 
-impl Threads {
-    pub(super) fn new(runner: &Arc<dyn Runner>, hang_after: Duration) -> Self {
+impl<K: Ord + Copy + Send + 'static, T: Send + 'static> Threads<K, T> {
+    pub(super) fn new(hang_after: Duration) -> Self {
         let (sender, results) = channel();
         Self {
-            runner: runner.clone(),
             hang_after,
             running: BTreeMap::new(),
             results,
@@ -60,31 +51,28 @@ impl Threads {
         self.running.len()
     }
 
-    /// Starts a run on a thread of its own.
+    /// Starts `work`, which must not panic, on a thread of its own.
     ///
     /// # Panics
     ///
     /// Where the system gives no thread.
-    pub(super) fn start(&mut self, key: RunKey, scenario: &Arc<Scenario>, options: RunOptions) {
-        let running = Running {
-            scenario: scenario.clone(),
-            since: now(),
-        };
-        self.running.insert(key, running);
-        let (runner, scenario) = (self.runner.clone(), scenario.clone());
+    pub(super) fn start(
+        &mut self,
+        key: K,
+        if_hung: Hung,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) {
+        let since = now();
+        self.running.insert(key, Running { if_hung, since });
         let sender = self.sender.clone();
-        let run = move || {
-            let report = caught(|| runner.run(&scenario, key.seed, &options))
-                .unwrap_or_else(|panic| RunReport::crashed(&scenario.id, key.seed, &panic));
-            // Nobody listens any more once an exploration ended early.
-            let _ = sender.send((key, report));
-        };
+        // Nobody listens any more once an exploration ended early.
+        let run = move || drop(sender.send((key, work())));
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
         thread.spawn(run).expect("the system gives a thread");
     }
 
     /// Waits for a run to end.
-    pub(super) fn next(&mut self) -> Result<(RunKey, RunReport), Hung> {
+    pub(super) fn next(&mut self) -> Result<(K, T), Hung> {
         loop {
             let oldest = self.running.values().min_by_key(|run| run.since);
             let oldest = oldest.expect("waits only for what was started");
@@ -102,15 +90,11 @@ impl Threads {
 
     fn check_hung(&self) -> Result<(), Hung> {
         let now = now();
-        let hung = self.running.iter();
-        let mut hung = hung.filter(|(_, run)| now - run.since >= self.hang_after);
+        let hung = self.running.values();
+        let mut hung = hung.filter(|run| now - run.since >= self.hang_after);
         match hung.next() {
             None => Ok(()),
-            Some((key, run)) => Err(Hung {
-                scenario: run.scenario.id.clone(),
-                file: run.scenario.file.clone(),
-                seed: key.seed,
-            }),
+            Some(run) => Err(run.if_hung.clone()),
         }
     }
 }

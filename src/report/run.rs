@@ -124,6 +124,22 @@ impl RunReport {
         self
     }
 
+    /// This run's report where it was to crash at boundaries that were recorded
+    /// before, and did not get there, or left other disks.
+    #[must_use]
+    pub fn astray(mut self) -> Self {
+        let line = "the run did not come to the crash point that was recorded with its seed";
+        self.verdict = Verdict::Nondeterministic;
+        self.findings = vec![Finding {
+            promise: Promise::Determinism,
+            lines: vec![line.to_owned()],
+            at_ns: self.simulated_ns,
+            event: self.events,
+            moments_ns: Vec::new(),
+        }];
+        self
+    }
+
     /// What to show of it: broken promises, or else the losses that were allowed
     /// by the configuration, whatever the scenario expects.
     pub fn shown(&self) -> &[Finding] {

@@ -7,6 +7,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::check::{Assessment, Counts, Finding, Outcome, Promise, Tally, Verdict, assess};
 use crate::history::{FaultKind, Happening, Juncture, Mortal};
 
+#[cfg(feature = "sim")]
+use crate::scenario::Scenario;
+
 use super::{FaultCount, RunReport};
 
 /// What a report has to know of a scenario.
@@ -26,6 +29,22 @@ pub struct About {
     pub needs: Vec<Happening>,
     /// What some of its runs need.
     pub sometimes: Vec<Happening>,
+}
+
+#[cfg(feature = "sim")]
+impl About {
+    /// What a report has to know of `scenario`.
+    pub fn of(scenario: &Scenario) -> Self {
+        Self {
+            id: scenario.id.clone(),
+            file: scenario.file.clone(),
+            outcome: scenario.expect.outcome,
+            void_max: scenario.expect.void_max,
+            faultless: scenario.is_faultless(),
+            needs: scenario.expect.happenings_needed(),
+            sometimes: scenario.expect.sometimes.clone(),
+        }
+    }
 }
 
 /// What a scenario came to over its seeds.

@@ -42,7 +42,8 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
         let _ = writeln!(text, "      {shortfall}");
     }
     if let Some(run) = &report.first_unfit {
-        text.push_str(&fail_block(run, &report.about.file));
+        let again = replay(&report.about.file, run.seed);
+        text.push_str(&fail_block(run, &again));
         let mut others = report.unfit.clone();
         others.remove(run.verdict);
         if others.runs() > 0 {
@@ -210,7 +211,7 @@ fn warnings(report: &ScenarioReport) -> Vec<String> {
 
 /// The block of one run that does not fit: what was broken, where to look, how
 /// to see it again.
-pub fn fail_block(run: &RunReport, file: &str) -> String {
+pub fn fail_block(run: &RunReport, reproduce: &str) -> String {
     let shown = run.shown();
     let mut text = String::new();
     match shown.first() {
@@ -225,12 +226,13 @@ pub fn fail_block(run: &RunReport, file: &str) -> String {
     if let Some(more) = more(shown) {
         let _ = writeln!(text, "  {more}");
     }
-    let _ = writeln!(
-        text,
-        "  reproduce: zeroloss replay {file} --seed {}",
-        run.seed
-    );
+    let _ = writeln!(text, "  reproduce: {reproduce}");
     text
+}
+
+/// The command that shows a run again.
+pub fn replay(file: &str, seed: u64) -> String {
+    format!("zeroloss replay {file} --seed {seed}")
 }
 
 fn first_finding(run: &RunReport, finding: &Finding, text: &mut String) {
@@ -273,7 +275,7 @@ pub fn timeline(run: &RunReport) -> String {
 }
 
 /// One run by itself: what `replay` ends with.
-pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
+pub fn run(run: &RunReport, reproduce: &str, fits: bool) -> String {
     let counts = &run.counts;
     let mut text = format!(
         "{}  {}  seed {}  {}  hash {:016x}\n",
@@ -318,7 +320,7 @@ pub fn run(run: &RunReport, file: &str, fits: bool) -> String {
         let _ = writeln!(text, "      convergence is not demanded: {why}");
     }
     if !fits {
-        text.push_str(&fail_block(run, file));
+        text.push_str(&fail_block(run, reproduce));
     } else {
         for allowed in &run.allowed {
             let _ = writeln!(text, "  {}", allowed.lines.join("; "));
@@ -362,7 +364,7 @@ fn plural(count: u64, noun: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{fail_block, scenario, summary, timeline};
+    use super::{fail_block, replay, scenario, summary, timeline};
     use crate::check::{Counts, Exit, Finding, Outcome, Promise, Tally, Verdict};
     use crate::history::FaultKind;
     use crate::report::{About, FaultCount, RunReport, ScenarioReport, TimelineLine};
@@ -491,7 +493,8 @@ mod tests {
             }],
             ..run(Verdict::Fail, &[])
         };
-        insta::assert_snapshot!(fail_block(&failed, "scenarios/x.toml"), @"
+        let again = replay("scenarios/x.toml", 3);
+        insta::assert_snapshot!(fail_block(&failed, &again), @"
         FAIL durability   x  seed=3  t=18.000s  event=5
           gone
              0.000  event 0

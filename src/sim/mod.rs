@@ -6,6 +6,7 @@
 //!                            ├─ env      a process' view of it
 //!                            ├─ net      streams and peer messages
 //!                            ├─ disk, disk_io   what survives what, and when
+//!                            ├─ boundary crashes between two disk operations
 //!                            └─ tap      what brokers write and answer
 //!                                  └──▶ history, ledger ──▶ check
 //! ```

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use super::{Core, Due, Inner, Timers, World, address, node_of};
 use crate::env::{Disk, Env, File, Net, Timer};
 use crate::log::LogConfig;
+use crate::scenario::{Blow, Fate, Kept};
+use crate::sim::boundary::Boundaries;
 use crate::sim::disk::{DiskConfig, DiskModel, DiskSpeed, Survival};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::env::SimEnv;
@@ -234,6 +236,38 @@ fn handles_of_a_dead_process_do_nothing() {
     assert_eq!(world.trace_state(), state);
     let inner = world.lock();
     assert!(inner.disks[0].model.cached_file("g").is_none());
+}
+
+/// What a process that creates a file and writes to it has on its disk when the
+/// power fails at that boundary: bytes of the file; and which of its calls
+/// returned.
+fn crashed_at(boundary: u64) -> (Option<u64>, [bool; 2]) {
+    let (world, env) = world();
+    let blow = Blow {
+        boundary,
+        victims: vec![(0, Fate::Power(Kept::None))],
+    };
+    let boundaries = Boundaries::new(1, u64::MAX, &[blow], 0, false);
+    world.lock().boundaries = Some(boundaries);
+    let disk = env.disk();
+    let mut returned = [false; 2];
+    if let Poll::Ready(file) = poll(pin!(disk.create("f"))) {
+        let file = file.unwrap();
+        returned[0] = true;
+        returned[1] = poll(pin!(file.write_at(0, Bytes::from_static(b"x")))).is_ready();
+    }
+    let inner = world.lock();
+    assert_eq!(inner.has_fallen(), boundary < 4);
+    let file = inner.disks[0].model.cached_file("f");
+    (file.map(|file| file.size_bytes()), returned)
+}
+
+#[test]
+fn who_crashes_at_a_boundary_has_done_all_before_it_and_nothing_after() {
+    assert_eq!(crashed_at(1), (None, [false, false]), "before the first");
+    assert_eq!(crashed_at(2), (Some(0), [false, false]), "created");
+    assert_eq!(crashed_at(3), (Some(1), [true, false]), "written");
+    assert_eq!(crashed_at(4), (Some(1), [true, true]), "there is no fourth");
 }
 
 #[test]
