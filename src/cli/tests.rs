@@ -521,6 +521,14 @@ fn a_run_that_never_returns_is_named() {
 }
 
 #[test]
+fn a_run_with_faults_of_its_own_is_not_swept() {
+    let never = |_: &Scenario, _: u64, _: &RunOptions| -> RunReport { panic!("nothing is run") };
+    let ran = zeroloss("sweep DIR/scenarios/a.toml", never);
+    insta::assert_snapshot!(ran.err, @"error: scenarios/a.toml has faults of its own: a sweep wants a run without, `faults = \"none\"`");
+    assert_eq!((ran.exit, ran.out.as_str()), (2, ""));
+}
+
+#[test]
 fn usage() {
     let refused = [
         "run",
@@ -529,6 +537,9 @@ fn usage() {
         "run x --seeds two",
         "run x --jobs 0",
         "replay x",
+        "sweep",
+        "sweep x --point 12",
+        "sweep x --first --point 12:b0=none",
         "fly",
     ];
     for arguments in refused {

@@ -47,9 +47,9 @@ pub(super) fn cut_power(disk: &mut DiskModel, surviving: &Surviving, draw: u32) 
 }
 
 /// Who says what a power loss leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Left<'a> {
-    /// The plan, and a draw.
+    /// The plan, and the hit's draw.
     Planned(&'a Surviving, u32),
     /// A crash point.
     Told(Kept),
