@@ -22,6 +22,8 @@
 //!                                                check ── one file per promise
 //!                                                  │
 //!      scenario ──▶ explore ──────────────────▶ report ──▶ cli
+//!      a file; of a swarm, what a seed draws;
+//!      faults as a plan      many seeds; a sweep of crash points
 //! ```
 //!
 //! Product: [`record`], [`env`], [`remoting`], [`log`], [`raft`], [`broker`],
