@@ -32,6 +32,7 @@ outcome = "zero-loss"
 }
 
 /// The command line's exit code, and what it printed.
+#[expect(clippy::disallowed_methods, reason = "a file for another process")]
 fn run(name: &str, messages: u64, faults: &str) -> (Option<i32>, String) {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
     std::fs::write(&file, scenario(messages, faults)).expect("a file in the test's own directory");

@@ -191,6 +191,7 @@ impl Tap {
             return;
         };
         let (replicas, transactions) = (&mut self.replicas, &mut self.transactions);
+        let brokers = self.brokers;
         let mut discarded_early = Vec::new();
         let mut appends = false;
         holdings.written(core.now_ns, file, path, position, bytes, |part, record| {
@@ -203,6 +204,14 @@ impl Tap {
             if let Some(transactions) = transactions {
                 let trail = &mut transactions.trail;
                 let early = trail.wrote(core.now_ns, node, (part, record), repairs);
+                // Whoever decided counted on its own clock, which may have gone fast.
+                // That need not be this one: a leader sends before it writes (D3).
+                let counted = |age_ns| {
+                    let clocks = (0..brokers).map(|broker| core.clock(broker));
+                    let each = clocks.map(|clock| clock.counted_at_most_ns(age_ns));
+                    each.max().unwrap_or(age_ns)
+                };
+                let early = early.filter(|early| !trail.is_of_age(counted(early.age_ns)));
                 discarded_early.extend(early);
             }
             if let Some((_, replicas, entry)) = account {

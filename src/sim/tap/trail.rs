@@ -155,6 +155,11 @@ impl Trail {
         }
     }
 
+    /// Whether a half message of that age may be discarded for it.
+    pub(super) fn is_of_age(&self, age_ns: u64) -> bool {
+        age_ns >= self.limits.age_ns
+    }
+
     fn too_early(&self, at_ns: u64, node: NodeId, half_address: u64) -> Option<TooEarly> {
         let since_ns = self
             .since
@@ -166,7 +171,7 @@ impl Trail {
             age_ns: at_ns - since_ns,
             checks: checks.copied().unwrap_or(0),
         };
-        let due = early.age_ns >= self.limits.age_ns || early.checks >= self.limits.checks;
+        let due = self.is_of_age(early.age_ns) || early.checks >= self.limits.checks;
         (!due).then_some(early)
     }
 

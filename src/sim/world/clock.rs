@@ -22,6 +22,8 @@ pub(crate) struct Clock {
     own_ns: u64,
     /// The sum of all drifts in force; see [`Clock::rate_ppm`].
     drift_ppm: i64,
+    /// The highest rate so far.
+    fastest_ppm: i64,
     /// What the wall clock is ahead of the monotonic one.
     ahead_ns: i64,
     /// How often the wall clock was read while it was set wrong.
@@ -71,6 +73,13 @@ impl Clock {
         self.own_ns = self.own_ns(now_ns);
         self.since_ns = now_ns;
         self.drift_ppm += by_ppm;
+        self.fastest_ppm = self.fastest_ppm.max(self.rate_ppm());
+    }
+
+    /// What the monotonic clock has counted at most while so much passed.
+    pub(crate) fn counted_at_most_ns(&self, passed_ns: u64) -> u64 {
+        let gained = u128::from(passed_ns) * self.fastest_ppm.unsigned_abs() as u128;
+        passed_ns + gained.div_ceil(PPM as u128) as u64
     }
 
     /// The wall clock is set forward, or back.
@@ -132,6 +141,10 @@ mod tests {
         assert_eq!(clock.own_ns(10), 11);
         clock.drift(10, -DRIFT_PPM_MAX);
         assert_eq!(clock.own_ns(20), 22, "one of two is left");
+        assert_eq!(clock.counted_at_most_ns(20), 22);
+        clock.drift(20, -2 * DRIFT_PPM_MAX);
+        assert_eq!(clock.counted_at_most_ns(20), 22, "it was as fast");
+        assert_eq!(Clock::default().counted_at_most_ns(20), 20);
     }
 
     #[test]
