@@ -35,6 +35,8 @@ fn a_plan_gives_the_run_of_its_seed() {
         "raft/rolled-back-harmless",
         "transactions/raft-all-lose-power-at-every-juncture",
         "transactions/single-order-services-die-and-come-back",
+        "raft/clocks-jump",
+        "raft/limping-link",
         "swarm",
     ] {
         let path = format!("scenarios/{file}.toml");
