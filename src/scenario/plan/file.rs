@@ -109,8 +109,8 @@ fn inline(value: &Value, is_ns: bool) -> String {
 }
 
 fn grouped(number: i64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
+    let digits = number.unsigned_abs().to_string();
+    let mut text = if number < 0 { "-" } else { "" }.to_owned();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push('_');
