@@ -82,12 +82,15 @@ fn equal_seeds_draw_alike_and_others_otherwise() {
     assert_eq!(distinct.count(), 50);
 }
 
+/// Whether a scenario has something.
+type Has<'a> = &'a dyn Fn(&Scenario) -> bool;
+
 #[test]
 fn every_feature_is_sometimes_there_and_sometimes_left_out() {
     let full = scenario();
     let drawn: Vec<Scenario> = (0..200).map(|seed| full.drawn(seed)).collect();
     let broker = |it: &Scenario| it.cluster.broker.clone();
-    let features: [(&str, &dyn Fn(&Scenario) -> bool); 9] = [
+    let features: [(&str, Has<'_>); 9] = [
         ("five brokers", &|it| it.cluster.brokers == 5),
         ("small segments", &|it| broker(it).segment_bytes < 16_384),
         ("deduplication", &|it| broker(it).producer_dedup),

@@ -113,7 +113,8 @@ impl Follower {
             }
             Event::Redelivered { .. } => self.happens(Happening::Redelivered, 1),
             Event::SendBackBegan { op, delay_ns, .. } => {
-                self.due_ns.extend(delay_ns.map(|delay_ns| at_ns + delay_ns));
+                self.due_ns
+                    .extend(delay_ns.map(|delay_ns| at_ns + delay_ns));
                 let what = match delay_ns {
                     Some(_) => Happening::SentBack,
                     None => Happening::DeadLetter,
