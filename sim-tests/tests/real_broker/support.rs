@@ -287,6 +287,7 @@ pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -
             probed_ns: finished.caught_up_ns,
             caught_up_ns: finished.caught_up_ns,
             level_ns: finished.caught_up_ns,
+            held_in_the_end: Vec::new(),
         },
         ending: Ending::Completed,
     })
