@@ -32,10 +32,14 @@ outcome = "zero-loss"
 }
 
 /// The command line's exit code, and what it printed.
-#[expect(clippy::disallowed_methods, reason = "a file for another process")]
 fn run(name: &str, messages: u64, faults: &str) -> (Option<i32>, String) {
+    run_text(name, &scenario(messages, faults))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file for another process")]
+fn run_text(name: &str, text: &str) -> (Option<i32>, String) {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
-    std::fs::write(&file, scenario(messages, faults)).expect("a file in the test's own directory");
+    std::fs::write(&file, text).expect("a file in the test's own directory");
     let ran = Command::new(env!("CARGO_BIN_EXE_zeroloss-child"))
         .args(["run", "--jobs", "1", "--ledger"])
         .arg(&file)
@@ -93,4 +97,25 @@ fn the_same_faults_while_messages_are_sent_are_not_void() {
         let (code, shown) = run(&format!("{kind}-early"), 5_000, &early);
         assert_eq!(code, Some(0), "{kind}: {shown}");
     }
+}
+
+/// An expectation missed.
+const MISSED: Option<i32> = Some(10);
+
+#[test]
+fn what_never_happens_in_any_run_turns_the_gate_red() {
+    let killed = |sometimes: &str| {
+        let text = scenario(5_000, "\n[[fault]]\nkind = \"kill\"\nat_ms = [100, 300]\n");
+        let expected = format!("outcome = \"zero-loss\"\nsometimes = [{sometimes}]");
+        run_text(
+            "sometimes",
+            &text.replace("outcome = \"zero-loss\"", &expected),
+        )
+    };
+    let (code, shown) = killed("\"tail-copied\"");
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("runs with: tail-copied 3"), "{shown}");
+    let (code, shown) = killed("\"tail-copied\", \"dead-letter\"");
+    assert_eq!(code, MISSED, "{shown}");
+    assert!(shown.contains("happened in no run: dead-letter"), "{shown}");
 }

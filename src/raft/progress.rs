@@ -115,8 +115,17 @@ impl Progress {
         }
     }
 
+    /// Invariant 1.
+    fn valid(&self) -> bool {
+        self.matched_index < self.next_index
+    }
+
     /// An append with entries up to `upto_index` leaves.
+    ///
+    /// # Panics
+    /// Where it begins with what the follower has acknowledged.
     pub(super) fn sent(&mut self, request: u64, upto_index: u64) {
+        assert!(self.valid(), "entries that are held are not sent again");
         self.inflight.push_back((request, upto_index));
         match &mut self.feed {
             Feed::Probe { sent } => *sent = true,
