@@ -250,6 +250,47 @@ fn a_queue_that_comes_back_is_resumed_anew() {
     assert_eq!(pulled_from, Some((0, 40)));
 }
 
+/// A member that gave queue 0 up while a commit of it was unanswered, and may
+/// have it again; that commit.
+fn given_up_and_given_back() -> (Script, Asked) {
+    let mut script = Script::new(None);
+    script.fill(10);
+    script.consumer.processed(&numbered(0), 10);
+    script.consumer.commit_now();
+    let events = script.events();
+    assert_eq!(commits(&events), [(0, 11)]);
+    let commit = script.take_one(COMMIT);
+    script.consumer.processed(&numbered(0), 11);
+    script.notified();
+    assert_eq!(released(&script.told(&["another", "client"])), [0]);
+    script.notified();
+    script.told(&["client"]);
+    assert!(script.take(QUERY).is_empty(), "its last commit is to come");
+    (script, commit)
+}
+
+#[test]
+fn a_queue_is_taken_again_only_when_its_last_commit_is_over() {
+    let (mut script, commit) = given_up_and_given_back();
+    script.env.refuse_request(&commit, OK);
+    assert_eq!(commits(&script.events()), [(0, 12)], "the last one");
+    assert!(script.take(QUERY).is_empty());
+    let commit = script.take_one(COMMIT);
+    script.env.refuse_request(&commit, OK);
+    script.events();
+    let asked = script.take_one(QUERY);
+    let request: QueryOffset<'_> = asked.command.header().unwrap();
+    assert_eq!(request.queue_id, 0);
+}
+
+#[test]
+fn a_last_commit_that_nobody_answers_is_not_waited_for_longer_than_a_request() {
+    let (mut script, _unanswered) = given_up_and_given_back();
+    script.env.advance_ms(config().request_timeout_ms);
+    script.events();
+    assert_eq!(script.take(QUERY).len(), 1);
+}
+
 #[test]
 fn an_offset_that_stays_is_committed_again_sometimes() {
     let mut script = Script::new(None);
