@@ -203,7 +203,9 @@ mod tests {
         });
         insta::assert_snapshot!(level.join("\n"), @r"
         the replicas of the core held the same never; due within 30.000s of healing at 10.000s
+        in the end held the log: b0 up to 9120, b2 up to 7702
         the replicas of the core held the same not before 41.000s; due within 30.000s of healing at 10.000s
+        in the end held the log: b0 up to 9120, b2 up to 7702
         ");
     }
 

@@ -293,7 +293,8 @@ mod tests {
         settled.push((1, says(true)));
         let settled = follow(settled);
         assert!(seen(&settled).is_some_and(|it| it.unended && it.unread && !it.barred));
-        assert!(settled.happened.is_empty());
+        let happened: Vec<_> = settled.happened.into_iter().collect();
+        assert_eq!(happened, [(Happening::CheckAnswered, 1)]);
     }
 
     #[test]
