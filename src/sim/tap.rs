@@ -288,6 +288,13 @@ impl Tap {
         }
     }
 
+    /// A sync of a broker's log failed.
+    pub(crate) fn sync_failed(&mut self, node: NodeId) {
+        if let Some(replicas) = &mut self.replicas {
+            replicas.sync_failed(node);
+        }
+    }
+
     /// A broker sent a message to another one.
     pub(crate) fn peer_message(&mut self, core: &Core, disk: &DiskIo, node: NodeId, bytes: &Bytes) {
         let (Some(replicas), Ok(packet)) = (&mut self.replicas, Packet::decode(bytes.clone()))

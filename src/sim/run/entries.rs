@@ -35,6 +35,9 @@ impl Run<'_> {
             if matches!(kind, FaultKind::Rot | FaultKind::ReadError) {
                 tap.harmed(core, &disks[machine], node);
             }
+            if kind == FaultKind::SyncError && in_log {
+                tap.sync_failed(node);
+            }
             (
                 held_before,
                 tap.held_now(&disks[machine]),

@@ -52,6 +52,9 @@ struct Known {
     /// Where records do not verify, though they had been synced; `None` as long as
     /// no sector went bad.
     holes: Option<Holes>,
+    /// A sync of its log failed, and the log was not cut since: what was cached
+    /// may be dropped (D9).
+    may_drop: bool,
 }
 
 impl Known {
@@ -226,6 +229,7 @@ impl Replicas {
             Taken::Cache | Taken::Newer => {}
         }
         self.nodes[node as usize].lies_before = disk.lies();
+        self.nodes[node as usize].may_drop = false;
         if taken == Taken::Cache {
             self.settle_cut(moment, node, &image);
         }
@@ -256,6 +260,11 @@ impl Replicas {
         }
         self.nodes[node as usize].adds(&named);
         self.read_state(moment, disk, node, Cause::Detected);
+    }
+
+    /// A sync of its log failed.
+    pub(super) fn sync_failed(&mut self, node: NodeId) {
+        self.nodes[node as usize].may_drop = true;
     }
 
     /// A replica sent a message to a peer; returns whether it gave a vote.
@@ -419,6 +428,9 @@ impl Replicas {
         };
         if from_index <= last.index {
             let from_index = from_index.max(base.index + 1);
+            if (medium, cause) == (Medium::Cached, Cause::Replica) {
+                self.note_taken(moment, node, from_index);
+            }
             self.note_cut(moment, node, medium, from_index, cause);
         }
         let behind = if overlaps {
@@ -430,6 +442,28 @@ impl Replicas {
         let new = image.entries.into_iter();
         for entry in new.filter(|entry| entry.head.index >= behind) {
             self.appended(moment, node, medium, entry);
+        }
+    }
+
+    /// A replica cuts its log. Where the cached one is what counts, a fault took
+    /// what lies behind a sector that went bad, which the replica doubts from then
+    /// on (D12), and what a failed sync left neither durable nor to be trusted. (A
+    /// durable log is read anew as soon as a sector goes bad.)
+    fn note_taken(&mut self, moment: Moment, node: NodeId, from_index: u64) {
+        if self.media.log != Medium::Cached {
+            return;
+        }
+        let log = self.cluster.log(node, Medium::Cached);
+        let durable = self.cluster.log(node, Medium::Durable).last().index;
+        let known = &mut self.nodes[node as usize];
+        let hole = known.first_hole().map(|hole| log.index_at_end(hole));
+        let dropped = std::mem::take(&mut known.may_drop).then_some(durable);
+        for (kept, cause) in [(hole, Cause::Detected), (dropped, Cause::Crash)] {
+            let taken = kept.map(|kept| from_index.max(kept + 1));
+            let last = self.cluster.log(node, Medium::Cached).last().index;
+            if let Some(taken) = taken.filter(|taken| *taken <= last) {
+                self.note_cut(moment, node, Medium::Cached, taken, cause);
+            }
         }
     }
 
