@@ -43,6 +43,9 @@ struct Scenario<'a> {
     happened: BTreeMap<&'static str, u64>,
     /// Runs in which each promise was broken.
     broken: BTreeMap<&'static str, u64>,
+    /// The seeds of all runs that do not fit.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unfit: BTreeMap<&'static str, Vec<u64>>,
     first_unfit: Option<Run<'a>>,
 }
 
@@ -63,6 +66,10 @@ pub fn json(report: &ScenarioReport) -> String {
     let faults = report.faults.iter();
     let (deaths, happened) = (report.deaths.iter(), report.happened.iter());
     let broken = report.broken.iter();
+    let mut unfit: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+    for (seed, verdict) in &report.unfit {
+        unfit.entry(verdict.name()).or_default().push(*seed);
+    }
     let scenario = Scenario {
         scenario: &report.about.id,
         file: &report.about.file,
@@ -91,6 +98,7 @@ pub fn json(report: &ScenarioReport) -> String {
         broken: broken
             .map(|(promise, runs)| (promise.name(), *runs))
             .collect(),
+        unfit,
         first_unfit: report.first_unfit.as_ref().map(run),
     };
     let mut text = serde_json::to_string(&scenario).expect("strings and numbers only");

@@ -76,8 +76,8 @@ pub struct ScenarioReport {
     pub nothing_due: u64,
     /// In how many runs each promise was broken.
     pub broken: BTreeMap<Promise, u64>,
-    /// Runs that do not fit the expectation.
-    pub unfit: Tally,
+    /// The seeds of runs that do not fit the expectation, ascending.
+    pub unfit: Vec<(u64, Verdict)>,
     /// The first of these.
     pub first_unfit: Option<RunReport>,
     /// Over the runs' trace hashes, in the order of the seeds.
@@ -101,7 +101,7 @@ impl ScenarioReport {
             happened: BTreeMap::new(),
             nothing_due: 0,
             broken: BTreeMap::new(),
-            unfit: Tally::default(),
+            unfit: Vec::new(),
             first_unfit: None,
             hash: 0,
         }
@@ -136,7 +136,7 @@ impl ScenarioReport {
         }
         self.tally.add(run.verdict);
         if !self.about.outcome.allows(run.verdict) {
-            self.unfit.add(run.verdict);
+            self.unfit.push((run.seed, run.verdict));
             self.first_unfit.get_or_insert(run);
         }
     }
@@ -154,10 +154,9 @@ impl ScenarioReport {
             self.first_unfit = Some(again);
             return;
         }
-        for tally in [&mut self.tally, &mut self.unfit] {
-            tally.remove(first.verdict);
-            tally.add(Verdict::Nondeterministic);
-        }
+        self.tally.remove(first.verdict);
+        self.tally.add(Verdict::Nondeterministic);
+        self.unfit[0].1 = Verdict::Nondeterministic;
         *self.broken.entry(Promise::Determinism).or_default() += 1;
         self.first_unfit = Some(first.nondeterministic(&again));
     }

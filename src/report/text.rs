@@ -13,6 +13,8 @@ use super::{RunReport, ScenarioReport};
 
 /// A finding's further lines beyond this many are left out.
 const FINDING_LINES_MAX: usize = 12;
+/// Of the other seeds with one verdict, so many are named.
+const SEEDS_MAX: usize = 8;
 
 /// A scenario: its line, warnings, shortfalls, and the FAIL block of the first
 /// run that does not fit. `id_width` aligns the lines of several scenarios.
@@ -45,13 +47,27 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     if let Some(run) = &report.first_unfit {
         let again = replay(&report.about.file, run.seed);
         text.push_str(&fail_block(run, &again));
-        let mut others = report.unfit.clone();
-        others.remove(run.verdict);
-        if others.runs() > 0 {
-            let _ = writeln!(text, "  other seeds: {others}");
+        if let [_, others @ ..] = report.unfit.as_slice()
+            && !others.is_empty()
+        {
+            let _ = writeln!(text, "  other seeds: {}", seeds(others));
         }
     }
     text
+}
+
+/// `3 fail (14, 75, 312), 1 stuck (8)`, the first seeds of each verdict.
+fn seeds(unfit: &[(u64, Verdict)]) -> String {
+    let mut by_verdict: BTreeMap<Verdict, Vec<u64>> = BTreeMap::new();
+    for (seed, verdict) in unfit {
+        by_verdict.entry(*verdict).or_default().push(*seed);
+    }
+    let words = by_verdict.iter().map(|(verdict, seeds)| {
+        let shown: Vec<_> = seeds.iter().take(SEEDS_MAX).map(u64::to_string).collect();
+        let more = if seeds.len() > SEEDS_MAX { ", …" } else { "" };
+        format!("{} {verdict} ({}{more})", seeds.len(), shown.join(", "))
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// What a seed drew of a swarm, above its timeline.

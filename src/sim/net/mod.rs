@@ -72,6 +72,8 @@ pub(crate) enum Arrival {
 #[derive(Debug)]
 pub(crate) enum Segment {
     Bytes(Bytes),
+    /// The first piece of a write that goes in two.
+    Piece(Bytes),
     /// The orderly end: nothing follows.
     Fin,
     /// The abrupt end: overtakes nothing, and is never retransmitted; it takes
@@ -94,6 +96,10 @@ pub struct NetworkFates {
     pub overtaken_delivered: u64,
     /// Stream writes that went in two pieces.
     pub split: u64,
+    /// Of these, first pieces that came to somebody.
+    pub pieces_delivered: u64,
+    /// Of these, such as came alone: the rest was still on its way.
+    pub pieces_alone: u64,
     /// Arrivals that a cut link swallowed or held.
     pub cut: u64,
     /// Arrivals delivered.

@@ -236,7 +236,7 @@ impl Network {
             let at = 1 + self.random.below(bytes.len() as u64 - 1) as usize;
             self.fates.split += 1;
             let head = bytes.split_to(at);
-            self.send_segment(core, conn, side, Segment::Bytes(head));
+            self.send_segment(core, conn, side, Segment::Piece(head));
         }
         self.send_segment(core, conn, side, Segment::Bytes(bytes));
     }
@@ -334,6 +334,11 @@ impl Network {
                 return;
             };
             end.expects += 1;
+            if matches!(segment, Segment::Piece(_)) {
+                let is_alone = !end.waiting.contains_key(&end.expects);
+                self.fates.pieces_delivered += 1;
+                self.fates.pieces_alone += u64::from(is_alone);
+            }
             self.hand_over(core, conn, to, segment);
         }
     }
@@ -381,14 +386,16 @@ impl Network {
 
     /// The machine is up, but nobody there knows the stream.
     fn answer_reset(&mut self, core: &mut Core, conn: usize, side: Side, segment: &Segment) {
-        if matches!(segment, Segment::Bytes(_)) && self.conns[conn].end(side.other()).open {
+        if matches!(segment, Segment::Bytes(_) | Segment::Piece(_))
+            && self.conns[conn].end(side.other()).open
+        {
             self.send_segment(core, conn, side, Segment::Reset);
         }
     }
 
     fn hand_over(&mut self, core: &mut Core, conn: usize, side: Side, segment: Segment) {
         match segment {
-            Segment::Bytes(bytes) => {
+            Segment::Bytes(bytes) | Segment::Piece(bytes) => {
                 self.fates.delivered += 1;
                 self.fates.delivered_bytes += bytes.len() as u64;
                 let end = self.conns[conn].end(side);

@@ -190,8 +190,17 @@ fn writes_are_split_only_where_the_link_splits() {
         split: 0.5,
         ..plain()
     };
-    let pieces = two_hundred_writes(splitting).2;
+    let (pair, _, pieces) = two_hundred_writes(splitting);
     assert!((260..340).contains(&pieces), "{pieces} pieces");
+    let fates = pair.bench.net.fates;
+    assert_eq!(fates.split, pieces as u64 - 200);
+    assert_eq!(fates.pieces_delivered, fates.split);
+    let shuffled = LinkConfig {
+        split: 0.5,
+        ..shuffling()
+    };
+    let fates = two_hundred_writes(shuffled).0.bench.net.fates;
+    assert!((1..fates.split).contains(&fates.pieces_alone), "{fates:?}");
 }
 
 #[test]

@@ -65,11 +65,10 @@ impl Run<'_> {
                 is_set(|it| it.reorder),
                 (fates.overtaken, fates.overtaken, fates.overtaken_delivered),
             ),
-            // A stream is cut anywhere: nobody may rely on anything else.
             (
                 FaultKind::NetworkSplit,
                 is_set(|it| it.split),
-                (fates.split, 0, 0),
+                (fates.split, fates.pieces_delivered, fates.pieces_alone),
             ),
         ];
         for (kind, is_set, (fired, eligible, observed)) in settings {
