@@ -327,10 +327,10 @@ impl Tap {
     }
 
     /// Whether a replica has, or will find, an end of its log of which it cannot say
-    /// whether it is one (D12).
+    /// whether it is one (D12), or a segment without its header.
     pub(crate) fn is_ambiguous(&self, disk: &DiskIo) -> bool {
         let image = Image::of(&disk.model, View::Cached, Harm::None);
-        codecs::is_in_doubt(&disk.model) || image.has_ragged_end
+        codecs::is_in_doubt(&disk.model) || image.has_ragged_end || image.is_beheaded
     }
 
     /// One past the last log address that a broker may believe it holds durably,

@@ -14,6 +14,9 @@ use super::model::DiskModel;
 use crate::history::FaultKind;
 use crate::sim::random::{Purpose, Stream};
 
+/// How the names of files end that are to replace others.
+const IN_THE_MAKING: &str = ".tmp";
+
 impl DiskModel {
     /// Arms a fault. Several may wait; an operation sets off at most one.
     pub fn arm(&mut self, fault: ArmedFault) {
@@ -94,12 +97,15 @@ impl DiskModel {
         Some((self.path_or_ino(ino), sector * sector_bytes))
     }
 
-    /// Sectors that are not all zeros and have nothing pending, by file.
+    /// Sectors that are not all zeros and have nothing pending, by file. A file that
+    /// is being made beside another is left out: until it has its name nobody reads
+    /// it, and from then on it is hit like any other.
     fn sectors_with_data(&self, under: &str) -> Vec<(Ino, u64)> {
         let sector_bytes = self.config.sector_bytes;
         let mut found = Vec::new();
         for (ino, file) in &self.files {
-            if !self.path_or_ino(*ino).starts_with(under) {
+            let path = self.path_or_ino(*ino);
+            if !path.starts_with(under) || path.ends_with(IN_THE_MAKING) {
                 continue;
             }
             let written = file.durable.written();

@@ -44,6 +44,9 @@ pub(super) struct Image {
     /// Something stands behind the last entry that does not verify: whether it had
     /// been synced, the bytes do not say (D11).
     pub(super) has_ragged_end: bool,
+    /// The header of a segment does not verify: what stands in the segment, a
+    /// replica that opens it cannot say, and whether something was meant to.
+    pub(super) is_beheaded: bool,
 }
 
 impl Image {
@@ -75,7 +78,8 @@ impl Image {
             stands: base(disk, view),
             ..Self::default()
         };
-        let segments = live(disk, view, harm);
+        let (segments, is_beheaded) = live(disk, view, harm);
+        image.is_beheaded = is_beheaded;
         let mut successors = segments.keys().copied().skip(1);
         for (number, segment) in segments.values().enumerate() {
             let successor = successors.next();
@@ -300,8 +304,8 @@ impl Segment {
 
 /// The segments that count, by first address: the newest, and below it what the
 /// older ones still have. One whose header has gone bad takes nothing with it, where
-/// it is known what it follows.
-fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> BTreeMap<u64, Segment> {
+/// it is known what it follows; and whether there is one.
+fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>, bool) {
     let names = match view {
         View::Cached => disk.list(COMMIT_LOG_DIR).unwrap_or_default(),
         View::Durable => disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default(),
@@ -327,13 +331,14 @@ fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> BTreeMap<u64, Segment> 
             live.insert(address, segment);
         }
     }
+    let is_beheaded = !beheaded.is_empty();
     for (address, bytes) in beheaded {
         if let Some(base) = harm.ends_at(address) {
             let sector_bytes = disk.sector_bytes() as usize;
             live.insert(address, Segment::headless(bytes, base, sector_bytes));
         }
     }
-    live
+    (live, is_beheaded)
 }
 
 /// A file's bytes; a sector that the medium does not give back holds nothing that

@@ -52,9 +52,9 @@ struct Known {
     /// Where records do not verify, though they had been synced; `None` as long as
     /// no sector went bad.
     holes: Option<Holes>,
-    /// A sync of its log failed, and the log was not cut since: what was cached
-    /// may be dropped (D9).
-    may_drop: bool,
+    /// A sync of its log failed when it was durable up to that index, and the log
+    /// was not cut since: what is behind may be dropped.
+    durable_at_failure: Option<u64>,
 }
 
 impl Known {
@@ -229,7 +229,7 @@ impl Replicas {
             Taken::Cache | Taken::Newer => {}
         }
         self.nodes[node as usize].lies_before = disk.lies();
-        self.nodes[node as usize].may_drop = false;
+        self.nodes[node as usize].durable_at_failure = None;
         if taken == Taken::Cache {
             self.settle_cut(moment, node, &image);
         }
@@ -264,7 +264,9 @@ impl Replicas {
 
     /// A sync of its log failed.
     pub(super) fn sync_failed(&mut self, node: NodeId) {
-        self.nodes[node as usize].may_drop = true;
+        let durable = self.cluster.log(node, Medium::Durable).last().index;
+        let known = &mut self.nodes[node as usize];
+        known.durable_at_failure.get_or_insert(durable);
     }
 
     /// A replica sent a message to a peer; returns whether it gave a vote.
@@ -454,10 +456,9 @@ impl Replicas {
             return;
         }
         let log = self.cluster.log(node, Medium::Cached);
-        let durable = self.cluster.log(node, Medium::Durable).last().index;
         let known = &mut self.nodes[node as usize];
         let hole = known.first_hole().map(|hole| log.index_at_end(hole));
-        let dropped = std::mem::take(&mut known.may_drop).then_some(durable);
+        let dropped = known.durable_at_failure.take();
         for (kept, cause) in [(hole, Cause::Detected), (dropped, Cause::Crash)] {
             let taken = kept.map(|kept| from_index.max(kept + 1));
             let last = self.cluster.log(node, Medium::Cached).last().index;

@@ -308,3 +308,37 @@ fn what_a_power_loss_left_may_be_ambiguous() {
     bench.doubts(1);
     assert!(bench.is_ambiguous(1), "and it may have had it");
 }
+
+#[test]
+fn a_segment_without_its_header_may_have_held_anything() {
+    let mut bench = Bench::new(SYNCED);
+    assert!(!bench.is_ambiguous(0));
+    bench.spoil(0, None);
+    assert!(bench.is_ambiguous(0), "though nothing was written yet");
+}
+
+#[test]
+fn with_cached_acknowledgements_a_bad_sector_and_a_failed_sync_take_what_is_cut() {
+    let media = Media {
+        log: Medium::Cached,
+        hard_state: Medium::Cached,
+    };
+    for is_taken in [false, true] {
+        for by_a_sync in [false, true] {
+            let mut bench = Bench::new(media);
+            bench.leads(0, 1);
+            let staged = [1, 2].map(|body| bench.write(&[1, 0], 1, &[body; 600]));
+            if !by_a_sync {
+                bench.sync(&[1]);
+            }
+            match (is_taken, by_a_sync) {
+                (true, true) => bench.world.lock().tap.sync_failed(1),
+                (true, false) => bench.spoil(1, Some(2)),
+                (false, _) => {}
+            }
+            bench.cut(1, staged[1].address);
+            let findings = bench.findings();
+            assert_eq!(findings.is_empty(), is_taken, "{by_a_sync}: {findings:?}");
+        }
+    }
+}

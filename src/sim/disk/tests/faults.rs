@@ -377,4 +377,6 @@ fn a_sector_goes_bad_where_data_lies() {
         assert_eq!(changed, 1, "one bit of one byte");
     }
     assert_eq!(disk.harm_some_sector("other", true, 1, 0), None);
+    disk.rename("f", "f.tmp").unwrap();
+    assert_eq!(disk.harm_some_sector("f", true, 1, 0), None, "being made");
 }
