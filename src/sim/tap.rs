@@ -244,6 +244,17 @@ impl Tap {
                 false => replicas.renamed_state(moment(core), &disk.model, node, to),
             }
         }
+        if is_new_log || to == BASE_FILE {
+            self.trail_becomes(node);
+        }
+    }
+
+    /// The log of a replica was read anew: as that one's, so that of transactions.
+    fn trail_becomes(&mut self, node: NodeId) {
+        if let (Some(replicas), Some(transactions)) = (&self.replicas, &mut self.transactions) {
+            let (base_address, entries) = replicas.entries(node);
+            transactions.trail.becomes(node, base_address, entries);
+        }
     }
 
     /// A sync of a broker's disk completed.
@@ -267,16 +278,12 @@ impl Tap {
                 _ => Harm::None,
             };
             holdings.lost_cache(&disk.model, log_config, harm);
-            let mut end_address = holdings.cached_end();
             if let Some(replicas) = &mut self.replicas {
                 let image = holdings.take_image().unwrap_or_default();
-                // With what stands behind a bad sector: that is repaired, and is
-                // not written again.
-                end_address = image.end_address();
                 replicas.lost(moment(core), &disk.model, node, image, taken);
-            }
-            if let Some(transactions) = &mut self.transactions {
-                transactions.trail.cut(node, end_address);
+                self.trail_becomes(node);
+            } else if let Some(transactions) = &mut self.transactions {
+                transactions.trail.cut(node, holdings.cached_end());
             }
         }
     }

@@ -5,6 +5,7 @@
 //!   disk destroyed ─▶ outstanding ─ formatted ─ promoted, holds all ─▶ whole
 //!   sector bad     ─▶ outstanding ─ its disk holds what it held,
 //!                                   and nothing there is in doubt ───▶ whole
+//!   a torn tail    ─▶ counts as long as it is in doubt
 //! ```
 //!
 //! Kept by node, which is stricter than the guarantee needs: it counts rot by
@@ -123,7 +124,20 @@ impl Run<'_> {
     /// Whether these nodes may forget now.
     pub(super) fn has_room_for(&mut self, victims: &[NodeId]) -> bool {
         let minority = self.minority();
-        has_room(&self.outstanding(), victims, minority)
+        let mut all = self.outstanding();
+        all.extend(self.ambiguous());
+        has_room(&all, victims, minority)
+    }
+
+    /// Whose tail is ambiguous, by whatever fault: that too is detected amnesia.
+    fn ambiguous(&self) -> Vec<NodeId> {
+        if !self.scenario.cluster.is_replicated() {
+            return Vec::new();
+        }
+        let inner = self.world.lock();
+        let nodes = 0..self.scenario.cluster.machines();
+        let is_ambiguous = |node: &NodeId| inner.tap.is_ambiguous(&inner.disks[*node as usize]);
+        nodes.filter(is_ambiguous).collect()
     }
 
     /// Whether there is somebody to take in a blank disk on this node: who has

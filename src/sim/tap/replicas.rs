@@ -22,7 +22,7 @@ use super::holdings::Holdings;
 use super::image::{Image, View};
 use crate::broker::BASE_FILE;
 use crate::check::replicas::{
-    Cause, Cluster, Entry, Fact, Forgot, HardState, Media, Medium, Moment,
+    Cause, Cluster, Entry, Fact, Forgot, HardState, Head, Media, Medium, Moment,
 };
 use crate::log::{IDENTITY_FILE, LogConfig};
 use crate::raft::{HARD_STATE_FILE, Packet};
@@ -104,6 +104,14 @@ impl Replicas {
         let log = self.cluster.log(node, Medium::Cached);
         log.get(entry.head.index)
             .is_some_and(|here| here.is(&entry.head))
+    }
+
+    /// Where a node's log begins, and its entries, durable or not.
+    pub(super) fn entries(&self, node: NodeId) -> (u64, impl Iterator<Item = Head>) {
+        let log = self.cluster.log(node, Medium::Cached);
+        let indices = log.base().index + 1..=log.last().index;
+        let entries = indices.filter_map(|index| log.get(index));
+        (log.base().end_address, entries)
     }
 
     /// An entry was written behind the one with that hash.

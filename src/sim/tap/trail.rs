@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC};
+use crate::check::replicas::Head;
 use crate::history::{ClientId, Value};
 use crate::record::{EntryKind, LogPart, Message};
 use crate::remoting::transaction::sys_flag;
@@ -100,6 +101,9 @@ pub(crate) struct Trail {
     /// By address, the newest half message there: whose, and since when any
     /// broker has it.
     since: BTreeMap<u64, (Option<Order>, u64)>,
+    /// All that any broker ever wrote, by where it ends and its hash in the chain,
+    /// with its address.
+    written: BTreeMap<(u64, u64), (u64, Said)>,
 }
 
 impl Trail {
@@ -109,6 +113,7 @@ impl Trail {
             steps: Vec::new(),
             limits,
             since: BTreeMap::new(),
+            written: BTreeMap::new(),
         }
     }
 
@@ -135,6 +140,8 @@ impl Trail {
             .any_decision(node, said.half_address(address))
             .is_none();
         self.nodes[node as usize].add(address, part.end_address(), said);
+        let place = (part.end_address(), part.hash);
+        self.written.insert(place, (address, said));
         self.steps.push(Step {
             at_ns,
             node,
@@ -190,6 +197,27 @@ impl Trail {
         *node = OfNode::default();
         for (address, (said, end_address)) in said {
             node.add(address, end_address, said);
+        }
+    }
+
+    /// A broker's log was read anew: it has these entries behind that address, and
+    /// what it stands for below.
+    pub(super) fn becomes(
+        &mut self,
+        node: NodeId,
+        base_address: u64,
+        entries: impl Iterator<Item = Head>,
+    ) {
+        let node = &mut self.nodes[node as usize];
+        let mut said = std::mem::take(node).said;
+        said.split_off(&base_address);
+        for (address, (said, end_address)) in said {
+            node.add(address, end_address, said);
+        }
+        for head in entries {
+            if let Some((address, said)) = self.written.get(&(head.end_address, head.hash)) {
+                node.add(*address, head.end_address, *said);
+            }
         }
     }
 
@@ -281,6 +309,7 @@ mod tests {
     use crate::record::{EntryKind, LogPart};
 
     use super::{Decision, DiscardLimits, OfNode, Ruling, Said, TooEarly, Trail};
+    use crate::check::replicas::Head;
 
     const SAID: [(u64, Said); 4] = [
         (100, Said::Half(Some((1, 7)))),
@@ -311,6 +340,32 @@ mod tests {
         assert_eq!(trail.too_early(60, 0, 100), early(10, 1));
         trail.nodes[0].add(400, 490, Said::Checked(100));
         assert_eq!(trail.too_early(60, 0, 100), None);
+    }
+
+    #[test]
+    fn a_log_that_is_read_anew_has_again_what_it_had() {
+        let mut trail = Trail::new(1, LIMITS);
+        let heads = SAID.map(|(at, said)| {
+            trail.written.insert((at + 90, at + 1), (at, said));
+            trail.nodes[0].add(at, at + 90, said);
+            Head {
+                index: at / 100,
+                term: 1,
+                hash: at + 1,
+                end_address: at + 90,
+            }
+        });
+        let whole = format!("{:?}", trail.nodes[0]);
+        trail.cut(0, 200);
+        assert!(!trail.is_all_decided(0));
+        trail.becomes(0, 200, heads[1..].iter().copied());
+        assert_eq!(format!("{:?}", trail.nodes[0]), whole);
+        let another = Head {
+            hash: 5,
+            ..heads[3]
+        };
+        trail.becomes(0, 400, [another].into_iter());
+        assert!(!trail.is_all_decided(0), "another entry in its place");
     }
 
     #[test]
