@@ -91,6 +91,9 @@ pub struct Evidence<'a> {
     pub oracle: Vec<Finding>,
     /// What they found of promises that had lapsed by then.
     pub waived: Vec<Finding>,
+    /// Whether a fault took log, term or vote of a replica that nobody had promised
+    /// to keep. Whoever forgot may be waited for in vain.
+    pub has_lapsed: bool,
     /// How the second phase went.
     pub liveness: Liveness,
     /// How the run ended.
@@ -165,11 +168,16 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     if evidence.configuration.stores_once {
         findings.extend(stored_once::check(&facts));
     }
-    findings.extend(unfinished(&facts, &evidence));
+    let unfinished = unfinished(&facts, &evidence);
+    let (lapsed, due) = unfinished
+        .into_iter()
+        .partition::<Vec<_>, _>(|finding| evidence.has_lapsed && is_of_time(finding));
+    findings.extend(due);
     let served = read_committed::check(evidence.commit_facts);
     findings.extend(served.iter().map(|served| served.finding()));
     findings.extend(evidence.oracle.iter().cloned());
-    let (waived, unexplained) = attributed(&evidence);
+    let lapsed_too = !lapsed.is_empty();
+    let (waived, unexplained) = attributed(&evidence, &lapsed);
     findings.extend(unexplained);
     findings.sort_by_key(|finding| (finding.promise, finding.at_ns, finding.event));
     if !evidence.configuration.decides_once {
@@ -181,7 +189,7 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
         verdict: verdict(
             &evidence,
             &findings,
-            !lost.is_empty() || !allowed.is_empty(),
+            !lost.is_empty() || !allowed.is_empty() || lapsed_too,
         ),
         counts: Counts::of(&facts).with_lost(&facts, &lost),
         allowed,
@@ -196,11 +204,20 @@ fn is_of_transactions(finding: &Finding) -> bool {
     matches!(finding.promise, Promise::Transactions | Promise::Business)
 }
 
-/// What white-box oracles excused, by the first fault under which nothing is
-/// promised. Where the ledger has none up to then, it is not excused.
-fn attributed(evidence: &Evidence<'_>) -> (Vec<(FaultKind, Finding)>, Vec<Finding>) {
+/// What comes too late, or never. A storm of events is none of that.
+fn is_of_time(finding: &Finding) -> bool {
+    finding.promise == Promise::Liveness
+}
+
+/// What white-box oracles excused, and what is not due any more, by the first fault
+/// under which nothing is promised. Where the ledger has none up to then, it is not
+/// excused.
+fn attributed(
+    evidence: &Evidence<'_>,
+    lapsed: &[Finding],
+) -> (Vec<(FaultKind, Finding)>, Vec<Finding>) {
     let (mut waived, mut unexplained) = (Vec::new(), Vec::new());
-    for finding in &evidence.waived {
+    for finding in evidence.waived.iter().chain(lapsed) {
         let before = evidence.ledger.fired.iter().enumerate();
         let mut before = before.take_while(|(_, fault)| fault.event <= finding.event);
         match before.find(|(index, _)| may_be_lost(evidence, *index)) {

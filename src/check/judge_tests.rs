@@ -18,6 +18,7 @@ struct Case {
     commit_facts: Vec<CommitFact>,
     oracle: Vec<Finding>,
     waived: Vec<Finding>,
+    has_lapsed: bool,
     core: bool,
     probed_ns: Option<u64>,
     ending: Ending,
@@ -35,6 +36,7 @@ fn case(flush: Flush, kind: FaultKind) -> Case {
         commit_facts: Vec::new(),
         oracle: Vec::new(),
         waived: Vec::new(),
+        has_lapsed: false,
         core: true,
         probed_ns: Some(10 * S),
         ending: Ending::Completed,
@@ -73,6 +75,7 @@ impl Case {
             commit_facts: &self.commit_facts,
             oracle: self.oracle.clone(),
             waived: self.waived.clone(),
+            has_lapsed: self.has_lapsed,
             liveness: Liveness {
                 core: self.core,
                 healed_ns: 10 * S,
@@ -117,6 +120,20 @@ fn replicas_may_lose_what_is_silently_forgotten_and_no_disk() {
     assert_eq!(verdict(Flush::Sync, FaultKind::DiskRolledBack, 1), expected);
     assert_eq!(verdict(Flush::Async, FaultKind::PowerLoss, 0), expected);
     assert_eq!(verdict(Flush::Async, FaultKind::DiskDestroyed, 1), fail);
+}
+
+#[test]
+fn who_forgot_what_nobody_promised_may_be_waited_for_in_vain() {
+    let mut case = raft_case(Flush::Async, FaultKind::PowerLoss, 2);
+    case.probed_ns = None;
+    assert_eq!(case.judge(WHOLE).verdict, Verdict::Stuck);
+    case.has_lapsed = true;
+    let judgement = case.judge(WHOLE);
+    assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
+    let kinds: Vec<_> = judgement.waived.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, [FaultKind::PowerLoss]);
+    case.ledger.fired[0].kind = FaultKind::Kill;
+    assert_eq!(case.judge(WHOLE).verdict, Verdict::Stuck, "nothing took it");
 }
 
 #[test]

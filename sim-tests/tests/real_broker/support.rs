@@ -279,6 +279,7 @@ pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -
         commit_facts: &[],
         oracle: Vec::new(),
         waived: Vec::new(),
+        has_lapsed: false,
         liveness: Liveness {
             core: true,
             healed_ns: restarted_ns,

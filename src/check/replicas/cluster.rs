@@ -247,6 +247,11 @@ impl Cluster {
         std::mem::take(&mut self.findings)
     }
 
+    /// Whether a fault took log, term or vote that nobody had promised to keep.
+    pub fn has_lapsed(&self) -> bool {
+        self.is_waived
+    }
+
     /// What was broken, and had lapsed by then, since the last call.
     pub fn take_waived(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.waived)

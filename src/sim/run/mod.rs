@@ -55,6 +55,7 @@ use super::skeleton::Script;
 use super::tap::Tap;
 use super::world::{DriveEnd, World, drive};
 use crate::check::read_committed::CommitFact;
+use crate::check::replicas::Cluster;
 use crate::check::{Ending, Evidence, Finding, judge};
 use crate::history::History;
 use crate::report::{RunReport, Trace};
@@ -292,6 +293,7 @@ impl Ended {
             commit_facts: &observed.commit_facts,
             oracle: observed.findings,
             waived: observed.waived,
+            has_lapsed: inner.tap.cluster().is_some_and(Cluster::has_lapsed),
             liveness,
             ending: self.ending.clone(),
         });
