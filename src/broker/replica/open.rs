@@ -4,7 +4,7 @@
 //!   identity ─▶ hard state ─▶ base ─▶ log ─▶ snapshot, or base ─▶ replay ─▶ core
 //!                  │           │       └ in doubt: doubt first, then cut (D12)
 //!                  │           └ none: blank, waits to be let in (D14)
-//!                  └ none: forgotten, must not take part (D1)
+//!                  └ none: forgotten, must not take part (D1), but in a preset
 //! ```
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::Replica;
 use super::condemned::Condemned;
 use super::fetch::Fetching;
 use super::recent::RecentFrames;
-use super::saving::{load, save};
+use super::saving::{load, load_or_begin_anew, save};
 use crate::broker::ages::Ages;
 use crate::broker::base::{BASE_FILE, Base};
 use crate::broker::change::Change;
@@ -86,7 +86,10 @@ pub(in crate::broker) async fn open<E: Env>(
     if let Some(condemned) = Condemned::read(&disk).await? {
         return Err(condemned.into());
     }
-    let hard = load(&disk).await?;
+    let hard = match raft.hard_state_sync {
+        true => load(&disk).await?,
+        false => load_or_begin_anew(&disk).await?,
+    };
     let base = Base::read(&disk).await?;
     let at = base.as_ref().map_or(Position::START, |base| base.position);
     let (log, recovery, hard) = match &base {

@@ -23,6 +23,15 @@ pub(super) async fn save<D: Disk>(
     Ok(hard)
 }
 
+/// The hard state of a disk of the dledger preset: what was not synced may be
+/// missing, and DLedger begins without it, as if it had never voted.
+pub(super) async fn load_or_begin_anew<D: Disk>(disk: &D) -> Result<HardState, StoreError> {
+    match load(disk).await {
+        Err(StoreError::Amnesia { .. }) => Ok(HardState::default()),
+        loaded => loaded,
+    }
+}
+
 /// The hard state of a formatted disk. Missing or unreadable it is forgotten,
 /// and never term 0.
 pub(super) async fn load<D: Disk>(disk: &D) -> Result<HardState, StoreError> {
