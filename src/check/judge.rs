@@ -173,6 +173,7 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
         .into_iter()
         .partition::<Vec<_>, _>(|finding| evidence.has_lapsed && is_of_time(finding));
     findings.extend(due);
+    let lapsed: Vec<_> = lapsed.into_iter().chain(lapsed_halt(&evidence)).collect();
     let served = read_committed::check(evidence.commit_facts);
     findings.extend(served.iter().map(|served| served.finding()));
     findings.extend(evidence.oracle.iter().cloned());
@@ -204,6 +205,18 @@ fn is_of_transactions(finding: &Finding) -> bool {
     matches!(finding.promise, Promise::Transactions | Promise::Business)
 }
 
+/// A cluster that halts because it forgot what nobody promised: for good.
+fn lapsed_halt(evidence: &Evidence<'_>) -> Option<Finding> {
+    let last = evidence.history.entries.last()?;
+    (evidence.has_lapsed && evidence.ending == Ending::Halted).then(|| Finding {
+        promise: Promise::Liveness,
+        lines: vec!["it refuses to serve: no majority is left that remembers".to_owned()],
+        at_ns: last.at_ns,
+        event: 0,
+        moments_ns: Vec::new(),
+    })
+}
+
 /// What comes too late, or never. A storm of events is none of that.
 fn is_of_time(finding: &Finding) -> bool {
     finding.promise == Promise::Liveness
@@ -217,9 +230,11 @@ fn attributed(
     lapsed: &[Finding],
 ) -> (Vec<(FaultKind, Finding)>, Vec<Finding>) {
     let (mut waived, mut unexplained) = (Vec::new(), Vec::new());
-    for finding in evidence.waived.iter().chain(lapsed) {
+    let broken = evidence.waived.iter().map(|it| (it, it.event));
+    // What never comes is missed at the end, behind every fault.
+    for (finding, event) in broken.chain(lapsed.iter().map(|it| (it, u64::MAX))) {
         let before = evidence.ledger.fired.iter().enumerate();
-        let mut before = before.take_while(|(_, fault)| fault.event <= finding.event);
+        let mut before = before.take_while(|(_, fault)| fault.event <= event);
         match before.find(|(index, _)| may_be_lost(evidence, *index)) {
             Some((_, fault)) => waived.push((fault.kind, finding.clone())),
             None => unexplained.push(finding.clone()),
@@ -342,7 +357,7 @@ fn verdict(evidence: &Evidence<'_>, findings: &[Finding], any_lost: bool) -> Ver
         Verdict::Fail
     } else if !findings.is_empty() {
         Verdict::Stuck
-    } else if evidence.ending == Ending::Halted {
+    } else if evidence.ending == Ending::Halted && !evidence.has_lapsed {
         Verdict::Halted
     } else if any_lost {
         Verdict::ExpectedLoss

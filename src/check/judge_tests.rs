@@ -132,6 +132,11 @@ fn who_forgot_what_nobody_promised_may_be_waited_for_in_vain() {
     assert_eq!(judgement.verdict, Verdict::ExpectedLoss);
     let kinds: Vec<_> = judgement.waived.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, [FaultKind::PowerLoss]);
+    case.ending = Ending::Halted;
+    assert_eq!(case.judge(WHOLE).verdict, Verdict::ExpectedLoss);
+    case.has_lapsed = false;
+    assert_eq!(case.judge(WHOLE).verdict, Verdict::Halted);
+    (case.has_lapsed, case.ending) = (true, Ending::Completed);
     case.ledger.fired[0].kind = FaultKind::Kill;
     assert_eq!(case.judge(WHOLE).verdict, Verdict::Stuck, "nothing took it");
 }

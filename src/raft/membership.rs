@@ -83,7 +83,8 @@ impl Raft {
     }
 
     /// D16: too few disks are left for any quorum; nothing can be committed,
-    /// and nothing is.
+    /// and nothing is. Who is blank itself does not know who is a member, and says
+    /// so only where nobody is left who could.
     fn check_halted(&mut self) {
         let configuration = self.configurations.latest();
         let gone = |node: u64| {
@@ -99,7 +100,11 @@ impl Raft {
         };
         let nodes = BTreeSet::from_iter(nodes);
         let blank: BTreeSet<u64> = nodes.iter().copied().filter(|node| gone(*node)).collect();
-        let halted = nodes.len() - blank.len() < nodes.len() / 2 + 1;
+        let quorum = match self.is_blank() {
+            true => 1,
+            false => nodes.len() / 2 + 1,
+        };
+        let halted = nodes.len() - blank.len() < quorum;
         let now = if halted { blank } else { BTreeSet::new() };
         if now != self.halted {
             self.halted = now.clone();

@@ -14,12 +14,27 @@ use super::tree::Tree;
 /// Seeds of each scenario in the first round; each further round has twice as
 /// many, so that what is found early costs little.
 const FIRST_ROUND: u64 = 8;
+/// What is hunted with where nobody knows what to look for: every crash point of
+/// one short run, then everything at once.
+const BLIND_SWEEP: &str = "scenarios/sweep/single-sync.toml";
+const BLIND_SWARM: &str = "scenarios/swarm.toml";
+/// Seeds of the swarm, at most.
+pub const BLIND_SEEDS: u64 = 2_000;
 /// A run that takes longer than this hangs, wall seconds.
 const HANGS_AFTER_S: u64 = 60;
 /// The verdict of a run that ended in an assertion of the product's.
 const PANICKED: &str = "crashed";
 /// What `/proc` counts in, on every Linux.
 const TICKS_PER_S: f64 = 100.0;
+
+/// What is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// The scenarios that the mutant's own file names.
+    Aimed,
+    /// The same for every mutant: a sweep, then the swarm.
+    Blind,
+}
 
 /// How runs are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +90,22 @@ struct FindingLine {
     promise: String,
 }
 
+/// Sweeps, then runs the swarm, until a run is not as it should be or `cap_cpu_s`
+/// is used up. The sweep is done whole.
+///
+/// # Errors
+/// As [`hunt`].
+pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<Hunted> {
+    let before_s = children_cpu_s()?;
+    let mut hunted = sweep(tree, judging)?;
+    hunted.cpu_s = children_cpu_s()? - before_s;
+    if hunted.kill.is_some() {
+        return Ok(hunted);
+    }
+    let swarm = [BLIND_SWARM.to_owned()];
+    go_on(hunted, tree, &swarm, &(0..BLIND_SEEDS), judging, cap_cpu_s)
+}
+
 /// Runs `scenarios` over `seeds`, in growing rounds, until one is not as it
 /// should be or `cap_cpu_s` is used up.
 ///
@@ -87,12 +118,23 @@ pub fn hunt(
     judging: Judging,
     cap_cpu_s: f64,
 ) -> io::Result<Hunted> {
-    let mut hunted = Hunted {
+    let begun = Hunted {
         kill: None,
         runs: 0,
         panics: 0,
         cpu_s: 0.0,
     };
+    go_on(begun, tree, scenarios, seeds, judging, cap_cpu_s)
+}
+
+fn go_on(
+    mut hunted: Hunted,
+    tree: &Tree,
+    scenarios: &[String],
+    seeds: &Range<u64>,
+    judging: Judging,
+    cap_cpu_s: f64,
+) -> io::Result<Hunted> {
     let mut round = FIRST_ROUND;
     let mut from = seeds.start;
     while from < seeds.end && hunted.cpu_s < cap_cpu_s {
@@ -159,6 +201,53 @@ fn run(
             String::from_utf8_lossy(&ended.stderr)
         ))),
     }
+}
+
+/// One sweep, up to the first point that does not fit. An assertion of the
+/// product's ends it without a kill where those kill nothing.
+fn sweep(tree: &Tree, judging: Judging) -> io::Result<Hunted> {
+    let mut zeroloss = tree.zeroloss();
+    zeroloss.args(["sweep", BLIND_SWEEP, "--first"]);
+    zeroloss.args(["--watchdog-s", &HANGS_AFTER_S.to_string()]);
+    if judging == Judging::BlackBox {
+        zeroloss.arg("--no-oracle");
+    }
+    let ended = zeroloss.output()?;
+    let text = String::from_utf8_lossy(&ended.stdout);
+    let check = match ended.status.code() {
+        Some(0) => None,
+        Some(10..=14) => Some(first_broken(&text).to_owned()),
+        _ => {
+            let why = String::from_utf8_lossy(&ended.stderr);
+            return Err(io::Error::other(format!(
+                "zeroloss sweep {BLIND_SWEEP}: {why}"
+            )));
+        }
+    };
+    let panicked = check.as_deref() == Some(PANICKED) && judging == Judging::BlackBox;
+    Ok(Hunted {
+        kill: check.filter(|_| !panicked).map(|check| Kill {
+            check,
+            scenario: BLIND_SWEEP.to_owned(),
+            seed: None,
+        }),
+        runs: runs_of(&text).unwrap_or(0),
+        panics: u64::from(panicked),
+        cpu_s: 0.0,
+    })
+}
+
+/// What a sweep's `FAIL` block begins with; a process that hung prints none.
+fn first_broken(text: &str) -> &str {
+    let mut blocks = text.lines().filter(|line| line.contains("  seed="));
+    let first = blocks.find_map(|line| line.strip_prefix("FAIL ")?.split_whitespace().next());
+    first.unwrap_or("hung")
+}
+
+/// `… crash points in 7,009 runs`.
+fn runs_of(text: &str) -> Option<u64> {
+    let (_, runs) = text.split_once(" crash points in ")?;
+    runs.split_once(' ')?.0.replace(',', "").parse().ok()
 }
 
 impl Unfit {
