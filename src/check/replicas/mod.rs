@@ -12,6 +12,7 @@
 //!             Based, Stands            ─┤           ├─ bases
 //!                                       ├─ Cluster ─┼─ election safety, … : Raft's five
 //!   peers ──▶ Leads, Voted, Answered ───┤           ├─ promises kept
+//!                                       │           ├─ membership
 //!   clients ─▶ acknowledges, serves ────┘           └─ acknowledgement, read committed
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod leader_append_only;
 pub mod leader_completeness;
 mod log;
 pub mod log_matching;
+pub mod membership;
 mod note;
 pub mod promises_kept;
 pub mod served;

@@ -3,7 +3,8 @@
 use super::cluster::{Cluster, Node, Seated};
 use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica};
 use super::{
-    acknowledgement, bases, leader_append_only, leader_completeness, log::Log, promises_kept,
+    acknowledgement, bases, leader_append_only, leader_completeness, log::Log, membership,
+    promises_kept,
 };
 
 impl Cluster {
@@ -106,6 +107,8 @@ impl Cluster {
             let broken = led.and_then(|term| {
                 leader_completeness::check_written(replica, term, entry.head, &self.committed)
             });
+            self.report(moment, broken);
+            let broken = membership::check(replica, led, entry, &self.committed);
             self.report(moment, broken);
         }
         if medium == self.media.log {

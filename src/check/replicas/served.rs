@@ -61,8 +61,8 @@ mod tests {
     }
 
     /// The new disk of b2 has caught up; b1, the other voter, lags behind.
-    const CAUGHT_UP: &str = "hard 0 1; hard 1 1; lead 0 1; destroy 2; disk 2 9; hard 2 1;
-        write 0 1.1=0:0,1:0,2:- 2.1; write 1 1.1=0:0,1:0,2:-; write 2 1.1=0:0,1:0,2:- 2.1;
+    const CAUGHT_UP: &str = "hard 0 1; hard 1 1; destroy 2; disk 2 9; hard 2 1;
+        write 0 1.1=0:0,1:0,2:-; lead 0 1; write 0 2.1; write 1 1.1=0:0,1:0,2:-; write 2 1.1=0:0,1:0,2:- 2.1;
         sync 0 2; sync 1 1; sync 2 2;";
 
     #[test]

@@ -1,0 +1,49 @@
+//! Members change "only after an own-term commit" (guarantee.md, D15): before it, a
+//! leader may not know of a change that an earlier one has committed, and the
+//! majorities of the two need not meet (Ongaro, raft-dev, 2015).
+
+use super::Broken;
+use super::committed::Committed;
+use super::fact::{Entry, Replica};
+use crate::check::Promise;
+
+/// A leader of `led` wrote an entry into its own log.
+pub fn check(
+    replica: Replica,
+    led: Option<u64>,
+    entry: &Entry,
+    committed: &Committed,
+) -> Option<Broken> {
+    let term = led.filter(|term| *term == entry.head.term && entry.seats.is_some())?;
+    if committed.upto_in(term) > 0 {
+        return None;
+    }
+    let index = entry.head.index;
+    let line = format!(
+        "{replica} leads term {term} and changes the members (entry {index}) before an entry of \
+         that term is committed"
+    );
+    Some(Broken::new(Promise::ElectionSafety, line))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::replicas::story::findings;
+
+    const LED: &str = "hard 0 1; hard 1 1; lead 0 1; write 0 1.1; sync 0 1";
+
+    #[test]
+    fn a_change_waits_for_an_entry_of_the_term() {
+        insta::assert_snapshot!(
+            findings(&format!("{LED}; write 0 2.1=0:0,1:0")),
+            @"election-safety: b0 leads term 1 and changes the members (entry 2) before an entry of that term is committed"
+        );
+        let waited = format!("{LED}; write 1 1.1; sync 1 1; write 0 2.1=0:0,1:0");
+        assert_eq!(findings(&waited), "");
+    }
+
+    #[test]
+    fn who_follows_copies_a_change_at_any_time() {
+        assert_eq!(findings(&format!("{LED}; write 1 1.1 2.1=0:0,1:0")), "");
+    }
+}
