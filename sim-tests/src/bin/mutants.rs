@@ -42,7 +42,7 @@ struct Arguments {
 enum Grounds {
     /// The scenarios that the patch names.
     Aimed,
-    /// One sweep, then the swarm, whatever the mutant is.
+    /// The swarm and one sweep, whatever the mutant is.
     Blind,
     /// One after the other.
     Both,

@@ -14,8 +14,8 @@ use super::tree::Tree;
 /// Seeds of each scenario in the first round; each further round has twice as
 /// many, so that what is found early costs little.
 const FIRST_ROUND: u64 = 8;
-/// What is hunted with where nobody knows what to look for: every crash point of
-/// one short run, then everything at once.
+/// What is hunted with where nobody knows what to look for: everything at once, and
+/// every crash point of one short run.
 const BLIND_SWEEP: &str = "scenarios/sweep/single-sync.toml";
 const BLIND_SWARM: &str = "scenarios/swarm.toml";
 /// Seeds of the swarm, at most.
@@ -32,7 +32,7 @@ const TICKS_PER_S: f64 = 100.0;
 pub enum Ground {
     /// The scenarios that the mutant's own file names.
     Aimed,
-    /// The same for every mutant: a sweep, then the swarm.
+    /// The same for every mutant: the swarm and a sweep.
     Blind,
 }
 
@@ -90,20 +90,28 @@ struct FindingLine {
     promise: String,
 }
 
-/// Sweeps, then runs the swarm, until a run is not as it should be or `cap_cpu_s`
-/// is used up. The sweep is done whole.
+/// Runs the swarm, and after its first round one sweep, until a run is not as it
+/// should be or `cap_cpu_s` is used up. The sweep is done whole.
 ///
 /// # Errors
 /// As [`hunt`].
 pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<Hunted> {
-    let before_s = children_cpu_s()?;
-    let mut hunted = sweep(tree, judging)?;
-    hunted.cpu_s = children_cpu_s()? - before_s;
+    let swarm = [BLIND_SWARM.to_owned()];
+    let mut hunted = hunt(tree, &swarm, &(0..FIRST_ROUND), judging, cap_cpu_s)?;
     if hunted.kill.is_some() {
         return Ok(hunted);
     }
-    let swarm = [BLIND_SWARM.to_owned()];
-    go_on(hunted, tree, &swarm, &(0..BLIND_SEEDS), judging, cap_cpu_s)
+    let before_s = children_cpu_s()?;
+    let swept = sweep(tree, judging)?;
+    hunted.cpu_s += children_cpu_s()? - before_s;
+    hunted.runs += swept.runs;
+    hunted.panics += swept.panics;
+    if swept.kill.is_some() {
+        hunted.kill = swept.kill;
+        return Ok(hunted);
+    }
+    let rest = FIRST_ROUND..BLIND_SEEDS;
+    go_on(hunted, tree, &swarm, &rest, judging, cap_cpu_s)
 }
 
 /// Runs `scenarios` over `seeds`, in growing rounds, until one is not as it
@@ -225,6 +233,7 @@ fn sweep(tree: &Tree, judging: Judging) -> io::Result<Hunted> {
         }
     };
     let panicked = check.as_deref() == Some(PANICKED) && judging == Judging::BlackBox;
+    // What it cost, its caller counts.
     Ok(Hunted {
         kill: check.filter(|_| !panicked).map(|check| Kill {
             check,
