@@ -33,9 +33,10 @@ impl Clocks {
         }
         let mut fired = ledger.fired.iter();
         let opened = fired.find(|fault| opens_again(fault.kind));
+        let opened = opened.map(|fault| fault.at_ns);
         Self {
             machines,
-            opened_ns: opened.map(|fault| fault.at_ns),
+            opened_ns: opened.into_iter().chain(ledger.reopened_ns).min(),
         }
     }
 
@@ -120,7 +121,7 @@ fn ahead_ns(machine: &[ClockChange], at_ns: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClockChange, Clocks};
+    use super::{ClockChange, Clocks, Ledger};
 
     fn change(at_ns: u64, rate_ppm: i64, ahead_ns: i64) -> ClockChange {
         ClockChange {
@@ -140,6 +141,18 @@ mod tests {
         };
         let passes = |wanted_ns: &u64| clocks.may_have_passed(1_000, 2_000, *wanted_ns);
         (0..10_000).take_while(passes).last().unwrap()
+    }
+
+    #[test]
+    fn a_broker_may_open_its_store_again_by_itself() {
+        let ledger = Ledger {
+            clocks: vec![change(0, 0, -700)],
+            reopened_ns: Some(1_200),
+            ..Ledger::default()
+        };
+        let clocks = Clocks::of(&ledger);
+        assert!(clocks.may_have_passed(1_000, 1_300, 1_000));
+        assert!(!clocks.may_have_passed(100, 1_100, 1_100), "only afterwards");
     }
 
     #[test]

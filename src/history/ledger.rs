@@ -262,6 +262,9 @@ pub struct Ledger {
     pub settings: BTreeMap<FaultKind, SettingCount>,
     /// How brokers' clocks went, where they were wrong, in the order of time.
     pub clocks: Vec<ClockChange>,
+    /// When a broker first opened its store again by itself: because an entry was
+    /// bad, or a base came. Nanoseconds since the start of the run.
+    pub reopened_ns: Option<u64>,
     /// When an operator gave up what a node's disk had lost: node, nanoseconds
     /// since the start of the run.
     pub salvaged: Vec<(u32, u64)>,

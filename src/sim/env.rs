@@ -95,7 +95,8 @@ impl Env for SimEnv {
 
     fn report(&self, line: &str) {
         self.with(|inner| {
-            inner.tap.reported(self.node, line);
+            let now_ns = inner.core.now_ns;
+            inner.tap.reported(now_ns, self.node, line);
             inner
                 .core
                 .trace(TraceKind::Node, self.node, 0, line.as_bytes(), || {

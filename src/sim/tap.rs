@@ -79,6 +79,8 @@ pub(crate) struct Tap {
     refusals: BTreeMap<NodeId, u64>,
     on_lies: BTreeMap<NodeId, u64>,
     happened: Happened,
+    /// When a broker first said that its store is opened again, nanoseconds.
+    pub(crate) reopened_ns: Option<u64>,
     findings: Vec<Finding>,
     pub(crate) served_early: Vec<CommitFact>,
     pub(crate) sightings: Sightings,
@@ -112,6 +114,7 @@ impl Tap {
             refusals: BTreeMap::new(),
             on_lies: BTreeMap::new(),
             happened: Happened::new(),
+            reopened_ns: None,
             findings: Vec::new(),
             served_early: Vec::new(),
             sightings: Sightings::default(),

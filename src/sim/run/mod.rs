@@ -216,6 +216,7 @@ async fn to_its_end(mut run: Run<'_>) -> (Run<'_>, Ending) {
 
 fn report(mut run: Run<'_>, ending: Ending, options: &RunOptions) -> RunReport {
     let ended = Ended::of(&mut run, ending, options);
+    run.ledger.reopened_ns = run.world.lock().tap.reopened_ns;
     let observed = match options.oracle {
         true => Observed::taken(&run),
         false => Observed::default(),

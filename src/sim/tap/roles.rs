@@ -10,6 +10,8 @@ use crate::sim::net::NodeId;
 
 /// How the line begins with which a leaderless cluster gives up (D16).
 const HALTED: &str = "halted";
+/// What a line says where a process opens its log anew.
+const REOPENED: &str = "the store is opened again";
 
 /// Somebody leads a term, since then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +98,11 @@ impl Tap {
     }
 
     /// A broker wrote a line to its operator.
-    pub(crate) fn reported(&mut self, node: NodeId, line: &str) {
+    pub(crate) fn reported(&mut self, now_ns: u64, node: NodeId, line: &str) {
         self.probe_line(line);
+        if line.contains(REOPENED) {
+            self.reopened_ns.get_or_insert(now_ns);
+        }
         if line.starts_with(HALTED) {
             self.halted.insert(node);
         }
