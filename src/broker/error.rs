@@ -129,6 +129,13 @@ pub enum StoreError {
         /// Where.
         address: u64,
     },
+    /// A hole in the log cannot be filled: the cluster has committed another entry
+    /// in it or below, and what stands behind it was never committed.
+    #[error("entries from address {address} on are damaged, and others were committed instead")]
+    Superseded {
+        /// Where the hole begins.
+        address: u64,
+    },
     /// A hole in the log was filled from another replica.
     #[error("entries from address {address} on were repaired from another replica")]
     Repaired {
@@ -176,6 +183,7 @@ impl StoreError {
             Self::QueueDisagrees { .. } => true,
             Self::BaseInstalled { .. }
             | Self::Repaired { .. }
+            | Self::Superseded { .. }
             | Self::Damaged { .. }
             | Self::Overruled(_) => true,
             Self::LogBehindState { .. }
@@ -195,6 +203,7 @@ impl StoreError {
             self,
             Self::BaseInstalled { .. }
                 | Self::Repaired { .. }
+                | Self::Superseded { .. }
                 | Self::Damaged { .. }
                 | Self::Overruled(_)
         )

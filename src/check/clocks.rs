@@ -152,7 +152,10 @@ mod tests {
         };
         let clocks = Clocks::of(&ledger);
         assert!(clocks.may_have_passed(1_000, 1_300, 1_000));
-        assert!(!clocks.may_have_passed(100, 1_100, 1_100), "only afterwards");
+        assert!(
+            !clocks.may_have_passed(100, 1_100, 1_100),
+            "only afterwards"
+        );
     }
 
     #[test]

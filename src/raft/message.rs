@@ -85,6 +85,9 @@ pub enum Message {
     Fetched {
         /// The first entry that travels behind the message.
         from: EntryId,
+        /// The last entry that the sender knows to be committed; `ZERO` where it
+        /// does not know its term.
+        committed: EntryId,
     },
 }
 

@@ -171,9 +171,10 @@ fn put_message(out: &mut BytesMut, message: &Message) {
             put_id(out, *from);
             out.put_u64(*upto_index);
         }
-        Message::Fetched { from } => {
+        Message::Fetched { from, committed } => {
             out.put_u8(15);
             put_id(out, *from);
+            put_id(out, *committed);
         }
     }
 }
@@ -235,6 +236,7 @@ fn get_message(bytes: &mut Bytes) -> Result<Message, WireError> {
         },
         15 => Message::Fetched {
             from: get_id(bytes)?,
+            committed: get_id(bytes)?,
         },
         _ => return Err(WireError::Unknown),
     })
@@ -370,7 +372,10 @@ mod tests {
                 from: ID,
                 upto_index: 90,
             },
-            Message::Fetched { from: ID },
+            Message::Fetched {
+                from: ID,
+                committed: ID,
+            },
         ]
     }
 

@@ -1,14 +1,26 @@
 //! Filling a hole in the log from other replicas (D12): by the identity that
 //! the chain gives it, from any of them, no leader needed.
+//!
+//! ```text
+//!   hole ─▶ everyone is asked ─┬─ its entries came ─▶ filled
+//!                              └─ another entry is committed in it or below:
+//!                                 what stands behind it never was ─▶ doubted, cut
+//! ```
+//!
+//! A hole in entries that nobody else has (a leader wrote them while it was cut
+//! off) would otherwise be asked for for ever
+//! (reports/findings/024-a-hole-that-nobody-can-fill.md).
 
 use bytes::Bytes;
 
 use super::packets::Cargo;
+use super::saving::{load, load_or_begin_anew, save};
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::Env;
 use crate::log::{Hole, RepairError};
 use crate::raft::{EntryId, Message, ReplicaId};
+use crate::record::LogPart;
 
 /// Pause between two rounds of asking.
 const ASK_AGAIN_NS: u64 = 200_000_000;
@@ -59,6 +71,12 @@ impl Fetching {
         }
         if self.at == (self.hole.upto.next_index - 1, self.hole.upto.hash) {
             Took::TheLast
+        } else if self.at.0 + 1 == self.hole.upto.next_index {
+            // It leads elsewhere; somebody else may have the right ones.
+            let ask_at_ns = self.ask_at_ns;
+            *self = Self::new(self.hole);
+            self.ask_at_ns = ask_at_ns;
+            Took::Nothing
         } else if self.frames.len() > before {
             Took::Some
         } else {
@@ -75,6 +93,36 @@ impl Fetching {
             upto_index: self.hole.upto.next_index - 1,
         }
     }
+}
+
+/// Whether what a peer holds shows that nothing behind the hole was ever
+/// committed: at an index in the hole or below, another entry is.
+///
+/// `own_term`: of the entry at an index, in the log that has the hole. `frames`:
+/// consecutive entries of the peer's log.
+fn is_superseded(
+    hole: &Hole,
+    own_term: impl Fn(u64) -> Option<u64>,
+    frames: &[LogPart],
+    committed: EntryId,
+) -> bool {
+    let last_index = hole.upto.next_index - 1;
+    let term_differs = if committed.index < hole.from.next_index {
+        own_term(committed.index).is_some_and(|own| own != committed.term)
+    } else {
+        // Terms ascend: no entry in the hole has a higher one.
+        committed.index <= last_index && committed.term > hole.upto.term
+    };
+    let frame_differs = frames.iter().any(|part| {
+        let parts_below = part.index == hole.from.next_index
+            && part.index <= committed.index + 1
+            && part.previous_hash != hole.from.hash;
+        let ends_otherwise = part.index == last_index
+            && part.index <= committed.index
+            && part.hash != hole.upto.hash;
+        parts_below || ends_otherwise
+    });
+    committed != EntryId::ZERO && (term_differs || frame_differs)
 }
 
 impl<E: Env> Broker<E> {
@@ -96,7 +144,8 @@ impl<E: Env> Broker<E> {
         self.send_all(serving, &message);
     }
 
-    /// Sends a peer the entries that it lacks, as far as this log has them.
+    /// Sends a peer the entries that it lacks, as far as this log has them, and
+    /// says what is committed.
     pub(super) async fn answer_fetch(
         &mut self,
         serving: &mut Serving<E>,
@@ -107,30 +156,47 @@ impl<E: Env> Broker<E> {
         let log = &serving.store.log;
         let hole = log.first_hole().map(|hole| hole.from.next_index);
         let end = hole.unwrap_or(log.flushed().next_index);
-        if from.index < log.base().next_index || from.index >= end {
-            return Ok(());
-        }
-        let frames = self
-            .frames(serving, from.index..=upto_index.min(end - 1))
-            .await?;
+        let has_it = (log.base().next_index..end).contains(&from.index);
+        let frames = match has_it {
+            true => {
+                self.frames(serving, from.index..=upto_index.min(end - 1))
+                    .await?
+            }
+            false => Bytes::new(),
+        };
         let replica = serving.replica.as_ref().expect("only replicas have peers");
-        let term = replica.raft.term();
-        self.send_peer(serving, to, term, Message::Fetched { from }, frames);
+        let (term, index) = (replica.raft.term(), replica.raft.commit_index());
+        let committed = serving.store.log.term_at(index);
+        let committed = committed.map_or(EntryId::ZERO, |term| EntryId { term, index });
+        let message = Message::Fetched { from, committed };
+        self.send_peer(serving, to, term, message, frames);
         Ok(())
     }
 
-    /// Entries for the hole: once they are all there, it is filled, and the
-    /// store is opened again to apply what it hid.
+    /// Entries for the hole, and what is committed: once they are all there, it is
+    /// filled, and the store is opened again to apply what it hid; where others are
+    /// committed, it is given up.
     pub(super) async fn fetched(
         &mut self,
         serving: &mut Serving<E>,
         from: ReplicaId,
-        cargo: Cargo,
+        (cargo, committed): (Cargo, EntryId),
     ) -> Result<(), StoreError> {
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let Some(fetching) = replica.fetching.as_mut() else {
             return Ok(());
         };
+        let parts: Vec<LogPart> = cargo.frames.iter().map(|(part, _)| *part).collect();
+        let log = &serving.store.log;
+        if is_superseded(
+            &fetching.hole,
+            |index| log.term_at(index),
+            &parts,
+            committed,
+        ) {
+            let hole = fetching.hole;
+            return self.give_up_hole(serving, hole).await;
+        }
         match fetching.take(&cargo) {
             Took::TheLast => {}
             // Whoever has these has more, maybe. Who brought nothing is asked
@@ -162,5 +228,92 @@ impl<E: Env> Broker<E> {
             // Of other entries than those that stood there: asked for again.
             Err(_) => Ok(()),
         }
+    }
+
+    /// Cuts the log where the hole begins. What stood in the hole may have been
+    /// acknowledged: until others have said what is there, this replica is in
+    /// doubt about it.
+    async fn give_up_hole(
+        &mut self,
+        serving: &mut Serving<E>,
+        hole: Hole,
+    ) -> Result<(), StoreError> {
+        if let Some(job) = serving.job.take() {
+            serving.store.log.job_done(job.await)?;
+        }
+        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let (disk, sync) = (self.env.disk(), replica.hard_state_sync);
+        let hard = match sync {
+            true => load(&disk).await?,
+            false => load_or_begin_anew(&disk).await?,
+        };
+        let hard = hard.doubting(hole.from.next_index, hole.from.address);
+        save(disk, hard, sync).await?;
+        serving.store.log.truncate(hole.from.address).await?;
+        Err(StoreError::Superseded {
+            address: hole.from.address,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EntryId, Hole, LogPart, is_superseded};
+    use crate::log::Position;
+    use crate::record::EntryKind;
+
+    /// Entries 5 and 6 are damaged; 1 to 4 are of term 1, 5 to 8 of term 3 at most.
+    fn is_given_up(frames: &[LogPart], committed: (u64, u64)) -> bool {
+        let at = |next_index, hash| Position {
+            next_index,
+            hash,
+            term: 3,
+            ..Position::START
+        };
+        let hole = Hole {
+            from: at(5, 44),
+            upto: at(7, 66),
+        };
+        let own_term = |index| match index {
+            1..=4 => Some(1),
+            7 | 8 => Some(3),
+            _ => None,
+        };
+        let (term, index) = committed;
+        is_superseded(&hole, own_term, frames, EntryId { term, index })
+    }
+
+    fn part(index: u64, previous_hash: u64, hash: u64) -> LogPart {
+        LogPart {
+            kind: EntryKind::Message,
+            index,
+            term: 3,
+            address: 0,
+            record_bytes: 0,
+            previous_hash,
+            hash,
+        }
+    }
+
+    #[test]
+    fn a_hole_stays_while_its_entries_may_be_committed() {
+        for committed in [(0, 0), (1, 4), (3, 5), (2, 6), (9, 8), (9, 20)] {
+            assert!(!is_given_up(&[], committed), "{committed:?}");
+        }
+        let right = [part(5, 44, 55), part(6, 55, 66)];
+        assert!(!is_given_up(&right, (9, 20)));
+        let uncommitted = [part(5, 43, 55), part(6, 55, 65)];
+        assert!(!is_given_up(&uncommitted, (1, 3)), "of the peer alone");
+    }
+
+    #[test]
+    fn another_entry_that_is_committed_in_it_or_below_ends_the_wait() {
+        assert!(is_given_up(&[], (2, 4)), "below");
+        assert!(is_given_up(&[], (4, 5)), "in it");
+        assert!(
+            is_given_up(&[part(5, 43, 55)], (9, 20)),
+            "it follows another"
+        );
+        assert!(is_given_up(&[part(5, 44, 54), part(6, 54, 65)], (9, 20)));
     }
 }

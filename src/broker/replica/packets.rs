@@ -126,7 +126,9 @@ impl<E: Env> Broker<E> {
                 from: first,
                 upto_index,
             } => self.answer_fetch(serving, from, first, upto_index).await,
-            Message::Fetched { .. } => self.fetched(serving, from, cargo).await,
+            Message::Fetched { committed, .. } => {
+                self.fetched(serving, from, (cargo, committed)).await
+            }
             message => {
                 let input = crate::raft::Input::Message {
                     from,
