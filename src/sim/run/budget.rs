@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::phases::Run;
+use crate::check::Outcome;
 use crate::raft::HARD_STATE_FILE;
 use crate::scenario::{Effect, Operation, PlannedFault, Victim};
 use crate::sim::disk::DiskModel;
@@ -127,6 +128,15 @@ impl Run<'_> {
         let mut all = self.outstanding();
         all.extend(self.ambiguous());
         has_room(&all, victims, minority)
+    }
+
+    /// Whether a power loss may leave this machine a torn tail: where others have
+    /// forgotten something already, that would be one more who cannot tell.
+    pub(super) fn has_room_for_a_torn_tail(&mut self, machine: usize) -> bool {
+        let is_bound = self.scenario.expect.outcome == Outcome::ZeroLoss;
+        !(self.scenario.cluster.is_replicated() && is_bound)
+            || self.outstanding().is_empty()
+            || self.has_room_for(&[machine as NodeId])
     }
 
     /// Whose tail is ambiguous, by whatever fault: that too is detected amnesia.
