@@ -264,6 +264,9 @@ impl<E: Env> FullReader<E> {
                             return Ok(answer);
                         }
                         self.last = format!("code {} {:?}", command.code, command.remark());
+                        // Whoever said that this broker leads may not be a member
+                        // any more, and never hear of another.
+                        self.session.doubt(topic);
                         break self.session.env().now_ns() + ms(RETRY_DELAY_MS);
                     }
                     SessionEvent::Unanswered { tag: of } if of == tag => break 0,

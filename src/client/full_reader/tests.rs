@@ -234,3 +234,26 @@ fn its_futures_may_move_between_threads() {
     check(&reader(&env).read_all("orders"));
     check(&reader(&env).group_offsets("cg", "orders"));
 }
+
+/// A broker that was removed says for ever who led when it was.
+#[test]
+fn a_route_to_a_broker_that_refuses_is_asked_for_again() {
+    let env = FakeEnv::default();
+    let mut routes = 0;
+    let mut reader = reader(&env);
+    let ends = drive(
+        &env,
+        reader.queue_ends("orders"),
+        |asked| match RequestCode(asked.command.code) {
+            RequestCode::GET_ROUTEINFO_BY_TOPIC => {
+                routes += 1;
+                env.answer_route(asked, 1, broker());
+            }
+            RequestCode::GET_MAX_OFFSET if routes < 2 => {
+                env.refuse_request(asked, ResponseCode::SYSTEM_BUSY);
+            }
+            _ => bounds(&env, asked),
+        },
+    );
+    assert_eq!(ends.expect("it looks again"), [6]);
+}
