@@ -156,8 +156,12 @@ impl Image {
             && successor.is_none_or(|address| self.end_address() < address)
         {
             let next_sector = (position + 1).next_multiple_of(segment.sector_bytes);
+            // Behind a hole may stand what a newer segment took the place of.
+            let counts = |part: &LogPart| successor.is_none_or(|address| part.address < address);
             match parse(bytes, segment.incarnation, position as u64) {
-                Parsed::Entry(envelope) if self.is_next(&envelope.log, harm) => {
+                Parsed::Entry(envelope)
+                    if counts(&envelope.log) && self.is_next(&envelope.log, harm) =>
+                {
                     let framed_bytes = envelope.log.framed_bytes() as usize;
                     let record = &bytes[ENVELOPE_BYTES..framed_bytes];
                     self.entries.push(entry_of(&envelope.log, record));

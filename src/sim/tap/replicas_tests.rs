@@ -293,6 +293,27 @@ fn a_bad_sector_excuses_no_cut_but_its_own() {
 }
 
 #[test]
+fn what_a_newer_segment_took_the_place_of_is_not_behind_a_bad_sector() {
+    let (mut bench, staged) = answered();
+    for node in [1, 0] {
+        bench.hard(node, 2, None);
+    }
+    bench.leads(0, 2);
+    bench.cut(1, staged[3].address);
+    bench.write(&[0, 1], 2, b"in place of the fourth");
+    bench.sync(&[0, 1]);
+    bench.answers(1, 0, 2, 4);
+    // The old fourth, which chains to the third, stands behind it still.
+    bench.spoil(1, Some(3));
+    let fifth = bench.write(&[1], 2, b"the fifth");
+    bench.cut(1, fifth.address);
+    bench.write(&[0, 1], 2, b"the fifth");
+    bench.sync(&[0, 1]);
+    bench.answers(1, 0, 2, 5);
+    assert_eq!(bench.findings(), []);
+}
+
+#[test]
 fn what_a_power_loss_left_may_be_ambiguous() {
     let mut bench = Bench::new(SYNCED);
     bench.write(&[0, 1], 1, &[7; 3000]);
