@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{FaultKind, History, Ledger};
 
-use super::promises::{Promised, promised};
 use super::read_committed::{self, CommitFact};
 use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
 use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent, stored_once};
@@ -271,8 +270,9 @@ fn is_excused(facts: &Facts<'_>, evidence: &Evidence<'_>, lost: &Lost, blame: Bl
 }
 
 fn may_be_lost(evidence: &Evidence<'_>, fault: usize) -> bool {
-    let (configuration, fault) = (evidence.configuration, &evidence.ledger.fired[fault]);
-    promised(configuration, fault.kind, configuration.hit(fault.hit)) == Promised::Nothing
+    evidence
+        .configuration
+        .may_lose(&evidence.ledger.fired[fault])
 }
 
 /// What is acknowledged before it is durable proves nothing about what lies

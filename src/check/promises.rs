@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::history::FaultKind;
+use crate::history::{FaultEvent, FaultKind};
 
 /// How brokers replicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,6 +99,11 @@ impl Configuration {
             true => Hit::Minority,
             false => Hit::Majority,
         }
+    }
+
+    /// Whether nothing is promised under a fault, alone.
+    pub fn may_lose(self, fault: &FaultEvent) -> bool {
+        promised(self, fault.kind, self.hit(fault.hit)) == Promised::Nothing
     }
 }
 

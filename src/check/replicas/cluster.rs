@@ -12,6 +12,7 @@ use super::log::Log;
 use super::log_matching::Matching;
 use super::promises_kept::Promises;
 use super::state_machine_safety::Snapshots;
+use super::unseen::Undecided;
 use super::{acknowledgement, served};
 use crate::check::{Finding, Promise};
 
@@ -72,6 +73,7 @@ pub struct Cluster {
     pub(super) forgotten: Vec<(u32, u64)>,
     /// How often a replica began anew behind a base that it was given.
     pub(super) bases_installed: u64,
+    pub(super) undecided: Vec<Undecided>,
     findings: Vec<Finding>,
     waived: Vec<Finding>,
 }
@@ -93,6 +95,7 @@ impl Cluster {
             is_waived: false,
             forgotten: Vec::new(),
             bases_installed: 0,
+            undecided: Vec::new(),
             findings: Vec::new(),
             waived: Vec::new(),
         }
@@ -121,7 +124,7 @@ impl Cluster {
             holders: &holders,
         };
         let broken = acknowledgement::check(what, head, &answer, &self.committed);
-        self.report(moment, broken);
+        self.report_as_leader(moment, node, head, broken);
     }
 
     /// A replica served a record whose last log address is below `end_address`.
@@ -132,7 +135,7 @@ impl Cluster {
         }
         let head = self.entry_of(moment, node, address);
         let broken = served::check(what, replica, head, &self.committed);
-        self.report(moment, broken);
+        self.report_as_leader(moment, node, head, broken);
     }
 
     /// A fault took synced bytes of a node.
@@ -242,8 +245,9 @@ impl Cluster {
         self.bases_installed
     }
 
-    /// Everything that was broken, since the last call.
+    /// Everything that was broken, since the last call: asked when all is over.
     pub fn take_findings(&mut self) -> Vec<Finding> {
+        self.decide_all();
         std::mem::take(&mut self.findings)
     }
 
@@ -314,10 +318,16 @@ impl Cluster {
 
     pub(super) fn report(&mut self, moment: Moment, broken: impl IntoIterator<Item = Broken>) {
         for broken in broken {
-            match self.is_waived && self.is_void(broken.promise) {
-                true => self.waived.push(broken.at(moment)),
-                false => self.findings.push(broken.at(moment)),
-            }
+            self.report_as(self.is_waived, moment, broken);
+        }
+    }
+
+    /// Reports what was broken at a moment at which Raft's own properties held, or
+    /// were waived.
+    pub(super) fn report_as(&mut self, is_waived: bool, moment: Moment, broken: Broken) {
+        match is_waived && self.is_void(broken.promise) {
+            true => self.waived.push(broken.at(moment)),
+            false => self.findings.push(broken.at(moment)),
         }
     }
 }
@@ -335,7 +345,7 @@ impl Cluster {
 /// The configuration that counts in a term and that a log ends before: "a
 /// configuration takes effect when appended" (D15), and what the leader appends
 /// may leave before it is written anywhere (D3).
-fn ahead_of<'a>(term: u64, log: &Log, seated: Option<&'a Seated>) -> Option<&'a Seated> {
+pub(super) fn ahead_of<'a>(term: u64, log: &Log, seated: Option<&'a Seated>) -> Option<&'a Seated> {
     seated.filter(|seated| seated.term == term && seated.index > log.last().index)
 }
 

@@ -37,6 +37,7 @@ pub mod served;
 pub mod state_machine_safety;
 #[cfg(test)]
 mod story;
+mod unseen;
 
 pub use amnesia::{Amnesia, Forgot};
 pub use bases::Expiries;

@@ -102,6 +102,9 @@ impl Cluster {
             self.expiries.says(entry.head, below_address);
         }
         if medium == Medium::Cached {
+            if let Some(seats) = &entry.seats {
+                self.decide(node, entry.head.term, entry.head.index, seats);
+            }
             let replica = self.replica(node);
             let led = self.leaders.newest_of(replica);
             let broken = led.and_then(|term| {
@@ -308,6 +311,7 @@ impl Cluster {
     }
 
     fn note_seated(&mut self, node: u32, seated: Seated) {
+        self.decide(node, seated.term, seated.index, &seated.seats);
         let newest = &mut self.node_mut(node).seated;
         let place = |seated: &Seated| (seated.term, seated.index);
         if newest

@@ -75,6 +75,19 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_may_be_seen_after_what_rested_on_it() {
+        for serves in ["serve 0 2", "ack 0 2"] {
+            for seen in ["seat 0 1 3=0:0,1:0,2:9", "write 0 3.1=0:0,1:0,2:9"] {
+                assert_eq!(findings(&format!("{CAUGHT_UP} {serves}; {seen}")), "");
+            }
+            // Held by the new disk's leader alone, at that moment.
+            let alone = CAUGHT_UP.replace("sync 2 2", "sync 2 1");
+            let later = format!("{alone} {serves}; seat 0 1 3=0:0,1:0,2:9; sync 2 2");
+            assert_ne!(findings(&later), "");
+        }
+    }
+
+    #[test]
     fn what_it_does_not_seat_or_another_leader_seated_does_not_count() {
         for seated in [
             "0 1 3=0:0,1:0,2:8",

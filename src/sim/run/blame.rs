@@ -11,11 +11,12 @@ use crate::sim::tap::{Medium, Tap, WrittenEntry};
 
 /// Who took what was lost. Where the entry was held throughout, nobody did.
 /// `believed`: how far the log was believed durable when the power went, by
-/// index into the ledger.
+/// index into the ledger; `may_lose`: whether nothing is promised under that fault.
 pub(super) fn blame(
     lost: &Lost,
     ledger: &Ledger,
     believed: &BTreeMap<usize, u64>,
+    may_lose: impl Fn(usize) -> bool,
     tap: &Tap,
 ) -> Blame {
     let Some(entry) = entry_of(lost, tap) else {
@@ -28,12 +29,9 @@ pub(super) fn blame(
                     .get(&index)
                     .is_none_or(|end| *end >= entry.end_address)
         };
-        return match replicas::taken_by(&entry.head, ledger, cluster, counts) {
-            None => Blame::StillHeld,
-            Some(index) => {
-                Blame::Fault(uncovered(ledger, index, believed, &entry).unwrap_or(index))
-            }
-        };
+        let takers = replicas::takers(&entry.head, ledger, cluster, counts);
+        let named = takers.map(|index| uncovered(ledger, index, believed, &entry).unwrap_or(index));
+        return named_of(named, may_lose).map_or(Blame::StillHeld, Blame::Fault);
     }
     let taken = ledger.fired.iter().position(|fault| {
         let reaches = fault.at_ns >= entry.written_ns || is_hole_below(fault, &entry, tap);
@@ -43,6 +41,18 @@ pub(super) fn blame(
         None => Blame::StillHeld,
         Some(index) => Blame::Fault(uncovered(ledger, index, believed, &entry).unwrap_or(index)),
     }
+}
+
+/// Of all faults after which too few held it: the first under which nothing is
+/// promised, and where there is none, the first. (What takes one copy, and what takes
+/// the others that were cached only, may be two of them: the second lost it.)
+fn named_of(
+    mut takers: impl Iterator<Item = usize>,
+    may_lose: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let first = takers.next()?;
+    let mut all = std::iter::once(first).chain(takers);
+    Some(all.find(|index| may_lose(*index)).unwrap_or(first))
 }
 
 /// Whether it is a sector that went bad.
@@ -133,4 +143,17 @@ fn uncovered(
         kind => is_damage(kind) && fault.held_after < entry.end_address,
     });
     deeper.map(|(index, _)| index).last()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named_of;
+
+    #[test]
+    fn of_two_faults_that_took_copies_the_one_that_may_lose_is_named() {
+        let of = |takers: &[usize]| named_of(takers.iter().copied(), |index| index >= 5);
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[1, 2]), Some(1), "nothing excuses it");
+        assert_eq!(of(&[1, 7, 8]), Some(7));
+    }
 }

@@ -284,13 +284,15 @@ impl Ended {
         let happened = run.happened();
         let nothing_due = run.why_nothing_is_due();
         let inner = run.world.lock();
+        let configuration = run.scenario.configuration();
+        let may_lose = |index: usize| configuration.may_lose(&run.ledger.fired[index]);
         let judgement = judge(Evidence {
-            configuration: run.scenario.configuration(),
+            configuration,
             faultless: run.scenario.is_faultless(),
             lacks,
             history: &self.history,
             ledger: &run.ledger,
-            blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, &inner.tap),
+            blame: &|lost| blame::blame(lost, &run.ledger, &run.believed, may_lose, &inner.tap),
             commit_facts: &observed.commit_facts,
             oracle: observed.findings,
             waived: observed.waived,

@@ -1,48 +1,75 @@
-//! Of several replicas: the first fault that took an entry from one of them and
-//! left too few that held it (guarantee.md, section 3, `expected-loss`).
+//! Of several replicas: the faults that took an entry from one of them and left too
+//! few that held it (guarantee.md, section 3, `expected-loss`).
 
 use crate::check::replicas::{Cluster, Head};
-use crate::history::Ledger;
+use crate::history::{FaultKind, Ledger};
 
-/// The index of the fault "at \[which\] too few held it (Raft: fewer than
+/// The indices of the faults "at \[which\] too few held it (Raft: fewer than
 /// ⌊n/2⌋+1 …), or \[which\] took a term or vote that this configuration does not
-/// make durable". `counts`: whether its victim held what it had of the entry, by
-/// index into the ledger. What is in a cache only, and was not believed to be
-/// durable, nothing rests on.
-pub(super) fn taken_by(
+/// make durable", these behind those, each in their order. `counts`: whether its
+/// victim held what it had of the entry, by index into the ledger. What is in a
+/// cache only, and was not believed to be durable, nothing rests on.
+pub(super) fn takers(
     head: &Head,
     ledger: &Ledger,
     cluster: &Cluster,
     counts: impl Fn(usize) -> bool,
-) -> Option<usize> {
+) -> impl Iterator<Item = usize> {
     let quorum = cluster.seats().quorum();
-    let took_entry = first(ledger, |fault, node, after, upto| {
-        counts(fault)
-            && cluster.took(head, node, after, upto)
-            && cluster.held_after(head, upto) < quorum
+    let took_entry = windows(ledger).filter(move |window| {
+        let fault = &ledger.fired[window.index];
+        counts(window.index)
+            && cluster.took(head, fault.node, window.after, window.upto)
+            && cluster.held_after(head, fault.event) < quorum
     });
-    took_entry.or_else(|| {
-        first(ledger, |_, node, after, upto| {
-            cluster.took_hard_state(node, after, upto)
-        })
+    let took_hard_state = windows(ledger).filter(|window| {
+        let node = ledger.fired[window.index].node;
+        cluster.took_hard_state(node, window.after, window.upto)
+    });
+    took_entry.chain(took_hard_state).map(|window| window.index)
+}
+
+/// What a fault took goes after one event, and up to another.
+struct Window {
+    index: usize,
+    after: u64,
+    upto: u64,
+}
+
+/// Of every fault: from the one before to itself. A sector that went bad and a sync
+/// that failed take what a replica cuts when it meets them, until something else
+/// happens to it.
+fn windows(ledger: &Ledger) -> impl Iterator<Item = Window> {
+    let before = ledger.fired.iter().map(|fault| fault.event);
+    let after = std::iter::once(0).chain(before);
+    let fired = ledger.fired.iter().enumerate();
+    fired.zip(after).map(|((index, fault), after)| Window {
+        index,
+        after,
+        upto: met_upto(ledger, index).unwrap_or(fault.event),
     })
 }
 
-/// The first fault of which that is true: of its index, its node, and the time
-/// between the event of the fault before and its own.
-fn first(ledger: &Ledger, is_it: impl Fn(usize, u32, u64, u64) -> bool) -> Option<usize> {
-    let mut after = 0;
-    let mut fired = ledger.fired.iter().enumerate();
-    let found = fired.find(|(index, fault)| {
-        let before = std::mem::replace(&mut after, fault.event);
-        is_it(*index, fault.node, before, fault.event)
-    });
-    found.map(|(index, _)| index)
+fn met_upto(ledger: &Ledger, index: usize) -> Option<u64> {
+    let is_met_later = |kind| {
+        matches!(
+            kind,
+            FaultKind::Rot | FaultKind::ReadError | FaultKind::SyncError
+        )
+    };
+    let fault = &ledger.fired[index];
+    is_met_later(fault.kind).then(|| {
+        let later = &ledger.fired[index + 1..];
+        let next = later
+            .iter()
+            .find(|next| next.node == fault.node && !is_met_later(next.kind));
+        next.map_or(u64::MAX, |next| next.event - 1)
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::taken_by;
+    use super::takers;
     use crate::check::replicas::{Cause, Cluster, Entry, Fact, Head, Media, Medium, Moment};
     use crate::history::{FaultEvent, FaultKind, Ledger};
 
@@ -72,9 +99,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_cut_when_a_bad_sector_or_a_failed_sync_is_met_it_took() {
+        for (kind, taken) in [
+            (FaultKind::SyncError, Some(0)),
+            (FaultKind::ReadError, Some(0)),
+            (FaultKind::Kill, None),
+        ] {
+            let met = FaultEvent {
+                kind,
+                ..fault(1, 32)
+            };
+            let fired = vec![met, fault(0, 36), fault(2, 60)];
+            assert_eq!(first_taker(&[], fired, [true; 3]), taken, "{kind}");
+        }
+    }
+
     /// Three replicas that acknowledge what is cached. The entry is cached on all,
     /// durable on those; then the power goes at b1, and at b0.
     fn lost(durable_on: &[u32], counts: [bool; 2]) -> Option<usize> {
+        let cuts = [1, 0].iter().filter(|node| !durable_on.contains(node));
+        let event = 10 * (3 + durable_on.len() + cuts.count()) as u64;
+        let fired = vec![fault(1, event - 5), fault(0, event + 5)];
+        first_taker(durable_on, fired, counts)
+    }
+
+    /// The entry is cached on all at events 10 to 30, durable on those behind it;
+    /// then a crash takes it from b1, and from b0, ten events later each.
+    fn first_taker<const N: usize>(
+        durable_on: &[u32],
+        fired: Vec<FaultEvent>,
+        counts: [bool; N],
+    ) -> Option<usize> {
         let media = Media {
             log: Medium::Cached,
             hard_state: Medium::Durable,
@@ -110,16 +166,11 @@ mod tests {
                 });
             }
         }
-        let fired = vec![fault(1, event - 5), fault(0, event + 5)];
-        taken_by(
-            &HEAD,
-            &Ledger {
-                fired,
-                ..Ledger::default()
-            },
-            &cluster,
-            |fault| counts[fault],
-        )
+        let ledger = Ledger {
+            fired,
+            ..Ledger::default()
+        };
+        takers(&HEAD, &ledger, &cluster, |fault| counts[fault]).next()
     }
 
     #[test]
