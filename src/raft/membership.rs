@@ -87,9 +87,12 @@ impl Raft {
     /// so only where nobody is left who could.
     fn check_halted(&mut self) {
         let configuration = self.configurations.latest();
+        // A disk that said it is blank, and has been filled and promoted since, is not.
+        let is_voter = |node: u64, disk: u64| configuration.is_voter(ReplicaId { node, disk });
         let gone = |node: u64| {
             let seat = configuration.seats.get(&node);
-            self.joins.contains_key(&node)
+            let joined = self.joins.get(&node);
+            joined.is_some_and(|disk| !is_voter(node, *disk))
                 || node == self.me.node && self.is_blank()
                 || seat.is_some_and(|seat| seat.state == SeatState::Replaced)
         };

@@ -113,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn who_was_removed_owes_nothing_once_that_is_committed() {
+        let begin = "hard 0 1; hard 1 1; lead 0 1; write 0 1.1; write 1 1.1; sync 0 1; sync 1 1;
+                     destroy 2; disk 2 9; write 0 2.1=0:0,1:0; sync 0 2;";
+        assert_eq!(outstanding(begin), [2], "it may be lost with its leader");
+        let committed = "write 1 2.1=0:0,1:0; sync 1 2";
+        assert!(outstanding(&format!("{begin} {committed}")).is_empty());
+    }
+
+    #[test]
     fn what_a_crash_takes_is_no_amnesia() {
         assert!(outstanding("write 1 1.1 2.1; sync 1 1; power 1 1").is_empty());
     }

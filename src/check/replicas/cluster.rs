@@ -196,11 +196,24 @@ impl Cluster {
         latest.unwrap_or(&self.initial)
     }
 
-    /// The members whose amnesia is outstanding.
+    /// The members whose amnesia is outstanding: by the newest configuration, and by
+    /// the last committed one, which counts again where the newest is lost.
     pub fn outstanding(&self) -> BTreeSet<u32> {
         let mut outstanding = self.amnesia.outstanding();
-        outstanding.retain(|node| self.seats().0.contains_key(node));
+        let (newest, committed) = (self.seats(), self.committed_seats());
+        outstanding.retain(|node| newest.0.contains_key(node) || committed.0.contains_key(node));
         outstanding
+    }
+
+    fn committed_seats(&self) -> &Seats {
+        let logs = self.nodes.iter().map(|node| &node.cached);
+        let all = logs.flat_map(|log| log.all_seats().iter().map(move |seated| (log, seated)));
+        let committed = all.filter(|(log, (index, _))| {
+            let fixed = self.committed.get(*index);
+            fixed.is_some_and(|fixed| log.has(&fixed))
+        });
+        let last = committed.max_by_key(|(_, (index, _))| *index);
+        last.map_or(&self.initial, |(_, (_, seats))| seats)
     }
 
     /// Whether a majority of the disks is gone (D16): nobody can serve then, and

@@ -134,6 +134,21 @@ impl Lone {
         self.hear(1, term, Message::Append(append))
     }
 
+    /// The leader of term 5 adds a configuration behind entry 1 of term 1.
+    fn append_configuration(&mut self, configuration: Configuration) {
+        let head = EntryHead {
+            id: id(2, 5),
+            configuration: Some(configuration),
+        };
+        let append = Append {
+            request: 1,
+            prev: id(1, 1),
+            commit_index: 0,
+            heads: vec![head],
+        };
+        self.hear(1, 5, Message::Append(append));
+    }
+
     /// A leader of `term` is heard; its entries come once the term is saved.
     fn enter(&mut self, term: u64) {
         let outputs = self.append(term, EntryId::ZERO, &[], 0);
@@ -409,17 +424,7 @@ fn matched_in_this_term() {
 fn a_configuration_rolls_back_with_the_log() {
     let mut lone = Lone::new(3, &[1], None);
     let two = Configuration::of_voters([replica(0), replica(1)]);
-    let head = EntryHead {
-        id: id(2, 5),
-        configuration: Some(two.clone()),
-    };
-    let append = Append {
-        request: 1,
-        prev: id(1, 1),
-        commit_index: 0,
-        heads: vec![head],
-    };
-    lone.hear(1, 5, Message::Append(append));
+    lone.append_configuration(two.clone());
     assert_eq!(lone.raft.configuration(), &two, "in force when appended");
     lone.enter(6);
     lone.append(6, id(1, 1), &[id(2, 6)], 0);
@@ -613,6 +618,29 @@ fn a_hole_is_not_acknowledged() {
     assert_eq!(granted(&lone.wait()), None, "nor does it campaign");
     let outputs = lone.step(Input::Repaired { hole_from: None });
     assert_eq!(answer(&outputs).matched_index, 3);
+}
+
+/// D16: of four, two blank disks are too many; one that was blank and has been
+/// promoted since is none.
+#[test]
+fn a_spare_that_was_promoted_is_not_blank() {
+    let blank = |node, disk| Input::Message {
+        from: ReplicaId { node, disk },
+        term: 0,
+        message: Message::Join { challenge: 0 },
+    };
+    let halted = |outputs: &[Output]| {
+        let halted = outputs.iter().find_map(|output| match output {
+            Output::Halted { blank_nodes } => Some(blank_nodes.clone()),
+            _ => None,
+        });
+        halted.unwrap_or_default()
+    };
+    let mut lone = Lone::new(3, &[1], None);
+    assert!(halted(&lone.step(blank(3, 13))).is_empty());
+    lone.append_configuration(Configuration::of_voters((0..4).map(replica)));
+    assert!(halted(&lone.step(blank(2, 99))).is_empty(), "3 of 4");
+    assert_eq!(halted(&lone.step(blank(3, 98))), [2, 3]);
 }
 
 /// D16: who goes on alone lets the others back in: a blank disk is fed, and
