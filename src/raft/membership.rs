@@ -48,7 +48,7 @@ impl Raft {
         // A voter that says it is blank lost a log under its old name; it must
         // not come back as the same voter (D14). The operator formats it anew.
         if !self.configurations.latest().is_voter(from) {
-            self.joins.insert(from.node, from.disk);
+            self.joins.insert(from.node, (from.disk, self.now_ns));
             self.check_halted();
         }
         let place = self.configurations.latest();
@@ -87,12 +87,15 @@ impl Raft {
     /// so only where nobody is left who could.
     fn check_halted(&mut self) {
         let configuration = self.configurations.latest();
-        // A disk that said it is blank, and has been filled and promoted since, is not.
-        let is_voter = |node: u64, disk: u64| configuration.is_voter(ReplicaId { node, disk });
+        let since_ns = self.now_ns.saturating_sub(self.blank_for_ns());
+        // A disk that said it is blank may have been filled and promoted since.
+        let is_blank = |node: u64, (disk, said_ns): (u64, u64)| {
+            said_ns >= since_ns && !configuration.is_voter(ReplicaId { node, disk })
+        };
         let gone = |node: u64| {
             let seat = configuration.seats.get(&node);
             let joined = self.joins.get(&node);
-            joined.is_some_and(|disk| !is_voter(node, *disk))
+            joined.is_some_and(|joined| is_blank(node, *joined))
                 || node == self.me.node && self.is_blank()
                 || seat.is_some_and(|seat| seat.state == SeatState::Replaced)
         };
@@ -116,6 +119,12 @@ impl Raft {
                 self.outputs.push_back(Output::Halted { blank_nodes });
             }
         }
+    }
+
+    /// For how long an announcement counts: a blank replica repeats it every
+    /// election timeout, and some of them are lost.
+    fn blank_for_ns(&self) -> u64 {
+        8 * self.settings.election_timeout_ns
     }
 
     pub(super) fn on_change(&mut self, change: Change) {

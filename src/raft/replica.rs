@@ -76,8 +76,8 @@ pub struct Raft {
     /// Led, and its disk did not keep up (D17).
     pub(super) hung: bool,
     pub(super) doubtful: Option<Doubtful>,
-    /// Blank disks that announced themselves, by node.
-    pub(super) joins: BTreeMap<u64, u64>,
+    /// Blank disks that announced themselves, by node: which, and when.
+    pub(super) joins: BTreeMap<u64, (u64, u64)>,
     pub(super) halted: BTreeSet<u64>,
     /// It must not say anything any more.
     pub(super) stopped: bool,

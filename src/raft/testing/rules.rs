@@ -620,27 +620,43 @@ fn a_hole_is_not_acknowledged() {
     assert_eq!(answer(&outputs).matched_index, 3);
 }
 
+/// A blank disk announces itself.
+fn blank(node: u64, disk: u64) -> Input {
+    Input::Message {
+        from: ReplicaId { node, disk },
+        term: 0,
+        message: Message::Join { challenge: 0 },
+    }
+}
+
+fn halted(outputs: &[Output]) -> Vec<u64> {
+    let halted = outputs.iter().find_map(|output| match output {
+        Output::Halted { blank_nodes } => Some(blank_nodes.clone()),
+        _ => None,
+    });
+    halted.unwrap_or_default()
+}
+
 /// D16: of four, two blank disks are too many; one that was blank and has been
 /// promoted since is none.
 #[test]
 fn a_spare_that_was_promoted_is_not_blank() {
-    let blank = |node, disk| Input::Message {
-        from: ReplicaId { node, disk },
-        term: 0,
-        message: Message::Join { challenge: 0 },
-    };
-    let halted = |outputs: &[Output]| {
-        let halted = outputs.iter().find_map(|output| match output {
-            Output::Halted { blank_nodes } => Some(blank_nodes.clone()),
-            _ => None,
-        });
-        halted.unwrap_or_default()
-    };
     let mut lone = Lone::new(3, &[1], None);
     assert!(halted(&lone.step(blank(3, 13))).is_empty());
     lone.append_configuration(Configuration::of_voters((0..4).map(replica)));
     assert!(halted(&lone.step(blank(2, 99))).is_empty(), "3 of 4");
     assert_eq!(halted(&lone.step(blank(3, 98))), [2, 3]);
+}
+
+/// D16: a blank disk says so again and again; one that has not for long may have been
+/// filled where this replica could not see it.
+#[test]
+fn who_said_long_ago_that_it_is_blank_may_be_whole() {
+    let mut lone = Lone::new(3, &[1], None);
+    assert!(halted(&lone.step(blank(1, 98))).is_empty(), "2 of 3");
+    lone.now_ns += 20 * Settings::default().election_timeout_ns;
+    assert!(halted(&lone.step(blank(2, 99))).is_empty(), "2 of 3");
+    assert_eq!(halted(&lone.step(blank(1, 98))), [1, 2]);
 }
 
 /// D16: who goes on alone lets the others back in: a blank disk is fed, and
