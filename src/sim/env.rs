@@ -95,8 +95,8 @@ impl Env for SimEnv {
 
     fn report(&self, line: &str) {
         self.with(|inner| {
-            let now_ns = inner.core.now_ns;
-            inner.tap.reported(now_ns, self.node, line);
+            let Inner { core, tap, .. } = &mut *inner;
+            tap.reported(core, self.node, line);
             inner
                 .core
                 .trace(TraceKind::Node, self.node, 0, line.as_bytes(), || {

@@ -1,6 +1,6 @@
 //! All replicas of a run, and every check that looks at them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Broken;
 use super::amnesia::{Amnesia, Forgot};
@@ -8,6 +8,7 @@ use super::bases::Expiries;
 use super::committed::Committed;
 use super::election_safety::Leaders;
 use super::fact::{Cause, HardState, Head, Medium, Moment, Replica, Seats};
+use super::halts::Announced;
 use super::log::Log;
 use super::log_matching::Matching;
 use super::promises_kept::Promises;
@@ -74,6 +75,8 @@ pub struct Cluster {
     /// How often a replica began anew behind a base that it was given.
     pub(super) bases_installed: u64,
     pub(super) undecided: Vec<Undecided>,
+    /// Who last said that its disk is blank.
+    pub(super) announced: BTreeMap<u32, Announced>,
     findings: Vec<Finding>,
     waived: Vec<Finding>,
 }
@@ -96,6 +99,7 @@ impl Cluster {
             forgotten: Vec::new(),
             bases_installed: 0,
             undecided: Vec::new(),
+            announced: BTreeMap::new(),
             findings: Vec::new(),
             waived: Vec::new(),
         }

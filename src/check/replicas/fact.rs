@@ -234,6 +234,20 @@ pub enum Fact {
         /// The last index.
         matched: u64,
     },
+    /// The node announced that its disk is blank.
+    Announced {
+        /// The node.
+        node: u32,
+        /// Which disk.
+        disk: u64,
+    },
+    /// The node told its operator that no majority of disks is left.
+    Halted {
+        /// The node.
+        node: u32,
+        /// Whose disks it calls blank.
+        named: Vec<u32>,
+    },
     /// The node stored the state that applying the log up to there gives.
     Applied {
         /// The node.

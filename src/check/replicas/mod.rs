@@ -12,7 +12,7 @@
 //!             Based, Stands            ─┤           ├─ bases
 //!                                       ├─ Cluster ─┼─ election safety, … : Raft's five
 //!   peers ──▶ Leads, Voted, Answered ───┤           ├─ promises kept
-//!                                       │           ├─ membership
+//!                                       │           ├─ membership, halts
 //!   clients ─▶ acknowledges, serves ────┘           └─ acknowledgement, read committed
 //! ```
 //!
@@ -26,6 +26,7 @@ mod cluster;
 mod committed;
 pub mod election_safety;
 mod fact;
+pub mod halts;
 pub mod leader_append_only;
 pub mod leader_completeness;
 mod log;

@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, Node, Seated};
 use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica};
+use super::halts::{self, Announced};
 use super::{
     acknowledgement, bases, leader_append_only, leader_completeness, log::Log, membership,
     promises_kept,
@@ -60,6 +61,11 @@ impl Cluster {
                 term,
                 matched,
             } => self.note_answered(moment, node, term, matched),
+            Fact::Announced { node, disk } => {
+                let at_ns = moment.at_ns;
+                self.announced.insert(node, Announced { disk, at_ns });
+            }
+            Fact::Halted { node, named } => self.note_halted(moment, node, &named),
             Fact::Applied {
                 node,
                 index,
@@ -308,6 +314,20 @@ impl Cluster {
                 self.report(moment, broken);
             }
         }
+    }
+
+    fn note_halted(&mut self, moment: Moment, node: u32, named: &[u32]) {
+        let log = &self.nodes[node as usize].cached;
+        let (_, newest, _) = log.latest_seats();
+        let known = newest.unwrap_or(&self.initial);
+        let halt = halts::Halt {
+            replica: self.replica(node),
+            at_ns: moment.at_ns,
+            named,
+            seats: (log.last().index > 0).then_some(known),
+        };
+        let broken = halts::check(&halt, |node| self.announced.get(&node).copied());
+        self.report(moment, broken);
     }
 
     fn note_seated(&mut self, node: u32, seated: Seated) {

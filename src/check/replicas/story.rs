@@ -16,6 +16,8 @@
 //! cut 0 2                  b0 cuts its log from entry 2 on
 //! power 0 1 · rot 0 1      the power, or a bad sector, leaves b0 entry 1
 //! destroy 0                a blank disk
+//! blank 2 9 · halt 0 1 2   b2 says that its disk 9 is blank; b0 has halted, for
+//!                          b1 and b2 are
 //! lead 0 1 · vote 0 1 2 · answer 0 1 5 · applied 0 5 77
 //! ack 0 1 · serve 0 1      b0 acknowledges, or serves, what stands at entry 1
 //! ```
@@ -142,6 +144,11 @@ impl Teller {
                 node,
                 index: *index,
                 digest: *digest,
+            },
+            ("blank", [disk]) => Fact::Announced { node, disk: *disk },
+            ("halt", named) => Fact::Halted {
+                node,
+                named: named.iter().map(|node| *node as u32).collect(),
             },
             other => panic!("a story has no {other:?}"),
         };

@@ -128,6 +128,8 @@ pub(super) enum Said {
     Voted(Replica),
     /// It has the leader's log up to that index.
     Matched(u64),
+    /// That disk of its own is blank.
+    Blank(u64),
 }
 
 /// What a peer message says: in which term.
@@ -138,6 +140,7 @@ pub(super) fn said(packet: &raft::Packet) -> Option<(u64, Said)> {
         raft::Message::AppendAnswer(answer) if answer.accepted => {
             Said::Matched(answer.matched_index)
         }
+        raft::Message::Join { .. } => Said::Blank(packet.from.disk),
         _ => return None,
     };
     Some((packet.term, said))

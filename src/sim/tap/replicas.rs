@@ -302,11 +302,23 @@ impl Replicas {
                 term,
                 matched,
             },
+            Some((_, Said::Blank(disk))) => Fact::Announced { node, disk },
             None => return false,
         };
         let votes = matches!(fact, Fact::Voted { .. });
         self.cluster.note(moment, fact);
         votes
+    }
+
+    /// A replica told its operator that no majority of disks is left, for those are
+    /// blank: `[1, 2]`.
+    pub(super) fn halted(&mut self, moment: Moment, node: NodeId, line: &str) {
+        let list = line
+            .split_once('[')
+            .and_then(|(_, rest)| rest.split_once(']'));
+        let named = list.map_or("", |(list, _)| list).split(',');
+        let named = named.filter_map(|node| node.trim().parse().ok()).collect();
+        self.cluster.note(moment, Fact::Halted { node, named });
     }
 
     /// One past the last log address that a node holds durably.

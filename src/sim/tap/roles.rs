@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Tap;
+use super::{Tap, moment};
 use crate::check::replicas::Cluster;
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
+use crate::sim::world::Core;
 
 /// How the line begins with which a leaderless cluster gives up (D16).
 const HALTED: &str = "halted";
@@ -98,13 +99,16 @@ impl Tap {
     }
 
     /// A broker wrote a line to its operator.
-    pub(crate) fn reported(&mut self, now_ns: u64, node: NodeId, line: &str) {
+    pub(crate) fn reported(&mut self, core: &Core, node: NodeId, line: &str) {
         self.probe_line(line);
         if line.contains(REOPENED) {
-            self.reopened_ns.get_or_insert(now_ns);
+            self.reopened_ns.get_or_insert(core.now_ns);
         }
         if line.starts_with(HALTED) {
             self.halted.insert(node);
+            if let Some(replicas) = &mut self.replicas {
+                replicas.halted(moment(core), node, line);
+            }
         }
     }
 
