@@ -89,6 +89,12 @@ pub enum Message {
         /// does not know its term.
         committed: EntryId,
     },
+    /// What was wished for has expired; the sender's base travels behind the
+    /// message. Not the core's: for drivers.
+    Expired {
+        /// The last entry below the sender's log.
+        base: EntryId,
+    },
 }
 
 /// Entries behind `prev`.

@@ -14,7 +14,7 @@ impl Raft {
             // These change no term.
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
             Message::Join { challenge } => return self.on_join(from, challenge),
-            Message::Fetch { .. } | Message::Fetched { .. } => return,
+            Message::Fetch { .. } | Message::Fetched { .. } | Message::Expired { .. } => return,
             // A stranger may learn what is here, but changes no term.
             Message::Ask { request, previous } if !self.knows_asker(from, previous) => {
                 return self.on_ask(from, request, previous);
@@ -54,7 +54,8 @@ impl Raft {
             Message::PreVote { .. }
             | Message::Join { .. }
             | Message::Fetch { .. }
-            | Message::Fetched { .. } => unreachable!("taken above"),
+            | Message::Fetched { .. }
+            | Message::Expired { .. } => unreachable!("taken above"),
         }
     }
 

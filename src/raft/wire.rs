@@ -176,6 +176,10 @@ fn put_message(out: &mut BytesMut, message: &Message) {
             put_id(out, *from);
             put_id(out, *committed);
         }
+        Message::Expired { base } => {
+            out.put_u8(16);
+            put_id(out, *base);
+        }
     }
 }
 
@@ -237,6 +241,9 @@ fn get_message(bytes: &mut Bytes) -> Result<Message, WireError> {
         15 => Message::Fetched {
             from: get_id(bytes)?,
             committed: get_id(bytes)?,
+        },
+        16 => Message::Expired {
+            base: get_id(bytes)?,
         },
         _ => return Err(WireError::Unknown),
     })
@@ -376,6 +383,7 @@ mod tests {
                 from: ID,
                 committed: ID,
             },
+            Message::Expired { base: ID },
         ]
     }
 

@@ -3,9 +3,15 @@
 //!
 //! ```text
 //!   hole ─▶ everyone is asked ─┬─ its entries came ─▶ filled
+//!                              ├─ they have expired: a base came that stands for
+//!                              │  them ─▶ stored, the log begins behind it
 //!                              └─ another entry is committed in it or below:
 //!                                 what stands behind it never was ─▶ doubted, cut
 //! ```
+//!
+//! Whoever has a hole applies nothing behind it, so nothing expires there; with the
+//! others it does, and they cannot send what they do not have any more
+//! (reports/findings/026-a-hole-in-what-has-expired.md).
 //!
 //! A hole in entries that nobody else has (a leader wrote them while it was cut
 //! off) would otherwise be asked for for ever
@@ -153,6 +159,10 @@ impl<E: Env> Broker<E> {
         from: EntryId,
         upto_index: u64,
     ) -> Result<(), StoreError> {
+        if from.index < serving.store.log.base().next_index {
+            self.answer_expired(serving, to);
+            return Ok(());
+        }
         let log = &serving.store.log;
         let hole = log.first_hole().map(|hole| hole.from.next_index);
         let end = hole.unwrap_or(log.flushed().next_index);
@@ -227,6 +237,32 @@ impl<E: Env> Broker<E> {
             }),
             // Of other entries than those that stood there: asked for again.
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Sends a peer what stands for the entries that it lacks.
+    fn answer_expired(&mut self, serving: &Serving<E>, to: ReplicaId) {
+        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let (term, base) = (replica.raft.term(), serving.store.base().id());
+        let message = Message::Expired { base };
+        self.send_peer(serving, to, term, message, replica.base.clone());
+    }
+
+    /// A base, for the hole is in what has expired elsewhere. All that it stands for
+    /// is committed, so whoever sends it, it may take the place of the hole; what
+    /// follows it in this log stays, and what is left of the hole is asked for.
+    pub(super) async fn expired_there(
+        &mut self,
+        serving: &mut Serving<E>,
+        cargo: &Cargo,
+    ) -> Result<(), StoreError> {
+        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let hole = replica.fetching.as_ref().map(|fetching| fetching.hole);
+        match (hole, &cargo.base) {
+            (Some(hole), Some(base)) if base.0.position.next_index > hole.from.next_index => {
+                self.install(serving, base).await
+            }
+            _ => Ok(()),
         }
     }
 

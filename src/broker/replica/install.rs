@@ -1,4 +1,5 @@
-//! Installing a base: what a blank or far lagging replica begins with (D8, D14).
+//! Installing a base: what a blank or far lagging replica begins with (D8, D14), or
+//! one that has a hole in what has expired.
 
 use bytes::Bytes;
 
@@ -31,9 +32,9 @@ impl<E: Env> Broker<E> {
         self.send_peer(serving, to, term, message, replica.base.clone());
     }
 
-    /// Stores the base durably; the store is then opened again, and finds that
-    /// its log does not hold the base and begins anew there. A crash in between
-    /// is the same.
+    /// Stores the base durably; the store is then opened again, and its log begins
+    /// there: with what follows the base in it, or anew where it does not hold the
+    /// base. A crash in between is the same.
     pub(super) async fn install(
         &mut self,
         serving: &mut Serving<E>,

@@ -38,7 +38,7 @@ impl Cargo {
                 tail.heads = heads(&cargo.frames)?;
             }
             Message::Fetched { .. } => cargo.frames = parse_frames(bytes)?,
-            Message::Install { base, .. } => {
+            Message::Install { base, .. } | Message::Expired { base } => {
                 let decoded = Base::decode(&bytes).ok()?;
                 if decoded.id() != *base {
                     return None;
@@ -129,6 +129,7 @@ impl<E: Env> Broker<E> {
             Message::Fetched { committed, .. } => {
                 self.fetched(serving, from, (cargo, committed)).await
             }
+            Message::Expired { .. } => self.expired_there(serving, &cargo).await,
             message => {
                 let input = crate::raft::Input::Message {
                     from,

@@ -370,6 +370,8 @@ fn words(flight: &Flight) -> String {
             None => "nothing".to_owned(),
         },
         Message::YouForgot { acknowledged_index } => format!("you had {acknowledged_index}!"),
-        Message::Fetch { .. } | Message::Fetched { .. } => "for the drivers".to_owned(),
+        Message::Fetch { .. } | Message::Fetched { .. } | Message::Expired { .. } => {
+            "for the drivers".to_owned()
+        }
     }
 }
