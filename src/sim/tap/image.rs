@@ -111,12 +111,33 @@ impl Image {
         {
             return true;
         }
+        self.bridges(last, entry, harm) || self.bridges_from_base(entry, harm)
+    }
+
+    /// Whether what a hole behind `last` took is known, up to `entry`.
+    fn bridges(&mut self, last: Head, entry: &Head, harm: Harm<'_>) -> bool {
         let Some(missing) = harm.between(last, entry) else {
             return false;
         };
         self.holes.push(last.end_address);
         self.entries.extend(missing);
         true
+    }
+
+    /// What is missing below the base need not be known.
+    fn bridges_from_base(&mut self, entry: &Head, harm: Harm<'_>) -> bool {
+        let base = self.stands.as_ref().map(|stands| stands.head);
+        let is_below = |base: &Head| self.last().index < base.index;
+        let Some(base) = base.filter(is_below) else {
+            return false;
+        };
+        let before = self.clone();
+        self.begin(base);
+        let goes_on = base.is(entry) || self.bridges(base, entry, harm);
+        if !goes_on {
+            *self = before;
+        }
+        goes_on
     }
 
     fn begin(&mut self, base: Head) {
