@@ -193,6 +193,9 @@ impl Image {
                     let stands = self.stands.as_ref().expect("it is behind it");
                     self.begin(stands.head);
                 }
+                Parsed::Entry(envelope) if self.is_below_base_again(&envelope.log) => {
+                    self.begin(before(&envelope.log));
+                }
                 Parsed::Mark(_) => position = next_sector,
                 // What has rotted of a mark, of padding or of an entry: the chain goes
                 // on behind it, or nowhere.
@@ -215,6 +218,15 @@ impl Image {
         })
     }
 
+    /// Whether the chain, broken below the base, goes on there below the base: what
+    /// is missing, nobody misses.
+    fn is_below_base_again(&self, part: &LogPart) -> bool {
+        self.last().index + 1 < part.index
+            && self.stands.as_ref().is_some_and(|Base { head, .. }| {
+                part.index <= head.index && part.address < head.end_address
+            })
+    }
+
     fn is_next(&mut self, part: &LogPart, harm: Harm<'_>) -> bool {
         let last = self.last();
         if part.index > last.index + 1
@@ -230,6 +242,16 @@ impl Image {
 pub(super) fn follows(last: &Head, part: &LogPart) -> bool {
     (part.index, part.address, part.previous_hash) == (last.index + 1, last.end_address, last.hash)
         && part.term >= last.term
+}
+
+/// The entry before another, as far as that one says; its term is no higher.
+fn before(part: &LogPart) -> Head {
+    Head {
+        index: part.index - 1,
+        term: part.term,
+        hash: part.previous_hash,
+        end_address: part.address,
+    }
 }
 
 /// What a checker needs of an entry.
