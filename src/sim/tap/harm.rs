@@ -44,6 +44,14 @@ impl<'a> Harm<'a> {
         }
     }
 
+    /// The same, wherever holes are.
+    pub(super) fn anywhere(self) -> Self {
+        match self {
+            Self::At(_, remembered) => Self::Anywhere(remembered),
+            known => known,
+        }
+    }
+
     fn remembered(self) -> Option<Remembered<'a>> {
         match self {
             Self::None => None,

@@ -111,7 +111,21 @@ impl Image {
         {
             return true;
         }
-        self.bridges(last, entry, harm) || self.bridges_from_base(entry, harm)
+        match self.stands.as_ref().map(|stands| stands.head) {
+            Some(base) if last.index < base.index && base.index < entry.index => {
+                self.bridges_from_base(base, entry, harm)
+            }
+            _ => self.bridges(last, entry, self.known(harm)),
+        }
+    }
+
+    /// Where holes may be from here on: below the base, nobody misses what is
+    /// missing, and they are not kept account of.
+    fn known<'a>(&self, harm: Harm<'a>) -> Harm<'a> {
+        let last = self.last();
+        let stands = self.stands.as_ref();
+        let is_below = stands.is_some_and(|stands| last.index < stands.head.index);
+        if is_below { harm.anywhere() } else { harm }
     }
 
     /// Whether what a hole behind `last` took is known, up to `entry`.
@@ -124,16 +138,11 @@ impl Image {
         true
     }
 
-    /// What is missing below the base need not be known.
-    fn bridges_from_base(&mut self, entry: &Head, harm: Harm<'_>) -> bool {
-        let base = self.stands.as_ref().map(|stands| stands.head);
-        let is_below = |base: &Head| self.last().index < base.index;
-        let Some(base) = base.filter(is_below) else {
-            return false;
-        };
+    /// The log begins at the base, and goes on up to that entry.
+    fn bridges_from_base(&mut self, base: Head, entry: &Head, harm: Harm<'_>) -> bool {
         let before = self.clone();
         self.begin(base);
-        let goes_on = base.is(entry) || self.bridges(base, entry, harm);
+        let goes_on = self.bridges(base, entry, harm);
         if !goes_on {
             *self = before;
         }
@@ -193,16 +202,13 @@ impl Image {
                     let stands = self.stands.as_ref().expect("it is behind it");
                     self.begin(stands.head);
                 }
-                Parsed::Entry(envelope) if self.is_below_base_again(&envelope.log) => {
-                    self.begin(before(&envelope.log));
-                }
                 Parsed::Mark(_) => position = next_sector,
                 // What has rotted of a mark, of padding or of an entry: the chain goes
                 // on behind it, or nowhere.
                 _ => {
                     let sector = &bytes[..bytes.len().min(next_sector - position)];
                     self.has_ragged_end |= sector.iter().any(|byte| *byte != 0);
-                    let resumed = harm.resumes(self.last(), segment, position);
+                    let resumed = self.known(harm).resumes(self.last(), segment, position);
                     position = resumed.unwrap_or(next_sector);
                 }
             }
@@ -216,15 +222,6 @@ impl Image {
                 && (part.index, part.address, part.previous_hash)
                     == (head.index + 1, head.end_address, head.hash)
         })
-    }
-
-    /// Whether the chain, broken below the base, goes on there below the base: what
-    /// is missing, nobody misses.
-    fn is_below_base_again(&self, part: &LogPart) -> bool {
-        self.last().index + 1 < part.index
-            && self.stands.as_ref().is_some_and(|Base { head, .. }| {
-                part.index <= head.index && part.address < head.end_address
-            })
     }
 
     fn is_next(&mut self, part: &LogPart, harm: Harm<'_>) -> bool {
@@ -242,16 +239,6 @@ impl Image {
 pub(super) fn follows(last: &Head, part: &LogPart) -> bool {
     (part.index, part.address, part.previous_hash) == (last.index + 1, last.end_address, last.hash)
         && part.term >= last.term
-}
-
-/// The entry before another, as far as that one says; its term is no higher.
-fn before(part: &LogPart) -> Head {
-    Head {
-        index: part.index - 1,
-        term: part.term,
-        hash: part.previous_hash,
-        end_address: part.address,
-    }
 }
 
 /// What a checker needs of an entry.
