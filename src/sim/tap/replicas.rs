@@ -340,9 +340,18 @@ impl Replicas {
 
     /// What is known of the bad sectors of a node's disk.
     pub(super) fn harm(&self, node: NodeId) -> Harm<'_> {
-        let remembered = Remembered {
-            log: self.cluster.log(node, Medium::Cached),
-            upto: self.cluster.believed(node),
+        let cached = self.cluster.log(node, Medium::Cached);
+        let durable = self.cluster.log(node, Medium::Durable);
+        // A base that stands for more than the log had is stored, and not durable yet.
+        let remembered = match cached.base().index > durable.last().index {
+            true => Remembered {
+                log: durable,
+                upto: durable.last().index,
+            },
+            false => Remembered {
+                log: cached,
+                upto: self.cluster.believed(node),
+            },
         };
         match &self.nodes[node as usize].holes {
             None => Harm::None,
