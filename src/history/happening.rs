@@ -46,6 +46,10 @@ pub enum Happening {
     BlankAnnounced,
     /// A replica began anew behind a base that it was given (D8).
     BaseInstalled,
+    /// A replica stored a base that stands for what has expired in its own log (D8).
+    LogExpired,
+    /// A replica asked for what it lost to a bad sector, and that had expired (D12).
+    HoleExpired,
     /// A replica was given a vote, having caught up (D14, D15).
     Promoted,
     /// A vote, or the promise of one, was refused.
@@ -68,7 +72,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -89,6 +93,8 @@ impl Happening {
         Self::DoubtResolved,
         Self::BlankAnnounced,
         Self::BaseInstalled,
+        Self::LogExpired,
+        Self::HoleExpired,
         Self::Promoted,
         Self::VoteRefused,
         Self::VoteRefusedInDoubt,
@@ -122,6 +128,8 @@ impl Happening {
             Self::DoubtResolved => "doubt-resolved",
             Self::BlankAnnounced => "blank-announced",
             Self::BaseInstalled => "base-given",
+            Self::LogExpired => "log-expired",
+            Self::HoleExpired => "hole-expired",
             Self::Promoted => "promoted",
             Self::VoteRefused => "vote-refused",
             Self::VoteRefusedInDoubt => "vote-refused-in-doubt",

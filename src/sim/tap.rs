@@ -41,6 +41,7 @@ use crate::check::read_committed::CommitFact;
 pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
 use crate::env::ConnId;
+use crate::history::Happening;
 use crate::log::LogConfig;
 use crate::raft::Packet;
 use ends::Transactions;
@@ -243,7 +244,11 @@ impl Tap {
         if let Some(replicas) = &mut self.replicas {
             match is_new_log {
                 true => replicas.renamed_segment(moment(core), &disk.model, node, to),
-                false if to == BASE_FILE => replicas.renamed_base(moment(core), &disk.model, node),
+                false if to == BASE_FILE => {
+                    if replicas.renamed_base(moment(core), &disk.model, node) {
+                        self.happens(Happening::LogExpired);
+                    }
+                }
                 false => replicas.renamed_state(moment(core), &disk.model, node, to),
             }
         }

@@ -65,6 +65,8 @@ pub(crate) enum Arrival {
         number: u64,
         /// Whether it is the second of two.
         again: bool,
+        /// It was held back to be overtaken.
+        held: bool,
     },
 }
 
@@ -92,7 +94,7 @@ pub struct NetworkFates {
     pub repeats_delivered: u64,
     /// Peer messages held back to be overtaken.
     pub overtaken: u64,
-    /// Peer messages that came to somebody after one that was sent later.
+    /// Of these, such as came to somebody after one that was sent later.
     pub overtaken_delivered: u64,
     /// Stream writes that went in two pieces.
     pub split: u64,
@@ -208,9 +210,10 @@ impl Network {
                 bytes,
                 number,
                 again,
+                held,
             } => {
                 if self.arrive_peer(core, from_node, from, to, bytes) {
-                    self.count_order(from_node, to, (number, again));
+                    self.count_order(from_node, to, number, (again, held));
                 }
             }
         }

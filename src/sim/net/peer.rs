@@ -39,7 +39,8 @@ impl Network {
         }
         for copy in 0..copies {
             let mut at_ns = core.now_ns + self.latency_ns(from_node, to_node);
-            if link.reorder > 0.0 && self.random.chance(link.reorder) {
+            let held = link.reorder > 0.0 && self.random.chance(link.reorder);
+            if held {
                 self.fates.overtaken += 1;
                 at_ns += self.random.below(10 * link.latency.max_ns);
             }
@@ -50,6 +51,7 @@ impl Network {
                 bytes: bytes.clone(),
                 number: self.peer_messages,
                 again: copy > 0,
+                held,
             };
             Self::plan(core, at_ns, arrival);
         }
@@ -85,15 +87,17 @@ impl Network {
         true
     }
 
-    /// A peer message came: whether it is the second of two, or late.
+    /// A peer message came: whether it is the second of two, or was held back until
+    /// others had overtaken it.
     pub(super) fn count_order(
         &mut self,
         from_node: NodeId,
         to: SocketAddr,
-        (number, again): (u64, bool),
+        number: u64,
+        (again, held): (bool, bool),
     ) {
         let newest = self.newest.entry((from_node, to)).or_default();
-        self.fates.overtaken_delivered += u64::from(number < *newest);
+        self.fates.overtaken_delivered += u64::from(held && number < *newest);
         self.fates.repeats_delivered += u64::from(again);
         *newest = number.max(*newest);
     }

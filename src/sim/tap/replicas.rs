@@ -154,13 +154,18 @@ impl Replicas {
     }
 
     /// A base is stored: what it may stand for, before what becomes of the log.
-    pub(super) fn renamed_base(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
+    /// Whether it is a place in that log.
+    pub(super) fn renamed_base(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) -> bool {
+        let mut is_in_log = false;
         if let Some(Base { head, digest, .. }) = base(disk, View::Cached) {
             let base = head;
+            let log = self.cluster.log(node, Medium::Cached);
+            is_in_log = log.base().index < base.index && log.has(&base);
             self.cluster
                 .note(moment, Fact::Stands { node, base, digest });
         }
         self.renamed_segment(moment, disk, node, BASE_FILE);
+        is_in_log
     }
 
     /// A file at the root of a disk got a new name.
