@@ -126,7 +126,7 @@ impl Raft {
         for head in heads {
             self.log.push(head.id);
             if let Some(configuration) = head.configuration {
-                self.configurations.push(head.id.index, configuration);
+                self.take_configuration(head.id.index, configuration);
             }
         }
         let upto_index = self.log.last().index;

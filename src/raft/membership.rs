@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::configuration::SeatState;
 use super::progress::{Feed, Progress};
 use super::replica::{Raft, State};
-use super::{ANY_DISK, Change, Message, Output, ReplicaId};
+use super::{ANY_DISK, Change, Configuration, Message, Output, ReplicaId};
 
 impl Raft {
     /// A blank replica says that it is there, until it gets a base.
@@ -119,6 +119,18 @@ impl Raft {
                 self.outputs.push_back(Output::Halted { blank_nodes });
             }
         }
+    }
+
+    /// A configuration takes effect when appended (D15). To whom it gives a vote is
+    /// not blank, whatever an earlier disk of that node may have said.
+    pub(super) fn take_configuration(&mut self, index: u64, configuration: Configuration) {
+        let before = self.configurations.latest();
+        self.joins.retain(|node, _| {
+            let seat = configuration.seats.get(node);
+            let votes = seat.is_some_and(|seat| seat.state == SeatState::Voter);
+            !votes || seat == before.seats.get(node)
+        });
+        self.configurations.push(index, configuration);
     }
 
     /// For how long an announcement counts: a blank replica repeats it every

@@ -148,7 +148,7 @@ impl Raft {
         leader.proposing = false;
         self.log.push(head.id);
         if let Some(configuration) = head.configuration {
-            self.configurations.push(head.id.index, configuration);
+            self.take_configuration(head.id.index, configuration);
             self.follow_configuration();
         }
     }

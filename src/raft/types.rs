@@ -106,6 +106,17 @@ impl HardState {
             doubt: Some(doubt),
         }
     }
+
+    /// In a later term, without a vote.
+    #[must_use]
+    pub fn in_term(self, term: u64) -> Self {
+        debug_assert!(term > self.term, "terms only rise");
+        Self {
+            term,
+            vote: None,
+            ..self
+        }
+    }
 }
 
 /// The end of the log did not verify and was cut: from `from_index` on this

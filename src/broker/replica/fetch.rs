@@ -23,9 +23,9 @@ use super::packets::Cargo;
 use super::saving::{load, load_or_begin_anew, save};
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
-use crate::env::Env;
+use crate::env::{Disk, Env};
 use crate::log::{Hole, RepairError};
-use crate::raft::{EntryId, Message, ReplicaId};
+use crate::raft::{EntryId, HardState, Message, ReplicaId};
 use crate::record::LogPart;
 
 /// Pause between two rounds of asking.
@@ -129,6 +129,24 @@ fn is_superseded(
         parts_below || ends_otherwise
     });
     committed != EntryId::ZERO && (term_differs || frame_differs)
+}
+
+/// The hard state; `sync`: whether it has to be there.
+async fn stored<D: Disk>(disk: &D, sync: bool) -> Result<HardState, StoreError> {
+    match sync {
+        true => load(disk).await,
+        false => load_or_begin_anew(disk).await,
+    }
+}
+
+/// Who has a hole takes no part, and may not have heard of the term of what it is
+/// given: no entry is taken of a later term than the one that is stored (D1).
+async fn reach_term<D: Disk>(disk: D, term: u64, sync: bool) -> Result<(), StoreError> {
+    let hard = stored(&disk, sync).await?;
+    if hard.term < term {
+        save(disk, hard.in_term(term), sync).await?;
+    }
+    Ok(())
 }
 
 impl<E: Env> Broker<E> {
@@ -260,6 +278,8 @@ impl<E: Env> Broker<E> {
         let hole = replica.fetching.as_ref().map(|fetching| fetching.hole);
         match (hole, &cargo.base) {
             (Some(hole), Some(base)) if base.0.position.next_index > hole.from.next_index => {
+                let sync = replica.hard_state_sync;
+                reach_term(self.env.disk(), base.0.id().term, sync).await?;
                 self.install(serving, base).await
             }
             _ => Ok(()),
@@ -279,10 +299,7 @@ impl<E: Env> Broker<E> {
         }
         let replica = serving.replica.as_ref().expect("only replicas have peers");
         let (disk, sync) = (self.env.disk(), replica.hard_state_sync);
-        let hard = match sync {
-            true => load(&disk).await?,
-            false => load_or_begin_anew(&disk).await?,
-        };
+        let hard = stored(&disk, sync).await?;
         let hard = hard.doubting(hole.from.next_index, hole.from.address);
         save(disk, hard, sync).await?;
         serving.store.log.truncate(hole.from.address).await?;

@@ -641,11 +641,13 @@ fn halted(outputs: &[Output]) -> Vec<u64> {
 /// promoted since is none.
 #[test]
 fn a_spare_that_was_promoted_is_not_blank() {
-    let mut lone = Lone::new(3, &[1], None);
-    assert!(halted(&lone.step(blank(3, 13))).is_empty());
-    lone.append_configuration(Configuration::of_voters((0..4).map(replica)));
-    assert!(halted(&lone.step(blank(2, 99))).is_empty(), "3 of 4");
-    assert_eq!(halted(&lone.step(blank(3, 98))), [2, 3]);
+    for announced in [replica(3).disk, 97] {
+        let mut lone = Lone::new(3, &[1], None);
+        assert!(halted(&lone.step(blank(3, announced))).is_empty());
+        lone.append_configuration(Configuration::of_voters((0..4).map(replica)));
+        assert!(halted(&lone.step(blank(2, 99))).is_empty(), "3 of 4");
+        assert_eq!(halted(&lone.step(blank(3, 98))), [2, 3]);
+    }
 }
 
 /// D16: a blank disk says so again and again; one that has not for long may have been
