@@ -34,8 +34,8 @@ pub struct Packet {
     pub term: u64,
     /// What it says; the heads of entries are not encoded.
     pub message: Message,
-    /// What travels behind: frames of an append or a tail, the base of an
-    /// install. Opaque here.
+    /// What travels behind: frames of an append, a tail or a repair, or the base of
+    /// an install or of what has expired. Opaque here.
     pub frames: Bytes,
 }
 
