@@ -66,8 +66,12 @@ impl<D: Disk> CommitLog<D> {
         remove_dead(&self.disk, &dead).await
     }
 
-    /// The log as it stood before the entry at `address`.
+    /// The log as it stood before the entry at `address`. Where a hole begins, the
+    /// hole tells it: no segment that can be read may begin at or below it.
     async fn position_at(&self, address: u64) -> io::Result<Position> {
+        if let Some(hole) = self.holes.iter().find(|hole| hole.from.address == address) {
+            return Ok(hole.from);
+        }
         let after = self
             .segments
             .partition_point(|segment| segment.header.base.address <= address);

@@ -255,6 +255,75 @@ fn a_hole_is_as_small_as_the_damage_and_is_filled_for_good() {
     assert!(seen.both > 10 && seen.segments > 30, "{seen:?}");
 }
 
+/// A log with holes is cut where any of its entries or holes begins: the place is
+/// left by what comes later, for good, and all below stays as it was. A hole may
+/// stand at the log's very beginning, with no segment at or below it.
+#[test]
+fn a_log_with_holes_is_cut_at_any_of_its_places() {
+    let (mut at_holes, mut at_the_beginning) = (0, 0);
+    for seed in 0..10 {
+        let chain = chain(seed);
+        let model = replica_of(&chain, seed);
+        let mut dice = Stream::new(seed, Purpose::Faults);
+        for number in 0..60 {
+            let mut rotten = model.clone();
+            let rots: Vec<_> = (0..1 + dice.below(3))
+                .map(|_| rot(&boot(&model), &mut dice))
+                .collect();
+            for rot in &rots {
+                rot.befall(&mut rotten, dice.next_u64());
+            }
+            let context = format!("seed {seed}, number {number}, {rots:?}");
+            let disk = boot(&rotten);
+            let (mut log, _, _) = block_on(open_keeping(&disk, &context));
+            let places = places_to_cut(&log, &chain);
+            let place = places[dice.below(places.len() as u64) as usize];
+            let below: Vec<Hole> = log.holes().to_vec();
+            at_holes += u64::from(below.iter().any(|hole| hole.from == place));
+            at_the_beginning += u64::from(place == Position::START);
+            block_on(log.truncate(place.address)).unwrap();
+            assert_eq!(log.tail(), place, "{context}");
+            assert!(
+                log.holes().iter().all(|hole| below.contains(hole)),
+                "{context}"
+            );
+            block_on(assert_is(&log, &chain, &context));
+            block_on(heal(&mut log, &chain, &mut dice));
+            block_on(is_whole(&log, &chain, &context));
+            let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+            let (log, _, doubt) = block_on(open_at(&dark, Position::START)).unwrap();
+            assert!(doubt.is_none(), "{context}: {doubt:?}");
+            block_on(is_whole(&log, &chain, &format!("{context}, dark")));
+        }
+    }
+    assert!(
+        at_holes > 30 && at_the_beginning > 10,
+        "{at_holes} {at_the_beginning}"
+    );
+}
+
+/// Where each hole begins, and the places between entries that are not inside one,
+/// nor right behind it: the last term is unknown there, and its owner fills a hole
+/// before it cuts anything above.
+fn places_to_cut(log: &Log, chain: &Chain) -> Vec<Position> {
+    let holes = log.holes();
+    let inside = |index: u64| {
+        let mut within = holes.iter();
+        within.any(|hole| hole.from.next_index < index && index <= hole.upto.next_index)
+    };
+    let ends = 1..log.appended().next_index;
+    let mut places: Vec<Position> = ends
+        .filter(|index| !inside(*index))
+        .map(|index| chain.at(index))
+        .collect();
+    // A hole is rarer than an entry, and is to be cut as often.
+    let entries = places.len();
+    while places.len() < 2 * entries && !holes.is_empty() {
+        places.extend(holes.iter().map(|hole| hole.from));
+    }
+    places
+}
+
 async fn is_whole(log: &Log, chain: &Chain, context: &str) {
     assert_eq!(log.holes(), [], "{context}");
     let whole: Vec<_> = chain.frames.iter().map(|f| Some(log_part(f))).collect();

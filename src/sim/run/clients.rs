@@ -306,18 +306,26 @@ pub(super) struct Probe {
     number: ClientId,
     lives: u32,
     wanted: u64,
+    /// The brokers store a retried send once: it numbers its sends, as all do.
+    numbered: bool,
     progress: Progress,
     life: Option<madsim::task::NodeId>,
 }
 
 impl Probe {
-    pub(super) fn new(setting: &Setting, number: ClientId, wanted: u64) -> Self {
+    pub(super) fn new(
+        setting: &Setting,
+        scenario: &Scenario,
+        number: ClientId,
+        wanted: u64,
+    ) -> Self {
         let node = add_node(setting);
         Self {
             node,
             number,
             lives: 0,
             wanted,
+            numbered: scenario.cluster.broker.producer_dedup,
             progress: Progress::default(),
             life: None,
         }
@@ -343,7 +351,8 @@ impl Probe {
             seed: setting.seed,
         };
         let name = format!("probe-{}", self.lives);
-        let config = ProducerConfig::new(setting.client_config(name), "probes");
+        let mut config = ProducerConfig::new(setting.client_config(name.clone()), "probes");
+        config.producer_id = self.numbered.then_some(name);
         let (recorder, progress) = (setting.recorder.clone(), self.progress.clone());
         let life = setting.spawn(self.node, |env| send(env, plan, config, recorder, progress));
         self.life = Some(life);

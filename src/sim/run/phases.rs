@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
         let clients = clients::all(scenario, &setting);
         let beyond = clients.len() as u32;
         let queues = u64::from(queues(scenario));
-        let probe = Probe::new(&setting, beyond, queues);
+        let probe = Probe::new(&setting, scenario, beyond, queues);
         let last_reader = LastReader::new(&setting, beyond + 1);
         links::set_up(&world, scenario);
         Self {
