@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::entries::BadEntry;
+use crate::env::Reopening;
 use crate::log::{LogError, OpenError, QueueError, ReadError};
 use crate::raft::{Divergence, EntryId};
 use crate::record::{DecodeError, PROPERTIES_BYTES_MAX, PropertyError};
@@ -197,16 +198,21 @@ impl StoreError {
         }
     }
 
+    /// The reason for which the store is opened again.
+    pub(super) fn reopening(&self) -> Reopening {
+        match self {
+            Self::BaseInstalled { .. } => Reopening::BaseInstalled,
+            Self::Repaired { .. } => Reopening::Repaired,
+            Self::Superseded { .. } => Reopening::Superseded,
+            Self::Damaged { .. } => Reopening::Damaged,
+            Self::Overruled(_) => Reopening::Overruled,
+            _ => Reopening::Failure,
+        }
+    }
+
     /// Whether nothing failed: the store is opened again without a pause.
     pub(super) fn is_planned(&self) -> bool {
-        matches!(
-            self,
-            Self::BaseInstalled { .. }
-                | Self::Repaired { .. }
-                | Self::Superseded { .. }
-                | Self::Damaged { .. }
-                | Self::Overruled(_)
-        )
+        self.reopening() != Reopening::Failure
     }
 
     /// Whether what is derived has to be made again from the log.

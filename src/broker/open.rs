@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::state::{AppliedState, QueueTails};
 use super::store::Store;
 use super::topics::{Topics, open_queues};
-use crate::env::Disk;
+use crate::env::{Disk, FoundEnd, FoundTail, MadeFrom, Notice, Stop};
 use crate::log::{
     Aside, CommitLog, Entry, LogConfig, OpenError, QueueTail, SalvageError, SalvageReport,
     read_aside,
@@ -41,7 +41,7 @@ impl BrokerConfig {
 
 impl<D: Disk> Store<D> {
     /// Opens the store on a formatted disk. With `rebuild`, everything derived
-    /// is made anew. The lines say what was found, for the operator.
+    /// is made anew. The notices say what was found, for the operator.
     ///
     /// # Errors
     /// The log is corrupt or not this disk's; or the disk failed.
@@ -50,12 +50,12 @@ impl<D: Disk> Store<D> {
         config: &BrokerConfig,
         entropy: u64,
         rebuild: bool,
-    ) -> Result<(Self, Vec<String>), StoreError> {
+    ) -> Result<(Self, Vec<Notice>), StoreError> {
         let (log, recovery) = CommitLog::open(disk.clone(), config.log_config(), entropy).await?;
-        let mut report = vec![words(&recovery)];
+        let mut notices = vec![log_opened(&recovery)];
         let snapshot = match rebuild {
             true => None,
-            false => read_snapshot(&disk, &mut report).await?,
+            false => read_snapshot(&disk, &mut notices).await?,
         };
         let (mut state, tails) = snapshot.unwrap_or_default();
         let log_end = log.flushed().address;
@@ -70,16 +70,17 @@ impl<D: Disk> Store<D> {
         let topics = match open_topics(&disk, &tails).await {
             Ok(topics) => topics,
             Err(why) => {
-                report.push(format!(
-                    "{why}; everything derived is made again from the log"
-                ));
+                notices.push(Notice::DerivedUnreadable {
+                    why: why.to_string(),
+                    from: MadeFrom::Log,
+                });
                 state = AppliedState::default();
                 Topics::default()
             }
         };
         let mut store = Self::new(disk, config.clone(), log, state, topics);
         store.replay().await?;
-        Ok((store, report))
+        Ok((store, notices))
     }
 
     /// A replica's store: its applied state is the snapshot, or, where that is
@@ -91,11 +92,11 @@ impl<D: Disk> Store<D> {
         recovery: &Recovery,
         base: Option<Base>,
         rebuild: bool,
-    ) -> Result<(Self, Vec<String>), StoreError> {
-        let mut report = vec![words(recovery)];
+    ) -> Result<(Self, Vec<Notice>), StoreError> {
+        let mut notices = vec![log_opened(recovery)];
         let snapshot = match rebuild {
             true => None,
-            false => read_snapshot(&disk, &mut report).await?,
+            false => read_snapshot(&disk, &mut notices).await?,
         };
         // One from before an installed base, or of entries that rotted since,
         // describes another log. One that ends where the base does says no more
@@ -118,9 +119,10 @@ impl<D: Disk> Store<D> {
         let (state, topics) = match open_topics(&disk, &tails).await {
             Ok(topics) => (state, topics),
             Err(why) => {
-                report.push(format!(
-                    "{why}; everything derived is made again from the base"
-                ));
+                notices.push(Notice::DerivedUnreadable {
+                    why: why.to_string(),
+                    from: MadeFrom::Base,
+                });
                 let (state, tails) = from_base();
                 let topics = open_topics(&disk, &tails).await?;
                 (state, topics)
@@ -128,7 +130,7 @@ impl<D: Disk> Store<D> {
         };
         let mut store = Self::new(disk, config.clone(), log, state, topics);
         store.base = base;
-        Ok((store, report))
+        Ok((store, notices))
     }
 
     /// Applies what the log has above the snapshot.
@@ -192,39 +194,44 @@ impl<D: Disk> Store<D> {
     }
 }
 
-/// What opening the log found, for the operator.
-fn words(recovery: &Recovery) -> String {
-    let stop = if recovery.clean {
-        "after a clean stop"
-    } else {
-        "after a crash"
+/// A notice of how the log was opened.
+fn log_opened(recovery: &Recovery) -> Notice {
+    let stop = match recovery.clean {
+        true => Stop::Clean,
+        false => Stop::Crash,
     };
     let end = match &recovery.end {
-        LogEnd::Clean => String::new(),
+        LogEnd::Clean => FoundEnd::Clean,
         LogEnd::Ambiguous {
             address,
             path,
             position,
             flaw,
-        } => format!(
-            ", cut at address {address}: {flaw} at {path} position {position}, \
-             torn by a crash or rotten since"
-        ),
+        } => FoundEnd::Cut {
+            address: *address,
+            path: path.clone(),
+            position: *position,
+            flaw: flaw.to_string(),
+        },
     };
-    let copied = recovery.copied.map_or(String::new(), |copied| {
-        let CopiedTail {
+    let copied = match recovery.copied {
+        None => FoundTail::Durable,
+        Some(CopiedTail {
             from_address,
             upto_address,
             entries,
-        } = copied;
-        format!(", {entries} entries of {from_address}..{upto_address} copied to fresh sectors")
-    });
-    format!("log opened {stop}{end}{copied}")
+        }) => FoundTail::Copied {
+            from_address,
+            upto_address,
+            entries,
+        },
+    };
+    Notice::LogOpened { stop, end, copied }
 }
 
 async fn read_snapshot<D: Disk>(
     disk: &D,
-    report: &mut Vec<String>,
+    notices: &mut Vec<Notice>,
 ) -> Result<Option<(AppliedState, QueueTails)>, StoreError> {
     let read = read_aside(disk, STATE_FILE).await;
     let read = read.map_err(|source| StoreError::Io {
@@ -238,9 +245,10 @@ async fn read_snapshot<D: Disk>(
     };
     Ok(decoded
         .map_err(|why| {
-            report.push(format!(
-                "{STATE_FILE} is unreadable ({why}); it is made again from the log"
-            ));
+            notices.push(Notice::StateUnreadable {
+                path: STATE_FILE,
+                why,
+            });
         })
         .ok())
 }

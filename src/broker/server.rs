@@ -37,7 +37,7 @@ use super::sessions::Sessions;
 use super::store::Store;
 use super::transactions::{Checks, Operations};
 use super::waiters::Waiters;
-use crate::env::{ConnId, Env, Net, NetEvent, Timer};
+use crate::env::{ConnId, Env, Net, NetEvent, Notice, Timer};
 use crate::log::{Done, Job, JobKind, Position};
 use crate::raft::{EntryId, HardState, Input};
 use crate::remoting::{Command, ResponseCode};
@@ -155,8 +155,10 @@ impl<E: Env> Broker<E> {
                 return Err(failure.into());
             }
             rebuild = failure.wants_rebuild();
-            self.env
-                .report(&format!("{failure}; the store is opened again"));
+            self.env.report(Notice::StoreReopened {
+                reason: failure.reopening(),
+                why: failure.to_string(),
+            });
             if failure.is_planned() {
                 continue;
             }
@@ -167,20 +169,20 @@ impl<E: Env> Broker<E> {
     }
 
     async fn open(&mut self, rebuild: bool) -> Result<Serving<E>, StoreError> {
-        let (store, replica, report) = match &self.config.replication {
+        let (store, replica, notices) = match &self.config.replication {
             Replication::None => {
                 let entropy = self.env.random_u64();
                 let opened = Store::open(self.env.disk(), &self.config, entropy, rebuild).await;
-                let (store, report) = opened?;
-                (store, None, report)
+                let (store, notices) = opened?;
+                (store, None, notices)
             }
             Replication::Raft(raft) => {
                 let opened = replica::open(&self.env, &self.config, raft, rebuild).await;
-                let (store, replica, report) = opened?;
-                (store, Some(replica), report)
+                let (store, replica, notices) = opened?;
+                (store, Some(replica), notices)
             }
         };
-        report.iter().for_each(|line| self.env.report(line));
+        notices.into_iter().for_each(|it| self.env.report(it));
         let locks = Locks::begin(self.env.now_ns(), self.config.queue_lock_ns());
         Ok(Serving::new(store, replica, locks, &self.env))
     }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 
 use super::config::ClientConfig;
-use crate::env::{CloseReason, ConnId, Disk, Env, File, Net, NetEvent, Timer};
+use crate::env::{CloseReason, ConnId, Disk, Env, File, Net, NetEvent, Notice, Timer};
 use crate::record::Message;
 use crate::remoting::offset::OffsetResponse;
 use crate::remoting::pull::PullResponse;
@@ -318,7 +318,7 @@ impl Env for FakeEnv {
     fn net(&self) -> Self {
         self.clone()
     }
-    fn report(&self, _line: &str) {}
+    fn report(&self, _notice: Notice) {}
     fn spawn(&self, _task: impl Future<Output = ()> + Send + 'static) {
         unreachable!("clients have no tasks");
     }

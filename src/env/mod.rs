@@ -25,10 +25,12 @@ use bytes::Bytes;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod either;
+mod notice;
 pub(crate) mod path;
 pub mod real;
 
 pub use either::{Either, either};
+pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop};
 
 /// One node's world. Cheap to clone.
 pub trait Env: Clone + Send + Sync + 'static {
@@ -52,8 +54,8 @@ pub trait Env: Clone + Send + Sync + 'static {
     fn disk(&self) -> Self::Disk;
     /// A new endpoint with an event queue of its own.
     fn net(&self) -> Self::Net;
-    /// A line for the operator: what was found, what failed, what to do.
-    fn report(&self, line: &str);
+    /// Tells the operator what was found, what failed, what to do.
+    fn report(&self, notice: Notice);
     /// Runs `task` beside the caller until it ends or the process dies.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 }

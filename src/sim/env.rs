@@ -14,8 +14,8 @@ use bytes::Bytes;
 use super::disk_io::SimDisk;
 use super::net::{EndpointId, NodeId};
 use super::skeleton::Call;
-use super::world::{Inner, TimerId, TraceKind, World};
-use crate::env::{ConnId, Env, Net, NetEvent, Timer};
+use super::world::{Inner, TimerId, World};
+use crate::env::{ConnId, Env, Net, NetEvent, Notice, Timer};
 use crate::scenario::Event;
 
 /// One process' view of the world.
@@ -43,6 +43,11 @@ impl SimEnv {
             .core
             .alive(self.node, self.incarnation)
             .then(|| act(&mut inner))
+    }
+
+    /// A line of the run's trace, by whoever acts on that machine beside its broker.
+    pub(super) fn says(&self, line: &str) {
+        self.with(|inner| inner.core.says(self.node, line));
     }
 }
 
@@ -93,15 +98,12 @@ impl Env for SimEnv {
         }
     }
 
-    fn report(&self, line: &str) {
+    fn report(&self, notice: Notice) {
+        let line = notice.to_string();
         self.with(|inner| {
             let Inner { core, tap, .. } = &mut *inner;
-            tap.reported(core, self.node, line);
-            inner
-                .core
-                .trace(TraceKind::Node, self.node, 0, line.as_bytes(), || {
-                    line.to_owned()
-                });
+            tap.reported(core, self.node, &notice);
+            inner.core.says(self.node, &line);
         });
     }
 

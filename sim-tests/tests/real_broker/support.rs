@@ -68,7 +68,7 @@ impl Server {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
         let env = RealEnv::new(root.to_owned()).unwrap();
-        let env = env.reporting_to(move |line| tell.lock().unwrap().push(line.to_owned()));
+        let env = env.reporting_to(move |notice| tell.lock().unwrap().push(notice.to_string()));
         let broker = Broker::bind(env, config).await.unwrap();
         let address = broker.address();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -9,7 +9,7 @@ use crate::broker::change::Unapplied;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::broker::store::Fresh;
-use crate::env::Env;
+use crate::env::{Env, Notice};
 use crate::log::Entry;
 use crate::raft::{Configuration, EntryHead, EntryId, Input, Message, Output};
 use crate::record::{EntryKind, LogPart};
@@ -126,18 +126,15 @@ impl<E: Env> Broker<E> {
             }
             Output::Committed { index } => serving.store.commit(index),
             Output::BecameLeader { term } => {
-                self.env.report(&format!("leads since term {term}"));
+                self.env.report(Notice::LeaderElected { term });
             }
             Output::SteppedDown { term } => self.stepped_down(serving, term),
             Output::ReadReady { id, .. } => serving.reads.ready(id),
             Output::ReadFailed { id } => self.refuse_read(serving, id),
             Output::ChangeRefused(change) => self.change_refused(serving, change),
             Output::AlreadyChanged(_) => self.already_changed(serving),
-            Output::DoubtOver => self.env.report("nothing in the log is in doubt any more"),
-            Output::Halted { blank_nodes } => self.env.report(&format!(
-                "halted: the disks of nodes {blank_nodes:?} are blank, and no majority of disks \
-                 is left; what they alone held is lost. `recover --unsafe` goes on without them"
-            )),
+            Output::DoubtOver => self.env.report(Notice::DoubtOver),
+            Output::Halted { blank_nodes } => self.env.report(Notice::Halted { blank_nodes }),
             Output::Diverged(found) => {
                 return Err(Condemned::Diverged(found).store(&self.env.disk()).await);
             }

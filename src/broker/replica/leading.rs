@@ -2,7 +2,7 @@
 
 use crate::broker::groups::Locks;
 use crate::broker::server::{Broker, Serving};
-use crate::env::{ConnId, Env};
+use crate::env::{ConnId, Env, Notice};
 use crate::remoting::{Command, ResponseCode};
 
 impl<E: Env> Broker<E> {
@@ -34,8 +34,7 @@ impl<E: Env> Broker<E> {
     /// Whoever waits for an entry is told that nobody knows (D25): a new leader
     /// may have it, or not.
     pub(super) fn stepped_down(&mut self, serving: &mut Serving<E>, term: u64) {
-        self.env
-            .report(&format!("led in term {term} and no longer does"));
+        self.env.report(Notice::LeaderSteppedDown { term });
         if let Some(replica) = &mut serving.replica {
             replica.serves = false;
         }
@@ -57,8 +56,8 @@ impl<E: Env> Broker<E> {
         if votes != replica.votes {
             replica.votes = votes;
             self.env.report(match votes {
-                true => "promoted: votes and counts from now on",
-                false => "neither votes nor counts any more",
+                true => Notice::Promoted,
+                false => Notice::Demoted,
             });
         }
     }

@@ -21,7 +21,7 @@ use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
 use crate::broker::error::StoreError;
 use crate::broker::state::AppliedState;
 use crate::broker::store::Store;
-use crate::env::{Disk, Env};
+use crate::env::{Disk, Env, Notice};
 use crate::log::{
     CommitLog, FormatError, Identity, OpenError, Position, Recovery, first_disk_id, format_with,
     read_identity,
@@ -74,7 +74,7 @@ pub(in crate::broker) async fn open<E: Env>(
     config: &BrokerConfig,
     raft: &RaftConfig,
     rebuild: bool,
-) -> Result<(Store<E::Disk>, Replica, Vec<String>), StoreError> {
+) -> Result<(Store<E::Disk>, Replica, Vec<Notice>), StoreError> {
     let disk = env.disk();
     let identity = read_identity(&disk).await.map_err(OpenError::from)?;
     if identity.node_id != raft.node_id {
@@ -100,7 +100,7 @@ pub(in crate::broker) async fn open<E: Env>(
         .as_ref()
         .map_or(Bytes::new(), |base| base.encode().into());
     let holes = log.holes().to_vec();
-    let (mut store, mut report) =
+    let (mut store, mut notices) =
         Store::of_replica(disk.clone(), config, log, &recovery, base, rebuild).await?;
     store.ages = Ages::read(&disk, env.now_ns(), store.state.applied_address).await?;
     // What is behind a hole is told to the core once the hole is filled: before
@@ -124,10 +124,10 @@ pub(in crate::broker) async fn open<E: Env>(
         entropy: env.random_u64(),
     };
     if let Some(hole) = holes.first() {
-        let (from, upto) = (hole.from.next_index, hole.upto.next_index);
-        report.push(format!(
-            "entries {from}..{upto} are damaged; they are asked for"
-        ));
+        notices.push(Notice::EntriesDamaged {
+            from_index: hole.from.next_index,
+            upto_index: hole.upto.next_index,
+        });
     }
     let me = start.me;
     let core = Raft::new(start);
@@ -148,7 +148,7 @@ pub(in crate::broker) async fn open<E: Env>(
         scrubbed_address: at.address,
         base: encoded_base,
     };
-    Ok((store, replica, report))
+    Ok((store, replica, notices))
 }
 
 /// Opens the log; where its end is in doubt, the doubt is durable before the

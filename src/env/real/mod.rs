@@ -24,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 
-use super::Env;
+use super::{Env, Notice};
 use net::Limits;
 
 /// A node's world on this machine. Clones are the same world.
@@ -33,7 +33,7 @@ pub struct RealEnv {
     origin: Instant,
     runtime: Handle,
     root: Arc<PathBuf>,
-    operator: Arc<dyn Fn(&str) + Send + Sync>,
+    operator: Arc<dyn Fn(&Notice) + Send + Sync>,
 }
 
 impl RealEnv {
@@ -56,19 +56,19 @@ impl RealEnv {
         })
     }
 
-    /// Whoever is told what a broker reports, a line at a time; standard error
-    /// by default, where a service manager looks for it.
+    /// The one who is told what a broker reports; standard error by default, a line
+    /// at a time, where a service manager looks for it.
     #[must_use]
-    pub fn reporting_to(mut self, operator: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn reporting_to(mut self, operator: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.operator = Arc::new(operator);
         self
     }
 }
 
-fn to_standard_error(line: &str) {
+fn to_standard_error(notice: &Notice) {
     use std::io::Write;
     // Where even this cannot be written nobody is there to be told.
-    let _ = writeln!(io::stderr(), "zeroloss: {line}");
+    let _ = writeln!(io::stderr(), "zeroloss: {notice}");
 }
 
 impl Env for RealEnv {
@@ -107,8 +107,8 @@ impl Env for RealEnv {
         RealNet::new(self.runtime.clone(), Limits::default())
     }
 
-    fn report(&self, line: &str) {
-        (self.operator)(line);
+    fn report(&self, notice: Notice) {
+        (self.operator)(&notice);
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -151,12 +151,12 @@ async fn carry_out(env: SimEnv, brokers: Vec<SocketAddr>, asks: Vec<Ask>, asked:
         loop {
             let to = *broker.next().expect("a cluster has brokers");
             if env.now_ns() > until_ns {
-                env.report(&format!("operator gives up: {ask:?}"));
+                env.says(&format!("operator gives up: {ask:?}"));
                 note(ask, false);
                 return;
             }
             if answer(&env, to, ask).await == Some(ResponseCode::SUCCESS.0) {
-                env.report(&format!("operator: done: {ask:?}"));
+                env.says(&format!("operator: done: {ask:?}"));
                 note(ask, true);
                 break;
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Tap;
 use super::codecs::is_in_doubt;
+use crate::env::{FoundEnd, FoundTail, Notice, Reopening, Stop};
 use crate::history::Happening;
 use crate::raft::Message;
 use crate::sim::disk::DiskModel;
@@ -12,19 +13,32 @@ use crate::sim::disk::DiskModel;
 /// How often what happened.
 pub(crate) type Happened = BTreeMap<Happening, u64>;
 
-/// What a line to the operator says, by a part of it.
-const LINES: [(&str, Happening); 8] = [
-    (", cut at address", Happening::TornTailCut),
-    ("copied to fresh sectors", Happening::TailCopied),
-    ("log opened after a clean stop", Happening::StoppedCleanly),
-    ("the store is opened again", Happening::StoreReopened),
-    ("repaired from another replica", Happening::DamageRepaired),
-    ("nothing in the log is in doubt", Happening::DoubtResolved),
-    ("promoted: votes and counts", Happening::Promoted),
-    ("and no longer does", Happening::LeaderSteppedDown),
-];
-/// And this one is said of a base.
-const BASE: &str = "a base was installed";
+/// Happenings that a notice tells of.
+fn told_by(notice: &Notice) -> Vec<Happening> {
+    match notice {
+        Notice::LogOpened { stop, end, copied } => {
+            let found = [
+                (*stop == Stop::Clean, Happening::StoppedCleanly),
+                (*end != FoundEnd::Clean, Happening::TornTailCut),
+                (*copied != FoundTail::Durable, Happening::TailCopied),
+            ];
+            let found = found.into_iter().filter(|(is_found, _)| *is_found);
+            found.map(|(_, what)| what).collect()
+        }
+        Notice::StoreReopened { reason, .. } => match reason {
+            Reopening::BaseInstalled => vec![Happening::BaseInstalled],
+            Reopening::Repaired => vec![Happening::StoreReopened, Happening::DamageRepaired],
+            Reopening::Failure
+            | Reopening::Damaged
+            | Reopening::Superseded
+            | Reopening::Overruled => vec![Happening::StoreReopened],
+        },
+        Notice::DoubtOver => vec![Happening::DoubtResolved],
+        Notice::Promoted => vec![Happening::Promoted],
+        Notice::LeaderSteppedDown { .. } => vec![Happening::LeaderSteppedDown],
+        _ => Vec::new(),
+    }
+}
 
 impl Tap {
     pub(super) fn happens(&mut self, what: Happening) {
@@ -44,16 +58,11 @@ impl Tap {
         happened
     }
 
-    /// A broker wrote a line to its operator.
-    pub(super) fn probe_line(&mut self, line: &str) {
-        if line.starts_with(BASE) {
-            return self.happens(Happening::BaseInstalled);
-        }
-        for (part, what) in LINES {
-            if line.contains(part) {
-                self.happens(what);
-            }
-        }
+    /// A broker told its operator something.
+    pub(super) fn probe_notice(&mut self, notice: &Notice) {
+        told_by(notice)
+            .into_iter()
+            .for_each(|what| self.happens(what));
     }
 
     /// A replica with that disk sent a message to a peer.

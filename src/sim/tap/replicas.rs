@@ -316,13 +316,9 @@ impl Replicas {
     }
 
     /// A replica told its operator that no majority of disks is left, for those are
-    /// blank: `[1, 2]`.
-    pub(super) fn halted(&mut self, moment: Moment, node: NodeId, line: &str) {
-        let list = line
-            .split_once('[')
-            .and_then(|(_, rest)| rest.split_once(']'));
-        let named = list.map_or("", |(list, _)| list).split(',');
-        let named = named.filter_map(|node| node.trim().parse().ok()).collect();
+    /// blank.
+    pub(super) fn halted(&mut self, moment: Moment, node: NodeId, blank_nodes: &[u64]) {
+        let named = blank_nodes.iter().map(|node| *node as NodeId).collect();
         self.cluster.note(moment, Fact::Halted { node, named });
     }
 

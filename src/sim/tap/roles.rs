@@ -5,14 +5,10 @@ use std::collections::BTreeSet;
 
 use super::{Tap, moment};
 use crate::check::replicas::Cluster;
+use crate::env::Notice;
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
 use crate::sim::world::Core;
-
-/// How the line begins with which a leaderless cluster gives up (D16).
-const HALTED: &str = "halted";
-/// What a line says where a process opens its log anew.
-const REOPENED: &str = "the store is opened again";
 
 /// Somebody leads a term, since then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,17 +94,20 @@ impl Tap {
         !self.outstanding().contains(&node)
     }
 
-    /// A broker wrote a line to its operator.
-    pub(crate) fn reported(&mut self, core: &Core, node: NodeId, line: &str) {
-        self.probe_line(line);
-        if line.contains(REOPENED) {
-            self.reopened_ns.get_or_insert(core.now_ns);
-        }
-        if line.starts_with(HALTED) {
-            self.halted.insert(node);
-            if let Some(replicas) = &mut self.replicas {
-                replicas.halted(moment(core), node, line);
+    /// A broker told its operator something.
+    pub(crate) fn reported(&mut self, core: &Core, node: NodeId, notice: &Notice) {
+        self.probe_notice(notice);
+        match notice {
+            Notice::StoreReopened { .. } => {
+                self.reopened_ns.get_or_insert(core.now_ns);
             }
+            Notice::Halted { blank_nodes } => {
+                self.halted.insert(node);
+                if let Some(replicas) = &mut self.replicas {
+                    replicas.halted(moment(core), node, blank_nodes);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -120,6 +120,13 @@ impl Core {
             .add(self.now_ns, kind, node, detail, payload, text);
     }
 
+    /// A line of the trace, as a machine says it.
+    pub(crate) fn says(&mut self, node: NodeId, line: &str) {
+        self.trace(TraceKind::Node, node, 0, line.as_bytes(), || {
+            line.to_owned()
+        });
+    }
+
     /// How many events the trace has.
     pub(crate) fn trace_events(&self) -> u64 {
         self.trace.events()

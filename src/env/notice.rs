@@ -1,0 +1,276 @@
+//! Notices: everything that a broker tells its operator, as data.
+//!
+//! Promise: a notice is a value first and a sentence second. Whoever has to judge
+//! what a broker did matches on the variant; nobody reads words.
+//!
+//! To add one, add a row to the table below: its doc, its name, its data, its
+//! level and its words. `Display` and [`Notice::level`] follow from the row. Data
+//! that the words leave out is there for those who match.
+
+use std::fmt;
+
+/// How much a notice asks of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing: it is good to know.
+    Info,
+    /// A look: something failed that mends itself.
+    Warning,
+    /// A decision: it does not mend itself.
+    Error,
+}
+
+macro_rules! notices {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $({ $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? })?
+        $level:ident $words:literal;
+    )*) => {
+        /// One thing that a broker tells its operator: what was found, what failed,
+        /// what to do.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Notice {
+            $($(#[$doc])* $name $({ $($(#[$field_doc])* $field: $kind),* })?,)*
+        }
+
+        impl Notice {
+            /// How much it asks of the operator.
+            pub fn level(&self) -> Level {
+                match self {
+                    $(Self::$name { .. } => Level::$level,)*
+                }
+            }
+        }
+
+        impl fmt::Display for Notice {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name $({ $($field),* })? => {
+                        $($(let _ = $field;)*)?
+                        write!(to, $words)
+                    })*
+                }
+            }
+        }
+    };
+}
+
+notices! {
+    /// The log was opened.
+    LogOpened {
+        /// How it had been closed.
+        stop: Stop,
+        /// How it ended.
+        end: FoundEnd,
+        /// What was copied because nothing proved it durable.
+        copied: FoundTail,
+    } Info "log opened {stop}{end}{copied}";
+    /// The snapshot of the applied state does not verify, and is made again.
+    StateUnreadable {
+        /// Its file.
+        path: &'static str,
+        /// What is wrong with it.
+        why: String,
+    } Warning "{path} is unreadable ({why}); it is made again from the log";
+    /// Something derived does not verify: all of it is made again.
+    DerivedUnreadable {
+        /// What is wrong with it.
+        why: String,
+        /// From what it is made.
+        from: MadeFrom,
+    } Warning "{why}; everything derived is made again from the {from}";
+    /// Entries that had been synced do not verify: other replicas are asked.
+    EntriesDamaged {
+        /// The first one's index.
+        from_index: u64,
+        /// One past the last one's.
+        upto_index: u64,
+    } Warning "entries {from_index}..{upto_index} are damaged; they are asked for";
+    /// The store is closed and opened again.
+    StoreReopened {
+        /// For which reason.
+        reason: Reopening,
+        /// In words.
+        why: String,
+    } Warning "{why}; the store is opened again";
+    /// This broker leads its cluster.
+    LeaderElected {
+        /// Since this term.
+        term: u64,
+    } Info "leads since term {term}";
+    /// This broker led its cluster.
+    LeaderSteppedDown {
+        /// In this term.
+        term: u64,
+    } Info "led in term {term} and no longer does";
+    /// This replica got a vote.
+    Promoted Info "promoted: votes and counts from now on";
+    /// This replica has a vote no more.
+    Demoted Info "neither votes nor counts any more";
+    /// What was in doubt in the log is resolved (D12).
+    DoubtOver Info "nothing in the log is in doubt any more";
+    /// Too many disks are gone for a majority (D16).
+    Halted {
+        /// The nodes that announced blank disks.
+        blank_nodes: Vec<u64>,
+    } Error "halted: the disks of nodes {blank_nodes:?} are blank, and no majority of disks is \
+             left; what they alone held is lost. `recover --unsafe` goes on without them";
+}
+
+/// How a log had been closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// By a clean stop.
+    Clean,
+    /// By none.
+    Crash,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Clean => "after a clean stop",
+            Self::Crash => "after a crash",
+        })
+    }
+}
+
+/// How a log ended that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundEnd {
+    /// Nothing stood behind the last entry.
+    Clean,
+    /// Something that does not verify was cut off.
+    Cut {
+        /// The log address of the cut.
+        address: u64,
+        /// The file.
+        path: String,
+        /// Where in the file.
+        position: u64,
+        /// What was wrong with it.
+        flaw: String,
+    },
+}
+
+impl fmt::Display for FoundEnd {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clean => Ok(()),
+            Self::Cut {
+                address,
+                path,
+                position,
+                flaw,
+            } => write!(
+                to,
+                ", cut at address {address}: {flaw} at {path} position {position}, \
+                 torn by a crash or rotten since"
+            ),
+        }
+    }
+}
+
+/// How much of a log was copied to fresh sectors (D24).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundTail {
+    /// Nothing: all of it was proved durable.
+    Durable,
+    /// The tail.
+    Copied {
+        /// The first entry's log address.
+        from_address: u64,
+        /// The last one's end.
+        upto_address: u64,
+        /// How many.
+        entries: u64,
+    },
+}
+
+impl fmt::Display for FoundTail {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Durable => Ok(()),
+            Self::Copied {
+                from_address,
+                upto_address,
+                entries,
+            } => write!(
+                to,
+                ", {entries} entries of {from_address}..{upto_address} copied to fresh sectors"
+            ),
+        }
+    }
+}
+
+/// The ground on which everything derived is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeFrom {
+    /// The log.
+    Log,
+    /// A replica's base.
+    Base,
+}
+
+impl fmt::Display for MadeFrom {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Log => "log",
+            Self::Base => "base",
+        })
+    }
+}
+
+/// The reason for which a store is opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopening {
+    /// The disk failed, or something stored did not verify.
+    Failure,
+    /// A base was stored, where the log begins anew (D8).
+    BaseInstalled,
+    /// Damaged entries were filled in from another replica (D12).
+    Repaired,
+    /// More is damaged than was known.
+    Damaged,
+    /// Others were committed in place of damaged entries.
+    Superseded,
+    /// A leader has other entries than were committed here, where nothing promised
+    /// that they last.
+    Overruled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_level_follow_from_the_row() {
+        let cut = FoundEnd::Cut {
+            address: 96,
+            path: "commitlog/0".to_owned(),
+            position: 4096,
+            flaw: "a checksum differs".to_owned(),
+        };
+        let opened = Notice::LogOpened {
+            stop: Stop::Crash,
+            end: cut,
+            copied: FoundTail::Copied {
+                from_address: 0,
+                upto_address: 96,
+                entries: 2,
+            },
+        };
+        assert_eq!(
+            opened.to_string(),
+            "log opened after a crash, cut at address 96: a checksum differs at commitlog/0 \
+             position 4096, torn by a crash or rotten since, 2 entries of 0..96 copied to fresh \
+             sectors"
+        );
+        assert_eq!(opened.level(), Level::Info);
+        let halted = Notice::Halted {
+            blank_nodes: vec![1, 2],
+        };
+        assert!(halted.to_string().contains("nodes [1, 2] are blank"));
+        assert_eq!(halted.level(), Level::Error);
+    }
+}
