@@ -8,6 +8,7 @@
 mod allocations;
 mod bench;
 mod directory;
+mod fresh;
 mod list;
 mod plan;
 mod progress;
@@ -113,6 +114,15 @@ struct RunArgs {
     /// Seeds A up to, not including, B, in place of the files' own.
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Option<Range<u64>>,
+    /// So many seeds that nobody ran before, in place of the files' own: their
+    /// start follows from the commit that is checked out, and is said.
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with_all = ["seed", "seeds"],
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
+    fresh: Option<u64>,
     /// Runs at the same time; never changes what is printed.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,

@@ -10,6 +10,7 @@ use crate::explore::{Job, Observer, Runner, Settings, explore};
 use crate::report::{ScenarioReport, json, ledger, text};
 use crate::scenario::{Scenario, find, load};
 
+use super::fresh::Origin;
 use super::progress::Progress;
 use super::{CommandError, RunArgs, all_cores};
 
@@ -23,10 +24,11 @@ pub(super) fn run(
     let Some(scenarios) = load_all(args, err)? else {
         return Ok(Exit::Usage);
     };
+    let fresh = args.fresh.map(|count| fresh(count, err)).transpose()?;
     let jobs: Vec<Job> = scenarios
         .into_iter()
         .map(|scenario| Job {
-            seeds: seeds(args, &scenario),
+            seeds: fresh.clone().unwrap_or_else(|| seeds(args, &scenario)),
             scenario: Arc::new(scenario),
         })
         .collect();
@@ -37,7 +39,24 @@ pub(super) fn run(
     };
     let mut shown = Shown::new(args, &jobs, out);
     explore(runner, &jobs, &settings, &mut shown)?;
-    shown.end()
+    let exit = shown.end()?;
+    if fresh.is_some() && exit != Exit::Success {
+        writeln!(
+            err,
+            "fresh seeds are red: keep each as a regression in scenarios/regression and mend it; \
+             another commit draws others, and would hide them"
+        )?;
+    }
+    Ok(exit)
+}
+
+/// Seeds that nobody ran before, said.
+fn fresh(count: u64, err: &mut dyn Write) -> Result<Range<u64>, CommandError> {
+    let origin = Origin::here();
+    let seeds = origin.seeds(count);
+    let Range { start, end } = seeds;
+    writeln!(err, "fresh seeds {start}..{end}, from {origin}")?;
+    Ok(seeds)
 }
 
 /// Every scenario, or `None` where some file is bad: then all diagnostics are

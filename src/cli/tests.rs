@@ -273,6 +273,27 @@ fn seeds_are_the_file_s_unless_given() {
     assert_eq!(seeds("run DIR/scenarios/a.toml"), [0, 1, 2, 3]);
     assert_eq!(seeds("run DIR/scenarios/a.toml --seed 9"), [9]);
     assert_eq!(seeds("run DIR/scenarios/a.toml --seeds 7..9"), [7, 8]);
+    let fresh = seeds("run DIR/scenarios/a.toml --fresh 3");
+    assert_eq!(fresh.len(), 3);
+    assert!(fresh[0] >= 1_000_000, "beyond what files name: {fresh:?}");
+}
+
+#[test]
+fn red_fresh_seeds_are_not_left_to_the_next_commit() {
+    let ran = |verdict| {
+        zeroloss(
+            "run DIR/scenarios/a.toml --fresh 3",
+            move |scenario: &Scenario, seed: u64, options: &RunOptions| {
+                pretend(scenario, seed, options, verdict)
+            },
+        )
+    };
+    let green = ran(Verdict::Pass);
+    assert!(green.err.starts_with("fresh seeds "), "{}", green.err);
+    assert!(!green.err.contains("regression"), "{}", green.err);
+    let red = ran(Verdict::Fail);
+    assert_eq!(red.exit, 10);
+    assert!(red.err.contains("keep each as a regression"), "{}", red.err);
 }
 
 #[test]
@@ -534,6 +555,8 @@ fn usage() {
         "run",
         "run x --seed 1 --seeds 0..2",
         "run x --seeds 2..2",
+        "run x --fresh 0",
+        "run x --fresh 5 --seed 1",
         "run x --seeds two",
         "run x --jobs 0",
         "replay x",
