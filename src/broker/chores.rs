@@ -69,11 +69,15 @@ impl<E: Env> Broker<E> {
         if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             self.happened(serving, Input::Timeout).await?;
         }
-        self.check_halves(serving).await?;
-        self.write_operations(serving).await?;
-        self.deliver_due(serving).await?;
+        let checked = self.check_halves(serving).await;
+        self.put_off(checked)?;
+        let written = self.write_operations(serving).await;
+        self.put_off(written)?;
+        let delivered = self.deliver_due(serving).await;
+        self.put_off(delivered)?;
         self.fetch(serving);
-        self.scrub(serving).await?;
+        let scrubbed = self.scrub(serving).await;
+        self.put_off(scrubbed)?;
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             serving.mark_due_ns = None;
             serving.store.log.write_mark().await?;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::entries::BadEntry;
+use crate::env::failure;
 use crate::env::Reopening;
 use crate::log::{LogError, OpenError, QueueError, ReadError};
 use crate::raft::{Divergence, EntryId};
@@ -176,10 +177,12 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether opening the store again may help.
+    ///
+    /// Whatever the operating system said may pass: what it says of stored data
+    /// was decided before, by the table of [`crate::env::failure`].
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Open(OpenError::Io { .. }) => true,
-            Self::Open(_) => false,
+            Self::Open(error) => failure::io_behind(error).is_some(),
             Self::Log(_) | Self::Read(_) | Self::Queue(_) | Self::Io { .. } => true,
             Self::QueueDisagrees { .. } => true,
             Self::BaseInstalled { .. }
@@ -210,6 +213,25 @@ impl StoreError {
         }
     }
 
+    /// What went wrong, and what to do about it where the operating system is
+    /// behind it.
+    pub(super) fn for_the_operator(&self) -> String {
+        match failure::cure(self) {
+            Some(cure) => format!("{self}: {cure}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Whether it is a read that failed, and what was to be read is as it was: only
+    /// whoever asked for it is refused, and may ask again.
+    pub(super) fn is_of_this_read(&self) -> bool {
+        match self {
+            Self::Read(ReadError::Io { source, .. })
+            | Self::Queue(QueueError::Io { source, .. }) => !failure::medium_lost_data(source),
+            _ => false,
+        }
+    }
+
     /// Whether nothing failed: the store is opened again without a pause.
     pub(super) fn is_planned(&self) -> bool {
         self.reopening() != Reopening::Failure
@@ -217,10 +239,11 @@ impl StoreError {
 
     /// Whether what is derived has to be made again from the log.
     pub(super) fn wants_rebuild(&self) -> bool {
-        matches!(
-            self,
-            Self::Queue(_) | Self::QueueDisagrees { .. } | Self::Overruled(_)
-        )
+        match self {
+            Self::Queue(error) => error.is_damage(),
+            Self::QueueDisagrees { .. } | Self::Overruled(_) => true,
+            _ => false,
+        }
     }
 
     pub(super) fn undecodable(address: u64, why: DecodeError) -> Self {
@@ -273,6 +296,10 @@ impl AppendError {
     /// append was refused.
     pub(crate) fn into_fatal(self) -> Option<StoreError> {
         match self {
+            // Queues are opened before anything is staged.
+            Self::Queue(QueueError::Io { source, .. }) if !failure::medium_lost_data(&source) => {
+                None
+            }
             Self::NoSuchQueue { .. }
             | Self::FinalProperties { .. }
             | Self::Property(_)

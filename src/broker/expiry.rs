@@ -31,8 +31,10 @@ impl<E: Env> Broker<E> {
         if let Some(upto) = self.has_expired(serving) {
             serving.store.append_expire(upto)?;
         }
-        let Some(base) = serving.store.next_base().await? else {
-            return Ok(());
+        let base = match serving.store.next_base().await {
+            Ok(Some(base)) => base,
+            Ok(None) => return Ok(()),
+            Err(failed) => return self.put_off(Err(failed)),
         };
         if let Some(job) = serving.job.take() {
             let flushed = serving.store.log.job_done(job.await)?;

@@ -41,6 +41,7 @@ mod store;
 mod tags;
 mod topics;
 mod transactions;
+mod trouble;
 mod undo;
 mod waiters;
 

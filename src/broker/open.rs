@@ -69,6 +69,7 @@ impl<D: Disk> Store<D> {
         }
         let topics = match open_topics(&disk, &tails).await {
             Ok(topics) => topics,
+            Err(why) if !why.wants_rebuild() => return Err(why),
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
                     why: why.to_string(),
@@ -118,6 +119,7 @@ impl<D: Disk> Store<D> {
         let (state, tails) = snapshot.unwrap_or_else(from_base);
         let (state, topics) = match open_topics(&disk, &tails).await {
             Ok(topics) => (state, topics),
+            Err(why) if !why.wants_rebuild() => return Err(why),
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
                     why: why.to_string(),

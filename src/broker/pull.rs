@@ -159,7 +159,10 @@ impl<E: Env> Broker<E> {
             self.outbox.answer(pull.conn, pull.reply_to, code, &fields);
             return Ok(());
         }
-        let found = serving.store.read_queue(pull, end).await?;
+        let found = match serving.store.read_queue(pull, end).await {
+            Ok(found) => found,
+            Err(failed) => return self.refuse_unread(pull.conn, pull.reply_to, failed),
+        };
         fields.next_begin_offset = found.next_begin_offset as i64;
         if found.records.is_empty() {
             let code = match found.next_begin_offset > pull.offset {

@@ -32,7 +32,20 @@ impl<E: Env> Broker<E> {
             self.read_later(serving, conn, command);
             return Ok(());
         }
-        match code {
+        let reply_to = command.reply_to();
+        match self.dispatch(serving, conn, command).await {
+            Err(failed) => self.refuse_unread(conn, reply_to, failed),
+            done => done,
+        }
+    }
+
+    async fn dispatch(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        command: Command,
+    ) -> Result<(), StoreError> {
+        match RequestCode(command.code) {
             RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 => {
                 self.send(serving, conn, &command).await
             }

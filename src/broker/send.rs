@@ -228,8 +228,10 @@ impl<E: Env> Broker<E> {
         error: AppendError,
     ) -> Result<(), StoreError> {
         let remark = error.to_string();
+        let is_put_off = matches!(error, AppendError::Queue(_));
         let failed = error.into_fatal();
         let code = match failed {
+            None if is_put_off => ResponseCode::SYSTEM_BUSY,
             None => ResponseCode::MESSAGE_ILLEGAL,
             Some(_) => ResponseCode::SERVICE_NOT_AVAILABLE,
         };

@@ -36,6 +36,7 @@ use super::send::SendAnswer;
 use super::sessions::Sessions;
 use super::store::Store;
 use super::transactions::{Checks, Operations};
+use super::trouble::Troubles;
 use super::waiters::Waiters;
 use crate::env::{ConnId, Env, Net, NetEvent, Notice, Timer};
 use crate::log::{Done, Job, JobKind, Position};
@@ -56,6 +57,7 @@ pub struct Broker<E: Env> {
     pub(super) sessions: Sessions,
     pub(super) members: Members,
     pub(super) outbox: Outbox,
+    pub(super) troubles: Troubles,
 }
 
 /// The parts that a reopened store begins anew.
@@ -124,6 +126,7 @@ impl<E: Env> Broker<E> {
             sessions: Sessions::default(),
             members: Members::default(),
             outbox: Outbox::default(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -140,11 +143,13 @@ impl<E: Env> Broker<E> {
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), BrokerError> {
         let mut stop = pin!(stop);
         let mut rebuild = false;
+        let mut told = String::new();
         loop {
             let failure = match self.open(rebuild).await {
                 Ok(mut serving) => match self.serve(&mut serving, stop.as_mut()).await {
                     Ok(()) => return self.stop_cleanly(serving).await,
                     Err(failure) => {
+                        told.clear();
                         self.give_up(&mut serving);
                         failure
                     }
@@ -155,10 +160,15 @@ impl<E: Env> Broker<E> {
                 return Err(failure.into());
             }
             rebuild = failure.wants_rebuild();
-            self.env.report(Notice::StoreReopened {
-                reason: failure.reopening(),
-                why: failure.to_string(),
-            });
+            // Once, however often it is tried: the operator has read it.
+            let why = failure.for_the_operator();
+            if why != told {
+                self.env.report(Notice::StoreReopened {
+                    reason: failure.reopening(),
+                    why: why.clone(),
+                });
+                told = why;
+            }
             if failure.is_planned() {
                 continue;
             }

@@ -25,6 +25,7 @@ use bytes::Bytes;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod either;
+pub mod failure;
 mod notice;
 pub(crate) mod path;
 pub mod real;

@@ -93,6 +93,11 @@ notices! {
         /// In words.
         why: String,
     } Warning "{why}; the store is opened again";
+    /// Something failed though nothing is damaged: only whoever asked is refused.
+    TriedAgain {
+        /// What, and what cures it.
+        why: String,
+    } Warning "{why}; it is tried again";
     /// This broker leads its cluster.
     LeaderElected {
         /// Since this term.

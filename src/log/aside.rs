@@ -16,7 +16,7 @@ use std::io;
 use bytes::{BufMut, Bytes};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::medium_failed;
+use crate::env::failure::medium_lost_data;
 use crate::env::{Disk, File};
 
 const MAGIC: [u8; 4] = *b"ZLA1";
@@ -45,7 +45,7 @@ pub async fn read<D: Disk>(disk: &D, path: &str) -> io::Result<Aside> {
     let bytes = match read_all(disk, path).await {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Aside::Missing),
-        Err(error) if medium_failed(&error) => {
+        Err(error) if medium_lost_data(&error) => {
             return Ok(Aside::Corrupt {
                 why: error.to_string(),
             });

@@ -22,6 +22,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::CONSUME_QUEUE_DIR;
 use super::aside::create_afresh;
+use crate::env::failure::medium_lost_data;
 use crate::env::{Disk, File};
 
 /// Bytes of an entry.
@@ -83,6 +84,19 @@ pub enum QueueError {
         /// The disk's error.
         source: io::Error,
     },
+}
+
+impl QueueError {
+    /// Whether what the queue holds is not to be had any more, so that it has to
+    /// be made again. Any other failure leaves it as it was.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Lacking { .. } => true,
+            Self::Io { source, .. } => medium_lost_data(source),
+            Self::TopicName { .. } | Self::Poisoned { .. } => false,
+        }
+    }
 }
 
 /// An open queue.

@@ -7,9 +7,10 @@ use std::io;
 
 use bytes::Bytes;
 
+use super::Position;
 use super::segment::{HeaderFlaw, SegmentHeader};
-use super::{Position, medium_failed};
 use crate::env::File;
+use crate::env::failure::medium_lost_data;
 use crate::record::{
     DecodeError, Defect, ENTRY_MAGIC, ENVELOPE_BYTES, Envelope, LogPart, Mark, Parsed, parse,
 };
@@ -205,7 +206,7 @@ impl<F: File> Frames<F> {
         let ahead = self.window_bytes.clamp(length, self.end - position);
         let read = match self.file.read_at(position, ahead as usize).await {
             // A bad sector further on must not hide the good ones before it.
-            Err(error) if medium_failed(&error) && ahead > length => {
+            Err(error) if medium_lost_data(&error) && ahead > length => {
                 self.file.read_at(position, length as usize).await
             }
             read => read,
@@ -216,7 +217,7 @@ impl<F: File> Frames<F> {
                 self.window_from = position;
                 Ok(Ok(()))
             }
-            Err(error) if medium_failed(&error) => Ok(Err(error.to_string())),
+            Err(error) if medium_lost_data(&error) => Ok(Err(error.to_string())),
             Err(error) => Err(error),
         }
     }

@@ -57,8 +57,6 @@ mod staging;
 mod truncate;
 mod walk;
 
-use std::io;
-
 pub use aside::{
     Aside, read as read_aside, replace as replace_aside, replace_unsynced as replace_aside_unsynced,
 };
@@ -102,20 +100,4 @@ pub struct LogConfig {
     /// owner has written down its doubt (D12), and damage that valid entries
     /// follow is a [`Hole`], not the end of the log.
     pub replicated: bool,
-}
-
-/// Whether an error of a read says that the *medium* does not give the bytes
-/// back. Anything that another attempt, or another process, could cure must
-/// not pass for rot: rot is cut away or reported as a loss.
-fn medium_failed(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    !matches!(
-        error.kind(),
-        Kind::NotFound
-            | Kind::PermissionDenied
-            | Kind::Interrupted
-            | Kind::WouldBlock
-            | Kind::TimedOut
-            | Kind::OutOfMemory
-    )
 }

@@ -28,6 +28,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::aside::create_afresh;
 use super::{COMMIT_LOG_DIR, Position};
+use crate::env::failure::medium_lost_data;
 use crate::env::{Disk, File};
 
 const MAGIC: [u8; 4] = *b"ZLS1";
@@ -179,7 +180,7 @@ impl<D: Disk> Segment<D> {
         let file = disk.open(&segment_path(address)).await?;
         let bytes = match file.read_at(0, SEGMENT_HEADER_BYTES).await {
             Ok(bytes) => bytes,
-            Err(error) if super::medium_failed(&error) => {
+            Err(error) if medium_lost_data(&error) => {
                 return Ok(Err(HeaderFlaw::Unreadable(error.to_string())));
             }
             Err(error) => return Err(error),

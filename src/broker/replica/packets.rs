@@ -198,8 +198,12 @@ impl<E: Env> Broker<E> {
         let log = &serving.store.log;
         let batch = log
             .read_indices(from, upto + 1, MESSAGE_BYTES_MAX as u64)
-            .await?;
-        Ok(concat(batch.entries.iter().map(|entry| &entry.frame)))
+            .await;
+        match batch.map_err(StoreError::from) {
+            Ok(batch) => Ok(concat(batch.entries.iter().map(|entry| &entry.frame))),
+            // As if they were lost on their way: they are asked for again.
+            Err(failed) => self.put_off(Err(failed)).map(|()| Bytes::new()),
+        }
     }
 }
 

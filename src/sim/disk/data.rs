@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::error::{DiskError, full};
+use super::error::{full, medium};
 use super::fault::{DiskFault, Trigger};
 use super::file::Fate;
 use super::model::{DiskModel, Handle};
@@ -91,11 +91,7 @@ impl DiskModel {
         let sector_bytes = self.config.sector_bytes;
         match self.file(ino).unreadable_in(position, length, sector_bytes) {
             None => Ok(()),
-            Some(sector) => Err(DiskError::Unreadable {
-                path: self.path_or_ino(ino),
-                position: sector * sector_bytes,
-            }
-            .into()),
+            Some(_) => Err(medium()),
         }
     }
 

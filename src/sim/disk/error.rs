@@ -2,23 +2,11 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// Inside the `io::Error`s of kind `Other` that a simulated disk gives.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DiskError {
-    /// A sync or a writeback failed (EIO); what was pending is in doubt (D23).
-    #[error("{path}: the disk failed to write back: reopen, and trust only what is read (EIO)")]
-    Writeback {
-        /// The file or directory.
-        path: String,
-    },
-    /// A sector cannot be read, until it is rewritten (EIO).
-    #[error("{path}: the sector at {position} is unreadable until it is rewritten (EIO)")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// Where the sector begins, bytes.
-        position: u64,
-    },
     /// The handle, or the sync, belongs to a process or a disk that is gone.
     #[error("the handle belongs to a dead process: open the file again")]
     Stale,
@@ -38,6 +26,12 @@ impl From<DiskError> for io::Error {
     fn from(error: DiskError) -> Self {
         io::Error::other(error)
     }
+}
+
+/// EIO: a sector that cannot be read until it is rewritten, or what was pending
+/// and could not be written back (D23).
+pub(super) fn medium() -> io::Error {
+    Errno::IO.into()
 }
 
 /// ENOSPC.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::error::DiskError;
+use super::error::{DiskError, medium};
 use super::fault::{CacheAfterError, DiskFault, Trigger};
 use super::model::{DiskModel, Handle};
 use super::{Ino, Seq};
@@ -186,10 +186,7 @@ impl DiskModel {
             _ => return Ok(()),
         }
         self.file_mut(ino).errors_reported = errors;
-        Err(DiskError::Writeback {
-            path: self.path_or_ino(ino),
-        }
-        .into())
+        Err(medium())
     }
 
     /// Begins a sync of the directory's entries as they are now. `NotFound`.
@@ -225,10 +222,7 @@ impl DiskModel {
             }
             Some((_, mut dice)) => {
                 self.names.scatter(ino, upto, &mut dice);
-                return Err(DiskError::Writeback {
-                    path: self.path_or_ino(ino),
-                }
-                .into());
+                return Err(medium());
             }
             None => self.names.sync(ino, upto),
         }
