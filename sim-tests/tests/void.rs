@@ -67,6 +67,18 @@ fn a_fault_that_can_never_fire_makes_a_scenario_void() {
 }
 
 #[test]
+fn what_a_scenario_does_not_ask_for_proves_nothing() {
+    // Streams come in pieces by default, and thousands of messages meet that.
+    let never = "\n[[fault]]\nkind = \"power-loss\"\nat_ms = [2_900, 2_950]\nwhen = \"rolling\"\n";
+    let (code, shown) = run("in-pieces", 5_000, never);
+    assert_eq!(code, VOID, "{shown}");
+    assert!(shown.contains("3 void"), "{shown}");
+    let asked = format!("\n[network]\nsplit = 0.5\n{never}");
+    let (code, shown) = run("asked-for-pieces", 5_000, &asked);
+    assert_eq!(code, VOID, "a stream in pieces is no fault: {shown}");
+}
+
+#[test]
 fn a_fault_that_fires_when_nothing_can_matter_makes_a_scenario_void() {
     for (kind, keys) in [
         ("kill", ""),

@@ -69,7 +69,8 @@ pub enum FaultKind {
     NetworkDuplicate,
     /// Peer messages are overtaken, as `[network]` says.
     NetworkReorder,
-    /// What is written to a stream comes in pieces, as `[network]` says.
+    /// What is written to a stream comes in pieces, as `[network]` says. It never
+    /// could have mattered: streams come in pieces everywhere.
     NetworkSplit,
 }
 
@@ -256,6 +257,9 @@ pub struct FaultEvent {
 pub struct Ledger {
     /// What was planned, by kind.
     pub armed: BTreeMap<FaultKind, u64>,
+    /// What had to wait, for room in the fault budget or for something to take, by
+    /// kind; whether it fired later or never.
+    pub postponed: BTreeMap<FaultKind, u64>,
     /// What fired.
     pub fired: Vec<FaultEvent>,
     /// What settings of the network did, by kind.

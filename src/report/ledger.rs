@@ -1,5 +1,5 @@
-//! The ledger of faults as a table: what was armed, what fired, what could have
-//! mattered, what changed something (guarantee.md, section 3).
+//! The ledger of faults as a table: what was armed, what had to wait, what
+//! never came, what fired, what could have mattered, what changed something (guarantee.md, section 3).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,11 +14,26 @@ pub fn ledger(faults: &BTreeMap<FaultKind, FaultCount>) -> String {
     if faults.is_empty() {
         return text;
     }
-    let heading = ["fault", "armed", "fired", "eligible", "observed"];
+    let heading = [
+        "fault",
+        "armed",
+        "postponed",
+        "dropped",
+        "fired",
+        "eligible",
+        "observed",
+    ];
     let [kind, counts @ ..] = heading.map(str::to_owned);
     row(&mut text, &kind, counts);
     for (kind, count) in faults {
-        let counts = [count.armed, count.fired, count.eligible, count.observed];
+        let counts = [
+            count.armed,
+            count.postponed,
+            count.dropped,
+            count.fired,
+            count.eligible,
+            count.observed,
+        ];
         row(
             &mut text,
             kind.name(),
@@ -28,11 +43,11 @@ pub fn ledger(faults: &BTreeMap<FaultKind, FaultCount>) -> String {
     text
 }
 
-fn row(text: &mut String, kind: &str, counts: [String; 4]) {
-    let [armed, fired, eligible, observed] = counts;
+fn row(text: &mut String, kind: &str, counts: [String; 6]) {
+    let [armed, postponed, dropped, fired, eligible, observed] = counts;
     let _ = writeln!(
         text,
-        "      {kind:<18}{armed:>10}{fired:>12}{eligible:>12}{observed:>12}"
+        "      {kind:<18}{armed:>10}{postponed:>12}{dropped:>12}{fired:>12}{eligible:>12}{observed:>12}"
     );
 }
 
@@ -46,6 +61,8 @@ mod tests {
     fn a_row_for_each_kind() {
         let count = FaultCount {
             armed: 1_234_567,
+            postponed: 9,
+            dropped: 1_234_555,
             fired: 12,
             eligible: 11,
             observed: 3,

@@ -187,6 +187,10 @@ fn deaths(ledger: &Ledger) -> BTreeMap<(Mortal, Juncture), u64> {
 pub struct FaultCount {
     /// Planned.
     pub armed: u64,
+    /// Had to wait, for room in the fault budget or for something to take.
+    pub postponed: u64,
+    /// Planned, and never fired.
+    pub dropped: u64,
     /// Fired.
     pub fired: u64,
     /// Fired when it could matter.
@@ -203,6 +207,9 @@ impl FaultCount {
         for (kind, armed) in &ledger.armed {
             counts.entry(*kind).or_default().armed = *armed;
         }
+        for (kind, postponed) in &ledger.postponed {
+            counts.entry(*kind).or_default().postponed = *postponed;
+        }
         for fault in &ledger.fired {
             let count = counts.entry(fault.kind).or_default();
             count.fired += 1;
@@ -216,12 +223,17 @@ impl FaultCount {
             count.eligible += setting.eligible;
             count.observed += setting.observed;
         }
+        for count in counts.values_mut() {
+            count.dropped = count.armed.saturating_sub(count.fired);
+        }
         counts
     }
 
     /// Adds the counts of another run.
     pub fn add(&mut self, other: Self) {
         self.armed += other.armed;
+        self.postponed += other.postponed;
+        self.dropped += other.dropped;
         self.fired += other.fired;
         self.eligible += other.eligible;
         self.observed += other.observed;

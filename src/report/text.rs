@@ -328,8 +328,14 @@ pub fn run(run: &RunReport, reproduce: &str, fits: bool) -> String {
     for (kind, count) in &run.faults {
         let _ = writeln!(
             text,
-            "      {kind}: {} armed, {} fired, {} could matter, {} did, {} met dirty log data",
-            count.armed, count.fired, count.eligible, count.observed, count.dirty
+            "      {kind}: {} armed, {} postponed, {} dropped, {} fired, {} could matter, {} did, {} met dirty log data",
+            count.armed,
+            count.postponed,
+            count.dropped,
+            count.fired,
+            count.eligible,
+            count.observed,
+            count.dirty
         );
     }
     for ((who, juncture), deaths) in &run.deaths {
@@ -422,6 +428,8 @@ mod tests {
     fn count(armed: u64, fired: u64, eligible: u64) -> FaultCount {
         FaultCount {
             armed,
+            postponed: 0,
+            dropped: armed.saturating_sub(fired),
             fired,
             eligible,
             observed: 0,

@@ -97,6 +97,11 @@ impl DiskModel {
         Some((self.path_or_ino(ino), sector * sector_bytes))
     }
 
+    /// Whether [`DiskModel::harm_some_sector`] finds one.
+    pub fn has_sector_with_data(&self, under: &str) -> bool {
+        !self.sectors_with_data(under).is_empty()
+    }
+
     /// Sectors that are not all zeros and have nothing pending, by file. A file that
     /// is being made beside another is left out: until it has its name nobody reads
     /// it, and from then on it is hit like any other.

@@ -12,6 +12,8 @@ use crate::sim::net::NodeId;
 const LOOK_NS: u64 = 500_000;
 /// Pause between two looks at a budget without room: disks are read for it.
 pub(super) const LOOK_AT_BUDGET_NS: u64 = 20_000_000;
+/// For so long a disk that is to be destroyed has the first turn.
+const PATIENCE_NS: u64 = 800_000_000;
 /// What survives a fault that takes nothing from the disk.
 pub(super) const TAKES_NOTHING: u64 = u64::MAX;
 /// Where the commit log's files are.
@@ -64,17 +66,61 @@ impl Run<'_> {
         }
         let pause_ns = match self.victims_of(&planned) {
             None => LOOK_NS,
-            Some(victims) if !self.fits_budget(fault, &planned, &victims) => LOOK_AT_BUDGET_NS,
+            Some(victims) if self.has_to_wait(fault, &planned, &victims) => {
+                self.is_postponed(fault);
+                LOOK_AT_BUDGET_NS
+            }
             Some(victims) => {
                 // What armed faults did before comes before it in the ledger.
                 self.note_fired();
+                self.waiting.remove(&fault);
                 self.fire(fault, &planned, &victims);
                 return;
             }
         };
         let next_ns = self.world.now_ns() + pause_ns;
-        if next_ns <= planned.trigger.until_ns {
+        // Room may come late: it is waited for as long as anything fires.
+        let waits = self.postponed.contains(&(fault, None));
+        if waits || next_ns <= planned.trigger.until_ns {
             self.at(next_ns, Step::Fault(fault));
+        }
+    }
+
+    /// Whether a fault has no room now, or would take nothing, while its window
+    /// lasts.
+    fn has_to_wait(&mut self, fault: usize, planned: &PlannedFault, victims: &[Victim]) -> bool {
+        let looks_again = self.world.now_ns() + LOOK_AT_BUDGET_NS <= planned.trigger.until_ns;
+        self.is_not_its_turn(fault, planned)
+            || !self.fits_budget(fault, planned, victims)
+            || looks_again && !self.have_something_to_lose(planned, victims)
+    }
+
+    /// Whether a disk is to be destroyed as soon as there is room: what harms one
+    /// sector would take that room again and again.
+    fn is_not_its_turn(&self, fault: usize, planned: &PlannedFault) -> bool {
+        let now_ns = self.world.now_ns();
+        let is_small =
+            |hit: &Hit| matches!(hit.effect, Effect::Rot { .. } | Effect::ReadError { .. });
+        let mut waiting = self.waiting.iter();
+        planned.trigger.within_budget
+            && planned.hits.iter().all(is_small)
+            && waiting.any(|(other, since_ns)| {
+                let mut hits = self.plan.faults[*other].hits.iter();
+                *other != fault
+                    && now_ns < since_ns + PATIENCE_NS
+                    && hits.any(|hit| matches!(hit.effect, Effect::DiskDestroyed { .. }))
+            })
+    }
+
+    /// A planned fault has to wait.
+    pub(super) fn is_postponed(&mut self, fault: usize) {
+        let now_ns = self.world.now_ns();
+        self.waiting.entry(fault).or_insert(now_ns);
+        if self.postponed.insert((fault, None)) {
+            for hit in &self.plan.faults[fault].hits {
+                let kind = hit.effect.kind();
+                *self.ledger.postponed.entry(kind).or_default() += 1;
+            }
         }
     }
 
@@ -111,7 +157,7 @@ impl Run<'_> {
     }
 
     /// The second blow on a machine that was hit, up or not; one without room in
-    /// the budget is not dealt.
+    /// the budget waits for it.
     pub(super) fn second_blow(&mut self, fault: usize, number: usize, machine: usize) {
         let planned = &self.plan.faults[fault];
         let bound = planned.trigger.within_budget;
@@ -121,7 +167,16 @@ impl Run<'_> {
         };
         let forgets = then.effect.kind().harms_what_was_synced();
         let node = machine as u32;
-        if !(bound && forgets) || self.has_room_for(&[node]) {
+        if bound && forgets && !self.has_room_for(&[node]) {
+            if self.postponed.insert((fault, Some(number))) {
+                let kind = then.effect.kind();
+                *self.ledger.postponed.entry(kind).or_default() += 1;
+            }
+            self.at(
+                self.world.now_ns() + LOOK_AT_BUDGET_NS,
+                Step::SecondBlow(fault, number, machine),
+            );
+        } else {
             self.note_fired();
             let blow = Blow {
                 effect: &then.effect,
@@ -187,6 +242,7 @@ impl Run<'_> {
     /// stay as they are.
     pub(super) fn take_back_everything(&mut self, stay: &BTreeSet<NodeId>) {
         self.world.lock().traps.clear();
+        self.note_waited();
         self.note_fired();
         self.close_windows(stay);
         for machine in 0..self.machines.len() {

@@ -353,7 +353,7 @@ impl Run<'_> {
 }
 
 /// Where the files of a class are: how their paths begin.
-fn files_of(class: FileClass) -> &'static str {
+pub(super) fn files_of(class: FileClass) -> &'static str {
     match class {
         FileClass::CommitLog => COMMIT_LOG,
         FileClass::Any => "",

@@ -68,7 +68,7 @@ impl Run<'_> {
             (
                 FaultKind::NetworkSplit,
                 is_set(|it| it.split),
-                (fates.split, fates.pieces_delivered, fates.pieces_alone),
+                (fates.split, 0, 0),
             ),
         ];
         for (kind, is_set, (fired, eligible, observed)) in settings {

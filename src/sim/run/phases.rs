@@ -95,6 +95,11 @@ pub(super) struct Run<'a> {
     /// The images that planned rollbacks set disks back to, by planned fault,
     /// hit and machine.
     pub(super) images: BTreeMap<(usize, usize, usize), DiskImage>,
+    /// The planned faults that had to wait, and the hits whose second blow had.
+    pub(super) postponed: BTreeSet<(usize, Option<usize>)>,
+    /// Since when planned faults have been waiting for room or for something to
+    /// take.
+    pub(super) waiting: BTreeMap<usize, u64>,
     /// What told power losses left, each in one number.
     pub(super) left: Vec<u64>,
     /// How many blows of a crash point fell.
@@ -158,6 +163,8 @@ impl<'a> Run<'a> {
             unseen: Vec::new(),
             believed: BTreeMap::new(),
             images: BTreeMap::new(),
+            postponed: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             left: Vec::new(),
             blows: 0,
             cuts: Links::new(),
@@ -212,9 +219,14 @@ impl<'a> Run<'a> {
         self.steps.len() as u64 - 1
     }
 
+    /// The step of that number.
+    pub(super) fn step_of(&self, number: u64) -> Step {
+        self.steps[number as usize].clone()
+    }
+
     /// Does the step of that number.
     pub(super) fn step(&mut self, number: u64) -> ControlFlow<()> {
-        match self.steps[number as usize].clone() {
+        match self.step_of(number) {
             Step::StartBroker(machine, start) => self.start_broker(machine, start),
             Step::StartClient(client) => self.start_client(client),
             Step::Fault(fault) => self.try_fault(fault),

@@ -53,6 +53,16 @@ impl Run<'_> {
         }
     }
 
+    /// Enters the faults whose events came while there was no room.
+    pub(super) fn note_waited(&mut self) {
+        let waited = self.world.lock().traps.take_waited();
+        for step in waited {
+            if let Step::Sprung(fault) = self.step_of(step) {
+                self.is_postponed(fault);
+            }
+        }
+    }
+
     /// A trap was sprung: its fault fires, on those whom the event found.
     pub(super) fn sprung(&mut self, fault: usize) {
         let victims = self.world.lock().traps.take_sprung();

@@ -1,9 +1,10 @@
 //! Who is hit: roles resolved, conditions looked at.
 
 use super::faults::COMMIT_LOG;
+use super::harms::files_of;
 use super::phases::Run;
-use crate::scenario::{Condition, Hit, PlannedFault, Victim};
-use crate::sim::world::follower;
+use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
+use crate::sim::world::{Inner, follower};
 
 impl Run<'_> {
     /// The victims of a fault by their numbers, where all of them are known and
@@ -42,6 +43,29 @@ impl Run<'_> {
             }
             Victim::Broker(_) | Victim::Client(_) => Some(victim),
         }
+    }
+
+    /// Whether a fault that takes something from disks finds something there: what
+    /// it would take from a disk that holds nothing nobody misses.
+    pub(super) fn have_something_to_lose(
+        &self,
+        planned: &PlannedFault,
+        victims: &[Victim],
+    ) -> bool {
+        let mut inner = self.world.lock();
+        let Inner { tap, disks, .. } = &mut *inner;
+        let mut hits = planned.hits.iter().zip(victims);
+        hits.all(|(hit, victim)| match (&hit.effect, *victim) {
+            (Effect::DiskDestroyed { .. }, Victim::Broker(broker)) => {
+                let held = tap.durable_end(&disks[broker as usize], broker);
+                tap.would_be_missed(broker, held)
+            }
+            (Effect::Rot { file } | Effect::ReadError { file }, Victim::Broker(broker)) => {
+                let disk = &disks[broker as usize].model;
+                disk.has_sector_with_data(files_of(*file))
+            }
+            _ => true,
+        })
     }
 
     fn is_up(&self, victim: Victim) -> bool {

@@ -65,6 +65,12 @@ impl Tap {
         !self.acknowledged.is_empty() && held_before.min(self.committed_end()) > held_after
     }
 
+    /// Whether a disk holds what was acknowledged, or what all rest on.
+    pub(crate) fn would_be_missed(&self, node: NodeId, held: u64) -> bool {
+        let acknowledged = self.acknowledged.get(&node).copied();
+        acknowledged.unwrap_or(0) > 0 || self.was_relied_on(held, 0)
+    }
+
     /// The members whose amnesia is outstanding (guarantee.md, section 1).
     pub(crate) fn outstanding(&self) -> BTreeSet<NodeId> {
         let replicas = self.replicas.as_ref();

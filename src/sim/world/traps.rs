@@ -68,6 +68,8 @@ pub(crate) struct Traps {
     set: Vec<Trap>,
     /// Those that were sprung: the run's step, and whom the fault befalls.
     sprung: Vec<(u64, Vec<NodeId>)>,
+    /// Those whose events came while there was no room, by the run's step.
+    waited: BTreeSet<u64>,
     /// Members from the start: who does not lead them follows.
     members: u32,
     /// One past the last log address that was committed at the last look.
@@ -97,6 +99,11 @@ impl Traps {
                 trap.room = Room::None;
             }
         }
+    }
+
+    /// The traps whose events came while there was no room, by the run's step.
+    pub(crate) fn take_waited(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.waited)
     }
 
     /// Nothing harms any more.
@@ -238,7 +245,15 @@ impl Inner {
                 .iter()
                 .all(|victim| self.core.is_process_up(*victim))
         };
-        (is_due && trap.room.has(&victims) && are_up()).then_some(victims)
+        if !is_due || !are_up() {
+            return None;
+        }
+        if trap.room.has(&victims) {
+            return Some(victims);
+        }
+        let step = trap.step;
+        self.traps.waited.insert(step);
+        None
     }
 
     fn spring(&mut self, number: usize, victims: Vec<NodeId>) {
