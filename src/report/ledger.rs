@@ -73,9 +73,9 @@ mod tests {
             (FaultKind::MisdirectedWrite, FaultCount::default()),
         ]);
         insta::assert_snapshot!(ledger(&faults), @r"
-              fault                  armed       fired    eligible    observed
-              misdirected-write          0           0           0           0
-              pause              1,234,567          12          11           3
+              fault                  armed   postponed     dropped       fired    eligible    observed
+              misdirected-write          0           0           0           0           0           0
+              pause              1,234,567           9   1,234,555          12          11           3
         ");
         assert_eq!(ledger(&BTreeMap::new()), "");
     }
