@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::entries::BadEntry;
-use crate::env::failure;
 use crate::env::Reopening;
+use crate::env::failure;
 use crate::log::{LogError, OpenError, QueueError, ReadError};
 use crate::raft::{Divergence, EntryId};
 use crate::record::{DecodeError, PROPERTIES_BYTES_MAX, PropertyError};

@@ -84,6 +84,7 @@ impl Case {
                 caught_up_ns: Some(10 * S),
                 level_ns: Some(10 * S),
                 held_in_the_end: Vec::new(),
+                leaderships_ns: Vec::new(),
             },
             ending: self.ending.clone(),
         })

@@ -23,7 +23,17 @@ pub struct Liveness {
     /// How far each of them durably held the log in the end, as log addresses, by
     /// node.
     pub held_in_the_end: Vec<(u32, u64)>,
+    /// When each leadership began that came after healing, nanoseconds.
+    pub leaderships_ns: Vec<u64>,
 }
+
+/// Leaderships that may begin within any [`LEADERSHIP_WINDOW_NS`] after healing: an
+/// election, a second one where votes or syncs came late, a handover to the preferred
+/// leader; and the same again for each change of members, or handover by the operator,
+/// that was under way.
+const LEADERSHIPS_MAX: usize = 8;
+/// See [`LEADERSHIPS_MAX`].
+const LEADERSHIP_WINDOW_NS: u64 = 2_000_000_000;
 
 /// Everything that did not come in time. Without a core nothing was due, except
 /// that what was acknowledged must be read back: a run that cannot be judged is
@@ -45,6 +55,8 @@ pub fn check(facts: &Facts<'_>, liveness: &Liveness) -> Vec<Finding> {
             finding.lines.extend(held(liveness));
             findings.push(finding);
         }
+        let restless = restless(liveness).map(|line| end.finding(line, liveness.healed_ns));
+        findings.extend(restless);
         let lags = lags(facts).map(|line| end.finding(line, liveness.healed_ns));
         findings.extend(lags);
     }
@@ -68,6 +80,21 @@ fn late(liveness: &Liveness, who: &str, what: &str, came_ns: Option<u64>) -> Opt
         }
         Some(_) => None,
     }
+}
+
+/// Nothing is at fault any more, and leadership does not come to rest.
+fn restless(liveness: &Liveness) -> Option<String> {
+    let too_many = liveness.leaderships_ns.windows(LEADERSHIPS_MAX + 1);
+    let mut too_many = too_many.map(|some| (some[0], some[LEADERSHIPS_MAX]));
+    let (first_ns, last_ns) = too_many.find(|(first, last)| last - first < LEADERSHIP_WINDOW_NS)?;
+    Some(format!(
+        "leadership does not come to rest: {} leaderships began between {} and {}, with all healed \
+         since {}",
+        LEADERSHIPS_MAX + 1,
+        At(first_ns),
+        At(last_ns),
+        At(liveness.healed_ns)
+    ))
 }
 
 fn uneven(liveness: &Liveness) -> String {
@@ -157,6 +184,7 @@ mod tests {
             caught_up_ns: Some(40 * S),
             level_ns: Some(12 * S),
             held_in_the_end: vec![(0, 9_120), (2, 7_702)],
+            leaderships_ns: vec![10 * S + 1, 12 * S],
         }
     }
 
@@ -189,6 +217,21 @@ mod tests {
         "
         );
         assert_eq!(missed(in_time(), "final 0..3: 1@0; recorded none").len(), 1);
+    }
+
+    #[test]
+    fn leadership_that_does_not_come_to_rest_is_a_finding() {
+        let text = "send 1; ack 1@0; resume none; final 0..1: 1@0; recorded 1";
+        let every = |pause_ns: u64| {
+            let began = (0..12).map(|number| 20 * S + number * pause_ns);
+            let liveness = Liveness {
+                leaderships_ns: began.collect(),
+                ..in_time()
+            };
+            missed(liveness, text).join("\n")
+        };
+        assert_eq!(every(S / 4), "");
+        insta::assert_snapshot!(every(S / 5), @"leadership does not come to rest: 9 leaderships began between 20.000s and 21.600s, with all healed since 10.000s");
     }
 
     #[test]

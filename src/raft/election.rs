@@ -105,7 +105,10 @@ impl Raft {
             ..hard
         });
         self.enter_term();
-        self.state = State::Candidate(BTreeSet::new());
+        self.state = State::Candidate {
+            votes: BTreeSet::new(),
+            transfer,
+        };
         self.reset_election_timer();
         let last = self.log.last();
         self.send_to_voters(|| Message::Vote { last, transfer });
@@ -113,7 +116,7 @@ impl Raft {
 
     /// The hard state is durable: a candidate's own vote counts.
     pub(super) fn count_own_vote(&mut self) {
-        if let State::Candidate(votes) = &mut self.state
+        if let State::Candidate { votes, .. } = &mut self.state
             && self.gate.is_durable()
         {
             votes.insert(self.me);
@@ -174,7 +177,7 @@ impl Raft {
     }
 
     pub(super) fn on_vote_answer(&mut self, from: ReplicaId, granted: bool) {
-        if let State::Candidate(votes) = &mut self.state
+        if let State::Candidate { votes, .. } = &mut self.state
             && granted
         {
             votes.insert(from);
@@ -183,25 +186,25 @@ impl Raft {
     }
 
     fn count_votes(&mut self) {
-        if let State::Candidate(votes) = &self.state
+        if let State::Candidate { votes, transfer } = &self.state
             && self
                 .configurations
                 .latest()
                 .is_quorum(|voter| votes.contains(&voter))
         {
-            self.lead();
+            self.lead(*transfer);
         }
     }
 
-    fn lead(&mut self) {
+    /// `transfer`: leadership was handed over to it.
+    fn lead(&mut self, transfer: bool) {
         let term = self.term();
         self.leader = Some(self.me);
-        self.state = State::Leader(Box::new(Leader::new(
-            term,
-            self.log.last().index + 1,
-            self.now_ns,
-            &self.settings,
-        )));
+        let mut leader = Leader::new(term, self.log.last().index + 1, self.now_ns, &self.settings);
+        if transfer {
+            leader.keep_leadership();
+        }
+        self.state = State::Leader(Box::new(leader));
         self.follow_configuration();
         self.outputs.push_back(Output::BecameLeader { term });
         // D4: nothing of an earlier term is committed by counting, so an entry

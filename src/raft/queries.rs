@@ -11,7 +11,7 @@ impl Raft {
             State::Blank { .. } => Role::Blank,
             State::Follower => Role::Follower,
             State::PreCandidate(_) => Role::PreCandidate,
-            State::Candidate(_) => Role::Candidate,
+            State::Candidate { .. } => Role::Candidate,
             State::Leader(_) => Role::Leader,
         }
     }

@@ -39,8 +39,11 @@ pub(super) enum State {
     Follower,
     /// Who would vote for it.
     PreCandidate(BTreeSet<ReplicaId>),
-    /// Who did; `transfer` as in [`Message::Vote`].
-    Candidate(BTreeSet<ReplicaId>),
+    /// Its votes; `transfer` as in [`Message::Vote`].
+    Candidate {
+        votes: BTreeSet<ReplicaId>,
+        transfer: bool,
+    },
     Leader(Box<Leader>),
 }
 

@@ -54,6 +54,13 @@ impl Leader {
         }
     }
 
+    /// A leadership that was handed over is not handed on to the preferred node.
+    /// Two replicas that are told to prefer each other would else hand it to and fro
+    /// for ever; and an operator's wish outranks a preference.
+    pub(super) fn keep_leadership(&mut self) {
+        self.prefer_due_ns = u64::MAX;
+    }
+
     /// What is known of `replica`, if it is fed.
     pub(super) fn progress(&mut self, replica: ReplicaId) -> Option<&mut Progress> {
         self.followers

@@ -22,6 +22,9 @@ pub struct Cluster {
     /// With Raft: each broker's own election timeout is drawn from here, once
     /// for a run.
     pub election_timeout_ms: Between,
+    /// With a preferred leader: each broker prefers another one, the next after the
+    /// one that the broker before it prefers.
+    pub preferences_differ: bool,
 }
 
 impl Cluster {

@@ -56,6 +56,19 @@ impl RealEnv {
         })
     }
 
+    /// The same world with another disk, the directory `root`: clients of one process
+    /// share a clock and keep their files apart. Makes the directory where it is
+    /// missing.
+    ///
+    /// Errors: the directory cannot be made.
+    pub fn with_disk(&self, root: PathBuf) -> io::Result<Self> {
+        std::fs::create_dir_all(&root)?;
+        Ok(Self {
+            root: Arc::new(root),
+            ..self.clone()
+        })
+    }
+
     /// The one who is told what a broker reports; standard error by default, a line
     /// at a time, where a service manager looks for it.
     #[must_use]

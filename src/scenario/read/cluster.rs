@@ -37,6 +37,7 @@ const RAFT: &[&str] = &[
     "election_timeout_ms",
     "own_sync_timeout_ms",
     "preferred_leader",
+    "preferences_differ",
     "retention_ms",
 ];
 
@@ -95,6 +96,7 @@ fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
         replication: Replication::None,
         broker: broker(table, flush(table)?)?,
         election_timeout_ms: Between { low: 0, high: 0 },
+        preferences_differ: false,
     })
 }
 
@@ -116,7 +118,19 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
         replication: Replication::Raft,
         broker,
         election_timeout_ms,
+        preferences_differ: preferences_differ(table)?,
     })
+}
+
+/// Only where there is a preference that can differ.
+fn preferences_differ(table: &Table<'_>) -> Result<bool, Problem> {
+    match table.get("preferences_differ") {
+        None => Ok(false),
+        Some(field) if table.get("preferred_leader").is_none() => Err(field
+            .problem("no broker prefers any other", "without `preferred_leader`")
+            .help("preferred_leader = 0")),
+        Some(field) => field.boolean(),
+    }
 }
 
 const SPARES_MAX: u64 = 16;

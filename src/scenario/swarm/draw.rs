@@ -115,6 +115,7 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
             false => 0.0,
         };
     }
+    drawn.cluster.preferences_differ &= stream.chance(swarm.keep_feature) && preferred;
 }
 
 /// Leaves topics out, with whoever sends to them and consumes them; one stays.

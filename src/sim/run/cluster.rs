@@ -203,7 +203,14 @@ fn raft_config(raft: &RaftConfig, cluster: &Cluster, seed: u64, broker: u32) -> 
         (u64::from(node), peer)
     });
     let mut own = Stream::lane(seed, Purpose::Cluster, broker);
+    let others = u64::from(if cluster.preferences_differ {
+        broker
+    } else {
+        0
+    });
+    let preferred = raft.preferred_leader;
     RaftConfig {
+        preferred_leader: preferred.map(|node| (node + others) % u64::from(cluster.brokers)),
         peers: peers.collect(),
         election_timeout_ms: cluster.election_timeout_ms.draw(&mut own),
         node_id: u64::from(broker),

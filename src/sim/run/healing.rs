@@ -243,8 +243,13 @@ impl Run<'_> {
     /// How the second phase went.
     pub(super) fn liveness(&self) -> Liveness {
         let finished = self.last_reader.finished().unwrap_or_default();
-        let has_lost_majority = self.world.lock().tap.has_lost_majority();
+        let inner = self.world.lock();
+        let has_lost_majority = inner.tap.has_lost_majority();
+        let leaderships = inner.tap.leaderships().iter().map(|it| it.since_ns);
+        let leaderships_ns = leaderships.filter(|it| *it > self.healed_ns).collect();
+        drop(inner);
         Liveness {
+            leaderships_ns,
             core: !has_lost_majority,
             healed_ns: self.healed_ns,
             bound_ns: self.bound_ns(),
