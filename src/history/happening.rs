@@ -65,6 +65,10 @@ pub enum Happening {
     LeadershipHandedOver,
     /// A follower refused an append: it had not what comes before.
     LogsParted,
+    /// A process stopped between two parts of one step, and went on with the second.
+    PausedInAStep,
+    /// A leader that had stopped so found that it leads no more, in that very step.
+    LeadershipLostInAStep,
     /// A replica cut entries off the end of its log: another leader has others
     /// (D6).
     SuffixCut,
@@ -72,7 +76,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -102,6 +106,8 @@ impl Happening {
         Self::LeaderSteppedDown,
         Self::LeadershipHandedOver,
         Self::LogsParted,
+        Self::PausedInAStep,
+        Self::LeadershipLostInAStep,
         Self::SuffixCut,
     ];
 
@@ -137,6 +143,8 @@ impl Happening {
             Self::LeaderSteppedDown => "leader-stepped-down",
             Self::LeadershipHandedOver => "leadership-handed-over",
             Self::LogsParted => "logs-parted",
+            Self::PausedInAStep => "paused-in-a-step",
+            Self::LeadershipLostInAStep => "leadership-lost-in-a-step",
             Self::SuffixCut => "suffix-cut",
         }
     }

@@ -49,7 +49,8 @@ pub enum Input {
         /// What it says.
         message: Message,
     },
-    /// Leader: an entry of the current term was staged behind the last one.
+    /// An entry was staged behind the last one, of the term in which this replica
+    /// leads, or led when it was staged.
     Proposed(EntryHead),
     /// The log is durable up to this entry. Counts only if that is still the
     /// entry at its index (D25).

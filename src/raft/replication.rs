@@ -143,20 +143,31 @@ impl Raft {
         })
     }
 
-    /// The driver staged an entry behind the last one.
+    /// The driver staged an entry behind the last one, while this replica led.
+    ///
+    /// Time may have ended that leadership since: between staging and proposing,
+    /// or between two entries of one batch, a process can stop for as long as it
+    /// likes. The entry is in the log then, and stays there as what any deposed
+    /// leader has: a tail that is not committed, which the next leader keeps or
+    /// cuts. Whoever waits for it was told with [`Output::SteppedDown`].
     pub(super) fn on_proposed(&mut self, head: EntryHead) {
         let now_ns = self.now_ns;
-        let term = self.term();
-        let State::Leader(leader) = &mut self.state else {
-            panic!("{} was staged and this replica does not lead", head.id);
-        };
-        assert_eq!(head.id.term, term, "an entry of another term was staged");
-        leader.own_pending_since_ns.get_or_insert(now_ns);
-        leader.proposing = false;
+        assert!(
+            head.id.term <= self.term(),
+            "an entry of a term to come was staged"
+        );
         self.log.push(head.id);
         if let Some(configuration) = head.configuration {
             self.take_configuration(head.id.index, configuration);
             self.follow_configuration();
+        }
+        if let State::Leader(leader) = &mut self.state {
+            assert_eq!(
+                head.id.term, leader.term,
+                "an entry of another term was staged"
+            );
+            leader.own_pending_since_ns.get_or_insert(now_ns);
+            leader.proposing = false;
         }
     }
 

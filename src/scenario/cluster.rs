@@ -25,6 +25,17 @@ pub struct Cluster {
     /// With a preferred leader: each broker prefers another one, the next after the
     /// one that the broker before it prefers.
     pub preferences_differ: bool,
+    /// How fast brokers' machines are; `None`: what brokers do takes no time.
+    pub cpu: Option<CpuSpeed>,
+}
+
+/// The speed of a machine, against the one of the cost model: a call of its
+/// operating system takes 2 us, a byte of a request or a record 2 ns, a byte of
+/// derived state 10 ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuSpeed {
+    /// Everything takes so many times as long.
+    pub slowdown: u64,
 }
 
 impl Cluster {

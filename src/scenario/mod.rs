@@ -25,7 +25,7 @@ pub mod random;
 mod read;
 mod swarm;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, CpuSpeed};
 pub use crash::{Blow, CrashPoint, Fate, Kept, NoCrashPoint};
 pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};

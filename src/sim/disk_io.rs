@@ -19,7 +19,7 @@ use super::latency::Latency;
 use super::net::NodeId;
 use super::random::Stream;
 use super::skeleton::Call;
-use super::world::{Core, Due, Inner, TraceKind};
+use super::world::{Core, Due, Inner, TraceKind, Work};
 use crate::env::{Disk, File};
 use crate::scenario::Event;
 
@@ -168,7 +168,7 @@ impl DiskIo {
             Op {
                 sync,
                 of,
-                begun_ns: core.now_ns,
+                begun_ns: core.here_ns(self.node),
                 result: None,
                 waker: None,
             },
@@ -191,15 +191,17 @@ impl DiskIo {
     }
 
     fn is_late(&self, begun_ns: u64, now_ns: u64) -> bool {
-        now_ns - begun_ns > self.latency.sync.tail_max_ns
+        now_ns.saturating_sub(begun_ns) > self.latency.sync.tail_max_ns
     }
 
     fn plan(&mut self, core: &mut Core, op: DiskOpId, factor: u32) {
         let latency_ns = self.latency.sync.draw_ns(&mut self.random)
             * u64::from(factor * self.factor)
             + self.extra_ns;
-        core.agenda
-            .add(core.now_ns + latency_ns, Due::Disk(self.node, op));
+        core.agenda.add(
+            core.here_ns(self.node) + latency_ns,
+            Due::Disk(self.node, op),
+        );
     }
 
     /// An operation's time has come: returns what became durable.
@@ -209,7 +211,8 @@ impl DiskIo {
             self.stalled.push(op);
             return None;
         }
-        self.late += u64::from(core.now_ns - state.begun_ns > self.latency.sync.tail_max_ns);
+        self.late +=
+            u64::from(core.now_ns.saturating_sub(state.begun_ns) > self.latency.sync.tail_max_ns);
         let (result, synced) = match state.of {
             OpOf::File(_) => match self.model.finish_sync(state.sync) {
                 Ok(done) => (
@@ -301,6 +304,7 @@ impl SimDisk {
     /// sync is served from the page cache, however slow the disk.
     async fn call<R>(&self, act: impl FnOnce(&mut Inner, NodeId) -> R) -> R {
         let node = self.env.node;
+        self.env.caught_up().await;
         let done = self.env.with(|inner| {
             let result = act(inner, node);
             inner.called_disk(node);
@@ -316,6 +320,7 @@ impl SimDisk {
     /// it, and just after.
     async fn change<R>(&self, act: impl FnOnce(&mut Inner, NodeId) -> R) -> R {
         let (node, incarnation) = (self.env.node, self.env.incarnation);
+        self.env.caught_up().await;
         let changed = self.env.with(|inner| {
             inner.begins_operation(node);
             if !inner.core.alive(node, incarnation) {
@@ -341,6 +346,7 @@ impl SimDisk {
     ) -> R {
         self.change(|inner, node| {
             inner.asked(node, asked);
+            inner.core.works(node, Work::Copies(0));
             inner.disks[node as usize].counts.changes += 1;
             inner
                 .core
@@ -370,9 +376,12 @@ impl SimDisk {
             .await?;
         poll_fn(|context| {
             let node = self.env.node as usize;
-            let polled = self
-                .env
-                .with(|inner| inner.disks[node].poll(op, context.waker()));
+            let polled = self.env.with(|inner| {
+                match inner.core.holds_back(self.env.node, context.waker()) {
+                    true => Poll::Pending,
+                    false => inner.disks[node].poll(op, context.waker()),
+                }
+            });
             polled.unwrap_or(Poll::Pending)
         })
         .await
@@ -526,6 +535,7 @@ impl File for SimFile {
                 .trace(TraceKind::Disk, node, position, &bytes, || {
                     format!("write {path} at {position}, {} bytes", bytes.len())
                 });
+            inner.core.works(node, Work::of_file(path, bytes.len()));
             let disk = &mut inner.disks[node as usize];
             disk.counts.writes += 1;
             disk.counts.written_bytes += bytes.len() as u64;
@@ -548,8 +558,9 @@ impl File for SimFile {
     }
 
     async fn read_at(&self, position: u64, length: usize) -> io::Result<Bytes> {
-        let OpenFile { disk, handle, .. } = &*self.open;
+        let OpenFile { disk, handle, path } = &*self.open;
         disk.call(|inner, node| {
+            inner.core.works(node, Work::of_file(path, length));
             inner.asked(node, || Call::ReadAt(handle.number(), position, length));
             let disk = &mut inner.disks[node as usize];
             disk.counts.reads += 1;

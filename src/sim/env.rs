@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::disk_io::SimDisk;
 use super::net::{EndpointId, NodeId};
 use super::skeleton::Call;
-use super::world::{Inner, TimerId, World};
+use super::world::{Inner, TimerId, Work, World};
 use crate::env::{ConnId, Env, Net, NetEvent, Notice, Timer};
 use crate::scenario::Event;
 
@@ -36,6 +36,21 @@ impl SimEnv {
         }
     }
 
+    /// Waits until the run's time has come to this process'.
+    pub(super) async fn caught_up(&self) {
+        if self.world.any_ahead() {
+            let node = self.node;
+            poll_fn(|context| {
+                let ahead = self.with(|inner| inner.core.holds_back(node, context.waker()));
+                match ahead {
+                    Some(false) => Poll::Ready(()),
+                    Some(true) | None => Poll::Pending,
+                }
+            })
+            .await;
+        }
+    }
+
     /// Calls `act` on the world, unless this process is dead.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> Option<R> {
         let mut inner = self.world.lock();
@@ -48,6 +63,19 @@ impl SimEnv {
     /// A line of the run's trace, by whoever acts on that machine beside its broker.
     pub(super) fn says(&self, line: &str) {
         self.with(|inner| inner.core.says(self.node, line));
+    }
+}
+
+impl Inner {
+    /// A process takes an event from its endpoint.
+    fn takes_event(&mut self, node: NodeId, endpoint: EndpointId) -> Option<NetEvent> {
+        let event = self.net.take_event(endpoint)?;
+        let bytes = match &event {
+            NetEvent::Data { bytes, .. } | NetEvent::Peer { bytes, .. } => bytes.len(),
+            _ => 0,
+        };
+        self.core.works(node, Work::Copies(bytes));
+        Some(event)
     }
 }
 
@@ -131,9 +159,11 @@ impl Timer for SimTimer {
     async fn fired(&mut self) {
         let timer = self.timer;
         poll_fn(|context| {
-            let fired = self
-                .env
-                .with(|inner| inner.timers.poll(&inner.core, timer, context.waker()));
+            let node = self.env.node;
+            let fired = self.env.with(|inner| {
+                !inner.core.holds_back(node, context.waker())
+                    && inner.timers.poll(&inner.core, timer, context.waker())
+            });
             if fired == Some(true) {
                 Poll::Ready(())
             } else {
@@ -209,6 +239,7 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Write(endpoint, conn, bytes.len()));
+            inner.core.works(node, Work::Copies(bytes.len()));
             let before = inner.tap.sightings.acknowledgements;
             inner
                 .tap
@@ -231,6 +262,7 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Send(endpoint, to, bytes.len()));
+            inner.core.works(node, Work::Copies(bytes.len()));
             let before = inner.tap.sightings.votes;
             let disk = &inner.disks[node as usize];
             inner.tap.peer_message(&inner.core, disk, node, &bytes);
@@ -242,9 +274,9 @@ impl Net for SimNet {
     }
 
     fn try_next(&mut self) -> Option<NetEvent> {
-        let endpoint = self.endpoint;
+        let (node, endpoint) = (self.env.node, self.endpoint);
         self.env
-            .with(|inner| inner.net.take_event(endpoint))
+            .with(|inner| inner.takes_event(node, endpoint))
             .flatten()
     }
 
@@ -253,7 +285,10 @@ impl Net for SimNet {
         poll_fn(|context| {
             let event = self.env.with(|inner| {
                 inner.core.begins_to_serve(node);
-                let event = inner.net.take_event(endpoint);
+                if inner.core.holds_back(node, context.waker()) {
+                    return None;
+                }
+                let event = inner.takes_event(node, endpoint);
                 if event.is_none() {
                     inner.net.wait(endpoint, context.waker());
                 }

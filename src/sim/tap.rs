@@ -207,7 +207,7 @@ impl Tap {
             let repairs = account.as_ref().is_some_and(|(is_there, ..)| *is_there);
             if let Some(transactions) = transactions {
                 let trail = &mut transactions.trail;
-                let early = trail.wrote(core.now_ns, node, (part, record), repairs);
+                let early = trail.wrote(core.here_ns(node), node, (part, record), repairs);
                 // Whoever decided counted on its own clock, which may have gone fast.
                 // That need not be this one: a leader sends before it writes (D3).
                 let counted = |age_ns| {

@@ -264,8 +264,18 @@ impl Cluster {
         disk.log.push(entry);
     }
 
-    /// The leader's driver stages an entry of `term`.
+    /// The leader's driver stages an entry of `term` and proposes it.
     fn stage(&mut self, node: u64, term: u64, configuration: Option<Configuration>) {
+        let head = self.stage_only(node, term, configuration);
+        self.propose_head(node, head);
+    }
+
+    fn stage_only(
+        &mut self,
+        node: u64,
+        term: u64,
+        configuration: Option<Configuration>,
+    ) -> EntryHead {
         let index = self.nodes[&node].disk.last().index + 1;
         let id = EntryId { term, index };
         let head = EntryHead { id, configuration };
@@ -278,6 +288,10 @@ impl Cluster {
                 value,
             },
         );
+        head
+    }
+
+    fn propose_head(&mut self, node: u64, head: EntryHead) {
         let now_ns = self.clock_ns(node);
         let raft = self.node(node).raft.as_mut().expect("it is on");
         raft.step(now_ns, Input::Proposed(head));
@@ -293,6 +307,24 @@ impl Cluster {
             return false;
         };
         self.stage(node, term, None);
+        self.drain(node, &[]);
+        true
+    }
+
+    /// A leader's process stops between staging entries and proposing them, and
+    /// goes on when everybody else has gone on without it.
+    pub(super) fn propose_late(&mut self, node: u64, entries: u64, late_ns: u64) -> bool {
+        let leader = self.raft(node).filter(|raft| raft.accepts_proposals());
+        let Some(term) = leader.map(Raft::term) else {
+            return false;
+        };
+        let staged: Vec<_> = (0..entries)
+            .map(|_| self.stage_only(node, term, None))
+            .collect();
+        self.now_ns += late_ns;
+        for head in staged {
+            self.propose_head(node, head);
+        }
         self.drain(node, &[]);
         true
     }

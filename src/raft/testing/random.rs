@@ -44,6 +44,7 @@ struct Seen {
     replaced: usize,
     dropped: usize,
     reads: u64,
+    late: usize,
 }
 
 impl Run {
@@ -82,7 +83,8 @@ impl Run {
             560..680 => self.save_some(),
             680..840 => self.sync_some(),
             840..848 => self.pass_time(),
-            848..920 => self.propose(),
+            848..918 => self.propose(),
+            918..920 => self.propose_late(),
             920..925 => self.crash(),
             925..955 => self.restart(),
             955..957 => self.destroy(),
@@ -180,6 +182,22 @@ impl Run {
         let node = self.pick();
         for _ in 0..=self.rng.below(3) {
             self.cluster.propose(node);
+        }
+    }
+
+    /// A leader stops in the midst of a step, and its clock goes on.
+    fn propose_late(&mut self) {
+        let leaders = self.cluster.nodes.keys().copied();
+        let mut leaders = leaders.filter(|node| self.cluster.role(*node) == Some(Role::Leader));
+        let Some(leader) = leaders.next() else {
+            return;
+        };
+        let (entries, late_ms) = (2 + self.rng.below(3), self.rng.below(3_000));
+        let late_ns = late_ms * 1_000_000;
+        if self.cluster.propose_late(leader, entries, late_ns)
+            && self.cluster.role(leader) != Some(Role::Leader)
+        {
+            self.seen.late += 1;
         }
     }
 
@@ -511,10 +529,12 @@ fn explore(n: u64, seeds: std::ops::Range<u64>) {
         all.replaced += seen.replaced;
         all.dropped += seen.dropped;
         all.reads += seen.reads;
+        all.late += seen.late;
     }
     // An ensemble in which nothing happened proves nothing.
     let least = all.commits.min(all.crashes).min(all.torn).min(all.replaced);
-    assert!(least.min(all.dropped) > 100 && all.reads > 100, "{all:?}");
+    let least = least.min(all.dropped).min(all.late);
+    assert!(least > 100 && all.reads > 100, "{all:?}");
     println!("{all:?}");
 }
 

@@ -565,6 +565,43 @@ fn a_leader_that_cannot_lead_steps_down() {
     }
 }
 
+/// Time passes between staging and proposing: the first of two entries brings
+/// the tick that ends the leadership. Both stay as an uncommitted tail.
+#[test]
+fn an_entry_of_a_leadership_that_is_over_is_a_tail() {
+    let mut lone = Lone::leading(&[1]);
+    let settings = Settings::default();
+    lone.now_ns += 10
+        * settings
+            .election_timeout_ns
+            .max(settings.own_sync_timeout_ns);
+    let [first, second] = [id(3, 6), id(4, 6)];
+    let outputs = lone.step(Input::Proposed(first.into()));
+    assert!(outputs.contains(&Output::SteppedDown { term: 6 }));
+    let others = Configuration::of_voters((0..2).map(replica));
+    let outputs = lone.step(Input::Proposed(EntryHead {
+        id: second,
+        configuration: Some(others.clone()),
+    }));
+    assert!(
+        !outputs
+            .iter()
+            .any(|it| matches!(it, Output::Replicate { .. }))
+    );
+    assert_eq!(lone.raft.role(), Role::Follower);
+    assert_eq!(lone.raft.last(), second);
+    assert_eq!(
+        *lone.raft.configuration(),
+        others,
+        "as soon as appended (D15)"
+    );
+    // The next leader does not have them.
+    lone.enter(7);
+    let outputs = lone.append(7, id(2, 6), &[id(3, 7)], 0);
+    assert!(outputs.contains(&Output::Truncate { from_index: 3 }));
+    assert_eq!(lone.raft.last(), id(3, 7));
+}
+
 /// M01: a replica that is not of the configuration changes nothing, not even
 /// the term.
 #[test]

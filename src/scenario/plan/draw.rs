@@ -321,8 +321,9 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
             lasts_ns: lasts_ms.map(ns),
             by_ppm: signed(by_ppm, ahead, stream),
         },
-        Harm::Pause { lasts_ms } => Effect::Pause {
+        Harm::Pause { lasts_ms, reading } => Effect::Pause {
             lasts_ns: ns(lasts_ms),
+            reading: reading.map_or(0, |reading| reading.draw(stream) as u32),
         },
         Harm::ClientPause { lasts_ms } => Effect::ClientPause {
             lasts_ns: ns(lasts_ms),

@@ -209,7 +209,11 @@ pub enum Effect {
     /// See [`super::Harm::ClockDrift`]; faster where it is positive.
     ClockDrift { by_ppm: i64, lasts_ns: Option<u64> },
     /// See [`super::Harm::Pause`].
-    Pause { lasts_ns: u64 },
+    Pause {
+        lasts_ns: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        reading: u32,
+    },
     /// See [`super::Harm::ClientKill`].
     ClientKill { down_ns: Option<u64> },
     /// See [`super::Harm::ClientPower`].

@@ -5,7 +5,7 @@ use super::sections::{BYTES, MS};
 use super::table::{Field, Table, union};
 use crate::broker::{self, BrokerConfig, FlushDiskType, RaftConfig};
 use crate::check::Replication;
-use crate::scenario::{Between, Cluster};
+use crate::scenario::{Between, Cluster, CpuSpeed};
 
 const ANY: &[&str] = &[
     "brokers",
@@ -27,6 +27,7 @@ const ANY: &[&str] = &[
     "pending_max",
     "producer_dedup",
     "reserve_bytes",
+    "cpu_slowdown",
 ];
 
 /// What only brokers that replicate by Raft are told.
@@ -45,6 +46,8 @@ const RAFT: &[&str] = &[
 const DECIDED_BY_PRESET: &[&str] = &["flush", "flush_interval_ms"];
 /// DLedger forces its files every 10 ms.
 const DLEDGER_FLUSH_INTERVAL_MS: u64 = 10;
+/// How many times as long brokers' work may take.
+pub(super) const SLOWDOWN: std::ops::Range<u64> = 1..100_001;
 /// RocketMQ's `transactionOpBatchInterval`.
 const OP_BATCH_INTERVAL_MS: u64 = 3_000;
 
@@ -97,7 +100,14 @@ fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
         broker: broker(table, flush(table)?)?,
         election_timeout_ms: Between { low: 0, high: 0 },
         preferences_differ: false,
+        cpu: cpu(table)?,
     })
+}
+
+fn cpu(table: &Table<'_>) -> Result<Option<CpuSpeed>, Problem> {
+    let field = table.get("cpu_slowdown");
+    let slowdown = field.map(|field| field.integer(SLOWDOWN)).transpose()?;
+    Ok(slowdown.map(|slowdown| CpuSpeed { slowdown }))
 }
 
 fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
@@ -119,6 +129,7 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
         broker,
         election_timeout_ms,
         preferences_differ: preferences_differ(table)?,
+        cpu: cpu(table)?,
     })
 }
 

@@ -25,8 +25,8 @@ pub(super) fn own_keys(kind: FaultKind) -> &'static [&'static str] {
         FaultKind::DiskFull
         | FaultKind::DiskHung
         | FaultKind::DiskLying
-        | FaultKind::Pause
         | FaultKind::ClientPause => &["lasts_ms"],
+        FaultKind::Pause => &["lasts_ms", "reading"],
         FaultKind::DiskSlow => &["extra_ms", "lasts_ms"],
         FaultKind::DiskLimping => &["factor", "lasts_ms"],
         FaultKind::LinkLimping => &["links", "way", "factor", "lasts_ms"],
@@ -125,6 +125,7 @@ pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> 
         },
         FaultKind::Pause => Harm::Pause {
             lasts_ms: pause_ms(table)?,
+            reading: reading(table)?,
         },
         FaultKind::ClientPause => Harm::ClientPause {
             lasts_ms: pause_ms(table)?,
@@ -173,6 +174,12 @@ fn client_down_ms(table: &Table<'_>) -> Result<Option<Between>, Problem> {
 /// Longer than a leader's term survives by itself.
 fn pause_ms(table: &Table<'_>) -> Result<Between, Problem> {
     table.between("lasts_ms", 1..MS.end, (1_000, 5_000))
+}
+
+/// At which reading of its clock a process stops, if in the midst of a step.
+fn reading(table: &Table<'_>) -> Result<Option<Between>, Problem> {
+    let field = table.get("reading");
+    field.map(|field| field.between(0..10_001)).transpose()
 }
 
 fn age_ms(table: &Table<'_>) -> Result<Between, Problem> {

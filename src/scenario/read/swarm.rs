@@ -1,5 +1,6 @@
 //! `[swarm]`.
 
+use super::cluster::SLOWDOWN;
 use super::problem::Problem;
 use super::sections::{BYTES, MS};
 use super::table::{Field, Table};
@@ -10,6 +11,7 @@ const KEYS: &[&str] = &[
     "brokers",
     "segment_bytes",
     "checkpoint_interval_ms",
+    "cpu_slowdown",
     "in_flight",
     "batch_max",
     "keep_feature",
@@ -47,6 +49,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
         brokers: brokers(&table, frame)?,
         segment_bytes: segment_bytes(&table, frame)?,
         checkpoint_interval_ms: range("checkpoint_interval_ms", 1..MS.end)?,
+        cpu_slowdown: range("cpu_slowdown", SLOWDOWN)?,
         in_flight: range("in_flight", 1..10_001)?,
         batch_max: range("batch_max", 1..10_001)?,
         keep_feature: share(&table, "keep_feature")?,

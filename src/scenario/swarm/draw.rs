@@ -6,7 +6,9 @@ use super::Swarm;
 use crate::broker::Replication;
 use crate::history::FaultKind;
 use crate::scenario::random::{Purpose, Stream};
-use crate::scenario::{Between, Condition, FaultRule, NetworkSettings, Scenario, Target, Workload};
+use crate::scenario::{
+    Between, Condition, CpuSpeed, FaultRule, NetworkSettings, Scenario, Target, Workload,
+};
 
 /// The lanes of [`Purpose::Swarm`], so that one more draw in one never shifts
 /// another. Kinds of faults have a lane each behind these.
@@ -17,6 +19,8 @@ enum Lane {
     Topics,
     LastFault,
     Faults,
+    /// Behind those of all kinds of faults.
+    Cpu = 1_000,
 }
 
 fn lane(seed: u64, lane: Lane) -> Stream {
@@ -28,6 +32,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     drawn.swarm = None;
     sizes(&mut drawn, swarm, &mut lane(seed, Lane::Sizes));
     features(&mut drawn, swarm, &mut lane(seed, Lane::Features));
+    cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
     drawn.faults = faults(&drawn, swarm, seed);
     drawn
@@ -116,6 +121,18 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
         };
     }
     drawn.cluster.preferences_differ &= stream.chance(swarm.keep_feature) && preferred;
+}
+
+/// In some runs what brokers do takes no time, as if there were a faster machine
+/// always.
+fn cpu(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    let Some(slowdown) = swarm.cpu_slowdown else {
+        return;
+    };
+    let speed = CpuSpeed {
+        slowdown: by_magnitude(slowdown, stream),
+    };
+    drawn.cluster.cpu = stream.chance(swarm.keep_feature).then_some(speed);
 }
 
 /// Leaves topics out, with whoever sends to them and consumes them; one stays.

@@ -23,6 +23,8 @@ pub struct Swarm {
     pub segment_bytes: Option<Between>,
     /// Pause between checkpoints.
     pub checkpoint_interval_ms: Option<Between>,
+    /// How many times as long brokers' work takes; in some runs it takes no time.
+    pub cpu_slowdown: Option<Between>,
     /// Of each workload that has such a thing.
     pub in_flight: Option<Between>,
     /// Of each workload that consumes.

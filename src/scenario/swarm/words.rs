@@ -20,6 +20,12 @@ pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
         ),
         format!("topics {}; faults {}", list(&topics), list(&kinds)),
     ];
+    if let Some(cpu) = cluster.cpu {
+        lines.push(format!(
+            "brokers' work takes {} times as long",
+            cpu.slowdown
+        ));
+    }
     let all = self::topics(full).into_iter().chain(self::kinds(full));
     let left_out: Vec<&str> = all
         .filter(|name| !topics.contains(name) && !kinds.contains(name))

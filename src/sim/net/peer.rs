@@ -38,7 +38,7 @@ impl Network {
             copies = 2;
         }
         for copy in 0..copies {
-            let mut at_ns = core.now_ns + self.latency_ns(from_node, to_node);
+            let mut at_ns = core.here_ns(from_node) + self.latency_ns(from_node, to_node);
             let held = link.reorder > 0.0 && self.random.chance(link.reorder);
             if held {
                 self.fates.overtaken += 1;

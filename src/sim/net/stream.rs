@@ -149,7 +149,7 @@ impl Network {
             client: End::new(endpoint, from_node),
             server: End::new(usize::MAX, to_node),
         });
-        let at_ns = core.now_ns + self.latency_ns(from_node, to_node);
+        let at_ns = core.here_ns(from_node) + self.latency_ns(from_node, to_node);
         Self::plan(core, at_ns, Arrival::Connect { conn, to });
         Self::plan(
             core,
@@ -265,7 +265,7 @@ impl Network {
         if late_ns > 0 && is_reset {
             return;
         }
-        let at_ns = core.now_ns + self.latency_ns(from_node, to_node) + late_ns;
+        let at_ns = core.here_ns(from_node) + self.latency_ns(from_node, to_node) + late_ns;
         let end = self.conns[conn].end_mut(from);
         let flight = Flight {
             conn,

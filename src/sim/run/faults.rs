@@ -201,7 +201,7 @@ impl Run<'_> {
     fn harm_client(&mut self, index: usize, hit: &Hit) {
         let (kind, node) = (hit.effect.kind(), self.clients[index].node);
         if let Effect::ClientPause { lasts_ns } = hit.effect {
-            return self.pause(node as usize, lasts_ns);
+            return self.pause(node as usize, lasts_ns, 0);
         }
         if let Effect::ClientClockDrift { by_ppm, lasts_ns } = hit.effect {
             return self.drift(node as usize, by_ppm, lasts_ns);

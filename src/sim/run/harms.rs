@@ -148,7 +148,7 @@ impl Run<'_> {
             Effect::ClockSkew { by_ns } => self.skew(machine, by_ns),
             Effect::ClockJump { by_ns, lasts_ns } => self.jump(machine, by_ns, lasts_ns),
             Effect::ClockDrift { by_ppm, lasts_ns } => self.drift(machine, by_ppm, lasts_ns),
-            Effect::Pause { lasts_ns } => self.pause(machine, lasts_ns),
+            Effect::Pause { lasts_ns, reading } => self.pause(machine, lasts_ns, reading),
             Effect::ClientKill { .. }
             | Effect::ClientPower { .. }
             | Effect::ClientPause { .. }

@@ -6,12 +6,17 @@
 
 use super::phases::Run;
 use super::windows::Lasting;
+use crate::sim::net::NodeId;
 
 impl Run<'_> {
-    /// Stops the process on a machine, a client's or a broker's.
-    pub(super) fn pause(&mut self, node: usize, lasts_ns: u64) {
+    /// Stops the process on a machine, a client's or a broker's: between two of its
+    /// steps, or at that reading of its clock, in the midst of one.
+    pub(super) fn pause(&mut self, node: usize, lasts_ns: u64, reading: u32) {
         if let Some(life) = self.life_on(node) {
-            self.handle.pause(life);
+            match reading {
+                0 => self.handle.pause(life),
+                _ => self.world.stop_in_a_step(node as NodeId, reading, lasts_ns),
+            }
             let kind = match node < self.machines.len() {
                 true => Lasting::Paused,
                 false => Lasting::ClientPaused,
@@ -22,6 +27,7 @@ impl Run<'_> {
 
     /// The process on a machine goes on.
     pub(super) fn unpause(&self, node: usize) {
+        self.world.stop_no_more(node as NodeId);
         if let Some(life) = self.life_on(node) {
             self.handle.resume(life);
         }

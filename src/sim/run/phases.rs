@@ -151,6 +151,9 @@ impl<'a> Run<'a> {
         let probe = Probe::new(&setting, scenario, beyond, queues);
         let last_reader = LastReader::new(&setting, beyond + 1);
         links::set_up(&world, scenario);
+        if let Some(speed) = scenario.cluster.cpu {
+            world.charge_cpu(speed);
+        }
         Self {
             probe,
             last_reader,

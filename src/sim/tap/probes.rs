@@ -41,7 +41,8 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
 }
 
 impl Tap {
-    pub(super) fn happens(&mut self, what: Happening) {
+    /// Something happened.
+    pub(crate) fn happens(&mut self, what: Happening) {
         *self.happened.entry(what).or_default() += 1;
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{Tap, moment};
 use crate::check::replicas::Cluster;
 use crate::env::Notice;
+use crate::history::Happening;
 use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
 use crate::sim::world::Core;
@@ -106,6 +107,9 @@ impl Tap {
         match notice {
             Notice::StoreReopened { .. } => {
                 self.reopened_ns.get_or_insert(core.now_ns);
+            }
+            Notice::LeaderSteppedDown { .. } if core.stopped_in_a_step(node) => {
+                self.happens(Happening::LeadershipLostInAStep);
             }
             Notice::Halted { blank_nodes } => {
                 self.halted.insert(node);

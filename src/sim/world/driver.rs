@@ -130,6 +130,7 @@ fn fire(inner: &mut Inner, due: Due) {
                 inner.passes_operation(node);
             }
         }
+        Due::Free(node) => inner.core.comes_free(node),
         Due::Control(step) => inner.due_control.push(step),
     }
 }

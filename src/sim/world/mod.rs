@@ -11,6 +11,7 @@
 //! inbox, its disk, or its timer, all of which the driver wakes.
 
 mod agenda;
+mod busy;
 mod clock;
 mod driver;
 #[cfg(test)]
@@ -25,6 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
+use busy::Busy;
+pub(crate) use busy::Work;
 pub(crate) use clock::Clock;
 #[cfg(test)]
 pub(crate) use driver::fire_due;
@@ -40,6 +43,7 @@ use super::net::{Arrival, LinkConfig, Network, NodeId};
 use super::random::{Purpose, Stream};
 use super::skeleton::{Call, Script};
 use super::tap::Tap;
+use crate::scenario::CpuSpeed;
 
 /// What the agenda holds.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(crate) enum Due {
     Net(Arrival),
     /// A disk operation completes.
     Disk(NodeId, DiskOpId),
+    /// A process has done what it did, and looks at its world again.
+    Free(NodeId),
     /// The run's own step: a fault, a start, a check. The number is the run's.
     Control(u64),
 }
@@ -93,6 +99,7 @@ struct Node {
     os_up: bool,
     random: Stream,
     clock: Clock,
+    busy: Busy,
 }
 
 /// What every part of the world shares.
@@ -104,6 +111,8 @@ pub(crate) struct Core {
     trace: Trace,
     nodes: Vec<Node>,
     brokers: u32,
+    /// How fast brokers work; `None`: what they do takes no time.
+    cpu: Option<CpuSpeed>,
 }
 
 impl Core {
@@ -208,6 +217,7 @@ impl Core {
             os_up: true,
             random: Stream::lane(1, Purpose::Product, node),
             clock: Clock::default(),
+            busy: Busy::default(),
         };
         Self {
             now_ns: 0,
@@ -216,6 +226,7 @@ impl Core {
             trace: Trace::new(false),
             nodes: (0..machines).map(machine).collect(),
             brokers: machines,
+            cpu: None,
         }
     }
 
@@ -282,7 +293,8 @@ pub struct World {
     /// As `Core::now_ns`, for whoever asks for nothing else: the driver alone
     /// moves both.
     clock_ns: AtomicU64,
-    /// Whether any machine's clocks were ever wrong: else nobody looks at them.
+    /// Whether any process' clock may say anything but the run's time: else nobody
+    /// looks at them.
     any_wrong: AtomicBool,
     seed: u64,
 }
@@ -297,6 +309,7 @@ impl World {
             trace: Trace::new(keep_lines),
             nodes: Vec::new(),
             brokers: tap.brokers(),
+            cpu: None,
         };
         let inner = Inner {
             core,
@@ -347,6 +360,7 @@ impl World {
             os_up: true,
             random,
             clock: Clock::default(),
+            busy: Busy::default(),
         });
         inner.disks.push(disk);
         node
@@ -372,7 +386,7 @@ impl World {
     pub(crate) fn own_ns(&self, node: NodeId) -> u64 {
         let now_ns = self.now_ns();
         match self.any_wrong.load(Ordering::Relaxed) {
-            true => self.lock().core.clock(node).own_ns(now_ns),
+            true => self.lock().read_own_ns(node),
             false => now_ns,
         }
     }
@@ -382,11 +396,34 @@ impl World {
         let now_ns = self.now_ns();
         match self.any_wrong.load(Ordering::Relaxed) {
             true => {
-                let clock = &mut self.lock().core.nodes[node as usize].clock;
-                clock.read_wall_ms(now_ns)
+                let core = &mut self.lock().core;
+                let here_ns = core.here_ns(node);
+                core.nodes[node as usize].clock.read_wall_ms(here_ns)
             }
             false => Clock::default().wall_ms(now_ns),
         }
+    }
+
+    /// Brokers' work takes CPU time.
+    pub(crate) fn charge_cpu(&self, speed: CpuSpeed) {
+        self.any_wrong.store(true, Ordering::Relaxed);
+        self.lock().core.set_cpu(speed);
+    }
+
+    /// Whether any process may be ahead of the run's time.
+    pub(crate) fn any_ahead(&self) -> bool {
+        self.any_wrong.load(Ordering::Relaxed)
+    }
+
+    /// A process is not to stop any more; one that has goes on at its time.
+    pub(crate) fn stop_no_more(&self, node: NodeId) {
+        self.lock().stop_no_more(node);
+    }
+
+    /// See [`Inner::stop_in_a_step`].
+    pub(crate) fn stop_in_a_step(&self, node: NodeId, reading: u32, lasts_ns: u64) {
+        self.any_wrong.store(true, Ordering::Relaxed);
+        self.lock().stop_in_a_step(node, reading, lasts_ns);
     }
 
     /// Changes a machine's clocks, now; timers follow.
@@ -418,6 +455,7 @@ impl World {
         state.os_up = true;
         let incarnation = state.incarnation;
         let inner = &mut *inner;
+        inner.core.is_done(node);
         if let Some(script) = &mut inner.script {
             script.begins(node, inner.core.now_ns);
         }
@@ -436,6 +474,7 @@ impl World {
         let state = &mut inner.core.nodes[node as usize];
         state.process_up = false;
         state.os_up = !machine_too;
+        inner.core.is_done(node);
         if let Some(script) = &mut inner.script {
             script.dies(node, inner.core.now_ns, machine_too);
         }

@@ -1,0 +1,195 @@
+//! CPU time, and stops in the midst of a step.
+//!
+//! ```text
+//!   run's time   ──┬──────────────────────────┬──▶
+//!                  │ the process takes input  │ the process looks at its world again:
+//!   its own time   └── work ── stop ── work ──┘ timers, input, finished syncs, all at once
+//! ```
+//!
+//! A process runs from one wait to the next without the run's time moving. What it
+//! does there costs what the model says, and a pause may strike in the midst of it;
+//! either puts the process ahead of the run's time. Promise: it reads its clocks as
+//! far ahead, what it sends leaves then, and nothing that it waits for is ready
+//! before the run has come as far.
+
+use std::task::Waker;
+
+use super::{Core, Due, Inner, TraceKind};
+use crate::history::Happening;
+use crate::scenario::CpuSpeed;
+use crate::sim::net::NodeId;
+
+/// A process that is ahead by less is not held back: the driver's step stands for
+/// as much, and holding back costs an event.
+const GRACE_NS: u64 = 200_000;
+/// A call of the operating system, and what a loop does around it.
+const CALL_NS: u64 = 2_000;
+/// A byte that is copied and summed up: of a request, of a record.
+const COPIED_BYTE_PS: u64 = 2_000;
+/// A byte of derived state, which is written and read as text.
+const ENCODED_BYTE_PS: u64 = 10_000;
+
+/// What a process does that takes CPU time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// It takes or hands over so many bytes: from or to a stream, a peer, a log.
+    Copies(usize),
+    /// It reads or writes so many bytes of derived state.
+    Encodes(usize),
+}
+
+impl Work {
+    /// By the file that the bytes are of.
+    pub(crate) fn of_file(path: &str, bytes: usize) -> Self {
+        match path.contains('/') {
+            true => Self::Copies(bytes),
+            // What stands for older entries lies beside the directories.
+            false => Self::Encodes(bytes),
+        }
+    }
+
+    fn cost_ns(self) -> u64 {
+        let (bytes, byte_ps) = match self {
+            Self::Copies(bytes) => (bytes, COPIED_BYTE_PS),
+            Self::Encodes(bytes) => (bytes, ENCODED_BYTE_PS),
+        };
+        CALL_NS + bytes as u64 * byte_ps / 1_000
+    }
+}
+
+/// How far a process is ahead of the run's time.
+#[derive(Debug, Default)]
+pub(super) struct Busy {
+    /// It has done what it did by then, in the run's time.
+    until_ns: u64,
+    /// What its own clock said last: that never falls.
+    told_ns: u64,
+    waiting: Vec<Waker>,
+    planned_ns: Option<u64>,
+    /// It stops at that reading of its clock, counted down, for so long.
+    stops: Option<(u32, u64)>,
+    /// It stopped in the midst of a step, and has not looked at its world since.
+    stopped: bool,
+}
+
+impl Core {
+    /// The time at which a process does what it does now, in the run's time.
+    pub(crate) fn here_ns(&self, node: NodeId) -> u64 {
+        self.now_ns.max(self.nodes[node as usize].busy.until_ns)
+    }
+
+    /// Brokers' work takes time from now on.
+    pub(super) fn set_cpu(&mut self, speed: CpuSpeed) {
+        self.cpu = Some(speed);
+    }
+
+    /// A process works.
+    pub(crate) fn works(&mut self, node: NodeId, work: Work) {
+        let Some(CpuSpeed { slowdown }) = self.cpu.filter(|_| node < self.brokers) else {
+            return;
+        };
+        let cost_ns = work.cost_ns();
+        let until_ns = self.here_ns(node) + cost_ns * slowdown;
+        self.nodes[node as usize].busy.until_ns = until_ns;
+    }
+
+    fn own_ns(&mut self, node: NodeId) -> u64 {
+        let here_ns = self.here_ns(node);
+        let state = &mut self.nodes[node as usize];
+        let own_ns = state.clock.own_ns(here_ns).max(state.busy.told_ns);
+        state.busy.told_ns = own_ns;
+        own_ns
+    }
+
+    /// Counts a reading of a clock; true where the process stops at it.
+    fn counts_reading(&mut self, node: NodeId) -> bool {
+        let here_ns = self.here_ns(node);
+        let state = &mut self.nodes[node as usize];
+        let Some((readings, lasts_ns)) = &mut state.busy.stops else {
+            return false;
+        };
+        *readings = readings.saturating_sub(1);
+        if *readings > 0 || !state.process_up {
+            return false;
+        }
+        let lasts_ns = *lasts_ns;
+        state.busy.until_ns = here_ns + lasts_ns;
+        state.busy.stops = None;
+        state.busy.stopped = true;
+        self.trace(TraceKind::Fault, node, lasts_ns, &[], || {
+            let lasts_ms = lasts_ns / 1_000_000;
+            format!("stops in the midst of a step, for {lasts_ms} ms")
+        });
+        true
+    }
+
+    /// Whether a process has to wait until the run's time has come to its own;
+    /// then `waker` waits.
+    pub(crate) fn holds_back(&mut self, node: NodeId, waker: &Waker) -> bool {
+        let busy = &mut self.nodes[node as usize].busy;
+        if busy.until_ns <= self.now_ns + GRACE_NS {
+            busy.stopped = false;
+            return false;
+        }
+        if !busy.waiting.iter().any(|known| known.will_wake(waker)) {
+            busy.waiting.push(waker.clone());
+        }
+        let at_ns = busy.until_ns;
+        if busy.planned_ns.is_none_or(|planned_ns| planned_ns > at_ns) {
+            busy.planned_ns = Some(at_ns);
+            self.agenda.add(at_ns, Due::Free(node));
+        }
+        true
+    }
+
+    /// The run's time may have come to a process' own.
+    pub(super) fn comes_free(&mut self, node: NodeId) {
+        let busy = &mut self.nodes[node as usize].busy;
+        busy.planned_ns = None;
+        if busy.until_ns > self.now_ns {
+            let at_ns = busy.until_ns;
+            busy.planned_ns = Some(at_ns);
+            return self.agenda.add(at_ns, Due::Free(node));
+        }
+        for waker in busy.waiting.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Another process runs there, or none: nothing of what the last one did takes
+    /// any more time.
+    pub(super) fn is_done(&mut self, node: NodeId) {
+        let busy = &mut self.nodes[node as usize].busy;
+        let planned_ns = busy.planned_ns;
+        *busy = Busy {
+            planned_ns,
+            ..Busy::default()
+        };
+    }
+
+    /// Whether a process stopped in the midst of the step that it is in.
+    pub(crate) fn stopped_in_a_step(&self, node: NodeId) -> bool {
+        self.nodes[node as usize].busy.stopped
+    }
+}
+
+impl Inner {
+    /// A process reads its monotonic clock, nanoseconds.
+    pub(super) fn read_own_ns(&mut self, node: NodeId) -> u64 {
+        if self.core.counts_reading(node) {
+            self.tap.happens(Happening::PausedInAStep);
+        }
+        self.core.own_ns(node)
+    }
+
+    /// A process stops at that reading of its clock from now on, for so long: it
+    /// has done one part of a step, and not the next.
+    pub(crate) fn stop_in_a_step(&mut self, node: NodeId, reading: u32, lasts_ns: u64) {
+        self.core.nodes[node as usize].busy.stops = Some((reading, lasts_ns));
+    }
+
+    /// A process is not to stop any more; one that has goes on at its time.
+    pub(crate) fn stop_no_more(&mut self, node: NodeId) {
+        self.core.nodes[node as usize].busy.stops = None;
+    }
+}
