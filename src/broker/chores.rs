@@ -80,15 +80,36 @@ impl<E: Env> Broker<E> {
         self.put_off(scrubbed)?;
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             serving.mark_due_ns = None;
-            serving.store.log.write_mark().await?;
+            // It may wait: a write that fails would close the store.
+            if serving.own_room_bytes > 0 {
+                serving.store.log.write_mark().await?;
+            }
         }
         if serving.checkpoint_due_ns <= now_ns {
             serving.checkpoint_due_ns = now_ns + self.config.checkpoint_interval_ms * NS_PER_MS;
             self.expire(serving).await?;
             serving.take_snapshot();
-            serving.room_bytes = serving.store.room_bytes().await?;
+            self.look_for_room(serving).await;
+            self.fill_reserve().await;
         }
         Ok(())
+    }
+
+    /// A snapshot that failed for want of something, and poisoned nothing, is tried
+    /// again when the next one is due: the log has it all.
+    pub(super) fn chore_done(
+        &mut self,
+        serving: &mut Serving<E>,
+        done: Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match done {
+            Err(failed) if failed.leaves_a_snapshot_undone() => {
+                serving.snapshot_address = 0;
+                self.tell(&failed);
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Whenever the log became durable: the mark is due after a while without
@@ -104,7 +125,7 @@ impl<E: Env> Serving<E> {
         self.job.is_none() && self.store.log.flushed() != self.store.log.tail()
     }
 
-    fn take_snapshot(&mut self) {
+    pub(super) fn take_snapshot(&mut self) {
         let applied_address = self.store.state.applied_address;
         // One at a time: a snapshot holds its queues' syncs, and a sync that is
         // given up leaves its queue poisoned.
@@ -168,7 +189,7 @@ impl<D: Disk> Store<D> {
     /// and state durable, and only then the clean stop recorded (Q03).
     pub(super) async fn close(mut self) -> Result<(), StoreError> {
         self.make_durable().await?;
-        self.apply().await?;
+        self.apply()?;
         assert!(
             self.unapplied.is_empty() || self.base.is_some(),
             "what is durable is applied, but for what is not known to be committed"
@@ -183,6 +204,7 @@ impl<D: Disk> Store<D> {
     fn snapshot(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send + use<D> {
         let (disk, state) = (self.disk.clone(), self.state.clone());
         let mut syncs = BTreeMap::new();
+        self.unwritten = 0;
         for topic in self.topics.iter_mut() {
             let queues = topic.queues.iter_mut().map(|queue| queue.entries.sync());
             syncs.insert(topic.name.to_string(), queues.collect::<Vec<_>>());
@@ -203,14 +225,5 @@ impl<D: Disk> Store<D> {
             })?;
             ages.await
         }
-    }
-
-    /// Bytes that may be appended before the disk counts as full (D31).
-    pub(super) async fn room_bytes(&self) -> Result<u64, StoreError> {
-        let room = self.log.room_bytes().await;
-        room.map_err(|source| StoreError::Io {
-            doing: "asking for free space",
-            source,
-        })
     }
 }

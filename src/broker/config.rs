@@ -118,8 +118,12 @@ pub struct BrokerConfig {
     /// Requests that may wait for a flush before sends are refused
     /// (`sendThreadPoolQueueCapacity`).
     pub pending_max: usize,
-    /// Appends are refused once less than this is free (D31), bytes.
+    /// Descriptors that the store keeps of files it may close and open again.
+    pub open_files_max: usize,
+    /// Sends are refused once less than this is free (D31), bytes.
     pub reserve_bytes: u64,
+    /// The reserve is held as a file, so that nobody else can take it.
+    pub holds_reserve: bool,
     /// A half message is not asked about before it is this old
     /// (`transactionTimeOut`), milliseconds.
     pub transaction_timeout_ms: u64,
@@ -173,7 +177,9 @@ impl Default for BrokerConfig {
             max_message_bytes: 4 << 20,
             producer_dedup: false,
             pending_max: 10_000,
+            open_files_max: 256,
             reserve_bytes: 64 << 20,
+            holds_reserve: true,
             transaction_timeout_ms: 6_000,
             transaction_check_interval_ms: 30_000,
             transaction_check_max: 15,

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::entries::BadEntry;
 use crate::env::Reopening;
-use crate::env::failure;
+use crate::env::failure::{self, Failure};
 use crate::log::{LogError, OpenError, QueueError, ReadError};
 use crate::raft::{Divergence, EntryId};
 use crate::record::{DecodeError, PROPERTIES_BYTES_MAX, PropertyError};
@@ -209,6 +209,7 @@ impl StoreError {
             Self::Superseded { .. } => Reopening::Superseded,
             Self::Damaged { .. } => Reopening::Damaged,
             Self::Overruled(_) => Reopening::Overruled,
+            _ if self.is_of_a_full_disk() => Reopening::Full,
             _ => Reopening::Failure,
         }
     }
@@ -222,6 +223,11 @@ impl StoreError {
         }
     }
 
+    /// Whether there was no room left.
+    pub(super) fn is_of_a_full_disk(&self) -> bool {
+        failure::io_behind(self).map(Failure::of) == Some(Failure::Full)
+    }
+
     /// Whether it is a read that failed, and what was to be read is as it was: only
     /// whoever asked for it is refused, and may ask again.
     pub(super) fn is_of_this_read(&self) -> bool {
@@ -232,9 +238,18 @@ impl StoreError {
         }
     }
 
+    /// Whether a snapshot that failed so may be tried again with the store open: no
+    /// queue is poisoned, and small files are replaced as a whole.
+    pub(super) fn leaves_a_snapshot_undone(&self) -> bool {
+        let (Self::Queue(QueueError::Io { source, .. }) | Self::Io { source, .. }) = self else {
+            return false;
+        };
+        !matches!(Failure::of(source), Failure::LostData | Failure::Unknown)
+    }
+
     /// Whether nothing failed: the store is opened again without a pause.
     pub(super) fn is_planned(&self) -> bool {
-        self.reopening() != Reopening::Failure
+        !matches!(self.reopening(), Reopening::Failure | Reopening::Full)
     }
 
     /// Whether what is derived has to be made again from the log.
@@ -296,10 +311,6 @@ impl AppendError {
     /// append was refused.
     pub(crate) fn into_fatal(self) -> Option<StoreError> {
         match self {
-            // Queues are opened before anything is staged.
-            Self::Queue(QueueError::Io { source, .. }) if !failure::medium_lost_data(&source) => {
-                None
-            }
             Self::NoSuchQueue { .. }
             | Self::FinalProperties { .. }
             | Self::Property(_)

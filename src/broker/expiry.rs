@@ -45,7 +45,7 @@ impl<E: Env> Broker<E> {
         let position = base.position;
         serving.store.log.drop_below(position).await?;
         serving.store.base = Some(base);
-        serving.store.drop_queues().await?;
+        serving.store.drop_queues();
         if let Some(replica) = &mut serving.replica {
             replica.set_base(encoded.into());
         }
@@ -87,15 +87,14 @@ impl<E: Env> Broker<E> {
 
 impl<D: Disk> Store<D> {
     /// What leads to dropped entries goes, too, whole files at a time.
-    async fn drop_queues(&mut self) -> Result<(), StoreError> {
+    fn drop_queues(&mut self) {
         let base = self.base.as_ref();
         for topic in self.topics.iter_mut() {
             let starts = base.and_then(|base| base.state.topic(&topic.name));
             for (queue, start) in topic.queues.iter_mut().zip(starts.unwrap_or_default()) {
-                queue.entries.drop_below(*start).await?;
+                queue.entries.drop_below(*start);
             }
         }
-        Ok(())
     }
 
     /// The base that what has expired amounts to, where that is further than

@@ -67,9 +67,8 @@ impl<D: Disk> Store<D> {
                 path: STATE_FILE,
             });
         }
-        let topics = match open_topics(&disk, &tails).await {
+        let topics = match open_topics(&disk, &tails) {
             Ok(topics) => topics,
-            Err(why) if !why.wants_rebuild() => return Err(why),
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
                     why: why.to_string(),
@@ -117,16 +116,15 @@ impl<D: Disk> Store<D> {
             (state, tails)
         };
         let (state, tails) = snapshot.unwrap_or_else(from_base);
-        let (state, topics) = match open_topics(&disk, &tails).await {
+        let (state, topics) = match open_topics(&disk, &tails) {
             Ok(topics) => (state, topics),
-            Err(why) if !why.wants_rebuild() => return Err(why),
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
                     why: why.to_string(),
                     from: MadeFrom::Base,
                 });
                 let (state, tails) = from_base();
-                let topics = open_topics(&disk, &tails).await?;
+                let topics = open_topics(&disk, &tails)?;
                 (state, topics)
             }
         };
@@ -140,7 +138,8 @@ impl<D: Disk> Store<D> {
         let end = self.log.flushed().address;
         while self.state.applied_address < end {
             self.note_batch(end).await?;
-            self.apply().await?;
+            self.apply()?;
+            self.write_if_much().await?;
         }
         Ok(())
     }
@@ -178,7 +177,7 @@ impl<D: Disk> Store<D> {
         match &change {
             Change::Topic(config) => {
                 let empty = vec![QueueTail::default(); config.queues as usize];
-                let queues = open_queues(&self.disk, &config.topic, &empty).await?;
+                let queues = open_queues(&self.disk, &config.topic, &empty)?;
                 self.topics.add(&config.topic, queues);
             }
             Change::Message(message) => {
@@ -265,10 +264,10 @@ fn raise_to(base: &Base, tails: &mut QueueTails) {
     }
 }
 
-async fn open_topics<D: Disk>(disk: &D, tails: &QueueTails) -> Result<Topics<D>, StoreError> {
+fn open_topics<D: Disk>(disk: &D, tails: &QueueTails) -> Result<Topics<D>, StoreError> {
     let mut topics = Topics::default();
     for (topic, tails) in tails {
-        topics.add(topic, open_queues(disk, topic, tails).await?);
+        topics.add(topic, open_queues(disk, topic, tails)?);
     }
     Ok(topics)
 }

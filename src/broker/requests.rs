@@ -204,7 +204,7 @@ impl<E: Env> Broker<E> {
             return Ok(());
         };
         let appended = self
-            .admit_append(serving, 0)
+            .admit_what_goes_on(serving, 0)
             .and_then(|()| checked(&request, &serving.store));
         let commit = match appended {
             Ok(commit) => commit,

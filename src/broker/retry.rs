@@ -51,7 +51,8 @@ impl<E: Env> Broker<E> {
         let Some(request) = self.parse::<SendBack<'_>>(conn, command) else {
             return Ok(());
         };
-        if let Err((code, remark)) = self.admit_append(serving, self.config.max_message_bytes) {
+        let bytes_max = self.config.max_message_bytes;
+        if let Err((code, remark)) = self.admit_what_goes_on(serving, bytes_max) {
             self.outbox.refuse(conn, reply_to, code, &remark);
             return Ok(());
         }

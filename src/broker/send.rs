@@ -9,7 +9,7 @@ use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};
 use super::transactions::Outcome;
 use super::waiters::Waiter;
-use crate::env::{ConnId, Env};
+use crate::env::{ConnId, Env, Notice};
 use crate::log::Staged;
 use crate::record::{PROPERTIES_BYTES_MAX, Properties, TOPIC_BYTES_MAX, key};
 use crate::remoting::send::{SendRequest, SendResponse};
@@ -19,6 +19,8 @@ use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 /// Bytes that may be staged before sends are refused: during a roll nothing is
 /// written, and what arrives waits in memory.
 const STAGED_BYTES_MAX: u64 = 64 << 20;
+/// What an entry takes of the disk beside its own bytes, at most: envelope, padding.
+const ENTRY_ROOM_BYTES: u64 = 8_192;
 /// What the broker's own properties may take of a record's, where a message is
 /// kept for later or comes again, bytes: what was taken in can be sent back.
 const OWN_PROPERTIES_BYTES: usize = 512;
@@ -198,8 +200,22 @@ impl<E: Env> Broker<E> {
         self.admit_append(serving, body_bytes)
     }
 
-    /// Whether anything may be appended now (D31).
+    /// Whether a message may be appended now (D31).
     pub(super) fn admit_append(
+        &self,
+        serving: &Serving<E>,
+        body_bytes: usize,
+    ) -> Result<(), (ResponseCode, String)> {
+        let wanted_bytes = self.config.segment_bytes.max(body_bytes as u64);
+        match serving.room_bytes < wanted_bytes {
+            true => Err(full()),
+            false => self.admit_what_goes_on(serving, body_bytes),
+        }
+    }
+
+    /// Whether what goes on while sends are refused may be appended: offsets,
+    /// decisions, what comes back.
+    pub(super) fn admit_what_goes_on(
         &self,
         serving: &Serving<E>,
         body_bytes: usize,
@@ -213,11 +229,19 @@ impl<E: Env> Broker<E> {
             let remark = "too many requests wait for the disk".to_owned();
             return Err((ResponseCode::SYSTEM_BUSY, remark));
         }
-        if serving.room_bytes < self.config.segment_bytes.max(body_bytes as u64) {
-            let remark = "the disk is full".to_owned();
-            return Err((ResponseCode::SERVICE_NOT_AVAILABLE, remark));
+        match serving.own_room_bytes < body_bytes as u64 + ENTRY_ROOM_BYTES {
+            true => Err(full()),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The operator hears once that what goes on takes from the reserve.
+    pub(super) fn note_what_goes_on(&mut self, serving: &Serving<E>) {
+        if serving.room_bytes < self.config.segment_bytes && !self.reserve.goes_on {
+            self.reserve.goes_on = true;
+            let left_bytes = serving.own_room_bytes;
+            self.env.report(Notice::GoesOnWhileFull { left_bytes });
+        }
     }
 
     /// Answers an append that was not made; a log that failed ends the serving.
@@ -228,10 +252,8 @@ impl<E: Env> Broker<E> {
         error: AppendError,
     ) -> Result<(), StoreError> {
         let remark = error.to_string();
-        let is_put_off = matches!(error, AppendError::Queue(_));
         let failed = error.into_fatal();
         let code = match failed {
-            None if is_put_off => ResponseCode::SYSTEM_BUSY,
             None => ResponseCode::MESSAGE_ILLEGAL,
             Some(_) => ResponseCode::SERVICE_NOT_AVAILABLE,
         };
@@ -247,6 +269,7 @@ impl<E: Env> Broker<E> {
         staged: Staged,
         answer: SendAnswer,
     ) {
+        self.note_what_goes_on(serving);
         serving.takes_room(staged);
         let Staged {
             index,
@@ -343,6 +366,12 @@ impl<E: Env> Broker<E> {
     }
 }
 
+/// What a full disk answers.
+fn full() -> (ResponseCode, String) {
+    let remark = "the disk is full".to_owned();
+    (ResponseCode::SERVICE_NOT_AVAILABLE, remark)
+}
+
 /// Whether a message is to wait for its transaction's end.
 fn is_half(request: &SendRequest<'_>) -> bool {
     let prepared = Properties::new(request.properties).get(key::TRANSACTION_PREPARED);
@@ -354,7 +383,8 @@ impl<E: Env> Serving<E> {
     /// Counts what an entry may take of the disk: its bytes, its envelope, its
     /// padding.
     pub(super) fn takes_room(&mut self, staged: Staged) {
-        let bytes = staged.end_address - staged.address + 8_192;
+        let bytes = staged.end_address - staged.address + ENTRY_ROOM_BYTES;
         self.room_bytes = self.room_bytes.saturating_sub(bytes);
+        self.own_room_bytes = self.own_room_bytes.saturating_sub(bytes);
     }
 }

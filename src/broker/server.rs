@@ -32,13 +32,14 @@ use super::groups::{Locks, Members};
 use super::outbox::Outbox;
 use super::parked::Parked;
 use super::replica::{self, Reads, Replica, Wanted};
+use super::reserve::Reserve;
 use super::send::SendAnswer;
 use super::sessions::Sessions;
 use super::store::Store;
 use super::transactions::{Checks, Operations};
 use super::trouble::Troubles;
 use super::waiters::Waiters;
-use crate::env::{ConnId, Env, Net, NetEvent, Notice, Timer};
+use crate::env::{ConnId, Env, Net, NetEvent, Notice, Pooled, Timer};
 use crate::log::{Done, Job, JobKind, Position};
 use crate::raft::{EntryId, HardState, Input};
 use crate::remoting::{Command, ResponseCode};
@@ -47,6 +48,14 @@ use crate::remoting::{Command, ResponseCode};
 const EVENTS_PER_STEP: usize = 256;
 /// Pause before a store that failed is opened again, nanoseconds.
 const REOPEN_PAUSE_NS: u64 = 500_000_000;
+
+/// A broker's disk as its store sees it: with few descriptors.
+pub(super) type StoreDisk<E> = Pooled<<E as Env>::Disk>;
+
+/// The disk for a store that is to be opened.
+pub(super) fn store_disk<E: Env>(env: &E, config: &BrokerConfig) -> StoreDisk<E> {
+    Pooled::new(env.disk(), config.open_files_max)
+}
 
 /// A running broker.
 pub struct Broker<E: Env> {
@@ -58,11 +67,12 @@ pub struct Broker<E: Env> {
     pub(super) members: Members,
     pub(super) outbox: Outbox,
     pub(super) troubles: Troubles,
+    pub(super) reserve: Reserve,
 }
 
 /// The parts that a reopened store begins anew.
 pub(super) struct Serving<E: Env> {
-    pub(super) store: Store<E::Disk>,
+    pub(super) store: Store<StoreDisk<E>>,
     /// With replication.
     pub(super) replica: Option<Replica>,
     pub(super) reads: Reads,
@@ -72,7 +82,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) operations: Operations,
     pub(super) locks: Locks,
     pub(super) delay_clock: DelayClock,
-    pub(super) job: Option<Job<E::Disk>>,
+    pub(super) job: Option<Job<StoreDisk<E>>>,
     pub(super) chore: Option<Chore>,
     pub(super) flush_due_ns: u64,
     pub(super) checkpoint_due_ns: u64,
@@ -82,6 +92,8 @@ pub(super) struct Serving<E: Env> {
     pub(super) snapshot_address: u64,
     /// Bytes that may be appended before sends are refused (D31).
     pub(super) room_bytes: u64,
+    /// Bytes that may be appended by what goes on when sends are refused.
+    pub(super) own_room_bytes: u64,
 }
 
 /// What the loop woke for.
@@ -127,6 +139,7 @@ impl<E: Env> Broker<E> {
             members: Members::default(),
             outbox: Outbox::default(),
             troubles: Troubles::default(),
+            reserve: Reserve::default(),
         })
     }
 
@@ -160,6 +173,7 @@ impl<E: Env> Broker<E> {
                 return Err(failure.into());
             }
             rebuild = failure.wants_rebuild();
+            let has_room = self.give_reserve_back(&failure).await;
             // Once, however often it is tried: the operator has read it.
             let why = failure.for_the_operator();
             if why != told {
@@ -169,7 +183,7 @@ impl<E: Env> Broker<E> {
                 });
                 told = why;
             }
-            if failure.is_planned() {
+            if failure.is_planned() || has_room {
                 continue;
             }
             if self.pause(stop.as_mut()).await {
@@ -182,7 +196,8 @@ impl<E: Env> Broker<E> {
         let (store, replica, notices) = match &self.config.replication {
             Replication::None => {
                 let entropy = self.env.random_u64();
-                let opened = Store::open(self.env.disk(), &self.config, entropy, rebuild).await;
+                let disk = store_disk(&self.env, &self.config);
+                let opened = Store::open(disk, &self.config, entropy, rebuild).await;
                 let (store, notices) = opened?;
                 (store, None, notices)
             }
@@ -202,6 +217,8 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         mut stop: Pin<&mut S>,
     ) -> Result<(), StoreError> {
+        self.fill_reserve().await;
+        self.look_for_room(serving).await;
         loop {
             self.step(serving).await?;
             let deadline_ns = self.next_deadline_ns(serving);
@@ -216,7 +233,7 @@ impl<E: Env> Broker<E> {
                 }
                 Wake::Chore(done) => {
                     serving.chore = None;
-                    done?;
+                    self.chore_done(serving, done)?;
                 }
                 Wake::HardState(saved) => {
                     let saved = Input::HardStateSaved(saved?);
@@ -235,7 +252,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         stop: Pin<&mut S>,
         context: &mut Context<'_>,
-    ) -> Poll<Wake<E::Disk>> {
+    ) -> Poll<Wake<StoreDisk<E>>> {
         if stop.poll(context).is_ready() {
             return Poll::Ready(Wake::Stop);
         }
@@ -294,8 +311,11 @@ impl<E: Env> Broker<E> {
             }
         }
         self.start_job(serving);
-        if serving.store.apply().await? {
+        if serving.store.apply()? {
             self.serve_parked(serving).await?;
+        }
+        if serving.store.holds_much() {
+            serving.take_snapshot();
         }
         self.judge_serving(serving);
         self.serve_reads(serving);
@@ -327,7 +347,7 @@ impl<E: Env> Broker<E> {
         first: NetEvent,
     ) -> Result<(), StoreError> {
         if serving.room_bytes < 2 * self.config.segment_bytes {
-            serving.room_bytes = serving.store.room_bytes().await?;
+            self.look_for_room(serving).await;
         }
         let mut next = Some(first);
         for _ in 0..EVENTS_PER_STEP {
@@ -482,7 +502,7 @@ impl<E: Env> Broker<E> {
 }
 
 impl<E: Env> Serving<E> {
-    fn new(store: Store<E::Disk>, replica: Option<Replica>, locks: Locks, env: &E) -> Self {
+    fn new(store: Store<StoreDisk<E>>, replica: Option<Replica>, locks: Locks, env: &E) -> Self {
         let end_address = store.log.tail().address;
         Self {
             store,
@@ -502,6 +522,7 @@ impl<E: Env> Serving<E> {
             snapshot: None,
             snapshot_address: 0,
             room_bytes: 0,
+            own_room_bytes: 0,
         }
     }
 

@@ -33,6 +33,10 @@ use crate::log::{CommitLog, LogError, QueueTail, Staged};
 use crate::raft::Configuration;
 use crate::record::{EntryKind, Message};
 
+/// Entries that queues keep in memory before a snapshot is due ahead of its time:
+/// 24 MB.
+const UNWRITTEN_MAX: usize = 1 << 20;
+
 /// A message as a producer handed it over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewMessage<'a> {
@@ -99,6 +103,8 @@ pub(crate) struct Store<D: Disk> {
     pub(super) delivering: BTreeSet<u64>,
     /// Queues that got entries which are not written yet.
     touched: Vec<(Arc<str>, u32)>,
+    /// Entries that the queues got since the last snapshot.
+    pub(super) unwritten: usize,
     round_robin: u64,
 }
 
@@ -128,6 +134,7 @@ impl<D: Disk> Store<D> {
             deciding: BTreeMap::new(),
             delivering: BTreeSet::new(),
             touched: Vec::new(),
+            unwritten: 0,
             round_robin: 0,
         }
     }
@@ -284,7 +291,7 @@ impl<D: Disk> Store<D> {
             queues,
         };
         let empty = vec![QueueTail::default(); queues as usize];
-        let opened = open_queues(&self.disk, topic, &empty).await?;
+        let opened = open_queues(&self.disk, topic, &empty)?;
         let staged = self
             .log
             .stage(EntryKind::TopicConfig, self.term, |_, out| {
@@ -398,7 +405,7 @@ impl<D: Disk> Store<D> {
 
     /// Applies every entry up to the read limit: state first, then queues.
     /// Returns whether any queue grew.
-    pub(crate) async fn apply(&mut self) -> Result<bool, StoreError> {
+    pub(crate) fn apply(&mut self) -> Result<bool, StoreError> {
         let limit = self.read_limit();
         while let Some(next) = self.unapplied.front() {
             if next.end_address > limit {
@@ -408,7 +415,7 @@ impl<D: Disk> Store<D> {
             self.apply_one(next)?;
         }
         let grew = !self.touched.is_empty();
-        self.write_queues().await?;
+        self.extend_queues();
         Ok(grew)
     }
 
@@ -435,16 +442,34 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Writes what the queues got; a queue named twice has nothing left the
+    /// Gives the queues what they got; a queue named twice has nothing left the
     /// second time.
-    async fn write_queues(&mut self) -> Result<(), StoreError> {
+    fn extend_queues(&mut self) {
         for (topic, queue_id) in self.touched.drain(..) {
             let queue = self
                 .topics
                 .queue_mut(&topic, queue_id)
                 .expect("it was just applied to");
-            queue.entries.append(&queue.pending).await?;
+            queue.entries.append(&queue.pending);
+            self.unwritten += queue.pending.len();
             queue.pending.clear();
+        }
+    }
+
+    /// Whether the queues hold so much in memory that a snapshot is due.
+    pub(super) fn holds_much(&self) -> bool {
+        self.unwritten >= UNWRITTEN_MAX
+    }
+
+    /// Writes what the queues hold where it is much, while nobody is served.
+    pub(super) async fn write_if_much(&mut self) -> Result<(), StoreError> {
+        if self.holds_much() {
+            self.unwritten = 0;
+            for topic in self.topics.iter_mut() {
+                for queue in &mut topic.queues {
+                    queue.entries.sync().await?;
+                }
+            }
         }
         Ok(())
     }

@@ -77,16 +77,15 @@ impl<D: Disk> Topics<D> {
     }
 }
 
-/// Opens a topic's queues, each as far as its tail says.
-pub(crate) async fn open_queues<D: Disk>(
+/// A topic's queues, each as far as its tail says. Touches no file.
+pub(crate) fn open_queues<D: Disk>(
     disk: &D,
     topic: &str,
     tails: &[QueueTail],
 ) -> Result<Vec<TopicQueue<D>>, QueueError> {
     let mut queues = Vec::with_capacity(tails.len());
     for (queue_id, tail) in (0..).zip(tails) {
-        let entries =
-            ConsumeQueue::open(disk.clone(), topic, queue_id, ENTRIES_PER_FILE, tail).await?;
+        let entries = ConsumeQueue::open(disk.clone(), topic, queue_id, ENTRIES_PER_FILE, tail)?;
         queues.push(TopicQueue {
             next_offset: tail.entries,
             entries,

@@ -93,6 +93,7 @@ fn opens_again(kind: FaultKind) -> bool {
             | FaultKind::DiskRolledBack
             | FaultKind::SyncError
             | FaultKind::DiskFull
+            | FaultKind::DiskError
     )
 }
 

@@ -181,6 +181,7 @@ fn single_any_flush(kind: FaultKind) -> Promised {
         | FaultKind::LinkLimping
         | FaultKind::Pause
         | FaultKind::DiskFull
+        | FaultKind::DiskError
         | FaultKind::DiskHung => Promised::Unavailable,
         FaultKind::DiskDestroyed
         | FaultKind::DiskRolledBack

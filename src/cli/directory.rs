@@ -4,6 +4,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Barrier, Condvar, Mutex};
+use std::time::Duration;
 
 use crate::broker::{
     BrokerConfig, BrokerError, RaftConfig, Replication, StoreError, Survivor, format_replica,
@@ -11,6 +13,7 @@ use crate::broker::{
 };
 use crate::check::Exit;
 use crate::env::Env;
+use crate::env::failure::cure;
 use crate::env::real::RealEnv;
 use crate::log::{
     FormatError, Identity, IdentityError, OpenError, SalvageError, SalvageReport, first_disk_id,
@@ -56,7 +59,7 @@ pub(super) enum DirectoryError {
     Broker { path: String, source: BrokerError },
     #[error("error: {path}: {source}")]
     Salvage { path: String, source: SalvageError },
-    #[error("error: {path}: {source}")]
+    #[error("error: {path}: {source}: {}", cure_of(source))]
     Io { path: String, source: io::Error },
 }
 
@@ -107,6 +110,11 @@ impl DirectoryError {
     }
 }
 
+/// What an operator does about an error of the system.
+fn cure_of(source: &io::Error) -> &'static str {
+    cure(source).unwrap_or_default()
+}
+
 /// A path as the user gave it.
 pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
@@ -133,11 +141,59 @@ pub(super) fn lock(path: &Path) -> Result<Locked, DirectoryError> {
     }
 }
 
-/// A runtime for work on the real world.
+/// Threads of a runtime that run tasks.
+const WORKERS: usize = 2;
+/// Threads that wait for the disk and are there from the start: what is to be synced
+/// waits for one of them where the system gives no more.
+const SYNCERS: usize = 2;
+
+/// A runtime for work on the real world, with all the threads that it needs.
 pub(super) fn runtime(path: &Path) -> Result<tokio::runtime::Runtime, DirectoryError> {
+    try_threads(WORKERS + SYNCERS).map_err(DirectoryError::io(path))?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let built = builder.worker_threads(2).enable_all().build();
-    built.map_err(DirectoryError::io(path))
+    builder.worker_threads(WORKERS).enable_all();
+    let built = builder.thread_keep_alive(Duration::MAX).build();
+    let runtime = built.map_err(DirectoryError::io(path))?;
+    let all_here = Arc::new(Barrier::new(SYNCERS));
+    let begun = (0..SYNCERS).map(|_| {
+        let all_here = all_here.clone();
+        runtime.spawn_blocking(move || {
+            all_here.wait();
+        })
+    });
+    for syncer in begun.collect::<Vec<_>>() {
+        let ended = runtime.block_on(syncer);
+        let ended = ended.map_err(io::Error::other);
+        ended.map_err(DirectoryError::io(path))?;
+    }
+    Ok(runtime)
+}
+
+/// Whether so many threads are to be had at once: where they are not, this says so
+/// and a runtime would panic.
+fn try_threads(count: usize) -> io::Result<()> {
+    let all_here = Arc::new((Mutex::new(false), Condvar::new()));
+    let mut begun = Vec::new();
+    let mut failed = None;
+    for _ in 0..count {
+        let all_here = all_here.clone();
+        let waits = move || {
+            let (over, rings) = &*all_here;
+            let over = over.lock().expect("nobody panics with it");
+            drop(rings.wait_while(over, |over| !*over));
+        };
+        match std::thread::Builder::new().spawn(waits) {
+            Ok(thread) => begun.push(thread),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    let (over, rings) = &*all_here;
+    *over.lock().expect("nobody panics with it") = true;
+    rings.notify_all();
+    for thread in begun {
+        thread.join().expect("it only waits");
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 /// Makes a directory a broker's own.

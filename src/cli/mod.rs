@@ -223,6 +223,11 @@ struct ServeArgs {
     /// for a message to be taken.
     #[arg(long, value_name = "N", default_value_t = 1 << 30, value_parser = segment_bytes())]
     segment_bytes: u64,
+    /// Room that is kept for what goes on when the disk is full, bytes: offsets,
+    /// decisions, starts. So much and a commit log file must be free for a message
+    /// to be taken.
+    #[arg(long, value_name = "N", default_value_t = 64 << 20)]
+    reserve_bytes: u64,
     /// Queues of a topic that its first message makes (defaultTopicQueueNums).
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     queues: u32,

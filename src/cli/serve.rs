@@ -10,8 +10,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::broker::{Broker, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 use crate::check::Exit;
-use crate::env::real::RealEnv;
-use crate::env::{Env, either};
+use crate::env::real::{DESCRIPTORS_MIN, RealEnv, descriptors, raise_descriptors, store_share};
+use crate::env::{Env, Notice, either};
 use crate::log::{IdentityError, read_identity};
 
 use super::directory::{DirectoryError, lock, runtime, shown};
@@ -35,15 +35,32 @@ pub(super) fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<Exit, Comma
             Err(IdentityError::NotFormatted) => {
                 return Err(DirectoryError::NotFormatted(shown(path)).into());
             }
+            // Not damage, and no reason to serve it as something else.
+            Err(IdentityError::Io(source)) => return Err(DirectoryError::io(path)(source).into()),
             identity => identity.ok(),
         };
         let mut config = config;
+        config.open_files_max = descriptors_for(&env);
         if let (Some(identity), false) = (identity, args.peers.is_empty()) {
             replicate(args, identity.node_id, &mut config)?;
         }
         let _locked = lock(path)?;
         serve_until_asked(env, config, path, out).await
     })
+}
+
+/// Raises the limit of descriptors, says where it is low all the same, and gives
+/// the store's share.
+fn descriptors_for(env: &RealEnv) -> usize {
+    // Where it cannot be raised the old limit holds, and is what is shared out.
+    let limit = raise_descriptors().unwrap_or_else(|_| descriptors());
+    if limit < DESCRIPTORS_MIN {
+        env.report(Notice::FewDescriptors {
+            limit,
+            wanted: DESCRIPTORS_MIN,
+        });
+    }
+    store_share(limit)
 }
 
 async fn serve_until_asked(
@@ -131,6 +148,7 @@ fn config(args: &ServeArgs) -> Result<BrokerConfig, DirectoryError> {
             Flush::Async => FlushDiskType::Async,
         },
         segment_bytes: args.segment_bytes,
+        reserve_bytes: args.reserve_bytes,
         default_topic_queue_nums: args.queues,
         producer_dedup: args.producer_dedup,
         ..BrokerConfig::default()

@@ -28,10 +28,12 @@ mod either;
 pub mod failure;
 mod notice;
 pub(crate) mod path;
+mod pool;
 pub mod real;
 
 pub use either::{Either, either};
 pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop};
+pub use pool::{Pooled, PooledFile};
 
 /// One node's world. Cheap to clone.
 pub trait Env: Clone + Send + Sync + 'static {

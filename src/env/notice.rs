@@ -93,6 +93,30 @@ notices! {
         /// In words.
         why: String,
     } Warning "{why}; the store is opened again";
+    /// Too little room is left for messages.
+    DiskFull {
+        /// Bytes left for what goes on.
+        left_bytes: u64,
+    } Error "the disk is full: sends are refused, pulls are served, and offsets and decisions are \
+             taken for another {left_bytes} bytes. Free space, or shorten the retention";
+    /// Something was taken into the log while sends are refused for want of room.
+    GoesOnWhileFull {
+        /// Bytes left for more of it.
+        left_bytes: u64,
+    } Info "the disk is full, and offsets and decisions go on: {left_bytes} bytes are left for them";
+    /// A store could not be opened for want of room, and got the reserve.
+    ReserveUsed {
+        /// Its bytes.
+        held_bytes: u64,
+    } Error "no room is left to open the store: the reserve of {held_bytes} bytes is given back";
+    /// The process may hold few descriptors.
+    FewDescriptors {
+        /// How many.
+        limit: u64,
+        /// How many a broker with a few clients needs.
+        wanted: u64,
+    } Warning "the process may hold only {limit} file descriptors, and a broker with a few clients \
+               needs {wanted}: raise its limit (`ulimit -n`, LimitNOFILE)";
     /// Something failed though nothing is damaged: only whoever asked is refused.
     TriedAgain {
         /// What, and what cures it.
@@ -231,6 +255,8 @@ impl fmt::Display for MadeFrom {
 pub enum Reopening {
     /// The disk failed, or something stored did not verify.
     Failure,
+    /// There was no room left.
+    Full,
     /// A base was stored, where the log begins anew (D8).
     BaseInstalled,
     /// Damaged entries were filled in from another replica (D12).

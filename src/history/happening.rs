@@ -28,6 +28,12 @@ pub enum Happening {
     QueueGivenUp,
     /// A member processed a message of a queue that it had locked.
     LockedQueueTaken,
+    /// Something was put off: an operation was refused, and nothing is lost.
+    TriedAgain,
+    /// A broker refused sends for want of room, and took offsets or decisions.
+    WentOnWhileFull,
+    /// A store was opened with the reserve's room, for there was no other.
+    ReserveUsed,
     /// A log was cut where its end did not verify.
     TornTailCut,
     /// Entries that nothing proved durable were copied to fresh sectors (D24).
@@ -76,7 +82,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -88,6 +94,9 @@ impl Happening {
         Self::DeadLetter,
         Self::QueueGivenUp,
         Self::LockedQueueTaken,
+        Self::TriedAgain,
+        Self::WentOnWhileFull,
+        Self::ReserveUsed,
         Self::TornTailCut,
         Self::TailCopied,
         Self::StoppedCleanly,
@@ -125,6 +134,9 @@ impl Happening {
             Self::DeadLetter => "dead-letter",
             Self::QueueGivenUp => "queue-given-up",
             Self::LockedQueueTaken => "locked-queue-taken",
+            Self::TriedAgain => "tried-again",
+            Self::WentOnWhileFull => "went-on-while-full",
+            Self::ReserveUsed => "reserve-used",
             Self::TornTailCut => "torn-tail-cut",
             Self::TailCopied => "tail-copied",
             Self::StoppedCleanly => "stopped-cleanly",

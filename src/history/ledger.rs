@@ -72,11 +72,13 @@ pub enum FaultKind {
     /// What is written to a stream comes in pieces, as `[network]` says. It never
     /// could have mattered: streams come in pieces everywhere.
     NetworkSplit,
+    /// Operations of the disk are refused, and nothing of what it holds is lost.
+    DiskError,
 }
 
 impl FaultKind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Kill,
         Self::Restart,
         Self::PowerLoss,
@@ -106,6 +108,7 @@ impl FaultKind {
         Self::NetworkDuplicate,
         Self::NetworkReorder,
         Self::NetworkSplit,
+        Self::DiskError,
     ];
 
     /// Whether it befalls clients, and no broker.
@@ -148,6 +151,7 @@ impl FaultKind {
             | Self::PowerLoss
             | Self::SyncError
             | Self::DiskFull
+            | Self::DiskError
             | Self::DiskSlow
             | Self::DiskLimping
             | Self::DiskHung
@@ -189,6 +193,7 @@ impl FaultKind {
             Self::ReadError => "read-error",
             Self::Rot => "rot",
             Self::DiskFull => "disk-full",
+            Self::DiskError => "disk-error",
             Self::DiskSlow => "disk-slow",
             Self::DiskLimping => "disk-limping",
             Self::DiskHung => "disk-hung",

@@ -11,12 +11,16 @@
 //!
 //! A sector at the end is written more than once, so a power loss may garble
 //! what it held before. That is why a [`QueueTail`] carries those bytes itself.
+//!
+//! What is appended stays in memory until the owner's next snapshot, which writes
+//! and syncs it: so an append cannot fail, for want of a descriptor or of room, and
+//! however many queues there are, none of them keeps a file open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, BufMut, Bytes};
 
@@ -76,6 +80,14 @@ pub enum QueueError {
         /// The queue's directory.
         directory: String,
     },
+    /// A sync failed: the queue is poisoned.
+    #[error("syncing {directory} failed: {source}")]
+    Unsynced {
+        /// The queue's directory.
+        directory: String,
+        /// The disk's error.
+        source: io::Error,
+    },
     /// The disk failed.
     #[error("{path}: {source}")]
     Io {
@@ -94,27 +106,56 @@ impl QueueError {
         match self {
             Self::Lacking { .. } => true,
             Self::Io { source, .. } => medium_lost_data(source),
-            Self::TopicName { .. } | Self::Poisoned { .. } => false,
+            Self::TopicName { .. } | Self::Poisoned { .. } | Self::Unsynced { .. } => false,
         }
     }
 }
 
-/// An open queue.
+/// An open queue. It has no file open but while it reads or syncs.
 pub struct ConsumeQueue<D: Disk> {
     disk: D,
+    /// That of its topic, and its own.
+    parent: String,
     directory: Arc<str>,
     entries_per_file: u64,
     /// Entries below this have expired, or were never here.
     first_offset: u64,
+    stored: Stored,
+    /// The entries from `stored` on.
+    recent: VecDeque<QueueEntry>,
+    shared: Arc<Shared>,
+}
+
+/// How far the files reach, durably.
+#[derive(Debug, Clone, Default)]
+struct Stored {
     entries: u64,
+    /// The last sector, as far as it is filled.
     last_sector: Vec<u8>,
-    /// Open files by number, all below the queue's end.
-    files: BTreeMap<u64, D::File>,
-    /// Files written since the last sync.
-    dirty: BTreeSet<u64>,
-    /// Directories with entries since the last sync, parents first.
-    dirty_directories: Vec<String>,
-    failed: Arc<AtomicBool>,
+    /// The file that the next entry goes to is this queue's own; otherwise it is
+    /// begun anew, whatever stands under its name.
+    has_file: bool,
+    /// The directories are there, durably.
+    has_directory: bool,
+    /// Below this file none is left: by number.
+    first_file: u64,
+}
+
+/// What a sync tells the queue.
+#[derive(Debug, Default)]
+struct Shared {
+    stored: Mutex<Option<Stored>>,
+    failed: AtomicBool,
+}
+
+impl Shared {
+    fn take(&self) -> Option<Stored> {
+        self.stored.lock().expect("nobody panics with it").take()
+    }
+
+    fn put(&self, stored: Stored) {
+        *self.stored.lock().expect("nobody panics with it") = Some(stored);
+    }
 }
 
 impl QueueTail {
@@ -131,11 +172,11 @@ impl QueueTail {
 
 impl<D: Disk> ConsumeQueue<D> {
     /// Opens a queue, as far as `trusted` goes; everything behind it is as if it
-    /// were not there.
+    /// were not there. Whether the files have it all is found when it is read.
     ///
     /// # Errors
-    /// The files have less than is trusted, or the disk fails.
-    pub async fn open(
+    /// The topic names no directory.
+    pub fn open(
         disk: D,
         topic: &str,
         queue_id: u32,
@@ -143,66 +184,50 @@ impl<D: Disk> ConsumeQueue<D> {
         trusted: &QueueTail,
     ) -> Result<Self, QueueError> {
         let parent = topic_directory(topic)?;
-        let directory = format!("{parent}/{queue_id}");
-        let failed = |source| QueueError::Io {
-            path: directory.clone(),
-            source,
-        };
-        disk.create_dir(&directory).await.map_err(failed)?;
         let mut queue = Self {
             disk,
             entries_per_file,
             first_offset: trusted.first_offset,
-            entries: trusted.entries,
-            last_sector: trusted.last_sector.to_vec(),
-            files: BTreeMap::new(),
-            dirty: BTreeSet::new(),
-            dirty_directories: vec![CONSUME_QUEUE_DIR.to_owned(), parent, directory.clone()],
-            failed: Arc::default(),
-            directory: directory.into(),
+            stored: Stored {
+                entries: trusted.entries,
+                last_sector: trusted.last_sector.to_vec(),
+                ..Stored::default()
+            },
+            recent: VecDeque::new(),
+            shared: Arc::default(),
+            directory: format!("{parent}/{queue_id}").into(),
+            parent,
         };
-        queue.remove_expired().await?;
-        if trusted.entries == trusted.first_offset {
-            queue.begin().await?;
-        } else {
-            queue.open_files().await?;
-            queue.restore_last_sector().await?;
+        let (_, position) = queue.place_of(trusted.entries);
+        let in_sector = (position - queue.sector_down(position)) as usize;
+        queue.stored.has_file = position > 0 && trusted.entries > trusted.first_offset;
+        if !queue.stored.has_file {
+            // It begins where the log does: what stands before it in its file is
+            // nobody's.
+            queue.stored.last_sector = vec![0; in_sector];
         }
+        // Sectors may have been larger where that was written.
+        let surplus = queue.stored.last_sector.len().saturating_sub(in_sector);
+        queue.stored.last_sector.drain(..surplus);
         Ok(queue)
     }
 
     /// The number that the next entry gets.
     #[must_use]
     pub fn next_offset(&self) -> u64 {
-        self.entries
+        self.stored.entries + self.recent.len() as u64
     }
 
-    /// Appends entries, in one write for each file that they reach.
-    ///
-    /// # Errors
-    /// The disk failed, maybe halfway: open the queue again.
-    pub async fn append(&mut self, entries: &[QueueEntry]) -> Result<(), QueueError> {
-        self.healthy()?;
-        let mut rest = entries;
-        while !rest.is_empty() {
-            let (number, position) = self.place_of(self.entries);
-            let room = self.entries_per_file - position / ENTRY_BYTES;
-            let (now, later) = rest.split_at(rest.len().min(room as usize));
-            let file = self.file_for(number, position).await?;
-            let bytes: Bytes = encode(now).into();
-            let failed = |source| QueueError::Io {
-                path: self.path(number),
-                source,
-            };
-            file.write_at(position, bytes.clone())
-                .await
-                .map_err(failed)?;
-            self.dirty.insert(number);
-            self.entries += now.len() as u64;
-            self.extend_last_sector(position, &bytes);
-            rest = later;
-        }
-        Ok(())
+    /// How many entries are in memory alone.
+    #[must_use]
+    pub fn recent_entries(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// Appends entries, in memory: the next sync writes them.
+    pub fn append(&mut self, entries: &[QueueEntry]) {
+        self.settle();
+        self.recent.extend(entries);
     }
 
     /// Reads up to `count` entries from `offset` on: fewer at the end of the
@@ -217,117 +242,140 @@ impl<D: Disk> ConsumeQueue<D> {
     ) -> impl Future<Output = Result<Vec<QueueEntry>, QueueError>> + Send + use<D> {
         let (number, position) = self.place_of(offset);
         let in_file = self.entries_per_file - position / ENTRY_BYTES;
-        let count = count.min(in_file).min(self.entries.saturating_sub(offset));
-        let file = self.files.get(&number).cloned();
-        let (directory, file_bytes) = (self.directory.clone(), self.file_bytes());
-        let path = move || file_path(&directory, number * file_bytes);
-        async move {
-            let Some(file) = file.filter(|_| count > 0) else {
-                return Ok(Vec::new());
-            };
-            let length = (count * ENTRY_BYTES) as usize;
-            match file.read_at(position, length).await {
-                Ok(bytes) if bytes.len() == length => Ok(decode(&bytes)),
-                Ok(_) => Err(QueueError::Lacking {
-                    path: path(),
-                    offset,
-                }),
-                Err(source) => Err(QueueError::Io {
-                    path: path(),
-                    source,
-                }),
+        let count = count.min(in_file);
+        let stored = self.stored.entries.saturating_sub(offset).min(count);
+        let recent: Vec<QueueEntry> = match offset.checked_sub(self.stored.entries) {
+            Some(skip) => {
+                let recent = self.recent.iter().skip(skip as usize);
+                recent.take(count as usize).copied().collect()
             }
+            None => Vec::new(),
+        };
+        let held = self.last_sector_over(number, position, stored);
+        let (disk, path) = (self.disk.clone(), self.path(number));
+        async move {
+            if stored == 0 {
+                return Ok(recent);
+            }
+            let length = (stored * ENTRY_BYTES) as usize;
+            let mut bytes = read_exactly(&disk, path, position, length, offset).await?;
+            let from = length - held.len();
+            bytes[from..].copy_from_slice(&held);
+            Ok(decode(&bytes))
         }
     }
 
-    /// Makes durable what was appended before the call, and gives what to put
-    /// into a snapshot for it. Stands alone.
+    /// The bytes of the last sector at the end of what is read: the file's own may
+    /// be garbled by a power loss, since they are written more than once.
+    fn last_sector_over(&self, number: u64, position: u64, entries: u64) -> Vec<u8> {
+        let (last_number, end) = self.place_of(self.stored.entries);
+        let upto = position + entries * ENTRY_BYTES;
+        let held = &self.stored.last_sector;
+        if number != last_number || !self.stored.has_file || end < upto {
+            return Vec::new();
+        }
+        let held_from = end - held.len() as u64;
+        let from = position.max(held_from);
+        match from < upto {
+            true => held[(from - held_from) as usize..(upto - held_from) as usize].to_vec(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Writes what was appended before the call, makes it durable, and gives what
+    /// to put into a snapshot for it. Stands alone; one at a time.
     ///
     /// # Errors
-    /// The disk failed: the queue is poisoned, open it again.
+    /// The disk failed. After a sync that failed, or was given up halfway, the
+    /// queue is poisoned: open it again. After anything else it may be tried
+    /// again: it begins anew from what was durable before.
     pub fn sync(&mut self) -> impl Future<Output = Result<QueueTail, QueueError>> + Send + use<D> {
+        self.settle();
         let healthy = self.healthy();
-        let covered = QueueTail {
-            first_offset: self.first_offset,
-            entries: self.entries,
-            last_sector: self.last_sector.clone().into(),
-        };
-        let dirty = std::mem::take(&mut self.dirty);
-        let files: Vec<_> = dirty
-            .iter()
-            .map(|number| self.files[number].clone())
-            .collect();
-        let directories = std::mem::take(&mut self.dirty_directories);
-        let (disk, path) = (self.disk.clone(), self.directory.to_string());
-        let outcome = Outcome {
-            failed: self.failed.clone(),
-            succeeded: false,
-        };
+        let writing = self.writing();
+        let (disk, shared) = (self.disk.clone(), self.shared.clone());
         async move {
             healthy?;
-            let failed = |source| QueueError::Io { path, source };
-            outcome
-                .of(sync_all(disk, files, directories).await)
-                .map_err(failed)?;
-            Ok(covered)
+            if writing.is_needed() {
+                writing.carry_out(&disk, &shared).await?;
+            }
+            Ok(writing.tail)
         }
-    }
-
-    /// Forgets the entries from `offset` on; their numbers are given again.
-    ///
-    /// # Errors
-    /// The disk failed: open the queue again.
-    pub async fn truncate_to(&mut self, offset: u64) -> Result<(), QueueError> {
-        self.healthy()?;
-        if offset >= self.entries {
-            return Ok(());
-        }
-        self.entries = offset;
-        let (number, position) = self.place_of(offset);
-        let keep = |file: &u64| *file < number || (*file == number && position > 0);
-        self.files.retain(|file, _| keep(file));
-        self.dirty.retain(keep);
-        self.last_sector.clear();
-        self.restore_last_sector().await
     }
 
     /// Forgets the entries below `offset`: they have expired. Whoever opens the
-    /// queue again must not ask for them: what holds nothing else is removed.
-    ///
-    /// # Errors
-    /// The disk failed: open the queue again.
-    pub async fn drop_below(&mut self, offset: u64) -> Result<(), QueueError> {
-        self.healthy()?;
-        let (before, _) = self.place_of(self.first_offset);
-        self.first_offset = self.first_offset.max(offset.min(self.entries));
-        let (first, _) = self.place_of(self.first_offset);
-        if first > before {
-            self.files.retain(|number, _| *number >= first);
-            self.dirty.retain(|number| *number >= first);
-            self.remove_expired().await?;
-        }
-        Ok(())
+    /// queue again must not ask for them: the next sync removes the files that
+    /// hold nothing else.
+    pub fn drop_below(&mut self, offset: u64) {
+        self.settle();
+        self.first_offset = self.first_offset.max(offset.min(self.next_offset()));
     }
 
-    /// Removes the files that end below the first entry. Those that a crash
-    /// brings back are removed when the queue is opened.
-    async fn remove_expired(&mut self) -> Result<(), QueueError> {
-        let failed = |source| QueueError::Io {
-            path: self.directory.to_string(),
-            source,
+    /// Takes over what a sync has made durable.
+    fn settle(&mut self) {
+        let stored = self.shared.take();
+        if let Some(stored) = stored {
+            let written = stored.entries - self.stored.entries;
+            self.recent.drain(..written as usize);
+            self.stored = stored;
+        }
+    }
+
+    /// What a sync has to do now.
+    fn writing(&self) -> Writing {
+        let (first_file, _) = self.place_of(self.first_offset);
+        let mut stored = Stored {
+            entries: self.next_offset(),
+            has_directory: self.stored.has_directory,
+            first_file,
+            ..self.stored.clone()
         };
-        let (first, _) = self.place_of(self.first_offset);
-        if first == 0 {
-            return Ok(());
-        }
-        for name in self.disk.list(&self.directory).await.map_err(failed)? {
-            let begins: Option<u64> = name.parse().ok();
-            if begins.is_some_and(|begins| begins < first * self.file_bytes()) {
-                let path = format!("{}/{name}", self.directory);
-                self.disk.remove(&path).await.map_err(failed)?;
+        let mut pieces = Vec::new();
+        let (mut at, mut rest) = (self.stored.entries, 0..self.recent.len());
+        while !rest.is_empty() {
+            let (number, position) = self.place_of(at);
+            let room = self.entries_per_file - position / ENTRY_BYTES;
+            let count = rest.len().min(room as usize);
+            let mut bytes = match position {
+                0 => Vec::new(),
+                _ => std::mem::take(&mut stored.last_sector),
+            };
+            let from = position - bytes.len() as u64;
+            encode(
+                self.recent.range(rest.start..rest.start + count),
+                &mut bytes,
+            );
+            let end = position + count as u64 * ENTRY_BYTES;
+            let keep = bytes.len().min((end - self.sector_down(end)) as usize);
+            stored.last_sector = bytes[bytes.len() - keep..].to_vec();
+            pieces.push(Piece {
+                path: self.path(number),
+                begins: position == 0 || !stored.has_file,
+                position: from,
+                bytes: bytes.into(),
+            });
+            stored.has_file = end < self.file_bytes();
+            if !stored.has_file {
+                stored.last_sector.clear();
             }
+            at += count as u64;
+            rest.start += count;
         }
-        Ok(())
+        let wants_directory = !pieces.is_empty() && !self.stored.has_directory;
+        stored.has_directory |= wants_directory;
+        Writing {
+            tail: QueueTail {
+                first_offset: self.first_offset,
+                entries: stored.entries,
+                last_sector: stored.last_sector.clone().into(),
+            },
+            directory: self.directory.to_string(),
+            parent: wants_directory.then(|| self.parent.clone()),
+            remove_below: (first_file > self.stored.first_file)
+                .then(|| first_file * self.file_bytes()),
+            pieces,
+            stored,
+        }
     }
 
     /// The file of an entry and its position there.
@@ -346,111 +394,13 @@ impl<D: Disk> ConsumeQueue<D> {
         self.entries_per_file * ENTRY_BYTES
     }
 
-    /// The file to append to. A file that is begun anew is a new file, whatever
-    /// a truncation or a crash left under its name.
-    async fn file_for(&mut self, number: u64, position: u64) -> Result<D::File, QueueError> {
-        if let Some(file) = self.files.get(&number) {
-            return Ok(file.clone());
-        }
-        assert_eq!(position, 0, "a file that is begun is open");
-        self.create_file(number).await
-    }
-
-    async fn create_file(&mut self, number: u64) -> Result<D::File, QueueError> {
-        let path = self.path(number);
-        let created = create_afresh(&self.disk, &path).await;
-        let file = created.map_err(|source| QueueError::Io { path, source })?;
-        let is_dirty = |known: &String| **known == *self.directory;
-        if !self.dirty_directories.iter().any(is_dirty) {
-            self.dirty_directories.push(self.directory.to_string());
-        }
-        self.files.insert(number, file.clone());
-        Ok(file)
-    }
-
-    /// Begins where the log does: what stands before it in its file is nobody's.
-    async fn begin(&mut self) -> Result<(), QueueError> {
-        let (number, position) = self.place_of(self.first_offset);
-        self.last_sector = vec![0; (position - self.sector_down(position)) as usize];
-        if position > 0 {
-            self.create_file(number).await?;
-        }
-        Ok(())
-    }
-
-    async fn open_files(&mut self) -> Result<(), QueueError> {
-        let first = self.first_offset / self.entries_per_file;
-        for number in first..self.entries.div_ceil(self.entries_per_file) {
-            let path = self.path(number);
-            let file = match self.disk.open(&path).await {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let offset = number * self.entries_per_file;
-                    return Err(QueueError::Lacking { path, offset });
-                }
-                Err(source) => return Err(QueueError::Io { path, source }),
-            };
-            self.files.insert(number, file);
-        }
-        Ok(())
-    }
-
-    /// Puts the last sector in order, in the file and in memory: what the tail
-    /// vouches for is rewritten, what it lacks is read.
-    async fn restore_last_sector(&mut self) -> Result<(), QueueError> {
-        let (number, end) = self.place_of(self.entries);
-        let Some(file) = self.files.get(&number).filter(|_| end > 0).cloned() else {
-            self.last_sector.clear();
-            return Ok(());
-        };
-        let path = self.path(number);
-        let failed = |source| QueueError::Io {
-            path: path.clone(),
-            source,
-        };
-        let from = self.sector_down(end);
-        let given_from = end - (self.last_sector.len() as u64).min(end - from);
-        let read = file
-            .read_at(from, (given_from - from) as usize)
-            .await
-            .map_err(failed)?;
-        if read.len() as u64 != given_from - from {
-            return Err(QueueError::Lacking {
-                path,
-                offset: self.entries,
-            });
-        }
-        let given = self
-            .last_sector
-            .split_off(self.last_sector.len() - (end - given_from) as usize);
-        if !given.is_empty() {
-            file.write_at(given_from, given.clone().into())
-                .await
-                .map_err(failed)?;
-            self.dirty.insert(number);
-        }
-        self.last_sector = [&read, &given[..]].concat();
-        Ok(())
-    }
-
-    /// Keeps in memory what the file's last sector holds.
-    fn extend_last_sector(&mut self, position: u64, written: &[u8]) {
-        if position == 0 {
-            self.last_sector.clear();
-        }
-        self.last_sector.extend_from_slice(written);
-        let end = position + written.len() as u64;
-        let keep = (end - self.sector_down(end)) as usize;
-        self.last_sector.drain(..self.last_sector.len() - keep);
-    }
-
     fn sector_down(&self, position: u64) -> u64 {
         let sector_bytes = self.disk.sector_bytes() as u64;
         position / sector_bytes * sector_bytes
     }
 
     fn healthy(&self) -> Result<(), QueueError> {
-        match self.failed.load(Ordering::Relaxed) {
+        match self.shared.failed.load(Ordering::Relaxed) {
             false => Ok(()),
             true => Err(QueueError::Poisoned {
                 directory: self.directory.to_string(),
@@ -459,40 +409,159 @@ impl<D: Disk> ConsumeQueue<D> {
     }
 }
 
-/// Poisons the queue unless the sync is known to have succeeded: one that was
-/// given up halfway leaves as little to rest on as one that failed.
-struct Outcome {
-    failed: Arc<AtomicBool>,
-    succeeded: bool,
+/// What a sync does, alone.
+#[derive(Debug)]
+struct Writing {
+    tail: QueueTail,
+    directory: String,
+    /// The topic's directory, where it and the queue's are to be made.
+    parent: Option<String>,
+    pieces: Vec<Piece>,
+    /// Files that begin below that byte of the queue have expired.
+    remove_below: Option<u64>,
+    stored: Stored,
 }
 
-impl Outcome {
-    fn of(mut self, synced: io::Result<()>) -> io::Result<()> {
-        self.succeeded = synced.is_ok();
-        synced
+/// Consecutive bytes of one file.
+#[derive(Debug)]
+struct Piece {
+    path: String,
+    /// A file that is begun is a new file, whatever a crash left under its name.
+    begins: bool,
+    position: u64,
+    bytes: Bytes,
+}
+
+impl Writing {
+    fn is_needed(&self) -> bool {
+        !self.pieces.is_empty() || self.remove_below.is_some()
+    }
+
+    /// Writes first, which may fail as often as it likes; then syncs, which may
+    /// fail once (D23).
+    async fn carry_out<D: Disk>(&self, disk: &D, shared: &Shared) -> Result<(), QueueError> {
+        let failed = |path: &str| {
+            let path = path.to_owned();
+            |source| QueueError::Io { path, source }
+        };
+        if self.parent.is_some() {
+            let made = disk.create_dir(&self.directory).await;
+            made.map_err(failed(&self.directory))?;
+        }
+        let mut files = Vec::new();
+        for piece in &self.pieces {
+            let file = piece.open(disk).await?;
+            let written = file.write_at(piece.position, piece.bytes.clone()).await;
+            written.map_err(failed(&piece.path))?;
+            files.push(file);
+        }
+        if let Some(below) = self.remove_below {
+            let removed = remove_expired(disk, &self.directory, below).await;
+            removed.map_err(failed(&self.directory))?;
+        }
+        let outcome = Outcome {
+            shared,
+            succeeded: false,
+        };
+        let synced = self.sync(disk, files).await;
+        outcome
+            .of(synced, &self.stored)
+            .map_err(|source| QueueError::Unsynced {
+                directory: self.directory.clone(),
+                source,
+            })
+    }
+
+    async fn sync<D: Disk>(&self, disk: &D, files: Vec<D::File>) -> io::Result<()> {
+        for file in files {
+            file.sync_data().await?;
+        }
+        if let Some(parent) = &self.parent {
+            disk.sync_dir(CONSUME_QUEUE_DIR).await?;
+            disk.sync_dir(parent).await?;
+        }
+        if self.parent.is_some() || self.pieces.iter().any(|piece| piece.begins) {
+            disk.sync_dir(&self.directory).await?;
+        }
+        Ok(())
     }
 }
 
-impl Drop for Outcome {
-    fn drop(&mut self) {
-        if !self.succeeded {
-            self.failed.store(true, Ordering::Relaxed);
+impl Piece {
+    async fn open<D: Disk>(&self, disk: &D) -> Result<D::File, QueueError> {
+        let path = self.path.clone();
+        let opened = match self.begins {
+            true => create_afresh(disk, &path).await,
+            false => disk.open(&path).await,
+        };
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let offset = self.position / ENTRY_BYTES;
+                Err(QueueError::Lacking { path, offset })
+            }
+            opened => opened.map_err(|source| QueueError::Io { path, source }),
         }
     }
 }
 
-async fn sync_all<D: Disk>(
-    disk: D,
-    files: Vec<D::File>,
-    directories: Vec<String>,
-) -> io::Result<()> {
-    for file in files {
-        file.sync_data().await?;
-    }
-    for directory in directories {
-        disk.sync_dir(&directory).await?;
+/// Removes the files that end below the first entry. Those that a crash brings
+/// back are removed by the first sync after it.
+async fn remove_expired<D: Disk>(disk: &D, directory: &str, below: u64) -> io::Result<()> {
+    let names = match disk.list(directory).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        listed => listed?,
+    };
+    for name in names {
+        let begins: Option<u64> = name.parse().ok();
+        if begins.is_some_and(|begins| begins < below) {
+            disk.remove(&format!("{directory}/{name}")).await?;
+        }
     }
     Ok(())
+}
+
+/// `length` bytes of a file that has them; `offset` is the first entry's.
+async fn read_exactly<D: Disk>(
+    disk: &D,
+    path: String,
+    position: u64,
+    length: usize,
+    offset: u64,
+) -> Result<Vec<u8>, QueueError> {
+    let read = async { disk.open(&path).await?.read_at(position, length).await };
+    match read.await {
+        Ok(bytes) if bytes.len() == length => Ok(bytes.to_vec()),
+        Ok(_) => Err(QueueError::Lacking { path, offset }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(QueueError::Lacking { path, offset })
+        }
+        Err(source) => Err(QueueError::Io { path, source }),
+    }
+}
+
+/// Poisons the queue unless the sync is known to have succeeded: one that was
+/// given up halfway leaves as little to rest on as one that failed.
+struct Outcome<'a> {
+    shared: &'a Shared,
+    succeeded: bool,
+}
+
+impl Outcome<'_> {
+    fn of(mut self, synced: io::Result<()>, stored: &Stored) -> io::Result<()> {
+        self.succeeded = synced.is_ok();
+        if self.succeeded {
+            self.shared.put(stored.clone());
+        }
+        synced
+    }
+}
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        if !self.succeeded {
+            self.shared.failed.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 fn topic_directory(topic: &str) -> Result<String, QueueError> {
@@ -505,14 +574,12 @@ fn topic_directory(topic: &str) -> Result<String, QueueError> {
     }
 }
 
-fn encode(entries: &[QueueEntry]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES as usize);
+fn encode<'a>(entries: impl Iterator<Item = &'a QueueEntry>, bytes: &mut Vec<u8>) {
     for entry in entries {
         bytes.put_u64(entry.address);
         bytes.put_u32(entry.record_bytes);
         bytes.put_i64(entry.tag_hash);
     }
-    bytes
 }
 
 /// The file whose first byte is that one of the queue.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Between, CutDirection, CutLinks, PartitionShape};
+use super::{Between, CutDirection, CutLinks, DiskVerb, PartitionShape, Refusal};
 
 /// How much faster or slower than time a clock may go, parts per million: a
 /// tenth (guarantee.md, section 3).
@@ -138,6 +138,15 @@ pub enum Harm {
         /// Until space is free again.
         lasts_ms: Between,
     },
+    /// Operations are refused: nothing of what the disk holds is lost.
+    DiskError {
+        /// With which error; `None`: drawn.
+        error: Option<Refusal>,
+        /// Which operations; `None`: drawn.
+        operation: Option<DiskVerb>,
+        /// Until they succeed again.
+        lasts_ms: Between,
+    },
     /// Every operation takes longer.
     DiskSlow {
         /// What an operation takes in addition.
@@ -264,7 +273,7 @@ macro_rules! counted_by_its_kind {
     ($what:ident) => {
         $crate::scenario::harm::counted_by_its_kind! { $what:
             Kill Restart PowerLoss DiskDestroyed DiskRolledBack SyncError ReadError
-            Rot DiskFull DiskSlow DiskLimping DiskHung DiskLying MisdirectedWrite LostWrite
+            Rot DiskFull DiskError DiskSlow DiskLimping DiskHung DiskLying MisdirectedWrite LostWrite
             Partition LinkLimping ClockSkew ClockJump ClockDrift Pause
             ClientKill ClientPower ClientPause ClientClockDrift
         }

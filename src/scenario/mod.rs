@@ -23,6 +23,7 @@ mod partition;
 mod plan;
 pub mod random;
 mod read;
+mod refusal;
 mod swarm;
 
 pub use cluster::{Cluster, CpuSpeed};
@@ -43,4 +44,5 @@ pub use plan::{
 };
 pub(crate) use read::seeds;
 pub use read::{ScenarioError, find, load, load_plan, parse, parse_plan};
+pub use refusal::{DiskVerb, Refusal};
 pub use swarm::Swarm;

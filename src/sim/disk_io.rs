@@ -21,7 +21,7 @@ use super::random::Stream;
 use super::skeleton::Call;
 use super::world::{Core, Due, Inner, TraceKind, Work};
 use crate::env::{Disk, File};
-use crate::scenario::Event;
+use crate::scenario::{DiskVerb, Event, Refusal};
 
 /// An operation in flight, by its number on this disk.
 pub(crate) type DiskOpId = u64;
@@ -49,6 +49,10 @@ pub(crate) struct DiskIo {
     next_op: DiskOpId,
     /// Completions held back while the disk is stalled.
     stalled: Vec<DiskOpId>,
+    /// What is refused now, and with which error.
+    refusing: Vec<(Refusal, DiskVerb)>,
+    /// A broker works on the disk, and not its operator.
+    may_refuse: bool,
     pub(crate) counts: DiskCounts,
     /// Syncs that took longer than a healthy disk ever takes.
     late: u64,
@@ -71,6 +75,8 @@ pub struct DiskCounts {
     pub changes: u64,
     /// Operations refused or cut short for want of space.
     pub full: u64,
+    /// Operations refused for another reason that loses nothing.
+    pub refused: u64,
 }
 
 impl DiskCounts {
@@ -83,6 +89,7 @@ impl DiskCounts {
         self.read_bytes += other.read_bytes;
         self.changes += other.changes;
         self.full += other.full;
+        self.refused += other.refused;
     }
 }
 
@@ -127,13 +134,49 @@ impl DiskIo {
             ops: BTreeMap::new(),
             next_op: 0,
             stalled: Vec::new(),
+            refusing: Vec::new(),
+            may_refuse: false,
             counts: DiskCounts::default(),
             late: 0,
         }
     }
 
+    /// Refuses operations from now on.
+    pub(crate) fn refuse(&mut self, error: Refusal, operation: DiskVerb) {
+        self.refusing.push((error, operation));
+    }
+
+    /// Refuses these operations, and no others.
+    pub(crate) fn refuse_only(&mut self, refused: Vec<(Refusal, DiskVerb)>) {
+        self.refusing = refused;
+    }
+
+    /// Whether a broker works on the disk: an operator tries until he succeeds.
+    pub(crate) fn may_refuse(&mut self, may: bool) {
+        self.may_refuse = may;
+    }
+
+    /// Whether any operation is refused now.
+    pub(crate) fn is_refusing(&self) -> bool {
+        !self.refusing.is_empty()
+    }
+
+    /// The error that an operation is refused with: of several the first.
+    fn refuses(&mut self, verb: DiskVerb) -> io::Result<()> {
+        let mut refusing = self.refusing.iter();
+        let refused = refusing.find(|(_, refused)| [DiskVerb::Any, verb].contains(refused));
+        match refused {
+            Some((error, _)) if self.may_refuse => {
+                self.counts.refused += 1;
+                Err(error.errno().into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The process died: its futures are gone, its syncs go on.
     pub(crate) fn process_died(&mut self) {
+        self.may_refuse = false;
         self.model.kill();
         for op in self.ops.values_mut() {
             op.waker = None;
@@ -142,6 +185,7 @@ impl DiskIo {
 
     /// The machine lost power: nothing in flight ends.
     pub(crate) fn machine_died(&mut self) {
+        self.may_refuse = false;
         self.ops.clear();
         self.stalled.clear();
     }
@@ -339,14 +383,15 @@ impl SimDisk {
     /// A metadata operation: traced by its name and path.
     async fn named<R>(
         &self,
-        verb: &'static str,
+        (kind, verb): (DiskVerb, &'static str),
         path: &str,
         asked: impl FnOnce() -> Call,
-        act: impl FnOnce(&mut DiskModel) -> R,
-    ) -> R {
+        act: impl FnOnce(&mut DiskModel) -> io::Result<R>,
+    ) -> io::Result<R> {
         self.change(|inner, node| {
             inner.asked(node, asked);
             inner.core.works(node, Work::Copies(0));
+            inner.disks[node as usize].refuses(kind)?;
             inner.disks[node as usize].counts.changes += 1;
             inner
                 .core
@@ -364,10 +409,15 @@ impl SimDisk {
         begin: impl FnOnce(&mut DiskModel) -> io::Result<SyncId>,
         (of, path): (OpOf, Option<&str>),
     ) -> io::Result<()> {
+        let verb = match of {
+            OpOf::File(_) => DiskVerb::Sync,
+            OpOf::Directory => DiskVerb::SyncDir,
+        };
         let op = self
             .call(|inner, node| {
                 inner.asked(node, asked);
                 let disk = &mut inner.disks[node as usize];
+                disk.refuses(verb)?;
                 let sync = begin(&mut disk.model)?;
                 let op = disk.begin(&mut inner.core, sync, of);
                 inner.touched(node, Event::Sync, path);
@@ -409,9 +459,11 @@ impl Disk for SimDisk {
     async fn free_bytes(&self) -> io::Result<u64> {
         let free_bytes = self.call(|inner, node| {
             inner.asked(node, || Call::FreeBytes);
-            inner.disks[node as usize].model.free_bytes()
+            let disk = &mut inner.disks[node as usize];
+            disk.refuses(DiskVerb::Ask)?;
+            Ok(disk.model.free_bytes())
         });
-        Ok(free_bytes.await)
+        free_bytes.await
     }
 
     async fn create(&self, path: &str) -> io::Result<SimFile> {
@@ -424,7 +476,8 @@ impl Disk for SimDisk {
                     });
                 let disk = &mut inner.disks[node as usize];
                 disk.counts.changes += 1;
-                let created = disk.model.create(path);
+                let allowed = disk.refuses(DiskVerb::Create);
+                let created = allowed.and_then(|()| disk.model.create(path));
                 disk_full(disk, &created);
                 inner.asked(node, || Call::Create(number_of(&created), path.to_owned()));
                 created
@@ -437,7 +490,9 @@ impl Disk for SimDisk {
     async fn open(&self, path: &str) -> io::Result<SimFile> {
         let handle = self
             .call(|inner, node| {
-                let opened = inner.disks[node as usize].model.open(path);
+                let disk = &mut inner.disks[node as usize];
+                let allowed = disk.refuses(DiskVerb::Open);
+                let opened = allowed.and_then(|()| disk.model.open(path));
                 inner.asked(node, || Call::Open(number_of(&opened), path.to_owned()));
                 opened
             })
@@ -448,6 +503,7 @@ impl Disk for SimDisk {
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.change(|inner, node| {
             inner.asked(node, || Call::Rename(from.to_owned(), to.to_owned()));
+            inner.disks[node as usize].refuses(DiskVerb::Rename)?;
             inner.disks[node as usize].counts.changes += 1;
             inner
                 .core
@@ -469,13 +525,16 @@ impl Disk for SimDisk {
 
     async fn remove(&self, path: &str) -> io::Result<()> {
         let asked = || Call::Remove(path.to_owned());
-        self.named("remove", path, asked, |disk| disk.remove(path))
-            .await
+        self.named((DiskVerb::Remove, "remove"), path, asked, |disk| {
+            disk.remove(path)
+        })
+        .await
     }
 
     async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         self.call(|inner, node| {
             inner.asked(node, || Call::List(directory.to_owned()));
+            inner.disks[node as usize].refuses(DiskVerb::List)?;
             inner.disks[node as usize].model.list(directory)
         })
         .await
@@ -483,10 +542,9 @@ impl Disk for SimDisk {
 
     async fn create_dir(&self, directory: &str) -> io::Result<()> {
         let asked = || Call::CreateDir(directory.to_owned());
-        self.named("create directory", directory, asked, |disk| {
-            disk.create_dir(directory)
-        })
-        .await
+        let verb = (DiskVerb::CreateDir, "create directory");
+        self.named(verb, directory, asked, |disk| disk.create_dir(directory))
+            .await
     }
 
     async fn sync_dir(&self, directory: &str) -> io::Result<()> {
@@ -530,6 +588,7 @@ impl File for SimFile {
             inner.asked(node, || {
                 Call::WriteAt(handle.number(), position, bytes.len())
             });
+            inner.disks[node as usize].refuses(DiskVerb::Write)?;
             inner
                 .core
                 .trace(TraceKind::Disk, node, position, &bytes, || {
@@ -563,6 +622,7 @@ impl File for SimFile {
             inner.core.works(node, Work::of_file(path, length));
             inner.asked(node, || Call::ReadAt(handle.number(), position, length));
             let disk = &mut inner.disks[node as usize];
+            disk.refuses(DiskVerb::Read)?;
             disk.counts.reads += 1;
             disk.counts.read_bytes += length as u64;
             disk.model.read(*handle, position, length)
@@ -573,18 +633,19 @@ impl File for SimFile {
     async fn set_len(&self, length: u64) -> io::Result<()> {
         let OpenFile { disk, handle, path } = &*self.open;
         let asked = || Call::SetLen(handle.number(), length);
-        disk.named("set length of", path, asked, |disk| {
-            disk.set_len(*handle, length)
-        })
-        .await
-        .map(drop)
+        let verb = (DiskVerb::SetLen, "set length of");
+        disk.named(verb, path, asked, |disk| disk.set_len(*handle, length))
+            .await
+            .map(drop)
     }
 
     async fn size_bytes(&self) -> io::Result<u64> {
         let OpenFile { disk, handle, .. } = &*self.open;
         disk.call(|inner, node| {
             inner.asked(node, || Call::Size(handle.number()));
-            inner.disks[node as usize].model.size(*handle)
+            let disk = &mut inner.disks[node as usize];
+            disk.refuses(DiskVerb::Ask)?;
+            disk.model.size(*handle)
         })
         .await
     }

@@ -15,7 +15,7 @@ use super::disk_io::SimDisk;
 use super::net::{EndpointId, NodeId};
 use super::skeleton::Call;
 use super::world::{Inner, TimerId, Work, World};
-use crate::env::{ConnId, Env, Net, NetEvent, Notice, Timer};
+use crate::env::{ConnId, Env, Net, NetEvent, Notice, Reopening, Timer};
 use crate::scenario::Event;
 
 /// One process' view of the world.
@@ -129,8 +129,14 @@ impl Env for SimEnv {
     fn report(&self, notice: Notice) {
         let line = notice.to_string();
         self.with(|inner| {
-            let Inner { core, tap, .. } = &mut *inner;
+            let Inner {
+                core, tap, disks, ..
+            } = &mut *inner;
             tap.reported(core, self.node, &notice);
+            let full = Reopening::Full;
+            if matches!(&notice, Notice::StoreReopened { reason, .. } if *reason == full) {
+                tap.opens_without_room(core, &disks[self.node as usize], self.node);
+            }
             inner.core.says(self.node, &line);
         });
     }

@@ -13,6 +13,7 @@
 mod answers;
 mod codecs;
 mod ends;
+mod full;
 mod harm;
 mod holdings;
 mod image;

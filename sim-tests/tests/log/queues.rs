@@ -4,12 +4,12 @@ use crate::files::scribble;
 use crate::support::*;
 use zeroloss::env::Disk;
 use zeroloss::log::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
-use zeroloss::sim::disk::{ArmedFault, CacheAfterError, DiskFault, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{ArmedFault, CacheAfterError, DiskFault, Survival, block_on};
 
 const PER_FILE: u64 = 100;
 
-async fn open_queue<D: Disk>(disk: &D, trusted: &QueueTail) -> Result<ConsumeQueue<D>, QueueError> {
-    ConsumeQueue::open(disk.clone(), "%RETRY%group", 3, PER_FILE, trusted).await
+fn open_queue<D: Disk>(disk: &D, trusted: &QueueTail) -> Result<ConsumeQueue<D>, QueueError> {
+    ConsumeQueue::open(disk.clone(), "%RETRY%group", 3, PER_FILE, trusted)
 }
 
 fn numbered(range: std::ops::Range<u64>) -> Vec<QueueEntry> {
@@ -44,13 +44,10 @@ mod entries_are_read_back_across_files {
 }
 
 async fn entries_are_read_back_across_files<D: Disk>(disk: D) {
-    let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
+    let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
     assert!(queue.read(0, 5).await.unwrap().is_empty());
     for step in 0..25 {
-        queue
-            .append(&numbered(step * 13..(step + 1) * 13))
-            .await
-            .unwrap();
+        queue.append(&numbered(step * 13..(step + 1) * 13));
     }
     assert_eq!(queue.next_offset(), 325);
     assert_eq!(all(&queue).await, numbered(0..325));
@@ -65,7 +62,7 @@ async fn entries_are_read_back_across_files<D: Disk>(disk: D) {
     assert_eq!((files.len(), &*files[1]), (4, "00000000000000002000"));
     let trusted = queue.sync().await.unwrap();
     drop(queue);
-    let queue = open_queue(&disk, &trusted).await.unwrap();
+    let queue = open_queue(&disk, &trusted).unwrap();
     assert_eq!(all(&queue).await, numbered(0..325));
 }
 
@@ -76,16 +73,19 @@ fn what_is_trusted_survives_any_power_loss() {
     for trusted_entries in [0, 1, 24, 25, 26, 99, 100, 101, 230] {
         for (seed, survival) in Survival::ALL.into_iter().enumerate() {
             let disk = boot(&formatted());
-            let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
-            block_on(queue.append(&numbered(0..trusted_entries))).unwrap();
+            let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+            queue.append(&numbered(0..trusted_entries));
             let trusted = block_on(queue.sync()).unwrap();
-            block_on(queue.append(&numbered(trusted_entries..trusted_entries + 40))).unwrap();
+            queue.append(&numbered(trusted_entries..trusted_entries + 40));
+            // Written, and not synced.
+            disk.crash_at(disk.operations() + 1);
+            assert!(block_on(queue.sync()).is_err());
             let dark = boot(&powerless(&disk.model(), survival, seed as u64));
-            let mut queue = block_on(open_queue(&dark, &trusted)).unwrap();
+            let mut queue = open_queue(&dark, &trusted).unwrap();
             assert_eq!(block_on(all(&queue)), numbered(0..trusted_entries));
             // Rewritten behind, as a dispatch after the start would.
             let other = numbered(1000..1040);
-            block_on(queue.append(&other)).unwrap();
+            queue.append(&other);
             let mut expected = numbered(0..trusted_entries);
             expected.extend(other);
             assert_eq!(
@@ -93,27 +93,11 @@ fn what_is_trusted_survives_any_power_loss() {
                 expected,
                 "{trusted_entries} {survival:?}"
             );
+            let trusted = block_on(queue.sync()).unwrap();
+            assert_eq!(block_on(all(&queue)), expected, "synced");
+            let queue = open_queue(&boot(&dark.model()), &trusted).unwrap();
+            assert_eq!(block_on(all(&queue)), expected, "opened again");
         }
-    }
-}
-
-#[test]
-fn a_truncated_queue_gives_its_numbers_again() {
-    for keep in [0, 3, 60, 100, 130, 200, 249, 300] {
-        let disk = boot(&formatted());
-        let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
-        block_on(queue.append(&numbered(0..250))).unwrap();
-        block_on(queue.sync()).unwrap();
-        block_on(queue.truncate_to(keep)).unwrap();
-        let keep = keep.min(250);
-        assert_eq!(block_on(all(&queue)), numbered(0..keep));
-        block_on(queue.append(&numbered(500..530))).unwrap();
-        let trusted = block_on(queue.sync()).unwrap();
-        let dark: StepDisk = boot(&powerless(&disk.model(), Survival::None, 0));
-        let queue = block_on(open_queue(&dark, &trusted)).unwrap();
-        let mut expected = numbered(0..keep);
-        expected.extend(numbered(500..530));
-        assert_eq!(block_on(all(&queue)), expected, "{keep}");
     }
 }
 
@@ -121,29 +105,32 @@ fn a_truncated_queue_gives_its_numbers_again() {
 fn what_has_expired_is_removed_file_by_file() {
     block_on(async {
         let disk = boot(&formatted());
-        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
-        queue.append(&numbered(0..325)).await.unwrap();
+        let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+        queue.append(&numbered(0..325));
         let before = queue.sync().await.unwrap();
-        queue.drop_below(199).await.unwrap();
+        queue.drop_below(199);
+        queue.sync().await.unwrap();
         assert_eq!(files(&disk).await, ["100", "200", "300"]);
-        queue.drop_below(200).await.unwrap();
+        queue.drop_below(200);
+        queue.sync().await.unwrap();
         assert_eq!(files(&disk).await, ["200", "300"]);
         assert_eq!(queue.read(200, 2).await.unwrap(), numbered(200..202));
-        queue.append(&numbered(325..330)).await.unwrap();
+        queue.append(&numbered(325..330));
         let after = queue.sync().await.unwrap();
         assert_eq!((after.first_offset, after.entries), (200, 330));
         drop(queue);
-        let lacking = open_queue(&disk, &before).await;
+        let lacking = open_queue(&disk, &before).unwrap().read(0, 1).await;
         assert!(matches!(
             lacking,
             Err(QueueError::Lacking { offset: 0, .. })
         ));
-        // As after a crash before the removal: opening removes.
+        // As after a crash before the removal: the first sync removes.
         let raised = QueueTail {
             first_offset: 310,
             ..after
         };
-        let queue = open_queue(&disk, &raised).await.unwrap();
+        let mut queue = open_queue(&disk, &raised).unwrap();
+        queue.sync().await.unwrap();
         assert_eq!(files(&disk).await, ["300"]);
         assert_eq!(queue.read(310, 50).await.unwrap(), numbered(310..330));
     });
@@ -159,20 +146,20 @@ async fn files<D: Disk>(disk: &D) -> Vec<String> {
 #[test]
 fn a_queue_that_lacks_what_is_trusted_says_so() {
     on_simulated(async |disk| {
-        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
-        queue.append(&numbered(0..250)).await.unwrap();
+        let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+        queue.append(&numbered(0..250));
         let trusted = queue.sync().await.unwrap();
         disk.remove("consumequeue/%RETRY%group/3/00000000000000002000")
             .await
             .unwrap();
-        let lacking = open_queue(&disk, &trusted).await;
+        let lacking = open_queue(&disk, &trusted).unwrap().read(100, 9).await;
         assert!(matches!(
             lacking,
             Err(QueueError::Lacking { offset: 100, .. })
         ));
         // From nothing it can be rebuilt.
-        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
-        queue.append(&numbered(0..250)).await.unwrap();
+        let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+        queue.append(&numbered(0..250));
         assert_eq!(all(&queue).await, numbered(0..250));
     });
 }
@@ -181,13 +168,13 @@ fn a_queue_that_lacks_what_is_trusted_says_so() {
 #[test]
 fn the_last_sector_is_restored_from_the_snapshot() {
     on_simulated(async |disk| {
-        let mut queue = open_queue(&disk, &QueueTail::default()).await.unwrap();
-        queue.append(&numbered(0..60)).await.unwrap();
+        let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+        queue.append(&numbered(0..60));
         let trusted = queue.sync().await.unwrap();
         assert_eq!(trusted.last_sector.len(), 1200 % 512);
         let path = "consumequeue/%RETRY%group/3/00000000000000000000";
         scribble(&disk, path, 1024, &[0xff; 176]).await;
-        let queue = open_queue(&disk, &trusted).await.unwrap();
+        let queue = open_queue(&disk, &trusted).unwrap();
         assert_eq!(all(&queue).await, numbered(0..60));
     });
 }
@@ -195,28 +182,50 @@ fn the_last_sector_is_restored_from_the_snapshot() {
 #[test]
 fn a_failed_or_abandoned_sync_poisons() {
     let disk = boot(&formatted());
-    let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
-    block_on(queue.append(&numbered(0..10))).unwrap();
+    let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+    queue.append(&numbered(0..10));
     let fault = DiskFault::SyncError {
         cache: CacheAfterError::KeepsNew,
     };
     disk.model()
         .arm(ArmedFault::next(fault, "consumequeue/", 1));
-    assert!(matches!(block_on(queue.sync()), Err(QueueError::Io { .. })));
+    assert!(matches!(
+        block_on(queue.sync()),
+        Err(QueueError::Unsynced { .. })
+    ));
     assert!(matches!(
         block_on(queue.sync()),
         Err(QueueError::Poisoned { .. })
     ));
+    let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+    queue.append(&numbered(0..10));
+    // One that was begun: its process dies in the midst of its syncs.
+    disk.crash_at(disk.operations() + 3);
+    assert!(block_on(queue.sync()).is_err());
     assert!(matches!(
-        block_on(queue.append(&[])),
+        block_on(queue.sync()),
         Err(QueueError::Poisoned { .. })
     ));
-    let mut queue = block_on(open_queue(&disk, &QueueTail::default())).unwrap();
-    drop(queue.sync());
-    assert!(matches!(
-        block_on(queue.truncate_to(0)),
-        Err(QueueError::Poisoned { .. })
-    ));
+}
+
+/// For want of a descriptor or of room nothing is lost: what is to be written waits
+/// in memory.
+#[test]
+fn a_sync_that_could_not_begin_is_tried_again() {
+    let disk = boot(&formatted());
+    let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
+    queue.append(&numbered(0..10));
+    let trusted = block_on(queue.sync()).unwrap();
+    queue.append(&numbered(10..130));
+    disk.model()
+        .arm(ArmedFault::next(DiskFault::NoSpace, "consumequeue/", 1));
+    assert!(matches!(block_on(queue.sync()), Err(QueueError::Io { .. })));
+    assert_eq!(block_on(all(&queue)), numbered(0..130));
+    let later = block_on(queue.sync()).unwrap();
+    assert_eq!((trusted.entries, later.entries), (10, 130));
+    let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+    let queue = open_queue(&dark, &later).unwrap();
+    assert_eq!(block_on(all(&queue)), numbered(0..130));
 }
 
 #[test]
@@ -224,7 +233,7 @@ fn a_topic_cannot_lead_out_of_the_directory() {
     on_simulated(async |disk| {
         for topic in ["", "..", ".", "a/b", "a\0b"] {
             let refused =
-                ConsumeQueue::open(disk.clone(), topic, 0, PER_FILE, &QueueTail::default()).await;
+                ConsumeQueue::open(disk.clone(), topic, 0, PER_FILE, &QueueTail::default());
             assert!(
                 matches!(refused, Err(QueueError::TopicName { .. })),
                 "{topic:?}"

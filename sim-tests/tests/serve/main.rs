@@ -1,5 +1,7 @@
 //! `zeroloss serve` as its users meet it: a process, killed and started again.
 
+mod full;
+mod limits;
 mod recover;
 mod support;
 

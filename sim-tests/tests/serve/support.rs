@@ -6,10 +6,26 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::NamedTempFile;
+use zeroloss::env::real::RealEnv;
+use zeroloss::env::{Env, Timer};
 
 /// What every test serves with: small segments, so that a few messages roll
 /// over.
 pub(crate) const SEGMENTS: [&str; 2] = ["--segment-bytes", "65536"];
+
+/// Long enough for any machine; nothing waits for it where all goes well.
+pub(crate) const PATIENCE_NS: u64 = 60_000_000_000;
+
+/// Looks again and again until `done`.
+pub(crate) async fn until(env: &RealEnv, done: impl Fn() -> bool) {
+    let deadline_ns = env.now_ns() + PATIENCE_NS;
+    let mut pause = env.timer();
+    while !done() {
+        assert!(env.now_ns() < deadline_ns, "no end of waiting");
+        pause.reset(Some(env.now_ns() + 10_000_000));
+        pause.fired().await;
+    }
+}
 
 fn zeroloss(arguments: &[&str], dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zeroloss-child"));
@@ -45,10 +61,32 @@ impl Served {
         Self::with(&["--listen", "127.0.0.1:0"], dir)
     }
 
+    /// One that may hold so many descriptors.
+    pub(crate) fn limited(descriptors: &str, dir: &Path) -> Self {
+        let mut command = Command::new("sh");
+        let limit = format!("ulimit -n {descriptors}; exec \"$@\"");
+        command.args([
+            "-c",
+            &limit,
+            "sh",
+            env!("CARGO_BIN_EXE_zeroloss-child"),
+            "serve",
+        ]);
+        command
+            .arg(dir)
+            .args(SEGMENTS)
+            .args(["--listen", "127.0.0.1:0"]);
+        Self::of(command)
+    }
+
     pub(crate) fn with(arguments: &[&str], dir: &Path) -> Self {
         let arguments = [&["serve"], &SEGMENTS[..], arguments].concat();
+        Self::of(zeroloss(&arguments, dir))
+    }
+
+    fn of(mut command: Command) -> Self {
         let told = NamedTempFile::new().unwrap();
-        let mut process = zeroloss(&arguments, dir)
+        let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::from(told.reopen().unwrap()))
             .spawn()

@@ -19,6 +19,7 @@ use crate::broker::base::{BASE_FILE, Base};
 use crate::broker::change::Change;
 use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
 use crate::broker::error::StoreError;
+use crate::broker::server::{StoreDisk, store_disk};
 use crate::broker::state::AppliedState;
 use crate::broker::store::Store;
 use crate::env::{Disk, Env, Notice};
@@ -74,8 +75,8 @@ pub(in crate::broker) async fn open<E: Env>(
     config: &BrokerConfig,
     raft: &RaftConfig,
     rebuild: bool,
-) -> Result<(Store<E::Disk>, Replica, Vec<Notice>), StoreError> {
-    let disk = env.disk();
+) -> Result<(Store<StoreDisk<E>>, Replica, Vec<Notice>), StoreError> {
+    let disk = store_disk(env, config);
     let identity = read_identity(&disk).await.map_err(OpenError::from)?;
     if identity.node_id != raft.node_id {
         return Err(StoreError::WrongNode {
@@ -158,8 +159,8 @@ pub(super) async fn open_log<E: Env>(
     config: &BrokerConfig,
     base: Position,
     hard: HardState,
-) -> Result<(CommitLog<E::Disk>, Recovery, HardState), StoreError> {
-    let (disk, log_config) = (env.disk(), config.log_config());
+) -> Result<(CommitLog<StoreDisk<E>>, Recovery, HardState), StoreError> {
+    let (disk, log_config) = (store_disk(env, config), config.log_config());
     let opened = CommitLog::open_at(disk.clone(), log_config, base, env.random_u64()).await;
     let in_doubt = match opened {
         Ok((log, recovery)) => return Ok((log, recovery, hard)),
@@ -180,8 +181,9 @@ async fn open_blank_log<E: Env>(
     env: &E,
     config: &BrokerConfig,
     hard: HardState,
-) -> Result<(CommitLog<E::Disk>, Recovery, HardState), StoreError> {
-    let (disk, config, entropy) = (env.disk(), config.log_config(), env.random_u64());
+) -> Result<(CommitLog<StoreDisk<E>>, Recovery, HardState), StoreError> {
+    let disk = store_disk(env, config);
+    let (config, entropy) = (config.log_config(), env.random_u64());
     let opened = CommitLog::open_cutting_doubt(disk, config, Position::START, entropy).await;
     let (log, recovery) = opened?;
     Ok((log, recovery, hard))

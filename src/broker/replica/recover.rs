@@ -9,6 +9,7 @@ use super::saving::{load, save};
 use crate::broker::base::Base;
 use crate::broker::config::BrokerConfig;
 use crate::broker::error::StoreError;
+use crate::broker::server::StoreDisk;
 use crate::env::Env;
 use crate::log::{CommitLog, OpenError, Position, read_identity};
 use crate::raft::{Configuration, EntryId, HardState, ReplicaId};
@@ -78,7 +79,7 @@ pub async fn recover_unsafe<E: Env>(
 }
 
 struct Looked<E: Env> {
-    log: CommitLog<E::Disk>,
+    log: CommitLog<StoreDisk<E>>,
     hard: HardState,
     me: ReplicaId,
     configuration: Configuration,

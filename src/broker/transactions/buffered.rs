@@ -75,7 +75,9 @@ impl<E: Env> Broker<E> {
             return Ok(());
         };
         if outcome == Outcome::Committed {
-            if let Err((code, remark)) = self.admit_append(serving, 0) {
+            if let Err((code, remark)) =
+                self.admit_what_goes_on(serving, self.config.max_message_bytes)
+            {
                 self.outbox.refuse(conn, reply_to, code, &remark);
                 return Ok(());
             }

@@ -73,7 +73,11 @@ impl<E: Env> Broker<E> {
                 Ok(())
             }
             Standing::Open { half_address } => {
-                if let Err((code, remark)) = self.admit_append(serving, 0) {
+                let bytes_max = match asked {
+                    Outcome::Committed => self.config.max_message_bytes,
+                    Outcome::RolledBack | Outcome::Discarded => 0,
+                };
+                if let Err((code, remark)) = self.admit_what_goes_on(serving, bytes_max) {
                     self.outbox.refuse(conn, reply_to, code, &remark);
                     return Ok(());
                 }

@@ -6,12 +6,17 @@
 //! its tasks, streams and listening sockets along.
 
 mod disk;
+mod limits;
 mod net;
 mod peers;
 mod streams;
 mod timer;
 
 pub use disk::{RealDisk, RealFile};
+pub use limits::{
+    DESCRIPTORS_BESIDE, DESCRIPTORS_MIN, connections_share, descriptors, raise_descriptors,
+    store_share,
+};
 pub use net::RealNet;
 pub use timer::RealTimer;
 

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::scenario::random::Stream;
 use crate::scenario::{
-    AtEvent, Between, Cluster, CutDirection, EventRule, FaultRule, Harm, OperationKind,
-    OperationRule, Scenario, Subject, Survival, SyncErrorCache,
+    AtEvent, Between, Cluster, CutDirection, DiskVerb, EventRule, FaultRule, Harm, OperationKind,
+    OperationRule, Refusal, Scenario, Subject, Survival, SyncErrorCache,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -253,6 +253,20 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
         Harm::DiskFull { lasts_ms } => Effect::DiskFull {
             lasts_ns: ns(lasts_ms),
         },
+        Harm::DiskError {
+            error,
+            operation,
+            lasts_ms,
+        } => {
+            let lasts_ns = ns(lasts_ms);
+            let error = error.unwrap_or_else(|| pick(Refusal::ALL, stream).1);
+            let operation = operation.unwrap_or_else(|| pick(DiskVerb::ALL, stream).1);
+            Effect::DiskError {
+                error,
+                operation,
+                lasts_ns,
+            }
+        }
         Harm::DiskSlow { extra_ms, lasts_ms } => Effect::DiskSlow {
             extra_ns: ns(extra_ms),
             lasts_ns: ns(lasts_ms),

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::harm::counted_by_its_kind;
 use super::random::{Purpose, Stream};
-use super::{AtEvent, Condition, CutDirection, CutLinks, FileClass, PartitionShape, Scenario};
+use super::{AtEvent, Condition, CutDirection, CutLinks, DiskVerb, FileClass, PartitionShape};
+use super::{Refusal, Scenario};
 use super::{Survival, SyncErrorCache};
 
 pub use file::{VERSION, written};
@@ -176,6 +177,12 @@ pub enum Effect {
     Rot { file: FileClass },
     /// See [`super::Harm::DiskFull`].
     DiskFull { lasts_ns: u64 },
+    /// See [`super::Harm::DiskError`].
+    DiskError {
+        error: Refusal,
+        operation: DiskVerb,
+        lasts_ns: u64,
+    },
     /// See [`super::Harm::DiskSlow`].
     DiskSlow { extra_ns: u64, lasts_ns: u64 },
     /// See [`super::Harm::DiskLimping`].

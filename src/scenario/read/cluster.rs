@@ -27,6 +27,8 @@ const ANY: &[&str] = &[
     "pending_max",
     "producer_dedup",
     "reserve_bytes",
+    "holds_reserve",
+    "open_files_max",
     "cpu_slowdown",
 ];
 
@@ -255,6 +257,8 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
     let ms = |key, default| table.integer(key, 1..MS.end, default);
     let dedup = table.get("producer_dedup");
     let dedup = dedup.map(|field| field.boolean()).transpose()?;
+    let holds_reserve = table.get("holds_reserve");
+    let holds_reserve = holds_reserve.map(|field| field.boolean()).transpose()?;
     Ok(BrokerConfig {
         flush_disk_type: flush,
         segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
@@ -277,6 +281,8 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
         producer_dedup: dedup.unwrap_or(default.producer_dedup),
         reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
+        holds_reserve: holds_reserve.unwrap_or(false),
+        open_files_max: table.count("open_files_max", 4)? as usize,
         ..default
     })
 }

@@ -5,8 +5,8 @@ use super::sections::MS;
 use super::table::Table;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, CutDirection, CutLinks, DRIFT_PPM_MAX, FileClass, Harm, PartitionShape, Survival,
-    SyncErrorCache,
+    Between, CutDirection, CutLinks, DRIFT_PPM_MAX, DiskVerb, FileClass, Harm, PartitionShape,
+    Refusal, Survival, SyncErrorCache,
 };
 
 /// The keys that one kind has beside the common ones.
@@ -27,6 +27,7 @@ pub(super) fn own_keys(kind: FaultKind) -> &'static [&'static str] {
         | FaultKind::DiskLying
         | FaultKind::ClientPause => &["lasts_ms"],
         FaultKind::Pause => &["lasts_ms", "reading"],
+        FaultKind::DiskError => &["error", "operation", "lasts_ms"],
         FaultKind::DiskSlow => &["extra_ms", "lasts_ms"],
         FaultKind::DiskLimping => &["factor", "lasts_ms"],
         FaultKind::LinkLimping => &["links", "way", "factor", "lasts_ms"],
@@ -72,6 +73,11 @@ pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> 
         FaultKind::MisdirectedWrite => Harm::MisdirectedWrite { file: file(table)? },
         FaultKind::LostWrite => Harm::LostWrite { file: file(table)? },
         FaultKind::DiskFull => Harm::DiskFull {
+            lasts_ms: lasts_ms()?,
+        },
+        FaultKind::DiskError => Harm::DiskError {
+            error: drawn(table, "error", Refusal::ALL)?,
+            operation: drawn(table, "operation", DiskVerb::ALL)?,
             lasts_ms: lasts_ms()?,
         },
         FaultKind::DiskHung => Harm::DiskHung {

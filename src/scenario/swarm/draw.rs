@@ -50,6 +50,9 @@ fn sizes(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     if let Some(interval_ms) = swarm.checkpoint_interval_ms {
         broker.checkpoint_interval_ms = by_magnitude(interval_ms, stream);
     }
+    if let Some(files) = swarm.open_files_max {
+        broker.open_files_max = by_magnitude(files, stream) as usize;
+    }
     drawn.disk.sync_us = part_of(drawn.disk.sync_us, stream);
     drawn.network.latency_us = part_of(drawn.network.latency_us, stream);
     for workload in &mut drawn.workloads {

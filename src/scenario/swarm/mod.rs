@@ -29,6 +29,8 @@ pub struct Swarm {
     pub in_flight: Option<Between>,
     /// Of each workload that consumes.
     pub batch_max: Option<Between>,
+    /// Descriptors that a store keeps.
+    pub open_files_max: Option<Between>,
     /// The chance of every feature to stay: a topic with all that send to it and
     /// consume it, a trouble of the network, deduplication, a preferred leader,
     /// retention, the operator.

@@ -123,6 +123,17 @@ impl DiskModel {
         self.config.capacity_bytes.saturating_sub(used.sum())
     }
 
+    /// Somebody else takes all the room that is left; what is removed makes room
+    /// again.
+    pub fn fill(&mut self) {
+        let free_bytes = self.free_bytes();
+        if free_bytes == u64::MAX {
+            self.config.capacity_bytes = 0;
+        } else {
+            self.config.capacity_bytes -= free_bytes;
+        }
+    }
+
     /// Changes the room of the disk; what is written stays.
     pub fn set_capacity(&mut self, capacity_bytes: u64) {
         self.config.capacity_bytes = capacity_bytes;

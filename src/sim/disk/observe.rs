@@ -97,6 +97,12 @@ impl DiskModel {
         self.names.path_of(ino, false)
     }
 
+    /// The cached size of the file of that name; `None` where there is none.
+    pub fn size_at(&self, path: &str) -> Option<u64> {
+        let ino = self.lookup(&self.name(path).ok()?)?;
+        Some(self.files.get(&ino)?.cached.size_bytes())
+    }
+
     /// The file's path on the medium.
     pub fn durable_path_of(&self, ino: Ino) -> Option<String> {
         self.names.path_of(ino, true)

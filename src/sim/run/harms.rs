@@ -95,6 +95,15 @@ impl Run<'_> {
             }
             Effect::LostWrite { file } => self.arm_disk(machine, DiskFault::LostWrite, file, seed),
             Effect::DiskFull { lasts_ns } => self.fill_disk(machine, lasts_ns, seed),
+            Effect::DiskError {
+                error,
+                operation,
+                lasts_ns,
+            } => {
+                self.world.lock().disks[machine].refuse(error, operation);
+                let what = Lasting::Refusing(error, operation);
+                self.open_window(machine, what, Some(lasts_ns));
+            }
             Effect::DiskSlow { extra_ns, lasts_ns } => {
                 {
                     let disk = &mut self.world.lock().disks[machine];
@@ -340,7 +349,7 @@ impl Run<'_> {
             // Somebody else took the space: a write that began may still end
             // in the middle.
             disk.arm(ArmedFault::next(DiskFault::NoSpace, COMMIT_LOG, seed));
-            disk.set_capacity(0);
+            disk.fill();
         }
         self.open_window(machine, Lasting::Full, Some(lasts_ns));
     }

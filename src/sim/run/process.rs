@@ -159,6 +159,7 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
     }
     // The run's time: the machine's own clock may be wrong.
     ear.said().operator_done_ns = Some(env.world.now_ns());
+    env.world.lock().disks[env.node as usize].may_refuse(true);
     match run(env, life.config, stop).await {
         Ok(()) => Exit::Clean,
         Err(error) => Exit::Refused {

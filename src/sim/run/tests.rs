@@ -210,6 +210,10 @@ fn a_fault_is_eligible_only_where_it_could_matter() {
         (FaultKind::DiskSlow, lasting),
         (FaultKind::DiskHung, lasting),
         (FaultKind::DiskFull, lasting),
+        (
+            FaultKind::DiskError,
+            "operation = \"write\"\nlasts_ms = 200",
+        ),
         (FaultKind::DiskLying, lasting),
         // Still open when everything heals.
         (FaultKind::Partition, "lasts_ms = 20_000"),

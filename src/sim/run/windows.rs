@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::cuts::Links;
 use super::phases::{Run, Step};
 use crate::history::FaultKind;
+use crate::scenario::{DiskVerb, Refusal};
 use crate::sim::disk::DiskSpeed;
 use crate::sim::net::NodeId;
 
@@ -14,6 +15,8 @@ use crate::sim::net::NodeId;
 pub(super) enum Lasting {
     /// The disk takes no more bytes.
     Full,
+    /// Operations of the disk are refused.
+    Refusing(Refusal, DiskVerb),
     /// Every sync takes so much longer, nanoseconds.
     Slow(u64),
     /// Every sync takes so many times as long.
@@ -49,6 +52,7 @@ impl Lasting {
     fn kind(&self) -> FaultKind {
         match self {
             Self::Full => FaultKind::DiskFull,
+            Self::Refusing(..) => FaultKind::DiskError,
             Self::Slow(_) => FaultKind::DiskSlow,
             Self::Limping(_) => FaultKind::DiskLimping,
             Self::Hung => FaultKind::DiskHung,
@@ -112,6 +116,7 @@ impl Run<'_> {
         match what {
             // An append was cut short, or refused.
             Lasting::Full => disk.counts.full + inner.tap.refusals(machine as u32),
+            Lasting::Refusing(..) => disk.counts.refused,
             // An operation was not back when a healthy disk would have been.
             Lasting::Slow(_) | Lasting::Limping(_) | Lasting::Hung => {
                 disk.late_syncs(inner.core.now_ns)
@@ -183,9 +188,11 @@ impl Run<'_> {
             | Lasting::Jumped { .. }
             | Lasting::Drifting(_)
             | Lasting::ClientDrifting(_) => window.asked,
-            Lasting::Full | Lasting::Lying | Lasting::Cut(_) | Lasting::LinksLimping(..) => {
-                left_behind
-            }
+            Lasting::Full
+            | Lasting::Refusing(..)
+            | Lasting::Lying
+            | Lasting::Cut(_)
+            | Lasting::LinksLimping(..) => left_behind,
         };
         self.ledger.fired[window.entry].eligible = eligible;
         match window.what {
@@ -260,6 +267,13 @@ impl Run<'_> {
                     _ => 1,
                 });
                 self.world.lock().disks[machine].factor = factors.max().unwrap_or(1);
+            }
+            Lasting::Refusing(..) => {
+                let refused = others.iter().filter_map(|other| match other {
+                    Lasting::Refusing(error, operation) => Some((*error, *operation)),
+                    _ => None,
+                });
+                self.world.lock().disks[machine].refuse_only(refused.collect());
             }
             Lasting::Cut(_) => self.renew_cuts(),
             Lasting::LinksLimping(..) => self.renew_limping(),

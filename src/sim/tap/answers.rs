@@ -90,6 +90,9 @@ impl Tap {
         }
         if !is_good_news(answer.code) {
             refused(core, node, answer);
+            if commit.is_some() {
+                self.commit_refused(core, disk, node, answer);
+            }
             if answer.code == ResponseCode::SERVICE_NOT_AVAILABLE.0 {
                 *self.refusals.entry(node).or_default() += 1;
             }

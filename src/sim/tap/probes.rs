@@ -29,10 +29,14 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
             Reopening::BaseInstalled => vec![Happening::BaseInstalled],
             Reopening::Repaired => vec![Happening::StoreReopened, Happening::DamageRepaired],
             Reopening::Failure
+            | Reopening::Full
             | Reopening::Damaged
             | Reopening::Superseded
             | Reopening::Overruled => vec![Happening::StoreReopened],
         },
+        Notice::TriedAgain { .. } => vec![Happening::TriedAgain],
+        Notice::GoesOnWhileFull { .. } => vec![Happening::WentOnWhileFull],
+        Notice::ReserveUsed { .. } => vec![Happening::ReserveUsed],
         Notice::DoubtOver => vec![Happening::DoubtResolved],
         Notice::Promoted => vec![Happening::Promoted],
         Notice::LeaderSteppedDown { .. } => vec![Happening::LeaderSteppedDown],
