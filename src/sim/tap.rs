@@ -43,12 +43,11 @@ pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
 use crate::env::ConnId;
 use crate::history::Happening;
-use crate::log::LogConfig;
 use crate::raft::Packet;
 use ends::Transactions;
 use harm::Harm;
+use holdings::Holdings;
 pub(crate) use holdings::WrittenEntry;
-use holdings::{Holdings, held_address};
 use image::{Image, View};
 pub(crate) use probes::Happened;
 use replicas::Replicas;
@@ -60,7 +59,6 @@ pub(crate) use trail::{DiscardLimits, Order, Ruling, Said, Step};
 #[derive(Debug)]
 pub(crate) struct Tap {
     medium: Medium,
-    log_config: LogConfig,
     /// Nodes below this number are brokers.
     brokers: u32,
     holdings: Vec<Holdings>,
@@ -101,10 +99,9 @@ pub(crate) struct Sightings {
 
 impl Tap {
     /// A tap on so many brokers, the first nodes of the run.
-    pub(crate) fn new(brokers: u32, medium: Medium, log_config: LogConfig) -> Self {
+    pub(crate) fn new(brokers: u32, medium: Medium) -> Self {
         Self {
             medium,
-            log_config,
             brokers,
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             replicas: None,
@@ -124,16 +121,11 @@ impl Tap {
     }
 
     /// A tap on so many replicas, the first `members` of which have seats.
-    pub(crate) fn of_replicas(
-        members: u32,
-        brokers: u32,
-        media: Media,
-        log_config: LogConfig,
-    ) -> Self {
+    pub(crate) fn of_replicas(members: u32, brokers: u32, media: Media) -> Self {
         Self {
             holdings: (0..brokers).map(|_| Holdings::of_a_replica()).collect(),
             replicas: Some(Box::new(Replicas::new(members, brokers, media))),
-            ..Self::new(brokers, media.log, log_config)
+            ..Self::new(brokers, media.log)
         }
     }
 
@@ -150,15 +142,7 @@ impl Tap {
 
     /// A tap that sees nothing: there are no brokers.
     pub(crate) fn none() -> Self {
-        Self::new(
-            0,
-            Medium::Durable,
-            LogConfig {
-                segment_bytes: 0,
-                reserve_bytes: 0,
-                replicated: false,
-            },
-        )
+        Self::new(0, Medium::Durable)
     }
 
     /// What was broken, as far as the tap saw.
@@ -268,25 +252,23 @@ impl Tap {
 
     /// A sync of a broker's disk completed.
     pub(crate) fn synced(&mut self, core: &Core, disk: &DiskIo, node: NodeId, synced: Synced) {
-        let log_config = self.log_config;
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
             holdings.synced(synced);
             holdings.settle(&disk.model);
             if let Some(replicas) = &mut self.replicas {
-                replicas.settle(moment(core), &disk.model, node, holdings, log_config);
+                replicas.settle(moment(core), &disk.model, node, holdings);
             }
         }
     }
 
     /// A broker's disk lost what it had not made durable, or was replaced.
     pub(crate) fn lost_cache(&mut self, core: &Core, disk: &DiskIo, node: NodeId, taken: Taken) {
-        let log_config = self.log_config;
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
             let harm = match (&self.replicas, taken) {
                 (Some(replicas), Taken::Cache) => replicas.harm(node),
                 _ => Harm::None,
             };
-            holdings.lost_cache(&disk.model, log_config, harm);
+            holdings.lost_cache(&disk.model, harm);
             if let Some(replicas) = &mut self.replicas {
                 let image = holdings.take_image().unwrap_or_default();
                 replicas.lost(moment(core), &disk.model, node, image, taken);
@@ -336,10 +318,7 @@ impl Tap {
     /// One past the last log address that a disk would still hold durably,
     /// whatever the account says.
     pub(crate) fn held_now(&self, disk: &DiskIo) -> u64 {
-        match self.replicas {
-            Some(_) => Image::of(&disk.model, View::Durable, Harm::None).end_address(),
-            None => held_address(&disk.model, self.log_config),
-        }
+        Image::of(&disk.model, View::Durable, Harm::None).end_address()
     }
 
     /// Whether a replica has, or will find, an end of its log of which it cannot say

@@ -67,6 +67,24 @@ fn a_header_that_verifies_counts_though_its_record_does_not() {
     });
 }
 
+/// What rots beside the entries takes none of them: the chain goes on behind it.
+#[test]
+fn rot_of_padding_or_of_a_mark_costs_a_single_broker_nothing() {
+    on_simulated(async |disk| {
+        let mut log = synced_groups(&disk, &[20, 20]).await;
+        assert!(log.write_mark().await.unwrap());
+        flush(&mut log).await.unwrap();
+        stage(&mut log, 9, 20);
+        flush(&mut log).await.unwrap();
+        drop(log);
+        scribble(&disk, FIRST_SEGMENT, 1000, b"rot").await;
+        scribble(&disk, FIRST_SEGMENT, 1536 + 30, b"rot").await;
+        let (log, recovery) = try_open(&disk).await.unwrap();
+        assert_eq!(recovery.end, LogEnd::Clean);
+        assert_eq!(records(&log).await.len(), 3);
+    });
+}
+
 /// The last synced batch looks like a torn write; a mark behind it makes the
 /// difference (D12's last sentence).
 #[test]

@@ -88,8 +88,8 @@ impl<D: Disk> Survey<D> {
     }
 
     /// Follows the chain through one segment, up to its successor or as far as
-    /// it verifies, and makes the segment's map on the way. A replica's chain is
-    /// taken up again behind what does not verify.
+    /// it verifies, and makes the segment's map on the way. The chain is taken up again
+    /// behind what does not verify.
     pub(super) async fn follow(
         &mut self,
         segment: Segment<D>,
@@ -128,9 +128,9 @@ impl<D: Disk> Survey<D> {
         })
     }
 
-    /// Goes on behind what does not verify, in a replica's log: gives the
-    /// position of the next whole entry, if there is one. What it looked at of
-    /// the last segment is left in `tail`.
+    /// Goes on behind what does not verify: gives the position of the next whole
+    /// entry, if there is one. A single broker goes on only where none is missing in
+    /// between. What it looked at of the last segment is left in `tail`.
     async fn pass(
         &mut self,
         frames: &mut Frames<D::File>,
@@ -138,9 +138,6 @@ impl<D: Disk> Survey<D> {
         successor: Option<u64>,
         tail: &mut Option<Tail>,
     ) -> io::Result<Option<u64>> {
-        if !self.replicated {
-            return Ok(None);
-        }
         if successor.is_none() {
             let tail = tail.insert(search_tail(frames, position).await?);
             if tail.dirty.is_none() && *flaw == Flaw::Blank {
@@ -153,6 +150,9 @@ impl<D: Disk> Survey<D> {
         };
         // Otherwise it was padding or a mark that has rotted.
         if upto.next_index > self.end.next_index {
+            if !self.replicated {
+                return Ok(None);
+            }
             let path = self.segments.last().expect("just entered").path();
             self.leave_hole(upto, path, position, flaw.clone());
         }

@@ -9,13 +9,12 @@ use crate::sim::tap::{DiscardLimits, Tap};
 /// mind.
 pub(super) fn tap_on(scenario: &Scenario) -> Tap {
     let cluster = &scenario.cluster;
-    let log_config = cluster.broker.log_config();
     let medium = match cluster.broker.flush_disk_type {
         FlushDiskType::Sync => Medium::Durable,
         FlushDiskType::Async => Medium::Cached,
     };
     let tap = match &cluster.broker.replication {
-        Replication::None => Tap::new(cluster.machines(), medium, log_config),
+        Replication::None => Tap::new(cluster.machines(), medium),
         Replication::Raft(raft) => {
             let media = Media {
                 log: medium,
@@ -24,7 +23,7 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
                     false => Medium::Cached,
                 },
             };
-            Tap::of_replicas(cluster.brokers, cluster.machines(), media, log_config)
+            Tap::of_replicas(cluster.brokers, cluster.machines(), media)
         }
     };
     match scenario.producer_groups().is_empty() {

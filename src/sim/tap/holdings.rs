@@ -8,7 +8,6 @@
 //! where such a file is given its name, and where its base is.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,10 +16,10 @@ use super::harm::Harm;
 use super::image::{Image, View, head_of};
 use crate::broker::BASE_FILE;
 use crate::check::replicas::Head;
-use crate::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, OpenError};
+use crate::log::COMMIT_LOG_DIR;
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Message, Parsed, parse};
 use crate::remoting::transaction::sys_flag;
-use crate::sim::disk::{DiskModel, Ino, Seq, StepDisk, Survival, block_on};
+use crate::sim::disk::{DiskModel, Ino, Seq, Survival};
 use crate::sim::disk_io::Synced;
 use crate::sim::random::{Purpose, Stream};
 
@@ -54,6 +53,13 @@ struct Undurable {
     end_address: u64,
 }
 
+/// The beginning of an entry.
+#[derive(Debug)]
+struct Piece {
+    position: u64,
+    bytes: Vec<u8>,
+}
+
 /// One broker's holdings.
 ///
 /// Invariant: `entries` are in the order of their addresses, without overlap;
@@ -78,6 +84,9 @@ pub(crate) struct Holdings {
     durable_end: u64,
     /// What was written to files that have no segment's name yet.
     aside: BTreeMap<Ino, Vec<(WrittenEntry, Seq)>>,
+    /// Beginnings of entries whose ends were not written yet: a long one comes in
+    /// pieces.
+    pieces: BTreeMap<Ino, Piece>,
     /// Offset commits, by the digest of their bytes and where they end: when each
     /// was written, nanoseconds.
     commits: BTreeMap<(u64, u64), u64>,
@@ -115,6 +124,14 @@ impl Holdings {
         if !path.starts_with(COMMIT_LOG_DIR) {
             return;
         }
+        let joined = self.pieces.remove(&ino).and_then(|piece| {
+            let goes_on = piece.position + piece.bytes.len() as u64 == position;
+            goes_on.then(|| (piece.position, [&piece.bytes[..], bytes].concat()))
+        });
+        let (position, bytes) = match &joined {
+            Some((position, bytes)) => (*position, &bytes[..]),
+            None => (position, &bytes[..]),
+        };
         // By its number: a file keeps it when it is given its name.
         let named = self.segments.contains_key(&ino);
         let mut at = 0;
@@ -132,6 +149,13 @@ impl Holdings {
             } else {
                 self.aside.entry(ino).or_default().push((entry, seq));
             }
+        }
+        if begins_entry(&bytes[at..], position + at as u64) {
+            let piece = Piece {
+                position: position + at as u64,
+                bytes: bytes[at..].to_vec(),
+            };
+            self.pieces.insert(ino, piece);
         }
     }
 
@@ -245,15 +269,16 @@ impl Holdings {
     }
 
     /// What was cached only is gone, and maybe more.
-    pub(super) fn lost_cache(&mut self, disk: &DiskModel, config: LogConfig, harm: Harm<'_>) {
+    pub(super) fn lost_cache(&mut self, disk: &DiskModel, harm: Harm<'_>) {
         self.undurable.clear();
         self.unbelieved.clear();
         self.lies_before = disk.lies();
-        self.durable_end = self.measure(disk, config, harm);
+        self.durable_end = self.measure(disk, harm);
         self.believed_end = self.durable_end;
         self.stale = false;
         self.renamed.clear();
         self.aside.clear();
+        self.pieces.clear();
         let end = self.durable_end;
         self.entries.retain(|entry| entry.end_address <= end);
         self.commits
@@ -268,25 +293,25 @@ impl Holdings {
 
     /// As [`Holdings::durable_end`], of a replica, whose log may have to be read
     /// off the bytes.
-    pub(super) fn look(&mut self, disk: &DiskModel, config: LogConfig, harm: Harm<'_>) -> u64 {
+    pub(super) fn look(&mut self, disk: &DiskModel, harm: Harm<'_>) -> u64 {
         if std::mem::take(&mut self.stale) {
-            self.durable_end = self.measure(disk, config, harm);
+            self.durable_end = self.measure(disk, harm);
             // Every sync is another look, until the names are durable.
             self.renamed.retain(|ino| !disk.is_linked_durably(*ino));
-            self.stale = !self.renamed.is_empty();
+            // A segment without its header stands in the way of what a repair put in
+            // its place, until its file is gone.
+            let is_beheaded = self.image.as_ref().is_some_and(|image| image.is_beheaded);
+            self.stale = !self.renamed.is_empty() || is_beheaded;
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);
             if disk.lies() > self.lies_before {
-                self.believed_end = self.believed_end.max(told_address(disk, config));
+                self.believed_end = self.believed_end.max(told_address(disk));
             }
         }
         self.durable_end(disk)
     }
 
-    fn measure(&mut self, disk: &DiskModel, config: LogConfig, harm: Harm<'_>) -> u64 {
-        if !self.by_image {
-            return held_address(disk, config);
-        }
+    fn measure(&mut self, disk: &DiskModel, harm: Harm<'_>) -> u64 {
         let image = Image::of(disk, View::Durable, harm);
         self.image.insert(image).end_address()
     }
@@ -348,6 +373,14 @@ fn pop_while(
     end
 }
 
+/// Whether an entry begins there whose end is not there.
+fn begins_entry(bytes: &[u8], position: u64) -> bool {
+    let incarnation = bytes.get(8..).and_then(|rest| rest.first_chunk());
+    let incarnation = incarnation.map_or(0, |word| u64::from_be_bytes(*word));
+    let is_cut = matches!(parse(bytes, incarnation, position), Parsed::Short { .. });
+    is_cut && bytes.iter().any(|byte| *byte != 0)
+}
+
 /// The entry that `bytes` begin with.
 fn entry_at(bytes: &[u8], position: u64) -> Option<(LogPart, WrittenEntry)> {
     let incarnation = u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
@@ -388,21 +421,10 @@ fn place_of(record: &[u8]) -> Option<(u32, u64)> {
     Some((queue_id, queue_offset))
 }
 
-/// How far a disk's durable bytes hold the log, as its recovery finds them: the
-/// deep form of the oracle (guarantee.md, section 2).
-pub(crate) fn held_address(disk: &DiskModel, config: LogConfig) -> u64 {
-    let fork = StepDisk::new(Arc::new(Mutex::new(disk.fork_durable())));
-    match block_on(CommitLog::open(fork, config, 1)) {
-        Ok((log, _)) => log.flushed().address,
-        Err(OpenError::Corrupt(corruption)) => corruption.address,
-        Err(_) => 0,
-    }
-}
-
-/// As [`held_address`], on a disk that told the truth: recovery's copies that it
-/// lied about are there.
-fn told_address(disk: &DiskModel, config: LogConfig) -> u64 {
+/// How far the durable bytes of a disk hold the log, were the disk one that told
+/// the truth: recovery's copies that it lied about are there.
+fn told_address(disk: &DiskModel) -> u64 {
     let mut arrived = disk.clone();
     arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
-    held_address(&arrived, config)
+    Image::of(&arrived, View::Durable, Harm::None).end_address()
 }

@@ -24,7 +24,7 @@ use crate::broker::BASE_FILE;
 use crate::check::replicas::{
     Cause, Cluster, Entry, Fact, Forgot, HardState, Head, Media, Medium, Moment,
 };
-use crate::log::{IDENTITY_FILE, LogConfig};
+use crate::log::IDENTITY_FILE;
 use crate::raft::{HARD_STATE_FILE, Packet};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
@@ -189,12 +189,11 @@ impl Replicas {
         disk: &DiskModel,
         node: NodeId,
         holdings: &mut Holdings,
-        config: LogConfig,
     ) {
         if self.nodes[node as usize].is_renamed {
             self.read_state(moment, disk, node, Cause::Replica);
         }
-        let held_end = holdings.look(disk, config, self.harm(node));
+        let held_end = holdings.look(disk, self.harm(node));
         if let Some(image) = holdings.take_image() {
             let named = match self.harm(node) {
                 Harm::None => Vec::new(),

@@ -4,7 +4,7 @@
 mod ends;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 
@@ -19,7 +19,9 @@ use crate::record::EntryKind;
 use crate::remoting::offset::UpdateOffset;
 use crate::remoting::pull::PullResponse;
 use crate::remoting::{NO_BODY, ResponseCode, SerializeType, encode_request, encode_response};
-use crate::sim::disk::{ArmedFault, DiskConfig, DiskFault, DiskModel, Survival};
+use crate::sim::disk::{
+    ArmedFault, DiskConfig, DiskFault, DiskModel, StepDisk, Survival, block_on,
+};
 use crate::sim::disk_io::{SimDisk, Synced};
 use crate::sim::env::SimEnv;
 use crate::sim::net::LinkConfig;
@@ -42,7 +44,7 @@ struct Bench {
 
 impl Bench {
     fn new(medium: Medium) -> Self {
-        let world = World::new(1, LinkConfig::default(), false, Tap::new(1, medium, CONFIG));
+        let world = World::new(1, LinkConfig::default(), false, Tap::new(1, medium));
         let world = Arc::new(world);
         let node = world.add_node(machine(0));
         let env = Self::process(&world);
@@ -84,7 +86,14 @@ impl Bench {
     fn exact(&self) -> u64 {
         let held = {
             let inner = self.world.lock();
-            inner.tap.held_now(&inner.disks[0])
+            let disk = &inner.disks[0];
+            let held = inner.tap.held_now(disk);
+            let recovered = recovered_address(&disk.model);
+            assert_eq!(
+                held, recovered,
+                "the image against what recovery makes of it"
+            );
+            held
         };
         assert_eq!(self.durable_end(), held, "the account against the disk");
         held
@@ -146,6 +155,13 @@ impl Bench {
     fn served_early(&self) -> usize {
         self.world.lock().tap.served_early.len()
     }
+}
+
+/// How far the product's recovery finds the log in a disk's durable bytes.
+fn recovered_address(disk: &DiskModel) -> u64 {
+    let fork = StepDisk::new(Arc::new(Mutex::new(disk.fork_durable())));
+    let (log, _) = block_on(CommitLog::open(fork, CONFIG, 1)).expect("it opens");
+    log.flushed().address
 }
 
 fn stage(log: &mut CommitLog<SimDisk>, body: &[u8]) -> Staged {

@@ -10,7 +10,6 @@ use bytes::Bytes;
 
 use super::{Core, Due, Inner, Timers, World, address, node_of};
 use crate::env::{Disk, Env, File, Net, Timer};
-use crate::log::LogConfig;
 use crate::scenario::{Blow, Fate, Kept};
 use crate::sim::boundary::Boundaries;
 use crate::sim::disk::{DiskConfig, DiskModel, DiskSpeed, Survival};
@@ -96,12 +95,7 @@ fn disk() -> DiskIo {
 
 /// A world of one broker's machine, with a process.
 fn world() -> (Arc<World>, SimEnv) {
-    let log_config = LogConfig {
-        segment_bytes: 4096,
-        reserve_bytes: 0,
-        replicated: false,
-    };
-    let tap = Tap::new(1, Medium::Durable, log_config);
+    let tap = Tap::new(1, Medium::Durable);
     let world = Arc::new(World::new(1, LinkConfig::default(), true, tap));
     let node = world.add_node(disk());
     let incarnation = world.process_starts(node);

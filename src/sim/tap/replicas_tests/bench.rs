@@ -43,7 +43,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(media: Media) -> Self {
-        let tap = Tap::of_replicas(3, 3, media, CONFIG);
+        let tap = Tap::of_replicas(3, 3, media);
         let world = Arc::new(World::new(1, LinkConfig::default(), false, tap));
         for node in 0..3 {
             world.add_node(machine(node));
