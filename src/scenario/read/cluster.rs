@@ -28,6 +28,7 @@ const ANY: &[&str] = &[
     "producer_dedup",
     "reserve_bytes",
     "cpu_slowdown",
+    "slice_bytes",
 ];
 
 /// What only brokers that replicate by Raft are told.
@@ -277,6 +278,7 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
         producer_dedup: dedup.unwrap_or(default.producer_dedup),
         reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
+        slice_bytes: bytes("slice_bytes", default.slice_bytes)?,
         ..default
     })
 }
