@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use super::snapshot::Lines;
 use super::state::AppliedState;
 use crate::env::Disk;
 use crate::log::{Aside, Position, read_aside, replace_aside};
@@ -26,13 +27,15 @@ pub(super) struct Base {
     pub(super) state: AppliedState,
 }
 
-/// The form on disk and on the wire: JSON, as the snapshot's.
+/// The form on disk and on the wire: a line of JSON, and then the state's lines. In
+/// the form before this one the state was in this line, too.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     next_index: u64,
     term: u64,
     address: u64,
     hash: u64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     state: String,
 }
 
@@ -46,27 +49,39 @@ impl Base {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
+        self.lines().flatten().collect()
+    }
+
+    /// The encoded form, line by line.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
         let Position {
             next_index,
             term,
             address,
             hash,
         } = self.position;
-        let state = self.state.encode(&self.state.queue_beginnings());
         let stored = Stored {
             next_index,
             term,
             address,
             hash,
-            state: String::from_utf8(state).expect("a snapshot is JSON"),
+            state: String::new(),
         };
-        serde_json::to_vec(&stored).expect("a base is plain data")
+        let mut first = serde_json::to_vec(&stored).expect("a base is plain data");
+        first.push(b'\n');
+        let state = Lines::of(&self.state, self.state.queue_beginnings());
+        std::iter::once(first).chain(state)
     }
 
     /// Reads a base; the error says why it is none.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
-        let (state, _) = AppliedState::decode(stored.state.as_bytes())?;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (first, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        let stored: Stored = serde_json::from_slice(first).map_err(|why| why.to_string())?;
+        let (state, _) = match end {
+            Some(_) => AppliedState::decode(rest)?,
+            None => AppliedState::decode(stored.state.as_bytes())?,
+        };
         if state.configuration.is_none() {
             return Err("a base without a configuration".to_owned());
         }

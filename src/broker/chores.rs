@@ -10,10 +10,11 @@ use super::error::StoreError;
 use super::open::STATE_FILE;
 use super::replica::Replica;
 use super::server::{Broker, Serving};
+use super::snapshot::Lines;
 use super::state::QueueTails;
 use super::store::Store;
 use crate::env::{Disk, Env};
-use crate::log::{LogError, replace_aside};
+use crate::log::{LogError, replace_aside_in_pieces};
 use crate::raft::Input;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -87,7 +88,7 @@ impl<E: Env> Broker<E> {
         }
         if serving.checkpoint_due_ns <= now_ns {
             serving.checkpoint_due_ns = now_ns + self.config.checkpoint_interval_ms * NS_PER_MS;
-            self.expire(serving).await?;
+            self.expire(serving)?;
             serving.take_snapshot();
             self.look_for_room(serving).await;
             self.fill_reserve().await;
@@ -189,7 +190,9 @@ impl<D: Disk> Store<D> {
     /// and state durable, and only then the clean stop recorded (Q03).
     pub(super) async fn close(mut self) -> Result<(), StoreError> {
         self.make_durable().await?;
-        self.apply()?;
+        while self.has_more() {
+            self.apply()?;
+        }
         assert!(
             self.unapplied.is_empty() || self.base.is_some(),
             "what is durable is applied, but for what is not known to be committed"
@@ -218,7 +221,8 @@ impl<D: Disk> Store<D> {
                     tails.push(queue.await?);
                 }
             }
-            let written = replace_aside(&disk, STATE_FILE, &state.encode(&tails)).await;
+            let lines = Lines::of(&state, tails);
+            let written = replace_aside_in_pieces(&disk, STATE_FILE, lines).await;
             written.map_err(|source| StoreError::Io {
                 doing: "writing the state",
                 source,

@@ -152,6 +152,10 @@ pub struct BrokerConfig {
     /// (`messageDelayLevel`), milliseconds; at most
     /// [`LEVELS_MAX`](super::LEVELS_MAX), and with none nothing waits.
     pub delay_levels_ms: Vec<u64>,
+    /// Long work (what has expired, a look for rot, a snapshot read at the start)
+    /// is done in parts of so many bytes, and between two of them whoever waits is
+    /// served.
+    pub slice_bytes: u64,
 }
 
 impl BrokerConfig {
@@ -188,6 +192,7 @@ impl Default for BrokerConfig {
             client_expired_ms: 120_000,
             queue_lock_ms: 60_000,
             delay_levels_ms: DEFAULT_LEVELS_MS.to_vec(),
+            slice_bytes: 128 << 10,
         }
     }
 }

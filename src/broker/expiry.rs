@@ -7,8 +7,17 @@
 //!    │  the new base  │ every unexpired record is here (D8)
 //!    └ stored first, then segments wholly below go
 //! ```
+//!
+//! What has expired is as long as a segment, so it is read, folded and stored in
+//! parts, and between two parts the loop serves whoever waits.
 
-use super::base::Base;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::base::{BASE_FILE, Base};
 use super::change::{Change, Unapplied};
 use super::config::Replication;
 use super::entries::Expire;
@@ -16,38 +25,111 @@ use super::error::StoreError;
 use super::server::{Broker, Serving};
 use super::store::Store;
 use crate::env::{Disk, Env};
-use crate::log::{Entry, Position};
+use crate::log::{Batch, Entry, Position, ReadError, replace_aside_in_pieces};
 use crate::raft::Input;
 
 /// How finely a replica notes when it got what.
 const MARKS_PER_SEGMENT: u64 = 8;
-/// Bytes of the log that are looked at in one step.
-const STEP_BYTES: u64 = 1 << 20;
+
+/// What has expired, on its way into a base.
+pub(super) struct Expiring {
+    next: Base,
+    /// The address up to which it has expired.
+    target: u64,
+    doing: Doing,
+}
+
+enum Doing {
+    Reading(Pin<Box<dyn Future<Output = Result<Batch, ReadError>> + Send>>),
+    Storing(Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send>>),
+    /// The base is stored; what is below it goes once no job has to do with it.
+    Stored(Bytes),
+}
+
+/// A part of it that is done.
+pub(super) enum Part {
+    Read(Result<Batch, ReadError>),
+    Stored(Result<Bytes, StoreError>),
+}
+
+impl Expiring {
+    /// Polls for the next part.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Part> {
+        match &mut self.doing {
+            Doing::Reading(reading) => reading.as_mut().poll(context).map(Part::Read),
+            Doing::Storing(storing) => storing.as_mut().poll(context).map(Part::Stored),
+            Doing::Stored(_) => Poll::Pending,
+        }
+    }
+
+    /// Waits until it writes to no file any more.
+    pub(super) async fn settled(self) -> Result<(), StoreError> {
+        match self.doing {
+            Doing::Storing(storing) => storing.await.map(drop),
+            Doing::Reading(_) | Doing::Stored(_) => Ok(()),
+        }
+    }
+}
 
 impl<E: Env> Broker<E> {
     /// The leader decides what has expired; every replica notes what it has, and
-    /// does what was decided.
-    pub(super) async fn expire(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+    /// begins to do what was decided.
+    pub(super) fn expire(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
         if let Some(upto) = self.has_expired(serving) {
             serving.store.append_expire(upto)?;
         }
-        let base = match serving.store.next_base().await {
-            Ok(Some(base)) => base,
-            Ok(None) => return Ok(()),
-            Err(failed) => return self.put_off(Err(failed)),
-        };
-        if let Some(job) = serving.job.take() {
-            let flushed = serving.store.log.job_done(job.await)?;
-            self.held(serving, flushed).await?;
+        if serving.expiring.is_none() {
+            serving.expiring = serving.store.begin_expiring();
         }
-        let (encoded, id) = (base.encode(), base.id());
-        Base::store(&self.env.disk(), &encoded).await?;
-        let position = base.position;
-        serving.store.log.drop_below(position).await?;
+        Ok(())
+    }
+
+    /// A part is done: what was read is folded in, and the next one begins.
+    pub(super) async fn expire_further(
+        &mut self,
+        serving: &mut Serving<E>,
+        part: Part,
+    ) -> Result<(), StoreError> {
+        let Some(expiring) = &mut serving.expiring else {
+            return Ok(());
+        };
+        match part {
+            Part::Read(Err(failed)) => {
+                serving.expiring = None;
+                return self.put_off(Err(failed.into()));
+            }
+            Part::Read(Ok(batch)) => {
+                for entry in &batch.entries {
+                    expiring.next.fold(entry)?;
+                }
+                expiring.doing = match expiring.next.position.address < expiring.target {
+                    true => serving.store.read_expired(&expiring.next, expiring.target),
+                    false => Doing::Storing(Box::pin(store(self.env.disk(), &expiring.next))),
+                };
+            }
+            Part::Stored(encoded) => expiring.doing = Doing::Stored(encoded?),
+        }
+        self.drop_expired(serving).await
+    }
+
+    /// What a stored base stands for goes.
+    pub(super) async fn drop_expired(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), StoreError> {
+        let is_stored = |it: &mut Expiring| matches!(it.doing, Doing::Stored(_));
+        if serving.job.is_some() {
+            return Ok(());
+        }
+        let Some(expiring) = serving.expiring.take_if(is_stored) else {
+            return Ok(());
+        };
+        let (id, base) = (expiring.next.id(), expiring.next);
+        serving.store.log.drop_below(base.position).await?;
         serving.store.base = Some(base);
         serving.store.drop_queues();
-        if let Some(replica) = &mut serving.replica {
-            replica.set_base(encoded.into());
+        if let (Some(replica), Doing::Stored(encoded)) = (&mut serving.replica, expiring.doing) {
+            replica.set_base(encoded);
         }
         self.happened(serving, Input::Dropped { base: id }).await
     }
@@ -97,25 +179,44 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// The base that what has expired amounts to, where that is further than
-    /// the present one.
-    async fn next_base(&self) -> Result<Option<Base>, StoreError> {
-        let Some(base) = &self.base else {
-            return Ok(None);
-        };
+    /// The beginning of a base that what has expired amounts to, where that is
+    /// further than the present one.
+    fn begin_expiring(&self) -> Option<Expiring> {
+        let base = self.base.as_ref()?;
         let target = self.state.expired_address;
         if target <= base.position.address || target > self.log.flushed().address || !self.whole {
-            return Ok(None);
+            return None;
         }
-        let mut next = base.clone();
-        while next.position.address < target {
-            let from = next.position.address;
-            let batch = self.log.read_batch(from, target, STEP_BYTES).await?;
-            for entry in &batch.entries {
-                next.fold(entry)?;
-            }
-        }
-        Ok(Some(next))
+        Some(Expiring {
+            next: base.clone(),
+            target,
+            doing: self.read_expired(base, target),
+        })
+    }
+
+    /// Reads what comes next behind a base.
+    fn read_expired(&self, base: &Base, target: u64) -> Doing {
+        let from = base.position.address;
+        let batch = self.log.read_batch(from, target, self.config.slice_bytes);
+        Doing::Reading(Box::pin(batch))
+    }
+}
+
+/// Stores a base, and gives it as it is stored. Stands alone.
+fn store<D: Disk>(
+    disk: D,
+    base: &Base,
+) -> impl Future<Output = Result<Bytes, StoreError>> + Send + use<D> {
+    let lines = base.lines();
+    async move {
+        let mut encoded = Vec::new();
+        let lines = lines.inspect(|line| encoded.extend_from_slice(line));
+        let stored = replace_aside_in_pieces(&disk, BASE_FILE, lines).await;
+        stored.map_err(|source| StoreError::Io {
+            doing: "storing the base",
+            source,
+        })?;
+        Ok(encoded.into())
     }
 }
 

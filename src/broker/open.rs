@@ -13,6 +13,7 @@ use super::base::Base;
 use super::change::{Change, Unapplied};
 use super::config::{BrokerConfig, Replication};
 use super::error::StoreError;
+use super::snapshot::decode_in_parts;
 use super::state::{AppliedState, QueueTails};
 use super::store::Store;
 use super::topics::{Topics, open_queues};
@@ -25,8 +26,6 @@ use crate::log::{CopiedTail, LogEnd, Recovery};
 
 /// The file that holds the snapshot of the applied state.
 pub(super) const STATE_FILE: &str = "state";
-/// Bytes of the log that are applied at a time.
-const REPLAY_BYTES: u64 = 1 << 20;
 
 impl BrokerConfig {
     /// What of it the log is told.
@@ -159,7 +158,10 @@ impl<D: Disk> Store<D> {
 
     async fn note_batch(&mut self, end: u64) -> Result<(), StoreError> {
         let from = self.noted_address();
-        let batch = self.log.read_batch(from, end, REPLAY_BYTES).await?;
+        let batch = self
+            .log
+            .read_batch(from, end, self.config.slice_bytes)
+            .await?;
         for entry in batch.entries {
             let change = self.change_of(&entry).await?;
             self.awaits_commit(Unapplied {
@@ -242,7 +244,7 @@ async fn read_snapshot<D: Disk>(
     let decoded = match read {
         Aside::Missing => return Ok(None),
         Aside::Corrupt { why } => Err(why),
-        Aside::Whole(payload) => AppliedState::decode(&payload),
+        Aside::Whole(payload) => decode_in_parts(&payload).await,
     };
     Ok(decoded
         .map_err(|why| {

@@ -13,6 +13,7 @@
 //! once, as long as no more than [`PRODUCERS_MAX`] others sent later.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,16 +66,28 @@ pub(super) enum Sent {
 
 /// A producer's last sequence numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Window {
+pub(super) struct Window {
     sent: BTreeMap<u64, Stored>,
     /// Of the newest message: who sent last is forgotten last.
     address: u64,
 }
 
-/// Every producer that is remembered. Part of the applied state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Producers(BTreeMap<String, Window>);
+/// Every producer that is remembered. Part of the applied state; a copy of it shares
+/// the windows until they change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "BTreeMap<String, Window>")]
+pub(super) struct Producers(BTreeMap<String, Arc<Window>>);
+
+impl From<BTreeMap<String, Window>> for Producers {
+    fn from(windows: BTreeMap<String, Window>) -> Self {
+        let windows = windows.into_iter();
+        Self(
+            windows
+                .map(|(producer, window)| (producer, Arc::new(window)))
+                .collect(),
+        )
+    }
+}
 
 impl Producers {
     /// What the committed entries say.
@@ -97,11 +110,22 @@ impl Producers {
                 self.0.remove(&oldest);
             }
         }
-        let window = self.0.entry(origin.producer).or_default();
+        let window = Arc::make_mut(self.0.entry(origin.producer).or_default());
         window.address = stored.address;
         window.sent.entry(origin.sequence).or_insert(stored);
         let floor = window.floor();
         window.sent = window.sent.split_off(&floor);
+    }
+
+    /// Every producer's window, shared.
+    pub(super) fn windows(&self) -> impl Iterator<Item = (String, Arc<Window>)> {
+        let windows = self.0.iter();
+        windows.map(|(producer, window)| (producer.clone(), Arc::clone(window)))
+    }
+
+    /// A producer's window, out of a snapshot.
+    pub(super) fn read(&mut self, producer: String, window: Window) {
+        self.0.insert(producer, Arc::new(window));
     }
 }
 

@@ -81,6 +81,9 @@ impl<E: Env> Broker<E> {
     /// Answers the reads for which this replica was found to lead, now that
     /// everything committed is applied.
     pub(super) fn serve_reads(&mut self, serving: &mut Serving<E>) {
+        if serving.store.has_more() {
+            return;
+        }
         for Wanted { conn, command } in serving.reads.take_ready() {
             match RequestCode(command.code) {
                 RequestCode::QUERY_CONSUMER_OFFSET => self.query_offset(serving, conn, &command),

@@ -28,6 +28,7 @@ use super::chores::{Chore, Snapshot};
 use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::delays::DelayClock;
 use super::error::{BrokerError, StoreError};
+use super::expiry::{Expiring, Part};
 use super::groups::{Locks, Members};
 use super::outbox::Outbox;
 use super::parked::Parked;
@@ -84,6 +85,9 @@ pub(super) struct Serving<E: Env> {
     pub(super) delay_clock: DelayClock,
     pub(super) job: Option<Job<StoreDisk<E>>>,
     pub(super) chore: Option<Chore>,
+    pub(super) expiring: Option<Expiring>,
+    /// Long work had its turn, and gives way to whatever else there is to do.
+    pub(super) gives_way: bool,
     pub(super) flush_due_ns: u64,
     pub(super) checkpoint_due_ns: u64,
     pub(super) mark_due_ns: Option<u64>,
@@ -100,6 +104,9 @@ pub(super) struct Serving<E: Env> {
 enum Wake<D: crate::env::Disk> {
     Job(Done<D>),
     Chore(Result<(), StoreError>),
+    Expired(Part),
+    /// More may be applied.
+    More,
     HardState(Result<HardState, StoreError>),
     Net(NetEvent),
     Deadline,
@@ -158,7 +165,7 @@ impl<E: Env> Broker<E> {
         let mut rebuild = false;
         let mut told = String::new();
         loop {
-            let failure = match self.open(rebuild).await {
+            let failure = match self.open_and_refuse(rebuild).await {
                 Ok(mut serving) => match self.serve(&mut serving, stop.as_mut()).await {
                     Ok(()) => return self.stop_cleanly(serving).await,
                     Err(failure) => {
@@ -192,24 +199,40 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    async fn open(&mut self, rebuild: bool) -> Result<Serving<E>, StoreError> {
-        let (store, replica, notices) = match &self.config.replication {
+    /// Opens the store; who asks meanwhile is refused at once, and may ask another.
+    async fn open_and_refuse(&mut self, rebuild: bool) -> Result<Serving<E>, StoreError> {
+        let (env, config) = (self.env.clone(), self.config.clone());
+        let mut opening = pin!(Self::open(env, config, rebuild));
+        loop {
+            let event = poll_fn(|context| match opening.as_mut().poll(context) {
+                Poll::Ready(opened) => Poll::Ready(Err(opened)),
+                Poll::Pending => pin!(self.net.next()).poll(context).map(Ok),
+            });
+            match event.await {
+                Ok(event) => self.refuse_event(event),
+                Err(opened) => return opened,
+            }
+        }
+    }
+
+    async fn open(env: E, config: BrokerConfig, rebuild: bool) -> Result<Serving<E>, StoreError> {
+        let (store, replica, notices) = match &config.replication {
             Replication::None => {
-                let entropy = self.env.random_u64();
-                let disk = store_disk(&self.env, &self.config);
-                let opened = Store::open(disk, &self.config, entropy, rebuild).await;
+                let entropy = env.random_u64();
+                let disk = store_disk(&env, &config);
+                let opened = Store::open(disk, &config, entropy, rebuild).await;
                 let (store, notices) = opened?;
                 (store, None, notices)
             }
             Replication::Raft(raft) => {
-                let opened = replica::open(&self.env, &self.config, raft, rebuild).await;
+                let opened = replica::open(&env, &config, raft, rebuild).await;
                 let (store, replica, notices) = opened?;
                 (store, Some(replica), notices)
             }
         };
-        notices.into_iter().for_each(|it| self.env.report(it));
-        let locks = Locks::begin(self.env.now_ns(), self.config.queue_lock_ns());
-        Ok(Serving::new(store, replica, locks, &self.env))
+        notices.into_iter().for_each(|it| env.report(it));
+        let locks = Locks::begin(env.now_ns(), config.queue_lock_ns());
+        Ok(Serving::new(store, replica, locks, &env))
     }
 
     async fn serve<S: Future<Output = ()>>(
@@ -230,7 +253,10 @@ impl<E: Env> Broker<E> {
                     let flushed = serving.store.log.job_done(done)?;
                     self.became_durable(serving);
                     self.held(serving, flushed).await?;
+                    self.drop_expired(serving).await?;
                 }
+                Wake::More => {}
+                Wake::Expired(part) => self.expire_further(serving, part).await?,
                 Wake::Chore(done) => {
                     serving.chore = None;
                     self.chore_done(serving, done)?;
@@ -274,10 +300,21 @@ impl<E: Env> Broker<E> {
             replica.saving = None;
             return Poll::Ready(Wake::HardState(saved));
         }
-        if pin!(self.timer.fired()).poll(context).is_ready() {
-            return Poll::Ready(Wake::Deadline);
+        // Long work and everything else take turns: neither keeps the other waiting.
+        if !serving.gives_way
+            && let Poll::Ready(part) = serving.poll_long_work(context)
+        {
+            return Poll::Ready(part);
         }
-        pin!(self.net.next()).poll(context).map(Wake::Net)
+        let others = match pin!(self.timer.fired()).poll(context) {
+            Poll::Ready(()) => Poll::Ready(Wake::Deadline),
+            Poll::Pending => pin!(self.net.next()).poll(context).map(Wake::Net),
+        };
+        if serving.gives_way && others.is_pending() {
+            return serving.poll_long_work(context);
+        }
+        serving.gives_way = false;
+        others
     }
 
     /// What acknowledgements rest on reaches up to here: the disk, or, under
@@ -516,6 +553,8 @@ impl<E: Env> Serving<E> {
             locks,
             job: None,
             chore: None,
+            expiring: None,
+            gives_way: false,
             flush_due_ns: env.now_ns(),
             checkpoint_due_ns: env.now_ns(),
             mark_due_ns: None,
@@ -524,6 +563,20 @@ impl<E: Env> Serving<E> {
             room_bytes: 0,
             own_room_bytes: 0,
         }
+    }
+
+    /// Polls what is done in parts, each bounded.
+    fn poll_long_work(&mut self, context: &mut Context<'_>) -> Poll<Wake<StoreDisk<E>>> {
+        if self.store.has_more() {
+            self.gives_way = true;
+            return Poll::Ready(Wake::More);
+        }
+        let Some(expiring) = &mut self.expiring else {
+            return Poll::Pending;
+        };
+        let part = expiring.poll(context);
+        self.gives_way = part.is_ready();
+        part.map(Wake::Expired)
     }
 
     /// The stream is gone: nobody waits on it.

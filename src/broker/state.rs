@@ -6,17 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
+use super::chunked::Chunked;
 use super::delays::Delays;
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::producers::Producers;
+use super::snapshot::{Lines, Reading, is_single, lines};
 use super::transactions::Transactions;
 use crate::log::QueueTail;
 use crate::raft::Configuration;
 
 /// A group's place on one queue: group, topic, queue number.
-type Place = (String, String, u32);
+pub(super) type Place = (String, String, u32);
 
 /// What the entries below `applied_address` amount to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,42 +35,13 @@ pub struct AppliedState {
     pub transactions: Transactions,
     /// Messages that wait for their time (D29).
     pub delays: Delays,
-    topics: BTreeMap<String, Vec<u64>>,
-    offsets: BTreeMap<Place, u64>,
+    pub(super) topics: Chunked<String, Vec<u64>>,
+    pub(super) offsets: Chunked<Place, u64>,
     pub(super) producers: Producers,
 }
 
 /// How far each queue of each topic is durable, by queue number.
 pub(super) type QueueTails = BTreeMap<String, Vec<QueueTail>>;
-
-/// The snapshot's form on disk: JSON, as RocketMQ's `config/*.json`.
-#[derive(Serialize, Deserialize)]
-struct Snapshot {
-    applied_address: u64,
-    applied_index: u64,
-    /// [`Configuration::encode`], in hex; empty for a single broker.
-    configuration: String,
-    expired_address: u64,
-    expired_index: u64,
-    topics: BTreeMap<String, Vec<SnapshotQueue>>,
-    offsets: Vec<(String, String, u32, u64)>,
-    #[serde(default)]
-    producers: Producers,
-    #[serde(default)]
-    transactions: Transactions,
-    #[serde(default)]
-    delays: Delays,
-}
-
-/// A queue in the snapshot.
-#[derive(Serialize, Deserialize)]
-struct SnapshotQueue {
-    #[serde(default)]
-    first_offset: u64,
-    next_offset: u64,
-    /// Its last sector, in hex: see [`QueueTail`].
-    last_sector: String,
-}
 
 impl AppliedState {
     /// A topic's queues, each with its next offset; `None` for an unknown topic.
@@ -124,9 +95,10 @@ impl AppliedState {
 
     /// Applies a topic's configuration; queues are only ever added.
     pub fn apply_topic(&mut self, config: TopicConfig) {
-        let queues = self.topics.entry(config.topic).or_default();
+        let mut queues = self.topic(&config.topic).unwrap_or_default().to_vec();
         let count = queues.len().max(config.queues as usize);
         queues.resize(count, 0);
+        self.topics.insert(config.topic, queues);
     }
 
     /// For each topic, where each of its queues begins in a log that begins
@@ -145,93 +117,23 @@ impl AppliedState {
     /// The snapshot's bytes; `tails` are the queues as this state describes
     /// them.
     pub fn encode(&self, tails: &QueueTails) -> Vec<u8> {
-        let queue = |topic: &str, number: usize, next_offset: u64| {
-            let tail = tails.get(topic).and_then(|tails| tails.get(number));
-            let last_sector = tail.map_or(String::new(), |tail| to_hex(&tail.last_sector));
-            SnapshotQueue {
-                first_offset: tail.map_or(0, |tail| tail.first_offset),
-                next_offset,
-                last_sector,
-            }
-        };
-        let topics = self.topics.iter().map(|(topic, queues)| {
-            let queues = queues.iter().enumerate();
-            (
-                topic.clone(),
-                queues
-                    .map(|(number, next)| queue(topic, number, *next))
-                    .collect(),
-            )
-        });
-        let offsets = self
-            .offsets
-            .iter()
-            .map(|((group, topic, queue_id), offset)| {
-                (group.clone(), topic.clone(), *queue_id, *offset)
-            });
-        let snapshot = Snapshot {
-            applied_address: self.applied_address,
-            applied_index: self.applied_index,
-            configuration: self
-                .configuration
-                .as_ref()
-                .map_or(String::new(), |configuration| {
-                    to_hex(&configuration.encode())
-                }),
-            expired_address: self.expired_address,
-            expired_index: self.expired_index,
-            topics: topics.collect(),
-            offsets: offsets.collect(),
-            producers: self.producers.clone(),
-            transactions: self.transactions.clone(),
-            delays: self.delays.clone(),
-        };
-        serde_json::to_vec(&snapshot).expect("a snapshot is plain data")
+        Lines::of(self, tails.clone()).flatten().collect()
     }
 
     /// Reads a snapshot; the error says why it is none.
     pub fn decode(bytes: &[u8]) -> Result<(Self, QueueTails), String> {
-        let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
-        let mut state = Self {
-            applied_address: snapshot.applied_address,
-            applied_index: snapshot.applied_index,
-            configuration: read_configuration(&snapshot.configuration)?,
-            expired_address: snapshot.expired_address,
-            expired_index: snapshot.expired_index,
-            producers: snapshot.producers,
-            transactions: snapshot.transactions,
-            delays: snapshot.delays,
-            ..Self::default()
-        };
-        let mut tails = QueueTails::new();
-        for (topic, queues) in snapshot.topics {
-            let mut next_offsets = Vec::with_capacity(queues.len());
-            let mut topic_tails = Vec::with_capacity(queues.len());
-            for SnapshotQueue {
-                first_offset,
-                next_offset,
-                last_sector,
-            } in queues
-            {
-                let last_sector = from_hex(&last_sector).ok_or("a sector is not hex")?.into();
-                next_offsets.push(next_offset);
-                topic_tails.push(QueueTail {
-                    first_offset,
-                    entries: next_offset,
-                    last_sector,
-                });
-            }
-            state.topics.insert(topic.clone(), next_offsets);
-            tails.insert(topic, topic_tails);
+        if is_single(bytes) {
+            return Reading::single(bytes);
         }
-        for (group, topic, queue_id, offset) in snapshot.offsets {
-            state.offsets.insert((group, topic, queue_id), offset);
+        let mut reading = Reading::default();
+        for line in lines(bytes) {
+            reading.line(line)?;
         }
-        Ok((state, tails))
+        reading.end()
     }
 }
 
-fn read_configuration(hex: &str) -> Result<Option<Configuration>, String> {
+pub(super) fn read_configuration(hex: &str) -> Result<Option<Configuration>, String> {
     if hex.is_empty() {
         return Ok(None);
     }
@@ -240,7 +142,7 @@ fn read_configuration(hex: &str) -> Result<Option<Configuration>, String> {
     Ok(Some(configuration))
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(super) fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes
         .iter()
@@ -250,7 +152,7 @@ fn to_hex(bytes: &[u8]) -> String {
         })
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
     pairs
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
@@ -307,6 +209,38 @@ mod tests {
             last_sector: vec![byte; 20].into(),
         };
         let tails: QueueTails = [("t".to_owned(), vec![tail(0, 7), tail(1, 255)])].into();
+        let bytes = state.encode(&tails);
+        assert_eq!(AppliedState::decode(&bytes), Ok((state, tails)));
+        let cut = bytes.len() - 2;
+        let cut = cut
+            - bytes[..cut]
+                .iter()
+                .rev()
+                .position(|it| *it == b'\n')
+                .unwrap_or(0);
+        assert!(
+            AppliedState::decode(&bytes[..cut]).is_err(),
+            "the end is gone"
+        );
+    }
+    /// What a broker of before wrote.
+    #[test]
+    fn the_form_of_one_line_is_read() {
+        let text = r#"{"applied_address":99,"applied_index":3,"configuration":"",
+            "expired_address":4,"expired_index":1,
+            "topics":{"t":[{"next_offset":2,"last_sector":"07"}]},
+            "offsets":[["g","t",1,5]],
+            "producers":{"p":{"sent":{"9":{"queue_id":1,"queue_offset":0,"address":40}},
+                "address":40}},
+            "transactions":{"pending":{},"decided":{}},
+            "delays":{"7":{"queue_id":1,"record_bytes":2,"stored_ms":3}}}"#;
+        let single = text.replace('\n', "");
+        let (state, tails) = AppliedState::decode(single.as_bytes()).expect("it is read");
+        assert_eq!((state.applied_address, state.expired_address), (99, 4));
+        assert_eq!(state.topic("t"), Some(&[2][..]));
+        assert_eq!(state.group_offset("g", "t", 1), Some(5));
+        assert_eq!(state.delays.oldest(), Some(7));
+        assert_eq!(tails["t"][0].last_sector.as_ref(), [7]);
         assert_eq!(
             AppliedState::decode(&state.encode(&tails)),
             Ok((state, tails))

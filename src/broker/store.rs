@@ -36,6 +36,8 @@ use crate::record::{EntryKind, Message};
 /// Entries that queues keep in memory before a snapshot is due ahead of its time:
 /// 24 MB.
 const UNWRITTEN_MAX: usize = 1 << 20;
+/// Entries that are applied in one step, at most.
+const APPLIED_PER_STEP: usize = 4_096;
 
 /// A message as a producer handed it over.
 #[derive(Debug, Clone, Copy)]
@@ -403,11 +405,20 @@ impl<D: Disk> Store<D> {
         Ok(wanted)
     }
 
-    /// Applies every entry up to the read limit: state first, then queues.
-    /// Returns whether any queue grew.
+    /// Whether an entry may be applied and is not.
+    pub(super) fn has_more(&self) -> bool {
+        let next = self.unapplied.front();
+        next.is_some_and(|next| next.end_address <= self.read_limit())
+    }
+
+    /// Applies entries up to the read limit, as many as one step may take: state
+    /// first, then queues. Returns whether any queue grew.
     pub(crate) fn apply(&mut self) -> Result<bool, StoreError> {
         let limit = self.read_limit();
-        while let Some(next) = self.unapplied.front() {
+        for _ in 0..APPLIED_PER_STEP {
+            let Some(next) = self.unapplied.front() else {
+                break;
+            };
             if next.end_address > limit {
                 break;
             }

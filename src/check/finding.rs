@@ -54,6 +54,8 @@ pub enum Promise {
     Acknowledgement,
     /// After healing, everything works again within the stated time.
     Liveness,
+    /// No step of a broker's loop is longer than a bounded one.
+    BoundedStep,
     /// The run's events stay within a budget per simulated second.
     EventBudget,
     /// Product code does not panic.
@@ -65,7 +67,7 @@ pub enum Promise {
 impl Promise {
     /// Whether it promises that things happen, and not that they are right.
     pub fn is_progress(self) -> bool {
-        matches!(self, Self::Liveness | Self::EventBudget)
+        matches!(self, Self::Liveness | Self::BoundedStep | Self::EventBudget)
     }
 
     /// The name in reports.
@@ -93,6 +95,7 @@ impl Promise {
             Self::PromisesKept => "promises-kept",
             Self::Acknowledgement => "acknowledgement",
             Self::Liveness => "liveness",
+            Self::BoundedStep => "bounded-step",
             Self::EventBudget => "event-budget",
             Self::NoPanic => "no-panic",
             Self::Determinism => "determinism",

@@ -15,6 +15,7 @@ pub(crate) async fn all<D: Disk>(mut fresh: impl FnMut(&str) -> D) {
     paths(fresh("paths")).await;
     bytes_in_place(fresh("bytes")).await;
     lengths(fresh("lengths")).await;
+    holes(fresh("holes")).await;
     open_files_outlive_their_names(fresh("open")).await;
     syncs(fresh("syncs")).await;
 }
@@ -129,6 +130,20 @@ async fn lengths<D: Disk>(disk: D) {
     assert_eq!(file.read_at((1 << 20) - 1, 6).await.unwrap(), "\0");
     assert!(disk.free_bytes().await.unwrap() > 0);
     assert!(disk.sector_bytes().is_power_of_two());
+}
+
+/// What was never written may be passed over, and nothing else.
+async fn holes<D: Disk>(disk: D) {
+    const FAR: u64 = 3 << 20;
+    let file = put(&disk, "f", b"x").await;
+    file.set_len(8 << 20).await.unwrap();
+    file.write_at(FAR, Bytes::from_static(b"y")).await.unwrap();
+    assert_eq!(file.data_from(0).await.unwrap(), Some(0));
+    let data = file.data_from(1 << 20).await.unwrap();
+    assert!(data.is_some_and(|at| at <= FAR), "{data:?}");
+    assert_eq!(file.data_from(FAR).await.unwrap(), Some(FAR));
+    let behind = file.data_from(FAR + (1 << 20)).await.unwrap();
+    assert!(behind.is_none_or(|at| at == FAR + (1 << 20)), "{behind:?}");
 }
 
 async fn open_files_outlive_their_names<D: Disk>(disk: D) {

@@ -30,10 +30,12 @@ mod notice;
 pub(crate) mod path;
 mod pool;
 pub mod real;
+mod yielding;
 
 pub use either::{Either, either};
 pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop};
 pub use pool::{Pooled, PooledFile};
+pub use yielding::yield_once;
 
 /// One node's world. Cheap to clone.
 pub trait Env: Clone + Send + Sync + 'static {
@@ -116,6 +118,12 @@ pub trait File: Clone + Send + Sync + 'static {
         position: u64,
         length: usize,
     ) -> impl Future<Output = io::Result<Bytes>> + Send;
+    /// The first position at or behind `position` where anything but zeros may
+    /// stand; `None` where all that follows is a hole that was never written. A
+    /// disk that does not know says `position`.
+    fn data_from(&self, position: u64) -> impl Future<Output = io::Result<Option<u64>>> + Send {
+        async move { Ok(Some(position)) }
+    }
     /// Sets the size; bytes gained read zero. Durable only after a sync.
     fn set_len(&self, length: u64) -> impl Future<Output = io::Result<()>> + Send;
     /// The size as cached, bytes.

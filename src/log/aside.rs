@@ -14,14 +14,16 @@
 use std::io;
 
 use bytes::{BufMut, Bytes};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::env::failure::medium_lost_data;
-use crate::env::{Disk, File};
+use crate::env::{Disk, File, yield_once};
 
 const MAGIC: [u8; 4] = *b"ZLA1";
 const HEADER_BYTES: usize = 24;
 const LENGTH_AT: usize = 8;
+/// Bytes of a payload in pieces that are written at a time.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,40 @@ pub async fn replace<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> io::Resul
     disk.sync_dir(parent(path)).await
 }
 
+/// As [`replace`], by a payload that comes in pieces: it is made while it is
+/// written, and whoever polls the future does something else between two pieces.
+///
+/// # Errors
+/// As of [`replace`].
+pub async fn replace_in_pieces<D: Disk>(
+    disk: &D,
+    path: &str,
+    pieces: impl Iterator<Item = Vec<u8>>,
+) -> io::Result<()> {
+    let aside = format!("{path}.tmp");
+    let file = create_afresh(disk, &aside).await?;
+    let mut sum = Xxh3::with_seed(xxh3_64(path.as_bytes()));
+    let (mut at, mut buffer) = (HEADER_BYTES as u64, Vec::new());
+    for piece in pieces {
+        sum.update(&piece);
+        buffer.extend_from_slice(&piece);
+        if buffer.len() >= PIECE_BYTES {
+            let full = Bytes::from(std::mem::take(&mut buffer));
+            at += full.len() as u64;
+            file.write_at(at - full.len() as u64, full).await?;
+            yield_once().await;
+        }
+    }
+    let length = at - HEADER_BYTES as u64 + buffer.len() as u64;
+    if !buffer.is_empty() {
+        file.write_at(at, buffer.into()).await?;
+    }
+    file.write_at(0, header(length, sum.digest())).await?;
+    file.sync_all().await?;
+    disk.rename(&aside, path).await?;
+    disk.sync_dir(parent(path)).await
+}
+
 /// As [`replace`], without a sync anywhere: what a power loss leaves is old, new
 /// or nothing. For presets that do as others do, never for a promise.
 ///
@@ -105,11 +141,17 @@ pub(super) fn parent(path: &str) -> &str {
 
 fn encode(path: &str, payload: &[u8]) -> Bytes {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
+    bytes.put_slice(&header(payload.len() as u64, checksum(path, payload)));
+    bytes.put_slice(payload);
+    bytes.into()
+}
+
+fn header(length: u64, sum: u64) -> Bytes {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.put_slice(&MAGIC);
     bytes.put_u32(0);
-    bytes.put_u64(payload.len() as u64);
-    bytes.put_u64(checksum(path, payload));
-    bytes.put_slice(payload);
+    bytes.put_u64(length);
+    bytes.put_u64(sum);
     bytes.into()
 }
 

@@ -46,14 +46,11 @@ impl<D: Disk> CommitLog<D> {
     /// From here on nothing below `base` is read, verified or repaired.
     async fn raise_base(&mut self, base: Position) {
         let entry = match self.place(base.address) {
-            Ok(place) => place
-                .seek(base.next_index)
-                .await
-                .ok()
-                .zip(Some(place.number)),
+            Ok(place) => place.entry(base.address).await.ok().zip(Some(place)),
             Err(_) => None,
         };
-        if let Some(((entry, position), number)) = entry {
+        if let Some((entry, place)) = entry {
+            let (position, number) = (place.position, place.number);
             assert_eq!(entry.previous_hash, base.hash, "the base is in the log");
             self.segments[number].add_group(Group {
                 index: base.next_index,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::Position;
 use super::segment::{HeaderFlaw, SegmentHeader};
-use crate::env::File;
 use crate::env::failure::medium_lost_data;
+use crate::env::{File, yield_once};
 use crate::record::{
     DecodeError, Defect, ENTRY_MAGIC, ENVELOPE_BYTES, Envelope, LogPart, Mark, Parsed, parse,
 };
@@ -109,6 +109,24 @@ impl<F: File> Frames<F> {
         (position + 1).next_multiple_of(self.sector_bytes)
     }
 
+    /// The first sector boundary at or behind `position`, itself one, from which on
+    /// anything but zeros may stand: a preallocated file is not read where nobody
+    /// has written. The end where there is nothing.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) async fn skip_hole(&self, position: u64) -> io::Result<u64> {
+        let in_window = position.checked_sub(self.window_from);
+        if in_window.is_some_and(|at| at < self.window.len() as u64) || position >= self.end {
+            return Ok(position);
+        }
+        let data = self.file.data_from(position).await?;
+        let data = data.map_or(self.end, |data| {
+            data / self.sector_bytes * self.sector_bytes
+        });
+        Ok(data.clamp(position, self.end))
+    }
+
     /// What stands at `position`.
     ///
     /// # Errors
@@ -166,7 +184,10 @@ impl<F: File> Frames<F> {
                     return Ok(Some((candidate, envelope.log)));
                 }
             }
-            position = next;
+            position = match is_zero(&sector) {
+                true => self.skip_hole(next).await?,
+                false => next,
+            };
         }
         Ok(None)
     }
@@ -213,8 +234,12 @@ impl<F: File> Frames<F> {
         };
         match read {
             Ok(bytes) => {
+                let is_long = bytes.len() as u64 >= LONG_BYTES;
                 self.window = bytes;
                 self.window_from = position;
+                if is_long {
+                    yield_once().await;
+                }
                 Ok(Ok(()))
             }
             Err(error) if medium_lost_data(&error) => Ok(Err(error.to_string())),
@@ -256,6 +281,9 @@ impl<F: File> Frames<F> {
     }
 }
 
+/// Who reads so much at a time goes through it, too: others have their turn first.
+const LONG_BYTES: u64 = 64 << 10;
+
 /// The incarnation that the entries of a file speak of, and the first of them
 /// that is whole: for a file whose header has rotted. `header` says how to read
 /// it; entries below `address` are not the file's.
@@ -291,7 +319,10 @@ pub(super) async fn find_incarnation<F: File>(
                 return Ok(Some((incarnation, envelope.log)));
             }
         }
-        position = next;
+        position = match is_zero(&sector) {
+            true => raw.skip_hole(next).await?,
+            false => next,
+        };
     }
     Ok(None)
 }

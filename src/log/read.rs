@@ -19,7 +19,7 @@ use crate::env::Disk;
 use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope, LogPart};
 
 /// Looking for an index reads ahead so many bytes.
-const SEEK_BYTES: u64 = 64 << 10;
+const SEEK_BYTES: u64 = 16 << 10;
 
 /// An entry as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,6 +277,13 @@ impl<D: Disk> Place<D> {
             }
             other => Err(self.diagnose(address, flaw_of(other)).await?),
         }
+    }
+
+    /// The log part of the entry at `address`, which is this place's.
+    pub(super) async fn entry(&self, address: u64) -> Result<LogPart, ReadError> {
+        let mut frames = self.frames(ENVELOPE_BYTES as u64);
+        let (envelope, _) = self.first(&mut frames, address).await?;
+        Ok(envelope.log)
     }
 
     /// The entry at `index`, which is in the group, and its file position.

@@ -117,7 +117,13 @@ async fn count_lost_in<D: Disk>(
                 let upto = report.lost_upto_address_min.max(envelope.log.end_address());
                 report.lost_upto_address_min = upto;
             }
-            _ => position = frames.next_sector(position),
+            _ => {
+                let next = frames.next_sector(position);
+                position = frames
+                    .skip_hole(next)
+                    .await
+                    .doing("counting what is lost")?;
+            }
         }
     }
     Ok(())

@@ -84,7 +84,7 @@ impl<D: Disk> Stretch<D> {
             mut position,
             ..
         } = self.place.group;
-        let mut frames = self.place.frames(WINDOW_BYTES);
+        let mut frames = self.place.frames(WINDOW_BYTES.min(bytes));
         let mut at = address;
         let mut behind = None;
         let upto_address = self.from_address.saturating_add(bytes.max(1));

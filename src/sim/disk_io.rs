@@ -390,7 +390,7 @@ impl SimDisk {
     ) -> io::Result<R> {
         self.change(|inner, node| {
             inner.asked(node, asked);
-            inner.core.works(node, Work::Copies(0));
+            inner.core.works(node, Work::Calls);
             inner.disks[node as usize].refuses(kind)?;
             inner.disks[node as usize].counts.changes += 1;
             inner
@@ -594,7 +594,7 @@ impl File for SimFile {
                 .trace(TraceKind::Disk, node, position, &bytes, || {
                     format!("write {path} at {position}, {} bytes", bytes.len())
                 });
-            inner.core.works(node, Work::of_file(path, bytes.len()));
+            inner.core.works(node, Work::write_of(path, bytes.len()));
             let disk = &mut inner.disks[node as usize];
             disk.counts.writes += 1;
             disk.counts.written_bytes += bytes.len() as u64;
@@ -619,13 +619,24 @@ impl File for SimFile {
     async fn read_at(&self, position: u64, length: usize) -> io::Result<Bytes> {
         let OpenFile { disk, handle, path } = &*self.open;
         disk.call(|inner, node| {
-            inner.core.works(node, Work::of_file(path, length));
+            inner.core.works(node, Work::read_of(path, length));
             inner.asked(node, || Call::ReadAt(handle.number(), position, length));
             let disk = &mut inner.disks[node as usize];
             disk.refuses(DiskVerb::Read)?;
             disk.counts.reads += 1;
             disk.counts.read_bytes += length as u64;
             disk.model.read(*handle, position, length)
+        })
+        .await
+    }
+
+    async fn data_from(&self, position: u64) -> io::Result<Option<u64>> {
+        let OpenFile { disk, handle, .. } = &*self.open;
+        disk.call(|inner, node| {
+            inner.core.works(node, Work::Calls);
+            inner.disks[node as usize]
+                .model
+                .data_from(*handle, position)
         })
         .await
     }

@@ -74,7 +74,7 @@ impl Inner {
             NetEvent::Data { bytes, .. } | NetEvent::Peer { bytes, .. } => bytes.len(),
             _ => 0,
         };
-        self.core.works(node, Work::Copies(bytes));
+        self.core.works(node, Work::Hears(bytes));
         Some(event)
     }
 }
@@ -136,6 +136,14 @@ impl Env for SimEnv {
             let full = Reopening::Full;
             if matches!(&notice, Notice::StoreReopened { reason, .. } if *reason == full) {
                 tap.opens_without_room(core, &disks[self.node as usize], self.node);
+            }
+            match notice {
+                Notice::LogOpened { .. } => core.set_serving(self.node, true),
+                // A replica that repairs its log does not take part meanwhile.
+                Notice::StoreReopened { .. } | Notice::EntriesDamaged { .. } => {
+                    core.set_serving(self.node, false);
+                }
+                _ => {}
             }
             inner.core.says(self.node, &line);
         });
@@ -245,7 +253,7 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Write(endpoint, conn, bytes.len()));
-            inner.core.works(node, Work::Copies(bytes.len()));
+            inner.core.works(node, Work::Says(bytes.len()));
             let before = inner.tap.sightings.acknowledgements;
             inner
                 .tap
@@ -268,7 +276,7 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Send(endpoint, to, bytes.len()));
-            inner.core.works(node, Work::Copies(bytes.len()));
+            inner.core.works(node, Work::Says(bytes.len()));
             let before = inner.tap.sightings.votes;
             let disk = &inner.disks[node as usize];
             inner.tap.peer_message(&inner.core, disk, node, &bytes);
@@ -290,7 +298,7 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         poll_fn(|context| {
             let event = self.env.with(|inner| {
-                inner.core.begins_to_serve(node);
+                inner.core.looks(node);
                 if inner.core.holds_back(node, context.waker()) {
                     return None;
                 }

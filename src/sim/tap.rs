@@ -61,6 +61,8 @@ pub(crate) struct Tap {
     medium: Medium,
     /// Nodes below this number are brokers.
     brokers: u32,
+    /// Each broker's `reserve_bytes`.
+    reserve_bytes: u64,
     holdings: Vec<Holdings>,
     /// Where brokers replicate.
     replicas: Option<Box<Replicas>>,
@@ -103,6 +105,7 @@ impl Tap {
         Self {
             medium,
             brokers,
+            reserve_bytes: 0,
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             replicas: None,
             commits: BTreeMap::new(),
@@ -126,6 +129,14 @@ impl Tap {
             holdings: (0..brokers).map(|_| Holdings::of_a_replica()).collect(),
             replicas: Some(Box::new(Replicas::new(members, brokers, media))),
             ..Self::new(brokers, media.log)
+        }
+    }
+
+    /// The same, of brokers that keep so much in reserve.
+    pub(crate) fn with_reserve(self, reserve_bytes: u64) -> Self {
+        Self {
+            reserve_bytes,
+            ..self
         }
     }
 

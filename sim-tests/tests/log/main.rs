@@ -12,6 +12,7 @@ mod holes;
 mod poison;
 mod queues;
 mod read;
+mod restart;
 mod salvage;
 mod scrub;
 mod stalling;

@@ -1,10 +1,9 @@
 //! What waits for its time: a fold over the log.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::SCHEDULE_TOPIC;
+use crate::broker::chunked::{Chunk, Chunked};
 use crate::record::Message;
 
 /// A message that waits.
@@ -62,7 +61,7 @@ impl Effect {
 /// All messages that wait, as of an address of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Delays(BTreeMap<u64, Delayed>);
+pub struct Delays(Chunked<u64, Delayed>);
 
 impl Delays {
     /// The message at a log address, if it waits.
@@ -72,18 +71,30 @@ impl Delays {
 
     /// Those from a log address on, in the order of the log.
     pub fn from(&self, address: u64) -> impl Iterator<Item = (u64, Delayed)> {
-        let waiting = self.0.range(address..);
+        let waiting = self.0.from(&address);
         waiting.map(|(address, delayed)| (*address, *delayed))
     }
 
     /// The log address of the first one in the log.
     pub fn oldest(&self) -> Option<u64> {
-        self.0.first_key_value().map(|(address, _)| *address)
+        self.0.first().map(|(address, _)| *address)
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What waits, in chunks.
+    pub(in crate::broker) fn chunks(&self) -> impl Iterator<Item = Chunk<u64, Delayed>> {
+        self.0.chunks()
+    }
+
+    /// Some of what waits, out of a snapshot.
+    pub(in crate::broker) fn read(&mut self, delays: Vec<(u64, Delayed)>) {
+        for (address, delayed) in delays {
+            self.0.insert(address, delayed);
+        }
     }
 
     /// Applies an entry. False where what it delivers does not wait: the log

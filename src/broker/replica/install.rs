@@ -43,6 +43,10 @@ impl<E: Env> Broker<E> {
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }
+        // Two writers of one file would write each other's.
+        if let Some(expiring) = serving.expiring.take() {
+            expiring.settled().await?;
+        }
         Base::store(&self.env.disk(), encoded).await?;
         Err(StoreError::BaseInstalled {
             address: base.position.address,

@@ -14,6 +14,7 @@ use super::condemned::Condemned;
 use super::fetch::Fetching;
 use super::recent::RecentFrames;
 use super::saving::{load, load_or_begin_anew, save};
+use super::scrub::ROUND_BYTES;
 use crate::broker::ages::Ages;
 use crate::broker::base::{BASE_FILE, Base};
 use crate::broker::change::Change;
@@ -146,6 +147,7 @@ pub(in crate::broker) async fn open<E: Env>(
         asked: None,
         scrub_interval_ns: raft.scrub_interval_ms * NS_PER_MS,
         scrub_at_ns: env.now_ns() + raft.scrub_interval_ms * NS_PER_MS,
+        scrub_left_bytes: ROUND_BYTES,
         scrubbed_address: at.address,
         base: encoded_base,
     };

@@ -1,10 +1,9 @@
 //! What is pending and what was decided: a fold over the log.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC};
+use crate::broker::chunked::{Chunk, Chunked};
 use crate::record::{Message, Properties, key};
 use crate::remoting::transaction::sys_flag;
 
@@ -45,7 +44,7 @@ pub struct Half {
 
 /// A transaction that was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Decided {
+pub(in crate::broker) struct Decided {
     outcome: Outcome,
     queue_offset: u64,
     group: String,
@@ -132,8 +131,8 @@ pub(super) enum Found {
 /// All transactions, as of an address of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transactions {
-    pending: BTreeMap<u64, Half>,
-    decided: BTreeMap<u64, Decided>,
+    pending: Chunked<u64, Half>,
+    decided: Chunked<u64, Decided>,
 }
 
 impl Transactions {
@@ -145,12 +144,36 @@ impl Transactions {
 
     /// As [`Self::pending`], from a log address on.
     pub(super) fn pending_from(&self, address: u64) -> impl Iterator<Item = u64> {
-        self.pending.range(address..).map(|(address, _)| *address)
+        self.pending.from(&address).map(|(address, _)| *address)
     }
 
     /// The half message at a log address, if it is pending.
     pub fn half(&self, address: u64) -> Option<&Half> {
         self.pending.get(&address)
+    }
+
+    /// What is pending and what was decided, in chunks.
+    pub(in crate::broker) fn chunks(
+        &self,
+    ) -> (
+        impl Iterator<Item = Chunk<u64, Half>>,
+        impl Iterator<Item = Chunk<u64, Decided>>,
+    ) {
+        (self.pending.chunks(), self.decided.chunks())
+    }
+
+    /// Some of what is pending, out of a snapshot.
+    pub(in crate::broker) fn read_pending(&mut self, halves: Vec<(u64, Half)>) {
+        for (address, half) in halves {
+            self.pending.insert(address, half);
+        }
+    }
+
+    /// Some of what was decided, out of a snapshot.
+    pub(in crate::broker) fn read_decided(&mut self, decided: Vec<(u64, Decided)>) {
+        for (address, decided) in decided {
+            self.decided.insert(address, decided);
+        }
     }
 
     /// Applies an entry. False where its half message is not pending: the log

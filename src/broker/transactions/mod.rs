@@ -19,7 +19,7 @@ mod checking;
 mod ending;
 mod halves;
 
-pub(super) use book::Effect;
+pub(super) use book::{Decided, Effect};
 pub use book::{Half, Outcome, Transactions};
 pub(super) use buffered::Operations;
 pub(super) use checking::Checks;

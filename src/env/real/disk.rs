@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 use tokio::runtime::Handle;
 
 use crate::env::{Disk, File, path};
@@ -149,6 +151,16 @@ impl File for RealFile {
         }
         bytes.truncate(filled);
         Ok(Bytes::from(bytes))
+    }
+
+    /// A file system that keeps no account of holes says that there are none.
+    async fn data_from(&self, position: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&*self.file, SeekFrom::Data(position)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(position)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn set_len(&self, length: u64) -> io::Result<()> {

@@ -25,6 +25,10 @@ use crate::log::error::{Doing, OpenError};
 use crate::log::segment::Draft;
 use crate::log::walk::Walk;
 
+/// Of a segment that is hardly begun no more than this part is written: 4 MiB of a
+/// gibibyte.
+const HARDLY_BEGUN: u64 = 256;
+
 impl<D: Disk> Opening<D> {
     /// Makes all of the surveyed log durable and ready to append to.
     pub(in crate::log) async fn renew(
@@ -69,7 +73,10 @@ impl<D: Disk> Opening<D> {
         let Some(old) = survey.segments.last() else {
             return Ok(survey.end);
         };
-        if old.headless {
+        // A segment that is hardly begun is copied as a whole: the copy takes its name,
+        // and no kill leaves another preallocated file behind.
+        let begun = survey.write_position.saturating_mul(HARDLY_BEGUN);
+        if old.headless || begun <= old.header.segment_bytes {
             return Ok(old.header.base);
         }
         let mut walk = Walk::of(old, survey.known_holes());

@@ -51,7 +51,7 @@ pub(super) async fn search_tail<F: File>(frames: &mut Frames<F>, from: u64) -> i
     while position < frames.end() {
         let mut next = frames.next_sector(position);
         match frames.at(position).await? {
-            Frame::Padding | Frame::Blank => {}
+            Frame::Padding | Frame::Blank => next = frames.skip_hole(next).await?,
             // An old record goes on in the sectors behind its header.
             Frame::OtherIncarnation { framed_bytes } => {
                 next = position.saturating_add(framed_bytes);

@@ -30,6 +30,7 @@ const ANY: &[&str] = &[
     "holds_reserve",
     "open_files_max",
     "cpu_slowdown",
+    "slice_bytes",
 ];
 
 /// What only brokers that replicate by Raft are told.
@@ -283,6 +284,7 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
         holds_reserve: holds_reserve.unwrap_or(false),
         open_files_max: table.count("open_files_max", 4)? as usize,
+        slice_bytes: bytes("slice_bytes", default.slice_bytes)?,
         ..default
     })
 }

@@ -74,6 +74,13 @@ impl Content {
         self.gather(position, index(length))
     }
 
+    /// The first position at or behind `position` that was ever written.
+    pub fn data_from(&self, position: u64) -> Option<u64> {
+        let behind = self.touched(position..u64::MAX);
+        let run = self.runs.get(behind.start)?;
+        Some(run.at.max(position)).filter(|at| *at < self.size_bytes)
+    }
+
     /// A part, size or not: copied only where it is not a part of one run.
     fn gather(&self, position: u64, length: usize) -> Bytes {
         let range = position..position + length as u64;

@@ -87,6 +87,21 @@ impl DiskModel {
         Ok(self.file(ino).cached.read(position, length))
     }
 
+    /// The first position at or behind `position` that is no hole: it was written, or
+    /// cannot be read.
+    ///
+    /// # Errors
+    /// The handle's.
+    pub fn data_from(&mut self, handle: Handle, position: u64) -> io::Result<Option<u64>> {
+        let ino = self.live(handle)?;
+        let (file, sector_bytes) = (self.file(ino), self.config.sector_bytes);
+        let rest = file.cached.size_bytes().saturating_sub(position);
+        let unreadable = file.unreadable_in(position, rest, sector_bytes);
+        let unreadable = unreadable.map(|sector| (sector * sector_bytes).max(position));
+        let written = file.cached.data_from(position);
+        Ok([unreadable, written].into_iter().flatten().min())
+    }
+
     fn readable(&self, ino: Ino, position: u64, length: u64) -> io::Result<()> {
         let sector_bytes = self.config.sector_bytes;
         match self.file(ino).unreadable_in(position, length, sector_bytes) {

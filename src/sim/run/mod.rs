@@ -35,6 +35,7 @@ mod operator;
 mod pauses;
 mod phases;
 mod process;
+mod steps;
 mod tale;
 #[cfg(test)]
 mod tests;
@@ -53,7 +54,7 @@ use super::boundary::{Boundaries, Boundary};
 use super::costs::RunCosts;
 use super::skeleton::Script;
 use super::tap::Tap;
-use super::world::{DriveEnd, World, drive};
+use super::world::{DriveEnd, Inner, World, drive};
 use crate::check::read_committed::CommitFact;
 use crate::check::replicas::Cluster;
 use crate::check::{Ending, Evidence, Finding, judge};
@@ -241,9 +242,11 @@ struct Observed {
 
 impl Observed {
     fn taken(run: &Run<'_>) -> Self {
-        let tap = &mut run.world.lock().tap;
+        let Inner { core, tap, .. } = &mut *run.world.lock();
+        let mut findings = tap.take_findings();
+        findings.extend(steps::too_long(core.longest_step(), run.scenario));
         Self {
-            findings: tap.take_findings(),
+            findings,
             waived: tap.take_waived(),
             commit_facts: std::mem::take(&mut tap.served_early),
         }

@@ -8,9 +8,10 @@ use crate::check::{At, Finding, Promise};
 use crate::scenario::Scenario;
 use crate::sim::world::LongestStep;
 
-/// Parts of long work that may come together, and what else a step may look up.
+/// Parts of long work that may come together, and what else a step may look up: the
+/// places in the log where followers go on, what is due for delivery.
 const PARTS_MAX: u64 = 4;
-const LOOKED_UP_BYTES_MAX: u64 = 80 << 10;
+const LOOKED_UP_BYTES_MAX: u64 = 512 << 10;
 
 /// The finding, where the longest step was too long.
 pub(super) fn too_long(longest: LongestStep, scenario: &Scenario) -> Option<Finding> {

@@ -78,10 +78,12 @@ pub(super) struct Base {
 /// A replica's base, where it has one that verifies.
 pub(super) fn base(disk: &DiskModel, view: View) -> Option<Base> {
     let payload = aside(disk, BASE_FILE, view)?;
-    let stored: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    // A line that says where the log begins, and then the state's lines.
+    let mut lines = payload.split(|byte| *byte == b'\n');
+    let stored: serde_json::Value = serde_json::from_slice(lines.next()?).ok()?;
     let number = |key: &str| stored.get(key)?.as_u64();
-    let state: serde_json::Value = serde_json::from_str(stored.get("state")?.as_str()?).ok()?;
-    let configuration = bytes_of(state.get("configuration")?.as_str()?)?;
+    let state: serde_json::Value = serde_json::from_slice(lines.next()?).ok()?;
+    let configuration = bytes_of(state.get("head")?.get("configuration")?.as_str()?)?;
     Some(Base {
         head: Head {
             index: number("next_index")?.checked_sub(1)?,

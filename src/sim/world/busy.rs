@@ -29,32 +29,64 @@ const COPIED_BYTE_PS: u64 = 2_000;
 /// A byte of derived state, which is written and read as text.
 const ENCODED_BYTE_PS: u64 = 10_000;
 
-/// What a process does that takes CPU time.
+/// What a process does that takes CPU time, with so many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// It takes or hands over so many bytes: from or to a stream, a peer, a log.
-    Copies(usize),
-    /// It reads or writes so many bytes of derived state.
+    /// Names, sizes.
+    Calls,
+    /// It takes what a stream or a peer sent.
+    Hears(usize),
+    /// It hands something over to a stream or a peer.
+    Says(usize),
+    /// It reads records, or queues of them.
+    Reads(usize),
+    /// It writes records, or queues of them.
+    Stores(usize),
+    /// It reads or writes derived state.
     Encodes(usize),
 }
 
 impl Work {
-    /// By the file that the bytes are of.
-    pub(crate) fn of_file(path: &str, bytes: usize) -> Self {
-        match path.contains('/') {
-            true => Self::Copies(bytes),
-            // What stands for older entries lies beside the directories.
-            false => Self::Encodes(bytes),
+    /// It reads bytes of a file.
+    pub(crate) fn read_of(path: &str, bytes: usize) -> Self {
+        match is_derived(path) {
+            true => Self::Encodes(bytes),
+            false => Self::Reads(bytes),
+        }
+    }
+
+    /// It writes bytes of a file.
+    pub(crate) fn write_of(path: &str, bytes: usize) -> Self {
+        match is_derived(path) {
+            true => Self::Encodes(bytes),
+            false => Self::Stores(bytes),
         }
     }
 
     fn cost_ns(self) -> u64 {
         let (bytes, byte_ps) = match self {
-            Self::Copies(bytes) => (bytes, COPIED_BYTE_PS),
+            Self::Calls => (0, 0),
+            Self::Hears(bytes) | Self::Says(bytes) | Self::Reads(bytes) | Self::Stores(bytes) => {
+                (bytes, COPIED_BYTE_PS)
+            }
             Self::Encodes(bytes) => (bytes, ENCODED_BYTE_PS),
         };
         CALL_NS + bytes as u64 * byte_ps / 1_000
     }
+
+    /// Bytes that are gone through and answer nobody; negative, who was answered.
+    fn silent_bytes(self) -> i64 {
+        match self {
+            Self::Reads(bytes) | Self::Encodes(bytes) => bytes as i64,
+            Self::Says(bytes) => -(bytes as i64),
+            Self::Calls | Self::Hears(_) | Self::Stores(_) => 0,
+        }
+    }
+}
+
+/// What stands for older entries lies beside the directories.
+fn is_derived(path: &str) -> bool {
+    !path.contains('/')
 }
 
 /// How far a process is ahead of the run's time.
@@ -70,6 +102,30 @@ pub(super) struct Busy {
     stops: Option<(u32, u64)>,
     /// It stopped in the midst of a step, and has not looked at its world since.
     stopped: bool,
+    /// Bytes that it went through since it last looked at its input, and that
+    /// answered nobody.
+    silent_bytes: i64,
+}
+
+/// The longest work that answered nobody, between two looks of a broker at its
+/// input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LongestStep {
+    /// Bytes gone through.
+    pub(crate) bytes: u64,
+    /// When it ended, nanoseconds.
+    pub(crate) at_ns: u64,
+    /// Whose.
+    pub(crate) node: NodeId,
+    /// The event of the trace.
+    pub(crate) event: u64,
+}
+
+impl Busy {
+    /// What was done up to now is no step of serving.
+    pub(super) fn forget_step(&mut self) {
+        self.silent_bytes = 0;
+    }
 }
 
 impl Core {
@@ -83,14 +139,38 @@ impl Core {
         self.cpu = Some(speed);
     }
 
+    /// The longest step of any broker so far.
+    pub(crate) fn longest_step(&self) -> LongestStep {
+        self.longest_step
+    }
+
     /// A process works.
     pub(crate) fn works(&mut self, node: NodeId, work: Work) {
-        let Some(CpuSpeed { slowdown }) = self.cpu.filter(|_| node < self.brokers) else {
+        if node >= self.brokers {
             return;
-        };
-        let cost_ns = work.cost_ns();
-        let until_ns = self.here_ns(node) + cost_ns * slowdown;
-        self.nodes[node as usize].busy.until_ns = until_ns;
+        }
+        let here_ns = self.here_ns(node);
+        let busy = &mut self.nodes[node as usize].busy;
+        busy.silent_bytes += work.silent_bytes();
+        if let Some(CpuSpeed { slowdown }) = self.cpu {
+            busy.until_ns = here_ns + work.cost_ns() * slowdown;
+        }
+    }
+
+    /// A process looks at what came for it. While it opens its store it serves
+    /// nobody, and says so.
+    pub(crate) fn looks(&mut self, node: NodeId) {
+        let (at_ns, event) = (self.here_ns(node), self.trace.events());
+        let state = &mut self.nodes[node as usize];
+        let bytes = std::mem::take(&mut state.busy.silent_bytes).max(0) as u64;
+        if state.serves && bytes > self.longest_step.bytes {
+            self.longest_step = LongestStep {
+                bytes,
+                at_ns,
+                node,
+                event,
+            };
+        }
     }
 
     fn own_ns(&mut self, node: NodeId) -> u64 {

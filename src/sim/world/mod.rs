@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
 use busy::Busy;
-pub(crate) use busy::Work;
+pub(crate) use busy::{LongestStep, Work};
 pub(crate) use clock::Clock;
 #[cfg(test)]
 pub(crate) use driver::fire_due;
@@ -94,7 +94,7 @@ struct Node {
     /// Counts the process' lives; handles of an earlier one are dead.
     incarnation: u32,
     process_up: bool,
-    /// The process has looked at what came for it.
+    /// The process has opened its log.
     serves: bool,
     os_up: bool,
     random: Stream,
@@ -113,6 +113,7 @@ pub(crate) struct Core {
     brokers: u32,
     /// How fast brokers work; `None`: what they do takes no time.
     cpu: Option<CpuSpeed>,
+    longest_step: LongestStep,
 }
 
 impl Core {
@@ -169,14 +170,16 @@ impl Core {
         self.nodes[node as usize].process_up
     }
 
-    /// Whether the process there has looked at what came for it, since it started.
+    /// Whether the process there has opened its log since it started.
     pub(crate) fn serves(&self, node: NodeId) -> bool {
         self.nodes[node as usize].serves
     }
 
-    /// A process looks at what came for it.
-    pub(crate) fn begins_to_serve(&mut self, node: NodeId) {
-        self.nodes[node as usize].serves = true;
+    /// A process has opened its log, or is about to open it again.
+    pub(crate) fn set_serving(&mut self, node: NodeId, serves: bool) {
+        let node = &mut self.nodes[node as usize];
+        node.serves = serves;
+        node.busy.forget_step();
     }
 
     /// The process there does nothing any more: it is about to die.
@@ -227,6 +230,7 @@ impl Core {
             nodes: (0..machines).map(machine).collect(),
             brokers: machines,
             cpu: None,
+            longest_step: LongestStep::default(),
         }
     }
 
@@ -310,6 +314,7 @@ impl World {
             nodes: Vec::new(),
             brokers: tap.brokers(),
             cpu: None,
+            longest_step: LongestStep::default(),
         };
         let inner = Inner {
             core,

@@ -114,9 +114,9 @@ impl Bench {
             "term": upto.term,
             "address": upto.address,
             "hash": upto.hash,
-            "state": r#"{"configuration":""}"#,
         });
-        let payload = payload.to_string();
+        let state = serde_json::json!({ "head": { "configuration": "" } });
+        let payload = format!("{payload}\n{state}\n");
         let disk = self.envs[node].disk();
         self.wait(replace_aside(&disk, BASE_FILE, payload.as_bytes()))
             .expect("writes");
