@@ -31,7 +31,7 @@ pub(crate) mod path;
 pub mod real;
 
 pub use either::{Either, either};
-pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop};
+pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop, WaitedFor};
 
 /// One node's world. Cheap to clone.
 pub trait Env: Clone + Send + Sync + 'static {
