@@ -50,6 +50,7 @@ impl<E: Env> Broker<E> {
             flush,
             replica.and_then(Replica::deadline_ns),
             replica.and_then(Replica::ask_at_ns),
+            replica.map(Replica::waits_at_ns),
             replica.and_then(Replica::scrub_at_ns),
         ]
         .into_iter()
@@ -77,6 +78,7 @@ impl<E: Env> Broker<E> {
         let delivered = self.deliver_due(serving).await;
         self.put_off(delivered)?;
         self.fetch(serving);
+        self.tell_waits(serving);
         let scrubbed = self.scrub(serving).await;
         self.put_off(scrubbed)?;
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {

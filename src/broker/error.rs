@@ -144,6 +144,22 @@ pub enum StoreError {
         /// Where it began.
         address: u64,
     },
+    /// A hole in the log of a replica that is alone.
+    #[error(
+        "entries {from_index}..{upto_index} (from log address {address} on) cannot be read, and this \
+         cluster has no other replica to fill them in from. All others are whole: keep this \
+         directory. Put the segment that holds them back from a copy of this disk, and start again; \
+         or start with the addresses of nodes that once were members: any disk that still has these \
+         entries fills them in"
+    )]
+    NobodyToAsk {
+        /// The first of them.
+        from_index: u64,
+        /// One past the last.
+        upto_index: u64,
+        /// Where they begin.
+        address: u64,
+    },
     /// An entry does not fit what came before it.
     #[error("the entry at log address {address} does not fit the log before it: {what}")]
     Inconsistent {
@@ -196,6 +212,7 @@ impl StoreError {
             | Self::Amnesia { .. }
             | Self::RolledBack { .. }
             | Self::Diverged(_)
+            | Self::NobodyToAsk { .. }
             | Self::Blank
             | Self::WrongNode { .. } => false,
         }

@@ -79,6 +79,7 @@ impl DirectoryError {
                     BrokerError::Store(
                         StoreError::Diverged(_)
                         | StoreError::RolledBack { .. }
+                        | StoreError::NobodyToAsk { .. }
                         | StoreError::Amnesia { .. },
                     ),
                 ..

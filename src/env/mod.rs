@@ -33,7 +33,7 @@ pub mod real;
 mod yielding;
 
 pub use either::{Either, either};
-pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop};
+pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop, WaitedFor};
 pub use pool::{Pooled, PooledFile};
 pub use yielding::yield_once;
 

@@ -86,6 +86,14 @@ notices! {
         /// One past the last one's.
         upto_index: u64,
     } Warning "entries {from_index}..{upto_index} are damaged; they are asked for";
+    /// Something has been waited for for long, which only others can give. Said again
+    /// while it is.
+    Waits {
+        /// For how long, seconds.
+        for_s: u64,
+        /// What, and what to do.
+        what: WaitedFor,
+    } Warning "for {for_s} s: {what}";
     /// The store is closed and opened again.
     StoreReopened {
         /// For which reason.
@@ -144,6 +152,70 @@ notices! {
         blank_nodes: Vec<u64>,
     } Error "halted: the disks of nodes {blank_nodes:?} are blank, and no majority of disks is \
              left; what they alone held is lost. `recover --unsafe` goes on without them";
+}
+
+/// Something that a replica cannot go on without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitedFor {
+    /// Entries that it cannot read.
+    Entries {
+        /// The first one's index.
+        from_index: u64,
+        /// One past the last one's.
+        upto_index: u64,
+        /// The nodes that are asked.
+        nodes: Vec<u64>,
+    },
+    /// The word of others on what stood behind the end of its log (D12).
+    Word {
+        /// The first index in doubt.
+        from_index: u64,
+        /// The nodes that have not answered.
+        nodes: Vec<u64>,
+    },
+    /// A leader that lets its blank disk in (D14).
+    LettingIn {
+        /// The nodes that may know one.
+        nodes: Vec<u64>,
+    },
+    /// A leader.
+    Leader {
+        /// The nodes of which a majority elects one.
+        nodes: Vec<u64>,
+    },
+}
+
+impl fmt::Display for WaitedFor {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entries {
+                from_index,
+                upto_index,
+                nodes,
+            } => write!(
+                to,
+                "waits for entries {from_index}..{upto_index}, which cannot be read here, from any of \
+                 nodes {nodes:?}; nothing is served before they come. Start every one of them that is \
+                 down, and see that they reach this node"
+            ),
+            Self::Word { from_index, nodes } => write!(
+                to,
+                "waits for the word of nodes {nodes:?} on what stood here from entry {from_index} on; \
+                 until then it leads nobody. Start those that are down; where one's disk is gone for \
+                 good, put in a blank one and format it as a replacement: that is an answer, too"
+            ),
+            Self::LettingIn { nodes } => write!(
+                to,
+                "waits with a blank disk for a leader among nodes {nodes:?} to let it in. A majority \
+                 of them has to be up and to reach each other and this node"
+            ),
+            Self::Leader { nodes } => write!(
+                to,
+                "knows no leader: a majority of nodes {nodes:?} has to be up and to reach each other. \
+                 Start those that are down"
+            ),
+        }
+    }
 }
 
 /// How a log had been closed.

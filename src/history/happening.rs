@@ -46,6 +46,9 @@ pub enum Happening {
     DamageRepaired,
     /// A replica asked what others hold behind the end that it cannot read (D12).
     DoubtAsked,
+    /// A replica that cannot read all it has said what it can know of the end of
+    /// another's log (D12).
+    HoleAnswered,
     /// A replica learnt that nothing in its log is in doubt any more (D12).
     DoubtResolved,
     /// A disk that has promised nothing asked to be let in (D14).
@@ -82,7 +85,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -103,6 +106,7 @@ impl Happening {
         Self::StoreReopened,
         Self::DamageRepaired,
         Self::DoubtAsked,
+        Self::HoleAnswered,
         Self::DoubtResolved,
         Self::BlankAnnounced,
         Self::BaseInstalled,
@@ -143,6 +147,7 @@ impl Happening {
             Self::StoreReopened => "store-reopened",
             Self::DamageRepaired => "damage-repaired",
             Self::DoubtAsked => "doubt-asked",
+            Self::HoleAnswered => "hole-answered",
             Self::DoubtResolved => "doubt-resolved",
             Self::BlankAnnounced => "blank-announced",
             Self::BaseInstalled => "base-given",

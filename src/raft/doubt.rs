@@ -72,6 +72,18 @@ impl Raft {
             .map_or(u64::MAX, |doubtful| doubtful.ask_due_ns)
     }
 
+    /// The nodes that have not said what they hold behind the end of this log, while
+    /// that is in doubt.
+    #[must_use]
+    pub fn unheard_in_doubt(&self) -> Vec<u64> {
+        let Some(doubtful) = &self.doubtful else {
+            return Vec::new();
+        };
+        let seats = self.configurations.latest().seats.keys().copied();
+        let heard = |node: &u64| *node == self.me.node || doubtful.answers.contains_key(node);
+        seats.filter(|node| !heard(node)).collect()
+    }
+
     pub(super) fn tick_doubt(&mut self) {
         let due = self.doubt_deadline_ns() <= self.now_ns;
         if due && let Some(doubtful) = &mut self.doubtful {
@@ -109,7 +121,12 @@ impl Raft {
             let request = doubtful.round;
             let previous = doubtful.previous;
             let disk = ANY_DISK;
-            self.send(ReplicaId { node, disk }, Message::Ask { request, previous });
+            let ask = Message::Ask {
+                request,
+                previous,
+                hash: 0,
+            };
+            self.send(ReplicaId { node, disk }, ask);
         }
     }
 
@@ -129,7 +146,24 @@ impl Raft {
     /// The asker's term was adopted before, and the answer leaves once that is
     /// durable: no late append of an earlier term can bring here what is denied
     /// now (17 steps at n=5 without it (searched)).
-    pub(super) fn on_ask(&mut self, from: ReplicaId, request: u64, previous: EntryId) {
+    ///
+    /// ```text
+    ///   previous is …            and the entry behind it is …    said of that
+    ///   here                     readable                        a copy
+    ///   here, or not readable    in a hole                       may have had it
+    ///   another one              –                               never had it
+    ///   the last of a hole       readable, its hash is said:     a copy, or never
+    ///                            … it is not                     nothing
+    /// ```
+    ///
+    /// What is not readable is as lost as what is cut: the same fault took both,
+    /// and of one entry it may take as many copies as the budget has (D12).
+    pub(super) fn on_ask(
+        &mut self,
+        from: ReplicaId,
+        request: u64,
+        (previous, hash): (EntryId, u64),
+    ) {
         let last = self.log.last();
         let term = self.term();
         let base_index = self.log.base().index;
@@ -138,7 +172,15 @@ impl Raft {
             let to = from;
             return self.gate_send(Output::SendBase { to, term, request });
         }
-        let chained = self.log.contains(previous);
+        let index = previous.index + 1;
+        let in_hole = |index: u64| self.holes.iter().find(|hole| hole.holds(index));
+        let is_lost = in_hole(index).is_some();
+        let chained = match in_hole(previous.index) {
+            Some(hole) => !is_lost && hole.hash == hash,
+            None => self.log.contains(previous),
+        };
+        let is_unknown = !is_lost && hash == 0 && in_hole(previous.index).is_some();
+        let has_lost = is_lost && (chained || in_hole(previous.index).is_some());
         let forgot = self.doubtful.is_some() || self.is_blank();
         let tail = Tail {
             request,
@@ -146,13 +188,20 @@ impl Raft {
             chained,
             last,
             base_index,
-            doubtful_from: forgot.then_some(last.index + 1),
-            hole_from: self.hole_from,
+            doubtful_from: match has_lost {
+                true => Some(index),
+                false => forgot.then_some(last.index + 1),
+            },
+            silent_from: is_unknown.then_some(index),
             heads: Vec::new(),
         };
         let bound = previous.index + self.settings.append_entries_max;
-        let upto_index = if chained {
-            last.index.min(bound)
+        let behind = self.holes.iter().filter(|hole| hole.from_index >= index);
+        let readable_index = behind.map(|hole| hole.from_index - 1).min();
+        let upto_index = if chained && !is_lost {
+            last.index
+                .min(bound)
+                .min(readable_index.unwrap_or(u64::MAX))
         } else {
             previous.index
         };
@@ -213,11 +262,15 @@ impl Raft {
         let (Some(doubtful), true) = (&self.doubtful, self.may_have_counted()) else {
             return Verdict::Wait;
         };
+        if doubtful.previous != self.log.last() {
+            // What was answered is about another end.
+            return Verdict::Wait;
+        }
         let index = self.log.last().index + 1;
         let minority = configuration.seats.len() - configuration.quorum();
         // This replica is the first of the ambiguous ones.
         let (mut amnesiac, mut unheard) = (1, 0);
-        let mut best: Option<(u64, &EntryHead)> = None;
+        let mut best: Option<(EntryId, u64, &EntryHead)> = None;
         for (node, seat) in &configuration.seats {
             if *node == self.me.node {
                 continue;
@@ -226,13 +279,14 @@ impl Raft {
             let other_disk = answer.is_some_and(|(replica, _)| replica.disk != seat.disk);
             let forgot = other_disk || seat.state == SeatState::Replaced;
             match answer.map(|(_, tail)| tail.word_on(index)) {
-                // A copy is a copy, whoever has it: no leader of a later term
-                // than a committed entry's ever put another in its place.
+                // Of several, the one in the log that a voter would prefer: who has
+                // an entry of the term in which this one was committed, or of a later
+                // one, has this one (Leader Completeness). Its own term says less: it
+                // may be older than that of another that was never committed.
                 Some(Word::Has(head)) => {
-                    let better = best.is_none_or(|(_, best)| best.id.term < head.id.term);
-                    let as_good = best.is_some_and(|(_, best)| best.id == head.id);
-                    if better || as_good && stepped == Some(*node) {
-                        best = Some((*node, head));
+                    let last = answer.map_or(EntryId::ZERO, |(_, tail)| tail.last);
+                    if best.is_none_or(|(best, ..)| best < last) {
+                        best = Some((last, *node, head));
                     }
                 }
                 Some(Word::MayHaveHad) => amnesiac += 1,
@@ -247,7 +301,11 @@ impl Raft {
         if amnesiac.min(minority) + unheard > minority {
             return Verdict::Wait;
         }
-        best.map_or(Verdict::End, |(node, head)| {
+        best.map_or(Verdict::End, |(_, node, head)| {
+            let said = stepped.and_then(|node| doubtful.answers.get(&node));
+            let same = said.is_some_and(|(_, tail)| tail.heads.first() == Some(head));
+            // Its frames are at hand.
+            let node = stepped.filter(|_| same).unwrap_or(node);
             Verdict::Copy(node, head.clone())
         })
     }
@@ -302,18 +360,18 @@ enum Word<'a> {
     Has(&'a EntryHead),
     /// It never held one that chains to the asker's log.
     HasNone,
-    /// It lost its own end there.
+    /// It lost its own end there, or cannot read what it has there.
     MayHaveHad,
-    /// Nothing: damaged, dropped with the base (so committed, not denied), or
-    /// not sent.
+    /// Nothing: dropped with the base (so committed, not denied), not sent, or not
+    /// to be told.
     Silent,
 }
 
 impl Tail {
     /// What is said about the index behind `previous`.
     fn word_on(&self, index: u64) -> Word<'_> {
-        let damaged = self.hole_from.is_some_and(|from| from <= index);
-        if self.base_index >= index || damaged {
+        let unknown = self.silent_from.is_some_and(|from| from <= index);
+        if self.base_index >= index || unknown {
             return Word::Silent;
         }
         if let (true, Some(head)) = (self.chained, self.heads.first()) {

@@ -27,14 +27,10 @@ impl Raft {
         }
     }
 
-    /// Who may lead: a voter (D14) that has nothing in doubt, can read all it
-    /// has (D12), and whose disk answers (D17). One whose removal is not
+    /// Who may lead: a voter (D14) that has nothing in doubt (D12), and whose disk answers (D17). One whose removal is not
     /// committed may be the only one with the log to win (thesis, §4.2.2).
     fn may_campaign(&self) -> bool {
-        self.is_needed()
-            && self.gate.hard().doubt.is_none()
-            && self.hole_from.is_none()
-            && !self.hung
+        self.is_needed() && self.gate.hard().doubt.is_none() && !self.hung
     }
 
     /// A voter, as far as is certain.

@@ -156,7 +156,7 @@ impl Raft {
             accepted,
             // D2: durable but not compared may be a divergent suffix; compared
             // but not durable may be gone tomorrow.
-            matched_index: self.matched_index.min(self.sound_index()),
+            matched_index: self.matched_index.min(self.durable_index),
             last_index: self.log.last().index,
             hint,
             in_doubt: self.gate.hard().doubt.is_some(),

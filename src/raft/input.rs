@@ -24,14 +24,34 @@ pub struct Start {
     pub commit_index: u64,
     /// The durable end of the log.
     pub durable_index: u64,
-    /// The first index that cannot be read.
-    pub hole_from: Option<u64>,
+    /// What of the log cannot be read, ascending. With any, the replica only
+    /// answers who asks what stands behind the end of its log (D12).
+    pub holes: Vec<Unreadable>,
     /// All nodes of the address book.
     pub peers: BTreeSet<u64>,
     /// Now.
     pub now_ns: u64,
     /// 64 random bits.
     pub entropy: u64,
+}
+
+/// Consecutive entries that are there and cannot be read (D12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The first of them.
+    pub from_index: u64,
+    /// The first readable one behind them.
+    pub upto_index: u64,
+    /// The hash of the last of them, as the one behind it has it.
+    pub hash: u64,
+}
+
+impl Unreadable {
+    /// Whether the entry at `index` is one of them.
+    #[must_use]
+    pub fn holds(&self, index: u64) -> bool {
+        (self.from_index..self.upto_index).contains(&index)
+    }
 }
 
 /// Something happened.
@@ -77,15 +97,4 @@ pub enum Input {
     /// A write or a sync failed: nothing is said any more (D3). The log is
     /// opened anew, and so is the core.
     LogFailed,
-    /// Entries from here on cannot be read; nothing from here on is
-    /// acknowledged (D12).
-    Damage {
-        /// The first of them.
-        from_index: u64,
-    },
-    /// The holes below this one are repaired; `None`: all are.
-    Repaired {
-        /// The first that is left.
-        hole_from: Option<u64>,
-    },
 }

@@ -65,6 +65,9 @@ pub enum Message {
         request: u64,
         /// The asker's last entry.
         previous: EntryId,
+        /// Its hash, for whoever cannot read that entry and knows its hash from
+        /// the one behind. 0: not said. The driver's to fill in.
+        hash: u64,
     },
     /// The answer to an ask; frames of entries travel behind it.
     Tail(Tail),
@@ -156,10 +159,12 @@ pub struct Tail {
     /// The sender's log begins behind this index: what is below is committed,
     /// not denied.
     pub base_index: u64,
-    /// The first index that the sender itself may have had and lost.
+    /// The first index that the sender itself may have had and lost, or has and
+    /// cannot read.
     pub doubtful_from: Option<u64>,
-    /// The first index that the sender has and cannot read.
-    pub hole_from: Option<u64>,
+    /// The first index of which the sender cannot say whether what it has there
+    /// follows `previous`.
+    pub silent_from: Option<u64>,
     /// The entries behind `previous`, as far as sent.
     pub heads: Vec<EntryHead>,
 }

@@ -63,7 +63,7 @@ mod types;
 mod wire;
 
 pub use configuration::{Change, Configuration, Seat, SeatState};
-pub use input::{Input, Start};
+pub use input::{Input, Start, Unreadable};
 pub use log_view::LogView;
 pub use message::{Append, AppendAnswer, Message, Tail, UNASKED};
 pub use output::Output;

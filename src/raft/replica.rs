@@ -11,7 +11,9 @@ use super::doubt::Doubtful;
 use super::gate::Gate;
 use super::replication::Leader;
 use super::rng::Rng;
-use super::{EntryId, HardState, Input, LogView, Message, Output, ReplicaId, Settings, Start};
+use super::{
+    EntryId, HardState, Input, LogView, Message, Output, ReplicaId, Settings, Start, Unreadable,
+};
 
 /// What a replica is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,8 @@ pub struct Raft {
     pub(super) configurations: Configurations,
     pub(super) commit_index: u64,
     pub(super) durable_index: u64,
-    pub(super) hole_from: Option<u64>,
+    /// While there are any, it only answers asks.
+    pub(super) holes: Vec<Unreadable>,
     pub(super) state: State,
     pub(super) leader: Option<ReplicaId>,
     /// When a leader was last heard; its followers are loyal for a while.
@@ -117,7 +120,7 @@ impl Raft {
             gate: Gate::new(start.hard),
             commit_index: start.commit_index.max(start.log.base().index),
             durable_index: start.durable_index.min(start.log.last().index),
-            hole_from: start.hole_from,
+            holes: start.holes,
             log: start.log,
             configurations,
             state,
@@ -171,6 +174,10 @@ impl Raft {
             return;
         }
         self.now_ns = self.now_ns.max(now_ns);
+        if self.is_holed() {
+            self.step_holed(input);
+            return self.begin_save();
+        }
         match input {
             Input::Timeout => {}
             Input::Message {
@@ -189,8 +196,6 @@ impl Raft {
             Input::Change(change) => self.on_change(change),
             Input::Transfer { node } => self.begin_transfer(node),
             Input::LogFailed => self.on_log_failed(),
-            Input::Damage { from_index } => self.on_damage(from_index),
-            Input::Repaired { hole_from } => self.on_repaired(hole_from),
         }
         self.tick();
         if !self.stopped {
@@ -210,7 +215,7 @@ impl Raft {
     /// When [`Input::Timeout`] is due, at the latest.
     #[must_use]
     pub fn deadline_ns(&self) -> u64 {
-        if self.stopped {
+        if self.stopped || self.is_holed() {
             return u64::MAX;
         }
         let due_ns = match &self.state {
@@ -219,6 +224,22 @@ impl Raft {
             _ => self.election_due_ns,
         };
         due_ns.min(self.doubt_deadline_ns())
+    }
+
+    /// What a replica says that cannot read all it has: only what it was asked
+    /// about the end of another's log, in the asker's term, once that is durable
+    /// here. It takes no entry, no vote, and no leader.
+    fn step_holed(&mut self, input: Input) {
+        match input {
+            Input::Message {
+                from,
+                term,
+                message: message @ Message::Ask { .. },
+            } => self.on_message(from, term, message),
+            Input::HardStateSaved(hard) => self.on_saved(hard),
+            Input::LogFailed => self.on_log_failed(),
+            _ => {}
+        }
     }
 
     /// What time alone brings about.
@@ -297,12 +318,6 @@ impl Raft {
         self.check_doubt();
     }
 
-    /// Up to here nothing would be lost, nor is unreadable.
-    pub(super) fn sound_index(&self) -> u64 {
-        let hole = self.hole_from.unwrap_or(u64::MAX);
-        self.durable_index.min(hole.saturating_sub(1))
-    }
-
     /// A failed write or sync: this index and term are never used again (D3,
     /// D23).
     fn on_log_failed(&mut self) {
@@ -324,16 +339,9 @@ impl Raft {
         self.stopped = true;
     }
 
-    fn on_damage(&mut self, from_index: u64) {
-        let hole = self.hole_from.unwrap_or(u64::MAX);
-        self.hole_from = Some(hole.min(from_index));
-        // It could not feed its followers, nor serve.
-        self.step_down();
-    }
-
-    fn on_repaired(&mut self, hole_from: Option<u64>) {
-        self.hole_from = hole_from;
-        self.answer_durable();
+    /// Some of its log cannot be read.
+    pub(super) fn is_holed(&self) -> bool {
+        !self.holes.is_empty()
     }
 
     pub(super) fn is_leader(&self) -> bool {

@@ -294,7 +294,7 @@ impl Raft {
             return;
         };
         // D3: the leader counts itself like any other, by what is durable.
-        let own_index = self.sound_index();
+        let own_index = self.durable_index;
         let agreed_index = self.configurations.latest().agreed_index(|voter| {
             if voter == self.me {
                 own_index

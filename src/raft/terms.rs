@@ -16,8 +16,12 @@ impl Raft {
             Message::Join { challenge } => return self.on_join(from, challenge),
             Message::Fetch { .. } | Message::Fetched { .. } | Message::Expired { .. } => return,
             // A stranger may learn what is here, but changes no term.
-            Message::Ask { request, previous } if !self.knows_asker(from, previous) => {
-                return self.on_ask(from, request, previous);
+            Message::Ask {
+                request,
+                previous,
+                hash,
+            } if !self.knows_asker(from, previous) => {
+                return self.on_ask(from, request, (previous, hash));
             }
             // Only a voter's denial counts, and only in the asker's term.
             Message::Tail(tail) if !self.configurations.latest().is_voter(from) => {
@@ -46,7 +50,11 @@ impl Raft {
             Message::TimeoutNow => self.on_timeout_now(from),
             Message::Challenge { challenge } => self.on_challenge(challenge),
             Message::Install { request, base, .. } => self.on_install(from, request, base),
-            Message::Ask { request, previous } => self.on_ask(from, request, previous),
+            Message::Ask {
+                request,
+                previous,
+                hash,
+            } => self.on_ask(from, request, (previous, hash)),
             Message::Tail(tail) => self.on_tail(from, tail),
             Message::YouForgot { acknowledged_index } => {
                 self.on_you_forgot(from, acknowledged_index);
@@ -100,7 +108,11 @@ impl Raft {
                 self.on_pre_vote_answer(from, *next_term, *granted);
             }
             // The answer counts in any term from the asker's on.
-            Message::Ask { request, previous } => self.on_ask(from, *request, *previous),
+            Message::Ask {
+                request,
+                previous,
+                hash,
+            } => self.on_ask(from, *request, (*previous, *hash)),
             _ => {}
         }
     }

@@ -153,10 +153,15 @@ fn put_message(out: &mut BytesMut, message: &Message) {
             put_id(out, *base);
             put_configuration(out, configuration);
         }
-        Message::Ask { request, previous } => {
+        Message::Ask {
+            request,
+            previous,
+            hash,
+        } => {
             out.put_u8(11);
             out.put_u64(*request);
             put_id(out, *previous);
+            out.put_u64(*hash);
         }
         Message::Tail(tail) => {
             out.put_u8(12);
@@ -229,6 +234,7 @@ fn get_message(bytes: &mut Bytes) -> Result<Message, WireError> {
         11 => Message::Ask {
             request: bytes.try_get_u64()?,
             previous: get_id(bytes)?,
+            hash: bytes.try_get_u64()?,
         },
         12 => Message::Tail(get_tail(bytes)?),
         13 => Message::YouForgot {
@@ -256,7 +262,7 @@ fn put_tail(out: &mut BytesMut, tail: &Tail) {
     put_id(out, tail.last);
     out.put_u64(tail.base_index);
     out.put_u64(tail.doubtful_from.unwrap_or(0));
-    out.put_u64(tail.hole_from.unwrap_or(0));
+    out.put_u64(tail.silent_from.unwrap_or(0));
 }
 
 fn get_tail(bytes: &mut Bytes) -> Result<Tail, WireError> {
@@ -267,7 +273,7 @@ fn get_tail(bytes: &mut Bytes) -> Result<Tail, WireError> {
         last: get_id(bytes)?,
         base_index: bytes.try_get_u64()?,
         doubtful_from: get_index(bytes)?,
-        hole_from: get_index(bytes)?,
+        silent_from: get_index(bytes)?,
         heads: Vec::new(),
     })
 }
@@ -328,7 +334,7 @@ mod tests {
             last: ID,
             base_index: 4,
             doubtful_from: None,
-            hole_from: Some(12),
+            silent_from: Some(12),
             heads: Vec::new(),
         };
         vec![
@@ -370,6 +376,7 @@ mod tests {
             Message::Ask {
                 request: 7,
                 previous: ID,
+                hash: 7,
             },
             Message::Tail(tail),
             Message::YouForgot {

@@ -10,9 +10,17 @@ use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::broker::store::Fresh;
 use crate::env::{Env, Notice};
-use crate::log::Entry;
+use crate::log::{Entry, Position};
 use crate::raft::{Configuration, EntryHead, EntryId, Input, Message, Output};
 use crate::record::{EntryKind, LogPart};
+
+/// The hash of the log's last entry, if it still is the one that is asked about.
+fn hash_at(end: Position, last: EntryId) -> u64 {
+    match (end.next_index - 1, end.term) == (last.index, last.term) {
+        true => end.hash,
+        false => 0,
+    }
+}
 
 impl<E: Env> Broker<E> {
     /// Tells the core what happened, and does what follows. `cargo` came with
@@ -25,7 +33,7 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         self.propose(serving);
         let now_ns = self.env.now_ns();
-        if let Some(replica) = serving.replica.as_mut().filter(|it| it.takes_part()) {
+        if let Some(replica) = &mut serving.replica {
             replica.raft.step(now_ns, input);
         }
         self.drive(serving, cargo).await
@@ -53,7 +61,6 @@ impl<E: Env> Broker<E> {
         while let Some(output) = serving
             .replica
             .as_mut()
-            .filter(|replica| replica.takes_part())
             .and_then(|replica| replica.raft.next_output())
         {
             self.obey(serving, output, cargo).await?;
@@ -68,7 +75,14 @@ impl<E: Env> Broker<E> {
         cargo: &Cargo,
     ) -> Result<(), StoreError> {
         match output {
-            Output::Send { to, term, message } => {
+            Output::Send {
+                to,
+                term,
+                mut message,
+            } => {
+                if let Message::Ask { previous, hash, .. } = &mut message {
+                    *hash = hash_at(serving.store.log.appended(), *previous);
+                }
                 self.send_peer(serving, to, term, message, Bytes::new());
             }
             Output::Replicate {

@@ -50,6 +50,11 @@ enum Took {
 }
 
 impl Fetching {
+    /// The entries that are asked for: the first, and one past the last.
+    pub(super) fn wanted(&self) -> (u64, u64) {
+        (self.hole.from.next_index, self.hole.upto.next_index)
+    }
+
     pub(super) fn new(hole: Hole) -> Self {
         Self {
             at: (hole.from.next_index - 1, hole.from.hash),
@@ -128,7 +133,18 @@ fn is_superseded(
             && part.hash != hole.upto.hash;
         parts_below || ends_otherwise
     });
-    committed != EntryId::ZERO && (term_differs || frame_differs)
+    // Terms never fall along a log: a base has taken the place of what was before
+    // the hole, and what is behind never followed it.
+    let parts_here = hole.from.term > hole.upto.term;
+    parts_here || committed != EntryId::ZERO && (term_differs || frame_differs)
+}
+
+/// One past the last entry that can be read from `index` on without a gap; `index`
+/// itself where it cannot.
+fn readable_end(holes: &[Hole], index: u64, end_index: u64) -> u64 {
+    let behind = |hole: &&Hole| index < hole.upto.next_index;
+    let next = holes.iter().find(behind);
+    next.map_or(end_index, |hole| hole.from.next_index.max(index))
 }
 
 /// The hard state; `sync`: whether it has to be there.
@@ -139,7 +155,7 @@ async fn stored<D: Disk>(disk: &D, sync: bool) -> Result<HardState, StoreError> 
     }
 }
 
-/// Who has a hole takes no part, and may not have heard of the term of what it is
+/// Who has a hole follows nobody, and may not have heard of the term of what it is
 /// given: no entry is taken of a later term than the one that is stored (D1).
 async fn reach_term<D: Disk>(disk: D, term: u64, sync: bool) -> Result<(), StoreError> {
     let hard = stored(&disk, sync).await?;
@@ -182,9 +198,8 @@ impl<E: Env> Broker<E> {
             return Ok(());
         }
         let log = &serving.store.log;
-        let hole = log.first_hole().map(|hole| hole.from.next_index);
-        let end = hole.unwrap_or(log.flushed().next_index);
-        let has_it = (log.base().next_index..end).contains(&from.index);
+        let end = readable_end(log.holes(), from.index, log.flushed().next_index);
+        let has_it = from.index < end;
         let frames = match has_it {
             true => {
                 self.frames(serving, from.index..=upto_index.min(end - 1))
@@ -242,6 +257,7 @@ impl<E: Env> Broker<E> {
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }
+        replica.saved().await?;
         match serving.store.log.repair(hole, &frames).await {
             Ok(()) => Err(StoreError::Repaired {
                 address: hole.from.address,
@@ -274,10 +290,11 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         cargo: &Cargo,
     ) -> Result<(), StoreError> {
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let replica = serving.replica.as_mut().expect("only replicas have peers");
         let hole = replica.fetching.as_ref().map(|fetching| fetching.hole);
         match (hole, &cargo.base) {
             (Some(hole), Some(base)) if base.0.position.next_index > hole.from.next_index => {
+                replica.saved().await?;
                 let sync = replica.hard_state_sync;
                 reach_term(self.env.disk(), base.0.id().term, sync).await?;
                 self.install(serving, base).await
@@ -297,7 +314,8 @@ impl<E: Env> Broker<E> {
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let replica = serving.replica.as_mut().expect("only replicas have peers");
+        replica.saved().await?;
         let (disk, sync) = (self.env.disk(), replica.hard_state_sync);
         let hard = stored(&disk, sync).await?;
         let hard = hard.doubting(hole.from.next_index, hole.from.address);
@@ -311,7 +329,7 @@ impl<E: Env> Broker<E> {
 
 #[cfg(test)]
 mod tests {
-    use super::{EntryId, Hole, LogPart, is_superseded};
+    use super::{EntryId, Hole, LogPart, is_superseded, readable_end};
     use crate::log::Position;
     use crate::record::EntryKind;
 
@@ -346,6 +364,35 @@ mod tests {
             previous_hash,
             hash,
         }
+    }
+
+    #[test]
+    fn entries_are_sent_from_between_holes() {
+        let at = |next_index| Position {
+            next_index,
+            ..Position::START
+        };
+        let hole = |from, upto| Hole {
+            from: at(from),
+            upto: at(upto),
+        };
+        let holes = [hole(5, 7), hole(9, 10)];
+        let ends = [4, 5, 6, 7, 8, 9, 10, 11].map(|index| readable_end(&holes, index, 12));
+        assert_eq!(ends, [5, 5, 6, 9, 9, 9, 12, 12]);
+    }
+
+    #[test]
+    fn what_is_behind_a_base_and_of_an_earlier_term_never_followed_it() {
+        let at = |next_index, term| Position {
+            next_index,
+            term,
+            ..Position::START
+        };
+        let hole = Hole {
+            from: at(5, 6),
+            upto: at(7, 3),
+        };
+        assert!(is_superseded(&hole, |_| None, &[], EntryId::ZERO));
     }
 
     #[test]

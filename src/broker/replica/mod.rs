@@ -26,6 +26,7 @@ mod recent;
 mod recover;
 mod saving;
 mod scrub;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -38,6 +39,7 @@ use admin::Asked;
 use bytes::Bytes;
 use fetch::Fetching;
 use recent::RecentFrames;
+use waits::Waits;
 
 pub(super) use open::open;
 pub use open::{FirstMembers, format_replica};
@@ -71,12 +73,13 @@ pub(super) struct Replica {
     scrubbed_address: u64,
     /// The base in the form in which it is sent.
     base: Bytes,
+    waits: Waits,
 }
 
 impl Replica {
-    /// A replica whose log has a hole says nothing before it is filled (D12: it
-    /// does not campaign, and does not claim that it never had what it cannot
-    /// read). Any peer fills it, so that takes a moment and no leader.
+    /// A replica whose log has a hole applies nothing, and says only what others ask
+    /// about the ends of their logs (D12). Any peer fills it, so that takes a moment
+    /// and no leader.
     pub(super) fn takes_part(&self) -> bool {
         self.fetching.is_none()
     }
@@ -88,7 +91,15 @@ impl Replica {
 
     /// When the core wants to be woken.
     pub(super) fn deadline_ns(&self) -> Option<u64> {
-        self.takes_part().then(|| self.raft.deadline_ns())
+        Some(self.raft.deadline_ns())
+    }
+
+    /// A hard state under way is on the disk before another is written there.
+    async fn saved(&mut self) -> Result<(), StoreError> {
+        match self.saving.take() {
+            Some(saving) => saving.await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The log begins elsewhere now.

@@ -15,6 +15,7 @@ use super::fetch::Fetching;
 use super::recent::RecentFrames;
 use super::saving::{load, load_or_begin_anew, save};
 use super::scrub::ROUND_BYTES;
+use super::waits::Waits;
 use crate::broker::ages::Ages;
 use crate::broker::base::{BASE_FILE, Base};
 use crate::broker::change::Change;
@@ -25,11 +26,12 @@ use crate::broker::state::AppliedState;
 use crate::broker::store::Store;
 use crate::env::{Disk, Env, Notice};
 use crate::log::{
-    CommitLog, FormatError, Identity, OpenError, Position, Recovery, first_disk_id, format_with,
-    read_identity,
+    CommitLog, FormatError, Hole, Identity, OpenError, Position, Recovery, first_disk_id,
+    format_with, read_identity,
 };
 use crate::raft::{
     Configuration, EntryId, HARD_STATE_FILE, HardState, LogView, Raft, ReplicaId, Settings, Start,
+    Unreadable,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -105,8 +107,17 @@ pub(in crate::broker) async fn open<E: Env>(
     let (mut store, mut notices) =
         Store::of_replica(disk.clone(), config, log, &recovery, base, rebuild).await?;
     store.ages = Ages::read(&disk, env.now_ns(), store.state.applied_address).await?;
-    // What is behind a hole is told to the core once the hole is filled: before
-    // that it is not asked, and says nothing.
+    if let Some(hole) = holes.first()
+        && raft.peers.keys().all(|node| *node == identity.node_id)
+    {
+        return Err(StoreError::NobodyToAsk {
+            from_index: hole.from.next_index,
+            upto_index: hole.upto.next_index,
+            address: hole.from.address,
+        });
+    }
+    // What is behind a hole is applied once the hole is filled; until then the core
+    // only answers for it.
     let end = holes.first().map_or(store.log.flushed(), |hole| hole.from);
     let configurations = store.replay_replica(end, holes.is_empty()).await?;
     let start = Start {
@@ -116,11 +127,11 @@ pub(in crate::broker) async fn open<E: Env>(
         },
         settings: settings(config, raft),
         hard,
-        log: view_of(&store.log, end),
+        log: view_of(&store.log),
         configurations,
         commit_index: store.state.applied_index,
         durable_index: end.next_index - 1,
-        hole_from: None,
+        holes: holes.iter().map(unreadable).collect(),
         peers: raft.peers.keys().copied().collect(),
         now_ns: env.now_ns(),
         entropy: env.random_u64(),
@@ -150,6 +161,7 @@ pub(in crate::broker) async fn open<E: Env>(
         scrub_left_bytes: ROUND_BYTES,
         scrubbed_address: at.address,
         base: encoded_base,
+        waits: Waits::since(env.now_ns()),
     };
     Ok((store, replica, notices))
 }
@@ -202,16 +214,45 @@ fn settings(config: &BrokerConfig, raft: &RaftConfig) -> Settings {
     }
 }
 
-/// The log below `end`.
-fn view_of<D: Disk>(log: &CommitLog<D>, end: Position) -> LogView {
+/// The log up to what is durable. In a hole, and behind one where a base took the
+/// place of what was before it, terms are those below where they are not known.
+fn view_of<D: Disk>(log: &CommitLog<D>) -> LogView {
     let base = log.base();
     let before = EntryId {
         term: base.term,
         index: base.next_index - 1,
     };
     let mut runs = log.term_runs();
+    let end = log.flushed();
     runs.retain(|(first_index, _)| *first_index < end.next_index);
+    if log.first_hole().is_some() {
+        ascend(&mut runs, before, end.next_index);
+    }
     LogView::new(before, runs, end.next_index - 1)
+}
+
+/// Makes the runs of a log with holes begin behind `base` and ascend.
+fn ascend(runs: &mut Vec<(u64, u64)>, base: EntryId, end_index: u64) {
+    let first_index = base.index + 1;
+    let told_from = runs.first().map_or(end_index, |(index, _)| *index);
+    if first_index < told_from {
+        runs.insert(0, (first_index, base.term));
+    }
+    let mut highest = None;
+    runs.retain_mut(|(_, term)| {
+        *term = base.term.max(*term);
+        let rises = highest.is_none_or(|highest| *term > highest);
+        highest = highest.max(Some(*term));
+        rises
+    });
+}
+
+fn unreadable(hole: &Hole) -> Unreadable {
+    Unreadable {
+        from_index: hole.from.next_index,
+        upto_index: hole.upto.next_index,
+        hash: hole.upto.hash,
+    }
 }
 
 impl<D: Disk> Store<D> {
@@ -236,5 +277,27 @@ impl<D: Disk> Store<D> {
             }
         }
         Ok(configurations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EntryId, LogView, ascend};
+
+    #[test]
+    fn the_runs_of_a_log_with_holes_ascend_from_its_base() {
+        for (mut runs, expected) in [
+            (vec![(6, 3), (8, 5)], vec![(6, 3), (8, 5)]),
+            (vec![(6, 1), (8, 2), (9, 5)], vec![(6, 3), (9, 5)]),
+            (vec![(6, 4), (8, 4), (9, 3)], vec![(6, 4)]),
+            (vec![(8, 4)], vec![(6, 3), (8, 4)]),
+            (vec![(8, 2)], vec![(6, 3)]),
+            (vec![], vec![(6, 3)]),
+        ] {
+            let base = EntryId { term: 3, index: 5 };
+            ascend(&mut runs, base, 10);
+            LogView::new(base, runs.clone(), 9);
+            assert_eq!(runs, expected);
+        }
     }
 }

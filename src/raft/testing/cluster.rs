@@ -6,7 +6,7 @@ use super::check::Check;
 use super::disk::{Disk, Entry};
 use crate::raft::{
     ANY_DISK, Configuration, EntryHead, EntryId, Input, Message, Output, Raft, ReplicaId, Role,
-    Settings, Start,
+    Settings, Start, Unreadable,
 };
 
 /// A message under way, and the entries that travel behind it.
@@ -95,7 +95,7 @@ impl Cluster {
             configurations: disk.configurations(),
             commit_index: disk.base.index,
             durable_index: disk.durable_index,
-            hole_from: disk.hole_from,
+            holes: disk.holes(),
             peers,
             now_ns: 0,
             entropy,
@@ -239,10 +239,13 @@ impl Cluster {
         from: ReplicaId,
         to: ReplicaId,
         term: u64,
-        message: Message,
+        mut message: Message,
         entries: Vec<Entry>,
     ) {
         let disk = &self.nodes[&from.node].disk;
+        if let Message::Ask { previous, hash, .. } = &mut message {
+            *hash = Disk::hash_of(*previous);
+        }
         self.check.sent(from, disk, to, term, &message);
         if let Message::YouForgot { acknowledged_index } = message {
             let disk = &self.nodes[&to.node].disk;
@@ -433,6 +436,113 @@ impl Cluster {
         let disk = &mut self.node(node).disk;
         disk.hard = disk.hard.doubting(from_index, 0);
         disk.truncate(from_index);
+    }
+
+    /// A durable entry of a log that is off cannot be read any more.
+    pub(super) fn rot(&mut self, node: u64, index: u64) {
+        self.node(node).disk.rotten.insert(index);
+    }
+
+    /// What a driver does about the lowest hole: takes it from `peer`, or its base,
+    /// or finds that another entry is committed there (see
+    /// `broker::replica::fetch`). The core starts anew.
+    pub(super) fn fetch(&mut self, node: u64, peer: u64) {
+        let Some(hole) = self.nodes[&node].disk.holes().first().copied() else {
+            return;
+        };
+        let (Some(_), Some(theirs)) = (self.raft(node), self.raft(peer)) else {
+            return;
+        };
+        let commit_index = theirs.commit_index();
+        let (disk, other) = (&self.nodes[&node].disk, &self.nodes[&peer].disk);
+        if other.base_configuration.is_none() {
+            return;
+        }
+        if other.base.index >= hole.from_index {
+            let configuration = other.base_configuration.clone().expect("not blank");
+            let base = other.base;
+            return self.stand_in(node, base, configuration);
+        }
+        let same = |index: u64| {
+            let there = !other.rotten.contains(&index) && index <= other.durable_index;
+            there && other.id_at(index) == disk.id_at(index)
+        };
+        if (hole.from_index..hole.upto_index).all(same) {
+            let filled = hole.from_index..hole.upto_index;
+            let disk = &mut self.node(node).disk;
+            disk.rotten.retain(|index| !filled.contains(index));
+            return self.reopen(node);
+        }
+        if Self::is_superseded(hole, disk, other, commit_index) {
+            self.reopen_after(node, |disk| {
+                disk.hard = disk.hard.doubting(hole.from_index, 0);
+                disk.truncate(hole.from_index);
+            });
+        }
+    }
+
+    /// As `broker::replica::fetch::is_superseded`: what can be known without reading
+    /// what is in the hole.
+    fn is_superseded(hole: Unreadable, disk: &Disk, other: &Disk, commit_index: u64) -> bool {
+        let last_index = hole.upto_index - 1;
+        let differs = |index: u64| {
+            let readable = !other.rotten.contains(&index);
+            let theirs = other.id_at(index).filter(|_| readable);
+            theirs.is_some() && disk.id_at(index).is_some() && theirs != disk.id_at(index)
+        };
+        let committed = other.id_at(commit_index);
+        let behind = disk.id_at(hole.upto_index).or(disk.id_at(last_index));
+        let of_later_term = (hole.from_index..=last_index).contains(&commit_index)
+            && committed.is_some_and(|id| behind.is_some_and(|behind| id.term > behind.term));
+        let parts_below = commit_index + 1 >= hole.from_index && differs(hole.from_index - 1);
+        let below = commit_index < hole.from_index && differs(commit_index);
+        // A base took the place of a part of it, and what is behind never followed.
+        let parts_here = disk
+            .id_at(hole.from_index - 1)
+            .zip(behind)
+            .is_some_and(|(before, behind)| before.term > behind.term);
+        parts_here
+            || below
+            || of_later_term
+            || parts_below
+            || commit_index >= last_index && differs(last_index)
+    }
+
+    /// A base takes the place of what is below it; what follows it stays.
+    fn stand_in(&mut self, node: u64, base: EntryId, configuration: Configuration) {
+        self.reopen_after(node, |disk| {
+            if disk.hard.term < base.term {
+                disk.hard = disk.hard.in_term(base.term);
+            }
+            // Inside a hole nothing can be compared: what follows it stays.
+            let inside = [base.index, base.index + 1].map(|index| disk.rotten.contains(&index));
+            let same = inside == [true, true] || disk.id_at(base.index) == Some(base);
+            if disk.last().index <= base.index || !same {
+                let hard = disk.hard;
+                disk.install(base, configuration);
+                disk.hard = hard;
+            } else {
+                disk.log.retain(|entry| entry.head.id.index > base.index);
+                disk.rotten.retain(|index| *index > base.index);
+                disk.base = base;
+                disk.base_configuration = Some(configuration);
+            }
+        });
+    }
+
+    fn reopen(&mut self, node: u64) {
+        self.reopen_after(node, |_| {});
+    }
+
+    /// A save under way ends before anything else is done to the disk.
+    fn reopen_after(&mut self, node: u64, change: impl FnOnce(&mut Disk)) {
+        let place = self.node(node);
+        if let Some(hard) = place.disk.saving.take() {
+            place.disk.hard = hard;
+        }
+        place.raft = None;
+        change(&mut place.disk);
+        self.start(node);
     }
 
     /// The disk is gone; a new one is formatted as a replacement.

@@ -1,6 +1,8 @@
 //! What a replica remembers: durable, or cached and gone with the power.
 
-use crate::raft::{Configuration, EntryHead, EntryId, HardState, LogView};
+use std::collections::BTreeSet;
+
+use crate::raft::{Configuration, EntryHead, EntryId, HardState, LogView, Unreadable};
 
 /// An entry with a value that no other has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +28,9 @@ pub(super) struct Disk {
     /// A sync under way: the last entry it covers, and whether the log was cut
     /// since.
     pub(super) sync: Option<(EntryId, bool)>,
-    /// The first entry that cannot be read.
-    pub(super) hole_from: Option<u64>,
+    /// Entries that cannot be read. Driver and core never look into them; what is
+    /// in `log` there is what stood there.
+    pub(super) rotten: BTreeSet<u64>,
 }
 
 impl Disk {
@@ -40,7 +43,7 @@ impl Disk {
             log: Vec::new(),
             durable_index: 0,
             sync: None,
-            hole_from: None,
+            rotten: BTreeSet::new(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Disk {
 
     pub(super) fn truncate(&mut self, from_index: u64) {
         self.log.retain(|entry| entry.head.id.index < from_index);
+        self.rotten.retain(|index| *index < from_index);
         self.durable_index = self.durable_index.min(self.last().index);
         if let Some((covered, cut)) = &mut self.sync {
             *cut |= covered.index >= from_index;
@@ -77,6 +81,10 @@ impl Disk {
 
     /// Drops everything up to `index`, which is committed.
     pub(super) fn drop_to(&mut self, index: u64) -> EntryId {
+        assert!(
+            self.rotten.is_empty(),
+            "it applies nothing, and drops nothing"
+        );
         let base = self.id_at(index).expect("an index of the log");
         let dropped = self.log.iter().filter(|entry| entry.head.id.index <= index);
         let mut configuration = dropped.filter_map(|entry| entry.head.configuration.clone());
@@ -94,7 +102,7 @@ impl Disk {
         self.base_configuration = Some(configuration);
         self.durable_index = base.index;
         self.sync = None;
-        self.hole_from = None;
+        self.rotten.clear();
     }
 
     /// The power fails; entries up to `survives_index` had reached the medium.
@@ -109,15 +117,57 @@ impl Disk {
         self.durable_index = self.last().index;
     }
 
+    /// What stands for an entry's hash: no other has it.
+    pub(super) fn hash_of(id: EntryId) -> u64 {
+        (id.term << 32) + id.index + 1
+    }
+
+    /// The ranges that cannot be read, and the hashes of their ends, which the
+    /// entries behind them have.
+    pub(super) fn holes(&self) -> Vec<Unreadable> {
+        let mut holes: Vec<Unreadable> = Vec::new();
+        for index in &self.rotten {
+            let id = self.id_at(*index).expect("it is there");
+            let hash = Self::hash_of(id);
+            match holes.last_mut() {
+                Some(last) if last.upto_index == *index => {
+                    last.upto_index = index + 1;
+                    last.hash = hash;
+                }
+                _ => holes.push(Unreadable {
+                    from_index: *index,
+                    upto_index: index + 1,
+                    hash,
+                }),
+            }
+        }
+        holes
+    }
+
+    /// The log as a driver knows it: in a hole, terms as low as they can be.
     pub(super) fn view(&self) -> LogView {
         let mut view = LogView::new(self.base, Vec::new(), self.base.index);
         for entry in &self.log {
-            view.push(entry.head.id);
+            let id = entry.head.id;
+            let term = match self.rotten.contains(&id.index) {
+                true => view.last().term,
+                false => id.term.max(view.last().term),
+            };
+            view.push(EntryId { term, ..id });
         }
         view
     }
 
+    /// As a driver reads them: none from the first hole on.
     pub(super) fn configurations(&self) -> Vec<(u64, Configuration)> {
+        let hole_from = self.rotten.first().copied().unwrap_or(u64::MAX);
+        let mut configurations = self.appended_configurations();
+        configurations.retain(|(index, _)| *index < hole_from);
+        configurations
+    }
+
+    /// Whether or not they can be read.
+    pub(super) fn appended_configurations(&self) -> Vec<(u64, Configuration)> {
         let base = self.base_configuration.clone();
         let base = base.map(|configuration| (self.base.index, configuration));
         let of_log = self.log.iter().filter_map(|entry| {

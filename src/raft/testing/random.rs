@@ -41,6 +41,7 @@ struct Seen {
     commits: usize,
     crashes: usize,
     torn: usize,
+    rotted: usize,
     replaced: usize,
     dropped: usize,
     reads: u64,
@@ -83,13 +84,15 @@ impl Run {
             560..680 => self.save_some(),
             680..840 => self.sync_some(),
             840..848 => self.pass_time(),
-            848..918 => self.propose(),
+            848..910 => self.propose(),
+            910..918 => self.fetch(),
             918..920 => self.propose_late(),
             920..925 => self.crash(),
             925..955 => self.restart(),
             955..957 => self.destroy(),
-            957..962 => self.tear(),
-            962..970 => self.compact(),
+            957..961 => self.tear(),
+            961..963 => self.rot(),
+            963..970 => self.compact(),
             970..985 => self.read(),
             985..988 => self.hand_over(),
             988..994 => self.change(),
@@ -235,6 +238,9 @@ impl Run {
     /// lost and committed.
     fn is_amnesiac(&self, node: u64) -> bool {
         let place = &self.cluster.nodes[&node];
+        if !place.disk.rotten.is_empty() {
+            return true;
+        }
         let voter = |configuration: &Configuration| configuration.is_voter(place.me);
         let configurations = place.disk.configurations();
         let promoted = configurations.iter().rev().find(|(index, _)| {
@@ -255,7 +261,7 @@ impl Run {
     /// The smallest minority of any configuration that anyone may be in.
     fn budget(&self) -> usize {
         let nodes = self.cluster.nodes.values();
-        let all = nodes.flat_map(|node| node.disk.configurations());
+        let all = nodes.flat_map(|node| node.disk.appended_configurations());
         let minority =
             |configuration: Configuration| configuration.seats.len() - configuration.quorum();
         all.map(|(_, it)| minority(it)).min().unwrap_or(0)
@@ -300,11 +306,47 @@ impl Run {
         self.seen.torn += 1;
     }
 
+    /// A few entries rot; the replica finds that out when it starts. Often another
+    /// loses its end at the same time: a torn tail is no amnesia, so that may be
+    /// beside any rot.
+    fn rot(&mut self) {
+        let node = self.pick();
+        let disk = &self.cluster.nodes[&node].disk;
+        let (base, durable, last) = (disk.base.index, disk.durable_index, disk.last().index);
+        let is_blank = disk.base_configuration.is_none();
+        if is_blank || durable == base || self.amnesiacs(node) > self.budget() {
+            return;
+        }
+        let save_survives = self.chance(50);
+        self.cluster.crash(node, last, save_survives);
+        for _ in 0..=self.rng.below(2) {
+            let from = base + 1 + self.rng.below(durable - base);
+            let upto = (from + self.rng.below(3)).min(durable);
+            (from..=upto).for_each(|index| self.cluster.rot(node, index));
+        }
+        self.cluster.start(node);
+        self.seen.rotted += 1;
+        if self.chance(50) {
+            self.tear();
+        }
+    }
+
+    /// A hole is filled, maybe.
+    fn fetch(&mut self) {
+        let (node, peer) = (self.pick(), self.pick());
+        if node != peer {
+            self.cluster.fetch(node, peer);
+        }
+    }
+
     fn compact(&mut self) {
         let node = self.pick();
         let Some(raft) = self.cluster.raft(node) else {
             return;
         };
+        if !self.cluster.nodes[&node].disk.rotten.is_empty() {
+            return;
+        }
         let disk = &self.cluster.nodes[&node].disk;
         let upto = raft.commit_index().min(disk.durable_index);
         if upto > disk.base.index {
@@ -394,6 +436,11 @@ impl Run {
                     return;
                 }
                 self.readmit();
+                for node in &nodes {
+                    nodes
+                        .iter()
+                        .for_each(|peer| self.cluster.fetch(*node, *peer));
+                }
                 let serving = nodes
                     .iter()
                     .find(|node| self.cluster.raft(**node).is_some_and(Raft::is_serving));
@@ -479,7 +526,7 @@ impl Run {
         let line = |node: &super::cluster::Node| match &node.raft {
             None => format!("{} off", node.me.node),
             Some(raft) => format!(
-                "{}:{} {:?} term {} last {} commit {} durable {} doubt {:?} {:?}",
+                "{}:{} {:?} term {} last {} commit {} durable {} rotten {:?} doubt {:?} {:?}",
                 node.me.node,
                 node.me.disk,
                 raft.role(),
@@ -487,6 +534,7 @@ impl Run {
                 raft.last(),
                 raft.commit_index(),
                 node.disk.durable_index,
+                node.disk.rotten,
                 raft.hard_state().doubt,
                 raft.configuration(),
             ),
@@ -526,6 +574,7 @@ fn explore(n: u64, seeds: std::ops::Range<u64>) {
         all.commits += seen.commits;
         all.crashes += seen.crashes;
         all.torn += seen.torn;
+        all.rotted += seen.rotted;
         all.replaced += seen.replaced;
         all.dropped += seen.dropped;
         all.reads += seen.reads;
@@ -533,7 +582,7 @@ fn explore(n: u64, seeds: std::ops::Range<u64>) {
     }
     // An ensemble in which nothing happened proves nothing.
     let least = all.commits.min(all.crashes).min(all.torn).min(all.replaced);
-    let least = least.min(all.dropped).min(all.late);
+    let least = least.min(all.dropped).min(all.late).min(all.rotted);
     assert!(least > 100 && all.reads > 100, "{all:?}");
     println!("{all:?}");
 }

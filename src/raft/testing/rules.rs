@@ -2,7 +2,7 @@
 
 use crate::raft::{
     Append, AppendAnswer, Change, Configuration, Divergence, Doubt, EntryHead, EntryId, HardState,
-    Input, LogView, Message, Output, Raft, ReplicaId, Role, Settings, Start,
+    Input, LogView, Message, Output, Raft, ReplicaId, Role, Settings, Start, Tail, Unreadable,
 };
 
 const fn replica(node: u64) -> ReplicaId {
@@ -38,6 +38,16 @@ impl Lone {
         terms: &[u64],
         doubt: Option<Doubt>,
     ) -> Self {
+        Self::holed(settings, configuration, terms, doubt, Vec::new())
+    }
+
+    fn holed(
+        settings: Settings,
+        configuration: Configuration,
+        terms: &[u64],
+        doubt: Option<Doubt>,
+        holes: Vec<Unreadable>,
+    ) -> Self {
         let peers = configuration.members().map(|it| it.node).collect();
         let mut log = LogView::new(EntryId::ZERO, Vec::new(), 0);
         for (at, term) in terms.iter().enumerate() {
@@ -56,7 +66,7 @@ impl Lone {
             log,
             configurations: vec![(0, configuration)],
             commit_index: 0,
-            hole_from: None,
+            holes,
             peers,
             now_ns: 0,
             entropy: 1,
@@ -256,6 +266,52 @@ fn a_second_doubt_reaches_up_to_the_term_that_it_was_acknowledged_in() {
         let (last, transfer) = (id(4, term), false);
         let voted = lone.hear(1, 6, Message::Vote { last, transfer });
         assert_eq!(granted(&voted), Some(expected), "last term {term}");
+    }
+}
+
+/// D12: the copy is taken from the log that ends latest: entry 3 of term 2 was
+/// committed by the leader of term 4, beside whom the one of term 3 had put its own at
+/// that index.
+#[test]
+fn of_two_copies_the_one_in_the_later_log_is_taken() {
+    let doubt = Doubt {
+        from_index: 3,
+        term_before: 4,
+        had_upto_address: 0,
+    };
+    for order in [[1, 2], [2, 1]] {
+        let mut lone = Lone::new(3, &[1, 1], Some(doubt));
+        let request = asked(&lone.step(Input::Timeout)).expect("it asks at once");
+        let tail = |heads: &[EntryId]| {
+            let head = |id: &EntryId| EntryHead {
+                id: *id,
+                configuration: None,
+            };
+            Message::Tail(Tail {
+                request,
+                previous: id(2, 1),
+                chained: true,
+                last: heads[heads.len() - 1],
+                base_index: 0,
+                doubtful_from: None,
+                silent_from: None,
+                heads: heads.iter().map(head).collect(),
+            })
+        };
+        let mut stored = Vec::new();
+        for _ in 0..2 {
+            for node in order {
+                let heads: &[EntryId] = match node {
+                    1 => &[id(3, 2), id(4, 4)],
+                    _ => &[id(3, 3)],
+                };
+                stored.extend(lone.hear(node, 5, tail(heads)));
+            }
+        }
+        let stores = stored.iter();
+        let stores = stores.filter(|output| matches!(output, Output::Store { .. }));
+        assert_eq!(stores.count(), 1, "asked in the order {order:?}");
+        assert_eq!(lone.raft.last(), id(3, 2));
     }
 }
 
@@ -646,15 +702,109 @@ fn a_rolled_back_replica_stops() {
     );
 }
 
-/// D12: a hole below the end: nothing behind it is acknowledged.
+/// The replica of three with entries of terms 1 1 3 3 3 3, of which 3 and 4 cannot be
+/// read; and one with a doubt about its end beside that.
+fn holed(doubt: Option<Doubt>) -> Lone {
+    let hole = Unreadable {
+        from_index: 3,
+        upto_index: 5,
+        hash: 44,
+    };
+    let configuration = Configuration::of_voters((0..3).map(replica));
+    let settings = Settings::default();
+    Lone::holed(
+        settings,
+        configuration,
+        &[1, 1, 3, 3, 3, 3],
+        doubt,
+        vec![hole],
+    )
+}
+
+/// The answer to an ask of term 9; the entries sent behind it.
+fn tail_behind(lone: &mut Lone, previous: EntryId, hash: u64) -> (Tail, u64) {
+    let ask = Message::Ask {
+        request: 7,
+        previous,
+        hash,
+    };
+    let mut outputs = lone.hear(1, 9, ask);
+    assert_eq!(lone.raft.term(), 9, "the asker's term is adopted");
+    outputs.retain(|output| !matches!(output, Output::SaveHardState(_)));
+    match &outputs[..] {
+        [
+            Output::SendTail {
+                term: 9,
+                tail,
+                upto_index,
+                ..
+            },
+        ] => (tail.clone(), *upto_index),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// D12: below, in and behind a hole, a replica says what it can know.
 #[test]
-fn a_hole_is_not_acknowledged() {
-    let mut lone = Lone::new(3, &[1, 1, 3], None);
-    lone.step(Input::Damage { from_index: 2 });
-    assert_eq!(answer(&lone.append(5, id(3, 3), &[], 0)).matched_index, 1);
-    assert_eq!(granted(&lone.wait()), None, "nor does it campaign");
-    let outputs = lone.step(Input::Repaired { hole_from: None });
-    assert_eq!(answer(&outputs).matched_index, 3);
+fn a_hole_is_answered_for_durably_and_truly() {
+    let mut lone = holed(None);
+    // Below: copies up to the hole, or a denial.
+    let (tail, upto_index) = tail_behind(&mut lone, id(1, 1), 0);
+    assert!(tail.chained && tail.doubtful_from.is_none() && tail.silent_from.is_none());
+    assert_eq!(upto_index, 2);
+    let (tail, _) = tail_behind(&mut lone, id(2, 2), 0);
+    assert!(
+        !tail.chained && tail.doubtful_from.is_none(),
+        "another one is there"
+    );
+    // In it: it had something there, and cannot read it.
+    for previous in [id(2, 1), id(3, 3), id(3, 1)] {
+        let (tail, upto_index) = tail_behind(&mut lone, previous, 0);
+        assert_eq!(tail.doubtful_from, Some(previous.index + 1));
+        assert_eq!(upto_index, previous.index, "nothing is sent");
+    }
+    // Right behind it: its end is known by its hash alone.
+    for (hash, chained, silent_from, sent) in [
+        (44, true, None, 6),
+        (43, false, None, 4),
+        (0, false, Some(5), 4),
+    ] {
+        let (tail, upto_index) = tail_behind(&mut lone, id(4, 3), hash);
+        assert_eq!((tail.chained, tail.silent_from), (chained, silent_from));
+        assert_eq!((tail.doubtful_from, upto_index), (None, sent));
+    }
+    // Further behind.
+    let (tail, upto_index) = tail_behind(&mut lone, id(5, 3), 0);
+    assert!(tail.chained);
+    assert_eq!(upto_index, 6);
+    let doubt = Doubt {
+        from_index: 7,
+        term_before: 4,
+        had_upto_address: 0,
+    };
+    let (tail, _) = tail_behind(&mut holed(Some(doubt)), id(6, 3), 0);
+    assert_eq!(tail.doubtful_from, Some(7), "and its own end is in doubt");
+}
+
+/// D12: nothing else is said, taken or wished for.
+#[test]
+fn a_holed_replica_does_nothing_but_answer() {
+    let mut lone = holed(None);
+    assert_eq!(lone.raft.deadline_ns(), u64::MAX);
+    assert!(lone.step(Input::Timeout).is_empty());
+    assert!(lone.append(9, id(6, 3), &[id(7, 9)], 0).is_empty());
+    let last = id(9, 9);
+    for message in [
+        Message::Vote {
+            last,
+            transfer: true,
+        },
+        Message::PreVote { next_term: 9, last },
+        Message::TimeoutNow,
+    ] {
+        assert!(lone.hear(1, 9, message).is_empty());
+    }
+    assert_eq!(lone.raft.term(), 5);
 }
 
 /// A blank disk announces itself.

@@ -3,9 +3,8 @@
 //!
 //! ```text
 //!   disk destroyed ─▶ outstanding ─ formatted ─ promoted, holds all ─▶ whole
-//!   sector bad     ─▶ outstanding ─ its disk holds what it held,
-//!                                   and nothing there is in doubt ───▶ whole
-//!   a torn tail    ─▶ counts as long as it is in doubt
+//!   sector bad     ─▶ outstanding ─ its disk holds what it held ─────▶ whole
+//!   a torn tail    ─▶ is none: nothing that was synced is gone
 //! ```
 //!
 //! Kept by node, which is stricter than the guarantee needs: it counts rot by
@@ -15,7 +14,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::phases::Run;
-use crate::check::Outcome;
 use crate::raft::HARD_STATE_FILE;
 use crate::scenario::{Effect, Operation, PlannedFault, Victim};
 use crate::sim::disk::DiskModel;
@@ -97,11 +95,9 @@ impl Run<'_> {
             let formatted = machine.formatted_ns > *since_ns;
             !(formatted && tap.is_whole_since(&disks[*node as usize], *node, *since_ns))
         });
-        // What cannot be read may have been an entry: until others have said that
-        // it was none, this replica answers nobody else's such question (D12).
         self.outstanding.damaged.retain(|node, reached| {
             let disk = &disks[*node as usize];
-            tap.held_now(disk) < *reached || tap.is_ambiguous(disk)
+            tap.held_now(disk) < *reached
         });
         self.outstanding.nodes()
     }
@@ -125,29 +121,7 @@ impl Run<'_> {
     /// Whether these nodes may forget now.
     pub(super) fn has_room_for(&mut self, victims: &[NodeId]) -> bool {
         let minority = self.minority();
-        let mut all = self.outstanding();
-        all.extend(self.ambiguous());
-        has_room(&all, victims, minority)
-    }
-
-    /// Whether a power loss may leave this machine a torn tail: where others have
-    /// forgotten something already, that would be one more who cannot tell.
-    pub(super) fn has_room_for_a_torn_tail(&mut self, machine: usize) -> bool {
-        let is_bound = self.scenario.expect.outcome == Outcome::ZeroLoss;
-        !(self.scenario.cluster.is_replicated() && is_bound)
-            || self.outstanding().is_empty()
-            || self.has_room_for(&[machine as NodeId])
-    }
-
-    /// Whose tail is ambiguous, by whatever fault: that too is detected amnesia.
-    fn ambiguous(&self) -> Vec<NodeId> {
-        if !self.scenario.cluster.is_replicated() {
-            return Vec::new();
-        }
-        let inner = self.world.lock();
-        let nodes = 0..self.scenario.cluster.machines();
-        let is_ambiguous = |node: &NodeId| inner.tap.is_ambiguous(&inner.disks[*node as usize]);
-        nodes.filter(is_ambiguous).collect()
+        has_room(&self.outstanding(), victims, minority)
     }
 
     /// Whether there is somebody to take in a blank disk on this node: who has

@@ -65,14 +65,7 @@ impl Run<'_> {
             Effect::PowerLoss {
                 ref survival,
                 down_ns,
-            } => {
-                let nothing = Surviving::Drawn(scenario::Survival::None);
-                let left = match self.has_room_for_a_torn_tail(machine) {
-                    true => survival,
-                    false => &nothing,
-                };
-                self.power_loss(machine, Left::Planned(left, draw), down_ns);
-            }
+            } => self.power_loss(machine, Left::Planned(survival, draw), down_ns),
             Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
             Effect::DiskRolledBack { down_ns, .. } => {
                 if let Some(image) = blow.image {

@@ -87,6 +87,10 @@ impl Tap {
             Message::Join { .. } => self.happens(Happening::BlankAnnounced),
             Message::Expired { .. } => self.happens(Happening::HoleExpired),
             Message::Ask { .. } => self.happens(Happening::DoubtAsked),
+            // Lost, and its log goes on behind it: a hole.
+            Message::Tail(tail) if tail.doubtful_from.is_some_and(|it| it <= tail.last.index) => {
+                self.happens(Happening::HoleAnswered);
+            }
             _ => {}
         }
     }
