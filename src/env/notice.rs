@@ -91,7 +91,7 @@ notices! {
     Waits {
         /// For how long, seconds.
         for_s: u64,
-        /// What, and what to do.
+        /// The thing waited for, and the way to end the wait.
         what: WaitedFor,
     } Warning "for {for_s} s: {what}";
     /// The store is closed and opened again.

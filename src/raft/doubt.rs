@@ -156,7 +156,7 @@ impl Raft {
     ///                            … it is not                     nothing
     /// ```
     ///
-    /// What is not readable is as lost as what is cut: the same fault took both,
+    /// An entry that cannot be read is as lost as one that is cut: one fault took both,
     /// and of one entry it may take as many copies as the budget has (D12).
     pub(super) fn on_ask(
         &mut self,
@@ -263,7 +263,7 @@ impl Raft {
             return Verdict::Wait;
         };
         if doubtful.previous != self.log.last() {
-            // What was answered is about another end.
+            // The answers are about another end.
             return Verdict::Wait;
         }
         let index = self.log.last().index + 1;

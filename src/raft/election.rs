@@ -27,8 +27,9 @@ impl Raft {
         }
     }
 
-    /// Who may lead: a voter (D14) that has nothing in doubt (D12), and whose disk answers (D17). One whose removal is not
-    /// committed may be the only one with the log to win (thesis, §4.2.2).
+    /// A replica may lead that is a voter (D14), has nothing in doubt (D12), and whose
+    /// disk answers (D17). One whose removal is not committed may be the only one with
+    /// the log to win (thesis, §4.2.2).
     fn may_campaign(&self) -> bool {
         self.is_needed() && self.gate.hard().doubt.is_none() && !self.hung
     }

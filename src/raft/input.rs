@@ -24,7 +24,7 @@ pub struct Start {
     pub commit_index: u64,
     /// The durable end of the log.
     pub durable_index: u64,
-    /// What of the log cannot be read, ascending. With any, the replica only
+    /// The parts of the log that cannot be read, ascending. With any, the replica only
     /// answers who asks what stands behind the end of its log (D12).
     pub holes: Vec<Unreadable>,
     /// All nodes of the address book.

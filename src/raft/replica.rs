@@ -226,7 +226,7 @@ impl Raft {
         due_ns.min(self.doubt_deadline_ns())
     }
 
-    /// What a replica says that cannot read all it has: only what it was asked
+    /// All that is said by a replica which cannot read all it has: only what it was asked
     /// about the end of another's log, in the asker's term, once that is durable
     /// here. It takes no entry, no vote, and no leader.
     fn step_holed(&mut self, input: Input) {

@@ -155,7 +155,7 @@ async fn stored<D: Disk>(disk: &D, sync: bool) -> Result<HardState, StoreError> 
     }
 }
 
-/// Who has a hole follows nobody, and may not have heard of the term of what it is
+/// A replica with a hole follows nobody, and may not have heard of the term of what it is
 /// given: no entry is taken of a later term than the one that is stored (D1).
 async fn reach_term<D: Disk>(disk: D, term: u64, sync: bool) -> Result<(), StoreError> {
     let hard = stored(&disk, sync).await?;

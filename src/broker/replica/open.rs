@@ -116,7 +116,7 @@ pub(in crate::broker) async fn open<E: Env>(
             address: hole.from.address,
         });
     }
-    // What is behind a hole is applied once the hole is filled; until then the core
+    // Entries behind a hole are applied once the hole is filled; until then the core
     // only answers for it.
     let end = holes.first().map_or(store.log.flushed(), |hole| hole.from);
     let configurations = store.replay_replica(end, holes.is_empty()).await?;
@@ -296,7 +296,7 @@ mod tests {
         ] {
             let base = EntryId { term: 3, index: 5 };
             ascend(&mut runs, base, 10);
-            LogView::new(base, runs.clone(), 9);
+            assert_eq!(LogView::new(base, runs.clone(), 9).last().index, 9);
             assert_eq!(runs, expected);
         }
     }

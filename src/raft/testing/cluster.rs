@@ -443,7 +443,7 @@ impl Cluster {
         self.node(node).disk.rotten.insert(index);
     }
 
-    /// What a driver does about the lowest hole: takes it from `peer`, or its base,
+    /// A driver's way with the lowest hole: takes it from `peer`, or its base,
     /// or finds that another entry is committed there (see
     /// `broker::replica::fetch`). The core starts anew.
     pub(super) fn fetch(&mut self, node: u64, peer: u64) {

@@ -117,7 +117,7 @@ impl Disk {
         self.durable_index = self.last().index;
     }
 
-    /// What stands for an entry's hash: no other has it.
+    /// A number in place of an entry's hash: no other has it.
     pub(super) fn hash_of(id: EntryId) -> u64 {
         (id.term << 32) + id.index + 1
     }

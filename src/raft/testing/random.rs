@@ -1,13 +1,10 @@
 //! Whatever a seed picks.
 //!
-//! Messages are lost, repeated and overtaken, some by whole leaderships; syncs and saves end when they
-//! please; replicas lose power, their log's end, or their whole disk, within
-//! the fault budget; the cluster compacts, reads, hands over. Every step is
-//! checked. In the end all is healed, and the cluster must do its work.
-//!
-//! `ZEROLOSS_RAFT_SEEDS` says how many seeds run; with
-//! `ZEROLOSS_RAFT_BLACK_BOX=1` nothing is asked of messages and of holdings at a
-//! commit, only of what came of them.
+//! Messages are lost, repeated and overtaken; syncs and saves end when they please;
+//! replicas lose power, their log's end, entries in it, or their whole disk, within the
+//! fault budget. Every step is checked; in the end all is healed and must work.
+//! `ZEROLOSS_RAFT_SEEDS` says how many seeds run; with `ZEROLOSS_RAFT_BLACK_BOX=1`
+//! only losses and contradictions count, and no message is asked about.
 
 use super::cluster::{Cluster, Flight};
 use crate::raft::rng::Rng;
@@ -306,15 +303,16 @@ impl Run {
         self.seen.torn += 1;
     }
 
-    /// A few entries rot; the replica finds that out when it starts. Often another
-    /// loses its end at the same time: a torn tail is no amnesia, so that may be
-    /// beside any rot.
+    /// A few entries rot; the replica finds that out when it starts. Often a torn tail,
+    /// which is no amnesia, comes beside it.
     fn rot(&mut self) {
         let node = self.pick();
         let disk = &self.cluster.nodes[&node].disk;
         let (base, durable, last) = (disk.base.index, disk.durable_index, disk.last().index);
-        let is_blank = disk.base_configuration.is_none();
-        if is_blank || durable == base || self.amnesiacs(node) > self.budget() {
+        if disk.base_configuration.is_none()
+            || durable == base
+            || self.amnesiacs(node) > self.budget()
+        {
             return;
         }
         let save_survives = self.chance(50);
@@ -344,10 +342,10 @@ impl Run {
         let Some(raft) = self.cluster.raft(node) else {
             return;
         };
-        if !self.cluster.nodes[&node].disk.rotten.is_empty() {
+        let disk = &self.cluster.nodes[&node].disk;
+        if !disk.rotten.is_empty() {
             return;
         }
-        let disk = &self.cluster.nodes[&node].disk;
         let upto = raft.commit_index().min(disk.durable_index);
         if upto > disk.base.index {
             let base = self.cluster.node(node).disk.drop_to(upto);
