@@ -140,13 +140,12 @@ fn cpu(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     drawn.cluster.cpu = stream.chance(swarm.keep_feature).then_some(speed);
 }
 
-/// Whether brokers start again with other settings, and whether some bodies are long:
-/// these cost more than others, and are in fewer runs.
+/// Whether brokers start again with other settings, and whether some bodies are long.
 fn settings(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     if !stream.chance(swarm.keep_feature) {
         drawn.cluster.restart_with = RestartWith::default();
     }
-    let has_long = stream.chance(swarm.keep_feature / 2.0);
+    let has_long = stream.chance(swarm.keep_feature);
     for workload in &mut drawn.workloads {
         if let Workload::Send(send) = workload {
             send.long = send.long.filter(|_| has_long);
