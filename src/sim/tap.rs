@@ -59,6 +59,8 @@ pub(crate) use trail::{DiscardLimits, Order, Ruling, Said, Step};
 #[derive(Debug)]
 pub(crate) struct Tap {
     medium: Medium,
+    /// Bytes of a broker's reserve (D31).
+    reserve_bytes: u64,
     /// Nodes below this number are brokers.
     brokers: u32,
     holdings: Vec<Holdings>,
@@ -102,6 +104,7 @@ impl Tap {
     pub(crate) fn new(brokers: u32, medium: Medium) -> Self {
         Self {
             medium,
+            reserve_bytes: 0,
             brokers,
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             replicas: None,
@@ -127,6 +130,12 @@ impl Tap {
             replicas: Some(Box::new(Replicas::new(members, brokers, media))),
             ..Self::new(brokers, media.log)
         }
+    }
+
+    /// The same, of brokers with such a reserve.
+    pub(crate) fn with_reserve(mut self, reserve_bytes: u64) -> Self {
+        self.reserve_bytes = reserve_bytes;
+        self
     }
 
     /// The same, with an eye on transactions.

@@ -35,7 +35,7 @@ impl Tap {
     /// back.
     fn has_room(&mut self, core: &Core, disk: &DiskIo, node: NodeId, does: &str) {
         let held_bytes = disk.model.size_at(RESERVE_FILE).unwrap_or(0);
-        let most_bytes = self.log_config.reserve_bytes / 4 * 3;
+        let most_bytes = self.reserve_bytes / 4 * 3;
         if held_bytes <= most_bytes || disk.is_refusing() {
             return;
         }
