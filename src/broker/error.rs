@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::entries::BadEntry;
+use super::send::SENT_PROPERTIES_BYTES_MAX;
 use crate::env::Reopening;
 use crate::env::failure::{self, Failure};
 use crate::log::{LogError, OpenError, QueueError, ReadError};
 use crate::raft::{Divergence, EntryId};
-use crate::record::{DecodeError, PROPERTIES_BYTES_MAX, PropertyError};
+use crate::record::{DecodeError, PropertyError};
 
 /// Why a broker stopped, or did not start.
 #[derive(Debug, Error)]
@@ -306,7 +307,7 @@ pub(crate) enum AppendError {
     },
     /// What a half message would be committed with cannot be stored.
     #[error(
-        "properties of {length_bytes} bytes once it is committed; at most {PROPERTIES_BYTES_MAX}"
+        "properties of {length_bytes} bytes once it is committed; at most {SENT_PROPERTIES_BYTES_MAX}"
     )]
     FinalProperties {
         /// Their length.

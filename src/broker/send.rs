@@ -24,8 +24,8 @@ const ENTRY_ROOM_BYTES: u64 = 8_192;
 /// What the broker's own properties may take of a record's, where a message is
 /// kept for later or comes again, bytes: what was taken in can be sent back.
 const OWN_PROPERTIES_BYTES: usize = 512;
-/// Longest properties of a send, bytes.
-const SENT_PROPERTIES_BYTES_MAX: usize = PROPERTIES_BYTES_MAX - OWN_PROPERTIES_BYTES;
+/// Longest properties of a send, and of a transaction once it is committed, bytes.
+pub(super) const SENT_PROPERTIES_BYTES_MAX: usize = PROPERTIES_BYTES_MAX - OWN_PROPERTIES_BYTES;
 
 /// What is answered when an entry is durable enough.
 #[derive(Debug, Clone, Copy)]

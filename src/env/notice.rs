@@ -130,6 +130,15 @@ notices! {
         /// What, and what cures it.
         why: String,
     } Warning "{why}; it is tried again";
+    /// A message whose delay is over cannot be stored in its queue. It waits until the
+    /// broker is started again.
+    NotDelivered {
+        /// Where it waits, a log address.
+        address: u64,
+        /// What stands against it.
+        why: String,
+    } Error "the message that waits at log address {address} cannot be delivered: {why}. It is \
+             kept, and tried again at the next start";
     /// This broker leads its cluster.
     LeaderElected {
         /// Since this term.

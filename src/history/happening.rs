@@ -36,6 +36,8 @@ pub enum Happening {
     ReserveUsed,
     /// A log was cut where its end did not verify.
     TornTailCut,
+    /// A broker was started again with other settings.
+    SettingsChanged,
     /// Entries that nothing proved durable were copied to fresh sectors (D24).
     TailCopied,
     /// A log was opened that a clean stop had closed.
@@ -85,7 +87,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -101,6 +103,7 @@ impl Happening {
         Self::WentOnWhileFull,
         Self::ReserveUsed,
         Self::TornTailCut,
+        Self::SettingsChanged,
         Self::TailCopied,
         Self::StoppedCleanly,
         Self::StoreReopened,
@@ -142,6 +145,7 @@ impl Happening {
             Self::WentOnWhileFull => "went-on-while-full",
             Self::ReserveUsed => "reserve-used",
             Self::TornTailCut => "torn-tail-cut",
+            Self::SettingsChanged => "settings-changed",
             Self::TailCopied => "tail-copied",
             Self::StoppedCleanly => "stopped-cleanly",
             Self::StoreReopened => "store-reopened",

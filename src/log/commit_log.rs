@@ -30,7 +30,7 @@ use super::segment::{Group, Segment, SegmentHeader, header_bytes};
 use super::staging::{Refused, Staged, Staging};
 use super::{LogConfig, Position};
 use crate::env::{Disk, File};
-use crate::record::{ENVELOPE_BYTES, EncodeError, EntryKind, Mark, Placement, encode_mark};
+use crate::record::{EncodeError, EntryKind, Mark, Placement, encode_mark};
 
 /// What a [`CommitLog::write`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,13 +104,6 @@ impl<D: Disk> CommitLog<D> {
         self.staging.staged_bytes()
     }
 
-    /// The longest record that a segment can hold, bytes.
-    #[must_use]
-    pub fn record_bytes_max(&self) -> u64 {
-        let frame_bytes_max = self.config.segment_bytes - header_bytes(self.sector_bytes());
-        (frame_bytes_max - ENVELOPE_BYTES as u64).min(u64::from(u32::MAX))
-    }
-
     /// Stages one entry, in memory. `encode` is given the entry's log address
     /// and appends its record to the buffer, which holds other bytes before it.
     ///
@@ -127,16 +120,12 @@ impl<D: Disk> CommitLog<D> {
     ) -> Result<Staged, LogError> {
         self.healthy()?;
         assert!(term >= self.tail.term, "terms never fall along a log");
-        let record_bytes_max = self.record_bytes_max();
         let entry = (kind, term, self.tail);
-        let end = match self.staging.push(entry, record_bytes_max, encode) {
+        let end = match self.staging.push(entry, encode) {
             Ok(end) => end,
             Err(Refused::Encode(error)) => return Err(error.into()),
             Err(Refused::TooLong { record_bytes }) => {
-                return Err(LogError::RecordTooLong {
-                    record_bytes,
-                    record_bytes_max,
-                });
+                return Err(LogError::RecordTooLong { record_bytes });
             }
         };
         Ok(self.staged(end))
@@ -355,21 +344,29 @@ impl<D: Disk> CommitLog<D> {
     /// Appends to a new segment from here on.
     pub(super) fn go_on_in(&mut self, segment: Segment<D>) {
         self.write_position = segment.header.data_from();
+        // One without an entry has given its name away.
+        let address = segment.header.base.address;
+        self.segments
+            .retain(|old| old.header.base.address != address);
         self.segments.push(segment);
         // Its header says that everything before it was durable.
         self.marked = true;
         self.mark_pending = false;
     }
 
-    /// The header of the segment that a roll makes.
+    /// The header of the segment that a roll makes: one of the usual size, or of the
+    /// size of the entry that waits for it.
     pub(super) fn next_header(&self) -> SegmentHeader {
         let generation = self.active().header.generation + 1;
+        let sector_bytes = self.sector_bytes();
+        let first_bytes = self.staging.first_bytes().next_multiple_of(sector_bytes);
+        let needed_bytes = header_bytes(sector_bytes) + first_bytes;
         SegmentHeader {
             cluster_id: self.identity.cluster_id,
             disk_id: self.identity.disk_id,
             incarnation: incarnation(self.entropy, generation),
             generation,
-            segment_bytes: self.config.segment_bytes,
+            segment_bytes: self.config.segment_bytes.max(needed_bytes),
             sector_bytes: self.disk.sector_bytes() as u32,
             base: self.appended,
             durable_address: self.appended.address,

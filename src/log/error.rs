@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::RECORD_BYTES_MAX;
 use super::foreign::FrameError;
 use super::frames::Flaw;
 use super::identity::IdentityError;
@@ -26,15 +27,11 @@ pub enum LogError {
         /// The first failure.
         cause: String,
     },
-    /// No segment could hold the record. Nothing was appended.
-    #[error(
-        "record of {record_bytes} bytes; a segment holds records of at most {record_bytes_max}"
-    )]
+    /// No log takes the record. Nothing was appended.
+    #[error("record of {record_bytes} bytes; a log takes at most {RECORD_BYTES_MAX}")]
     RecordTooLong {
         /// The record's length.
         record_bytes: u64,
-        /// [`super::CommitLog::record_bytes_max`].
-        record_bytes_max: u64,
     },
     /// Another replica's frame is not the next entry. Nothing was appended.
     #[error(transparent)]

@@ -4,11 +4,11 @@
 //! Promise: what is staged here is, byte for byte, the log part and the record
 //! that the leader sealed; only the placement part is made anew (D10).
 
-use super::Position;
 use super::commit_log::CommitLog;
 use super::error::LogError;
 use super::frames::follow;
 use super::staging::Staged;
+use super::{Position, RECORD_BYTES_MAX};
 use crate::env::Disk;
 use crate::record::{
     DecodeError, Defect, ENVELOPE_BYTES, EntryKind, LogPart, Message, parse_sealed,
@@ -58,13 +58,9 @@ impl<D: Disk> CommitLog<D> {
         self.healthy()?;
         let part = parse_frame(frame)?;
         let end = next_entry(self.tail, &part)?;
-        let (record_bytes, record_bytes_max) =
-            (u64::from(part.record_bytes), self.record_bytes_max());
-        if record_bytes > record_bytes_max {
-            return Err(LogError::RecordTooLong {
-                record_bytes,
-                record_bytes_max,
-            });
+        let record_bytes = u64::from(part.record_bytes);
+        if record_bytes > RECORD_BYTES_MAX {
+            return Err(LogError::RecordTooLong { record_bytes });
         }
         self.staging.push_sealed(frame, end);
         Ok(self.staged(end))

@@ -87,11 +87,16 @@ pub const COMMIT_LOG_DIR: &str = "commitlog";
 /// Directory of the consume queues, under the disk's root.
 pub const CONSUME_QUEUE_DIR: &str = "consumequeue";
 
+/// Longest record that a log takes, bytes: twice what a client's frame holds. It is
+/// no setting, and not the size of a segment: what one configuration took in, every
+/// other one can store again.
+pub const RECORD_BYTES_MAX: u64 = 32 << 20;
+
 /// What a commit log may be told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// Size of a segment file, bytes (`mapedFileSizeCommitLog`); rounded down
-    /// to whole sectors.
+    /// to whole sectors. An entry that is longer has a segment of its own size.
     pub segment_bytes: u64,
     /// Bytes of the disk that appends leave free for hard state, truncation and
     /// repair (D31).

@@ -7,8 +7,8 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::Position;
 use super::segment::SegmentHeader;
+use super::{Position, RECORD_BYTES_MAX};
 use crate::record::{
     ENVELOPE_BYTES, EncodeError, EntryKind, LogPart, Message, Placement, place, seal,
 };
@@ -57,12 +57,11 @@ impl Staging {
     }
 
     /// Appends an entry behind `tail`; `encode` appends its record to the buffer
-    /// that it is given. On an error, or where the record turns out longer than
-    /// `record_bytes_max`, nothing has changed.
+    /// that it is given. On an error, or where the record turns out too long, nothing
+    /// has changed.
     pub(super) fn push(
         &mut self,
         (kind, term, tail): (EntryKind, u64, Position),
-        record_bytes_max: u64,
         encode: impl FnOnce(u64, &mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<Position, Refused> {
         let from = self.buffer.len();
@@ -70,7 +69,7 @@ impl Staging {
         self.buffer.resize(record_from, 0);
         let encoded = encode(tail.address, &mut self.buffer).map_err(Refused::Encode);
         let record_bytes = (self.buffer.len() - record_from) as u64;
-        let fits = match record_bytes <= record_bytes_max {
+        let fits = match record_bytes <= RECORD_BYTES_MAX {
             true => Ok(()),
             false => Err(Refused::TooLong { record_bytes }),
         };

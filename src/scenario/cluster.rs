@@ -27,6 +27,20 @@ pub struct Cluster {
     pub preferences_differ: bool,
     /// How fast brokers' machines are; `None`: what brokers do takes no time.
     pub cpu: Option<CpuSpeed>,
+    /// Settings that a broker may be given anew whenever it is started again.
+    pub restart_with: RestartWith,
+}
+
+/// Other settings for a broker that starts again; `None`: those of `[cluster]`.
+/// Brokers change at different times, so that they differ from each other, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestartWith {
+    /// Bytes of a segment.
+    pub segment_bytes: Option<Between>,
+    /// Queues of topics that are made later.
+    pub queues: Option<Between>,
+    /// How long messages are kept.
+    pub retention_ms: Option<Between>,
 }
 
 /// The speed of a machine, against the one of the cost model: a call of its

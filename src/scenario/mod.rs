@@ -26,15 +26,16 @@ mod read;
 mod refusal;
 mod swarm;
 
-pub use cluster::{Cluster, CpuSpeed};
+pub use cluster::{Cluster, CpuSpeed, RestartWith};
 pub use crash::{Blow, CrashPoint, Fate, Kept, NoCrashPoint};
 pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{DRIFT_PPM_MAX, FileClass, Harm, Survival, SyncErrorCache};
 pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
-    Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule, Need,
-    NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings, Scenario, Workload,
+    Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule,
+    LongBodies, Need, NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings,
+    Scenario, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};

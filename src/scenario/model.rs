@@ -273,10 +273,21 @@ pub struct Producers {
     pub rate_per_s: Option<u64>,
     /// Length of a body.
     pub body_bytes: Between,
+    /// Some bodies are longer; `None`: none is.
+    pub long: Option<LongBodies>,
     /// Messages carry so many tags, in turn; 0: none.
     pub tags: u32,
     /// Each message waits at one of these delay levels; `None`: none waits.
     pub delay_level: Option<Between>,
+}
+
+/// Bodies that are longer than the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongBodies {
+    /// One body in so many, by chance.
+    pub one_in: u64,
+    /// Length of one; each power of two in the range about as likely as the next.
+    pub bytes: Between,
 }
 
 /// Order services, each of a producer group of its own and with a database of

@@ -28,6 +28,9 @@ pub enum Purpose {
     Swarm = 9,
     /// Who heals for good.
     Core = 10,
+    /// Settings that brokers are started with anew, and whether a swarm's seed does
+    /// such things.
+    Settings = 11,
 }
 
 /// A seeded stream of random numbers.

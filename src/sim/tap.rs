@@ -59,10 +59,10 @@ pub(crate) use trail::{DiscardLimits, Order, Ruling, Said, Step};
 #[derive(Debug)]
 pub(crate) struct Tap {
     medium: Medium,
+    /// Bytes of a broker's reserve (D31).
+    reserve_bytes: u64,
     /// Nodes below this number are brokers.
     brokers: u32,
-    /// Each broker's `reserve_bytes`.
-    reserve_bytes: u64,
     holdings: Vec<Holdings>,
     /// Where brokers replicate.
     replicas: Option<Box<Replicas>>,
@@ -104,8 +104,8 @@ impl Tap {
     pub(crate) fn new(brokers: u32, medium: Medium) -> Self {
         Self {
             medium,
-            brokers,
             reserve_bytes: 0,
+            brokers,
             holdings: (0..brokers).map(|_| Holdings::default()).collect(),
             replicas: None,
             commits: BTreeMap::new(),
@@ -132,12 +132,10 @@ impl Tap {
         }
     }
 
-    /// The same, of brokers that keep so much in reserve.
-    pub(crate) fn with_reserve(self, reserve_bytes: u64) -> Self {
-        Self {
-            reserve_bytes,
-            ..self
-        }
+    /// The same, of brokers with such a reserve.
+    pub(crate) fn with_reserve(mut self, reserve_bytes: u64) -> Self {
+        self.reserve_bytes = reserve_bytes;
+        self
     }
 
     /// The same, with an eye on transactions.

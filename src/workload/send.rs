@@ -31,6 +31,8 @@ pub struct SendPlan {
     pub stop_at_ns: u64,
     /// Length of a body.
     pub body_bytes: RangeInclusive<u64>,
+    /// One body in so many is longer: as long as this.
+    pub long: Option<(u64, RangeInclusive<u64>)>,
     /// Messages carry so many tags, in turn; 0: none.
     pub tags: u64,
     /// Delay levels and what they stand for, nanoseconds: each message has one of
@@ -38,6 +40,28 @@ pub struct SendPlan {
     pub delays: Vec<(u32, u64)>,
     /// Decides lengths, filler and delays.
     pub seed: u64,
+}
+
+impl SendPlan {
+    fn length(&self, dice: u64) -> u64 {
+        // Whether it is a long one is thrown apart, so that it does not follow from
+        // the delay.
+        let other = xxh3_64_with_seed(&dice.to_be_bytes(), self.seed);
+        let long = self.long.as_ref();
+        let (bytes, is_long) = match long.filter(|(one_in, _)| other.is_multiple_of(*one_in)) {
+            Some((_, bytes)) => (bytes, true),
+            None => (&self.body_bytes, false),
+        };
+        let (low, high) = (*bytes.start(), *bytes.end());
+        let high = match is_long {
+            true => {
+                let doublings = (high / low.max(1)).checked_ilog2().unwrap_or(0) + 1;
+                high.min(low << (1 + (other >> 32) % u64::from(doublings)))
+            }
+            false => high,
+        };
+        low + dice % (high - low + 1)
+    }
 }
 
 /// Sends by `plan` until it is done and every send has ended, and records each.
@@ -110,10 +134,8 @@ impl<E: Env> Sending<E> {
     fn begin_one(&mut self) {
         let sequence = u64::from(self.plan.life) << 32 | self.begun;
         self.begun += 1;
-        let bytes = &self.plan.body_bytes;
-        let spread = bytes.end() - bytes.start() + 1;
         let dice = xxh3_64_with_seed(&sequence.to_be_bytes(), self.plan.seed);
-        let length = (bytes.start() + dice % spread) as usize;
+        let length = self.plan.length(dice) as usize;
         let (value, body) = Value::make(self.plan.client, sequence, length, self.plan.seed);
         let delay = match self.plan.delays.len() as u64 {
             0 => None,

@@ -94,6 +94,7 @@ impl Work {
             pause_ns: 1_000 * MS_NS / settings.rate_per_s.max(1),
             stop_at_ns,
             body_bytes: 32..=2_000,
+            long: None,
             tags: 0,
             delays: Vec::new(),
             seed: settings.seed ^ u64::from(client),

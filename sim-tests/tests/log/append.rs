@@ -5,7 +5,7 @@ use crate::support::*;
 use zeroloss::env::Disk;
 use zeroloss::log::{
     COMMIT_LOG_DIR, CheckpointState, CommitLog, JobKind, LogConfig, LogEnd, LogError, OpenError,
-    Position, Staged,
+    Position, RECORD_BYTES_MAX, Staged,
 };
 use zeroloss::record::EncodeError;
 use zeroloss::record::EntryKind;
@@ -35,6 +35,7 @@ on_both! {
     what_cannot_be_staged_leaves_no_trace
     a_mark_is_written_once_and_only_when_idle
     a_sector_is_never_written_twice
+    an_entry_longer_than_a_segment_has_one_of_its_own_size
 }
 
 /// Room for groups in a segment of [`SMALL`], on this disk.
@@ -171,9 +172,8 @@ async fn what_cannot_be_staged_leaves_no_trace<D: Disk>(disk: D) {
     let mut log = open_on(&disk).await;
     stage(&mut log, 1, 20);
     let (tail, staged) = (log.tail(), log.staged_bytes());
-    let longest = log.record_bytes_max();
     let refused = log.stage(EntryKind::NoOp, 0, |_, out| {
-        out.resize(out.len() + longest as usize + 1, 1);
+        out.resize(out.len() + RECORD_BYTES_MAX as usize + 1, 1);
         Ok(())
     });
     assert!(
@@ -194,6 +194,31 @@ async fn what_cannot_be_staged_leaves_no_trace<D: Disk>(disk: D) {
     stage(&mut log, 2, 20);
     flush(&mut log).await.unwrap();
     assert_eq!(records(&log).await, [record(1, 20), record(2, 20)]);
+}
+
+/// Whatever the settings were under which it was first stored.
+async fn an_entry_longer_than_a_segment_has_one_of_its_own_size<D: Disk>(disk: D) {
+    let long = 3 * config_for(&disk).segment_bytes;
+    let expected = [
+        record(0, long),
+        record(1, 20),
+        record(2, long + 1),
+        record(3, 20),
+    ];
+    let mut log = open_on(&disk).await;
+    for (number, record) in expected.iter().enumerate() {
+        // The first one meets a segment without an entry, and takes its name over.
+        stage(&mut log, number as u64, record.len() as u64);
+        flush(&mut log).await.unwrap();
+    }
+    assert_eq!(records(&log).await, expected);
+    let segments = disk.list(COMMIT_LOG_DIR).await.unwrap().len();
+    assert_eq!(segments, 4, "one for each: none has room for another");
+    drop(log);
+    let log = open_on(&disk).await;
+    assert_eq!(records(&log).await, expected, "after a crash");
+    log.close().await.unwrap();
+    assert_eq!(records(&open_on(&disk).await).await, expected);
 }
 
 async fn a_mark_is_written_once_and_only_when_idle<D: Disk>(disk: D) {
@@ -329,7 +354,7 @@ fn what_fits_exactly_fits() {
         for (spare, segments) in [(0, 1), (1, 2)] {
             let mut log = open(&disk).await.0;
             let before = disk.list(COMMIT_LOG_DIR).await.unwrap().len();
-            let room = log.record_bytes_max();
+            let room = SMALL.segment_bytes - 512 - ENVELOPE_BYTES;
             stage(&mut log, 1, 100);
             stage(&mut log, 2, room - 100 - ENVELOPE_BYTES + spare);
             log.write().await.unwrap();
@@ -337,7 +362,7 @@ fn what_fits_exactly_fits() {
             flush(&mut log).await.unwrap();
             let after = disk.list(COMMIT_LOG_DIR).await.unwrap().len();
             assert_eq!(after - before, segments - 1, "spare {spare}");
-            // The longest record there is has a segment to itself.
+            // One that fills a segment has one to itself.
             stage(&mut log, 3, room);
             flush(&mut log).await.unwrap();
             assert!(!log.roll_needed());

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use zeroloss::env::Disk;
-use zeroloss::log::{CommitLog, FrameError, LogError, Position};
+use zeroloss::log::{CommitLog, FrameError, LogError, Position, RECORD_BYTES_MAX};
 use zeroloss::record::Defect;
 use zeroloss::sim::disk::{DiskModel, RotKind, StepDisk, Survival, block_on};
 use zeroloss::sim::random::{Purpose, Stream};
@@ -355,7 +355,7 @@ fn a_frame_whose_message_is_malformed_is_refused() {
         assert!(matches!(refusal(&mut log, &frame), FrameError::Message(_)));
         let long: Bytes = {
             let mut chain = Chain::new();
-            chain.push(1, &record(1, log.record_bytes_max() + 1));
+            chain.push(1, &record(1, RECORD_BYTES_MAX + 1));
             chain.frames[0].clone()
         };
         let refused = log.stage_frame(&long);

@@ -13,6 +13,7 @@ use crate::support::{Clients, Server, TOPIC, config, formatted};
 
 const SEND: i32 = 310;
 const SEND_BACK: i32 = 36;
+const END_TRANSACTION: i32 = 37;
 const SUCCESS: i32 = 0;
 const SYSTEM_ERROR: i32 = 1;
 const ILLEGAL: i32 = 13;
@@ -369,5 +370,50 @@ async fn only_the_broker_writes_what_waits_and_what_is_dead() {
         bodies(&clients, broker.address, TOPIC).await,
         ["mine", "paid"]
     );
+    broker.stop_cleanly().await;
+}
+
+/// What the broker adds when it publishes a half message, and when it takes a message
+/// back, has room kept for it from the start.
+#[tokio::test]
+async fn a_transaction_that_is_taken_in_can_be_committed_and_sent_back() {
+    let root = formatted().await;
+    let clients = Clients::new();
+    let broker = Server::with(root.path(), waiting(AN_HOUR_MS)).await;
+    let mut sender = Sender::new(&clients, broker.address);
+    // The id stands twice in what is published.
+    for (id_bytes, fits) in [(16_106, true), (16_107, false), (16_300, false)] {
+        let id = "i".repeat(id_bytes);
+        let fields = [
+            ("a", "orders"),
+            ("b", TOPIC),
+            ("c", "TBW102"),
+            ("d", "4"),
+            ("e", "0"),
+            ("f", "4"),
+            ("g", "0"),
+            ("h", "0"),
+            ("i", &*format!("UNIQ_KEY\u{1}{id}\u{2}")),
+        ];
+        let half = sender.0.ask(json(SEND, 0, &fields, b"half")).await.answer();
+        assert_eq!(half.code == SUCCESS, fits, "an id of {id_bytes} bytes");
+        if !fits {
+            continue;
+        }
+        let field = |name| std::str::from_utf8(half.fields.get(name).unwrap_or_default()).unwrap();
+        let address = field("msgId").parse::<MessageId>().unwrap().address;
+        let fields = [
+            ("producerGroup", "orders"),
+            ("tranStateTableOffset", field("queueOffset")),
+            ("commitLogOffset", &*address.to_string()),
+            ("commitOrRollback", "8"),
+            ("transactionId", &*id),
+        ];
+        let commit = json(END_TRANSACTION, 0, &fields, b"");
+        assert_eq!(sender.code(commit).await, SUCCESS);
+        until(&clients, broker.address, TOPIC, 1).await;
+        let published = read(&clients, broker.address, TOPIC).await.remove(0);
+        assert_eq!(sender.code(back(published.address, &[])).await, SUCCESS);
+    }
     broker.stop_cleanly().await;
 }

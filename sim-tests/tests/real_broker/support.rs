@@ -160,6 +160,7 @@ impl Clients {
             pause_ns: 0,
             stop_at_ns: u64::MAX,
             body_bytes: 64..=1024,
+            long: None,
             tags: 0,
             delays: Vec::new(),
             seed: u64::from(client),

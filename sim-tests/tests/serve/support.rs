@@ -80,7 +80,12 @@ impl Served {
     }
 
     pub(crate) fn with(arguments: &[&str], dir: &Path) -> Self {
-        let arguments = [&["serve"], &SEGMENTS[..], arguments].concat();
+        Self::with_settings(&[&SEGMENTS[..], arguments].concat(), dir)
+    }
+
+    /// With no settings but these.
+    pub(crate) fn with_settings(arguments: &[&str], dir: &Path) -> Self {
+        let arguments = [&["serve"], arguments].concat();
         Self::of(zeroloss(&arguments, dir))
     }
 

@@ -74,6 +74,11 @@ impl DelayClock {
         Some(self.look_at_ns.max(*first_ns))
     }
 
+    /// What waits at an address is not due again as long as the store is open.
+    pub(super) fn gives_up(&mut self, address: u64) {
+        self.due.retain(|(_, waiting)| *waiting != address);
+    }
+
     /// Log addresses of what is due, those due first first. Each is given again
     /// after a pause while it waits.
     pub(super) fn take_due(&mut self, delays: &Delays, now_ns: u64) -> Vec<u64> {

@@ -4,7 +4,7 @@ use super::keeping::Destination;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::broker::store::{Appended, Store};
-use crate::env::{Disk, Env};
+use crate::env::{Disk, Env, Notice};
 use crate::log::Staged;
 use crate::record::Message;
 
@@ -39,8 +39,12 @@ impl<E: Env> Broker<E> {
                 continue;
             }
             let now_ms = self.env.wall_ms();
-            if let Some(staged) = serving.store.deliver(address, now_ms).await? {
-                serving.takes_room(staged);
+            match serving.store.deliver(address, now_ms).await? {
+                Ok(staged) => serving.takes_room(staged),
+                Err(why) => {
+                    serving.delay_clock.gives_up(address);
+                    self.env.report(Notice::NotDelivered { address, why });
+                }
             }
         }
         Ok(())
@@ -48,10 +52,14 @@ impl<E: Env> Broker<E> {
 }
 
 impl<D: Disk> Store<D> {
-    /// Appends the entry that delivers a message that waits; `None` where it was
-    /// refused: it fitted the schedule topic with more properties, and its queue
-    /// was there when it was taken in, but segments may have been made smaller.
-    async fn deliver(&mut self, address: u64, now_ms: u64) -> Result<Option<Staged>, StoreError> {
+    /// Appends the entry that delivers a message that waits; or why it cannot be
+    /// appended. (It fitted the schedule topic with more properties, its queue was
+    /// there when it was taken in, and no setting makes a log take less.)
+    async fn deliver(
+        &mut self,
+        address: u64,
+        now_ms: u64,
+    ) -> Result<Result<Staged, String>, StoreError> {
         let delayed = self.state.delays.get(address);
         let record_bytes = delayed.expect("only what waits is delivered").record_bytes;
         let entry = self.log.read(address, record_bytes).await?;
@@ -63,8 +71,11 @@ impl<D: Disk> Store<D> {
         })?;
         let message = to.delivered(&scheduled, address, now_ms);
         match self.append_message(message).await {
-            Ok(Appended { staged, .. }) => Ok(Some(staged)),
-            Err(error) => error.into_fatal().map_or(Ok(None), Err),
+            Ok(Appended { staged, .. }) => Ok(Ok(staged)),
+            Err(error) => {
+                let why = error.to_string();
+                error.into_fatal().map_or(Ok(Err(why)), Err)
+            }
         }
     }
 }

@@ -4,8 +4,9 @@
 use super::super::error::AppendError;
 use super::super::store::{Appended, NewMessage, Store};
 use super::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC, Outcome};
+use crate::broker::send::SENT_PROPERTIES_BYTES_MAX;
 use crate::env::Disk;
-use crate::record::{Message, PROPERTIES_BYTES_MAX, Properties, PropertyBuf, PropertyError, key};
+use crate::record::{Message, Properties, PropertyBuf, PropertyError, key};
 use crate::remoting::transaction::sys_flag;
 
 /// Properties of a half message that what is published does not have: where it
@@ -32,7 +33,8 @@ impl<D: Disk> Store<D> {
         // It has no delay: see [`crate::broker`]'s delays.
         properties.remove(key::DELAY);
         let length_bytes = published(properties.as_str())?.len();
-        if length_bytes > PROPERTIES_BYTES_MAX {
+        // What is committed can be sent back, as what was sent can.
+        if length_bytes > SENT_PROPERTIES_BYTES_MAX {
             return Err(AppendError::FinalProperties { length_bytes });
         }
         let queue_id = self.make_queue(message.topic, message.queue_id).await?;

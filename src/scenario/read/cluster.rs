@@ -5,7 +5,7 @@ use super::sections::{BYTES, MS};
 use super::table::{Field, Table, union};
 use crate::broker::{self, BrokerConfig, FlushDiskType, RaftConfig};
 use crate::check::Replication;
-use crate::scenario::{Between, Cluster, CpuSpeed};
+use crate::scenario::{Between, Cluster, CpuSpeed, RestartWith};
 
 const ANY: &[&str] = &[
     "brokers",
@@ -31,6 +31,8 @@ const ANY: &[&str] = &[
     "open_files_max",
     "cpu_slowdown",
     "slice_bytes",
+    "restart_with_segment_bytes",
+    "restart_with_queues",
 ];
 
 /// What only brokers that replicate by Raft are told.
@@ -43,6 +45,7 @@ const RAFT: &[&str] = &[
     "preferred_leader",
     "preferences_differ",
     "retention_ms",
+    "restart_with_retention_ms",
 ];
 
 /// What `preset = "dledger"` decides, whatever RocketMQ's own keys say.
@@ -104,6 +107,7 @@ fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
         election_timeout_ms: Between { low: 0, high: 0 },
         preferences_differ: false,
         cpu: cpu(table)?,
+        restart_with: restart_with(table, None)?,
     })
 }
 
@@ -117,6 +121,7 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
     let brokers = members(&table.require("brokers")?)?;
     let election_timeout_ms = table.between("election_timeout_ms", 1..MS.end, (100, 200))?;
     let raft = raft_config(table, brokers, election_timeout_ms)?;
+    let retention_ms = raft.retention_ms;
     let preset = table.get("preset");
     let broker = match &preset {
         None => BrokerConfig {
@@ -129,6 +134,7 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
         brokers,
         spares: table.integer("spares", 0..SPARES_MAX + 1, 0)? as u32,
         replication: Replication::Raft,
+        restart_with: restart_with(table, retention_ms)?,
         broker,
         election_timeout_ms,
         preferences_differ: preferences_differ(table)?,
@@ -145,6 +151,20 @@ fn preferences_differ(table: &Table<'_>) -> Result<bool, Problem> {
             .help("preferred_leader = 0")),
         Some(field) => field.boolean(),
     }
+}
+
+/// A retention is never made shorter: it is by the shortest that runs are judged.
+fn restart_with(table: &Table<'_>, retention_ms: Option<u64>) -> Result<RestartWith, Problem> {
+    let range = |key, bounds| {
+        let field = table.get(key);
+        field.map(|field| field.between(bounds)).transpose()
+    };
+    let least_ms = retention_ms.unwrap_or(1);
+    Ok(RestartWith {
+        segment_bytes: range("restart_with_segment_bytes", 8_192..BYTES.end)?,
+        queues: range("restart_with_queues", 1..256)?,
+        retention_ms: range("restart_with_retention_ms", least_ms..MS.end)?,
+    })
 }
 
 const SPARES_MAX: u64 = 16;

@@ -106,7 +106,6 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         top,
         &swarm::Frame {
             cluster: &cluster,
-            workloads: &workloads,
             faults: &faults,
         },
     )?;

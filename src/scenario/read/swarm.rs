@@ -3,9 +3,9 @@
 use super::cluster::SLOWDOWN;
 use super::problem::Problem;
 use super::sections::{BYTES, MS};
-use super::table::{Field, Table};
+use super::table::Table;
 use crate::broker::Replication;
-use crate::scenario::{Between, Cluster, FaultRule, Swarm, Target, Workload};
+use crate::scenario::{Cluster, FaultRule, Swarm, Target};
 
 const KEYS: &[&str] = &[
     "brokers",
@@ -23,7 +23,6 @@ const KEYS: &[&str] = &[
 /// What a swarm has to fit.
 pub(super) struct Frame<'a> {
     pub(super) cluster: &'a Cluster,
-    pub(super) workloads: &'a [Workload],
     pub(super) faults: &'a [FaultRule],
 }
 
@@ -48,7 +47,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
     };
     Ok(Some(Swarm {
         brokers: brokers(&table, frame)?,
-        segment_bytes: segment_bytes(&table, frame)?,
+        segment_bytes: range("segment_bytes", 8_192..BYTES.end)?,
         checkpoint_interval_ms: range("checkpoint_interval_ms", 1..MS.end)?,
         cpu_slowdown: range("cpu_slowdown", SLOWDOWN)?,
         in_flight: range("in_flight", 1..10_001)?,
@@ -100,30 +99,4 @@ fn brokers(table: &Table<'_>, frame: &Frame<'_>) -> Result<Vec<u32>, Problem> {
             format!("with {least} brokers the last one is {}", least - 1),
         )),
     }
-}
-
-fn segment_bytes(table: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Between>, Problem> {
-    let Some(field) = table.get("segment_bytes") else {
-        return Ok(None);
-    };
-    let bytes = field.between(8_192..BYTES.end)?;
-    let bodies = frame
-        .workloads
-        .iter()
-        .filter_map(|workload| match workload {
-            Workload::Send(send) => Some(send.body_bytes.high),
-            _ => None,
-        });
-    let longest = bodies.max().unwrap_or(0);
-    match longest > bytes.low / 2 {
-        true => Err(too_small(&field, bytes, longest)),
-        false => Ok(Some(bytes)),
-    }
-}
-
-fn too_small(field: &Field<'_>, bytes: Between, longest: u64) -> Problem {
-    field.problem(
-        format!("a body of {longest} bytes does not fit the smallest segment"),
-        format!("half of {} is less", bytes.low),
-    )
 }

@@ -8,7 +8,9 @@ use super::members::membership;
 use super::problem::Problem;
 use super::sections::{MS, US};
 use super::table::{Table, union};
-use crate::scenario::{Between, Cluster, Consumers, OrderServices, Producers, Workload};
+use crate::scenario::{
+    Between, Cluster, Consumers, LongBodies, OrderServices, Producers, Workload,
+};
 
 const SEND: &[&str] = &[
     "kind",
@@ -19,6 +21,8 @@ const SEND: &[&str] = &[
     "messages",
     "rate_per_s",
     "body_bytes",
+    "long_body_one_in",
+    "long_body_bytes",
     "tags",
     "delay_level",
 ];
@@ -120,6 +124,7 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Pro
         messages: bound("messages")?,
         rate_per_s: bound("rate_per_s")?,
         body_bytes: table.between("body_bytes", 32..1 << 30, (64, 512))?,
+        long: long_bodies(table)?,
         tags: table.integer("tags", 0..1 << 10, 0)? as u32,
         delay_level: delay_level(table, cluster)?,
     };
@@ -128,18 +133,28 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Pro
         return Err(Problem::new(table.span.clone(), message, "this workload")
             .help("give `messages`, or `rate_per_s`, or both"));
     }
-    // Room for properties and headers beside the body.
-    let fits = (cluster.broker.max_message_bytes as u64).min(cluster.broker.segment_bytes / 2);
-    if send.body_bytes.high > fits {
+    let fits = cluster.broker.max_message_bytes as u64;
+    let long = send.long.map_or(0, |long| long.bytes.high);
+    if send.body_bytes.high.max(long) > fits {
         let span = table
             .get("body_bytes")
             .map_or(table.span.clone(), |field| field.span);
         let message = "the longest body does not fit the broker";
-        let label = format!("max_message_bytes and half a segment allow {fits}");
+        let label = format!("max_message_bytes is {fits}");
         return Err(Problem::new(span, message, label));
     }
     same_queues(table, &send.topic, send.queues, before)?;
     Ok(send)
+}
+
+fn long_bodies(table: &Table<'_>) -> Result<Option<LongBodies>, Problem> {
+    let Some(field) = table.get("long_body_one_in") else {
+        return Ok(None);
+    };
+    Ok(Some(LongBodies {
+        one_in: field.integer(1..1 << 20)?,
+        bytes: table.between("long_body_bytes", 32..1 << 30, (4_096, 1_400_000))?,
+    }))
 }
 
 fn delay_level(table: &Table<'_>, cluster: &Cluster) -> Result<Option<Between>, Problem> {

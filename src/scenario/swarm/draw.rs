@@ -7,7 +7,8 @@ use crate::broker::Replication;
 use crate::history::FaultKind;
 use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::{
-    Between, Condition, CpuSpeed, FaultRule, NetworkSettings, Scenario, Target, Workload,
+    Between, Condition, CpuSpeed, FaultRule, NetworkSettings, RestartWith, Scenario, Target,
+    Workload,
 };
 
 /// The lanes of [`Purpose::Swarm`], so that one more draw in one never shifts
@@ -33,6 +34,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     sizes(&mut drawn, swarm, &mut lane(seed, Lane::Sizes));
     features(&mut drawn, swarm, &mut lane(seed, Lane::Features));
     cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
+    settings(&mut drawn, swarm, &mut Stream::new(seed, Purpose::Settings));
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
     drawn.faults = faults(&drawn, swarm, seed);
     drawn
@@ -136,6 +138,19 @@ fn cpu(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
         slowdown: by_magnitude(slowdown, stream),
     };
     drawn.cluster.cpu = stream.chance(swarm.keep_feature).then_some(speed);
+}
+
+/// Whether brokers start again with other settings, and whether some bodies are long.
+fn settings(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    if !stream.chance(swarm.keep_feature) {
+        drawn.cluster.restart_with = RestartWith::default();
+    }
+    let has_long = stream.chance(swarm.keep_feature);
+    for workload in &mut drawn.workloads {
+        if let Workload::Send(send) = workload {
+            send.long = send.long.filter(|_| has_long);
+        }
+    }
 }
 
 /// Leaves topics out, with whoever sends to them and consumes them; one stays.

@@ -159,10 +159,6 @@ fn what_some_seed_could_not_run_is_refused() {
             refused("brokers = [3, 5, 7]", "brokers = [3, 4]"),
             refused("brokers = [3, 5, 7]", "brokers = []"),
             refused("batch_max = [1, 64]", "keep_fault = 0"),
-            refused(
-                "rate_per_s = 100",
-                "rate_per_s = 100\nbody_bytes = [32, 8_000]"
-            ),
             refused("target = \"leader\"", "target = 3"),
         ]
         .join("\n")

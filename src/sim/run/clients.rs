@@ -166,6 +166,13 @@ impl Client {
         matches!(self.role, Role::Database(_))
     }
 
+    /// Whether its topic is there, or may be: it does not send, or something that it
+    /// sent in this life was acknowledged.
+    pub(super) fn has_topic(&self) -> bool {
+        let sends = matches!(self.role, Role::Producer(_) | Role::OrderService { .. });
+        !sends || self.progress.acknowledged() > 0
+    }
+
     /// Whether it sends and has not come to its end.
     pub(super) fn is_sending(&self) -> bool {
         matches!(self.role, Role::Producer(_) | Role::OrderService { .. })
@@ -193,6 +200,9 @@ impl Client {
                     pause_ns: pause_ns(what),
                     stop_at_ns: setting.stop_at_ns,
                     body_bytes: what.body_bytes.low..=what.body_bytes.high,
+                    long: what
+                        .long
+                        .map(|long| (long.one_in, long.bytes.low..=long.bytes.high)),
                     tags: u64::from(what.tags),
                     delays: consumers::delays(what, scenario),
                     seed,
@@ -346,6 +356,7 @@ impl Probe {
             pause_ns: 0,
             stop_at_ns: u64::MAX,
             body_bytes: 32..=32,
+            long: None,
             tags: u64::from(tags),
             delays: Vec::new(),
             seed: setting.seed,

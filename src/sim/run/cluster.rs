@@ -6,7 +6,7 @@ use madsim::runtime::Handle;
 
 use super::process::{self, Blames, Ear, Exit, Life, NewDisk, Operator, StopSignal};
 use crate::broker::{BrokerConfig, Peer, RaftConfig, Replication};
-use crate::scenario::{Cluster, Scenario, Workload};
+use crate::scenario::{Cluster, RestartWith, Scenario, Workload};
 use crate::sim::disk::{DiskConfig, DiskModel};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::env::SimEnv;
@@ -25,6 +25,11 @@ const PEER_PORT: u16 = 10912;
 pub(super) struct Machine {
     pub(super) node: NodeId,
     config: BrokerConfig,
+    /// Settings for later lives, and what decides about them.
+    settings: (RestartWith, Stream),
+    has_lived: bool,
+    /// Whether the number of queues of new topics may change.
+    queues_may_change: bool,
     members: u32,
     process: Option<Process>,
     /// What its operator has to do before it starts.
@@ -72,6 +77,12 @@ impl Machine {
         Self {
             node,
             config,
+            settings: (
+                cluster.restart_with,
+                Stream::lane(seed, Purpose::Settings, broker),
+            ),
+            has_lived: false,
+            queues_may_change: false,
             members: cluster.brokers,
             process: None,
             duty: Operator::Format(as_what),
@@ -117,9 +128,40 @@ impl Machine {
         start == self.start && !self.is_up() && !self.retired
     }
 
-    /// Starts the broker.
-    pub(super) fn start(&mut self, world: &Arc<World>, handle: &Handle) {
+    /// Says whether the number of queues of new topics may change at the next start.
+    pub(super) fn settings_may_change(&mut self, queues: bool) {
+        self.queues_may_change = queues;
+    }
+
+    /// The broker that starts gets other settings, or not; says whether it did.
+    fn settle(&mut self) -> bool {
+        let before = self.config.clone();
+        let (with, stream) = &mut self.settings;
+        if !std::mem::replace(&mut self.has_lived, true) || !stream.chance(0.5) {
+            return false;
+        }
+        let (config, cluster) = (&mut self.config, with);
+        if let Some(bytes) = cluster.segment_bytes {
+            // Each power of two about as likely as the next.
+            let bits = stream.between(bytes.low.ilog2().into(), bytes.high.ilog2().into());
+            config.segment_bytes = 1 << bits;
+        }
+        if let Some(queues) = cluster.queues.filter(|_| self.queues_may_change) {
+            config.default_topic_queue_nums = queues.draw(stream) as u32;
+        }
+        if let (Some(retention_ms), Replication::Raft(raft)) =
+            (cluster.retention_ms, &mut config.replication)
+            && raft.retention_ms.is_some()
+        {
+            raft.retention_ms = Some(retention_ms.draw(stream));
+        }
+        self.config != before
+    }
+
+    /// Starts the broker; says whether its settings are others than before.
+    pub(super) fn start(&mut self, world: &Arc<World>, handle: &Handle) -> bool {
         assert!(!self.is_up(), "a machine runs one broker");
+        let has_changed = self.settle();
         self.start_planned = false;
         self.refused = None;
         let incarnation = world.process_starts(self.node);
@@ -138,6 +180,7 @@ impl Machine {
             stop,
             ear,
         });
+        has_changed
     }
 
     /// Ends the process, if there is one, without a word to it.

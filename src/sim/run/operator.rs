@@ -4,10 +4,11 @@
 //! ledgered fault explains is started as it is, and refuses again. It is stuck,
 //! as its users would say.
 
+use super::clients::Client;
 use super::phases::{Phase, Run, Step};
 use super::process::{Blames, Exit, NewDisk, Operator};
 use crate::check::Flush;
-use crate::history::FaultKind;
+use crate::history::{FaultKind, Happening};
 use crate::scenario::{Operation, Victim};
 use crate::sim::net::NodeId;
 use crate::sim::tap::Taken;
@@ -34,7 +35,14 @@ impl Run<'_> {
             let node = self.machines[machine].node;
             self.ledger.salvaged.push((node, self.world.now_ns()));
         }
-        self.machines[machine].start(&self.world, &self.handle);
+        // Before a topic is there, members are told of as many queues as one broker's
+        // setting has, and another may make it.
+        let topics_are_there = self.clients.iter().all(Client::has_topic);
+        self.machines[machine].settings_may_change(topics_are_there);
+        if self.machines[machine].start(&self.world, &self.handle) {
+            let mut inner = self.world.lock();
+            inner.tap.happens(Happening::SettingsChanged);
+        }
     }
 
     /// What a blank disk of a machine that had another is formatted as.
