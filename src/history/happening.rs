@@ -48,6 +48,8 @@ pub enum Happening {
     DoubtAsked,
     /// A replica learnt that nothing in its log is in doubt any more (D12).
     DoubtResolved,
+    /// A blank disk that was formatted as a first one found a cluster (D13).
+    StoodBack,
     /// A disk that has promised nothing asked to be let in (D14).
     BlankAnnounced,
     /// A replica began anew behind a base that it was given (D8).
@@ -82,7 +84,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -104,6 +106,7 @@ impl Happening {
         Self::DamageRepaired,
         Self::DoubtAsked,
         Self::DoubtResolved,
+        Self::StoodBack,
         Self::BlankAnnounced,
         Self::BaseInstalled,
         Self::LogExpired,
@@ -144,6 +147,7 @@ impl Happening {
             Self::DamageRepaired => "damage-repaired",
             Self::DoubtAsked => "doubt-asked",
             Self::DoubtResolved => "doubt-resolved",
+            Self::StoodBack => "stood-back",
             Self::BlankAnnounced => "blank-announced",
             Self::BaseInstalled => "base-given",
             Self::LogExpired => "log-expired",
