@@ -182,9 +182,9 @@ impl<E: Env> Broker<E> {
             if !failure.may_pass() {
                 return Err(failure.into());
             }
+            self.stood_back &= !matches!(failure, StoreError::FoundingAgain);
             rebuild = failure.wants_rebuild();
             let has_room = self.give_reserve_back(&failure).await;
-            self.stood_back &= !matches!(failure, StoreError::FoundingAgain);
             // Once, however often it is tried: the operator has read it.
             let why = failure.for_the_operator();
             if why != told {
