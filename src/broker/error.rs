@@ -9,8 +9,8 @@ use super::entries::BadEntry;
 use super::send::SENT_PROPERTIES_BYTES_MAX;
 use crate::env::Reopening;
 use crate::env::failure::{self, Failure};
-use crate::log::{LogError, OpenError, QueueError, ReadError};
-use crate::raft::{Divergence, EntryId};
+use crate::log::{DiskKind, LogError, OpenError, QueueError, ReadError};
+use crate::raft::{Divergence, EntryId, Epoch, ReplicaId};
 use crate::record::{DecodeError, PropertyError};
 
 /// Why a broker stopped, or did not start.
@@ -56,7 +56,7 @@ pub enum StoreError {
     /// bytes are gone.
     #[error(
         "the log ends at address {log_end}, but {path} was made of everything below {applied}: \
-         synced bytes are gone. Restore the log from a copy, or salvage what is left"
+         synced bytes are gone. Restore the log from a copy, if there is one"
     )]
     LogBehindState {
         /// The log's end.
@@ -69,7 +69,9 @@ pub enum StoreError {
     /// A replica's disk does not say what the replica promised others (D1).
     #[error(
         "{path}: {why}: this replica has forgotten what it promised and must not take part. \
-         Replace its disk: format it as a replacement, and it catches up from the others"
+         Restore nothing older. See first whether the others serve; if they do, move this directory \
+         away and format a new one with --replacement: it catches up from them. If they do not, \
+         keep this directory: it may hold the last copy of acknowledged messages"
     )]
     Amnesia {
         /// The file.
@@ -81,7 +83,9 @@ pub enum StoreError {
     /// lied.
     #[error(
         "this replica acknowledged entry {acknowledged} and has only {last}: its disk was set back \
-         or lied about a sync. Replace the disk: format it as a replacement"
+         or lied about a sync. See first whether the others serve; if they do, move this directory \
+         away and format a new one with --replacement: it catches up from them. If they do not, \
+         keep this directory: it may hold the last copy of acknowledged messages"
     )]
     RolledBack {
         /// What it acknowledged.
@@ -98,7 +102,8 @@ pub enum StoreError {
          back or lied about a sync. Nothing was cut here, and nothing is served. Keep this \
          directory: it may hold the last copy of acknowledged messages. To go on with what it \
          holds, stop the others, run `zeroloss recover` on it, and replace their disks; to go on \
-         with the others, replace this disk: what was acknowledged from entry {} on is then lost",
+         with the others, move this directory away and format a new one with --replacement: what \
+         was acknowledged from entry {} on is then lost, but for what you keep",
         .0.leader.node, .0.theirs, .0.ours, .0.commit_index, .0.term, .0.ours
     )]
     Diverged(Divergence),
@@ -109,9 +114,73 @@ pub enum StoreError {
         .0.leader.node, .0.theirs, .0.ours, .0.commit_index
     )]
     Overruled(Divergence),
+    /// The cluster was recovered without this disk.
+    #[error(
+        "the cluster was recovered without this disk: broker {} is of epoch {theirs}, and this \
+         replica of epoch {own}. Nothing is served here, and nothing was cut. Keep this directory \
+         as long as you may need what it alone holds; to take part again, format a new one with \
+         --replacement",
+        .by.node
+    )]
+    NewerEpoch {
+        /// This replica's.
+        own: Epoch,
+        /// The newer one.
+        theirs: Epoch,
+        /// Who said so.
+        by: ReplicaId,
+    },
+    /// Two survivors were recovered apart from each other.
+    #[error(
+        "two survivors were recovered apart from each other: broker {} is of epoch {theirs}, and \
+         this replica of epoch {own}. Both stop, for each may have acknowledged what the other \
+         lacks. Decide which goes on: `zeroloss recover --unsafe` on that one again, and new \
+         directories, formatted with --replacement, for the others. Keep the old ones",
+        .by.node
+    )]
+    RivalEpoch {
+        /// This replica's.
+        own: Epoch,
+        /// The other one.
+        theirs: Epoch,
+        /// Who said so.
+        by: ReplicaId,
+    },
+    /// An unsafe recovery was cut short.
+    #[error("`zeroloss recover --unsafe` was cut short on this directory: run it again")]
+    Recovering,
     /// A replica's disk that holds nothing yet.
-    #[error("the disk is a replacement that was never filled: there is nothing to recover")]
+    #[error(
+        "the disk holds nothing yet, neither of a founding nor as a replacement: there is \
+             nothing to recover"
+    )]
     Blank,
+    /// The disk was formatted as something else.
+    #[error(
+        "this is the directory of {}, broker {node_id} of cluster {cluster_id}; nothing was \
+         changed. {}", of_kind(*kind), cure_of_kind(*kind)
+    )]
+    WrongKind {
+        /// As formatted.
+        kind: DiskKind,
+        /// Whose it is.
+        cluster_id: u64,
+        /// Whose it is.
+        node_id: u64,
+    },
+    /// The founder asks a disk that had stood back: the cluster that it had heard of
+    /// may be gone.
+    #[error("the founder of the cluster asks this disk, which holds nothing, again")]
+    FoundingAgain,
+    /// Nobody knows where one of the first members is reached.
+    #[error(
+        "broker {node} is one of the first members that the disk was formatted with, and no --peer \
+         names it: name every member"
+    )]
+    UnknownMember {
+        /// The member.
+        node: u64,
+    },
     /// The disk is another node's.
     #[error("the disk is that of node {found}, and this is node {wanted}")]
     WrongNode {
@@ -192,6 +261,26 @@ pub enum StoreError {
     },
 }
 
+fn of_kind(kind: DiskKind) -> &'static str {
+    match kind {
+        DiskKind::Single => "a broker that stands alone",
+        DiskKind::Replica => "a replica",
+    }
+}
+
+fn cure_of_kind(kind: DiskKind) -> &'static str {
+    match kind {
+        DiskKind::Single => {
+            "Serve it without --peer: no other broker has what it holds, so keep it. A damaged \
+             one is salvaged, not recovered"
+        }
+        DiskKind::Replica => {
+            "Serve it with --peer ID=PEER_ADDR/CLIENT_ADDR, once for each replica; what is damaged \
+             comes back from the others. Where a majority of the disks is lost: zeroloss recover"
+        }
+    }
+}
+
 impl StoreError {
     /// Whether opening the store again may help.
     ///
@@ -206,6 +295,7 @@ impl StoreError {
             | Self::Repaired { .. }
             | Self::Superseded { .. }
             | Self::Damaged { .. }
+            | Self::FoundingAgain
             | Self::Overruled(_) => true,
             Self::LogBehindState { .. }
             | Self::Inconsistent { .. }
@@ -214,7 +304,12 @@ impl StoreError {
             | Self::RolledBack { .. }
             | Self::Diverged(_)
             | Self::NobodyToAsk { .. }
+            | Self::NewerEpoch { .. }
+            | Self::RivalEpoch { .. }
+            | Self::Recovering
             | Self::Blank
+            | Self::WrongKind { .. }
+            | Self::UnknownMember { .. }
             | Self::WrongNode { .. } => false,
         }
     }
@@ -226,6 +321,7 @@ impl StoreError {
             Self::Repaired { .. } => Reopening::Repaired,
             Self::Superseded { .. } => Reopening::Superseded,
             Self::Damaged { .. } => Reopening::Damaged,
+            Self::FoundingAgain => Reopening::FoundingAgain,
             Self::Overruled(_) => Reopening::Overruled,
             _ if self.is_of_a_full_disk() => Reopening::Full,
             _ => Reopening::Failure,

@@ -13,14 +13,15 @@ use super::base::Base;
 use super::change::{Change, Unapplied};
 use super::config::{BrokerConfig, Replication};
 use super::error::StoreError;
+use super::kind::{disk_kind, require};
 use super::snapshot::decode_in_parts;
 use super::state::{AppliedState, QueueTails};
 use super::store::Store;
 use super::topics::{Topics, open_queues};
 use crate::env::{Disk, FoundEnd, FoundTail, MadeFrom, Notice, Stop};
 use crate::log::{
-    Aside, CommitLog, Entry, LogConfig, OpenError, QueueTail, SalvageError, SalvageReport,
-    read_aside,
+    Aside, CommitLog, DiskKind, Entry, LogConfig, OpenError, QueueTail, SalvageError,
+    SalvageReport, read_aside,
 };
 use crate::log::{CopiedTail, LogEnd, Recovery};
 
@@ -50,8 +51,18 @@ impl<D: Disk> Store<D> {
         entropy: u64,
         rebuild: bool,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
+        require(&disk, DiskKind::Single).await?;
         let (log, recovery) = CommitLog::open(disk.clone(), config.log_config(), entropy).await?;
-        let mut notices = vec![log_opened(&recovery)];
+        if log.tail().term > 0 {
+            // Alone, a broker writes in term 0; in one that falls nothing is written.
+            let identity = log.identity();
+            return Err(StoreError::WrongKind {
+                kind: DiskKind::Replica,
+                cluster_id: identity.cluster_id,
+                node_id: identity.node_id,
+            });
+        }
+        let mut notices = log_opened(&recovery);
         let snapshot = match rebuild {
             true => None,
             false => read_snapshot(&disk, &mut notices).await?,
@@ -92,7 +103,7 @@ impl<D: Disk> Store<D> {
         base: Option<Base>,
         rebuild: bool,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
-        let mut notices = vec![log_opened(recovery)];
+        let mut notices = log_opened(recovery);
         let snapshot = match rebuild {
             true => None,
             false => read_snapshot(&disk, &mut notices).await?,
@@ -197,8 +208,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
-/// A notice of how the log was opened.
-fn log_opened(recovery: &Recovery) -> Notice {
+/// Notices of how the log was opened.
+fn log_opened(recovery: &Recovery) -> Vec<Notice> {
     let stop = match recovery.clean {
         true => Stop::Clean,
         false => Stop::Crash,
@@ -229,7 +240,11 @@ fn log_opened(recovery: &Recovery) -> Notice {
             entries,
         },
     };
-    Notice::LogOpened { stop, end, copied }
+    let opened = Notice::LogOpened { stop, end, copied };
+    let strays = recovery.strays.iter().map(|stray| Notice::StrayFile {
+        what: stray.to_string(),
+    });
+    [opened].into_iter().chain(strays).collect()
 }
 
 async fn read_snapshot<D: Disk>(
@@ -285,6 +300,16 @@ pub async fn salvage<D: Disk>(
     config: &BrokerConfig,
     entropy: u64,
 ) -> Result<Option<SalvageReport>, SalvageError> {
+    let kind = disk_kind(disk).await.map_err(|why| match why {
+        StoreError::Open(why) => why,
+        why => OpenError::Io {
+            doing: "looking what the disk was formatted as",
+            source: std::io::Error::other(why),
+        },
+    })?;
+    if kind.1 == DiskKind::Replica {
+        return Err(SalvageError::OfReplica);
+    }
     let report = match crate::log::salvage(disk.clone(), config.log_config(), entropy).await {
         Ok(report) => Some(report),
         Err(SalvageError::NotCorrupt) => None,

@@ -29,6 +29,7 @@ use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::delays::DelayClock;
 use super::error::{BrokerError, StoreError};
 use super::expiry::{Expiring, Part};
+use super::founding::Founded;
 use super::groups::{Locks, Members};
 use super::outbox::Outbox;
 use super::parked::Parked;
@@ -67,6 +68,9 @@ pub struct Broker<E: Env> {
     pub(super) sessions: Sessions,
     pub(super) members: Members,
     pub(super) outbox: Outbox,
+    /// This disk was formatted as a first one and has heard of a cluster that does
+    /// not name it: it waits to be let in (D13).
+    pub(super) stood_back: bool,
     pub(super) troubles: Troubles,
     pub(super) reserve: Reserve,
 }
@@ -114,7 +118,7 @@ enum Wake<D: crate::env::Disk> {
 }
 
 /// What the loop woke for between two attempts to open the store.
-enum PauseEnd {
+pub(super) enum PauseEnd {
     Stop,
     Over,
     Net(NetEvent),
@@ -145,6 +149,7 @@ impl<E: Env> Broker<E> {
             sessions: Sessions::default(),
             members: Members::default(),
             outbox: Outbox::default(),
+            stood_back: false,
             troubles: Troubles::default(),
             reserve: Reserve::default(),
         })
@@ -165,20 +170,29 @@ impl<E: Env> Broker<E> {
         let mut rebuild = false;
         let mut told = String::new();
         loop {
-            let failure = match self.open_and_refuse(rebuild).await {
-                Ok(mut serving) => match self.serve(&mut serving, stop.as_mut()).await {
-                    Ok(()) => return self.stop_cleanly(serving).await,
-                    Err(failure) => {
-                        told.clear();
-                        self.give_up(&mut serving);
-                        failure
+            let opened = match self.found(stop.as_mut()).await {
+                Ok(Founded::Stop) => return Ok(()),
+                Ok(Founded::Open) => self.open_and_refuse(rebuild).await,
+                Err(failure) => Err(failure),
+            };
+            let failure = match opened {
+                Ok(mut serving) => {
+                    self.greet(&serving);
+                    match self.serve(&mut serving, stop.as_mut()).await {
+                        Ok(()) => return self.stop_cleanly(serving).await,
+                        Err(failure) => {
+                            told.clear();
+                            self.give_up(&mut serving);
+                            failure
+                        }
                     }
-                },
+                }
                 Err(failure) => failure,
             };
             if !failure.may_pass() {
                 return Err(failure.into());
             }
+            self.stood_back &= !matches!(failure, StoreError::FoundingAgain);
             rebuild = failure.wants_rebuild();
             let has_room = self.give_reserve_back(&failure).await;
             // Once, however often it is tried: the operator has read it.
@@ -209,7 +223,7 @@ impl<E: Env> Broker<E> {
                 Poll::Pending => pin!(self.net.next()).poll(context).map(Ok),
             });
             match event.await {
-                Ok(event) => self.refuse_event(event),
+                Ok(event) => self.refuse_event(event, "the log is being opened"),
                 Err(opened) => return opened,
             }
         }
@@ -469,31 +483,21 @@ impl<E: Env> Broker<E> {
     async fn pause<S: Future<Output = ()>>(&mut self, mut stop: Pin<&mut S>) -> bool {
         self.timer.reset(Some(self.env.now_ns() + REOPEN_PAUSE_NS));
         loop {
-            let wake = poll_fn(|context| {
-                if stop.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(PauseEnd::Stop);
-                }
-                if pin!(self.timer.fired()).poll(context).is_ready() {
-                    return Poll::Ready(PauseEnd::Over);
-                }
-                pin!(self.net.next()).poll(context).map(PauseEnd::Net)
-            });
-            match wake.await {
+            match self.next_while_closed(stop.as_mut()).await {
                 PauseEnd::Stop => return true,
                 PauseEnd::Over => return false,
-                PauseEnd::Net(event) => self.refuse_event(event),
+                PauseEnd::Net(event) => self.refuse_event(event, "the log is being opened"),
             }
         }
     }
 
-    fn refuse_event(&mut self, event: NetEvent) {
+    pub(super) fn refuse_event(&mut self, event: NetEvent, why: &str) {
         match event {
             NetEvent::Data { conn, bytes } => {
                 self.sessions.feed(conn, bytes);
                 while let Some(command) = self.next_command(conn) {
                     let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                    self.outbox
-                        .refuse(conn, command.reply_to(), code, "the log is being opened");
+                    self.outbox.refuse(conn, command.reply_to(), code, why);
                 }
             }
             NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),

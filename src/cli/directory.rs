@@ -16,10 +16,11 @@ use crate::env::Env;
 use crate::env::failure::cure;
 use crate::env::real::RealEnv;
 use crate::log::{
-    FormatError, Identity, IdentityError, OpenError, SalvageError, SalvageReport, first_disk_id,
+    DiskKind, FormatError, Identity, IdentityError, OpenError, SalvageError, SalvageReport,
     format as format_disk,
 };
 
+use super::flags::check_members;
 use super::{CommandError, FormatArgs, RecoverArgs, SalvageArgs};
 
 /// Held by whoever works on a directory (RocketMQ's `lock` in the store).
@@ -34,12 +35,13 @@ pub(super) enum DirectoryError {
     InUse(String),
     #[error("error: {0} is not formatted\n  make it a broker's: zeroloss format {0}")]
     NotFormatted(String),
-    #[error("error: --members must name this broker too: {0} (see --broker-id)")]
-    NotAMember(u64),
+    #[error("error: {flag}: {why}")]
+    Flags { flag: &'static str, why: String },
     #[error("error: {path}: {source}")]
     NotBlank { path: String, source: FormatError },
     #[error(
-        "error: {path}: {source}\n  give up what cannot be read, acknowledged messages among it: \
+        "error: {path}: {source}\n  see first whether a copy can be restored, and keep one of the \
+         directory as it is; then give up what cannot be read, acknowledged messages among it: \
          zeroloss salvage {path} --unsafe"
     )]
     Damaged { path: String, source: StoreError },
@@ -70,16 +72,28 @@ impl DirectoryError {
             | Self::InUse(_)
             | Self::NotFormatted(_)
             | Self::NotUnsafe(_)
-            | Self::NotAMember(_)
+            | Self::Flags { .. }
             | Self::NotRecovered(_)
             | Self::Address { .. }
             | Self::NotBlank { .. } => Exit::Usage,
+            Self::Broker {
+                source:
+                    BrokerError::Store(StoreError::WrongKind { .. } | StoreError::UnknownMember { .. }),
+                ..
+            }
+            | Self::Salvage {
+                source: SalvageError::OfReplica,
+                ..
+            } => Exit::Usage,
             Self::Broker {
                 source:
                     BrokerError::Store(
                         StoreError::Diverged(_)
                         | StoreError::RolledBack { .. }
                         | StoreError::NobodyToAsk { .. }
+                        | StoreError::NewerEpoch { .. }
+                        | StoreError::RivalEpoch { .. }
+                        | StoreError::Recovering
                         | StoreError::Amnesia { .. },
                     ),
                 ..
@@ -102,6 +116,17 @@ impl DirectoryError {
                 | StoreError::LogBehindState { .. }),
             ) => Self::Damaged { path, source },
             source => Self::Broker { path, source },
+        }
+    }
+
+    /// How a replica on it ended: what it cannot read, the others may have.
+    pub(super) fn of_replica(path: &Path, source: BrokerError) -> Self {
+        match Self::of_broker(path, source) {
+            Self::Damaged { path, source } => Self::Broker {
+                path,
+                source: source.into(),
+            },
+            error => error,
         }
     }
 
@@ -200,22 +225,18 @@ fn try_threads(count: usize) -> io::Result<()> {
 /// Makes a directory a broker's own.
 pub(super) fn format(args: &FormatArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
     let path = &args.dir;
+    check_members(args)?;
     std::fs::create_dir_all(path).map_err(DirectoryError::io(path))?;
     let _locked = lock(path)?;
     let identity = runtime(path)?.block_on(async {
         let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
         let (cluster_id, node_id) = (args.cluster_id, args.broker_id);
         let is_first = !args.members.is_empty();
-        if is_first && !args.members.contains(&node_id) {
-            return Err(DirectoryError::NotAMember(node_id));
-        }
         let identity = Identity {
             cluster_id,
             node_id,
-            disk_id: match is_first {
-                true => first_disk_id(cluster_id, node_id),
-                false => env.random_u64(),
-            },
+            disk_id: env.random_u64(),
+            kind: Some(DiskKind::Single),
         };
         let formatted = match is_first || args.replacement {
             true => {
@@ -238,6 +259,7 @@ pub(super) fn format(args: &FormatArgs, out: &mut dyn Write) -> Result<Exit, Com
         cluster_id,
         node_id,
         disk_id,
+        ..
     } = identity;
     writeln!(
         out,
@@ -299,14 +321,16 @@ pub(super) fn recover(args: &RecoverArgs, out: &mut dyn Write) -> Result<Exit, C
             true => recover_unsafe(&env, &config).await,
             false => survivor(&env, &config).await,
         };
-        recovered.map_err(|source| DirectoryError::of_broker(path, source.into()))
+        recovered.map_err(|source| DirectoryError::of_replica(path, source.into()))
     })?;
     out.write_all(cost(&survivor).as_bytes())?;
     if args.is_unsafe {
         writeln!(
             out,
-            "this broker is the cluster now; format the others' disks with --replacement, and it \
-             lets them in"
+            "this broker is the cluster now; format new disks for the others with --replacement, and \
+             it lets them in.\nThe old disks are refused as soon as they meet a broker of the new \
+             epoch. Until then, a majority of them would serve among themselves, without what is \
+             acknowledged from now on: keep them off, and keep them"
         )?;
         return Ok(Exit::Success);
     }

@@ -8,6 +8,7 @@
 mod allocations;
 mod bench;
 mod directory;
+mod flags;
 mod fresh;
 mod list;
 mod plan;
@@ -210,9 +211,10 @@ struct ListArgs {
 struct ServeArgs {
     /// The directory (storePathRootDir), made by `zeroloss format`.
     dir: PathBuf,
-    /// Where clients connect (brokerIP1, listenPort); port 0: any.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10911")]
-    listen: SocketAddr,
+    /// Where clients connect (brokerIP1, listenPort); port 0: any. Of a replica,
+    /// --peer says it. [default: 127.0.0.1:10911]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
     /// The broker's name in routes (brokerName).
     #[arg(long, value_name = "NAME", default_value = "broker-a")]
     broker_name: String,
@@ -268,8 +270,9 @@ struct FormatArgs {
     /// The broker within the cluster (brokerId).
     #[arg(long, value_name = "N", default_value_t = 0)]
     broker_id: u64,
-    /// The first replicas of a replicated cluster, this broker included: the
-    /// same list on each of them. Without it the broker stands alone.
+    /// The first replicas of a replicated cluster, this broker included: an odd
+    /// number, and the same list on each of them. Without it the broker stands
+    /// alone.
     #[arg(long, value_name = "ID,ID,…", value_delimiter = ',')]
     members: Vec<u64>,
     /// The disk replaces a lost one, or is a new replica's: it waits until the

@@ -1,20 +1,22 @@
 //! `zeroloss serve`: the broker of the simulations, on this machine's sockets
 //! and files.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::broker::{Broker, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
+use crate::broker::{
+    Broker, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication, StoreError, disk_kind,
+};
 use crate::check::Exit;
 use crate::env::real::{DESCRIPTORS_MIN, RealEnv, descriptors, raise_descriptors, store_share};
 use crate::env::{Env, Notice, either};
-use crate::log::{IdentityError, read_identity};
+use crate::log::{DiskKind, IdentityError, OpenError};
 
 use super::directory::{DirectoryError, lock, runtime, shown};
+use super::flags::peers;
 use super::{CommandError, Flush, ServeArgs};
 
 /// Of a process that was interrupted twice, as a shell reports it.
@@ -31,19 +33,31 @@ pub(super) fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<Exit, Comma
     runtime(path)?.block_on(async {
         let env = RealEnv::new(path.clone()).map_err(DirectoryError::io(path))?;
         // First of all: nothing is written to a directory that is not a broker's.
-        let identity = match read_identity(&env.disk()).await {
-            Err(IdentityError::NotFormatted) => {
+        let mut config = config;
+        match disk_kind(&env.disk()).await {
+            Err(StoreError::Open(OpenError::Identity(IdentityError::NotFormatted))) => {
                 return Err(DirectoryError::NotFormatted(shown(path)).into());
             }
             // Not damage, and no reason to serve it as something else.
-            Err(IdentityError::Io(source)) => return Err(DirectoryError::io(path)(source).into()),
-            identity => identity.ok(),
-        };
-        let mut config = config;
-        config.open_files_max = descriptors_for(&env);
-        if let (Some(identity), false) = (identity, args.peers.is_empty()) {
-            replicate(args, identity.node_id, &mut config)?;
+            Err(StoreError::Open(OpenError::Identity(IdentityError::Io(source)))) => {
+                return Err(DirectoryError::io(path)(source).into());
+            }
+            // The broker says why, once it has the directory for itself.
+            Err(_) => {}
+            Ok((identity, DiskKind::Replica)) if !args.peers.is_empty() => {
+                replicate(args, identity.node_id, &mut config)?;
+            }
+            Ok((_, DiskKind::Single)) if args.peers.is_empty() => {}
+            Ok((identity, kind)) => {
+                let source = StoreError::WrongKind {
+                    kind,
+                    cluster_id: identity.cluster_id,
+                    node_id: identity.node_id,
+                };
+                return Err(DirectoryError::of_broker(path, source.into()).into());
+            }
         }
+        config.open_files_max = descriptors_for(&env);
         let _locked = lock(path)?;
         serve_until_asked(env, config, path, out).await
     })
@@ -70,8 +84,12 @@ async fn serve_until_asked(
     out: &mut dyn Write,
 ) -> Result<Exit, CommandError> {
     let mut asked = Asked::new().map_err(DirectoryError::io(path))?;
+    let ended = match config.replication {
+        Replication::None => DirectoryError::of_broker,
+        Replication::Raft(_) => DirectoryError::of_replica,
+    };
     let broker = Broker::bind(env.clone(), config).await;
-    let broker = broker.map_err(|source| DirectoryError::of_broker(path, source))?;
+    let broker = broker.map_err(|source| ended(path, source))?;
     writeln!(out, "listening on {}", broker.address())?;
     out.flush()?;
     let stop = async move {
@@ -82,8 +100,8 @@ async fn serve_until_asked(
             std::process::exit(INTERRUPTED);
         });
     };
-    let ended = broker.run(stop).await;
-    ended.map_err(|source| DirectoryError::of_broker(path, source))?;
+    let served = broker.run(stop).await;
+    served.map_err(|source| ended(path, source))?;
     Ok(Exit::Success)
 }
 
@@ -115,14 +133,8 @@ fn replicate(
     node_id: u64,
     config: &mut BrokerConfig,
 ) -> Result<(), DirectoryError> {
-    let peers: BTreeMap<u64, Peer> = args.peers.iter().copied().collect();
-    let Some(me) = peers.get(&node_id) else {
-        return Err(DirectoryError::Address {
-            address: format!("broker {node_id}"),
-            why: "the directory is this broker's, and no --peer names it",
-        });
-    };
-    config.listen = me.client;
+    let peers = peers(args, node_id)?;
+    config.listen = peers[&node_id].client;
     config.replication = Replication::Raft(RaftConfig {
         node_id,
         preferred_leader: args.preferred_leader,
@@ -134,15 +146,17 @@ fn replicate(
 }
 
 fn config(args: &ServeArgs) -> Result<BrokerConfig, DirectoryError> {
-    if args.listen.ip().is_unspecified() {
+    let default = BrokerConfig::default();
+    let listen = args.listen.unwrap_or(default.listen);
+    if listen.ip().is_unspecified() {
         return Err(DirectoryError::Address {
-            address: args.listen.to_string(),
+            address: listen.to_string(),
             why: "clients are told to connect to this address: name one that they can reach",
         });
     }
     Ok(BrokerConfig {
         broker_name: args.broker_name.clone(),
-        listen: args.listen,
+        listen,
         flush_disk_type: match args.flush {
             Flush::Sync => FlushDiskType::Sync,
             Flush::Async => FlushDiskType::Async,
@@ -151,7 +165,7 @@ fn config(args: &ServeArgs) -> Result<BrokerConfig, DirectoryError> {
         reserve_bytes: args.reserve_bytes,
         default_topic_queue_nums: args.queues,
         producer_dedup: args.producer_dedup,
-        ..BrokerConfig::default()
+        ..default
     })
 }
 

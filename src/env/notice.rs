@@ -65,6 +65,24 @@ notices! {
         /// What was copied because nothing proved it durable.
         copied: FoundTail,
     } Info "log opened {stop}{end}{copied}";
+    /// Something stands among the log's files that is none of them.
+    StrayFile {
+        /// Which file, and where it is now.
+        what: String,
+    } Warning "{what}";
+    /// A cluster is not founded yet (D13).
+    FoundingWaits {
+        /// Who is missing, and what to do.
+        why: String,
+    } Warning "{why}";
+    /// A cluster began, with this disk among its first ones (D13).
+    Founded {
+        /// The nodes.
+        nodes: Vec<u64>,
+    } Info "the cluster is founded by brokers {nodes:?}";
+    /// A disk that was formatted as a first one found a cluster (D13).
+    StoodBack Info "there is a cluster already, and this disk is none of those that began it: it \
+                    waits to be let in, as a replacement";
     /// The snapshot of the applied state does not verify, and is made again.
     StateUnreadable {
         /// Its file.
@@ -346,6 +364,8 @@ pub enum Reopening {
     Damaged,
     /// Others were committed in place of damaged entries.
     Superseded,
+    /// The founder of the cluster asks a disk that had stood back (D13).
+    FoundingAgain,
     /// A leader has other entries than were committed here, where nothing promised
     /// that they last.
     Overruled,

@@ -53,6 +53,8 @@ pub enum Happening {
     HoleAnswered,
     /// A replica learnt that nothing in its log is in doubt any more (D12).
     DoubtResolved,
+    /// A blank disk that was formatted as a first one found a cluster (D13).
+    StoodBack,
     /// A disk that has promised nothing asked to be let in (D14).
     BlankAnnounced,
     /// A replica began anew behind a base that it was given (D8).
@@ -87,7 +89,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -111,6 +113,7 @@ impl Happening {
         Self::DoubtAsked,
         Self::HoleAnswered,
         Self::DoubtResolved,
+        Self::StoodBack,
         Self::BlankAnnounced,
         Self::BaseInstalled,
         Self::LogExpired,
@@ -153,6 +156,7 @@ impl Happening {
             Self::DoubtAsked => "doubt-asked",
             Self::HoleAnswered => "hole-answered",
             Self::DoubtResolved => "doubt-resolved",
+            Self::StoodBack => "stood-back",
             Self::BlankAnnounced => "blank-announced",
             Self::BaseInstalled => "base-given",
             Self::LogExpired => "log-expired",

@@ -120,8 +120,8 @@ impl std::fmt::Display for Corruption {
         write!(
             f,
             "the log is corrupt at log address {address} ({path} position {position}): {flaw}. \
-             It had been synced: {proof}. Restore the file from a copy, or run salvage, which \
-             keeps what is below that address and gives up the rest"
+             It had been synced: {proof}. All below that address is whole. Restore the file from a \
+             copy, if there is one"
         )
     }
 }
@@ -191,7 +191,12 @@ pub enum OpenError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// A segment was made on another disk or for another cluster.
-    #[error("{path} belongs to another disk ({disk_id:#018x}) or cluster ({cluster_id:#018x})")]
+    #[error(
+        "{path} belongs to another disk ({disk_id:#018x}) or cluster ({cluster_id:#018x}). Nothing \
+         was changed. If the file was copied here, move it out of the directory; if {} is the wrong \
+         one, restore that",
+        super::IDENTITY_FILE
+    )]
     ForeignSegment {
         /// The file.
         path: String,
@@ -199,6 +204,17 @@ pub enum OpenError {
         disk_id: u64,
         /// Whose it is.
         cluster_id: u64,
+    },
+    /// A file has a segment's name, and nothing in it verifies.
+    #[error(
+        "{path} bears a segment's name, and neither its header nor any entry in it verifies. \
+         Nothing was changed. If the file is not the broker's, move it out of the directory and \
+         start again; if it may be a segment that rotted, restore it from a copy first: what was \
+         in it alone is not in the log without it"
+    )]
+    Unrecognizable {
+        /// The file.
+        path: String,
     },
     /// Synced bytes are gone.
     #[error("{0}")]

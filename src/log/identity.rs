@@ -7,7 +7,6 @@
 use std::io;
 
 use bytes::{Buf, BufMut};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::aside::{self, Aside};
 use super::{COMMIT_LOG_DIR, CONSUME_QUEUE_DIR};
@@ -24,8 +23,20 @@ pub struct Identity {
     pub cluster_id: u64,
     /// The node within the cluster.
     pub node_id: u64,
-    /// Random; a replaced disk gets another.
+    /// Random, of every disk: one that is formatted again is another (D13).
     pub disk_id: u64,
+    /// `None`: it was formatted when that was not written down yet, and what else
+    /// is on the disk tells.
+    pub kind: Option<DiskKind>,
+}
+
+/// What a disk was formatted as; flags never decide it (D27).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskKind {
+    /// Of a broker that stands alone.
+    Single,
+    /// Of one replica of a cluster.
+    Replica,
 }
 
 /// Why a disk could not be formatted.
@@ -40,7 +51,11 @@ pub enum FormatError {
         found: String,
     },
     /// It has no identity but holds data.
-    #[error("the disk has no identity but {path} is not empty; to start anew, move its files away")]
+    #[error(
+        "the disk has no identity, but {path} is not empty. If it was a broker's, restore \
+         {IDENTITY_FILE} from a copy; to begin anew, move the files away and keep them until you \
+         know that nobody needs them"
+    )]
     NotBlank {
         /// The directory that holds data.
         path: &'static str,
@@ -58,7 +73,9 @@ pub enum IdentityError {
     NotFormatted,
     /// The identity does not verify.
     #[error(
-        "the disk's identity is unreadable ({why}): restore {IDENTITY_FILE}, or replace the disk"
+        "the disk's identity is unreadable ({why}). The messages beside it may be whole: restore \
+         {IDENTITY_FILE} from a copy. Only of a replica, and only while the others serve, move the \
+         directory away and format a new one with --replacement"
     )]
     Corrupt {
         /// What failed.
@@ -67,17 +84,6 @@ pub enum IdentityError {
     /// The disk failed.
     #[error("reading the disk's identity failed: {0}")]
     Io(#[from] io::Error),
-}
-
-/// The disk id of a node's first disk. All nodes know it of each other, so that
-/// they can write down the same first configuration when they are formatted
-/// (D13); a replacement disk gets a random id.
-#[must_use]
-pub fn first_disk_id(cluster_id: u64, node_id: u64) -> u64 {
-    let mut name = b"zeroloss first disk".to_vec();
-    name.put_u64(cluster_id);
-    name.put_u64(node_id);
-    xxh3_64(&name)
 }
 
 /// As [`format`], for a disk that begins with more than its name: a replica's
@@ -143,14 +149,48 @@ fn encode(identity: Identity) -> Vec<u8> {
     payload.put_u64(identity.cluster_id);
     payload.put_u64(identity.node_id);
     payload.put_u64(identity.disk_id);
+    match identity.kind {
+        None => {}
+        Some(DiskKind::Single) => payload.put_u8(1),
+        Some(DiskKind::Replica) => payload.put_u8(2),
+    }
     payload
 }
 
 fn decode(mut payload: &[u8]) -> Option<Identity> {
-    let identity = Identity {
+    let mut identity = Identity {
         cluster_id: payload.try_get_u64().ok()?,
         node_id: payload.try_get_u64().ok()?,
         disk_id: payload.try_get_u64().ok()?,
+        kind: None,
     };
-    payload.is_empty().then_some(identity)
+    identity.kind = match *payload {
+        [] => None,
+        [1] => Some(DiskKind::Single),
+        [2] => Some(DiskKind::Replica),
+        _ => return None,
+    };
+    Some(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_come_back_those_of_before_kinds_among_them() {
+        for kind in [None, Some(DiskKind::Single), Some(DiskKind::Replica)] {
+            let identity = Identity {
+                cluster_id: 1,
+                node_id: 2,
+                disk_id: 3,
+                kind,
+            };
+            let payload = encode(identity);
+            assert_eq!(payload.len(), 24 + usize::from(kind.is_some()));
+            assert_eq!(decode(&payload), Some(identity));
+            assert_eq!(decode(&payload[..23]), None);
+            assert_eq!(decode(&[&payload[..], &[9]].concat()), None);
+        }
+    }
 }

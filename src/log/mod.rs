@@ -69,13 +69,13 @@ pub use foreign::FrameError;
 pub use frames::Flaw;
 pub use hole::Hole;
 pub use identity::{
-    FormatError, IDENTITY_FILE, Identity, IdentityError, first_disk_id, format, format_with,
+    DiskKind, FormatError, IDENTITY_FILE, Identity, IdentityError, format, format_with,
     read_identity,
 };
 pub use job::{Done, Job, JobKind};
 pub use position::Position;
 pub use read::{Batch, Entry};
-pub use recovery::{CopiedTail, InDoubt, LogEnd, Recovery};
+pub use recovery::{CopiedTail, InDoubt, LogEnd, Recovery, Stray};
 pub use repair::RepairError;
 pub use salvage::{SalvageError, SalvageReport, salvage};
 pub use scrub::Scrubbed;

@@ -11,8 +11,8 @@ use super::LogConfig;
 use super::error::{Corruption, Doing, OpenError};
 use super::frames::{Frame, Frames};
 use super::identity::read_identity;
-use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, survey};
-use super::segment::{Segment, remove_dead, segment_path};
+use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, strays, survey};
+use super::segment::{GIVEN_UP, Segment, remove_dead, segment_path};
 use crate::env::Disk;
 
 /// What was given up.
@@ -35,6 +35,12 @@ pub enum SalvageError {
     /// The log opens as it is: there is nothing to give up.
     #[error("the log is not corrupt; nothing was changed")]
     NotCorrupt,
+    /// A replica's log: the others have what is lost.
+    #[error(
+        "this is the directory of a replica, whose log is repaired from the others: serve it with \
+         its peers. Where a majority of the disks is lost: zeroloss recover"
+    )]
+    OfReplica,
     /// The disk is not ours, or fails.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -56,6 +62,12 @@ pub async fn salvage<D: Disk>(
     let config = checked(&disk, config)?;
     let identity = read_identity(&disk).await.map_err(OpenError::from)?;
     let mut survey = survey(&disk, identity, None).await?;
+    // What nobody can read takes nothing that is whole with it.
+    let unrecognizable = std::mem::take(&mut survey.unrecognizable);
+    survey
+        .strays
+        .extend(unrecognizable.iter().map(|address| segment_path(*address)));
+    let strays = strays::move_aside(&disk, &survey.strays).await?;
     let Verdict::Corrupt(corruption) = survey.verdict.clone() else {
         return Err(SalvageError::NotCorrupt);
     };
@@ -63,7 +75,10 @@ pub async fn salvage<D: Disk>(
         lost_upto_address_min: corruption.address,
         corruption,
         records_lost_min: 0,
-        moved_aside: Vec::new(),
+        moved_aside: strays
+            .into_iter()
+            .filter_map(|stray| stray.moved_to)
+            .collect(),
     };
     count_lost(&disk, &survey, &mut report).await?;
     let opening = Opening {
@@ -145,10 +160,7 @@ async fn move_aside<D: Disk>(
     }
     for address in aside.into_iter().rev() {
         let path = segment_path(address);
-        let kept = format!(
-            "{path}.given-up-before-generation-{}",
-            survey.generation + 1
-        );
+        let kept = format!("{path}{GIVEN_UP}{}", survey.generation + 1);
         disk.rename(&path, &kept)
             .await
             .doing("moving a segment aside")?;

@@ -35,6 +35,8 @@ const MAGIC: [u8; 4] = *b"ZLS1";
 /// Bytes of a header that carry something.
 pub(super) const SEGMENT_HEADER_BYTES: usize = 96;
 const TMP_SUFFIX: &str = ".tmp";
+/// Behind the name of a segment that a salvage gave up.
+pub(super) const GIVEN_UP: &str = ".given-up-before-generation-";
 
 /// What a segment file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub enum HeaderFlaw {
     Renamed {
         /// The address in the header.
         made_for: u64,
+        /// The incarnation in the header.
+        incarnation: u64,
     },
 }
 
@@ -189,6 +193,7 @@ impl<D: Disk> Segment<D> {
             None => Err(HeaderFlaw::Unverified),
             Some(header) if header.base.address != address => Err(HeaderFlaw::Renamed {
                 made_for: header.base.address,
+                incarnation: header.incarnation,
             }),
             Some(header) => Ok(Self {
                 header,
@@ -269,16 +274,22 @@ pub(super) struct Listing {
     pub(super) segments: Vec<u64>,
     /// Paths of drafts that a crash left.
     pub(super) drafts: Vec<String>,
+    /// Paths of what is none of ours.
+    pub(super) strays: Vec<String>,
 }
 
-/// Lists segments and drafts; other names are none of ours.
+/// Lists segments and drafts, and what is neither.
 pub(super) async fn list<D: Disk>(disk: &D) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for name in disk.list(COMMIT_LOG_DIR).await? {
-        if name.ends_with(TMP_SUFFIX) {
-            listing.drafts.push(format!("{COMMIT_LOG_DIR}/{name}"));
+        let path = format!("{COMMIT_LOG_DIR}/{name}");
+        let draft = name.strip_suffix(TMP_SUFFIX).and_then(parse_name);
+        if draft.is_some() {
+            listing.drafts.push(path);
         } else if let Some(address) = parse_name(&name) {
             listing.segments.push(address);
+        } else if !name.contains(GIVEN_UP) {
+            listing.strays.push(path);
         }
     }
     listing.segments.sort_unstable();

@@ -9,6 +9,8 @@ use super::{Configuration, Doubt, HardState, ReplicaId};
 
 /// The first byte of either: what is of another version is not guessed at.
 const VERSION: u8 = 1;
+/// Of a configuration that names the disks that the cluster began with.
+const VERSION_WITH_FOUNDERS: u8 = 2;
 
 impl HardState {
     /// The payload of [`super::HARD_STATE_FILE`].
@@ -68,7 +70,7 @@ impl Configuration {
     /// The bytes of a configuration entry's record.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let mut out = vec![VERSION_WITH_FOUNDERS];
         put_configuration(&mut out, self);
         out
     }
@@ -77,13 +79,17 @@ impl Configuration {
     #[must_use]
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
         let version = bytes.try_get_u8().ok()?;
-        let configuration = get_configuration(&mut bytes).ok()?;
-        (version == VERSION && bytes.is_empty()).then_some(configuration)
+        let configuration = match version {
+            VERSION => get_places(&mut bytes).ok()?,
+            VERSION_WITH_FOUNDERS => get_configuration(&mut bytes).ok()?,
+            _ => return None,
+        };
+        bytes.is_empty().then_some(configuration)
     }
 }
 
 /// Counts, then (node, disk, state) for each seat, (node, disk) for each
-/// learner and the nodes that may return, ascending.
+/// learner and the nodes that may return, ascending; then the founders, likewise.
 pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configuration) {
     let count = |count: usize| u32::try_from(count).expect("a cluster of a sane size");
     out.put_u32(count(configuration.seats.len()));
@@ -104,9 +110,27 @@ pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configura
     for node in &configuration.returning {
         out.put_u64(*node);
     }
+    out.put_u32(count(configuration.founders.len()));
+    for (node, disk) in &configuration.founders {
+        out.put_u64(*node);
+        out.put_u64(*disk);
+    }
 }
 
 pub(super) fn get_configuration(bytes: &mut impl Buf) -> Result<Configuration, WireError> {
+    let mut configuration = get_places(bytes)?;
+    let founders = bytes.try_get_u32()?;
+    for _ in 0..founders {
+        let node = bytes.try_get_u64()?;
+        configuration.founders.insert(node, bytes.try_get_u64()?);
+    }
+    match configuration.founders.len() == founders as usize {
+        true => Ok(configuration),
+        false => Err(WireError::Unknown),
+    }
+}
+
+fn get_places(bytes: &mut impl Buf) -> Result<Configuration, WireError> {
     let seats = bytes.try_get_u32()?;
     let learners = bytes.try_get_u32()?;
     let returning = bytes.try_get_u32()?;
@@ -188,11 +212,17 @@ mod tests {
         };
         configuration.seats.insert(1, replaced);
         let mut bytes = configuration.encode();
-        assert_eq!(Configuration::decode(&bytes), Some(configuration));
+        assert_eq!(Configuration::decode(&bytes), Some(configuration.clone()));
         for length in 0..bytes.len() {
             assert_eq!(Configuration::decode(&bytes[..length]), None);
         }
         bytes.push(0);
         assert_eq!(Configuration::decode(&bytes), None);
+        // As it was written before the founders were.
+        let count = configuration.founders.len();
+        bytes.truncate(bytes.len() - 1 - 4 - 16 * count);
+        bytes[0] = VERSION;
+        configuration.founders.clear();
+        assert_eq!(Configuration::decode(&bytes), Some(configuration));
     }
 }

@@ -20,6 +20,10 @@ pub struct Configuration {
     /// Nodes whose seats an unsafe recovery gave up (D16). A blank disk there
     /// is fed without being asked for, and promoted once it has caught up.
     pub returning: BTreeSet<u64>,
+    /// The disks that the cluster began with, node to disk. One that was away ever
+    /// since learns from it that it is no blank one. None after an unsafe recovery:
+    /// who was not there is a replacement (D13).
+    pub founders: BTreeMap<u64, u64>,
 }
 
 /// A seat and who sits in it.
@@ -80,13 +84,15 @@ impl Configuration {
     /// First voters: a seat for each of `replicas`.
     #[must_use]
     pub fn of_voters(replicas: impl IntoIterator<Item = ReplicaId>) -> Self {
-        let seat = |replica: ReplicaId| {
+        let seat = |(node, disk): (&u64, &u64)| {
             let state = SeatState::Voter;
-            let disk = replica.disk;
-            (replica.node, Seat { disk, state })
+            (*node, Seat { disk: *disk, state })
         };
+        let disk_of = |replica: ReplicaId| (replica.node, replica.disk);
+        let founders: BTreeMap<u64, u64> = replicas.into_iter().map(disk_of).collect();
         Self {
-            seats: replicas.into_iter().map(seat).collect(),
+            seats: founders.iter().map(seat).collect(),
+            founders,
             ..Self::default()
         }
     }
@@ -98,6 +104,7 @@ impl Configuration {
         let nodes = self.seats.keys().chain(&self.returning).copied();
         Self {
             returning: nodes.filter(|node| *node != survivor.node).collect(),
+            founders: BTreeMap::new(),
             ..Self::of_voters([survivor])
         }
     }

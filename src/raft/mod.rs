@@ -69,7 +69,7 @@ pub use message::{Append, AppendAnswer, Message, Tail, UNASKED};
 pub use output::Output;
 pub use replica::{Raft, Role};
 pub use types::{
-    ANY_DISK, Divergence, Doubt, EntryHead, EntryId, HARD_STATE_FILE, HardState, ReplicaId,
+    ANY_DISK, Divergence, Doubt, EntryHead, EntryId, Epoch, HARD_STATE_FILE, HardState, ReplicaId,
     Settings,
 };
 pub use wire::{Packet, WireError};

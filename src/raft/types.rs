@@ -23,6 +23,37 @@ pub struct ReplicaId {
     pub disk: u64,
 }
 
+/// A stretch of a cluster's life: from its founding, or from an unsafe recovery, to
+/// the next recovery (D16). Every peer message carries it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Epoch {
+    /// Random: of which founding. Clusters of different foundings have nothing to
+    /// say to each other, whatever their cluster ids are.
+    pub founding: u64,
+    /// 1 from the founding on, and one more with each recovery; 0 of a disk that
+    /// holds nothing yet.
+    pub number: u64,
+    /// Random: of which recovery.
+    pub id: u64,
+}
+
+impl Epoch {
+    /// Of a replica from before there were epochs.
+    pub const OLD: Self = Self {
+        founding: 0,
+        number: 1,
+        id: 0,
+    };
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:#x})", self.number, self.id)
+    }
+}
+
 /// Names an entry. Two logs that hold the same `EntryId` are equal up to it
 /// (Log Matching, Raft paper, figure 3).
 ///

@@ -5,8 +5,9 @@
 //!  4 cluster id 8
 //! 12 from: node 8, disk 8
 //! 28 to: node 8, disk 8
-//! 44 term 8
-//! 52 kind 1, the message's fields        (big-endian throughout)
+//! 44 epoch: founding 8, number 8, id 8
+//! 68 term 8
+//! 76 kind 1, the message's fields        (big-endian throughout)
 //!  … frames: the rest
 //! ```
 //!
@@ -17,9 +18,9 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 
 use super::codec::{get_configuration, put_configuration};
-use super::{Append, AppendAnswer, EntryId, Message, ReplicaId, Tail};
+use super::{Append, AppendAnswer, EntryId, Epoch, Message, ReplicaId, Tail};
 
-const MAGIC: u32 = u32::from_be_bytes(*b"ZLR1");
+const MAGIC: u32 = u32::from_be_bytes(*b"ZLR2");
 
 /// What one replica's driver sends to another's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Packet {
     pub from: ReplicaId,
     /// The addressee; its disk may be [`super::ANY_DISK`].
     pub to: ReplicaId,
+    /// The sender's epoch.
+    pub epoch: Epoch,
     /// The sender's term.
     pub term: u64,
     /// What it says; the heads of entries are not encoded.
@@ -65,6 +68,9 @@ impl Packet {
         out.put_u64(self.cluster_id);
         put_replica(&mut out, self.from);
         put_replica(&mut out, self.to);
+        out.put_u64(self.epoch.founding);
+        out.put_u64(self.epoch.number);
+        out.put_u64(self.epoch.id);
         out.put_u64(self.term);
         put_message(&mut out, &self.message);
         out.put_slice(&self.frames);
@@ -83,6 +89,11 @@ impl Packet {
             cluster_id: bytes.try_get_u64()?,
             from: get_replica(&mut bytes)?,
             to: get_replica(&mut bytes)?,
+            epoch: Epoch {
+                founding: bytes.try_get_u64()?,
+                number: bytes.try_get_u64()?,
+                id: bytes.try_get_u64()?,
+            },
             term: bytes.try_get_u64()?,
             message: get_message(&mut bytes)?,
             frames: bytes,
@@ -92,9 +103,14 @@ impl Packet {
     /// Whether this packet is for that replica of that cluster.
     #[must_use]
     pub fn is_for(&self, cluster_id: u64, me: ReplicaId) -> bool {
-        self.cluster_id == cluster_id
-            && self.to.node == me.node
+        self.is_for_node(cluster_id, me.node)
             && (self.to.disk == me.disk || self.to.disk == super::ANY_DISK)
+    }
+
+    /// Whether this packet is for that node of that cluster, whatever its disk.
+    #[must_use]
+    pub fn is_for_node(&self, cluster_id: u64, node: u64) -> bool {
+        self.cluster_id == cluster_id && self.to.node == node
     }
 }
 
@@ -399,6 +415,11 @@ mod tests {
             cluster_id: 77,
             from: ME,
             to: ReplicaId { node: 2, disk: 0 },
+            epoch: Epoch {
+                founding: 5,
+                number: 2,
+                id: 6,
+            },
             term: 3,
             message,
             frames: Bytes::from_static(b"frames"),
@@ -446,7 +467,7 @@ mod tests {
         /// Random bytes seldom get past the magic: these do.
         #[test]
         fn arbitrary_messages_never_panic(kind in 0u8..17, rest in prop::collection::vec(any::<u8>(), 0..400)) {
-            let mut bytes = packet(Message::TimeoutNow).encode()[..52].to_vec();
+            let mut bytes = packet(Message::TimeoutNow).encode()[..76].to_vec();
             bytes.push(kind);
             bytes.extend(rest);
             if let Ok(packet) = Packet::decode(Bytes::from(bytes)) {

@@ -19,6 +19,9 @@ pub struct Cluster {
     /// Every broker's configuration. The simulator replaces name, addresses and
     /// election timeout: see [`Cluster::election_timeout_ms`].
     pub broker: BrokerConfig,
+    /// Each member starts for the first time at a moment drawn from here,
+    /// milliseconds: the cluster is founded once the last one is there.
+    pub first_start_ms: Between,
     /// With Raft: each broker's own election timeout is drawn from here, once
     /// for a run.
     pub election_timeout_ms: Between,

@@ -542,6 +542,11 @@ fn judge(
             assert!(!found.to_string().is_empty());
             outcomes.corrupt += 1;
         }
+        // Nothing was given up: the operator looks at the file first.
+        Err(OpenError::Unrecognizable { path }) => {
+            assert_eq!(damage.path, path, "{context}");
+            outcomes.corrupt += 1;
+        }
         Err(OpenError::Identity(_)) => {
             assert_eq!(damage.path, IDENTITY_FILE, "{context}");
             outcomes.refused += 1;

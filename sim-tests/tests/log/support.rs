@@ -15,6 +15,7 @@ pub(crate) const IDENTITY: Identity = Identity {
     cluster_id: 1,
     node_id: 2,
     disk_id: 3,
+    kind: None,
 };
 pub(crate) const ENTROPY: u64 = 0x5eed;
 /// Eight sectors: the header's and seven for groups.

@@ -9,7 +9,7 @@ use zeroloss::broker::{BrokerConfig, Peer, RaftConfig, Replication, format_repli
 use zeroloss::check::Verdict;
 use zeroloss::env::Env;
 use zeroloss::env::real::RealEnv;
-use zeroloss::log::{Identity, first_disk_id};
+use zeroloss::log::Identity;
 
 use sim_tests::ports::free_addresses;
 
@@ -26,10 +26,8 @@ async fn formatted(node_id: u64, first: bool) -> TempDir {
     let identity = Identity {
         cluster_id: CLUSTER,
         node_id,
-        disk_id: match first {
-            true => first_disk_id(CLUSTER, node_id),
-            false => env.random_u64(),
-        },
+        disk_id: env.random_u64(),
+        kind: None,
     };
     let members = first.then_some(&NODES[..]);
     format_replica(&env.disk(), identity, members)

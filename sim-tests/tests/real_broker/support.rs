@@ -33,6 +33,7 @@ pub(crate) async fn formatted() -> tempfile::TempDir {
         cluster_id: 1,
         node_id: 0,
         disk_id: 7,
+        kind: None,
     };
     format(&disk, identity).await.unwrap();
     root

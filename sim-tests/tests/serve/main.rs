@@ -1,6 +1,9 @@
 //! `zeroloss serve` as its users meet it: a process, killed and started again.
 
+mod flags;
+mod founding;
 mod full;
+mod kinds;
 mod limits;
 mod recover;
 mod settings;
@@ -14,11 +17,11 @@ use zeroloss::history::SendOutcome;
 
 use support::{Served, complaint, ran};
 
-const MESSAGES: usize = 50;
-const TOPIC: &str = "OrderPaySuccessTopic";
+pub(crate) const MESSAGES: usize = 50;
+pub(crate) const TOPIC: &str = "OrderPaySuccessTopic";
 
 /// Sends, and gives the bodies that were acknowledged.
-async fn send(env: &RealEnv, broker: SocketAddr, from: usize) -> Vec<Vec<u8>> {
+pub(crate) async fn send(env: &RealEnv, broker: SocketAddr, from: usize) -> Vec<Vec<u8>> {
     let client = ClientConfig::new(format!("producer-{from}"), vec![broker]);
     let mut producer = Producer::new(env.clone(), ProducerConfig::new(client, "orders"));
     let bodies: Vec<Vec<u8>> = (from..from + MESSAGES)
@@ -34,7 +37,7 @@ async fn send(env: &RealEnv, broker: SocketAddr, from: usize) -> Vec<Vec<u8>> {
     bodies
 }
 
-async fn read(env: &RealEnv, broker: SocketAddr) -> Vec<Vec<u8>> {
+pub(crate) async fn read(env: &RealEnv, broker: SocketAddr) -> Vec<Vec<u8>> {
     let client = ClientConfig::new("reader", vec![broker]);
     let mut reader = FullReader::new(env.clone(), client, 60_000);
     let queues = reader.read_all(TOPIC).await.expect("it can be read");

@@ -16,19 +16,19 @@ use sim_tests::ports::free_addresses;
 
 use crate::support::{SEGMENTS, Served, complaint, ran};
 
-const TOPIC: &str = "OrderPaySuccessTopic";
+pub(crate) const TOPIC: &str = "OrderPaySuccessTopic";
 /// Long enough for any machine; nothing waits for it where all goes well.
 const PATIENCE_MS: u64 = 60_000;
 
 /// Three replicas' directories and addresses.
-struct Replicas {
-    root: TempDir,
+pub(crate) struct Replicas {
+    pub(crate) root: TempDir,
     peers: [String; 3],
-    clients: Vec<SocketAddr>,
+    pub(crate) clients: Vec<SocketAddr>,
 }
 
 impl Replicas {
-    fn formatted() -> Self {
+    pub(crate) fn formatted() -> Self {
         let free = free_addresses(6);
         let replicas = Self {
             root: tempfile::tempdir().unwrap(),
@@ -39,26 +39,26 @@ impl Replicas {
         replicas
     }
 
-    fn dir(&self, node: usize) -> PathBuf {
+    pub(crate) fn dir(&self, node: usize) -> PathBuf {
         self.root.path().join(node.to_string())
     }
 
-    fn format(&self, node: usize, as_what: &[&str]) {
+    pub(crate) fn format(&self, node: usize, as_what: &[&str]) {
         let node_id = node.to_string();
         let arguments = [&["format", "--broker-id", &node_id], as_what].concat();
         assert!(ran(&arguments, &self.dir(node)).status.success());
     }
 
-    fn peer_arguments(&self) -> Vec<&str> {
+    pub(crate) fn peer_arguments(&self) -> Vec<&str> {
         let peers = self.peers.iter();
         peers.flat_map(|peer| ["--peer", peer]).collect()
     }
 
-    fn serve(&self, node: usize) -> Served {
+    pub(crate) fn serve(&self, node: usize) -> Served {
         Served::with(&self.peer_arguments(), &self.dir(node))
     }
 
-    fn recover(&self, node: usize, word: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn recover(&self, node: usize, word: &[&str]) -> (Option<i32>, String, String) {
         let output = ran(
             &[&["recover"], word, &SEGMENTS[..]].concat(),
             &self.dir(node),
@@ -76,14 +76,14 @@ impl Replicas {
 }
 
 /// A sender of numbered messages, and where they were acknowledged.
-struct Sender {
+pub(crate) struct Sender {
     env: RealEnv,
     producer: Producer<RealEnv>,
     next: u64,
 }
 
 impl Sender {
-    fn to(env: &RealEnv, brokers: &[SocketAddr]) -> Self {
+    pub(crate) fn to(env: &RealEnv, brokers: &[SocketAddr]) -> Self {
         let config = ClientConfig::new("producer", brokers.to_vec());
         let config = ProducerConfig::new(config, "orders");
         Self {
@@ -93,7 +93,7 @@ impl Sender {
         }
     }
 
-    async fn try_send(&mut self) -> (u64, SendOutcome) {
+    pub(crate) async fn try_send(&mut self) -> (u64, SendOutcome) {
         let number = self.next;
         self.next += 1;
         let body = number.to_string().into_bytes().into();
@@ -103,7 +103,7 @@ impl Sender {
     }
 
     /// So many acknowledged messages: number and log address.
-    async fn send(&mut self, count: usize) -> Vec<(u64, u64)> {
+    pub(crate) async fn send(&mut self, count: usize) -> Vec<(u64, u64)> {
         let mut acknowledged = Vec::new();
         let deadline_ns = self.env.now_ns() + PATIENCE_MS * 1_000_000;
         while acknowledged.len() < count {
@@ -116,7 +116,7 @@ impl Sender {
     }
 }
 
-async fn read(env: &RealEnv, brokers: &[SocketAddr]) -> BTreeSet<u64> {
+pub(crate) async fn read(env: &RealEnv, brokers: &[SocketAddr]) -> BTreeSet<u64> {
     let config = ClientConfig::new("reader", brokers.to_vec());
     let mut reader = FullReader::new(env.clone(), config, PATIENCE_MS);
     let queues = reader.read_all(TOPIC).await.expect("it can be read");
@@ -125,7 +125,7 @@ async fn read(env: &RealEnv, brokers: &[SocketAddr]) -> BTreeSet<u64> {
     messages.map(|message| number(&message.body)).collect()
 }
 
-async fn until(env: &RealEnv, what: &str, done: impl Fn() -> bool) {
+pub(crate) async fn until(env: &RealEnv, what: &str, done: impl Fn() -> bool) {
     let deadline_ns = env.now_ns() + PATIENCE_MS * 1_000_000;
     let mut pause = env.timer();
     while !done() {
@@ -208,6 +208,11 @@ async fn a_survivor_goes_on_alone_by_the_operator_s_word_and_loses_what_it_said(
 async fn a_replica_that_knows_better_refuses_at_every_start() {
     let replicas = Replicas::formatted();
     let env = RealEnv::new(replicas.dir(0)).unwrap();
+    let served: Vec<_> = (0..3).map(|node| replicas.serve(node)).collect();
+    Sender::to(&env, &replicas.clients).send(1).await;
+    served.into_iter().for_each(|served| {
+        served.signal("-TERM");
+    });
     let disk = env.disk();
     let found = r#"{"diverged":{"leader":{"node":1,"disk":9},"term":3,
         "theirs":{"term":3,"index":7},"ours":{"term":2,"index":7},"commit_index":9}}"#;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::broker::error::StoreError;
 use crate::env::Disk;
 use crate::log::{Aside, read_aside, replace_aside};
-use crate::raft::{Divergence, EntryId};
+use crate::raft::{Divergence, EntryId, Epoch, ReplicaId};
 
 /// At the root of a replica's disk, from its refusal to the operator's decision.
 const FILE: &str = "condemned";
@@ -25,6 +25,20 @@ pub(super) enum Condemned {
         acknowledged: EntryId,
         last: EntryId,
     },
+    /// See [`StoreError::NewerEpoch`].
+    Superseded {
+        own: Epoch,
+        theirs: Epoch,
+        by: ReplicaId,
+    },
+    /// See [`StoreError::RivalEpoch`].
+    Rival {
+        own: Epoch,
+        theirs: Epoch,
+        by: ReplicaId,
+    },
+    /// See [`StoreError::Recovering`].
+    Recovering,
 }
 
 impl From<Condemned> for StoreError {
@@ -32,11 +46,22 @@ impl From<Condemned> for StoreError {
         match condemned {
             Condemned::Diverged(found) => Self::Diverged(found),
             Condemned::RolledBack { acknowledged, last } => Self::RolledBack { acknowledged, last },
+            Condemned::Superseded { own, theirs, by } => Self::NewerEpoch { own, theirs, by },
+            Condemned::Rival { own, theirs, by } => Self::RivalEpoch { own, theirs, by },
+            Condemned::Recovering => Self::Recovering,
         }
     }
 }
 
 impl Condemned {
+    /// The highest epoch that the refusal tells of, by number.
+    pub(super) fn epoch_number(self) -> u64 {
+        match self {
+            Self::Superseded { theirs, .. } | Self::Rival { theirs, .. } => theirs.number,
+            Self::Diverged(_) | Self::RolledBack { .. } | Self::Recovering => 0,
+        }
+    }
+
     /// Makes the refusal durable, and gives it. Where the disk fails, that is
     /// what is given: the store is opened again, and finds out again.
     pub(super) async fn store<D: Disk>(self, disk: &D) -> StoreError {

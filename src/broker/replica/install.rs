@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::broker::base::Base;
 use crate::broker::error::StoreError;
+use crate::broker::founding::Record;
 use crate::broker::server::{Broker, Serving};
 use crate::env::Env;
 use crate::raft::{Message, ReplicaId};
@@ -46,6 +47,15 @@ impl<E: Env> Broker<E> {
         // Two writers of one file would write each other's.
         if let Some(expiring) = serving.expiring.take() {
             expiring.settled().await?;
+        }
+        let replica = serving.replica.as_ref().expect("only replicas install");
+        if serving.store.base.is_none() {
+            // What this disk is of from now on, before it is anything.
+            let record = Record {
+                members: Vec::new(),
+                epoch: replica.epoch,
+            };
+            record.store(&self.env.disk()).await?;
         }
         Base::store(&self.env.disk(), encoded).await?;
         Err(StoreError::BaseInstalled {

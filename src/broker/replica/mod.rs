@@ -16,6 +16,7 @@
 mod admin;
 mod condemned;
 mod drive;
+mod epochs;
 mod fetch;
 mod install;
 mod leading;
@@ -34,7 +35,7 @@ use std::pin::Pin;
 
 use super::config::Peer;
 use super::error::StoreError;
-use crate::raft::{HardState, Raft, ReplicaId};
+use crate::raft::{Epoch, HardState, Raft, ReplicaId};
 use admin::Asked;
 use bytes::Bytes;
 use fetch::Fetching;
@@ -54,6 +55,10 @@ pub(super) struct Replica {
     pub(super) raft: Raft,
     me: ReplicaId,
     cluster_id: u64,
+    /// Of a blank disk that was formatted as a first one: with whom.
+    pub(super) members: Vec<u64>,
+    /// Of a blank disk, the newest that it has heard of.
+    pub(super) epoch: Epoch,
     peers: BTreeMap<u64, Peer>,
     recent: RecentFrames,
     pub(super) saving: Option<Saving>,
@@ -82,6 +87,16 @@ impl Replica {
     /// and no leader.
     pub(super) fn takes_part(&self) -> bool {
         self.fetching.is_none()
+    }
+
+    /// The disks that the cluster began with, as far as that may be said.
+    pub(super) fn first(&self) -> BTreeMap<u64, u64> {
+        self.raft.configuration().founders.clone()
+    }
+
+    /// Where every node is reached.
+    pub(super) fn peers(&self) -> &BTreeMap<u64, Peer> {
+        &self.peers
     }
 
     /// When the log is to be looked at for rot.

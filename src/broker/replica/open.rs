@@ -17,21 +17,21 @@ use super::saving::{load, load_or_begin_anew, save};
 use super::scrub::ROUND_BYTES;
 use super::waits::Waits;
 use crate::broker::ages::Ages;
-use crate::broker::base::{BASE_FILE, Base};
+use crate::broker::base::Base;
 use crate::broker::change::Change;
 use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
 use crate::broker::error::StoreError;
+use crate::broker::founding::{FOUNDING_FILE, Record};
+use crate::broker::kind::require;
 use crate::broker::server::{StoreDisk, store_disk};
-use crate::broker::state::AppliedState;
 use crate::broker::store::Store;
 use crate::env::{Disk, Env, Notice};
 use crate::log::{
-    CommitLog, FormatError, Hole, Identity, OpenError, Position, Recovery, first_disk_id,
-    format_with, read_identity,
+    CommitLog, DiskKind, FormatError, Hole, Identity, OpenError, Position, Recovery, format_with,
 };
 use crate::raft::{
-    Configuration, EntryId, HARD_STATE_FILE, HardState, LogView, Raft, ReplicaId, Settings, Start,
-    Unreadable,
+    Configuration, EntryId, Epoch, HARD_STATE_FILE, HardState, LogView, Raft, ReplicaId, Settings,
+    Start, Unreadable,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -39,9 +39,10 @@ const NS_PER_MS: u64 = 1_000_000;
 /// The nodes that a cluster begins with.
 pub type FirstMembers = [u64];
 
-/// Makes a blank disk a replica's. With `first` it is the node's first one, and
-/// these nodes are the cluster's first members; without, it replaces another
-/// disk or is a new node's, and waits to be let in (D14).
+/// Makes a blank disk a replica's. With `first` the cluster is to begin with these
+/// nodes, this one among them: it is founded once all of them are there, and where
+/// there is a cluster already the disk is a replacement all the same. Without, it
+/// replaces another disk or is a new node's, and waits to be let in (D14).
 ///
 /// # Errors
 /// See [`FormatError`].
@@ -51,25 +52,16 @@ pub async fn format_replica<D: Disk>(
     first: Option<&FirstMembers>,
 ) -> Result<(), FormatError> {
     let hard = HardState::default().encode();
-    let mut files: Vec<(&str, &[u8])> = vec![(HARD_STATE_FILE, &hard)];
-    let base = first.map(|nodes| first_base(identity.cluster_id, nodes).encode());
-    if let Some(base) = &base {
-        files.push((BASE_FILE, base));
-    }
-    format_with(disk, identity, &files).await
-}
-
-fn first_base(cluster_id: u64, nodes: &FirstMembers) -> Base {
-    let replica = |node: &u64| ReplicaId {
-        node: *node,
-        disk: first_disk_id(cluster_id, *node),
+    let mut members = first.unwrap_or_default().to_vec();
+    members.sort_unstable();
+    let record = Record {
+        members,
+        epoch: Epoch::default(),
     };
-    let mut state = AppliedState::default();
-    state.configuration = Some(Configuration::of_voters(nodes.iter().map(replica)));
-    Base {
-        position: Position::START,
-        state,
-    }
+    let record = record.encode();
+    let files: [(&str, &[u8]); 2] = [(HARD_STATE_FILE, &hard), (FOUNDING_FILE, &record)];
+    let kind = Some(DiskKind::Replica);
+    format_with(disk, Identity { kind, ..identity }, &files).await
 }
 
 /// A replica that may take part, and what opening it found, for the operator.
@@ -80,7 +72,7 @@ pub(in crate::broker) async fn open<E: Env>(
     rebuild: bool,
 ) -> Result<(Store<StoreDisk<E>>, Replica, Vec<Notice>), StoreError> {
     let disk = store_disk(env, config);
-    let identity = read_identity(&disk).await.map_err(OpenError::from)?;
+    let identity = require(&disk, DiskKind::Replica).await?;
     if identity.node_id != raft.node_id {
         return Err(StoreError::WrongNode {
             found: identity.node_id,
@@ -94,6 +86,7 @@ pub(in crate::broker) async fn open<E: Env>(
         true => load(&disk).await?,
         false => load_or_begin_anew(&disk).await?,
     };
+    let record = Record::read(&disk, identity).await?;
     let base = Base::read(&disk).await?;
     let at = base.as_ref().map_or(Position::START, |base| base.position);
     let (log, recovery, hard) = match &base {
@@ -103,6 +96,7 @@ pub(in crate::broker) async fn open<E: Env>(
     let encoded_base = base
         .as_ref()
         .map_or(Bytes::new(), |base| base.encode().into());
+    let is_blank = base.is_none();
     let holes = log.holes().to_vec();
     let (mut store, mut notices) =
         Store::of_replica(disk.clone(), config, log, &recovery, base, rebuild).await?;
@@ -149,6 +143,11 @@ pub(in crate::broker) async fn open<E: Env>(
         votes: core.configuration().is_voter(me),
         raft: core,
         cluster_id: identity.cluster_id,
+        members: record.members,
+        epoch: match is_blank {
+            true => Epoch::default(),
+            false => record.epoch,
+        },
         peers: raft.peers.clone(),
         recent: RecentFrames::default(),
         saving: None,

@@ -4,11 +4,12 @@ use std::ops::RangeInclusive;
 
 use bytes::{Bytes, BytesMut};
 
+use super::epochs::{Relation, relation};
 use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net};
-use crate::raft::{ANY_DISK, Configuration, EntryHead, EntryId, Message, Packet, ReplicaId};
+use crate::raft::{ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Message, Packet, ReplicaId};
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
 
 /// Bytes of frames in one message, about at most; a first frame goes however
@@ -102,14 +103,33 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         bytes: Bytes,
     ) -> Result<(), StoreError> {
-        let Some(replica) = &serving.replica else {
+        if self.about_the_cluster(serving, &bytes).await? {
+            return Ok(());
+        }
+        let Some(replica) = &mut serving.replica else {
             return Ok(());
         };
         let Ok(packet) = Packet::decode(bytes) else {
             return Ok(());
         };
+        if !packet.is_for_node(replica.cluster_id, replica.me.node) {
+            return Ok(());
+        }
+        match relation(replica.epoch, packet.epoch) {
+            Relation::Same => {}
+            // A blank disk goes by the newest epoch that it has heard of.
+            Relation::Newer if serving.store.base.is_none() => replica.epoch = packet.epoch,
+            Relation::Older | Relation::Foreign if serving.store.base.is_none() => return Ok(()),
+            _ => {
+                let (to_disk, epoch) = (packet.to.disk, packet.epoch);
+                return self.meets_epoch(serving, packet.from, to_disk, epoch).await;
+            }
+        }
         if !packet.is_for(replica.cluster_id, replica.me) {
             return Ok(());
+        }
+        if serving.store.base.is_none() && packet.epoch.number > 0 {
+            replica.epoch = packet.epoch;
         }
         let Packet {
             from,
@@ -158,6 +178,10 @@ impl<E: Env> Broker<E> {
             cluster_id: replica.cluster_id,
             from: replica.me,
             to,
+            epoch: match serving.store.base {
+                Some(_) => replica.epoch,
+                None => Epoch::default(),
+            },
             term,
             message,
             frames,

@@ -9,10 +9,12 @@ use super::saving::{load, save};
 use crate::broker::base::Base;
 use crate::broker::config::BrokerConfig;
 use crate::broker::error::StoreError;
+use crate::broker::founding::Record;
+use crate::broker::kind::require;
 use crate::broker::server::StoreDisk;
 use crate::env::Env;
-use crate::log::{CommitLog, OpenError, Position, read_identity};
-use crate::raft::{Configuration, EntryId, HardState, ReplicaId};
+use crate::log::{CommitLog, DiskKind, Position};
+use crate::raft::{Configuration, EntryId, Epoch, HardState, ReplicaId};
 use crate::record::EntryKind;
 
 /// Bytes of the log that are looked at in one step.
@@ -59,8 +61,27 @@ pub async fn recover_unsafe<E: Env>(
         hard,
         me,
         configuration,
+        epoch,
         survivor,
     } = look(env, config).await?;
+    let disk = env.disk();
+    // Cut short, it is served as neither what it was nor what it shall be.
+    let met = Condemned::read(&disk)
+        .await?
+        .map_or(0, Condemned::epoch_number);
+    if let failed @ StoreError::Io { .. } = Condemned::Recovering.store(&disk).await {
+        return Err(failed);
+    }
+    let epoch = Epoch {
+        founding: epoch.founding,
+        number: epoch.number.max(met) + 1,
+        id: env.random_u64(),
+    };
+    let record = Record {
+        members: Vec::new(),
+        epoch,
+    };
+    record.store(&disk).await?;
     let alone = configuration.recovered_by(me);
     let hard = HardState {
         term: hard.term.max(survivor.last.term) + 1,
@@ -83,11 +104,13 @@ struct Looked<E: Env> {
     hard: HardState,
     me: ReplicaId,
     configuration: Configuration,
+    epoch: Epoch,
     survivor: Survivor,
 }
 
 async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, StoreError> {
-    let identity = read_identity(&env.disk()).await.map_err(OpenError::from)?;
+    let identity = require(&env.disk(), DiskKind::Replica).await?;
+    let epoch = Record::read(&env.disk(), identity).await?.epoch;
     let hard = load(&env.disk()).await?;
     let base = Base::read(&env.disk()).await?.ok_or(StoreError::Blank)?;
     let (log, _, hard) = open_log(env, config, base.position, hard).await?;
@@ -111,6 +134,7 @@ async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, Store
             disk: identity.disk_id,
         },
         configuration,
+        epoch,
         survivor,
     })
 }

@@ -43,6 +43,11 @@ impl Amnesia {
         }
     }
 
+    /// The cluster begins with the disk that the node has now.
+    pub fn begins(&mut self, node: u32) {
+        self.0.remove(&node);
+    }
+
     /// The replica itself cut its log: what is above is not missed any more.
     pub fn cut(&mut self, node: u32, from_index: u64) {
         if let Some(Forgot::Record { upto }) = self.0.get_mut(&node) {

@@ -30,6 +30,8 @@ pub struct Media {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     pub(super) disk: u64,
+    /// That disk is gone, and no other is formatted yet.
+    pub(super) is_lost: bool,
     pub(super) cached: Log,
     pub(super) durable: Log,
     /// The last index that its disk lets it believe to be durable.
@@ -57,8 +59,11 @@ pub(super) struct Seated {
 #[derive(Debug, Clone)]
 pub struct Cluster {
     pub(super) media: Media,
-    /// Who had a seat when the cluster was formatted.
+    /// Who had a seat when the cluster began: as far as is known, before it is
+    /// founded.
     pub(super) initial: Seats,
+    /// The first configuration that each node took with the disk that it has.
+    pub(super) founded: BTreeMap<u32, Seats>,
     pub(super) nodes: Vec<Node>,
     pub(super) committed: Committed,
     pub(super) leaders: Leaders,
@@ -87,6 +92,7 @@ impl Cluster {
         Self {
             media,
             initial: Seats((0..members).map(|node| (node, Some(0))).collect()),
+            founded: BTreeMap::new(),
             nodes: (0..machines).map(|_| Node::default()).collect(),
             committed: Committed::default(),
             leaders: Leaders::default(),
@@ -144,7 +150,26 @@ impl Cluster {
 
     /// A fault took synced bytes of a node.
     pub fn forgets(&mut self, node: u32, what: Forgot) {
+        if what == Forgot::Everything {
+            self.founded.remove(&node);
+            self.nodes[node as usize].is_lost = true;
+        }
         self.amnesia.forgot(node, what);
+    }
+
+    /// A fault took the base with which a node began.
+    pub fn unfounded(&mut self, node: u32) {
+        self.founded.remove(&node);
+    }
+
+    /// Whether any disk that is there took the first configuration.
+    pub fn is_founded(&self) -> bool {
+        !self.founded.is_empty()
+    }
+
+    /// On how many nodes a disk took it.
+    pub fn founded_nodes(&self) -> usize {
+        self.founded.len()
     }
 
     /// What counts as held.

@@ -173,6 +173,13 @@ pub enum Fact {
         /// Digest of what it says.
         digest: u64,
     },
+    /// The node stored the base of a cluster that begins: its first configuration.
+    Founded {
+        /// The node.
+        node: u32,
+        /// Who has a seat.
+        seats: Seats,
+    },
     /// A log begins anew behind an entry that it does not hold: a base stands for
     /// what is below.
     Based {

@@ -26,6 +26,7 @@ mod cluster;
 mod committed;
 pub mod election_safety;
 mod fact;
+mod founding;
 pub mod halts;
 pub mod leader_append_only;
 pub mod leader_completeness;

@@ -1,11 +1,11 @@
 //! Each fact, to every check that it concerns.
 
 use super::cluster::{Cluster, Node, Seated};
-use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica};
+use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica, Seats};
 use super::halts::{self, Announced};
 use super::{
-    acknowledgement, bases, leader_append_only, leader_completeness, log::Log, membership,
-    promises_kept,
+    acknowledgement, bases, founding, leader_append_only, leader_completeness, log::Log,
+    membership, promises_kept,
 };
 
 impl Cluster {
@@ -40,6 +40,7 @@ impl Cluster {
                 self.log_mut(node, medium).rebase(base, seats, moment.event);
                 self.note_rebased(moment, node, medium, base);
             }
+            Fact::Founded { node, seats } => self.note_founded(moment, node, seats),
             Fact::Stands { node, base, digest } => self.note_stands(moment, node, base, digest),
             Fact::HardState { node, state, cause } => {
                 self.note_hard_state(moment, node, state, cause);
@@ -94,7 +95,8 @@ impl Cluster {
         let was_formatted = self.node_mut(node).disk != 0;
         let state = self.node_mut(node);
         (state.disk, state.state, state.has_state) = (disk, HardState::default(), false);
-        state.believed = 0;
+        (state.believed, state.is_lost) = (0, false);
+        self.founded.remove(&node);
         if let Some(seat) = self.initial.0.get_mut(&node)
             && !was_formatted
         {
@@ -128,6 +130,22 @@ impl Cluster {
         }
     }
 
+    /// A node took the first configuration. Who is named in it begins: what was
+    /// lost before is nobody's amnesia.
+    fn note_founded(&mut self, moment: Moment, node: u32, seats: Seats) {
+        let broken = founding::check(self.replica(node), &seats, &self.founded);
+        self.report(moment, broken);
+        self.founded.insert(node, seats.clone());
+        for node in 0..self.nodes.len() as u32 {
+            let is_there = !self.nodes[node as usize].is_lost;
+            let is_new = self.held(node).last().index == 0;
+            if is_there && is_new && seats.has_voter(self.replica(node)) {
+                self.amnesia.begins(node);
+            }
+        }
+        self.initial = seats;
+    }
+
     /// A replica stored what all up to an entry amounts to.
     fn note_stands(&mut self, moment: Moment, node: u32, base: Head, digest: u64) {
         if let Some((term, leader)) = self.leaders.newest() {
@@ -137,8 +155,10 @@ impl Cluster {
         let expired_address = self.expiries.expired_address(&self.committed);
         let broken = bases::check(replica, base, expired_address, &self.committed);
         self.report(moment, broken);
-        let broken = self.snapshots.applied(replica, base.index, digest).err();
-        self.report(moment, broken);
+        // Of first configurations, `founding` judges.
+        let is_first = base.index == 0;
+        let broken = (!is_first).then(|| self.snapshots.applied(replica, base.index, digest));
+        self.report(moment, broken.and_then(Result::err));
     }
 
     /// A replica gives up its log for one that begins behind `base`: what it had

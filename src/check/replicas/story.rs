@@ -109,6 +109,12 @@ impl Teller {
                 self.hard(node, &[], Cause::Detected);
             }
             "base" => self.base(node, statement),
+            "found" => {
+                let seats = statement.split_whitespace().last().map(seats_of);
+                let seats = seats.expect("found NODE SEATS");
+                self.cluster
+                    .note(self.moment, Fact::Founded { node, seats });
+            }
             "hard" => self.hard(node, &numbers, Cause::Replica),
             "ack" => {
                 let what = format!("entry {first}");

@@ -20,6 +20,7 @@ mod doubt;
 mod headless;
 mod judge;
 mod renew;
+pub(super) mod strays;
 mod survey;
 mod tail;
 
@@ -28,7 +29,7 @@ use super::commit_log::{CommitLog, incarnation};
 use super::error::{Doing, OpenError};
 use super::frames::Flaw;
 use super::identity::{Identity, read_identity};
-use super::segment::{SegmentHeader, header_bytes, remove_dead};
+use super::segment::{SegmentHeader, header_bytes, remove_dead, segment_path};
 use super::staging::Staging;
 use super::{Hole, LogConfig, Position, hole};
 use crate::env::Disk;
@@ -38,6 +39,7 @@ use doubt::Doubtful;
 
 pub(super) use chain::before;
 pub use doubt::InDoubt;
+pub use strays::Stray;
 pub(super) use survey::{Survey, Verdict, survey};
 
 /// Reads ahead so many bytes when going through whole segments.
@@ -89,6 +91,9 @@ pub struct Recovery {
     pub checkpoint: CheckpointState,
     /// Of a replica's log: damage that valid entries follow, in order.
     pub holes: Vec<Hole>,
+    /// Files among the segments that are none of this log's: left alone, but for
+    /// their names where a segment may want them.
+    pub strays: Vec<Stray>,
 }
 
 impl<D: Disk> CommitLog<D> {
@@ -125,10 +130,15 @@ impl<D: Disk> CommitLog<D> {
             identity,
             entropy,
         };
+        if let Some(address) = survey.unrecognizable.first() {
+            let path = segment_path(*address);
+            return Err(OpenError::Unrecognizable { path });
+        }
         let end = match config.replicated {
             true => survey.replica_end(doubtful)?,
             false => survey.log_end()?,
         };
+        let strays = strays::move_aside(&opening.disk, &survey.strays).await?;
         opening.remove_drafts(&survey).await?;
         opening.remake_headless(&mut survey).await?;
         let clean = opening.stopped_cleanly(&survey, &end).await?;
@@ -149,6 +159,7 @@ impl<D: Disk> CommitLog<D> {
             copied,
             checkpoint: survey.checkpoint.clone(),
             holes: Vec::new(),
+            strays,
         };
         let log = opening.log(survey);
         let holes = log.holes().to_vec();

@@ -1,5 +1,6 @@
 //! Reading what is there, changing nothing.
 
+use super::strays::{Look, look};
 use crate::env::Disk;
 use crate::log::Position;
 use crate::log::checkpoint::{self, CheckpointState};
@@ -8,7 +9,7 @@ use crate::log::frames::Flaw;
 use crate::log::hole::Hole;
 use crate::log::identity::Identity;
 use crate::log::index::TermRuns;
-use crate::log::segment::{HeaderFlaw, Segment, list};
+use crate::log::segment::{HeaderFlaw, Segment, list, segment_path};
 
 /// What a survey makes of the log's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,11 @@ pub(in crate::log) struct Survey<D: Disk> {
     pub(in crate::log) lost: Vec<u64>,
     /// Paths of unfinished segments.
     pub(in crate::log) drafts: Vec<String>,
+    /// Paths of what is in the directory and none of this log's.
+    pub(in crate::log) strays: Vec<String>,
+    /// First addresses, by name, of files of which nobody can say whether they are
+    /// this log's; of a broker that stands alone.
+    pub(in crate::log) unrecognizable: Vec<u64>,
     /// The end of what verifies.
     pub(in crate::log) end: Position,
     /// Where in the last segment its valid part ends.
@@ -108,15 +114,19 @@ pub(in crate::log) async fn survey<D: Disk>(
     let checkpoint = checkpoint::read(disk)
         .await
         .doing("reading the checkpoint")?;
-    let mut named = Vec::new();
+    let (mut named, mut strays, mut unrecognizable) = (Vec::new(), listing.strays, Vec::new());
     for address in listing.segments {
-        let opened = Segment::open(disk, address)
-            .await
-            .doing("opening a segment")?;
-        if let Ok(segment) = &opened {
-            check_owner(segment, identity)?;
+        let looked = look(disk, identity, address, base.is_some()).await;
+        match looked.doing("opening a segment")? {
+            Look::Segment(opened) => {
+                if let Ok(segment) = &opened {
+                    check_owner(segment, identity)?;
+                }
+                named.push((address, opened));
+            }
+            Look::Stray => strays.push(segment_path(address)),
+            Look::Unrecognizable => unrecognizable.push(address),
         }
-        named.push((address, opened));
     }
     let headers = named.iter().filter_map(|(_, opened)| opened.as_ref().ok());
     let generation = headers
@@ -139,6 +149,8 @@ pub(in crate::log) async fn survey<D: Disk>(
         beyond,
         lost: Vec::new(),
         drafts: listing.drafts,
+        strays,
+        unrecognizable,
         end: base_or_start,
         stop_position: 0,
         write_position: 0,

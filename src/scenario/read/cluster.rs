@@ -40,6 +40,7 @@ const RAFT: &[&str] = &[
     "spares",
     "preset",
     "heartbeat_ms",
+    "first_start_ms",
     "election_timeout_ms",
     "own_sync_timeout_ms",
     "preferred_leader",
@@ -108,6 +109,7 @@ fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
         preferences_differ: false,
         cpu: cpu(table)?,
         restart_with: restart_with(table, None)?,
+        first_start_ms: Between { low: 0, high: 0 },
     })
 }
 
@@ -132,6 +134,7 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
     };
     Ok(Cluster {
         brokers,
+        first_start_ms: table.between("first_start_ms", 0..MS.end, (0, 0))?,
         spares: table.integer("spares", 0..SPARES_MAX + 1, 0)? as u32,
         replication: Replication::Raft,
         restart_with: restart_with(table, retention_ms)?,

@@ -24,6 +24,9 @@ enum Lane {
     Cpu = 1_000,
 }
 
+/// The lane of [`Purpose::Operator`] for whether the members start apart.
+const FIRST_STARTS: u32 = 99;
+
 fn lane(seed: u64, lane: Lane) -> Stream {
     Stream::lane(seed, Purpose::Swarm, lane as u32)
 }
@@ -32,7 +35,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     let mut drawn = full.clone();
     drawn.swarm = None;
     sizes(&mut drawn, swarm, &mut lane(seed, Lane::Sizes));
-    features(&mut drawn, swarm, &mut lane(seed, Lane::Features));
+    features(&mut drawn, swarm, seed, &mut lane(seed, Lane::Features));
     cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
     settings(&mut drawn, swarm, &mut Stream::new(seed, Purpose::Settings));
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
@@ -97,7 +100,7 @@ fn part_of(range: Between, stream: &mut Stream) -> Between {
     }
 }
 
-fn features(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+fn features(drawn: &mut Scenario, swarm: &Swarm, seed: u64, stream: &mut Stream) {
     let mut keeps = || stream.chance(swarm.keep_feature);
     let (dedup, preferred, retention) = (keeps(), keeps(), keeps());
     let operator = keeps();
@@ -118,6 +121,9 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
         split,
         ..
     } = &mut drawn.network;
+    if !Stream::lane(seed, Purpose::Operator, FIRST_STARTS).chance(swarm.keep_feature) {
+        drawn.cluster.first_start_ms = Between { low: 0, high: 0 };
+    }
     for trouble in [loss, duplicate, reorder, split] {
         let percent = stream.between(1, 100) as f64;
         *trouble = match stream.chance(swarm.keep_feature) {

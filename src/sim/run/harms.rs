@@ -249,7 +249,7 @@ impl Run<'_> {
         self.is_death(death);
         self.is_observed(held_anything);
         self.leaves(0);
-        self.start_later(machine, down_ns, Operator::Format(self.new_disk()));
+        self.start_later(machine, down_ns, Operator::Format(self.new_disk(machine)));
         self.forgot(machine);
     }
 

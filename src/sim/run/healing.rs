@@ -7,6 +7,7 @@ use super::consumers;
 use super::phases::{MS_NS, Phase, Run, SECOND_NS};
 use super::process::Operator;
 use crate::broker::DISCARD_TOPIC;
+use crate::check::replicas::Cluster;
 use crate::check::{Ending, Liveness};
 use crate::scenario::{Core, Need, Operation, Rest, Workload};
 use crate::sim::net::NodeId;
@@ -65,7 +66,15 @@ impl Run<'_> {
         let mut operations = self.plan.operations.iter();
         let members_stay =
             operations.all(|it| matches!(it.operation, Operation::TransferLeadership { .. }));
-        if self.scenario.expect.core == Core::All || !members_stay {
+        // As many must know that there is a cluster that one of them is in the core.
+        let founded = self
+            .world
+            .lock()
+            .tap
+            .cluster()
+            .map_or(0, Cluster::founded_nodes);
+        let founded_late = founded <= cluster.minority() as usize;
+        if self.scenario.expect.core == Core::All || !members_stay || founded_late {
             return everyone;
         }
         let outstanding = self.outstanding();

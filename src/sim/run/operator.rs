@@ -7,14 +7,18 @@
 use super::clients::Client;
 use super::phases::{Phase, Run, Step};
 use super::process::{Blames, Exit, NewDisk, Operator};
-use crate::check::Flush;
+use crate::check::replicas::Cluster;
+use crate::check::{Flush, Outcome};
 use crate::history::{FaultKind, Happening};
+use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::{Operation, Victim};
 use crate::sim::net::NodeId;
 use crate::sim::tap::Taken;
 use crate::sim::world::TraceKind;
 
 const MS_NS: u64 = 1_000_000;
+/// The lane of [`Purpose::Operator`] from which on each machine has its own.
+const REFORMATS: u32 = 100;
 /// Until a broker that stopped for a passing reason is started again.
 const PATIENCE_NS: u64 = 1_000 * MS_NS;
 /// Until a disk that only a hand can help is worked on.
@@ -45,11 +49,22 @@ impl Run<'_> {
         }
     }
 
-    /// What a blank disk of a machine that had another is formatted as.
-    pub(super) fn new_disk(&self) -> NewDisk {
-        match self.scenario.cluster.is_replicated() {
-            true => NewDisk::Replacement,
-            false => NewDisk::First,
+    /// What a blank disk of a machine that had another is formatted as. A start
+    /// script that formats what is blank says `--members` every time, and before the
+    /// cluster is founded that is the only right word. Where a halt is wanted (D16)
+    /// it is not: of a cluster without any disk left, it makes a new one.
+    pub(super) fn new_disk(&self, machine: usize) -> NewDisk {
+        let cluster = &self.scenario.cluster;
+        let first = machine < cluster.brokers as usize;
+        let is_founded = {
+            let inner = self.world.lock();
+            inner.tap.cluster().is_some_and(Cluster::is_founded)
+        };
+        let mut drawn = Stream::lane(self.seed, Purpose::Operator, REFORMATS + machine as u32);
+        let by_script = self.scenario.expect.outcome == Outcome::ZeroLoss && drawn.chance(0.5);
+        match !cluster.is_replicated() || first && (!is_founded || by_script) {
+            true => NewDisk::First,
+            false => NewDisk::Replacement,
         }
     }
 
@@ -121,7 +136,7 @@ impl Run<'_> {
             .note(TraceKind::Node, node, 0, text.as_bytes(), || {
                 text.to_owned()
             });
-        (Operator::Format(NewDisk::Replacement), AT_ONCE_NS)
+        (Operator::Format(self.new_disk(machine)), AT_ONCE_NS)
     }
 
     /// Whether a fault took or changed what the machine's disk had synced, since

@@ -19,6 +19,7 @@ use super::watch;
 use super::windows::Window;
 use crate::check::Ending;
 use crate::history::{Ledger, Recorder};
+use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
 use crate::sim::disk::DiskImage;
 use crate::sim::world::World;
@@ -27,6 +28,8 @@ use crate::sim::world::World;
 const TICK_NS: u64 = 10_000_000;
 pub(super) const SECOND_NS: u64 = 1_000_000_000;
 pub(super) const MS_NS: u64 = 1_000_000;
+/// The lane of [`Purpose::Operator`] from which on each machine has its own.
+const FIRST_STARTS: u32 = 200;
 
 /// Something the run does at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +197,10 @@ impl<'a> Run<'a> {
     /// Plans everything that is known from the start.
     pub(super) fn begin(&mut self) {
         for machine in 0..self.machines.len() {
-            self.plan_start(machine, 0, Operator::None);
+            let mut drawn =
+                Stream::lane(self.seed, Purpose::Operator, FIRST_STARTS + machine as u32);
+            let at_ns = self.scenario.cluster.first_start_ms.draw(&mut drawn) * MS_NS;
+            self.plan_start(machine, at_ns, Operator::None);
         }
         for client in 0..self.clients.len() {
             self.at(0, Step::StartClient(client));

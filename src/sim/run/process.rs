@@ -8,7 +8,7 @@ use crate::broker::{
     Broker, BrokerConfig, BrokerError, Replication, StoreError, format_replica, salvage,
 };
 use crate::env::Env;
-use crate::log::{FormatError, Identity, first_disk_id, format, read_identity};
+use crate::log::{DiskKind, FormatError, Identity, format, read_identity};
 use crate::sim::env::SimEnv;
 
 /// What an operator does before a broker starts.
@@ -182,10 +182,8 @@ async fn format_disk(env: &SimEnv, life: &Life, as_what: NewDisk) -> Result<u64,
     let identity = Identity {
         cluster_id: CLUSTER_ID,
         node_id,
-        disk_id: match (replicated, as_what) {
-            (true, NewDisk::First) => first_disk_id(CLUSTER_ID, node_id),
-            _ => env.random_u64(),
-        },
+        disk_id: env.random_u64(),
+        kind: Some(DiskKind::Single),
     };
     let members: Vec<u64> = (0..u64::from(life.members)).collect();
     let first = (as_what == NewDisk::First).then_some(&*members);

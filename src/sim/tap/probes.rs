@@ -32,12 +32,14 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
             | Reopening::Full
             | Reopening::Damaged
             | Reopening::Superseded
+            | Reopening::FoundingAgain
             | Reopening::Overruled => vec![Happening::StoreReopened],
         },
         Notice::TriedAgain { .. } => vec![Happening::TriedAgain],
         Notice::GoesOnWhileFull { .. } => vec![Happening::WentOnWhileFull],
         Notice::ReserveUsed { .. } => vec![Happening::ReserveUsed],
         Notice::DoubtOver => vec![Happening::DoubtResolved],
+        Notice::StoodBack => vec![Happening::StoodBack],
         Notice::Promoted => vec![Happening::Promoted],
         Notice::LeaderSteppedDown { .. } => vec![Happening::LeaderSteppedDown],
         _ => Vec::new(),

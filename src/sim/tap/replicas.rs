@@ -157,8 +157,16 @@ impl Replicas {
     /// Whether it is a place in that log.
     pub(super) fn renamed_base(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) -> bool {
         let mut is_in_log = false;
-        if let Some(Base { head, digest, .. }) = base(disk, View::Cached) {
+        if let Some(Base {
+            head,
+            digest,
+            seats,
+        }) = base(disk, View::Cached)
+        {
             let base = head;
+            if let Some(seats) = seats.filter(|_| base.index == 0) {
+                self.cluster.note(moment, Fact::Founded { node, seats });
+            }
             let log = self.cluster.log(node, Medium::Cached);
             is_in_log = log.base().index < base.index && log.has(&base);
             self.cluster
@@ -239,6 +247,9 @@ impl Replicas {
                 self.cluster.forgets(node, Forgot::Unknown);
             }
             Taken::Cache | Taken::Newer => {}
+        }
+        if base(disk, View::Cached).is_none() {
+            self.cluster.unfounded(node);
         }
         self.nodes[node as usize].lies_before = disk.lies();
         self.nodes[node as usize].durable_at_failure = None;

@@ -54,6 +54,7 @@ impl Bench {
             cluster_id: 1,
             node_id: 1,
             disk_id: 1,
+            kind: None,
         };
         bench
             .wait(format(&bench.env.disk(), identity))
@@ -290,6 +291,7 @@ fn what_was_cut_off_and_written_anew_is_not_held() {
         cluster_id: 1,
         node_id: 1,
         disk_id: 2,
+        kind: None,
     };
     bench
         .wait(format(&bench.env.disk(), identity))

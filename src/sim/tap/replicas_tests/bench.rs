@@ -9,9 +9,7 @@ use crate::broker::BASE_FILE;
 use crate::check::Promise;
 use crate::check::replicas::Media;
 use crate::env::{ConnId, Env};
-use crate::log::{
-    CommitLog, Identity, LogConfig, Position, Staged, first_disk_id, format, replace_aside,
-};
+use crate::log::{CommitLog, Identity, LogConfig, Position, Staged, format, replace_aside};
 use crate::raft;
 use crate::record::EntryKind;
 use crate::sim::disk::{DiskModel, Survival};
@@ -60,7 +58,7 @@ impl Bench {
             entropy: 0,
         };
         for node in 0..3 {
-            bench.format(node, first_disk_id(1, node as u64));
+            bench.format(node, first_disk(node));
             bench.hard(node, 1, None);
             bench.open(node);
         }
@@ -76,6 +74,7 @@ impl Bench {
             cluster_id: 1,
             node_id: node as u64,
             disk_id,
+            kind: None,
         };
         let disk = self.envs[node].disk();
         self.wait(format(&disk, identity)).expect("a blank disk");
@@ -169,6 +168,7 @@ impl Bench {
 
     pub(super) fn says(&self, from: usize, to: usize, term: u64, message: raft::Message) {
         let packet = raft::Packet {
+            epoch: raft::Epoch::OLD,
             cluster_id: 1,
             from: replica(from),
             to: replica(to),
@@ -288,6 +288,11 @@ impl Bench {
 fn replica(node: usize) -> raft::ReplicaId {
     raft::ReplicaId {
         node: node as u64,
-        disk: first_disk_id(1, node as u64),
+        disk: first_disk(node),
     }
+}
+
+/// The name of a node's first disk.
+fn first_disk(node: usize) -> u64 {
+    100 + node as u64
 }
