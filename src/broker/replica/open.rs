@@ -61,8 +61,10 @@ fn first_base(cluster_id: u64, nodes: &FirstMembers) -> Base {
         node: *node,
         disk: first_disk_id(cluster_id, *node),
     };
-    let mut state = AppliedState::default();
-    state.configuration = Some(Configuration::of_voters(nodes.iter().map(replica)));
+    let state = AppliedState {
+        configuration: Some(Configuration::of_voters(nodes.iter().map(replica))),
+        ..AppliedState::default()
+    };
     Base {
         position: Position::START,
         state,
