@@ -8,7 +8,7 @@
 //!    └ stored first, then segments wholly below go
 //! ```
 //!
-//! What has expired is as long as a segment, so it is read, folded and stored in
+//! An expired range is as long as a segment, so it is read, folded and stored in
 //! parts, and between two parts the loop serves whoever waits.
 
 use std::future::Future;
@@ -31,7 +31,7 @@ use crate::raft::Input;
 /// How finely a replica notes when it got what.
 const MARKS_PER_SEGMENT: u64 = 8;
 
-/// What has expired, on its way into a base.
+/// An expired range, on its way into a base.
 pub(super) struct Expiring {
     next: Base,
     /// The address up to which it has expired.
@@ -112,7 +112,7 @@ impl<E: Env> Broker<E> {
         self.drop_expired(serving).await
     }
 
-    /// What a stored base stands for goes.
+    /// Entries that a stored base stands for go.
     pub(super) async fn drop_expired(
         &mut self,
         serving: &mut Serving<E>,

@@ -18,7 +18,7 @@ use super::snapshot::decode_in_parts;
 use super::state::{AppliedState, QueueTails};
 use super::store::Store;
 use super::topics::{Topics, open_queues};
-use crate::env::{Disk, FoundEnd, FoundTail, MadeFrom, Notice, Stop};
+use crate::env::{Disk, FoundEnd, FoundTail, MadeFrom, Notice, Stop, yield_once};
 use crate::log::{
     Aside, CommitLog, DiskKind, Entry, LogConfig, OpenError, QueueTail, SalvageError,
     SalvageReport, read_aside,
@@ -77,7 +77,7 @@ impl<D: Disk> Store<D> {
                 path: STATE_FILE,
             });
         }
-        let topics = match open_topics(&disk, &tails) {
+        let topics = match open_topics(&disk, &tails).await {
             Ok(topics) => topics,
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
@@ -126,7 +126,7 @@ impl<D: Disk> Store<D> {
             (state, tails)
         };
         let (state, tails) = snapshot.unwrap_or_else(from_base);
-        let (state, topics) = match open_topics(&disk, &tails) {
+        let (state, topics) = match open_topics(&disk, &tails).await {
             Ok(topics) => (state, topics),
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
@@ -134,7 +134,7 @@ impl<D: Disk> Store<D> {
                     from: MadeFrom::Base,
                 });
                 let (state, tails) = from_base();
-                let topics = open_topics(&disk, &tails)?;
+                let topics = open_topics(&disk, &tails).await?;
                 (state, topics)
             }
         };
@@ -281,10 +281,11 @@ fn raise_to(base: &Base, tails: &mut QueueTails) {
     }
 }
 
-fn open_topics<D: Disk>(disk: &D, tails: &QueueTails) -> Result<Topics<D>, StoreError> {
+async fn open_topics<D: Disk>(disk: &D, tails: &QueueTails) -> Result<Topics<D>, StoreError> {
     let mut topics = Topics::default();
     for (topic, tails) in tails {
         topics.add(topic, open_queues(disk, topic, tails)?);
+        yield_once().await;
     }
     Ok(topics)
 }

@@ -24,7 +24,7 @@ const PART_BYTES: usize = 64 << 10;
 /// Queues of a topic in one line: each brings a sector.
 const QUEUES_PER_LINE: usize = 16;
 
-/// What is no map.
+/// All that is no map.
 #[derive(Serialize, Deserialize)]
 struct Head {
     applied_address: u64,
@@ -76,7 +76,7 @@ struct Single {
     delays: Delays,
 }
 
-/// What becomes one line, shared with the state that it is of.
+/// A part that becomes one line, shared with the state that it is of.
 enum Piece {
     Head,
     Queues(String, Vec<u64>, usize),
@@ -240,7 +240,7 @@ impl Reading {
         Ok(())
     }
 
-    /// What was read; the error says why that is no state.
+    /// The state that was read; the error says why that is no state.
     pub(super) fn end(self) -> Result<(AppliedState, QueueTails), String> {
         match self.ended {
             true => Ok((self.state, self.tails)),

@@ -223,7 +223,7 @@ mod tests {
             "the end is gone"
         );
     }
-    /// What a broker of before wrote.
+    /// The form that brokers wrote before.
     #[test]
     fn the_form_of_one_line_is_read() {
         let text = r#"{"applied_address":99,"applied_index":3,"configuration":"",

@@ -132,7 +132,7 @@ async fn lengths<D: Disk>(disk: D) {
     assert!(disk.sector_bytes().is_power_of_two());
 }
 
-/// What was never written may be passed over, and nothing else.
+/// Bytes that were never written may be passed over, and no others.
 async fn holes<D: Disk>(disk: D) {
     const FAR: u64 = 3 << 20;
     let file = put(&disk, "f", b"x").await;

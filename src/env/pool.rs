@@ -354,6 +354,10 @@ impl<D: Disk> File for PooledFile<D> {
         self.descriptor().await?.read_at(position, length).await
     }
 
+    async fn data_from(&self, position: u64) -> io::Result<Option<u64>> {
+        self.descriptor().await?.data_from(position).await
+    }
+
     async fn set_len(&self, length: u64) -> io::Result<()> {
         self.to_write().await?.set_len(length).await
     }

@@ -281,7 +281,7 @@ impl<F: File> Frames<F> {
     }
 }
 
-/// Who reads so much at a time goes through it, too: others have their turn first.
+/// Bytes of a read that is gone through, too: others have their turn first.
 const LONG_BYTES: u64 = 64 << 10;
 
 /// The incarnation that the entries of a file speak of, and the first of them

@@ -16,7 +16,7 @@ const LARGE: LogConfig = LogConfig {
     segment_bytes: 1 << 30,
     ..SMALL
 };
-/// What a restart may read of them: a few windows around what was written.
+/// Bytes that a restart may read of them: a few windows around what was written.
 const READ_BYTES_MAX: u64 = 4 << 20;
 
 /// A disk that counts what is read of it.

@@ -85,7 +85,7 @@ impl Delays {
         self.0.is_empty()
     }
 
-    /// What waits, in chunks.
+    /// All messages that wait, in chunks.
     pub(in crate::broker) fn chunks(&self) -> impl Iterator<Item = Chunk<u64, Delayed>> {
         self.0.chunks()
     }

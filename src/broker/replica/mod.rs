@@ -72,7 +72,7 @@ pub(super) struct Replica {
     pub(super) asked: Asked,
     scrub_interval_ns: u64,
     scrub_at_ns: u64,
-    /// What is left of this round.
+    /// The rest of this round.
     scrub_left_bytes: u64,
     /// Where the next look at the log begins.
     scrubbed_address: u64,

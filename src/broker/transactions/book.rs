@@ -152,7 +152,7 @@ impl Transactions {
         self.pending.get(&address)
     }
 
-    /// What is pending and what was decided, in chunks.
+    /// Pending and decided transactions, in chunks.
     pub(in crate::broker) fn chunks(
         &self,
     ) -> (

@@ -48,6 +48,8 @@ pub use observe::Pending;
 pub use power::{FileLoss, PowerLossReport};
 pub use row::Row;
 
+#[cfg(test)]
+pub(crate) use step::Woken;
 pub use step::{StepDisk, StepFile, block_on};
 pub use survival::Survival;
 pub use sync::{DirSyncDone, SyncDone, SyncId, SyncKind};

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
@@ -11,7 +12,7 @@ use crate::log::Staged;
 use crate::record::Message;
 use crate::remoting::send::SendResponse;
 use crate::remoting::{MessageId, NO_BODY, ReplyTo, ResponseCode, SerializeType, encode_response};
-use crate::sim::disk::{DiskConfig, DiskModel};
+use crate::sim::disk::{DiskConfig, DiskModel, Woken};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::latency::Latency;
 use crate::sim::random::{Purpose, Stream};
@@ -35,13 +36,15 @@ pub(super) fn machine(node: u32) -> DiskIo {
 
 /// Runs a future to its end, the world with it.
 pub(super) fn wait<F: Future>(world: &World, future: F) -> F::Output {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
     let mut future = pin!(future);
     loop {
-        let mut context = Context::from_waker(Waker::noop());
+        let mut context = Context::from_waker(&waker);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        assert!(fire_due(world), "it waits for nothing");
+        assert!(woken.take() || fire_due(world), "it waits for nothing");
     }
 }
 

@@ -29,7 +29,7 @@ const COPIED_BYTE_PS: u64 = 2_000;
 /// A byte of derived state, which is written and read as text.
 const ENCODED_BYTE_PS: u64 = 10_000;
 
-/// What a process does that takes CPU time, with so many bytes.
+/// Work of a process that takes CPU time, with so many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// Names, sizes.
@@ -84,7 +84,7 @@ impl Work {
     }
 }
 
-/// What stands for older entries lies beside the directories.
+/// Files that stand for older entries lie beside the directories.
 fn is_derived(path: &str) -> bool {
     !path.contains('/')
 }
@@ -94,7 +94,7 @@ fn is_derived(path: &str) -> bool {
 pub(super) struct Busy {
     /// It has done what it did by then, in the run's time.
     until_ns: u64,
-    /// What its own clock said last: that never falls.
+    /// The last reading of its own clock, which never falls.
     told_ns: u64,
     waiting: Vec<Waker>,
     planned_ns: Option<u64>,
@@ -115,14 +115,14 @@ pub(crate) struct LongestStep {
     pub(crate) bytes: u64,
     /// When it ended, nanoseconds.
     pub(crate) at_ns: u64,
-    /// Whose.
+    /// The broker.
     pub(crate) node: NodeId,
     /// The event of the trace.
     pub(crate) event: u64,
 }
 
 impl Busy {
-    /// What was done up to now is no step of serving.
+    /// Work up to now is no step of serving.
     pub(super) fn forget_step(&mut self) {
         self.silent_bytes = 0;
     }
