@@ -101,9 +101,17 @@ impl Reserve {
     async fn shrink<D: Disk>(&mut self, disk: &D, held_bytes: u64) -> io::Result<()> {
         // Where it fails halfway the next look finds out.
         self.held_bytes = None;
+        // Synced: what is given back in the cache alone is nobody's yet.
         match held_bytes {
-            0 => disk.remove(RESERVE_FILE).await?,
-            _ => disk.open(RESERVE_FILE).await?.set_len(held_bytes).await?,
+            0 => {
+                disk.remove(RESERVE_FILE).await?;
+                disk.sync_dir("").await?;
+            }
+            _ => {
+                let file = disk.open(RESERVE_FILE).await?;
+                file.set_len(held_bytes).await?;
+                file.sync_all().await?;
+            }
         }
         self.held_bytes = Some(held_bytes);
         Ok(())
