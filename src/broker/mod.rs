@@ -46,12 +46,13 @@ mod trouble;
 mod undo;
 mod waiters;
 
+pub use ages::AGES_FILE;
 pub use base::BASE_FILE;
 pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use delays::{DEFAULT_LEVELS_MS, Delayed, Delays, LEVELS_MAX, SCHEDULE_TOPIC};
 pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
-pub use open::salvage;
+pub use open::{STATE_FILE, salvage};
 pub use replica::{FirstMembers, Survivor, format_replica, recover_unsafe, survivor};
 pub use reserve::RESERVE_FILE;
 pub use server::Broker;

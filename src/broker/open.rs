@@ -19,12 +19,12 @@ use super::topics::{Topics, open_queues};
 use crate::env::{Disk, FoundEnd, FoundTail, MadeFrom, Notice, Stop};
 use crate::log::{
     Aside, CommitLog, Entry, LogConfig, OpenError, QueueTail, SalvageError, SalvageReport,
-    read_aside,
+    read_aside, remove_aside,
 };
 use crate::log::{CopiedTail, LogEnd, Recovery};
 
 /// The file that holds the snapshot of the applied state.
-pub(super) const STATE_FILE: &str = "state";
+pub const STATE_FILE: &str = "state";
 /// Bytes of the log that are applied at a time.
 const REPLAY_BYTES: u64 = 1 << 20;
 
@@ -288,11 +288,7 @@ pub async fn salvage<D: Disk>(
         Err(SalvageError::NotCorrupt) => None,
         Err(error) => return Err(error),
     };
-    let removed = match disk.remove(STATE_FILE).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => disk.sync_dir("").await,
-    };
+    let removed = remove_aside(disk, STATE_FILE).await;
     let doing = "removing the state, which is made again";
     removed.map_err(|source| OpenError::Io { doing, source })?;
     Ok(report)

@@ -86,6 +86,12 @@ notices! {
         /// One past the last one's.
         upto_index: u64,
     } Warning "entries {from_index}..{upto_index} are damaged; they are asked for";
+    /// A small file did not say any more what this replica knows (D28).
+    OwnFileRewritten {
+        /// Which.
+        path: &'static str,
+    } Warning "{path} did not say any more what it should, and was written again: its sectors \
+               rot; think of replacing the disk";
     /// The store is closed and opened again.
     StoreReopened {
         /// For which reason.
@@ -263,6 +269,8 @@ pub enum Reopening {
     Repaired,
     /// More is damaged than was known.
     Damaged,
+    /// A segment's header does not verify: it is made anew (D28).
+    Headless,
     /// Others were committed in place of damaged entries.
     Superseded,
     /// A leader has other entries than were committed here, where nothing promised

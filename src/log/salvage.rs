@@ -12,7 +12,7 @@ use super::error::{Corruption, Doing, OpenError};
 use super::frames::{Frame, Frames};
 use super::identity::read_identity;
 use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, survey};
-use super::segment::{Segment, remove_dead, segment_path};
+use super::segment::{Segment, finish_naming, remove_dead, segment_path};
 use crate::env::Disk;
 
 /// What was given up.
@@ -55,6 +55,9 @@ pub async fn salvage<D: Disk>(
 ) -> Result<SalvageReport, SalvageError> {
     let config = checked(&disk, config)?;
     let identity = read_identity(&disk).await.map_err(OpenError::from)?;
+    finish_naming(&disk)
+        .await
+        .doing("finishing to name a segment")?;
     let mut survey = survey(&disk, identity, None).await?;
     let Verdict::Corrupt(corruption) = survey.verdict.clone() else {
         return Err(SalvageError::NotCorrupt);
