@@ -20,7 +20,8 @@ use super::error::StoreError;
 use crate::env::Disk;
 use crate::log::{Aside, read_aside, replace_aside};
 
-const AGES_FILE: &str = "ages";
+/// The ages' file, at the root of a replica's disk.
+pub const AGES_FILE: &str = "ages";
 const NS_PER_MS: u64 = 1_000_000;
 
 /// All below that place was applied when the broker had run for so long.

@@ -201,6 +201,13 @@ pub enum StoreError {
         /// Where.
         address: u64,
     },
+    /// A segment's header has rotted while the replica ran: opened again, the log
+    /// makes it anew from what stands behind it, before a restart needs it (D28).
+    #[error("the header of the segment at log address {address} does not verify")]
+    Headless {
+        /// Where the segment begins.
+        address: u64,
+    },
     /// A hole in the log cannot be filled: the cluster has committed another entry
     /// in it or below, and what stands behind it was never committed.
     #[error("entries from address {address} on are damaged, and others were committed instead")]
@@ -296,6 +303,7 @@ impl StoreError {
             | Self::Superseded { .. }
             | Self::Damaged { .. }
             | Self::FoundingAgain
+            | Self::Headless { .. }
             | Self::Overruled(_) => true,
             Self::LogBehindState { .. }
             | Self::Inconsistent { .. }
@@ -322,6 +330,7 @@ impl StoreError {
             Self::Superseded { .. } => Reopening::Superseded,
             Self::Damaged { .. } => Reopening::Damaged,
             Self::FoundingAgain => Reopening::FoundingAgain,
+            Self::Headless { .. } => Reopening::Headless,
             Self::Overruled(_) => Reopening::Overruled,
             _ if self.is_of_a_full_disk() => Reopening::Full,
             _ => Reopening::Failure,

@@ -50,6 +50,7 @@ mod trouble;
 mod undo;
 mod waiters;
 
+pub use ages::AGES_FILE;
 pub use base::BASE_FILE;
 pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use delays::{DEFAULT_LEVELS_MS, Delayed, Delays, LEVELS_MAX, SCHEDULE_TOPIC};
@@ -57,7 +58,7 @@ pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
 pub use founding::FOUNDING_FILE;
 pub use kind::disk_kind;
-pub use open::salvage;
+pub use open::{STATE_FILE, salvage};
 pub use replica::{FirstMembers, Survivor, format_replica, recover_unsafe, survivor};
 pub use reserve::RESERVE_FILE;
 pub use server::Broker;

@@ -21,12 +21,12 @@ use super::topics::{Topics, open_queues};
 use crate::env::{Disk, FoundEnd, FoundTail, MadeFrom, Notice, Stop, yield_once};
 use crate::log::{
     Aside, CommitLog, DiskKind, Entry, LogConfig, OpenError, QueueTail, SalvageError,
-    SalvageReport, read_aside,
+    SalvageReport, read_aside, remove_aside,
 };
 use crate::log::{CopiedTail, LogEnd, Recovery};
 
 /// The file that holds the snapshot of the applied state.
-pub(super) const STATE_FILE: &str = "state";
+pub const STATE_FILE: &str = "state";
 
 impl BrokerConfig {
     /// What of it the log is told.
@@ -316,11 +316,7 @@ pub async fn salvage<D: Disk>(
         Err(SalvageError::NotCorrupt) => None,
         Err(error) => return Err(error),
     };
-    let removed = match disk.remove(STATE_FILE).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => disk.sync_dir("").await,
-    };
+    let removed = remove_aside(disk, STATE_FILE).await;
     let doing = "removing the state, which is made again";
     removed.map_err(|source| OpenError::Io { doing, source })?;
     Ok(report)

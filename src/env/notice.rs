@@ -112,6 +112,12 @@ notices! {
         /// The thing waited for, and the way to end the wait.
         what: WaitedFor,
     } Warning "for {for_s} s: {what}";
+    /// A small file did not say any more what this replica knows (D28).
+    OwnFileRewritten {
+        /// Which.
+        path: &'static str,
+    } Warning "{path} did not say any more what it should, and was written again: its sectors \
+               rot; think of replacing the disk";
     /// The store is closed and opened again.
     StoreReopened {
         /// For which reason.
@@ -362,6 +368,8 @@ pub enum Reopening {
     Repaired,
     /// More is damaged than was known.
     Damaged,
+    /// A segment's header does not verify: it is made anew (D28).
+    Headless,
     /// Others were committed in place of damaged entries.
     Superseded,
     /// The founder of the cluster asks a disk that had stood back (D13).

@@ -46,6 +46,11 @@ pub enum Happening {
     StoreReopened,
     /// Entries that had rotted were repaired from another replica (D12).
     DamageRepaired,
+    /// A file in which a replica keeps its own word had rotted, and was written again
+    /// while it still knew what to write (D28).
+    OwnFileRewritten,
+    /// A segment's header had rotted, and was made anew while the replica ran (D28).
+    HeaderRemade,
     /// A replica asked what others hold behind the end that it cannot read (D12).
     DoubtAsked,
     /// A replica that cannot read all it has said what it can know of the end of
@@ -89,7 +94,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -110,6 +115,8 @@ impl Happening {
         Self::StoppedCleanly,
         Self::StoreReopened,
         Self::DamageRepaired,
+        Self::OwnFileRewritten,
+        Self::HeaderRemade,
         Self::DoubtAsked,
         Self::HoleAnswered,
         Self::DoubtResolved,
@@ -153,6 +160,8 @@ impl Happening {
             Self::StoppedCleanly => "stopped-cleanly",
             Self::StoreReopened => "store-reopened",
             Self::DamageRepaired => "damage-repaired",
+            Self::OwnFileRewritten => "own-file-rewritten",
+            Self::HeaderRemade => "header-remade",
             Self::DoubtAsked => "doubt-asked",
             Self::HoleAnswered => "hole-answered",
             Self::DoubtResolved => "doubt-resolved",

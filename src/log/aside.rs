@@ -111,6 +111,44 @@ pub async fn replace_in_pieces<D: Disk>(
     disk.sync_dir(parent(path)).await
 }
 
+/// Writes files of one directory that were read back once more, to fresh sectors
+/// and under names that are synced again (D24).
+///
+/// Bytes that are read may stand in the page cache alone, after a kill as after a
+/// sync that failed; and so may the name that leads to them. Another sync of either
+/// would prove nothing. So before anything rests on such a file, it is replaced by
+/// itself: one sync for each, and one for the names.
+///
+/// # Errors
+/// The disk's. Each file then holds what it held; another call starts afresh.
+pub async fn renew<D: Disk>(disk: &D, files: &[(&str, &[u8])]) -> io::Result<()> {
+    for (path, payload) in files {
+        let file = create_afresh(disk, &format!("{path}.tmp")).await?;
+        file.write_at(0, encode(path, payload)).await?;
+        file.sync_all().await?;
+    }
+    for (path, _) in files {
+        disk.rename(&format!("{path}.tmp"), path).await?;
+    }
+    match files {
+        [] => Ok(()),
+        [(path, _), ..] => disk.sync_dir(parent(path)).await,
+    }
+}
+
+/// Removes a small file, durably, whether or not its name is still seen: one that
+/// an earlier call removed may come back with the power, if its directory could
+/// not be synced then.
+///
+/// # Errors
+/// The disk's.
+pub async fn remove<D: Disk>(disk: &D, path: &str) -> io::Result<()> {
+    // A removal that was lost cannot be synced again: only a new one can.
+    create_afresh(disk, path).await?;
+    disk.remove(path).await?;
+    disk.sync_dir(parent(path)).await
+}
+
 /// As [`replace`], without a sync anywhere: what a power loss leaves is old, new
 /// or nothing. For presets that do as others do, never for a promise.
 ///

@@ -107,17 +107,25 @@ pub async fn format_with<D: Disk>(
         }
         Aside::Corrupt { why } => return Err(FormatError::AlreadyFormatted { found: why }),
     }
+    let stood = disk.list("").await?;
     for directory in [COMMIT_LOG_DIR, CONSUME_QUEUE_DIR] {
         disk.create_dir(directory).await?;
         if !disk.list(directory).await?.is_empty() {
             return Err(FormatError::NotBlank { path: directory });
+        }
+        // One that an earlier attempt made may have its name in the page cache alone
+        // (D24); another sync would not tell.
+        if stood.iter().any(|name| name == directory) {
+            let again = format!("{directory}.again");
+            disk.rename(directory, &again).await?;
+            disk.rename(&again, directory).await?;
         }
     }
     disk.sync_dir("").await?;
     for (path, payload) in files {
         aside::replace(disk, path, payload).await?;
     }
-    aside::replace(disk, IDENTITY_FILE, &encode(identity)).await?;
+    aside::replace(disk, IDENTITY_FILE, &identity.encode()).await?;
     Ok(())
 }
 
@@ -144,17 +152,26 @@ pub async fn read_identity<D: Disk>(disk: &D) -> Result<Identity, IdentityError>
     }
 }
 
-fn encode(identity: Identity) -> Vec<u8> {
-    let mut payload = Vec::new();
-    payload.put_u64(identity.cluster_id);
-    payload.put_u64(identity.node_id);
-    payload.put_u64(identity.disk_id);
-    match identity.kind {
-        None => {}
-        Some(DiskKind::Single) => payload.put_u8(1),
-        Some(DiskKind::Replica) => payload.put_u8(2),
+/// Writes the identity that was read once more: it may have been read from the page
+/// cache, and everything else on the disk rests on it (D24).
+pub(super) async fn renew<D: Disk>(disk: &D, identity: Identity) -> io::Result<()> {
+    aside::renew(disk, &[(IDENTITY_FILE, &identity.encode())]).await
+}
+
+impl Identity {
+    /// The file's payload.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut payload = Vec::new();
+        payload.put_u64(self.cluster_id);
+        payload.put_u64(self.node_id);
+        payload.put_u64(self.disk_id);
+        match self.kind {
+            None => {}
+            Some(DiskKind::Single) => payload.put_u8(1),
+            Some(DiskKind::Replica) => payload.put_u8(2),
+        }
+        payload
     }
-    payload
 }
 
 fn decode(mut payload: &[u8]) -> Option<Identity> {

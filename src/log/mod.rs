@@ -58,8 +58,9 @@ mod truncate;
 mod walk;
 
 pub use aside::{
-    Aside, read as read_aside, replace as replace_aside,
-    replace_in_pieces as replace_aside_in_pieces, replace_unsynced as replace_aside_unsynced,
+    Aside, read as read_aside, remove as remove_aside, renew as renew_aside,
+    replace as replace_aside, replace_in_pieces as replace_aside_in_pieces,
+    replace_unsynced as replace_aside_unsynced,
 };
 pub use checkpoint::{ABORT_FILE, CHECKPOINT_FILE, Checkpoint, CheckpointState};
 pub use commit_log::{CommitLog, Written};

@@ -108,7 +108,12 @@ impl<D: Disk> CommitLog<D> {
     async fn rewrite(&mut self, number: usize, filling: &Filling<'_>) -> Result<(), RepairError> {
         let old = &self.segments[number];
         let end = self.end_of(number);
-        let header = self.repaired_header(&old.header, old.header.base, end);
+        let mut header = self.repaired_header(&old.header, old.header.base, end);
+        if number + 1 == self.segments.len() {
+            // The last one is copied by the next start, as long as nothing behind
+            // speaks for its entries.
+            header.durable_address = header.base.address;
+        }
         let mut copy = self.draft(header).await?;
         let mut walk = Walk::of(old, self.holes.iter().copied());
         while walk.at.address < end.address {
@@ -132,7 +137,7 @@ impl<D: Disk> CommitLog<D> {
         if active {
             self.write_position = write_position;
             self.flushed = self.appended;
-            self.marked = true;
+            self.marked = false;
             self.mark_pending = false;
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::error::{Corruption, Doing, OpenError};
 use super::frames::{Frame, Frames};
 use super::identity::read_identity;
 use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, strays, survey};
-use super::segment::{GIVEN_UP, Segment, remove_dead, segment_path};
+use super::segment::{GIVEN_UP, Segment, finish_naming, remove_dead, segment_path};
 use crate::env::Disk;
 
 /// What was given up.
@@ -61,6 +61,9 @@ pub async fn salvage<D: Disk>(
 ) -> Result<SalvageReport, SalvageError> {
     let config = checked(&disk, config)?;
     let identity = read_identity(&disk).await.map_err(OpenError::from)?;
+    finish_naming(&disk)
+        .await
+        .doing("finishing to name a segment")?;
     let mut survey = survey(&disk, identity, None).await?;
     // What nobody can read takes nothing that is whole with it.
     let unrecognizable = std::mem::take(&mut survey.unrecognizable);

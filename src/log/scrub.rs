@@ -7,7 +7,7 @@ use super::error::ReadError;
 use super::frames::Frame;
 use super::read::Place;
 use super::recovery::WINDOW_BYTES;
-use super::segment::Group;
+use super::segment::{Group, header_stands, segment_path};
 use crate::env::Disk;
 use crate::record::LogPart;
 
@@ -19,12 +19,25 @@ pub struct Scrubbed {
     /// Something before the end of the entry at this address does not verify:
     /// for [`CommitLog::mark_damaged`], which tells an entry from mere padding.
     pub damaged: Option<u64>,
+    /// The segment that begins at this address has lost its header, which the next
+    /// opening needs: it makes it anew.
+    pub headless: Option<u64>,
+}
+
+impl Scrubbed {
+    fn whole_up_to(next_address: u64) -> Self {
+        Self {
+            next_address,
+            damaged: None,
+            headless: None,
+        }
+    }
 }
 
 impl<D: Disk> CommitLog<D> {
     /// Verifies about `bytes` of the durable log from `from_address` on, at most
-    /// to the end of a segment: `next_address` of the step before, or 0. Known
-    /// holes are passed over. Stands alone.
+    /// to the end of a segment, and that segment's header: `next_address` of the
+    /// step before, or 0. Known holes are passed over. Stands alone.
     ///
     /// # Errors
     /// A read failed for a reason other than the medium.
@@ -35,14 +48,23 @@ impl<D: Disk> CommitLog<D> {
     ) -> impl Future<Output = Result<Scrubbed, ReadError>> + Send + use<D> {
         let stretch = self.stretch(from_address);
         let base_address = self.base.address;
+        let number = stretch.as_ref().map(|stretch| stretch.place.number);
+        let segment = &self.segments[number.unwrap_or(self.segments.len() - 1)];
+        let (file, header) = (segment.file.clone(), segment.header);
         async move {
-            match stretch {
-                None => Ok(Scrubbed {
-                    next_address: base_address,
-                    damaged: None,
-                }),
-                Some(stretch) => stretch.verify(bytes).await,
-            }
+            let scrubbed = match stretch {
+                None => Scrubbed::whole_up_to(base_address),
+                Some(stretch) => stretch.verify(bytes).await?,
+            };
+            let stands = header_stands(&file, &header).await;
+            let stands = stands.map_err(|source| ReadError::Io {
+                path: segment_path(header.base.address),
+                source,
+            })?;
+            Ok(Scrubbed {
+                headless: (!stands).then_some(header.base.address),
+                ..scrubbed
+            })
         }
     }
 
@@ -98,16 +120,13 @@ impl<D: Disk> Stretch<D> {
                 }
                 _ => {
                     return Ok(Scrubbed {
-                        next_address: at,
                         damaged: Some(at),
+                        ..Scrubbed::whole_up_to(at)
                     });
                 }
             }
         }
-        Ok(Scrubbed {
-            next_address: at,
-            damaged: None,
-        })
+        Ok(Scrubbed::whole_up_to(at))
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = 96;
 const TMP_SUFFIX: &str = ".tmp";
 /// Behind the name of a segment that a salvage gave up.
 pub(super) const GIVEN_UP: &str = ".given-up-before-generation-";
+/// Behind the name of a whole segment while it gets its name once more.
+pub(super) const AGAIN_SUFFIX: &str = ".again";
 
 /// What a segment file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +57,8 @@ pub(super) struct SegmentHeader {
     pub(super) sector_bytes: u32,
     /// Where the log stood when the file was made: its first entry's place.
     pub(super) base: Position,
-    /// Everything below this was durable once the file had its name: `base`, or
-    /// the end of what was copied into it.
+    /// Everything below this was durable once the file had its name, durably:
+    /// `base`, and of a file that was made anew in the middle of the log, its end.
     pub(super) durable_address: u64,
 }
 
@@ -143,6 +145,15 @@ impl SegmentHeader {
             },
             durable_address,
         })
+    }
+}
+
+/// Whether a file still begins with the header that it was opened with.
+pub(super) async fn header_stands<F: File>(file: &F, header: &SegmentHeader) -> io::Result<bool> {
+    match file.read_at(0, SEGMENT_HEADER_BYTES).await {
+        Ok(bytes) => Ok(SegmentHeader::decode(&bytes).as_ref() == Some(header)),
+        Err(error) if medium_lost_data(&error) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -307,6 +318,22 @@ pub(super) async fn remove_dead<D: Disk>(disk: &D, addresses: &[u64]) -> io::Res
         disk.remove(&segment_path(*address)).await?;
     }
     disk.sync_dir(COMMIT_LOG_DIR).await
+}
+
+/// A crash may have come between the two renames by which a segment gets its name
+/// once more.
+pub(super) async fn finish_naming<D: Disk>(disk: &D) -> io::Result<()> {
+    let names = disk.list(COMMIT_LOG_DIR).await?;
+    for name in &names {
+        let Some(named) = name.strip_suffix(AGAIN_SUFFIX) else {
+            continue;
+        };
+        if parse_name(named).is_some() && !names.iter().any(|other| other == named) {
+            let path = |name: &str| format!("{COMMIT_LOG_DIR}/{name}");
+            disk.rename(&path(name), &path(named)).await?;
+        }
+    }
+    Ok(())
 }
 
 fn parse_name(name: &str) -> Option<u64> {

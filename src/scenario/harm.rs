@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Between, CutDirection, CutLinks, DiskVerb, PartitionShape, Refusal};
+use super::{Between, CutDirection, CutLinks, DiskVerb, FileClass, PartitionShape};
+use super::{Refusal, RotForm, SyncErrorCache, SyncForm};
 
 /// How much faster or slower than time a clock may go, parts per million: a
 /// tenth (guarantee.md, section 3).
@@ -63,26 +64,6 @@ impl Survival {
     }
 }
 
-/// Which files a fault of single sectors or syncs aims at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FileClass {
-    /// Segments of the commit log.
-    CommitLog,
-    /// Any file of the broker.
-    Any,
-}
-
-/// What the page cache holds after a failed sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SyncErrorCache {
-    /// The new bytes, marked clean.
-    Keeps,
-    /// What the disk holds.
-    Reverts,
-}
-
 /// What a rule does, with the ranges it draws from. `down_ms` is the time until
 /// the victim is started again; `lasts_ms` that until the fault is taken back.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,20 +99,24 @@ pub enum Harm {
     },
     /// The next sync fails.
     SyncError {
-        /// Of which files.
-        file: FileClass,
+        /// Of which files; `None`: drawn for each fault.
+        file: Option<FileClass>,
         /// What the cache then holds; `None`: drawn.
         cache: Option<SyncErrorCache>,
+        /// Which step fails; `None`: drawn.
+        form: Option<SyncForm>,
     },
     /// A sector that holds data cannot be read until it is rewritten.
     ReadError {
-        /// Of which files.
-        file: FileClass,
+        /// As of [`Harm::SyncError`].
+        file: Option<FileClass>,
     },
     /// A durable sector that holds data changes.
     Rot {
-        /// Of which files.
-        file: FileClass,
+        /// As of [`Harm::SyncError`].
+        file: Option<FileClass>,
+        /// How it changes; `None`: drawn.
+        form: Option<RotForm>,
     },
     /// No space left.
     DiskFull {
@@ -161,8 +146,9 @@ pub enum Harm {
         /// Until it is fast again.
         lasts_ms: Between,
     },
-    /// Operations do not return, until the process is killed or the disk comes
-    /// back.
+    /// Operations do not return until the disk comes back; or those that were begun
+    /// never do, and the operator starts the broker again once it is back. Which of
+    /// the two is drawn.
     DiskHung {
         /// Until operations return.
         lasts_ms: Between,
@@ -174,13 +160,13 @@ pub enum Harm {
     },
     /// The next write lands elsewhere.
     MisdirectedWrite {
-        /// Of which files.
-        file: FileClass,
+        /// As of [`Harm::SyncError`].
+        file: Option<FileClass>,
     },
     /// The next write is reported and never done.
     LostWrite {
-        /// Of which files.
-        file: FileClass,
+        /// As of [`Harm::SyncError`].
+        file: Option<FileClass>,
     },
     /// Links are cut.
     Partition {

@@ -15,6 +15,7 @@ mod cluster;
 mod crash;
 mod event;
 mod fault;
+mod files;
 mod harm;
 mod members;
 mod model;
@@ -30,7 +31,8 @@ pub use cluster::{Cluster, CpuSpeed, RestartWith};
 pub use crash::{Blow, CrashPoint, Fate, Kept, NoCrashPoint};
 pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
-pub use harm::{DRIFT_PPM_MAX, FileClass, Harm, Survival, SyncErrorCache};
+pub use files::{FileClass, RotForm, SyncErrorCache, SyncForm};
+pub use harm::{DRIFT_PPM_MAX, Harm, Survival};
 pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
     Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule,

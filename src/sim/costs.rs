@@ -1,5 +1,6 @@
 //! What a run did, in numbers that do not depend on the machine.
 
+use super::disk::Met;
 use super::disk_io::DiskCounts;
 use super::net::NodeId;
 use super::world::World;
@@ -21,6 +22,8 @@ pub struct RunCosts {
     pub disk: DiskCounts,
     /// Syncs of the disk of the broker that led at the end.
     pub leader_syncs: u64,
+    /// What of the disk's contract was met, on any disk.
+    pub met: Met,
 }
 
 impl RunCosts {
@@ -33,14 +36,17 @@ impl RunCosts {
         self.events += other.events;
         self.disk.add(&other.disk);
         self.leader_syncs += other.leader_syncs;
+        self.met.add(&other.met);
     }
 
     /// What happened in a world so far.
     pub(super) fn of(world: &World, leader: Option<NodeId>, acknowledged: u64) -> Self {
         let inner = world.lock();
         let mut disk = DiskCounts::default();
+        let mut met = Met::default();
         for other in &inner.disks {
             disk.add(&other.counts);
+            met.add(&other.model.met());
         }
         let leader = leader.and_then(|node| inner.disks.get(node as usize));
         Self {
@@ -51,6 +57,7 @@ impl RunCosts {
             events: inner.core.agenda_events,
             disk,
             leader_syncs: leader.map_or(0, |leader| leader.counts.syncs),
+            met,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
-use super::disk::{DiskModel, DiskSpeed, Handle, Ino, Seq, SyncId, SyncKind};
+use super::disk::{DiskModel, DiskSpeed, Handle, Ino, Row, Seq, SyncId, SyncKind};
 use super::env::SimEnv;
 use super::latency::Latency;
 use super::net::NodeId;
@@ -218,8 +218,11 @@ impl DiskIo {
             },
         );
         match self.model.speed() {
-            DiskSpeed::Stalled => self.stalled.push(op),
-            DiskSpeed::Hung => {}
+            DiskSpeed::Stalled => {
+                self.model.note(Row::Stalled);
+                self.stalled.push(op);
+            }
+            DiskSpeed::Hung => self.model.note(Row::Hung),
             DiskSpeed::Normal => self.plan(core, op, 1),
             DiskSpeed::Slow { latency_factor } => self.plan(core, op, latency_factor),
         }
@@ -239,6 +242,9 @@ impl DiskIo {
     }
 
     fn plan(&mut self, core: &mut Core, op: DiskOpId, factor: u32) {
+        if factor * self.factor > 1 || self.extra_ns > 0 {
+            self.model.note(Row::Slow);
+        }
         let latency_ns = self.latency.sync.draw_ns(&mut self.random)
             * u64::from(factor * self.factor)
             + self.extra_ns;
@@ -512,7 +518,12 @@ impl Disk for SimDisk {
                 });
             let disk = &mut inner.disks[node as usize].model;
             disk.rename(from, to)?;
-            let renamed = disk.open(to)?;
+            let renamed = match disk.open(to) {
+                Ok(renamed) => renamed,
+                // Directories hold no entries of a log themselves.
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Ok(()),
+                Err(error) => return Err(error),
+            };
             disk.close(renamed);
             let seq = disk.last_seq();
             let (disk, file) = (&inner.disks[node as usize], (renamed.ino, seq));

@@ -29,6 +29,7 @@ mod costs;
 pub mod disk;
 mod disk_io;
 mod env;
+mod files;
 mod latency;
 mod net;
 mod run;

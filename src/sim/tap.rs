@@ -330,6 +330,14 @@ impl Tap {
         Image::of(&disk.model, View::Durable, Harm::None).end_address()
     }
 
+    /// Whether a small file verifies, by the names that are seen and by those that
+    /// the power leaves.
+    pub(crate) fn stands(&self, disk: &DiskIo, path: &str) -> bool {
+        [View::Cached, View::Durable]
+            .into_iter()
+            .all(|view| codecs::aside(&disk.model, path, view).is_some())
+    }
+
     /// Whether a replica has, or will find, an end of its log of which it cannot say
     /// whether it is one (D12), or a segment without its header.
     pub(crate) fn is_ambiguous(&self, disk: &DiskIo) -> bool {

@@ -1,14 +1,15 @@
 //! Bytes that change on the medium: reported, never silently left out (D11).
 
+use crate::chain::{Chain, assert_is, open_at, try_open_at};
 use crate::files::scribble;
 use crate::support::*;
 use zeroloss::env::{Disk, File};
 use zeroloss::log::{
-    CHECKPOINT_FILE, COMMIT_LOG_DIR, Corruption, Flaw, IDENTITY_FILE, LogEnd, OpenError, Proof,
-    Recovery,
+    CHECKPOINT_FILE, COMMIT_LOG_DIR, Corruption, Flaw, IDENTITY_FILE, LogEnd, OpenError, Position,
+    Proof, Recovery,
 };
 use zeroloss::record::{Defect, Parsed, Placement, parse, place, seal};
-use zeroloss::sim::disk::{DiskModel, StepDisk, block_on};
+use zeroloss::sim::disk::{DiskModel, RotKind, StepDisk, block_on};
 use zeroloss::sim::random::{Purpose, Stream};
 
 pub(crate) const FIRST_SEGMENT: &str = "commitlog/00000000000000000000";
@@ -213,7 +214,7 @@ fn an_unreadable_sector_is_judged_like_a_damaged_one() {
         };
         assert_eq!(records(&log).await.len(), 2);
         drop(log);
-        // What was copied was durable before the segment had its name.
+        // What was copied was durable before the checkpoint was written.
         disk.model()
             .make_unreadable("commitlog/00000000000000000100", 512)
             .unwrap();
@@ -221,9 +222,8 @@ fn an_unreadable_sector_is_judged_like_a_damaged_one() {
         assert!(
             matches!(
                 proof,
-                Proof::Birth {
+                Proof::Checkpoint {
                     durable_address: 200,
-                    ..
                 }
             ),
             "{proof:?}"
@@ -553,4 +553,39 @@ fn judge(
         }
         Err(error) => panic!("{context}: {error}"),
     }
+}
+
+/// Where the last segment has nothing but a header, and that and the header before
+/// have rotted, what takes over begins below the last one: that one goes.
+#[test]
+fn a_lost_segment_at_the_cut_does_not_come_back() {
+    let chain = Chain::of(8, |_| 100);
+    let disk = boot(&formatted());
+    block_on(async {
+        let mut log = try_open_at(&disk, Position::START).await.unwrap().0;
+        for frame in &chain.frames[..2] {
+            log.stage_frame(frame).unwrap();
+            flush(&mut log).await.unwrap();
+        }
+        drop(log);
+        // A segment of its own follows, with nothing in it yet.
+        drop(try_open_at(&disk, Position::START).await.unwrap());
+        let names = disk.list(COMMIT_LOG_DIR).await.unwrap();
+        assert_eq!(names.len(), 2, "{names:?}");
+        for name in &names {
+            let path = format!("{COMMIT_LOG_DIR}/{name}");
+            disk.model().rot(&path, 0, RotKind::Zeros, 1).unwrap();
+        }
+        let (mut log, ..) = open_at(&disk, Position::START).await.unwrap();
+        let from = log.tail().next_index;
+        for frame in chain.range(from, 9) {
+            log.stage_frame(frame).unwrap();
+            flush(&mut log).await.unwrap();
+        }
+        drop(log);
+        let (log, recovery, _) = open_at(&disk, Position::START).await.unwrap();
+        assert_eq!(recovery.holes, []);
+        assert_is(&log, &chain, "opened again").await;
+        assert_eq!(log.flushed(), chain.end());
+    });
 }

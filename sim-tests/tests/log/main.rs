@@ -9,6 +9,7 @@ mod damage;
 mod files;
 mod foreign;
 mod holes;
+mod names;
 mod poison;
 mod queues;
 mod read;

@@ -94,6 +94,7 @@ fn a_step_may_begin_anywhere() {
         let none = Scrubbed {
             next_address: 0,
             damaged: None,
+            headless: None,
         };
         assert_eq!(log.scrub_step(u64::MAX, 100).await.unwrap(), none);
     });
@@ -118,4 +119,49 @@ fn a_step_stands_alone() {
             (chain.at(7).address, None)
         );
     });
+}
+
+/// A header is needed by the next start alone, which may find the other replicas
+/// gone: it is missed while the log is open, whatever became of it, and the next
+/// opening makes it anew.
+#[test]
+fn a_header_that_has_rotted_is_missed_while_the_log_is_open() {
+    let chain = Chain::of(30, |_| 300);
+    for number in 0..8 {
+        let kind = [RotKind::Zeros, RotKind::Garbage][number % 2];
+        let disk = boot(&formatted());
+        block_on(async {
+            let mut log = try_open_at(&disk, Position::START).await.unwrap().0;
+            for frame in &chain.frames {
+                log.stage_frame(frame).unwrap();
+                flush(&mut log).await.unwrap();
+            }
+            let names = disk.list(COMMIT_LOG_DIR).await.unwrap();
+            let name = &names[number % names.len()];
+            let path = format!("{COMMIT_LOG_DIR}/{name}");
+            match number < 6 {
+                true => disk.model().rot(&path, 40, kind, number as u64),
+                false => disk.model().make_unreadable(&path, 0),
+            }
+            .unwrap();
+            assert_eq!(headless(&log).await, Some(name.parse().unwrap()));
+            drop(log);
+            let (log, recovery, _) = open_at(&disk, Position::START).await.unwrap();
+            assert_eq!(recovery.holes, []);
+            assert_is(&log, &chain, name).await;
+            assert_eq!(headless(&log).await, None, "made anew");
+        });
+    }
+}
+
+/// The first segment without a header, in one round.
+async fn headless<D: Disk>(log: &CommitLog<D>) -> Option<u64> {
+    let mut at = 0;
+    loop {
+        let found = log.scrub_step(at, 1 << 20).await.unwrap();
+        if found.headless.is_some() || found.next_address <= at {
+            return found.headless;
+        }
+        at = found.next_address;
+    }
 }

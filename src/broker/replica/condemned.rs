@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::error::StoreError;
 use crate::env::Disk;
-use crate::log::{Aside, read_aside, replace_aside};
+use crate::log::{Aside, read_aside, remove_aside, replace_aside};
 use crate::raft::{Divergence, EntryId, Epoch, ReplicaId};
 
 /// At the root of a replica's disk, from its refusal to the operator's decision.
@@ -96,14 +96,10 @@ impl Condemned {
 
     /// The operator has decided for what this disk holds.
     pub(super) async fn lift<D: Disk>(disk: &D) -> Result<(), StoreError> {
-        let failed = |source| StoreError::Io {
+        let removed = remove_aside(disk, FILE).await;
+        removed.map_err(|source| StoreError::Io {
             doing: "lifting the refusal",
             source,
-        };
-        if read_aside(disk, FILE).await.map_err(failed)? == Aside::Missing {
-            return Ok(());
-        }
-        disk.remove(FILE).await.map_err(failed)?;
-        disk.sync_dir("").await.map_err(failed)
+        })
     }
 }

@@ -13,7 +13,7 @@ use super::Replica;
 use super::condemned::Condemned;
 use super::fetch::Fetching;
 use super::recent::RecentFrames;
-use super::saving::{load, load_or_begin_anew, save};
+use super::saving::{load, load_or_begin_anew, renew, save};
 use super::scrub::ROUND_BYTES;
 use super::waits::Waits;
 use crate::broker::ages::Ages;
@@ -80,7 +80,8 @@ pub(in crate::broker) async fn open<E: Env>(
         });
     }
     if let Some(condemned) = Condemned::read(&disk).await? {
-        return Err(condemned.into());
+        // What was read may be in the page cache alone.
+        return Err(condemned.store(&disk).await);
     }
     let hard = match raft.hard_state_sync {
         true => load(&disk).await?,
@@ -88,14 +89,15 @@ pub(in crate::broker) async fn open<E: Env>(
     };
     let record = Record::read(&disk, identity).await?;
     let base = Base::read(&disk).await?;
+    let encoded_base = base.as_ref().map(|base| Bytes::from(base.encode()));
+    if raft.hard_state_sync {
+        renew(&disk, hard, encoded_base.clone()).await?;
+    }
     let at = base.as_ref().map_or(Position::START, |base| base.position);
     let (log, recovery, hard) = match &base {
         Some(_) => open_log(env, config, at, hard).await?,
         None => open_blank_log(env, config, hard).await?,
     };
-    let encoded_base = base
-        .as_ref()
-        .map_or(Bytes::new(), |base| base.encode().into());
     let is_blank = base.is_none();
     let holes = log.holes().to_vec();
     let (mut store, mut notices) =
@@ -159,7 +161,7 @@ pub(in crate::broker) async fn open<E: Env>(
         scrub_at_ns: env.now_ns() + raft.scrub_interval_ms * NS_PER_MS,
         scrub_left_bytes: ROUND_BYTES,
         scrubbed_address: at.address,
-        base: encoded_base,
+        base: encoded_base.unwrap_or_default(),
         waits: Waits::since(env.now_ns()),
     };
     Ok((store, replica, notices))

@@ -5,7 +5,7 @@
 
 use super::condemned::Condemned;
 use super::open::open_log;
-use super::saving::{load, save};
+use super::saving::{load, renew, save};
 use crate::broker::base::Base;
 use crate::broker::config::BrokerConfig;
 use crate::broker::error::StoreError;
@@ -113,6 +113,7 @@ async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, Store
     let epoch = Record::read(&env.disk(), identity).await?.epoch;
     let hard = load(&env.disk()).await?;
     let base = Base::read(&env.disk()).await?.ok_or(StoreError::Blank)?;
+    renew(&env.disk(), hard, Some(base.encode().into())).await?;
     let (log, _, hard) = open_log(env, config, base.position, hard).await?;
     let configuration = last_configuration(&log, &base).await?;
     let end = log.tail();

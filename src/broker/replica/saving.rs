@@ -1,8 +1,13 @@
 //! Term, vote and doubt on the disk (D1).
 
+use bytes::Bytes;
+
+use crate::broker::base::BASE_FILE;
 use crate::broker::error::StoreError;
 use crate::env::Disk;
-use crate::log::{Aside, read_aside, replace_aside, replace_aside_unsynced};
+use crate::log::{
+    Aside, IDENTITY_FILE, Identity, read_aside, renew_aside, replace_aside, replace_aside_unsynced,
+};
 use crate::raft::{HARD_STATE_FILE, HardState};
 
 /// Stores a hard state; durably, but where a preset says otherwise.
@@ -21,6 +26,71 @@ pub(super) async fn save<D: Disk>(
         source,
     })?;
     Ok(hard)
+}
+
+/// The files in which a replica says of itself what nobody else can tell it.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    pub(super) identity: Option<Identity>,
+    pub(super) hard: Option<HardState>,
+    pub(super) base: Option<Bytes>,
+}
+
+/// Paths and payloads.
+pub(super) type Files = Vec<(&'static str, Bytes)>;
+
+impl Own {
+    fn files(self) -> Files {
+        let identity = self.identity.map(|it| (IDENTITY_FILE, it.encode().into()));
+        let hard = self.hard.map(|it| (HARD_STATE_FILE, it.encode().into()));
+        let base = self.base.map(|it| (BASE_FILE, it));
+        identity.into_iter().chain(hard).chain(base).collect()
+    }
+}
+
+/// Makes durable what a start read of a replica's own word: its term and vote, and
+/// where its log begins. They may have been read from the page cache, where a sync
+/// that failed or a kill left them; nothing is said or dropped by them before they
+/// are written again (D1, D8, D24). The identity is the log's to write.
+pub(super) async fn renew<D: Disk>(
+    disk: &D,
+    hard: HardState,
+    base: Option<Bytes>,
+) -> Result<(), StoreError> {
+    let own = Own {
+        identity: None,
+        hard: Some(hard),
+        base,
+    };
+    write_again(disk, &own.files()).await
+}
+
+/// Replaces files by themselves, durably.
+pub(super) async fn write_again<D: Disk>(
+    disk: &D,
+    files: &[(&'static str, Bytes)],
+) -> Result<(), StoreError> {
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, it)| (*path, &**it)).collect();
+    let renewed = renew_aside(disk, &files).await;
+    renewed.map_err(|source| StoreError::Io {
+        doing: "writing its own files once more",
+        source,
+    })
+}
+
+/// Those of a replica's own files that do not verify any more, or say something
+/// else. One that cannot be read now, for another reason than its medium, is looked
+/// at the next time.
+pub(super) async fn damaged<D: Disk>(disk: &D, own: Own) -> Files {
+    let mut damaged = Files::new();
+    for (path, payload) in own.files() {
+        match read_aside(disk, path).await {
+            Ok(Aside::Whole(found)) if found == payload => {}
+            Ok(_) => damaged.push((path, payload)),
+            Err(_) => {}
+        }
+    }
+    damaged
 }
 
 /// The hard state of a disk of the dledger preset: what was not synced may be

@@ -1,9 +1,12 @@
 //! Looking for rot before anybody needs what has rotted (D28): found early, it
-//! is repaired while other replicas still have a copy.
+//! is repaired while other replicas still have a copy, and while this one still
+//! knows by heart what its own files have to say.
 
+use super::Replica;
+use super::saving::{Own, damaged, write_again};
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
-use crate::env::Env;
+use crate::env::{Env, Notice};
 
 /// Bytes of the log that are looked at in one interval, in parts.
 pub(super) const ROUND_BYTES: u64 = 4 << 20;
@@ -24,14 +27,24 @@ impl<E: Env> Broker<E> {
         if !replica.takes_part() || replica.scrub_at_ns > now_ns {
             return Ok(());
         }
+        let round_begins = replica.scrub_left_bytes == ROUND_BYTES;
         let part_bytes = self.config.slice_bytes.min(replica.scrub_left_bytes);
         replica.scrub_left_bytes -= part_bytes;
+        if round_begins {
+            self.scrub_own_files(serving).await?;
+        }
+        let Some(replica) = &mut serving.replica else {
+            return Ok(());
+        };
         let mut at = replica.scrubbed_address;
         let mut left = part_bytes;
         let mut round_ends = replica.scrub_left_bytes == 0;
         while left > 0 {
             let log = &mut serving.store.log;
             let scrubbed = log.scrub_step(at, left).await?;
+            if let Some(address) = scrubbed.headless {
+                return Err(StoreError::Headless { address });
+            }
             // Rot of mere padding costs nothing.
             if let Some(address) = scrubbed.damaged
                 && log.mark_damaged(address).await?.is_some()
@@ -60,5 +73,42 @@ impl<E: Env> Broker<E> {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the small files that a start needs, and writes those again that do
+    /// not say any more what this replica knows. The base, which may be large, is
+    /// looked at once in a round through the log.
+    async fn scrub_own_files(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+        let identity = serving.store.log.identity();
+        let base_address = serving.store.log.base().address;
+        let Some(replica) = &serving.replica else {
+            return Ok(());
+        };
+        let own = Own {
+            identity: Some(identity),
+            // One that is on its way replaces what stands there.
+            hard: replica.stored_hard_state(),
+            base: (replica.scrubbed_address <= base_address && !replica.base.is_empty())
+                .then(|| replica.base.clone()),
+        };
+        let disk = self.env.disk();
+        let damaged = damaged(&disk, own).await;
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        write_again(&disk, &damaged).await?;
+        for (path, _) in damaged {
+            self.env.report(Notice::OwnFileRewritten { path });
+        }
+        Ok(())
+    }
+}
+
+impl Replica {
+    /// Term, vote and doubt as they are stored; `None` while others are on their
+    /// way, and where nothing is promised of them.
+    fn stored_hard_state(&self) -> Option<crate::raft::HardState> {
+        let is_stored = self.saving.is_none() && self.hard_state_sync;
+        is_stored.then(|| self.raft.hard_state())
     }
 }

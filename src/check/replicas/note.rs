@@ -320,8 +320,17 @@ impl Cluster {
         }
     }
 
+    /// A replica says something in a term, which it has stored, where that is synced.
+    fn note_spoken(&mut self, moment: Moment, replica: Replica, term: u64) {
+        if self.media.hard_state == Medium::Durable {
+            let broken = self.promises.speaks(replica, term).err();
+            self.report(moment, broken);
+        }
+    }
+
     fn note_leads(&mut self, moment: Moment, node: u32, term: u64) {
         let replica = self.replica(node);
+        self.note_spoken(moment, replica, term);
         let cut = self.node_mut(node).cut_in_own_term.take();
         let broken = cut.and_then(|(led, broken)| (led == term).then_some(broken));
         self.report(moment, broken);
@@ -367,6 +376,7 @@ impl Cluster {
         let state = self.nodes[node as usize].state;
         let broken = acknowledgement::check_voted(replica, term, candidate, state);
         self.report(moment, broken);
+        self.note_spoken(moment, replica, term);
         let broken = self.promises.votes(replica, term, candidate).err();
         self.report(moment, broken);
     }
@@ -386,6 +396,7 @@ impl Cluster {
             let broken = self.check_matched(replica, term, matched);
             self.report(moment, broken);
         }
+        self.note_spoken(moment, replica, term);
         self.promises.answers(replica, term, matched);
     }
 

@@ -13,6 +13,8 @@ use crate::check::Promise;
 #[derive(Debug, Clone, Default)]
 pub struct Promises {
     votes: BTreeMap<(Replica, u64), Replica>,
+    /// By replica: the highest term in which it promised anything.
+    spoke: BTreeMap<Replica, u64>,
     /// By replica and term: the last index that it said it has.
     answered: BTreeMap<Replica, BTreeMap<u64, u64>>,
 }
@@ -57,6 +59,20 @@ impl Promises {
             return Ok(());
         }
         let line = format!("in term {term}, {replica} votes for {first} and for {candidate}");
+        Err(broken(line))
+    }
+
+    /// A replica votes, answers or leads in a term.
+    ///
+    /// # Errors
+    /// It did so in a higher one before: what it said then, it has forgotten.
+    pub fn speaks(&mut self, replica: Replica, term: u64) -> Result<(), Broken> {
+        let highest = self.spoke.entry(replica).or_default();
+        if *highest <= term {
+            *highest = term;
+            return Ok(());
+        }
+        let line = format!("{replica} spoke in term {highest}, and now in term {term}");
         Err(broken(line))
     }
 
@@ -113,6 +129,19 @@ mod tests {
         insta::assert_snapshot!(
             findings("hard 0 2 1; hard 0 none"),
             @"promises-kept: b0 has no hard state any more; its term was 2"
+        );
+    }
+
+    /// A term that is in the page cache alone is forgotten with the power, and never
+    /// falls on the medium.
+    #[test]
+    fn a_term_that_was_spoken_in_is_not_forgotten() {
+        assert!(findings("hard 0 1 1; vote 0 1 1; hard 0 2 2; vote 0 2 2").is_empty());
+        assert!(findings("hard 0 2 2; vote 0 2 2; disk 0 9; hard 0 1 1; vote 0 1 1").is_empty());
+        let found = findings("hard 0 1 1; vote 0 2 2; vote 0 1 1");
+        assert!(
+            found.contains("b0 spoke in term 2, and now in term 1"),
+            "{found}"
         );
     }
 

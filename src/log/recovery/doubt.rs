@@ -180,15 +180,16 @@ impl<D: Disk> Survey<D> {
     /// Ends the log at `from`. What is given up is removed once a new segment
     /// has taken over from there.
     fn cut(&mut self, from: Position) {
-        let given_up = |address: &u64| *address > from.address;
         let bases = self
             .segments
             .iter()
             .map(|segment| segment.header.base.address);
-        let lost = self.lost.iter().copied();
-        self.dead.extend(bases.chain(lost).filter(given_up));
-        // One of the same name is taken over with the name.
-        self.lost.retain(|address| *address < from.address);
+        let given_up = bases.filter(|address| *address > from.address);
+        self.dead.extend(given_up);
+        // One that begins at the cut goes, too: what takes over may begin below it,
+        // and would end where that one begins.
+        let lost = self.lost.extract_if(.., |address| *address >= from.address);
+        self.dead.extend(lost);
         self.segments
             .retain(|segment| segment.header.base.address <= from.address);
         if let Some(last) = self.segments.last_mut() {

@@ -28,8 +28,8 @@ use super::checkpoint::{self, Checkpoint, CheckpointState};
 use super::commit_log::{CommitLog, incarnation};
 use super::error::{Doing, OpenError};
 use super::frames::Flaw;
-use super::identity::{Identity, read_identity};
-use super::segment::{SegmentHeader, header_bytes, remove_dead, segment_path};
+use super::identity::{self, Identity, read_identity};
+use super::segment::{SegmentHeader, finish_naming, header_bytes, remove_dead, segment_path};
 use super::staging::Staging;
 use super::{Hole, LogConfig, Position, hole};
 use crate::env::Disk;
@@ -122,7 +122,13 @@ impl<D: Disk> CommitLog<D> {
     ) -> Result<(Self, Recovery), OpenError> {
         let config = checked(&disk, config)?;
         let identity = read_identity(&disk).await?;
+        identity::renew(&disk, identity)
+            .await
+            .doing("writing the identity once more")?;
         let base = config.replicated.then_some(base);
+        finish_naming(&disk)
+            .await
+            .doing("finishing to name a segment")?;
         let mut survey = survey(&disk, identity, base).await?;
         let opening = Opening {
             disk,
@@ -144,7 +150,10 @@ impl<D: Disk> CommitLog<D> {
         let clean = opening.stopped_cleanly(&survey, &end).await?;
         let copied = match clean {
             true => None,
-            false => opening.renew(&mut survey).await?,
+            false => {
+                opening.name_again(&survey).await?;
+                opening.renew(&mut survey).await?
+            }
         };
         remove_dead(&opening.disk, &survey.dead)
             .await

@@ -13,16 +13,23 @@
 //!
 //! A crash before the name is durable leaves the old segments as they were, and
 //! recovery is repeated on them: nothing has been promised in between.
+//!
+//! A name that is read may be in the cache alone, too, where a sync of the directory
+//! failed. So a copy says nothing of its own entries: whoever finds it copies them
+//! once more, under the same name, until something that was written later speaks for
+//! them. A segment that was made anew in the middle of the log, by a repair, is
+//! whole and synced: it gets its name once more.
 
 use std::io;
 
 use super::{CopiedTail, Opening, Survey};
 use crate::env::Disk;
+use crate::log::COMMIT_LOG_DIR;
 use crate::log::Position;
 use crate::log::checkpoint::{self, Checkpoint};
 use crate::log::copy::Copy;
 use crate::log::error::{Doing, OpenError};
-use crate::log::segment::Draft;
+use crate::log::segment::{AGAIN_SUFFIX, Draft, Segment, SegmentHeader};
 use crate::log::walk::Walk;
 
 /// Of a segment that is hardly begun no more than this part is written: 4 MiB of a
@@ -40,7 +47,10 @@ impl<D: Disk> Opening<D> {
             .unproved_from(survey)
             .await
             .doing("rereading the last segment")?;
-        let header = self.header(generation, base, survey.end.address);
+        let header = SegmentHeader {
+            durable_address: base.address,
+            ..self.header(generation, base, survey.end.address)
+        };
         let draft = Draft::create(&self.disk, header)
             .await
             .doing("making a new segment")?;
@@ -92,6 +102,7 @@ impl<D: Disk> Opening<D> {
 
     /// The copy becomes the log's last segment.
     async fn take_over(&self, survey: &mut Survey<D>, copy: Copy<D>) -> Result<(), OpenError> {
+        let copied = copy.entries;
         let (segment, write_position) = copy.publish().await.doing("naming a new segment")?;
         let base_address = segment.header.base.address;
         // The same name was taken over with the rename.
@@ -104,7 +115,30 @@ impl<D: Disk> Opening<D> {
         }
         survey.segments.push(segment);
         survey.write_position = write_position;
-        survey.marked = true;
+        survey.marked = copied == 0;
         Ok(())
+    }
+
+    /// Names the segments once more that were made anew in the middle of the log:
+    /// their entries are durable, their names perhaps not.
+    pub(super) async fn name_again(&self, survey: &Survey<D>) -> Result<(), OpenError> {
+        let sealed = survey.segments.split_last().map_or(&[][..], |(_, it)| it);
+        let made_anew = |segment: &&Segment<D>| {
+            segment.header.durable_address > segment.header.base.address && !segment.headless
+        };
+        let mut any = false;
+        for segment in sealed.iter().filter(made_anew) {
+            let path = segment.path();
+            let again = path.clone() + AGAIN_SUFFIX;
+            let doing = "naming a repaired segment once more";
+            self.disk.rename(&path, &again).await.doing(doing)?;
+            self.disk.rename(&again, &path).await.doing(doing)?;
+            any = true;
+        }
+        match any {
+            true => self.disk.sync_dir(COMMIT_LOG_DIR).await,
+            false => Ok(()),
+        }
+        .doing("syncing the names of repaired segments")
     }
 }

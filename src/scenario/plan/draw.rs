@@ -6,8 +6,9 @@ use super::{
 };
 use crate::scenario::random::Stream;
 use crate::scenario::{
-    AtEvent, Between, Cluster, CutDirection, DiskVerb, EventRule, FaultRule, Harm, OperationKind,
-    OperationRule, Refusal, Scenario, Subject, Survival, SyncErrorCache,
+    AtEvent, Between, Cluster, CutDirection, DiskVerb, EventRule, FaultRule, FileClass, Harm,
+    OperationKind, OperationRule, Refusal, RotForm, Scenario, Subject, Survival, SyncErrorCache,
+    SyncForm,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -243,13 +244,19 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
             age_ns: ns(age_ms),
             down_ns: ns(down_ms),
         },
-        Harm::SyncError { file, cache } => Effect::SyncError {
-            file,
+        Harm::SyncError { file, cache, form } => Effect::SyncError {
             cache: cache
                 .unwrap_or_else(|| pick(&[SyncErrorCache::Keeps, SyncErrorCache::Reverts], stream)),
+            file: some_file(file, false, stream),
+            form: form.unwrap_or_else(|| pick(&SyncForm::ALL, stream)),
         },
-        Harm::ReadError { file } => Effect::ReadError { file },
-        Harm::Rot { file } => Effect::Rot { file },
+        Harm::ReadError { file } => Effect::ReadError {
+            file: some_file(file, true, stream),
+        },
+        Harm::Rot { file, form } => Effect::Rot {
+            file: some_file(file, true, stream),
+            form: form.unwrap_or_else(|| pick(&RotForm::ALL, stream)),
+        },
         Harm::DiskFull { lasts_ms } => Effect::DiskFull {
             lasts_ns: ns(lasts_ms),
         },
@@ -281,8 +288,12 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
         Harm::DiskLying { lasts_ms } => Effect::DiskLying {
             lasts_ns: ns(lasts_ms),
         },
-        Harm::MisdirectedWrite { file } => Effect::MisdirectedWrite { file },
-        Harm::LostWrite { file } => Effect::LostWrite { file },
+        Harm::MisdirectedWrite { file } => Effect::MisdirectedWrite {
+            file: some_file(file, false, stream),
+        },
+        Harm::LostWrite { file } => Effect::LostWrite {
+            file: some_file(file, false, stream),
+        },
         Harm::Partition {
             shape,
             links,
@@ -353,6 +364,26 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
             }
         }
     }
+}
+
+/// A class of files, drawn where the rule names none: half of all faults strike
+/// the commit log, which holds what was acknowledged; the others are shared among
+/// all other classes, but for the ages, which only expiry makes. `sectors`: the
+/// fault strikes single sectors.
+fn some_file(file: Option<FileClass>, sectors: bool, stream: &mut Stream) -> FileClass {
+    if let Some(file) = file {
+        return file;
+    }
+    if stream.below(2) == 0 {
+        return FileClass::CommitLog;
+    }
+    let apart = |file: &FileClass| match file {
+        FileClass::CommitLog | FileClass::Ages | FileClass::Any => false,
+        FileClass::SegmentHeader => sectors,
+        _ => true,
+    };
+    let others: Vec<FileClass> = FileClass::ALL.into_iter().filter(apart).collect();
+    pick(&others, stream)
 }
 
 fn surviving(survival: Option<Survival>, stream: &mut Stream) -> Surviving {

@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::harm::counted_by_its_kind;
 use super::random::{Purpose, Stream};
 use super::{AtEvent, Condition, CutDirection, CutLinks, DiskVerb, FileClass, PartitionShape};
-use super::{Refusal, Scenario};
-use super::{Survival, SyncErrorCache};
+use super::{Refusal, RotForm, Scenario, Survival, SyncErrorCache, SyncForm};
 
 pub use file::{VERSION, written};
 
@@ -170,11 +169,17 @@ pub enum Effect {
     SyncError {
         file: FileClass,
         cache: SyncErrorCache,
+        #[serde(default, skip_serializing_if = "is_usual")]
+        form: SyncForm,
     },
     /// See [`super::Harm::ReadError`].
     ReadError { file: FileClass },
     /// See [`super::Harm::Rot`].
-    Rot { file: FileClass },
+    Rot {
+        file: FileClass,
+        #[serde(default, skip_serializing_if = "is_usual")]
+        form: RotForm,
+    },
     /// See [`super::Harm::DiskFull`].
     DiskFull { lasts_ns: u64 },
     /// See [`super::Harm::DiskError`].
@@ -247,11 +252,16 @@ impl Effect {
             | Self::ReadError { .. }
             | Self::Rot { .. }
             | Self::DiskFull { .. }
+            | Self::DiskHung { .. }
             | Self::MisdirectedWrite { .. }
             | Self::LostWrite { .. } => true,
             _ => false,
         }
     }
+}
+
+fn is_usual<T: Default + PartialEq>(form: &T) -> bool {
+    *form == T::default()
 }
 
 fn is_zero(draw: &u32) -> bool {

@@ -43,6 +43,7 @@ const RAFT: &[&str] = &[
     "first_start_ms",
     "election_timeout_ms",
     "own_sync_timeout_ms",
+    "scrub_interval_ms",
     "preferred_leader",
     "preferences_differ",
     "retention_ms",
@@ -248,6 +249,7 @@ fn raft_config(
         heartbeat_ms,
         election_timeout_ms: election_timeout_ms.low,
         own_sync_timeout_ms: ms("own_sync_timeout_ms", 500)?,
+        scrub_interval_ms: ms("scrub_interval_ms", default.scrub_interval_ms)?,
         preferred_leader: preferred.map(u64::from),
         retention_ms: retention,
         ..default

@@ -71,10 +71,10 @@ fn event(rule: &Table<'_>, frame: &Frame<'_>) -> Result<Event, Problem> {
 }
 
 fn file(rule: &Table<'_>, event: Event) -> Result<Option<FileClass>, Problem> {
-    let words = [
-        ("commit-log", FileClass::CommitLog),
-        ("any", FileClass::Any),
-    ];
+    let classes = FileClass::ALL.into_iter();
+    // A header is written with its segment.
+    let classes = classes.filter(|class| *class != FileClass::SegmentHeader);
+    let words: Vec<_> = classes.map(|class| (class.name(), class)).collect();
     match rule.get("file") {
         Some(field) if !event.has_file() => {
             let message = format!("an event of kind \"{}\" has no `file`", event.name());

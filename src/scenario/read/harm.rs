@@ -6,7 +6,7 @@ use super::table::Table;
 use crate::history::FaultKind;
 use crate::scenario::{
     Between, CutDirection, CutLinks, DRIFT_PPM_MAX, DiskVerb, FileClass, Harm, PartitionShape,
-    Refusal, Survival, SyncErrorCache,
+    Refusal, RotForm, Survival, SyncErrorCache, SyncForm,
 };
 
 /// The keys that one kind has beside the common ones.
@@ -17,11 +17,9 @@ pub(super) fn own_keys(kind: FaultKind) -> &'static [&'static str] {
         }
         FaultKind::PowerLoss | FaultKind::ClientPower => &["survival", "down_ms"],
         FaultKind::DiskRolledBack => &["age_ms", "down_ms"],
-        FaultKind::SyncError => &["file", "cache"],
-        FaultKind::ReadError
-        | FaultKind::Rot
-        | FaultKind::MisdirectedWrite
-        | FaultKind::LostWrite => &["file"],
+        FaultKind::SyncError => &["file", "cache", "form"],
+        FaultKind::Rot => &["file", "form"],
+        FaultKind::ReadError | FaultKind::MisdirectedWrite | FaultKind::LostWrite => &["file"],
         FaultKind::DiskFull
         | FaultKind::DiskHung
         | FaultKind::DiskLying
@@ -65,13 +63,23 @@ pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> 
             down_ms: down_ms()?,
         },
         FaultKind::SyncError => Harm::SyncError {
-            file: file(table)?,
+            file: file(table, false)?,
             cache: cache(table)?,
+            form: sync_form(table)?,
         },
-        FaultKind::ReadError => Harm::ReadError { file: file(table)? },
-        FaultKind::Rot => Harm::Rot { file: file(table)? },
-        FaultKind::MisdirectedWrite => Harm::MisdirectedWrite { file: file(table)? },
-        FaultKind::LostWrite => Harm::LostWrite { file: file(table)? },
+        FaultKind::ReadError => Harm::ReadError {
+            file: file(table, true)?,
+        },
+        FaultKind::Rot => Harm::Rot {
+            file: file(table, true)?,
+            form: rot_form(table)?,
+        },
+        FaultKind::MisdirectedWrite => Harm::MisdirectedWrite {
+            file: file(table, false)?,
+        },
+        FaultKind::LostWrite => Harm::LostWrite {
+            file: file(table, false)?,
+        },
         FaultKind::DiskFull => Harm::DiskFull {
             lasts_ms: lasts_ms()?,
         },
@@ -227,13 +235,37 @@ fn direction(table: &Table<'_>, key: &str) -> Result<Option<CutDirection>, Probl
     drawn(table, key, &words)
 }
 
-fn file(table: &Table<'_>) -> Result<FileClass, Problem> {
-    let words = [
-        ("commit-log", FileClass::CommitLog),
-        ("any", FileClass::Any),
-    ];
-    let field = table.get("file");
-    field.map_or(Ok(FileClass::CommitLog), |field| field.word(&words))
+/// A class of files, or `"random"`: then each fault draws its own. Headers have
+/// sectors, and no sync of their own.
+fn file(table: &Table<'_>, sectors: bool) -> Result<Option<FileClass>, Problem> {
+    let Some(field) = table.get("file") else {
+        return Ok(Some(FileClass::CommitLog));
+    };
+    let classes = FileClass::ALL.into_iter();
+    let classes = classes.filter(|class| sectors || *class != FileClass::SegmentHeader);
+    let mut words = vec![("random", None)];
+    words.extend(classes.map(|class| (class.name(), Some(class))));
+    field.word(&words)
+}
+
+/// One flipped bit, where nothing is said.
+fn rot_form(table: &Table<'_>) -> Result<Option<RotForm>, Problem> {
+    match table.get("form") {
+        None => Ok(Some(RotForm::default())),
+        Some(_) => drawn(table, "form", &RotForm::ALL.map(|form| (form.name(), form))),
+    }
+}
+
+/// The sync of a file, where nothing is said.
+fn sync_form(table: &Table<'_>) -> Result<Option<SyncForm>, Problem> {
+    match table.get("form") {
+        None => Ok(Some(SyncForm::default())),
+        Some(_) => drawn(
+            table,
+            "form",
+            &SyncForm::ALL.map(|form| (form.name(), form)),
+        ),
+    }
 }
 
 fn shape(table: &Table<'_>) -> Result<PartitionShape, Problem> {

@@ -8,6 +8,7 @@ use super::error::{full, medium};
 use super::fault::{DiskFault, Trigger};
 use super::file::Fate;
 use super::model::{DiskModel, Handle};
+use super::row::Row;
 use super::{Ino, Seq};
 
 impl DiskModel {
@@ -40,10 +41,17 @@ impl DiskModel {
                 self.fail_writeback(ino, seq, cache, dice);
             }
         }
-        match part.len() == bytes.len() {
-            true => Ok(seq),
-            false => Err(full()),
+        if part.len() == bytes.len() {
+            return Ok(seq);
         }
+        self.met.row(match part.is_empty() {
+            true => Row::NoSpace,
+            false => Row::NoSpaceMiddle,
+        });
+        if position + (bytes.len() as u64) <= self.file(ino).cached.size_bytes() {
+            self.met.row(Row::NoSpacePreallocated);
+        }
+        Err(full())
     }
 
     fn write_cached(&mut self, ino: Ino, at: u64, part: &Bytes, fate: Fate) -> io::Result<Seq> {
@@ -51,6 +59,7 @@ impl DiskModel {
             return Ok(self.file(ino).last_seq());
         }
         self.refuse_partial_rewrite(ino, at, part.len() as u64)?;
+        self.met.row(Row::Write);
         let (seq, sector_bytes) = (self.next_seq(), self.config.sector_bytes);
         self.file_mut(ino).write(seq, at, part, sector_bytes, fate);
         Ok(seq)
@@ -115,6 +124,12 @@ impl DiskModel {
     pub fn set_len(&mut self, handle: Handle, size_bytes: u64) -> io::Result<Seq> {
         let ino = self.live(handle)?;
         let seq = self.seq + 1;
+        self.met.row(Row::SetLen);
+        self.met
+            .row(match size_bytes < self.file(ino).cached.size_bytes() {
+                true => Row::SetLenRecycled,
+                false => Row::SetLenZero,
+            });
         if self.file_mut(ino).set_len(seq, size_bytes) {
             self.seq = seq;
         }

@@ -49,8 +49,8 @@ pub enum DiskFault {
         /// What reads show afterwards.
         cache: CacheAfterError,
     },
-    /// A directory sync with something pending fails; as `SyncError`, the cache
-    /// keeps the new names.
+    /// A directory sync with something pending fails, where a file that it is aimed
+    /// at got or lost its name; as `SyncError`, the cache keeps the new names.
     DirSyncError,
     /// A read meets an unreadable sector, and every later read of it does,
     /// until the sector is rewritten.
@@ -204,9 +204,20 @@ impl Faults {
     /// The fault that this operation sets off, with its dice. Every matching
     /// fault counts the operation; the first that is due fires.
     pub(super) fn trip(&mut self, trigger: Trigger, path: &str) -> Option<(DiskFault, Stream)> {
+        self.trip_any(trigger, &[path])
+    }
+
+    /// As [`Faults::trip`], of an operation that concerns several paths.
+    pub(super) fn trip_any(
+        &mut self,
+        trigger: Trigger,
+        paths: &[impl AsRef<str>],
+    ) -> Option<(DiskFault, Stream)> {
         let mut due = None;
         for (index, armed) in self.armed.iter_mut().enumerate() {
-            if !armed.fault.waits_for(trigger) || !path.starts_with(&armed.under) {
+            let mut aimed = paths.iter().map(|path| path.as_ref());
+            let is_aimed = aimed.any(|path| path.starts_with(&armed.under));
+            if !armed.fault.waits_for(trigger) || !is_aimed {
                 continue;
             }
             if armed.skip > 0 {

@@ -11,6 +11,7 @@ use super::error::{not_found, refused};
 use super::fault::{ArmedFault, DiskFault, DiskSpeed, FiredFault, RotKind, Trigger};
 use super::file::{Fate, FileNode};
 use super::model::DiskModel;
+use super::row::Row;
 use crate::history::FaultKind;
 use crate::sim::random::{Purpose, Stream};
 
@@ -48,6 +49,11 @@ impl DiskModel {
         self.speed
     }
 
+    /// Notes that a row of the contract was met that the model leaves to its driver.
+    pub fn note(&mut self, row: Row) {
+        self.met.row(row);
+    }
+
     /// Sets what [`DiskModel::speed`] says.
     pub fn set_speed(&mut self, speed: DiskSpeed) {
         self.speed = speed;
@@ -70,46 +76,53 @@ impl DiskModel {
         Ok(())
     }
 
-    /// Some durable sector that holds data, of the files below `under`, rots or
-    /// cannot be read from now on, whenever that will be noticed. Gives the
-    /// path and the position, or `None` where there is no such sector. `mark`
-    /// comes back from [`DiskModel::take_met`] once somebody reads it.
+    /// Some durable sector that holds data, of the files that `aim` means, rots in
+    /// that way or, where there is none, cannot be read from now on, whenever that
+    /// will be noticed. `aim` is how their paths begin, and whether only the first
+    /// sector of each is meant. Gives the path and the position, or `None` where
+    /// there is no such sector. `mark` comes back from [`DiskModel::take_met`] once
+    /// somebody reads it.
     pub fn harm_some_sector(
         &mut self,
-        under: &str,
-        unreadable: bool,
+        aim: (&str, bool),
+        rot: Option<RotKind>,
         seed: u64,
         mark: usize,
     ) -> Option<(String, u64)> {
         let sector_bytes = self.config.sector_bytes;
         let mut dice = Stream::new(seed, Purpose::Faults);
-        let sectors = self.sectors_with_data(under);
+        let sectors = self.sectors_with_data(aim);
         if sectors.is_empty() {
             return None;
         }
         let (ino, sector) = sectors[dice.below(sectors.len() as u64) as usize];
-        if unreadable {
-            self.file_mut(ino).unreadable.insert(sector);
-        } else {
-            self.rot_sector(ino, sector, RotKind::Bit, &mut dice);
+        match rot {
+            None => {
+                self.met.fault(DiskFault::ReadError);
+                self.file_mut(ino).unreadable.insert(sector);
+            }
+            Some(kind) => self.rot_sector(ino, sector, kind, &mut dice),
         }
         self.faults.harmed(ino, sector, mark);
         Some((self.path_or_ino(ino), sector * sector_bytes))
     }
 
     /// Whether [`DiskModel::harm_some_sector`] finds one.
-    pub fn has_sector_with_data(&self, under: &str) -> bool {
-        !self.sectors_with_data(under).is_empty()
+    pub fn has_sector_with_data(&self, aim: (&str, bool)) -> bool {
+        !self.sectors_with_data(aim).is_empty()
     }
 
     /// Sectors that are not all zeros and have nothing pending, by file. A file that
     /// is being made beside another is left out: until it has its name nobody reads
     /// it, and from then on it is hit like any other.
-    fn sectors_with_data(&self, under: &str) -> Vec<(Ino, u64)> {
+    fn sectors_with_data(&self, (under, first): (&str, bool)) -> Vec<(Ino, u64)> {
         let sector_bytes = self.config.sector_bytes;
         let mut found = Vec::new();
         for (ino, file) in &self.files {
-            let path = self.path_or_ino(*ino);
+            // One without a name is only waiting for that to be durable.
+            let Some(path) = self.path_of(*ino) else {
+                continue;
+            };
             if !path.starts_with(under) || path.ends_with(IN_THE_MAKING) {
                 continue;
             }
@@ -118,6 +131,7 @@ impl DiskModel {
             let held = (0..).zip(sectors).filter(|(sector, bytes)| {
                 bytes.iter().any(|byte| *byte != 0) && !file.is_sector_dirty(*sector, sector_bytes)
             });
+            let held = held.filter(|(sector, _)| !first || *sector == 0);
             found.extend(held.map(|(sector, _)| (*ino, sector)));
         }
         found
@@ -135,6 +149,7 @@ impl DiskModel {
 
     pub(super) fn record_fired(&mut self, fault: DiskFault, ino: Ino) {
         let pending_bytes = self.file(ino).pending_bytes();
+        self.met.fault(fault);
         self.faults
             .record(fault, self.path_or_ino(ino), pending_bytes);
     }
@@ -197,6 +212,7 @@ impl DiskModel {
 
     /// Changes a sector of the medium, and of the cache where it is clean.
     pub(super) fn rot_sector(&mut self, ino: Ino, sector: u64, kind: RotKind, dice: &mut Stream) {
+        self.met.fault(DiskFault::Rot(kind));
         let sector_bytes = self.config.sector_bytes;
         let file = self.file_mut(ino);
         let mut bytes = vec![0; sector_bytes as usize];

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::file::FileNode;
 use super::model::{DiskConfig, DiskModel};
 use super::names::Names;
+use super::row::Row;
 use super::{Ino, Seq};
 
 /// What a disk's medium holds at one moment.
@@ -54,6 +55,7 @@ impl DiskModel {
     /// The medium is set back to an older image of itself; process, handles
     /// and cache are gone. Armed faults, speed and capacity stay.
     pub fn roll_back(&mut self, image: &DiskImage) {
+        self.met.row(Row::RolledBack);
         self.names = image.names.clone();
         self.files = image.files.clone();
         self.seq = self.seq.max(image.seq);
@@ -63,6 +65,7 @@ impl DiskModel {
 
     /// The disk is destroyed and a blank one takes its place.
     pub fn replace(&mut self) {
+        self.met.row(Row::Destroyed);
         self.names = Names::default();
         self.files.clear();
         self.reboot();

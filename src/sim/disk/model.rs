@@ -10,7 +10,9 @@ use std::io;
 use super::error::{DiskError, full, not_found, refused};
 use super::fault::{DiskSpeed, Faults};
 use super::file::FileNode;
+use super::met::Met;
 use super::names::{EntryChange, Name, Names};
+use super::row::Row;
 use super::sync::Syncs;
 use super::{Ino, Seq};
 use crate::env::path;
@@ -69,6 +71,7 @@ pub struct DiskModel {
     pub(super) seq: Seq,
     pub(super) generation: u64,
     pub(super) speed: DiskSpeed,
+    pub(super) met: Met,
     pub(super) next_ino: u64,
     next_fd: u64,
 }
@@ -90,6 +93,7 @@ impl DiskModel {
             seq: 0,
             generation: 0,
             speed: DiskSpeed::default(),
+            met: Met::default(),
             next_ino: 1,
             next_fd: 0,
         }
@@ -114,6 +118,7 @@ impl DiskModel {
             return Err(refused(io::ErrorKind::AlreadyExists, path));
         }
         if self.free_bytes() < self.config.sector_bytes {
+            self.met.row(Row::NoSpace);
             return Err(full());
         }
         let ino = self.new_ino();
@@ -182,6 +187,12 @@ impl DiskModel {
         }
         if self.names.is_directory(ino) && to.starts_with(&format!("{from}/")) {
             return Err(refused(io::ErrorKind::InvalidInput, to));
+        }
+        if self.file_is_dirty(ino) {
+            self.met.row(Row::RenameUnordered);
+        }
+        if source.0 != target.0 {
+            self.met.row(Row::SyncDirBoth);
         }
         let seq = self.next_seq();
         self.names
@@ -261,6 +272,12 @@ impl DiskModel {
     /// The process is gone: its handles are dead, what it wrote stays cached,
     /// and syncs in flight may still finish.
     pub fn kill(&mut self) {
+        if self.pending_pieces() > 0 {
+            self.met.row(Row::Kill);
+        }
+        if self.syncs.are_under_way() {
+            self.met.row(Row::KillInFlight);
+        }
         self.generation += 1;
         self.descriptors.clear();
         for file in self.files.values_mut() {
@@ -273,6 +290,16 @@ impl DiskModel {
         let mentioned = self.names.mentioned();
         self.files
             .retain(|ino, file| file.opened > 0 || mentioned.contains(ino));
+    }
+
+    /// What its processes met so far.
+    pub fn met(&self) -> Met {
+        self.met
+    }
+
+    fn file_is_dirty(&self, ino: Ino) -> bool {
+        let file = self.files.get(&ino);
+        file.is_some_and(|file| file.is_dirty(Seq::MAX))
     }
 
     /// Drops all clean pages from the cache, as memory pressure may at any

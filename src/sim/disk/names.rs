@@ -115,6 +115,20 @@ impl Names {
         })
     }
 
+    /// Whether a rename is not durable yet.
+    pub(super) fn has_pending_rename(&self) -> bool {
+        let mut pending = self.pending.iter();
+        pending.any(|change| change.gone.is_some() && change.stands.is_some())
+    }
+
+    /// The names that changes not yet durable concern, in one directory.
+    pub(super) fn pending_in(&self, directory: Ino, upto: Seq) -> impl Iterator<Item = &str> {
+        let changes = self.pending.iter().filter(move |change| change.seq <= upto);
+        let names = changes.flat_map(EntryChange::names);
+        let here = names.filter(move |name| name.0 == directory);
+        here.map(|name| name.1.as_str())
+    }
+
     pub(super) fn is_directory(&self, ino: Ino) -> bool {
         self.directories.contains_key(&ino)
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::file::{Change, Fate, FileNode, PendingOp, Stray};
 use super::model::DiskModel;
 use super::names::Names;
+use super::row::Row;
 use super::survival::{Arrival, Fates, PieceKind, Survival};
 use super::{Ino, Seq};
 use crate::sim::random::{Purpose, Stream};
@@ -201,6 +202,9 @@ impl DiskModel {
     /// or not at all; files that no durable name leads to are gone.
     pub fn power_loss(&mut self, survival: Survival, dice: &mut Stream) -> PowerLossReport {
         let pieces = self.pending_pieces();
+        if pieces > 0 {
+            self.met.row(survival.row());
+        }
         self.lose_power(Fates::new(survival, pieces, dice))
     }
 
@@ -229,6 +233,12 @@ impl DiskModel {
                     strays.extend(self.arrive(ino, &mut fates, loss));
                 }
             }
+        }
+        if fates.left_a_gap() {
+            self.met.row(Row::WriteAnyOrder);
+        }
+        if self.names.has_pending_rename() {
+            self.met.row(Row::RenameAtomic);
         }
         let kept = self.names.without_orphans(kept);
         report.entries_survived = kept.len();

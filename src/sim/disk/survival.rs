@@ -83,6 +83,9 @@ pub(super) struct Fates<'a> {
     share_of_8: u64,
     prefix: usize,
     decided: usize,
+    /// A piece was lost, and a later one arrived.
+    lost: bool,
+    gap: bool,
 }
 
 impl<'a> Fates<'a> {
@@ -100,6 +103,8 @@ impl<'a> Fates<'a> {
             share_of_8,
             prefix,
             decided: 0,
+            lost: false,
+            gap: false,
         }
     }
 
@@ -116,6 +121,11 @@ impl<'a> Fates<'a> {
         Self::new(Survival::SectorSubset, 0, dice)
     }
 
+    /// Whether a later piece arrived and an earlier one did not.
+    pub(super) fn left_a_gap(&self) -> bool {
+        self.gap
+    }
+
     pub(super) fn next(&mut self, kind: PieceKind) -> Arrival {
         let index = self.decided;
         self.decided += 1;
@@ -128,6 +138,8 @@ impl<'a> Fates<'a> {
             Survival::DataWithoutSize => kind != PieceKind::Size,
             Survival::EntrySubset => kind == PieceKind::Entry && self.chosen(),
         };
+        self.gap |= self.lost && survives;
+        self.lost |= !survives;
         match (survives, kind) {
             (false, _) => Arrival::Lost,
             (true, PieceKind::Sector) => self.sector(),

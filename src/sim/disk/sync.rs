@@ -7,6 +7,7 @@ use std::io;
 use super::error::{DiskError, medium};
 use super::fault::{CacheAfterError, DiskFault, Trigger};
 use super::model::{DiskModel, Handle};
+use super::row::Row;
 use super::{Ino, Seq};
 use crate::sim::random::Stream;
 
@@ -78,6 +79,11 @@ impl Syncs {
     fn next_id(&mut self) -> SyncId {
         self.next += 1;
         SyncId(self.next)
+    }
+
+    /// Whether any is in flight.
+    pub(super) fn are_under_way(&self) -> bool {
+        !(self.files.is_empty() && self.directories.is_empty())
     }
 
     /// Nothing that was in flight ends any more.
@@ -155,10 +161,37 @@ impl DiskModel {
 
     fn write_back(&mut self, ino: Ino, upto: Seq, kind: SyncKind) {
         let sector_bytes = self.config.sector_bytes;
+        let file = self.file(ino);
+        let (was_dirty, size_bytes) = (file.is_dirty(upto), file.durable.size_bytes());
         let strays = self.file_mut(ino).sync(upto, kind, sector_bytes);
+        if was_dirty {
+            self.note_written_back(ino, kind, size_bytes);
+        }
         for stray in strays {
             self.land(stray);
         }
+    }
+
+    /// A sync that had something to do did it; the durable size was so much before.
+    fn note_written_back(&mut self, ino: Ino, kind: SyncKind, size_bytes: u64) {
+        let file = self.file(ino);
+        let goes_on = file.is_dirty(Seq::MAX);
+        let grew = file.durable.size_bytes() > size_bytes;
+        let had_failed = file.errors > 0;
+        let is_named = self.is_linked_durably(ino);
+        let (done, size, name) = match kind {
+            SyncKind::Data => (Row::SyncDataCompletes, Row::SyncDataSize, Row::SyncDataName),
+            SyncKind::All => (Row::SyncAllSize, Row::SyncAllSize, Row::SyncAllName),
+        };
+        let shown = [
+            (true, done),
+            (grew, size),
+            (!is_named, name),
+            (goes_on, Row::SyncDataSince),
+            (had_failed, Row::SyncFailureRetry),
+        ];
+        let shown = shown.into_iter().filter(|(is_shown, _)| *is_shown);
+        shown.for_each(|(_, row)| self.met.row(row));
     }
 
     /// Some of the pending changes reach the medium, the others never will, and
@@ -181,6 +214,9 @@ impl DiskModel {
     /// The first sync of each descriptor after a failure says so.
     fn report_error(&mut self, ino: Ino, fd: u64) -> io::Result<()> {
         let errors = self.file(ino).errors;
+        if errors > 0 && self.file(ino).errors_reported == errors {
+            self.met.row(Row::SyncFailureOnce);
+        }
         match self.descriptors.get_mut(&fd) {
             Some(descriptor) if descriptor.errors_seen < errors => descriptor.errors_seen = errors,
             _ => return Ok(()),
@@ -194,10 +230,18 @@ impl DiskModel {
         let (ino, upto) = (self.directory(directory)?, self.seq);
         let mut fault = None;
         if !self.faults.is_quiet() && self.names.is_dirty(ino, upto) {
-            fault = self.faults.trip(Trigger::SyncDir, &format!("{directory}/"));
+            let names = self.names.pending_in(ino, upto);
+            let prefix = match directory {
+                "" => String::new(),
+                directory => format!("{directory}/"),
+            };
+            let mut paths: Vec<String> = names.map(|name| format!("{prefix}{name}")).collect();
+            paths.push(prefix);
+            fault = self.faults.trip_any(Trigger::SyncDir, &paths);
         }
         if let Some((fault, _)) = fault {
             let pending_bytes = self.pending("").bytes;
+            self.met.fault(fault);
             self.faults
                 .record(fault, directory.to_owned(), pending_bytes);
         }
@@ -224,7 +268,12 @@ impl DiskModel {
                 self.names.scatter(ino, upto, &mut dice);
                 return Err(medium());
             }
-            None => self.names.sync(ino, upto),
+            None => {
+                if self.names.is_dirty(ino, upto) {
+                    self.met.row(Row::SyncDir);
+                }
+                self.names.sync(ino, upto);
+            }
         }
         self.reap_all();
         Ok(DirSyncDone {

@@ -4,6 +4,7 @@
 //! ```text
 //!   disk destroyed ─▶ outstanding ─ formatted ─ promoted, holds all ─▶ whole
 //!   sector bad     ─▶ outstanding ─ its disk holds what it held ─────▶ whole
+//!   own file bad   ─▶ outstanding ─ written again, or its disk replaced ─▶ whole
 //!   a torn tail    ─▶ is none: nothing that was synced is gone
 //! ```
 //!
@@ -14,14 +15,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::phases::Run;
+use crate::broker::BASE_FILE;
+use crate::log::IDENTITY_FILE;
 use crate::raft::HARD_STATE_FILE;
 use crate::scenario::{Effect, Operation, PlannedFault, Victim};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
-/// Files that recovery makes anew: what they lose is not lost.
-const DERIVED: [&str; 2] = ["consumequeue/", "checkpoint"];
+/// Files in which a replica says of itself what nobody else can tell it. What any
+/// other file loses beside the log is made anew, and is not lost.
+const OWN: [&str; 3] = [IDENTITY_FILE, HARD_STATE_FILE, BASE_FILE];
 
 /// What is outstanding, by node.
 #[derive(Debug, Default)]
@@ -32,12 +36,15 @@ pub(super) struct Outstanding {
     unaware: BTreeSet<NodeId>,
     /// A sector of its log is bad: how far the log reached.
     damaged: BTreeMap<NodeId, u64>,
+    /// Sectors of its own files are bad.
+    spoiled: BTreeMap<NodeId, BTreeSet<&'static str>>,
 }
 
 impl Outstanding {
     fn nodes(&self) -> BTreeSet<NodeId> {
         let forgot = self.forgot_ns.keys();
-        forgot.chain(self.damaged.keys()).copied().collect()
+        let harmed = self.damaged.keys().chain(self.spoiled.keys());
+        forgot.chain(harmed).copied().collect()
     }
 
     /// The nodes whose disks are gone.
@@ -63,6 +70,7 @@ impl Run<'_> {
         self.world.lock().traps.take_room();
         self.outstanding.forgot_ns.insert(node, now_ns);
         self.outstanding.damaged.remove(&node);
+        self.outstanding.spoiled.remove(&node);
         self.outstanding.unaware.remove(&node);
     }
 
@@ -79,8 +87,12 @@ impl Run<'_> {
         if path.starts_with(super::faults::COMMIT_LOG) {
             let reached = self.outstanding.damaged.entry(node).or_default();
             *reached = held_before.max(*reached);
-        } else if !DERIVED.iter().any(|derived| path.starts_with(derived)) {
-            self.forgot(machine);
+        } else if let Some(own) = OWN.into_iter().find(|own| *own == path) {
+            self.outstanding
+                .spoiled
+                .entry(node)
+                .or_default()
+                .insert(own);
         }
     }
 
@@ -98,6 +110,10 @@ impl Run<'_> {
         self.outstanding.damaged.retain(|node, reached| {
             let disk = &disks[*node as usize];
             tap.held_now(disk) < *reached
+        });
+        self.outstanding.spoiled.retain(|node, files| {
+            files.retain(|path| !tap.stands(&disks[*node as usize], path));
+            !files.is_empty()
         });
         self.outstanding.nodes()
     }

@@ -25,7 +25,7 @@ impl Run<'_> {
 
     fn note_harm(&mut self, machine: usize, fault: &FiredFault) {
         let (kind, node) = (fault.fault.kind(), machine as u32);
-        let in_log = fault.path.starts_with(COMMIT_LOG);
+        let in_log = format!("{}/", fault.path).starts_with(COMMIT_LOG);
         let (held_before, held_after, on_lies) = {
             let mut inner = self.world.lock();
             let Inner {

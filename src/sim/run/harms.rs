@@ -8,11 +8,14 @@ use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
 use crate::scenario::{
-    Effect, Fate, FileClass, Kept, PartitionShape, Surviving, SyncErrorCache, Victim,
+    Effect, Fate, FileClass, Kept, PartitionShape, RotForm, Surviving, SyncErrorCache, SyncForm,
+    Victim,
 };
 use crate::sim::disk::{
-    ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, Survival,
+    ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, RotKind,
+    Survival,
 };
+use crate::sim::files::paths_of;
 use crate::sim::net::NodeId;
 use crate::sim::random::{Purpose, Stream};
 use crate::sim::tap::Taken;
@@ -72,17 +75,27 @@ impl Run<'_> {
                     self.roll_back(machine, &image, down_ns);
                 }
             }
-            Effect::SyncError { file, cache } => {
+            Effect::SyncError { file, cache, form } => {
                 let cache = match cache {
                     SyncErrorCache::Keeps => CacheAfterError::KeepsNew,
                     SyncErrorCache::Reverts => CacheAfterError::Reverts,
                 };
-                self.arm_disk(machine, DiskFault::SyncError { cache }, file, seed);
+                let fault = match form {
+                    SyncForm::File => DiskFault::SyncError { cache },
+                    SyncForm::Writeback => DiskFault::WritebackError { cache },
+                    SyncForm::Directory => DiskFault::DirSyncError,
+                };
+                self.arm_disk(machine, fault, file, seed);
             }
-            Effect::ReadError { file } => {
-                self.harm_sector(machine, FaultKind::ReadError, file, seed);
+            Effect::ReadError { file } => self.harm_sector(machine, None, file, seed),
+            Effect::Rot { file, form } => {
+                let rot = match form {
+                    RotForm::Bit => RotKind::Bit,
+                    RotForm::Zeros => RotKind::Zeros,
+                    RotForm::Garbage => RotKind::Garbage,
+                };
+                self.harm_sector(machine, Some(rot), file, seed);
             }
-            Effect::Rot { file } => self.harm_sector(machine, FaultKind::Rot, file, seed),
             Effect::MisdirectedWrite { file } => {
                 self.arm_disk(machine, DiskFault::MisdirectedWrite, file, seed);
             }
@@ -112,7 +125,11 @@ impl Run<'_> {
                 self.open_window(machine, Lasting::Limping(factor), Some(lasts_ns));
             }
             Effect::DiskHung { lasts_ns } => {
-                self.set_speed(machine, DiskSpeed::Stalled);
+                let speed = match seed % 2 {
+                    0 => DiskSpeed::Stalled,
+                    _ => DiskSpeed::Hung,
+                };
+                self.set_speed(machine, speed);
                 self.open_window(machine, Lasting::Hung, Some(lasts_ns));
             }
             Effect::DiskLying { lasts_ns } => {
@@ -292,20 +309,24 @@ impl Run<'_> {
         dirty_log + dirty_other > 0 || (leads && self.sends_in_flight() > 0)
     }
 
-    fn end_process(&mut self, machine: usize, machine_too: bool) {
+    pub(super) fn end_process(&mut self, machine: usize, machine_too: bool) {
         self.close_pauses(machine);
         self.machines[machine].kill(&self.handle);
         self.world.process_dies(machine as u32, machine_too);
     }
 
-    fn start_later(&mut self, machine: usize, down_ns: u64, operator: Operator) {
+    pub(super) fn start_later(&mut self, machine: usize, down_ns: u64, operator: Operator) {
         // madsim wants a millisecond between a death and the next life.
         let at_ns = self.world.now_ns() + down_ns.max(2_000_000);
         self.plan_start(machine, at_ns, operator);
     }
 
     /// A sector goes bad where it lies; who reads it will know.
-    fn harm_sector(&mut self, machine: usize, kind: FaultKind, file: FileClass, seed: u64) {
+    fn harm_sector(&mut self, machine: usize, rot: Option<RotKind>, file: FileClass, seed: u64) {
+        let kind = match rot {
+            Some(_) => FaultKind::Rot,
+            None => FaultKind::ReadError,
+        };
         let dirty = self.dirty(machine as u32);
         let entry = self.ledger.fired.len();
         let (held_before, harmed) = {
@@ -313,10 +334,7 @@ impl Run<'_> {
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
             let held_before = inner.tap.durable_end(disk, machine as u32);
-            let unreadable = kind == FaultKind::ReadError;
-            let harmed = disk
-                .model
-                .harm_some_sector(files_of(file), unreadable, seed, entry);
+            let harmed = disk.model.harm_some_sector(aim_of(file), rot, seed, entry);
             let harmed = harmed.map(|place| (place, inner.tap.held_now(disk)));
             inner.tap.harmed(&inner.core, disk, machine as u32);
             (held_before, harmed)
@@ -326,12 +344,15 @@ impl Run<'_> {
         };
         let note = format!("b{machine} {kind} in {path} at {position}");
         self.enter(kind, machine as u32, true, dirty, note);
-        self.leaves(held_after);
+        // What is bad elsewhere took no entry, and may not be blamed for one.
+        if path.starts_with(COMMIT_LOG) {
+            self.leaves(held_after);
+        }
         self.was_damaged(machine, &path, held_before);
     }
 
     fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass, seed: u64) {
-        let armed = ArmedFault::next(fault, files_of(file), seed);
+        let armed = ArmedFault::next(fault, paths_of(file), seed);
         self.world.lock().disks[machine].model.arm(armed);
     }
 
@@ -354,12 +375,10 @@ impl Run<'_> {
     }
 }
 
-/// Where the files of a class are: how their paths begin.
-pub(super) fn files_of(class: FileClass) -> &'static str {
-    match class {
-        FileClass::CommitLog => COMMIT_LOG,
-        FileClass::Any => "",
-    }
+/// Where the sectors of a class are: how their files' paths begin, and whether
+/// only the first one of each is meant.
+pub(super) fn aim_of(class: FileClass) -> (&'static str, bool) {
+    (paths_of(class), class == FileClass::SegmentHeader)
 }
 
 fn survival_of(survival: scenario::Survival) -> Survival {

@@ -1,8 +1,9 @@
 //! Who is hit: roles resolved, conditions looked at.
 
 use super::faults::COMMIT_LOG;
-use super::harms::files_of;
+use super::harms::aim_of;
 use super::phases::Run;
+use super::process::Operator;
 use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
 use crate::sim::world::{Inner, follower};
 
@@ -60,9 +61,11 @@ impl Run<'_> {
                 let held = tap.durable_end(&disks[broker as usize], broker);
                 tap.would_be_missed(broker, held)
             }
-            (Effect::Rot { file } | Effect::ReadError { file }, Victim::Broker(broker)) => {
+            (Effect::Rot { file, .. } | Effect::ReadError { file }, Victim::Broker(broker)) => {
                 let disk = &disks[broker as usize].model;
-                disk.has_sector_with_data(files_of(*file))
+                // Until it is formatted nobody has stored anything there.
+                let is_formatted = self.machines[broker as usize].duty() == Operator::None;
+                is_formatted && disk.has_sector_with_data(aim_of(*file))
             }
             _ => true,
         })

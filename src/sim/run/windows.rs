@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::cuts::Links;
 use super::phases::{Run, Step};
+use super::process::Operator;
 use crate::history::FaultKind;
 use crate::scenario::{DiskVerb, Refusal};
 use crate::sim::disk::DiskSpeed;
@@ -291,12 +292,24 @@ impl Run<'_> {
                 disk.set_capacity(capacity_bytes);
                 disk.disarm_kind(what.kind());
             }
-            Lasting::Hung => self.set_speed(machine, DiskSpeed::Normal),
+            Lasting::Hung => self.unhang(machine),
             Lasting::Paused | Lasting::ClientPaused => self.unpause(machine),
             Lasting::Lying => {
                 let mut inner = self.world.lock();
                 inner.disks[machine].model.disarm_kind(what.kind());
             }
+        }
+    }
+
+    /// The disk answers again. What it swallowed never comes back: nobody but the
+    /// operator helps a process that waits for it.
+    fn unhang(&mut self, machine: usize) {
+        let swallowed = self.world.lock().disks[machine].model.speed() == DiskSpeed::Hung;
+        self.set_speed(machine, DiskSpeed::Normal);
+        if swallowed && self.machines[machine].is_up() {
+            self.end_process(machine, false);
+            self.world.lock().disks[machine].process_died();
+            self.start_later(machine, 0, Operator::None);
         }
     }
 }

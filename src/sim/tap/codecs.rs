@@ -15,7 +15,7 @@ use super::image::View;
 const ASIDE_HEADER_BYTES: usize = 24;
 
 /// The payload of a small file that is replaced as a whole, where it verifies.
-fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
+pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
     let content = match view {
         View::Cached => disk.cached_file(path)?,
         View::Durable => disk.durable_file(path)?,

@@ -345,9 +345,13 @@ fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>
         View::Durable => disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default(),
     };
     let (mut whole, mut beheaded) = (Vec::new(), Vec::new());
-    for name in names {
+    for name in &names {
         let path = format!("{COMMIT_LOG_DIR}/{name}");
-        let (Ok(address), Some(bytes)) = (name.parse::<u64>(), readable(disk, &path, view)) else {
+        // A whole one that was getting its name once more when the power went.
+        let again = name.strip_suffix(".again");
+        let again = again.filter(|named| !names.iter().any(|other| other == named));
+        let address = again.unwrap_or(name).parse::<u64>();
+        let (Ok(address), Some(bytes)) = (address, readable(disk, &path, view)) else {
             continue;
         };
         match Segment::read(&bytes, address) {

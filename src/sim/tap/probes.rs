@@ -28,6 +28,7 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
         Notice::StoreReopened { reason, .. } => match reason {
             Reopening::BaseInstalled => vec![Happening::BaseInstalled],
             Reopening::Repaired => vec![Happening::StoreReopened, Happening::DamageRepaired],
+            Reopening::Headless => vec![Happening::StoreReopened, Happening::HeaderRemade],
             Reopening::Failure
             | Reopening::Full
             | Reopening::Damaged
@@ -38,6 +39,7 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
         Notice::TriedAgain { .. } => vec![Happening::TriedAgain],
         Notice::GoesOnWhileFull { .. } => vec![Happening::WentOnWhileFull],
         Notice::ReserveUsed { .. } => vec![Happening::ReserveUsed],
+        Notice::OwnFileRewritten { .. } => vec![Happening::OwnFileRewritten],
         Notice::DoubtOver => vec![Happening::DoubtResolved],
         Notice::StoodBack => vec![Happening::StoodBack],
         Notice::Promoted => vec![Happening::Promoted],

@@ -47,6 +47,9 @@ struct Known {
     state: Option<HardState>,
     /// Identity or hard state got a new file that may not be durable yet.
     is_renamed: bool,
+    /// A sector of the hard state went bad: what it said counts until it says
+    /// something else, or the disk is another.
+    is_spoiled: bool,
     /// Lies that its disk had told when the power last went.
     lies_before: u64,
     /// Where records do not verify, though they had been synced; `None` as long as
@@ -253,6 +256,7 @@ impl Replicas {
         }
         self.nodes[node as usize].lies_before = disk.lies();
         self.nodes[node as usize].durable_at_failure = None;
+        self.nodes[node as usize].is_spoiled &= taken != Taken::Disk;
         if taken == Taken::Cache {
             self.settle_cut(moment, node, &image);
         }
@@ -282,6 +286,7 @@ impl Replicas {
             self.nodes[node as usize].sees(&image.holes);
         }
         self.nodes[node as usize].adds(&named);
+        self.nodes[node as usize].is_spoiled = true;
         self.read_state(moment, disk, node, Cause::Detected);
     }
 
@@ -424,6 +429,10 @@ impl Replicas {
             self.cluster.note(moment, Fact::Disk { node, disk });
         }
         let known = &mut self.nodes[node as usize];
+        known.is_spoiled &= state.is_none() || hard_state(disk, View::Cached).is_none();
+        if known.is_spoiled && state.is_none() {
+            return;
+        }
         if known.disk.is_some() && known.state != state {
             known.state = state;
             self.cluster

@@ -193,7 +193,9 @@ fn rot_is_outstanding_and_what_was_said_is_the_ledger_s() {
         let Inner {
             core, tap, disks, ..
         } = &mut *inner;
-        let harmed = disks[1].model.harm_some_sector("commitlog/0", true, 3, 0);
+        let harmed = disks[1]
+            .model
+            .harm_some_sector(("commitlog/0", false), None, 3, 0);
         harmed.expect("a sector with data");
         tap.harmed(core, &disks[1], 1);
     }

@@ -17,6 +17,7 @@ use crate::broker::BASE_FILE;
 use crate::log::{CHECKPOINT_FILE, COMMIT_LOG_DIR};
 use crate::scenario::{AtEvent, Event, FileClass, Victim};
 use crate::sim::disk_io::Synced;
+use crate::sim::files::paths_of;
 use crate::sim::net::NodeId;
 
 /// A fault that waits for an event.
@@ -151,10 +152,9 @@ impl Inner {
         if self.traps.set.is_empty() {
             return;
         }
-        let is_log = path.is_some_and(is_log);
-        self.count(node, event, is_log, 1);
+        self.count(node, event, path, 1);
         if path.is_some_and(is_snapshot) {
-            self.count(node, Event::Snapshot, false, 1);
+            self.count(node, Event::Snapshot, None, 1);
         }
     }
 
@@ -167,8 +167,7 @@ impl Inner {
             Synced::File { ino, .. } => self.disks[node as usize].model.path_of(ino),
             Synced::Directory { .. } => None,
         };
-        let is_log = path.as_deref().is_some_and(is_log);
-        self.count(node, Event::Synced, is_log, 1);
+        self.count(node, Event::Synced, path.as_deref(), 1);
         self.may_be_committed(node);
     }
 
@@ -184,14 +183,14 @@ impl Inner {
     /// Something that has no file happened on a machine, so many times at once.
     pub(crate) fn happened(&mut self, node: NodeId, event: Event, times: u64) {
         if times > 0 && !self.traps.set.is_empty() {
-            self.count(node, event, false, times);
+            self.count(node, event, None, times);
         }
     }
 
     /// A process called its disk.
     pub(crate) fn called_disk(&mut self, node: NodeId) {
         if !self.traps.set.is_empty() && !self.core.serves(node) {
-            self.count(node, Event::Recovery, false, 1);
+            self.count(node, Event::Recovery, None, 1);
         }
     }
 
@@ -206,11 +205,11 @@ impl Inner {
         self.happened(node, Event::Commit, u64::from(moved));
     }
 
-    fn count(&mut self, node: NodeId, event: Event, is_log: bool, times: u64) {
+    fn count(&mut self, node: NodeId, event: Event, path: Option<&str>, times: u64) {
         let leader = self.tap.leader();
         let mut number = 0;
         while number < self.traps.set.len() {
-            match self.springs(number, node, (event, is_log, times), leader) {
+            match self.springs(number, node, (event, path, times), leader) {
                 Some(victims) => self.spring(number, victims),
                 None => number += 1,
             }
@@ -222,11 +221,14 @@ impl Inner {
         &mut self,
         number: usize,
         node: NodeId,
-        (event, is_log, times): (Event, bool, u64),
+        (event, path, times): (Event, Option<&str>, u64),
         leader: Option<NodeId>,
     ) -> Option<Vec<NodeId>> {
         let trap = &self.traps.set[number];
-        let is_file = trap.at.file != Some(FileClass::CommitLog) || is_log;
+        let is_file = match trap.at.file {
+            None | Some(FileClass::Any) => true,
+            Some(class) => path.is_some_and(|path| path.starts_with(paths_of(class))),
+        };
         if trap.at.event != event || !is_file {
             return None;
         }

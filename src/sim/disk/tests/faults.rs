@@ -369,14 +369,20 @@ fn a_sector_goes_bad_where_data_lies() {
     disk.write(file, 0, sector(b'x')).unwrap();
     for seed in 0..50 {
         let mut disk = disk.clone();
-        let (path, position) = disk.harm_some_sector("f", false, seed, 0).unwrap();
+        let (path, position) = disk
+            .harm_some_sector(("f", false), Some(RotKind::Bit), seed, 0)
+            .unwrap();
         assert_eq!(path, "f");
         assert!([512, 1024].contains(&position), "the first is pending");
         let bytes = durable(&disk, "f").unwrap();
         let changed = bytes.iter().filter(|byte| **byte != b'a').count();
         assert_eq!(changed, 1, "one bit of one byte");
     }
-    assert_eq!(disk.harm_some_sector("other", true, 1, 0), None);
+    assert_eq!(disk.harm_some_sector(("other", false), None, 1, 0), None);
     disk.rename("f", "f.tmp").unwrap();
-    assert_eq!(disk.harm_some_sector("f", true, 1, 0), None, "being made");
+    assert_eq!(
+        disk.harm_some_sector(("f", false), None, 1, 0),
+        None,
+        "being made"
+    );
 }
