@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::bounds::Bounds;
 use super::delays::DEFAULT_LEVELS_MS;
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,8 @@ pub struct BrokerConfig {
     /// (`messageDelayLevel`), milliseconds; at most
     /// [`LEVELS_MAX`](super::LEVELS_MAX), and with none nothing waits.
     pub delay_levels_ms: Vec<u64>,
+    /// What clients and peers may take.
+    pub bounds: Bounds,
 }
 
 impl BrokerConfig {
@@ -188,6 +191,7 @@ impl Default for BrokerConfig {
             client_expired_ms: 120_000,
             queue_lock_ms: 60_000,
             delay_levels_ms: DEFAULT_LEVELS_MS.to_vec(),
+            bounds: Bounds::DEFAULT,
         }
     }
 }

@@ -13,9 +13,10 @@ use super::change::{Change, Unapplied};
 use super::config::Replication;
 use super::entries::Expire;
 use super::error::StoreError;
+use super::replica::BASE_BYTES_MAX;
 use super::server::{Broker, Serving};
 use super::store::Store;
-use crate::env::{Disk, Env};
+use crate::env::{Disk, Env, Notice};
 use crate::log::{Entry, Position};
 use crate::raft::Input;
 
@@ -41,6 +42,13 @@ impl<E: Env> Broker<E> {
             self.held(serving, flushed).await?;
         }
         let (encoded, id) = (base.encode(), base.id());
+        if encoded.len() as u64 > BASE_BYTES_MAX {
+            self.env.report(Notice::StateTooLong {
+                state_bytes: encoded.len() as u64,
+                base_bytes_max: BASE_BYTES_MAX,
+            });
+            return Ok(());
+        }
         Base::store(&self.env.disk(), &encoded).await?;
         let position = base.position;
         serving.store.log.drop_below(position).await?;

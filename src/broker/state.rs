@@ -13,7 +13,7 @@ use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::producers::Producers;
 use super::transactions::Transactions;
 use crate::log::QueueTail;
-use crate::raft::Configuration;
+use crate::raft::{Configuration, NUMBER_MAX};
 
 /// A group's place on one queue: group, topic, queue number.
 type Place = (String, String, u32);
@@ -72,6 +72,26 @@ struct SnapshotQueue {
     last_sector: String,
 }
 
+impl Snapshot {
+    /// A base comes from a peer: what is counted on from here has to leave room.
+    fn check_numbers(&self) -> Result<(), String> {
+        let places = [
+            self.applied_address,
+            self.applied_index,
+            self.expired_address,
+            self.expired_index,
+        ];
+        let queues = self.topics.values().flatten();
+        let queues = queues.flat_map(|queue| [queue.first_offset, queue.next_offset]);
+        let groups = self.offsets.iter().map(|(.., offset)| *offset);
+        let mut numbers = places.into_iter().chain(queues).chain(groups);
+        match numbers.find(|number| *number > NUMBER_MAX) {
+            None => Ok(()),
+            Some(number) => Err(format!("{number} is no offset and no place in a log")),
+        }
+    }
+}
+
 impl AppliedState {
     /// A topic's queues, each with its next offset; `None` for an unknown topic.
     pub fn topic(&self, topic: &str) -> Option<&[u64]> {
@@ -90,6 +110,12 @@ impl AppliedState {
         self.offsets
             .get(&(group.to_owned(), topic.to_owned(), queue_id))
             .copied()
+    }
+
+    /// Whether a group may record an offset, where so many are kept.
+    pub(super) fn has_room_for(&self, commit: &OffsetCommit, offsets_max: usize) -> bool {
+        let place = (commit.group.clone(), commit.topic.clone(), commit.queue_id);
+        self.offsets.len() < offsets_max || self.offsets.contains_key(&place)
     }
 
     /// Applies a message: its queue is one longer. Returns false where the topic,
@@ -192,6 +218,7 @@ impl AppliedState {
     /// Reads a snapshot; the error says why it is none.
     pub fn decode(bytes: &[u8]) -> Result<(Self, QueueTails), String> {
         let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
+        snapshot.check_numbers()?;
         let mut state = Self {
             applied_address: snapshot.applied_address,
             applied_index: snapshot.applied_index,

@@ -54,6 +54,8 @@ pub enum Promise {
     Acknowledgement,
     /// After healing, everything works again within the stated time.
     Liveness,
+    /// No broker holds more of what others send than it bears.
+    Bounds,
     /// The run's events stay within a budget per simulated second.
     EventBudget,
     /// Product code does not panic.
@@ -93,6 +95,7 @@ impl Promise {
             Self::PromisesKept => "promises-kept",
             Self::Acknowledgement => "acknowledgement",
             Self::Liveness => "liveness",
+            Self::Bounds => "bounds",
             Self::EventBudget => "event-budget",
             Self::NoPanic => "no-panic",
             Self::Determinism => "determinism",

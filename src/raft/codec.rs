@@ -82,6 +82,9 @@ impl Configuration {
     }
 }
 
+/// Seats, learners and returning nodes of a configuration, each at most.
+pub(super) const MEMBERS_MAX: usize = 128;
+
 /// Counts, then (node, disk, state) for each seat, (node, disk) for each
 /// learner and the nodes that may return, ascending.
 pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configuration) {
@@ -110,6 +113,12 @@ pub(super) fn get_configuration(bytes: &mut impl Buf) -> Result<Configuration, W
     let seats = bytes.try_get_u32()?;
     let learners = bytes.try_get_u32()?;
     let returning = bytes.try_get_u32()?;
+    if [seats, learners, returning]
+        .iter()
+        .any(|count| *count as usize > MEMBERS_MAX)
+    {
+        return Err(WireError::Beyond);
+    }
     let mut configuration = Configuration::default();
     for _ in 0..seats {
         let node = bytes.try_get_u64()?;

@@ -3,6 +3,11 @@
 use super::replica::Raft;
 use super::{EntryId, Message, ReplicaId, UNASKED};
 
+/// Terms that a message may be ahead of this replica, at most: no replica sleeps
+/// through so many elections, and one message must not use up all the terms there
+/// are.
+pub const TERMS_AHEAD_MAX: u64 = 1 << 32;
+
 impl Raft {
     /// The rules for terms, before any other (Raft paper, figure 2, "rules for
     /// all servers").
@@ -14,7 +19,11 @@ impl Raft {
             // These change no term.
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
             Message::Join { challenge } => return self.on_join(from, challenge),
-            Message::Fetch { .. } | Message::Fetched { .. } | Message::Expired { .. } => return,
+            Message::Fetch { .. }
+            | Message::Fetched { .. }
+            | Message::Expired { .. }
+            | Message::WantBase { .. }
+            | Message::BasePiece { .. } => return,
             // A stranger may learn what is here, but changes no term.
             Message::Ask { request, previous } if !self.knows_asker(from, previous) => {
                 return self.on_ask(from, request, previous);
@@ -31,6 +40,9 @@ impl Raft {
             self.joins.remove(&from.node);
         }
         if term > self.term() {
+            if !self.may_adopt(term, &message) {
+                return;
+            }
             self.adopt_term(term);
         } else if term < self.term() {
             return self.on_stale(from, &message);
@@ -55,7 +67,9 @@ impl Raft {
             | Message::Join { .. }
             | Message::Fetch { .. }
             | Message::Fetched { .. }
-            | Message::Expired { .. } => unreachable!("taken above"),
+            | Message::Expired { .. }
+            | Message::WantBase { .. }
+            | Message::BasePiece { .. } => unreachable!("taken above"),
         }
     }
 
@@ -81,6 +95,17 @@ impl Raft {
     /// have an entry that I lack.
     fn knows_asker(&self, from: ReplicaId, previous: EntryId) -> bool {
         self.knows(from) || !self.is_blank() && previous > self.log.last()
+    }
+
+    /// A blank disk follows nobody before it has a base: it heeds who answers its
+    /// announcement, and takes the term that comes with the base, whichever it is.
+    fn may_adopt(&self, term: u64, message: &Message) -> bool {
+        let is_near = term - self.term() <= TERMS_AHEAD_MAX;
+        match message {
+            Message::Install { .. } if self.is_blank() => true,
+            Message::Challenge { .. } => is_near,
+            _ => is_near && !self.is_blank(),
+        }
     }
 
     fn knows(&self, replica: ReplicaId) -> bool {

@@ -34,7 +34,8 @@ pub use harm::{DRIFT_PPM_MAX, FileClass, Harm, Survival, SyncErrorCache};
 pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
     Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule, Need,
-    NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings, Scenario, Workload,
+    NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings, Scenario, Stranger,
+    Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};

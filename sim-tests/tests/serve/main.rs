@@ -3,6 +3,7 @@
 mod full;
 mod limits;
 mod recover;
+mod strangers;
 mod support;
 
 use std::net::SocketAddr;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::Replica;
 use super::condemned::Condemned;
 use super::fetch::Fetching;
+use super::pieces::Outgoing;
 use super::recent::RecentFrames;
 use super::saving::{load, load_or_begin_anew, save};
 use crate::broker::ages::Ages;
@@ -147,7 +148,8 @@ pub(in crate::broker) async fn open<E: Env>(
         scrub_interval_ns: raft.scrub_interval_ms * NS_PER_MS,
         scrub_at_ns: env.now_ns() + raft.scrub_interval_ms * NS_PER_MS,
         scrubbed_address: at.address,
-        base: encoded_base,
+        base: Outgoing::new(encoded_base),
+        incoming: None,
     };
     Ok((store, replica, notices))
 }

@@ -21,6 +21,7 @@ enum Lane {
     Faults,
     /// Behind those of all kinds of faults.
     Cpu = 1_000,
+    Bounds = 1_001,
 }
 
 fn lane(seed: u64, lane: Lane) -> Stream {
@@ -34,6 +35,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     features(&mut drawn, swarm, &mut lane(seed, Lane::Features));
     cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
+    bounds(&mut drawn, swarm, &mut lane(seed, Lane::Bounds));
     drawn.faults = faults(&drawn, swarm, seed);
     drawn
 }
@@ -75,6 +77,26 @@ fn sizes(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     }
 }
 
+/// What clients and peers may take.
+fn bounds(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    let bounds = &mut drawn.cluster.broker.bounds;
+    let mut size = |range: Option<Between>| {
+        let drawn = range.map(|of| by_magnitude(of, stream));
+        drawn.map(|drawn| usize::try_from(drawn).unwrap_or(usize::MAX))
+    };
+    if let Some(bytes) = size(swarm.peer_message_bytes) {
+        bounds.peer_message_bytes = bytes;
+    }
+    if let Some(connections) = size(swarm.connections_max) {
+        bounds.connections = connections;
+        bounds.connections_of_host = connections;
+    }
+    if let Some(bytes) = size(swarm.partial_bytes_max) {
+        bounds.partial_bytes = bytes;
+    }
+    drawn.stranger = drawn.stranger.filter(|_| stream.chance(swarm.keep_feature));
+}
+
 /// A value of the range, each power of two in it about as likely as the next.
 fn by_magnitude(range: Between, stream: &mut Stream) -> u64 {
     let magnitude = |value: u64| u64::from(value.checked_ilog2().map_or(0, |bits| bits + 1));
@@ -114,9 +136,10 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
         duplicate,
         reorder,
         split,
+        garbage,
         ..
     } = &mut drawn.network;
-    for trouble in [loss, duplicate, reorder, split] {
+    for trouble in [loss, duplicate, reorder, split, garbage] {
         let percent = stream.between(1, 100) as f64;
         *trouble = match stream.chance(swarm.keep_feature) {
             true => *trouble * percent / 100.0,

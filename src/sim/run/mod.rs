@@ -35,6 +35,7 @@ mod operator;
 mod pauses;
 mod phases;
 mod process;
+mod strangers;
 mod tale;
 #[cfg(test)]
 mod tests;
@@ -241,9 +242,12 @@ struct Observed {
 
 impl Observed {
     fn taken(run: &Run<'_>) -> Self {
+        let exceeded = run.exceeded_bounds();
         let tap = &mut run.world.lock().tap;
+        let mut findings = tap.take_findings();
+        findings.extend(exceeded);
         Self {
-            findings: tap.take_findings(),
+            findings,
             waived: tap.take_waived(),
             commit_facts: std::mem::take(&mut tap.served_early),
         }

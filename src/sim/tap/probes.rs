@@ -86,6 +86,7 @@ impl Tap {
             Message::TimeoutNow => self.happens(Happening::LeadershipHandedOver),
             Message::Join { .. } => self.happens(Happening::BlankAnnounced),
             Message::Expired { .. } => self.happens(Happening::HoleExpired),
+            Message::BasePiece { .. } => self.happens(Happening::BaseInPieces),
             Message::Ask { .. } => self.happens(Happening::DoubtAsked),
             _ => {}
         }
