@@ -363,7 +363,7 @@ pub const BOUNDS: &[Bound] = &[
     peer(
         "terms-ahead",
         TERMS_AHEAD_MAX,
-        "terms beyond this replica's own",
+        "terms beyond this replica's own, of a stranger",
         Beyond::Dropped,
     ),
     peer("base", BASE_BYTES_MAX, "bytes of a base", Beyond::Dropped),

@@ -3,9 +3,8 @@
 use super::replica::Raft;
 use super::{EntryId, Message, ReplicaId, UNASKED};
 
-/// Terms that a message may be ahead of this replica, at most: no replica sleeps
-/// through so many elections, and one message must not use up all the terms there
-/// are.
+/// Terms that a message of somebody who is no member as far as is known here may be
+/// ahead, at most: one message must not use up all the terms there are.
 pub const TERMS_AHEAD_MAX: u64 = 1 << 32;
 
 impl Raft {
@@ -40,7 +39,7 @@ impl Raft {
             self.joins.remove(&from.node);
         }
         if term > self.term() {
-            if !self.may_adopt(term, &message) {
+            if !self.may_adopt(from, term, &message) {
                 return;
             }
             self.adopt_term(term);
@@ -99,8 +98,10 @@ impl Raft {
 
     /// A blank disk follows nobody before it has a base: it heeds who answers its
     /// announcement, and takes the term that comes with the base, whichever it is.
-    fn may_adopt(&self, term: u64, message: &Message) -> bool {
-        let is_near = term - self.term() <= TERMS_AHEAD_MAX;
+    /// A member is followed however far it is ahead: else whoever did not hear a
+    /// stranger raise the others' terms could never follow them again.
+    fn may_adopt(&self, from: ReplicaId, term: u64, message: &Message) -> bool {
+        let is_near = self.knows(from) || term - self.term() <= TERMS_AHEAD_MAX;
         match message {
             Message::Install { .. } if self.is_blank() => true,
             Message::Challenge { .. } => is_near,

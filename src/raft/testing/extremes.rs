@@ -237,26 +237,30 @@ fn the_greatest_numbers_commit_nothing_and_end_nobody() {
     }
 }
 
-/// One message cannot use up the terms: the elections after it have some left.
+/// One message of a stranger cannot use up the terms. Members are followed wherever
+/// they are: a stranger may have raised their terms and not this replica's.
 #[test]
 fn a_term_is_taken_that_is_a_little_ahead_and_no_other() {
-    let heard = |term| {
+    let heard = |from, term| {
         let mut raft = follower();
         settle(&mut raft, 0);
-        let granted = false;
-        hear(
-            &mut raft,
-            0,
-            replica(1),
-            term,
-            Message::VoteAnswer { granted },
-        );
+        let append = Append {
+            request: 1,
+            prev: EntryId::ZERO,
+            commit_index: 0,
+            heads: Vec::new(),
+        };
+        hear(&mut raft, 0, from, term, Message::Append(append));
         raft.term()
     };
     let furthest = TERM + TERMS_AHEAD_MAX;
-    assert_eq!(heard(furthest), furthest);
-    assert_eq!(heard(furthest + 1), TERM);
-    assert_eq!(heard(NUMBER_MAX), TERM);
+    let stranger = replica(7);
+    assert_eq!(heard(stranger, furthest), furthest);
+    assert_eq!(heard(stranger, furthest + 1), TERM);
+    assert_eq!(heard(stranger, NUMBER_MAX), TERM);
+    for term in [furthest + 1, NUMBER_MAX] {
+        assert_eq!(heard(replica(1), term), term, "a member");
+    }
 }
 
 /// Else one message from anybody would leave a blank disk in a term that no leader
