@@ -13,7 +13,7 @@ use super::snapshot::Lines;
 use super::state::AppliedState;
 use crate::env::Disk;
 use crate::log::{Aside, Position, read_aside, replace_aside};
-use crate::raft::EntryId;
+use crate::raft::{EntryId, NUMBER_MAX};
 
 /// The base's file, at the root of a replica's disk.
 pub const BASE_FILE: &str = "base";
@@ -85,6 +85,10 @@ impl Base {
         if state.configuration.is_none() {
             return Err("a base without a configuration".to_owned());
         }
+        let numbers = [stored.next_index, stored.term, stored.address];
+        if stored.next_index == 0 || numbers.iter().any(|number| *number > NUMBER_MAX) {
+            return Err("a base at a place that no log has".to_owned());
+        }
         Ok(Self {
             position: Position {
                 next_index: stored.next_index,
@@ -120,5 +124,38 @@ impl Base {
             doing: "storing the base",
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Base;
+    use crate::broker::state::AppliedState;
+    use crate::log::Position;
+    use crate::raft::{Configuration, NUMBER_MAX, ReplicaId};
+
+    fn base(next_index: u64, address: u64) -> Base {
+        let configuration = Configuration::of_voters([ReplicaId { node: 1, disk: 9 }]);
+        let mut state = AppliedState::default();
+        state.configuration = Some(configuration);
+        state.applied_address = address;
+        Base {
+            position: Position {
+                next_index,
+                address,
+                ..Position::START
+            },
+            state,
+        }
+    }
+
+    #[test]
+    fn a_base_comes_back_and_one_of_a_place_that_no_log_has_is_none() {
+        let whole = base(NUMBER_MAX, NUMBER_MAX);
+        assert_eq!(Base::decode(&whole.encode()), Ok(whole));
+        for (next_index, address) in [(0, 0), (u64::MAX, 0), (1, u64::MAX), (1, NUMBER_MAX + 1)] {
+            let none = base(next_index, address).encode();
+            assert!(Base::decode(&none).is_err(), "{next_index} {address}");
+        }
     }
 }

@@ -46,6 +46,7 @@ impl<E: Env> Broker<E> {
             serving.checks.deadline_ns(),
             serving.operations.deadline_ns(),
             self.members.deadline_ns(),
+            self.sessions.deadline_ns(),
             serving.delay_clock.deadline_ns(),
             flush,
             replica.and_then(Replica::deadline_ns),
@@ -66,6 +67,7 @@ impl<E: Env> Broker<E> {
         self.expire_waiters(serving);
         self.expire_parked(serving).await?;
         self.expire_members();
+        self.expire_streams(serving);
         let now_ns = self.env.now_ns();
         let core_ns = serving.replica.as_ref().and_then(Replica::deadline_ns);
         if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {
@@ -79,6 +81,7 @@ impl<E: Env> Broker<E> {
         self.put_off(delivered)?;
         self.fetch(serving);
         self.tell_waits(serving);
+        self.ask_for_base(serving);
         let scrubbed = self.scrub(serving).await;
         self.put_off(scrubbed)?;
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {

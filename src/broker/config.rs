@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::bounds::Bounds;
 use super::delays::DEFAULT_LEVELS_MS;
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +157,8 @@ pub struct BrokerConfig {
     /// is done in parts of so many bytes, and between two of them whoever waits is
     /// served.
     pub slice_bytes: u64,
+    /// What clients and peers may take.
+    pub bounds: Bounds,
 }
 
 impl BrokerConfig {
@@ -193,6 +196,7 @@ impl Default for BrokerConfig {
             queue_lock_ms: 60_000,
             delay_levels_ms: DEFAULT_LEVELS_MS.to_vec(),
             slice_bytes: 128 << 10,
+            bounds: Bounds::DEFAULT,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::entries::BadEntry;
+use super::groups::NAME_BYTES_MAX;
 use super::send::SENT_PROPERTIES_BYTES_MAX;
 use crate::env::Reopening;
 use crate::env::failure::{self, Failure};
@@ -418,6 +419,22 @@ pub(crate) enum AppendError {
         /// Their length.
         length_bytes: usize,
     },
+    /// There are as many of that as a broker bears.
+    #[error("there are {most} {what}: no more are taken")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        most: usize,
+    },
+    /// A name that would be kept is too long.
+    #[error("a {what} of {length} bytes; at most {NAME_BYTES_MAX}")]
+    Name {
+        /// Of what.
+        what: &'static str,
+        /// Its length, bytes.
+        length: usize,
+    },
     /// A property that the broker adds cannot be written.
     #[error(transparent)]
     Property(#[from] PropertyError),
@@ -436,6 +453,8 @@ impl AppendError {
         match self {
             Self::NoSuchQueue { .. }
             | Self::FinalProperties { .. }
+            | Self::Full { .. }
+            | Self::Name { .. }
             | Self::Property(_)
             | Self::Log(LogError::RecordTooLong { .. } | LogError::Encode(_)) => None,
             Self::Log(failed) => Some(failed.into()),

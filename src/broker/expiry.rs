@@ -22,12 +22,15 @@ use super::change::{Change, Unapplied};
 use super::config::Replication;
 use super::entries::Expire;
 use super::error::StoreError;
+use super::replica::BASE_BYTES_MAX;
 use super::server::{Broker, Serving};
 use super::store::Store;
-use crate::env::{Disk, Env};
+use crate::env::{Disk, Env, Notice, yield_once};
 use crate::log::{Batch, Entry, Position, ReadError, replace_aside_in_pieces};
 use crate::raft::Input;
 
+/// A base is encoded and stored in parts of so many bytes.
+const PART_BYTES: usize = 64 << 10;
 /// How finely a replica notes when it got what.
 const MARKS_PER_SEGMENT: u64 = 8;
 
@@ -41,7 +44,7 @@ pub(super) struct Expiring {
 
 enum Doing {
     Reading(Pin<Box<dyn Future<Output = Result<Batch, ReadError>> + Send>>),
-    Storing(Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send>>),
+    Storing(Pin<Box<dyn Future<Output = Result<Stored, StoreError>> + Send>>),
     /// The base is stored; what is below it goes once no job has to do with it.
     Stored(Bytes),
 }
@@ -49,7 +52,18 @@ enum Doing {
 /// A part of it that is done.
 pub(super) enum Part {
     Read(Result<Batch, ReadError>),
-    Stored(Result<Bytes, StoreError>),
+    Stored(Result<Stored, StoreError>),
+}
+
+/// A base that is to be stored.
+pub(super) enum Stored {
+    /// It is, in this form.
+    Whole(Bytes),
+    /// Nobody could be given it: it is not stored, and nothing goes.
+    TooLong {
+        /// Its length, bytes.
+        state_bytes: u64,
+    },
 }
 
 impl Expiring {
@@ -107,7 +121,17 @@ impl<E: Env> Broker<E> {
                     false => Doing::Storing(Box::pin(store(self.env.disk(), &expiring.next))),
                 };
             }
-            Part::Stored(encoded) => expiring.doing = Doing::Stored(encoded?),
+            Part::Stored(stored) => match stored? {
+                Stored::Whole(encoded) => expiring.doing = Doing::Stored(encoded),
+                Stored::TooLong { state_bytes } => {
+                    serving.expiring = None;
+                    self.env.report(Notice::StateTooLong {
+                        state_bytes,
+                        base_bytes_max: BASE_BYTES_MAX,
+                    });
+                    return Ok(());
+                }
+            },
         }
         self.drop_expired(serving).await
     }
@@ -206,17 +230,28 @@ impl<D: Disk> Store<D> {
 fn store<D: Disk>(
     disk: D,
     base: &Base,
-) -> impl Future<Output = Result<Bytes, StoreError>> + Send + use<D> {
+) -> impl Future<Output = Result<Stored, StoreError>> + Send + use<D> {
     let lines = base.lines();
     async move {
-        let mut encoded = Vec::new();
-        let lines = lines.inspect(|line| encoded.extend_from_slice(line));
-        let stored = replace_aside_in_pieces(&disk, BASE_FILE, lines).await;
+        let (mut encoded, mut rested) = (Vec::new(), 0);
+        for line in lines {
+            encoded.extend_from_slice(&line);
+            if encoded.len() - rested >= PART_BYTES {
+                rested = encoded.len();
+                yield_once().await;
+            }
+        }
+        let state_bytes = encoded.len() as u64;
+        if state_bytes > BASE_BYTES_MAX {
+            return Ok(Stored::TooLong { state_bytes });
+        }
+        let pieces = encoded.chunks(PART_BYTES).map(<[u8]>::to_vec);
+        let stored = replace_aside_in_pieces(&disk, BASE_FILE, pieces).await;
         stored.map_err(|source| StoreError::Io {
             doing: "storing the base",
             source,
         })?;
-        Ok(encoded.into())
+        Ok(Stored::Whole(encoded.into()))
     }
 }
 

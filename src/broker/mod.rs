@@ -7,6 +7,7 @@
 //!     │                 ├─ delays: later · retry: sent back, given up
 //!     │                 ├─ groups: heartbeat, members, queue locks
 //!     │                 └─ offsets, route
+//!     ├── bounds        what all of that may take
 //!     ├── open          log recovery, snapshot, replay
 //!     ├── chores        checkpoints, marks, clean stop
 //!     └── replica       peers and the consensus core; base and expiry: where
@@ -15,6 +16,7 @@
 
 mod ages;
 mod base;
+mod bounds;
 mod change;
 mod chores;
 mod chunked;
@@ -52,6 +54,7 @@ mod waiters;
 
 pub use ages::AGES_FILE;
 pub use base::BASE_FILE;
+pub use bounds::{BOUNDS, Beyond, Bound, Bounds, TakenBy};
 pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use delays::{DEFAULT_LEVELS_MS, Delayed, Delays, LEVELS_MAX, SCHEDULE_TOPIC};
 pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};

@@ -133,7 +133,8 @@ impl Window {
     /// The first sequence number that is remembered.
     fn floor(&self) -> u64 {
         let last = self.sent.last_key_value();
-        last.map_or(0, |(last, _)| (last + 1).saturating_sub(WINDOW))
+        // The last number of all is one, too: there is none behind it.
+        last.map_or(0, |(last, _)| last.saturating_sub(WINDOW - 1))
     }
 }
 
@@ -179,6 +180,25 @@ mod tests {
         producers.note(origin(0, 5 + WINDOW), stored(400));
         assert_eq!(producers.look(&origin(0, 5)), Sent::Forgotten);
         assert_eq!(producers.look(&origin(0, 6)), Sent::Never);
+    }
+
+    /// A number is the client's word: whatever it is, the log that has it can be
+    /// read again (reports/findings/033-a-number-that-had-no-next.md).
+    #[test]
+    fn the_last_number_of_all_has_a_window_like_any_other() {
+        let mut producers = Producers::default();
+        producers.note(origin(0, u64::MAX), stored(100));
+        let first = u64::MAX - (WINDOW - 1);
+        producers.note(origin(0, first), stored(200));
+        for (sequence, sent) in [
+            (u64::MAX, Sent::Committed(stored(100))),
+            (first, Sent::Committed(stored(200))),
+            (first + 1, Sent::Never),
+            (first - 1, Sent::Forgotten),
+            (0, Sent::Forgotten),
+        ] {
+            assert_eq!(producers.look(&origin(0, sequence)), sent, "{sequence}");
+        }
     }
 
     #[test]

@@ -15,16 +15,16 @@ use bytes::Bytes;
 
 /// Bytes of records in one answer, at most (`maxTransferBytesOnMessageInMemory`);
 /// a first record is served however long it is.
-const ANSWER_BYTES_MAX: usize = 256 << 10;
+pub(super) const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// Messages in one answer, at most (`maxTransferCountOnMessageInMemory`).
-const ANSWER_MESSAGES_MAX: usize = 32;
+pub(super) const ANSWER_MESSAGES_MAX: usize = 32;
 /// Bytes of records that are looked at for one answer, at most, where a
 /// subscription leaves some out; the answer says how far that was.
 const LOOKED_AT_BYTES_MAX: usize = 1 << 20;
 /// A pull waits at most so long, whatever it asks for, milliseconds: four times
 /// what RocketMQ's clients ask for. An answer that comes unasked costs a client
 /// one more pull; a wait without end costs the broker memory.
-const SUSPEND_MS_MAX: u64 = 60_000;
+pub(super) const SUSPEND_MS_MAX: u64 = 60_000;
 
 /// What a queue has for a pull.
 pub(super) struct Found {
@@ -82,7 +82,7 @@ impl<E: Env> Broker<E> {
         let end = serving.store.queue_end(&pull.topic, pull.queue_id);
         let wants_to_wait = request.sys_flag & FLAG_SUSPEND != 0 && !reply_to.is_oneway;
         if pull.offset == end && wants_to_wait && serving.parked.len() < self.config.pending_max {
-            let suspend_ms = (request.suspend_timeout_millis.max(0) as u64).min(SUSPEND_MS_MAX);
+            let suspend_ms = suspended_ms(request.suspend_timeout_millis);
             serving
                 .parked
                 .add(pull, self.env.now_ns() + suspend_ms * 1_000_000);
@@ -277,11 +277,33 @@ impl<D: Disk> Store<D> {
     }
 }
 
+/// How long a pull waits that asks for so long.
+fn suspended_ms(asked_ms: i64) -> u64 {
+    u64::try_from(asked_ms).unwrap_or(0).min(SUSPEND_MS_MAX)
+}
+
 /// What a pull is to be answered with. One that does not say gets everything:
 /// its client looks at what it gets in any case.
 fn filter_of(request: &PullRequest<'_>) -> Result<TagFilter, String> {
     match request.sys_flag & FLAG_SUBSCRIPTION {
         0 => Ok(TagFilter::All),
         _ => TagFilter::parse(request.subscription, request.expression_type),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SUSPEND_MS_MAX, suspended_ms};
+
+    #[test]
+    fn a_pull_waits_for_so_long_and_no_longer() {
+        let most = SUSPEND_MS_MAX as i64;
+        assert_eq!(suspended_ms(most), SUSPEND_MS_MAX);
+        for asked_ms in [most + 1, i64::MAX] {
+            assert_eq!(suspended_ms(asked_ms), SUSPEND_MS_MAX);
+        }
+        for asked_ms in [0, -1, i64::MIN] {
+            assert_eq!(suspended_ms(asked_ms), 0);
+        }
     }
 }

@@ -300,12 +300,22 @@ fn checked<D: Disk>(
         return Err((ResponseCode::SYSTEM_ERROR, remark));
     };
     match u64::try_from(request.commit_offset) {
-        Ok(offset) if offset <= *end => Ok(OffsetCommit {
-            group: group.to_owned(),
-            topic: request.topic.to_owned(),
-            queue_id,
-            offset,
-        }),
+        Ok(offset) if offset <= *end => {
+            let commit = OffsetCommit {
+                group: group.to_owned(),
+                topic: request.topic.to_owned(),
+                queue_id,
+                offset,
+            };
+            let most = store.config.bounds.group_offsets;
+            match store.state.has_room_for(&commit, most) {
+                true => Ok(commit),
+                false => {
+                    let remark = format!("groups have recorded {most} offsets: no more are kept");
+                    Err((ResponseCode::SYSTEM_ERROR, remark))
+                }
+            }
+        }
         _ => {
             let remark = format!(
                 "offset {} of a queue that ends at {end}",

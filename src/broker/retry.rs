@@ -229,6 +229,11 @@ impl<D: Disk> Store<D> {
         message: NewMessage<'_>,
         level: u32,
     ) -> Result<Appended, AppendError> {
+        let most = self.config.bounds.delayed;
+        if self.state.delays.count() >= most {
+            let what = "messages that wait for their time";
+            return Err(AppendError::Full { what, most });
+        }
         // Its queue is settled now: when it is due, nobody waits for an answer.
         let queue_id = self.choose_queue(message.topic, message.queue_id)? as i32;
         let message = NewMessage {

@@ -2,6 +2,7 @@
 
 use super::delays::level_of;
 use super::error::{AppendError, StoreError};
+use super::groups::NAME_BYTES_MAX;
 use super::names::{is_brokers_own, is_topic};
 use super::producers::{Origin, Sent, Stored};
 use super::retry::dead_letter_of;
@@ -18,7 +19,7 @@ use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 
 /// Bytes that may be staged before sends are refused: during a roll nothing is
 /// written, and what arrives waits in memory.
-const STAGED_BYTES_MAX: u64 = 64 << 20;
+pub(super) const STAGED_BYTES_MAX: u64 = 64 << 20;
 /// What an entry takes of the disk beside its own bytes, at most: envelope, padding.
 const ENTRY_ROOM_BYTES: u64 = 8_192;
 /// What the broker's own properties may take of a record's, where a message is
@@ -188,6 +189,13 @@ impl<E: Env> Broker<E> {
                 "properties of {length} bytes; at most {SENT_PROPERTIES_BYTES_MAX}"
             ));
         }
+        let producer_id = Properties::new(request.properties).get(key::PRODUCER_ID);
+        if let Some(id) = producer_id.filter(|id| id.len() > NAME_BYTES_MAX) {
+            let length = id.len();
+            return illegal(format!(
+                "a producer's id of {length} bytes; at most {NAME_BYTES_MAX}"
+            ));
+        }
         if is_brokers_own(request.topic) {
             let remark = format!("only the broker itself writes to {}", request.topic);
             return Err((ResponseCode::NO_PERMISSION, remark));
@@ -221,11 +229,12 @@ impl<E: Env> Broker<E> {
         body_bytes: usize,
     ) -> Result<(), (ResponseCode, String)> {
         let store = &serving.store;
-        // Counted by entry, not by waiter: an answer that was given up, or that
-        // nobody wants, leaves its entry behind.
-        if store.unapplied.len() >= self.config.pending_max
-            || store.log.staged_bytes() >= STAGED_BYTES_MAX
-        {
+        let load = Load {
+            entries: store.unapplied.len(),
+            staged_bytes: store.log.staged_bytes(),
+            waiters: serving.waiters.len(),
+        };
+        if !load.bears_more(self.config.pending_max) {
             let remark = "too many requests wait for the disk".to_owned();
             return Err((ResponseCode::SYSTEM_BUSY, remark));
         }
@@ -242,6 +251,11 @@ impl<E: Env> Broker<E> {
             let left_bytes = serving.own_room_bytes;
             self.env.report(Notice::GoesOnWhileFull { left_bytes });
         }
+    }
+
+    /// Whether one more answer may wait for an entry: several can for one.
+    pub(super) fn may_wait(&self, serving: &Serving<E>) -> bool {
+        may_wait(serving.waiters.len(), self.config.pending_max)
     }
 
     /// Answers an append that was not made; a log that failed ends the serving.
@@ -374,6 +388,28 @@ fn full() -> (ResponseCode, String) {
     (ResponseCode::SERVICE_NOT_AVAILABLE, remark)
 }
 
+/// Answers that may wait: as many again as entries, for several can wait for one.
+fn may_wait(waiters: usize, pending_max: usize) -> bool {
+    waiters < pending_max.saturating_mul(2)
+}
+
+/// What waits for the disk.
+struct Load {
+    /// Counted by entry, not by waiter: an answer that was given up, or that nobody
+    /// wants, leaves its entry behind.
+    entries: usize,
+    staged_bytes: u64,
+    waiters: usize,
+}
+
+impl Load {
+    fn bears_more(&self, pending_max: usize) -> bool {
+        self.entries < pending_max
+            && self.staged_bytes < STAGED_BYTES_MAX
+            && may_wait(self.waiters, pending_max)
+    }
+}
+
 /// Whether a message is to wait for its transaction's end.
 fn is_half(request: &SendRequest<'_>) -> bool {
     let prepared = Properties::new(request.properties).get(key::TRANSACTION_PREPARED);
@@ -388,5 +424,26 @@ impl<E: Env> Serving<E> {
         let bytes = staged.end_address - staged.address + ENTRY_ROOM_BYTES;
         self.room_bytes = self.room_bytes.saturating_sub(bytes);
         self.own_room_bytes = self.own_room_bytes.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Load, STAGED_BYTES_MAX};
+
+    #[test]
+    fn so_much_waits_for_the_disk_and_no_more() {
+        let bears = |entries, staged_bytes, waiters| {
+            let load = Load {
+                entries,
+                staged_bytes,
+                waiters,
+            };
+            load.bears_more(10)
+        };
+        assert!(bears(9, STAGED_BYTES_MAX - 1, 19));
+        assert!(!bears(10, 0, 0));
+        assert!(!bears(0, STAGED_BYTES_MAX, 0));
+        assert!(!bears(0, 0, 20));
     }
 }

@@ -21,6 +21,7 @@
 //! loop runs on real sockets and files.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -128,6 +129,9 @@ impl<E: Env> Broker<E> {
     /// Binds the broker's address. The store is opened by [`Broker::run`].
     pub async fn bind(env: E, mut config: BrokerConfig) -> Result<Self, BrokerError> {
         let mut net = env.net();
+        let bounds = &mut config.bounds;
+        bounds.connections = bounds.connections.min(net.streams_max());
+        bounds.connections_of_host = bounds.connections_of_host.min(bounds.connections);
         let address = config.listen;
         config.listen = net
             .listen(address)
@@ -278,6 +282,7 @@ impl<E: Env> Broker<E> {
                 Wake::HardState(saved) => {
                     let saved = Input::HardStateSaved(saved?);
                     self.happened(serving, saved).await?;
+                    self.offer_again(serving).await?;
                 }
                 Wake::Net(event) => self.handle_events(serving, event).await?,
                 Wake::Deadline => self.handle_deadlines(serving).await?,
@@ -427,8 +432,15 @@ impl<E: Env> Broker<E> {
                     // Closed by this side, which is not reported.
                     serving.forget(conn);
                 }
+                while let Some(slow) = self.sessions.too_slow(&self.config.bounds) {
+                    self.give_up_stream(serving, slow);
+                }
             }
-            NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
+            NetEvent::Accepted { conn, from } => {
+                if let Some(unused) = self.accepted(conn, from) {
+                    self.give_up_stream(serving, unused);
+                }
+            }
             NetEvent::Closed { conn, .. } => {
                 self.stream_gone(conn);
                 serving.forget(conn);
@@ -442,13 +454,37 @@ impl<E: Env> Broker<E> {
     /// The next whole command; a stream that does not speak the protocol is
     /// closed.
     fn next_command(&mut self, conn: ConnId) -> Option<Command> {
-        match self.sessions.next_command(conn) {
+        let now_ns = self.env.now_ns();
+        match self.sessions.next_command(conn, now_ns) {
             Ok(command) => command,
             Err(_) => {
-                self.stream_gone(conn);
-                self.net.close(conn);
+                self.close_stream(conn);
                 None
             }
+        }
+    }
+
+    /// Takes a stream in; gives the one that is to be closed for it, if any.
+    fn accepted(&mut self, conn: ConnId, from: SocketAddr) -> Option<ConnId> {
+        let now_ns = self.env.now_ns();
+        self.sessions.add(conn, from, now_ns, &self.config.bounds)
+    }
+
+    fn close_stream(&mut self, conn: ConnId) {
+        self.stream_gone(conn);
+        self.net.close(conn);
+    }
+
+    fn give_up_stream(&mut self, serving: &mut Serving<E>, conn: ConnId) {
+        self.close_stream(conn);
+        serving.forget(conn);
+    }
+
+    /// Closes the streams that nobody uses.
+    pub(super) fn expire_streams(&mut self, serving: &mut Serving<E>) {
+        let now_ns = self.env.now_ns();
+        for conn in self.sessions.idle(now_ns, &self.config.bounds) {
+            self.give_up_stream(serving, conn);
         }
     }
 
@@ -499,8 +535,15 @@ impl<E: Env> Broker<E> {
                     let code = ResponseCode::SERVICE_NOT_AVAILABLE;
                     self.outbox.refuse(conn, command.reply_to(), code, why);
                 }
+                while let Some(slow) = self.sessions.too_slow(&self.config.bounds) {
+                    self.close_stream(slow);
+                }
             }
-            NetEvent::Accepted { conn, from } => self.sessions.add(conn, from),
+            NetEvent::Accepted { conn, from } => {
+                if let Some(unused) = self.accepted(conn, from) {
+                    self.close_stream(unused);
+                }
+            }
             NetEvent::Closed { conn, .. } => self.stream_gone(conn),
             NetEvent::Connected { .. } | NetEvent::Peer { .. } => {}
         }

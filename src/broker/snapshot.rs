@@ -17,7 +17,7 @@ use super::state::{AppliedState, Place, QueueTails, from_hex, read_configuration
 use super::transactions::{Decided, Half, Transactions};
 use crate::env::yield_once;
 use crate::log::QueueTail;
-use crate::raft::Configuration;
+use crate::raft::{Configuration, NUMBER_MAX};
 
 /// A snapshot is read in parts of about so many bytes.
 const PART_BYTES: usize = 64 << 10;
@@ -199,7 +199,7 @@ impl Reading {
             Line::Queues(topic, queues) => self.queues(topic, queues)?,
             Line::Offsets(offsets) => {
                 for (place, offset) in offsets {
-                    state.offsets.insert(place, offset);
+                    state.offsets.insert(place, bounded(offset)?);
                 }
             }
             Line::Producer(producer, window) => state.producers.read(producer, window),
@@ -216,11 +216,11 @@ impl Reading {
 
     fn head(&mut self, head: &Head) -> Result<(), String> {
         let state = &mut self.state;
-        state.applied_address = head.applied_address;
-        state.applied_index = head.applied_index;
+        state.applied_address = bounded(head.applied_address)?;
+        state.applied_index = bounded(head.applied_index)?;
         state.configuration = read_configuration(&head.configuration)?;
-        state.expired_address = head.expired_address;
-        state.expired_index = head.expired_index;
+        state.expired_address = bounded(head.expired_address)?;
+        state.expired_index = bounded(head.expired_index)?;
         Ok(())
     }
 
@@ -229,9 +229,9 @@ impl Reading {
         let tails = self.tails.entry(topic.clone()).or_default();
         for queue in queues {
             let last_sector = from_hex(&queue.last_sector).ok_or("a sector is not hex")?;
-            next_offsets.push(queue.next_offset);
+            next_offsets.push(bounded(queue.next_offset)?);
             tails.push(QueueTail {
-                first_offset: queue.first_offset,
+                first_offset: bounded(queue.first_offset)?,
                 entries: queue.next_offset,
                 last_sector: last_sector.into(),
             });
@@ -261,9 +261,18 @@ impl Reading {
         }
         for (group, topic, queue_id, offset) in single.offsets {
             let place = (group, topic, queue_id);
-            reading.state.offsets.insert(place, offset);
+            reading.state.offsets.insert(place, bounded(offset)?);
         }
         Ok((reading.state, reading.tails))
+    }
+}
+
+/// A number that leaves room for all that is counted on from it. A base comes from a
+/// peer.
+fn bounded(number: u64) -> Result<u64, String> {
+    match number {
+        ..=NUMBER_MAX => Ok(number),
+        _ => Err(format!("{number} is no offset and no place in a log")),
     }
 }
 

@@ -63,6 +63,12 @@ impl AppliedState {
             .copied()
     }
 
+    /// Whether a group may record an offset, where so many are kept.
+    pub(super) fn has_room_for(&self, commit: &OffsetCommit, offsets_max: usize) -> bool {
+        let place = (commit.group.clone(), commit.topic.clone(), commit.queue_id);
+        self.offsets.len() < offsets_max || self.offsets.get(&place).is_some()
+    }
+
     /// Applies a message: its queue is one longer. Returns false where the topic,
     /// the queue or the offset is not the one that is due.
     pub fn apply_message(&mut self, topic: &str, queue_id: u32, offset: u64) -> bool {

@@ -22,7 +22,7 @@ use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::effect::Effect;
 use super::entries::{Expire, OffsetCommit, TopicConfig};
 use super::error::{AppendError, StoreError};
-use super::names::queues_of_new;
+use super::names::{is_brokers_own, queues_of_new};
 use super::producers::{Origin, Sent, Stored};
 use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
@@ -32,6 +32,7 @@ use crate::env::Disk;
 use crate::log::{CommitLog, LogError, QueueTail, Staged};
 use crate::raft::Configuration;
 use crate::record::{EntryKind, Message};
+use crate::remoting::retry::RETRY_PREFIX;
 
 /// Entries that queues keep in memory before a snapshot is due ahead of its time:
 /// 24 MB.
@@ -287,6 +288,7 @@ impl<D: Disk> Store<D> {
         if self.topics.get(topic).is_some() {
             return Ok(());
         }
+        self.has_room_for_topic(topic)?;
         let queues = self.queues_of_new(topic);
         let config = TopicConfig {
             topic: topic.to_owned(),
@@ -303,6 +305,23 @@ impl<D: Disk> Store<D> {
         self.topics.add(topic, opened);
         self.staged(staged, Change::Topic(config));
         Ok(())
+    }
+
+    /// Clients make so many topics; retries and dead letters of what is in them
+    /// still find room.
+    fn has_room_for_topic(&self, topic: &str) -> Result<(), AppendError> {
+        let topics = self.config.bounds.topics;
+        let most = match is_brokers_own(topic) || topic.starts_with(RETRY_PREFIX) {
+            true => topics.saturating_mul(2),
+            false => topics,
+        };
+        match self.topics.count() < most {
+            true => Ok(()),
+            false => Err(AppendError::Full {
+                what: "topics",
+                most,
+            }),
+        }
     }
 
     /// Stages an entry that no client asked for.

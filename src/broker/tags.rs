@@ -7,7 +7,9 @@
 use crate::record::tag_hash;
 
 /// Longest subscription, bytes: it is kept while a pull waits.
-const SUBSCRIPTION_BYTES_MAX: usize = 16 << 10;
+pub(super) const SUBSCRIPTION_BYTES_MAX: usize = 16 << 10;
+/// Tags of a subscription, at most: their hashes are kept while a pull waits.
+pub(super) const TAGS_MAX: usize = 512;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,12 @@ impl TagFilter {
         let mut hashes: Vec<i64> = tags.filter(|tag| !tag.is_empty()).map(tag_hash).collect();
         hashes.sort_unstable();
         hashes.dedup();
+        if hashes.len() > TAGS_MAX {
+            let count = hashes.len();
+            return Err(format!(
+                "a subscription to {count} tags; at most {TAGS_MAX}"
+            ));
+        }
         if hashes.is_empty() {
             return Err(format!("no tag in subscription {subscription:?}"));
         }
@@ -58,7 +66,7 @@ impl TagFilter {
 
 #[cfg(test)]
 mod tests {
-    use super::{SUBSCRIPTION_BYTES_MAX, TagFilter};
+    use super::{SUBSCRIPTION_BYTES_MAX, TAGS_MAX, TagFilter};
     use crate::record::tag_hash;
 
     #[test]
@@ -80,6 +88,16 @@ mod tests {
         // Two tags with one hash: the client tells them apart.
         let filter = TagFilter::parse("Aa", None).unwrap();
         assert!(filter.passes(tag_hash("BB")));
+    }
+
+    #[test]
+    fn a_subscription_has_so_many_tags_and_no_more() {
+        let tags = |count: usize| {
+            let tags: Vec<String> = (0..count).map(|number| format!("tag-{number}")).collect();
+            TagFilter::parse(&tags.join("||"), None)
+        };
+        assert!(tags(TAGS_MAX).is_ok());
+        assert!(tags(TAGS_MAX + 1).is_err());
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl<D: Disk> Topics<D> {
         self.0.get_mut(topic)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// A topic's name, to be kept.
     pub(crate) fn shared_name(&self, topic: &str) -> Arc<str> {
         self.get(topic)

@@ -50,6 +50,11 @@ impl<A> Waiters<A> {
         self.0.push_back(waiter);
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The next waiter whose entry lies wholly below `released_address`.
     pub(crate) fn pop_released(&mut self, released_address: u64) -> Option<Waiter<A>> {
         let oldest = self.0.front()?;

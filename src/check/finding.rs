@@ -56,6 +56,8 @@ pub enum Promise {
     Liveness,
     /// No step of a broker's loop is longer than a bounded one.
     BoundedStep,
+    /// No broker holds more of what others send than it bears.
+    Bounds,
     /// The run's events stay within a budget per simulated second.
     EventBudget,
     /// Product code does not panic.
@@ -96,6 +98,7 @@ impl Promise {
             Self::Acknowledgement => "acknowledgement",
             Self::Liveness => "liveness",
             Self::BoundedStep => "bounded-step",
+            Self::Bounds => "bounds",
             Self::EventBudget => "event-budget",
             Self::NoPanic => "no-panic",
             Self::Determinism => "determinism",

@@ -37,6 +37,19 @@ pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop, 
 pub use pool::{Pooled, PooledFile};
 pub use yielding::yield_once;
 
+/// Longest peer message, bytes: an entry of the longest frame that a client can
+/// send fits. Who has more to say says it in pieces.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 20 << 20;
+/// Streams that peers may have to an endpoint at once.
+pub const PEER_LINKS_MAX: usize = 64;
+/// Bytes of peer messages whose end has not come, over all streams; the first
+/// 64 KiB of each do not count.
+pub const PEER_PARTIAL_BYTES_MAX: usize = 64 << 20;
+/// Bytes that wait to be written to one stream, or sent to one peer.
+pub const UNSENT_OF_STREAM_BYTES_MAX: usize = 64 << 20;
+/// Bytes that wait to be written, over all streams.
+pub const UNSENT_BYTES_MAX: usize = 256 << 20;
+
 /// One node's world. Cheap to clone.
 pub trait Env: Clone + Send + Sync + 'static {
     /// The node's disk.
@@ -218,7 +231,15 @@ pub trait Net: Send + 'static {
     /// Closes after what was queued has left. Unknown streams: nothing.
     fn close(&mut self, conn: ConnId);
     /// Sends a peer message, at most once, maybe never.
+    ///
+    /// # Panics
+    /// It has more than [`PEER_MESSAGE_BYTES_MAX`]: it would never come, however
+    /// often it is said again.
     fn send(&mut self, to: SocketAddr, bytes: Bytes);
+    /// Streams that the endpoint bears at once.
+    fn streams_max(&self) -> usize {
+        usize::MAX
+    }
     /// An event that is already there.
     fn try_next(&mut self) -> Option<NetEvent>;
     /// The next event. Cancel-safe.

@@ -163,6 +163,21 @@ notices! {
         why: String,
     } Error "the message that waits at log address {address} cannot be delivered: {why}. It is \
              kept, and tried again at the next start";
+    /// The state is too long for a base: what has expired stays.
+    StateTooLong {
+        /// How long, bytes.
+        state_bytes: u64,
+        /// The longest base, bytes.
+        base_bytes_max: u64,
+    } Error "the state takes {state_bytes} bytes, more than a base that others could be given \
+             ({base_bytes_max}): nothing of the log goes";
+    /// A base came that is none.
+    BaseRefused {
+        /// Who sent it.
+        node: u64,
+        /// What is wrong with it.
+        why: String,
+    } Warning "the base that node {node} sent is none: {why}";
     /// This broker leads its cluster.
     LeaderElected {
         /// Since this term.

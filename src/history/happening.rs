@@ -64,6 +64,8 @@ pub enum Happening {
     BlankAnnounced,
     /// A replica began anew behind a base that it was given (D8).
     BaseInstalled,
+    /// A base that no message could carry whole was given piece by piece (D8).
+    BaseInPieces,
     /// A replica stored a base that stands for what has expired in its own log (D8).
     LogExpired,
     /// A replica asked for what it lost to a bad sector, and that had expired (D12).
@@ -90,11 +92,17 @@ pub enum Happening {
     /// A replica cut entries off the end of its log: another leader has others
     /// (D6).
     SuffixCut,
+    /// Something garbled came to a replica, that looked like a peer's message.
+    PeerGarbled,
+    /// A client that keeps to no rule was refused something.
+    StrangerRefused,
+    /// A stream of a client that keeps to no rule was closed by a broker.
+    StrangerClosed,
 }
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 44] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -123,6 +131,7 @@ impl Happening {
         Self::StoodBack,
         Self::BlankAnnounced,
         Self::BaseInstalled,
+        Self::BaseInPieces,
         Self::LogExpired,
         Self::HoleExpired,
         Self::Promoted,
@@ -135,6 +144,9 @@ impl Happening {
         Self::PausedInAStep,
         Self::LeadershipLostInAStep,
         Self::SuffixCut,
+        Self::PeerGarbled,
+        Self::StrangerRefused,
+        Self::StrangerClosed,
     ];
 
     /// The name in scenario files and reports.
@@ -168,6 +180,7 @@ impl Happening {
             Self::StoodBack => "stood-back",
             Self::BlankAnnounced => "blank-announced",
             Self::BaseInstalled => "base-given",
+            Self::BaseInPieces => "base-in-pieces",
             Self::LogExpired => "log-expired",
             Self::HoleExpired => "hole-expired",
             Self::Promoted => "promoted",
@@ -180,6 +193,9 @@ impl Happening {
             Self::PausedInAStep => "paused-in-a-step",
             Self::LeadershipLostInAStep => "leadership-lost-in-a-step",
             Self::SuffixCut => "suffix-cut",
+            Self::PeerGarbled => "peer-garbled",
+            Self::StrangerRefused => "stranger-refused",
+            Self::StrangerClosed => "stranger-closed",
         }
     }
 }

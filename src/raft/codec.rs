@@ -88,6 +88,9 @@ impl Configuration {
     }
 }
 
+/// Seats, learners and returning nodes of a configuration, each at most.
+pub(super) const MEMBERS_MAX: usize = 128;
+
 /// Counts, then (node, disk, state) for each seat, (node, disk) for each
 /// learner and the nodes that may return, ascending; then the founders, likewise.
 pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configuration) {
@@ -134,6 +137,12 @@ fn get_places(bytes: &mut impl Buf) -> Result<Configuration, WireError> {
     let seats = bytes.try_get_u32()?;
     let learners = bytes.try_get_u32()?;
     let returning = bytes.try_get_u32()?;
+    if [seats, learners, returning]
+        .iter()
+        .any(|count| *count as usize > MEMBERS_MAX)
+    {
+        return Err(WireError::Beyond);
+    }
     let mut configuration = Configuration::default();
     for _ in 0..seats {
         let node = bytes.try_get_u64()?;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReplicaId;
+use super::codec::MEMBERS_MAX;
 
 /// Who is in the cluster.
 ///
@@ -206,7 +207,8 @@ impl Configuration {
             Change::RemoveLearner { node } => next.learners.remove(&node).is_some(),
             Change::Remove { node } => next.seats.remove(&node).is_some(),
         };
-        (changed && next.voters().count() >= next.quorum()).then_some(next)
+        let fits = next.learners.len() <= MEMBERS_MAX && next.seats.len() <= MEMBERS_MAX;
+        (changed && fits && next.voters().count() >= next.quorum()).then_some(next)
     }
 
     /// Whether a change would leave things as they are, since that is what it asks

@@ -49,8 +49,8 @@ pub enum Message {
         /// To be carried by the next `Join`.
         challenge: u64,
     },
-    /// The log begins here; what is below is committed and gone. The base
-    /// itself travels behind the message.
+    /// The log begins here; what is below is committed and gone. The base's
+    /// first piece travels behind the message.
     Install {
         /// To be answered.
         request: u64,
@@ -92,10 +92,25 @@ pub enum Message {
         /// does not know its term.
         committed: EntryId,
     },
-    /// What was wished for has expired; the sender's base travels behind the
-    /// message. Not the core's: for drivers.
+    /// What was wished for has expired; the first piece of the sender's base travels
+    /// behind the message. Not the core's: for drivers.
     Expired {
         /// The last entry below the sender's log.
+        base: EntryId,
+    },
+    /// The receiver's base is wanted from this byte on. Not the core's: for drivers.
+    WantBase {
+        /// The last entry that the base stands for.
+        base: EntryId,
+        /// Of its bytes.
+        digest: u64,
+        /// So many have come.
+        offset: u64,
+    },
+    /// A piece of the sender's base travels behind the message. Not the core's: for
+    /// drivers.
+    BasePiece {
+        /// The last entry that the base stands for.
         base: EntryId,
     },
 }

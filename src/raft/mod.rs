@@ -68,8 +68,9 @@ pub use log_view::LogView;
 pub use message::{Append, AppendAnswer, Message, Tail, UNASKED};
 pub use output::Output;
 pub use replica::{Raft, Role};
+pub use terms::TERMS_AHEAD_MAX;
 pub use types::{
     ANY_DISK, Divergence, Doubt, EntryHead, EntryId, Epoch, HARD_STATE_FILE, HardState, ReplicaId,
     Settings,
 };
-pub use wire::{Packet, WireError};
+pub use wire::{NUMBER_MAX, Packet, WireError};

@@ -52,6 +52,13 @@ impl Raft {
         self.log.last()
     }
 
+    /// Whether a base that ends with that entry brings what is not here.
+    #[must_use]
+    pub fn lacks(&self, base: EntryId) -> bool {
+        let known = self.log.contains(base) || base.index <= self.commit_index;
+        self.is_blank() || !known
+    }
+
     /// The log as the core sees it.
     #[must_use]
     pub fn log(&self) -> &LogView {

@@ -246,6 +246,10 @@ impl Raft {
         if !(UNASKED + 1..next_request).contains(&answer.request) {
             return;
         }
+        // Nobody holds more of this log than there is of it.
+        if answer.matched_index > self.log.last().index {
+            return;
+        }
         progress.answered_request = progress.answered_request.max(answer.request);
         if answer.request >= progress.floor_request && answer.last_index < progress.matched_index {
             if answer.in_doubt || !promises_durable {

@@ -3,6 +3,10 @@
 use super::replica::Raft;
 use super::{EntryId, Message, ReplicaId, UNASKED};
 
+/// Terms that a message of somebody who is no member as far as is known here may be
+/// ahead, at most: one message must not use up all the terms there are.
+pub const TERMS_AHEAD_MAX: u64 = 1 << 32;
+
 impl Raft {
     /// The rules for terms, before any other (Raft paper, figure 2, "rules for
     /// all servers").
@@ -14,7 +18,11 @@ impl Raft {
             // These change no term.
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
             Message::Join { challenge } => return self.on_join(from, challenge),
-            Message::Fetch { .. } | Message::Fetched { .. } | Message::Expired { .. } => return,
+            Message::Fetch { .. }
+            | Message::Fetched { .. }
+            | Message::Expired { .. }
+            | Message::WantBase { .. }
+            | Message::BasePiece { .. } => return,
             // A stranger may learn what is here, but changes no term.
             Message::Ask {
                 request,
@@ -35,6 +43,9 @@ impl Raft {
             self.joins.remove(&from.node);
         }
         if term > self.term() {
+            if !self.may_adopt(from, term, &message) {
+                return;
+            }
             self.adopt_term(term);
         } else if term < self.term() {
             return self.on_stale(from, &message);
@@ -63,7 +74,9 @@ impl Raft {
             | Message::Join { .. }
             | Message::Fetch { .. }
             | Message::Fetched { .. }
-            | Message::Expired { .. } => unreachable!("taken above"),
+            | Message::Expired { .. }
+            | Message::WantBase { .. }
+            | Message::BasePiece { .. } => unreachable!("taken above"),
         }
     }
 
@@ -89,6 +102,19 @@ impl Raft {
     /// have an entry that I lack.
     fn knows_asker(&self, from: ReplicaId, previous: EntryId) -> bool {
         self.knows(from) || !self.is_blank() && previous > self.log.last()
+    }
+
+    /// A blank disk follows nobody before it has a base: it heeds who answers its
+    /// announcement, and takes the term that comes with the base, whichever it is.
+    /// A member is followed however far it is ahead: else whoever did not hear a
+    /// stranger raise the others' terms could never follow them again.
+    fn may_adopt(&self, from: ReplicaId, term: u64, message: &Message) -> bool {
+        let is_near = self.knows(from) || term - self.term() <= TERMS_AHEAD_MAX;
+        match message {
+            Message::Install { .. } if self.is_blank() => true,
+            Message::Challenge { .. } => is_near,
+            _ => is_near && !self.is_blank(),
+        }
     }
 
     fn knows(&self, replica: ReplicaId) -> bool {

@@ -22,6 +22,10 @@ use super::{Append, AppendAnswer, EntryId, Epoch, Message, ReplicaId, Tail};
 
 const MAGIC: u32 = u32::from_be_bytes(*b"ZLR2");
 
+/// No term and no index of a message is above this: no log and no row of
+/// elections ever reaches it, and what is added to it here still fits 64 bits.
+pub const NUMBER_MAX: u64 = 1 << 62;
+
 /// What one replica's driver sends to another's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
@@ -37,8 +41,8 @@ pub struct Packet {
     pub term: u64,
     /// What it says; the heads of entries are not encoded.
     pub message: Message,
-    /// What travels behind: frames of an append, a tail or a repair, or the base of
-    /// an install or of what has expired. Opaque here.
+    /// What travels behind: frames of an append, a tail or a repair, or a piece
+    /// of a base. Opaque here.
     pub frames: Bytes,
 }
 
@@ -51,6 +55,9 @@ pub enum WireError {
     /// Another version's, or not a packet.
     #[error("not a packet of this version")]
     Unknown,
+    /// A term or an index that no replica can have.
+    #[error("the packet has a term or an index above {NUMBER_MAX}")]
+    Beyond,
 }
 
 impl From<TryGetError> for WireError {
@@ -94,7 +101,7 @@ impl Packet {
                 number: bytes.try_get_u64()?,
                 id: bytes.try_get_u64()?,
             },
-            term: bytes.try_get_u64()?,
+            term: get_number(&mut bytes)?,
             message: get_message(&mut bytes)?,
             frames: bytes,
         })
@@ -201,17 +208,31 @@ fn put_message(out: &mut BytesMut, message: &Message) {
             out.put_u8(16);
             put_id(out, *base);
         }
+        Message::WantBase {
+            base,
+            digest,
+            offset,
+        } => {
+            out.put_u8(17);
+            put_id(out, *base);
+            out.put_u64(*digest);
+            out.put_u64(*offset);
+        }
+        Message::BasePiece { base } => {
+            out.put_u8(18);
+            put_id(out, *base);
+        }
     }
 }
 
 fn get_message(bytes: &mut Bytes) -> Result<Message, WireError> {
     Ok(match bytes.try_get_u8()? {
         1 => Message::PreVote {
-            next_term: bytes.try_get_u64()?,
+            next_term: get_number(bytes)?,
             last: get_id(bytes)?,
         },
         2 => Message::PreVoteAnswer {
-            next_term: bytes.try_get_u64()?,
+            next_term: get_number(bytes)?,
             granted: get_bool(bytes)?,
         },
         3 => Message::Vote {
@@ -224,14 +245,14 @@ fn get_message(bytes: &mut Bytes) -> Result<Message, WireError> {
         5 => Message::Append(Append {
             request: bytes.try_get_u64()?,
             prev: get_id(bytes)?,
-            commit_index: bytes.try_get_u64()?,
+            commit_index: get_number(bytes)?,
             heads: Vec::new(),
         }),
         6 => Message::AppendAnswer(AppendAnswer {
             request: bytes.try_get_u64()?,
             accepted: get_bool(bytes)?,
-            matched_index: bytes.try_get_u64()?,
-            last_index: bytes.try_get_u64()?,
+            matched_index: get_number(bytes)?,
+            last_index: get_number(bytes)?,
             hint: get_id(bytes)?,
             in_doubt: get_bool(bytes)?,
         }),
@@ -254,17 +275,25 @@ fn get_message(bytes: &mut Bytes) -> Result<Message, WireError> {
         },
         12 => Message::Tail(get_tail(bytes)?),
         13 => Message::YouForgot {
-            acknowledged_index: bytes.try_get_u64()?,
+            acknowledged_index: get_number(bytes)?,
         },
         14 => Message::Fetch {
             from: get_id(bytes)?,
-            upto_index: bytes.try_get_u64()?,
+            upto_index: get_number(bytes)?,
         },
         15 => Message::Fetched {
             from: get_id(bytes)?,
             committed: get_id(bytes)?,
         },
         16 => Message::Expired {
+            base: get_id(bytes)?,
+        },
+        17 => Message::WantBase {
+            base: get_id(bytes)?,
+            digest: bytes.try_get_u64()?,
+            offset: get_number(bytes)?,
+        },
+        18 => Message::BasePiece {
             base: get_id(bytes)?,
         },
         _ => return Err(WireError::Unknown),
@@ -287,16 +316,24 @@ fn get_tail(bytes: &mut Bytes) -> Result<Tail, WireError> {
         previous: get_id(bytes)?,
         chained: get_bool(bytes)?,
         last: get_id(bytes)?,
-        base_index: bytes.try_get_u64()?,
+        base_index: get_number(bytes)?,
         doubtful_from: get_index(bytes)?,
         silent_from: get_index(bytes)?,
         heads: Vec::new(),
     })
 }
 
+/// A term or an index.
+fn get_number(bytes: &mut Bytes) -> Result<u64, WireError> {
+    match bytes.try_get_u64()? {
+        number @ ..=NUMBER_MAX => Ok(number),
+        _ => Err(WireError::Beyond),
+    }
+}
+
 /// No entry has index 0, so it stands for none.
 fn get_index(bytes: &mut Bytes) -> Result<Option<u64>, WireError> {
-    Ok(Some(bytes.try_get_u64()?).filter(|index| *index > 0))
+    Ok(Some(get_number(bytes)?).filter(|index| *index > 0))
 }
 
 fn get_bool(bytes: &mut Bytes) -> Result<bool, WireError> {
@@ -326,8 +363,8 @@ fn put_id(out: &mut BytesMut, id: EntryId) {
 
 fn get_id(bytes: &mut Bytes) -> Result<EntryId, WireError> {
     Ok(EntryId {
-        index: bytes.try_get_u64()?,
-        term: bytes.try_get_u64()?,
+        index: get_number(bytes)?,
+        term: get_number(bytes)?,
     })
 }
 
@@ -407,6 +444,12 @@ mod tests {
                 committed: ID,
             },
             Message::Expired { base: ID },
+            Message::WantBase {
+                base: ID,
+                digest: u64::MAX,
+                offset: 300,
+            },
+            Message::BasePiece { base: ID },
         ]
     }
 
@@ -466,7 +509,7 @@ mod tests {
 
         /// Random bytes seldom get past the magic: these do.
         #[test]
-        fn arbitrary_messages_never_panic(kind in 0u8..17, rest in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn arbitrary_messages_never_panic(kind in 0u8..19, rest in prop::collection::vec(any::<u8>(), 0..400)) {
             let mut bytes = packet(Message::TimeoutNow).encode()[..76].to_vec();
             bytes.push(kind);
             bytes.extend(rest);

@@ -156,6 +156,11 @@ impl Command {
         Ok(command)
     }
 
+    /// Memory that it takes, about, bytes.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.remark.len() + self.fields.raw().len() + self.body.len()
+    }
+
     /// Its parts that matter to who only looks on.
     pub fn glance(&self) -> Glance<'_> {
         Glance {

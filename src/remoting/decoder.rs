@@ -43,6 +43,11 @@ impl FrameDecoder {
         }
     }
 
+    /// Memory that the beginning of a frame takes whose end has not come, bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.partial.capacity() + self.lump.len()
+    }
+
     /// The next whole command; `None` until more is fed.
     pub fn next_command(&mut self) -> Result<Option<Command>, DecodeError> {
         if let Some(error) = &self.failed {

@@ -37,7 +37,7 @@ pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
     Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule,
     LongBodies, Need, NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings,
-    Scenario, Workload,
+    Scenario, Stranger, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};

@@ -51,6 +51,8 @@ pub struct Scenario {
     pub client: ClientSettings,
     /// What clients do. Clients are numbered from 0 in this order.
     pub workloads: Vec<Workload>,
+    /// A client that keeps to no rule, if there is one.
+    pub stranger: Option<Stranger>,
     /// What is done to them; empty where the file says `faults = "none"`.
     pub faults: Vec<FaultRule>,
     /// What the operator does of its own accord.
@@ -174,6 +176,9 @@ pub struct NetworkSettings {
     pub duplicate: f64,
     /// Share of peer messages held back long enough to be overtaken.
     pub reorder: f64,
+    /// Share of peer messages beside which something garbled comes: bytes, or a
+    /// message with numbers that no replica has.
+    pub garbage: f64,
     /// Share of writes to a stream that come in two pieces.
     pub split: f64,
 }
@@ -333,6 +338,18 @@ pub struct Consumers {
     /// Pause between commits of the group's offsets
     /// (`persistConsumerOffsetInterval`).
     pub commit_interval_ms: u64,
+}
+
+/// `[stranger]`: a client that keeps to no rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stranger {
+    /// What it does in a second: opens a stream, begins a frame, asks something
+    /// with extremes in its fields.
+    pub rate_per_s: u64,
+    /// Streams that it holds open, at most.
+    pub streams_max: u64,
+    /// How much of a frame that it begins comes, bytes.
+    pub partial_bytes: Between,
 }
 
 /// `[run]`: how long, over which seeds.

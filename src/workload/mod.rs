@@ -9,6 +9,7 @@ mod finish;
 mod packets;
 mod pay;
 mod send;
+mod stranger;
 mod table;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use finish::{FinalPlan, Finished, read_everything};
 pub use packets::{PACKETS_FILE, PacketPlan, issue_packets};
 pub use pay::{PayPlan, pay};
 pub use send::{SendPlan, send};
+pub use stranger::{STRANGERS_TOPIC, StrangerPlan, Turned, stranger};
 pub use table::rows_in;
 
 /// What a workload lets others see while it runs.

@@ -7,6 +7,7 @@ mod kinds;
 mod limits;
 mod recover;
 mod settings;
+mod strangers;
 mod support;
 
 use std::net::SocketAddr;

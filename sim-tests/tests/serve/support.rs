@@ -119,6 +119,15 @@ impl Served {
             .contains(what)
     }
 
+    /// The most memory that it ever held, KiB.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
     /// Ends it by a signal, and waits for the end.
     pub(crate) fn signal(mut self, name: &str) -> Option<i32> {
         let id = self.process.id().to_string();

@@ -69,6 +69,11 @@ impl Delays {
         self.0.get(&address).copied()
     }
 
+    /// How many wait.
+    pub(in crate::broker) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Those from a log address on, in the order of the log.
     pub fn from(&self, address: u64) -> impl Iterator<Item = (u64, Delayed)> {
         let waiting = self.0.from(&address);

@@ -59,7 +59,7 @@ impl DelayClock {
             let delay_ms = delay_ms(levels_ms, delayed.queue_id);
             let passed_ms = match address < self.old_below_address {
                 // Both are rounded down: up to one more has not passed.
-                true => wall_ms.saturating_sub(delayed.stored_ms + 1),
+                true => wall_ms.saturating_sub(delayed.stored_ms.saturating_add(1)),
                 false => 0,
             };
             let left_ms = delay_ms.saturating_sub(passed_ms);

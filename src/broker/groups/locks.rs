@@ -24,7 +24,7 @@
 use std::collections::BTreeMap;
 
 /// Locks at once, at most.
-const LOCKS_MAX: usize = 65_536;
+pub(in crate::broker) const LOCKS_MAX: usize = 65_536;
 
 /// A group's queue: group, topic, number.
 type Place = (String, String, u32);

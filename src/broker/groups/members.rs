@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::env::ConnId;
 
 /// Members of a group, at most: their list has to fit an answer.
-const MEMBERS_MAX: usize = 4_096;
+pub(in crate::broker) const MEMBERS_MAX: usize = 4_096;
+/// Members of all groups together, at most: each may have names of 255 bytes.
+pub(in crate::broker) const SEATS_MAX: usize = 131_072;
 
 #[derive(Debug)]
 struct Member {
@@ -19,27 +21,43 @@ struct Member {
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Members {
     groups: BTreeMap<String, BTreeMap<ConnId, Member>>,
+    /// Of all groups together.
+    count: usize,
     /// No member is silent for too long before; nobody is where there is none.
     due_ns: Option<u64>,
 }
 
+/// What a heartbeat came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// The groups whose members have changed.
+    pub(super) changed: Vec<String>,
+    /// A group that took the client in no more.
+    pub(super) refused: Option<String>,
+}
+
 impl Members {
-    /// A client says that it consumes for these groups, and for no other. Gives
-    /// the groups whose members have changed.
+    /// A client says that it consumes for these groups, and for no other.
     pub(super) fn heard(
         &mut self,
         conn: ConnId,
         client_id: &str,
         groups: &BTreeSet<String>,
         (now_ns, lease_ns): (u64, u64),
-    ) -> Vec<String> {
+    ) -> Heard {
         let mut changed = self.leaves(conn, |group| !groups.contains(group));
+        let mut refused = None;
         for group in groups {
-            let members = self.groups.entry(group.clone()).or_default();
-            let is_new = members.values().all(|it| it.client_id != client_id);
-            if is_new && members.len() >= MEMBERS_MAX {
+            let members = self.groups.get(group);
+            let stays = members.is_some_and(|members| members.contains_key(&conn));
+            let is_full = members.is_some_and(|members| members.len() >= MEMBERS_MAX);
+            if !stays && (is_full || self.count >= SEATS_MAX) {
+                refused = Some(group.clone());
                 continue;
             }
+            let members = self.groups.entry(group.clone()).or_default();
+            let is_new = members.values().all(|it| it.client_id != client_id);
+            self.count += usize::from(!stays);
             let member = Member {
                 client_id: client_id.to_owned(),
                 heard_ns: now_ns,
@@ -52,7 +70,7 @@ impl Members {
         if !groups.is_empty() && self.due_ns.is_none() {
             self.due_ns = Some(now_ns + lease_ns);
         }
-        changed
+        Heard { changed, refused }
     }
 
     /// The client leaves the groups that are named. Gives those whose members
@@ -73,13 +91,16 @@ impl Members {
 
     fn drop_members(&mut self, gone: impl Fn(&str, ConnId, &Member) -> bool) -> Vec<String> {
         let mut changed = Vec::new();
+        let count = &mut self.count;
         self.groups.retain(|group, members| {
             let is_gone = |conn: &ConnId, member: &Member| gone(group, *conn, member);
             if !members.iter().any(|(conn, member)| is_gone(conn, member)) {
                 return true;
             }
             let before = ids(members).len();
+            *count -= members.len();
             members.retain(|conn, member| !is_gone(conn, member));
+            *count += members.len();
             if ids(members).len() < before {
                 changed.push(group.clone());
             }
@@ -112,7 +133,7 @@ fn ids(members: &BTreeMap<ConnId, Member>) -> BTreeSet<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MEMBERS_MAX, Members};
+    use super::{Heard, MEMBERS_MAX, Members, SEATS_MAX};
     use crate::env::ConnId;
 
     const LEASE_NS: u64 = 100;
@@ -121,24 +142,28 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
+    fn changed(heard: Heard) -> Vec<String> {
+        assert_eq!(heard.refused, None);
+        heard.changed
+    }
+
     #[test]
     fn who_comes_and_goes_changes_a_group() {
         let mut members = Members::default();
         let at = (0, LEASE_NS);
         assert_eq!(
-            members.heard(ConnId(1), "a", &groups(&["g", "h"]), at),
+            changed(members.heard(ConnId(1), "a", &groups(&["g", "h"]), at)),
             ["g", "h"]
         );
-        assert!(
-            members
-                .heard(ConnId(1), "a", &groups(&["g", "h"]), at)
-                .is_empty()
+        assert!(changed(members.heard(ConnId(1), "a", &groups(&["g", "h"]), at)).is_empty());
+        assert_eq!(
+            changed(members.heard(ConnId(2), "b", &groups(&["g"]), at)),
+            ["g"]
         );
-        assert_eq!(members.heard(ConnId(2), "b", &groups(&["g"]), at), ["g"]);
         assert_eq!(members.list("g"), ["a", "b"]);
         assert_eq!(members.streams("g"), [ConnId(1), ConnId(2)]);
         assert_eq!(
-            members.heard(ConnId(1), "a", &groups(&["g"]), at),
+            changed(members.heard(ConnId(1), "a", &groups(&["g"]), at)),
             ["h"],
             "its heartbeat does not name it any more"
         );
@@ -153,11 +178,7 @@ mod tests {
         let mut members = Members::default();
         let at = (0, LEASE_NS);
         members.heard(ConnId(1), "a", &groups(&["g"]), at);
-        assert!(
-            members
-                .heard(ConnId(2), "a", &groups(&["g"]), at)
-                .is_empty()
-        );
+        assert!(changed(members.heard(ConnId(2), "a", &groups(&["g"]), at)).is_empty());
         assert!(members.leaves(ConnId(1), |_| true).is_empty());
         assert_eq!(members.list("g"), ["a"]);
         assert_eq!(members.leaves(ConnId(2), |_| true), ["g"]);
@@ -183,10 +204,52 @@ mod tests {
     #[test]
     fn a_group_has_so_many_members_and_no_more() {
         let mut members = Members::default();
-        for number in 0..=MEMBERS_MAX as u64 {
+        let (at, g) = ((0, LEASE_NS), groups(&["g"]));
+        for number in 0..MEMBERS_MAX as u64 {
             let id = format!("client-{number}");
-            members.heard(ConnId(number), &id, &groups(&["g"]), (0, LEASE_NS));
+            assert_eq!(members.heard(ConnId(number), &id, &g, at).refused, None);
         }
+        let one_more = ConnId(MEMBERS_MAX as u64);
+        let heard = members.heard(one_more, "one more", &g, at);
+        assert_eq!(heard.refused.as_deref(), Some("g"));
+        let heard = members.heard(one_more, "client-0", &g, at);
+        assert_eq!(
+            heard.refused.as_deref(),
+            Some("g"),
+            "a second stream of one that is in"
+        );
+        assert_eq!(members.heard(ConnId(7), "client-7", &g, at).refused, None);
         assert_eq!(members.list("g").len(), MEMBERS_MAX);
+        members.leaves(ConnId(7), |_| true);
+        assert_eq!(members.heard(one_more, "one more", &g, at).refused, None);
+    }
+
+    #[test]
+    fn all_groups_have_so_many_members_and_no_more() {
+        let mut members = Members::default();
+        let at = (0, LEASE_NS);
+        let names: Vec<String> = (0..1_024).map(|number| format!("g{number}")).collect();
+        let all = names.into_iter().collect();
+        for number in 0..SEATS_MAX as u64 / 1_024 {
+            assert_eq!(members.heard(ConnId(number), "c", &all, at).refused, None);
+        }
+        let one_more = ConnId(SEATS_MAX as u64);
+        assert!(
+            members
+                .heard(one_more, "c", &groups(&["g"]), at)
+                .refused
+                .is_some()
+        );
+        assert!(members.streams("g").is_empty());
+        assert_eq!(members.heard(ConnId(0), "c", &all, at).refused, None);
+        members.leaves(ConnId(0), |_| true);
+        assert_eq!(
+            members.heard(one_more, "c", &groups(&["g"]), at).refused,
+            None
+        );
+        (0..=SEATS_MAX as u64).for_each(|conn| {
+            members.leaves(ConnId(conn), |_| true);
+        });
+        assert_eq!(members.count, 0);
     }
 }

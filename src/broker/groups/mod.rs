@@ -17,8 +17,9 @@ mod locks;
 mod members;
 mod requests;
 
-pub(super) use locks::Locks;
-pub(super) use members::Members;
+pub(super) use locks::{LOCKS_MAX, Locks};
+pub(super) use members::{MEMBERS_MAX, Members, SEATS_MAX};
+pub(super) use requests::{BODY_BYTES_MAX, GROUPS_MAX, QUEUES_MAX};
 
 /// Longest name of a group or a client, bytes (RocketMQ's
 /// `CHARACTER_MAX_LENGTH`).

@@ -11,10 +11,13 @@ use crate::remoting::lock::{LockedQueues, QueueLocks, QueueName};
 use crate::remoting::{Command, ResponseCode};
 
 const NS_PER_MS: u64 = 1_000_000;
-/// Groups of one client, at most.
-const GROUPS_MAX: usize = 1_024;
+/// Groups of one client, of producers and of consumers, at most.
+pub(in crate::broker) const GROUPS_MAX: usize = 1_024;
 /// Queues in one request, at most.
-const QUEUES_MAX: usize = 4_096;
+pub(in crate::broker) const QUEUES_MAX: usize = 4_096;
+/// Bytes of a heartbeat, or of queues to lock, at most: what it says is taken apart
+/// and kept.
+pub(in crate::broker) const BODY_BYTES_MAX: usize = 1 << 20;
 
 impl<E: Env> Broker<E> {
     /// Notes which groups the client is in: its producers are asked about their
@@ -35,10 +38,16 @@ impl<E: Env> Broker<E> {
             data.consumers.into_iter().map(|it| it.group_name).collect();
         let lease_ns = self.config.client_expired_ms * NS_PER_MS;
         let at = (now_ns, lease_ns);
-        let changed = self.members.heard(conn, &data.client_id, &consumes, at);
-        let code = ResponseCode::SUCCESS;
-        self.outbox.answer(conn, command.reply_to(), code, &());
-        self.groups_changed(&changed);
+        let heard = self.members.heard(conn, &data.client_id, &consumes, at);
+        if let Some(group) = heard.refused {
+            let remark = format!("there are too many members of group {group:?}, or of all");
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.outbox.refuse(conn, command.reply_to(), code, &remark);
+        } else {
+            let code = ResponseCode::SUCCESS;
+            self.outbox.answer(conn, command.reply_to(), code, &());
+        }
+        self.groups_changed(&heard.changed);
     }
 
     /// The client leaves a group, or, where it names none, all of them.
@@ -148,8 +157,10 @@ impl<E: Env> Broker<E> {
 
     /// The queues that a request names; one that makes no sense is answered.
     fn read_locks(&mut self, conn: ConnId, command: &Command) -> Option<QueueLocks> {
-        let read: Result<QueueLocks, _> = serde_json::from_slice(&command.body);
+        let body = command.body.get(..=BODY_BYTES_MAX).unwrap_or(&command.body);
+        let read: Result<QueueLocks, _> = serde_json::from_slice(body);
         let remark = match read {
+            _ if body.len() > BODY_BYTES_MAX => too_long(&command.body),
             Ok(locks) if !is_name(&locks.consumer_group) || !is_name(&locks.client_id) => {
                 "names of groups and clients have 1 to 255 bytes".to_owned()
             }
@@ -167,17 +178,24 @@ impl<E: Env> Broker<E> {
 
 /// A heartbeat's body, or why it is none.
 fn read_heartbeat(body: &[u8]) -> Result<HeartbeatData, String> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(too_long(body));
+    }
     let data: HeartbeatData =
         serde_json::from_slice(body).map_err(|error| format!("the heartbeat's body: {error}"))?;
-    let mut groups = data.consumers.iter().map(|it| &it.group_name);
-    if data.consumers.len() > GROUPS_MAX {
-        return Err(format!(
-            "{} groups; at most {GROUPS_MAX}",
-            data.consumers.len()
-        ));
+    let consumers = data.consumers.iter().map(|it| &it.group_name);
+    let producers = data.producers.iter().map(|it| &it.group_name);
+    let mut groups = consumers.chain(producers);
+    let most = data.consumers.len().max(data.producers.len());
+    if most > GROUPS_MAX {
+        return Err(format!("{most} groups; at most {GROUPS_MAX}"));
     }
     if !data.consumers.is_empty() && !is_name(&data.client_id) || !groups.all(|it| is_name(it)) {
         return Err("names of groups and clients have 1 to 255 bytes".to_owned());
     }
     Ok(data)
+}
+
+fn too_long(body: &[u8]) -> String {
+    format!("a body of {} bytes; at most {BODY_BYTES_MAX}", body.len())
 }

@@ -1,11 +1,12 @@
 //! An operator's requests about the cluster itself.
 
+use super::Replica;
 use crate::broker::error::StoreError;
 use crate::broker::send::{Answered, SendAnswer};
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
 use crate::log::Staged;
-use crate::raft::{Change, Input};
+use crate::raft::{ANY_DISK, Change, Input};
 use crate::remoting::admin::{ChangeMembers, TransferLeadership};
 use crate::remoting::{Command, ReplyTo, ResponseCode};
 
@@ -35,6 +36,16 @@ impl<E: Env> Broker<E> {
         let Some(replica) = &mut serving.replica else {
             return self.not_replicated(conn, command);
         };
+        if let Err(remark) = can_be(change, replica) {
+            let code = ResponseCode::SYSTEM_ERROR;
+            self.outbox.refuse(conn, command.reply_to(), code, &remark);
+            return Ok(());
+        }
+        if let Some((before, reply_to)) = replica.asked.take() {
+            let remark = "another change was asked for";
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.outbox.refuse(before, reply_to, code, remark);
+        }
         replica.asked = Some((conn, command.reply_to()));
         self.happened(serving, Input::Change(change)).await
     }
@@ -105,6 +116,22 @@ impl<E: Env> Broker<E> {
         let remark = "this broker stands alone";
         self.outbox.refuse(conn, command.reply_to(), code, remark);
         Ok(())
+    }
+}
+
+/// Whether a change can ever be made here: a member is fed and counted, so it
+/// has to be a node that can be reached, with a disk of its own.
+fn can_be(change: Change, replica: &Replica) -> Result<(), String> {
+    let (node, disk) = match change {
+        Change::AddLearner { node, disk } | Change::Replace { node, disk } => (node, Some(disk)),
+        _ => return Ok(()),
+    };
+    if !replica.peers.contains_key(&node) {
+        return Err(format!("node {node} is not among this broker's peers"));
+    }
+    match disk {
+        Some(ANY_DISK) => Err(format!("disk {ANY_DISK} is no disk's name")),
+        _ => Ok(()),
     }
 }
 

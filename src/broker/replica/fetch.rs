@@ -64,6 +64,11 @@ impl Fetching {
         }
     }
 
+    /// The first index that is missing.
+    pub(super) fn first_missing(&self) -> u64 {
+        self.hole.from.next_index
+    }
+
     /// When the peers are asked again.
     pub(in crate::broker) fn ask_at_ns(&self) -> u64 {
         self.ask_at_ns
@@ -279,7 +284,8 @@ impl<E: Env> Broker<E> {
         let replica = serving.replica.as_ref().expect("only replicas have peers");
         let (term, base) = (replica.raft.term(), serving.store.base().id());
         let message = Message::Expired { base };
-        self.send_peer(serving, to, term, message, replica.base.clone());
+        let piece = self.first_piece(serving);
+        self.send_peer(serving, to, term, message, piece);
     }
 
     /// A base, for the hole is in what has expired elsewhere. All that it stands for

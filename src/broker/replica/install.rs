@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::raft::{Message, ReplicaId};
 
 impl<E: Env> Broker<E> {
-    /// Sends where this log begins, and what is before it.
+    /// Offers where this log begins, and what is before it.
     pub(super) fn send_base(
         &mut self,
         serving: &Serving<E>,
@@ -19,7 +19,6 @@ impl<E: Env> Broker<E> {
         term: u64,
         request: u64,
     ) {
-        let replica = serving.replica.as_ref().expect("only replicas have a base");
         let base = serving.store.base();
         let message = Message::Install {
             request,
@@ -30,7 +29,8 @@ impl<E: Env> Broker<E> {
                 .clone()
                 .expect("a base has a configuration"),
         };
-        self.send_peer(serving, to, term, message, replica.base.clone());
+        let piece = self.first_piece(serving);
+        self.send_peer(serving, to, term, message, piece);
     }
 
     /// Stores the base durably; the store is then opened again, and its log begins

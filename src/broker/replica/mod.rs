@@ -22,6 +22,7 @@ mod install;
 mod leading;
 mod open;
 mod packets;
+mod pieces;
 mod reads;
 mod recent;
 mod recover;
@@ -35,16 +36,18 @@ use std::pin::Pin;
 
 use super::config::Peer;
 use super::error::StoreError;
-use crate::raft::{Epoch, HardState, Raft, ReplicaId};
+use crate::raft::{EntryId, Epoch, HardState, Raft, ReplicaId, Role};
 use admin::Asked;
 use bytes::Bytes;
 use fetch::Fetching;
+use pieces::{Incoming, Outgoing};
 use recent::RecentFrames;
 use waits::Waits;
 
 pub(super) use open::open;
 pub use open::{FirstMembers, format_replica};
-pub(super) use reads::{Reads, Wanted};
+pub(super) use pieces::BASE_BYTES_MAX;
+pub(super) use reads::{READ_BYTES_MAX, Reads, Wanted};
 pub use recover::{Survivor, recover_unsafe, survivor};
 
 /// A hard state on its way to the disk.
@@ -77,7 +80,9 @@ pub(super) struct Replica {
     /// Where the next look at the log begins.
     scrubbed_address: u64,
     /// The base in the form in which it is sent.
-    base: Bytes,
+    base: Outgoing,
+    /// The base that is under way to this replica.
+    incoming: Option<Incoming>,
     waits: Waits,
 }
 
@@ -119,12 +124,29 @@ impl Replica {
 
     /// The log begins elsewhere now.
     pub(super) fn set_base(&mut self, encoded: Bytes) {
-        self.base = encoded;
+        self.base = Outgoing::new(encoded);
     }
 
-    /// When peers are to be asked for damaged entries again.
+    /// When peers are to be asked again, for damaged entries or for a piece of a
+    /// base.
     pub(super) fn ask_at_ns(&self) -> Option<u64> {
-        self.fetching.as_ref().map(Fetching::ask_at_ns)
+        let entries = self.fetching.as_ref().map(Fetching::ask_at_ns);
+        let piece = self.incoming.as_ref().and_then(Incoming::ask_at_ns);
+        entries.into_iter().chain(piece).min()
+    }
+
+    /// Whether the core would do anything with that base, offered in that term, but
+    /// answer: it begins anew behind it, or cannot compare it yet.
+    fn wants_base(&self, base: EntryId, term: u64) -> bool {
+        let raft = &self.raft;
+        let leads = raft.role() == Role::Leader && term <= raft.term();
+        self.takes_part() && term >= raft.term() && !leads && raft.lacks(base)
+    }
+
+    /// Whether there is a hole before a base's end.
+    fn lost_before(&self, base: EntryId) -> bool {
+        let hole = self.fetching.as_ref().map(Fetching::first_missing);
+        hole.is_some_and(|first| base.index >= first)
     }
 
     /// Where clients find the leader, as far as this replica knows.

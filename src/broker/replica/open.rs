@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::Replica;
 use super::condemned::Condemned;
 use super::fetch::Fetching;
+use super::pieces::Outgoing;
 use super::recent::RecentFrames;
 use super::saving::{load, load_or_begin_anew, renew, save};
 use super::scrub::ROUND_BYTES;
@@ -161,7 +162,8 @@ pub(in crate::broker) async fn open<E: Env>(
         scrub_at_ns: env.now_ns() + raft.scrub_interval_ms * NS_PER_MS,
         scrub_left_bytes: ROUND_BYTES,
         scrubbed_address: at.address,
-        base: encoded_base.unwrap_or_default(),
+        base: Outgoing::new(encoded_base.unwrap_or_default()),
+        incoming: None,
         waits: Waits::since(env.now_ns()),
     };
     Ok((store, replica, notices))

@@ -5,22 +5,22 @@ use std::ops::RangeInclusive;
 use bytes::{Bytes, BytesMut};
 
 use super::epochs::{Relation, relation};
+use super::pieces::Piece;
 use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net};
-use crate::raft::{ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Message, Packet, ReplicaId};
+use crate::raft::{
+    ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, Packet, ReplicaId,
+};
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
 
-/// Bytes of frames in one message, about at most; a first frame goes however
-/// long it is.
-const MESSAGE_BYTES_MAX: usize = 1 << 20;
-
-/// The entries that came with a message, verified; or the base that did.
+/// The entries that came with a message, verified; or a base, or a piece of one.
 #[derive(Debug, Default)]
 pub(super) struct Cargo {
     pub(super) frames: Vec<(LogPart, Bytes)>,
     pub(super) base: Option<(Base, Bytes)>,
+    pub(super) piece: Option<Piece>,
 }
 
 impl Cargo {
@@ -39,12 +39,8 @@ impl Cargo {
                 tail.heads = heads(&cargo.frames)?;
             }
             Message::Fetched { .. } => cargo.frames = parse_frames(bytes)?,
-            Message::Install { base, .. } | Message::Expired { base } => {
-                let decoded = Base::decode(&bytes).ok()?;
-                if decoded.id() != *base {
-                    return None;
-                }
-                cargo.base = Some((decoded, bytes));
+            Message::Install { .. } | Message::Expired { .. } | Message::BasePiece { .. } => {
+                cargo.piece = Some(Piece::decode(bytes)?);
             }
             _ => {}
         }
@@ -71,6 +67,12 @@ fn parse_frames(mut bytes: Bytes) -> Option<Vec<(LogPart, Bytes)>> {
         }
         let frame = bytes.split_to(framed_bytes);
         let part = parse_sealed(&frame).ok()?;
+        if [part.index, part.term, part.address]
+            .iter()
+            .any(|number| *number > NUMBER_MAX)
+        {
+            return None;
+        }
         if frames.last().is_some_and(|(last, _)| {
             last.index + 1 != part.index || last.hash != part.previous_hash
         }) {
@@ -149,7 +151,23 @@ impl<E: Env> Broker<E> {
             Message::Fetched { committed, .. } => {
                 self.fetched(serving, from, (cargo, committed)).await
             }
-            Message::Expired { .. } => self.expired_there(serving, &cargo).await,
+            Message::WantBase {
+                base,
+                digest,
+                offset,
+            } => {
+                self.answer_want(serving, from, (base, digest, offset));
+                Ok(())
+            }
+            Message::BasePiece { base } => {
+                let piece = cargo.piece.expect("it was loaded");
+                self.base_piece(serving, base, &piece).await
+            }
+            Message::Install { .. } | Message::Expired { .. } => {
+                let piece = cargo.piece.expect("it was loaded");
+                self.base_offered(serving, (from, term), message, &piece)
+                    .await
+            }
             message => {
                 let input = crate::raft::Input::Message {
                     from,
@@ -215,29 +233,79 @@ impl<E: Env> Broker<E> {
             return Ok(Bytes::new());
         }
         let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let bytes_max = self.config.bounds.peer_message_bytes;
         if let Some(recent) = replica.recent.get(from, upto) {
-            return Ok(concat(recent));
+            return Ok(concat(recent, bytes_max));
         }
         // What is not written yet is recent; what is read is.
         let log = &serving.store.log;
-        let batch = log
-            .read_indices(from, upto + 1, MESSAGE_BYTES_MAX as u64)
-            .await;
+        let batch = log.read_indices(from, upto + 1, bytes_max as u64).await;
         match batch.map_err(StoreError::from) {
-            Ok(batch) => Ok(concat(batch.entries.iter().map(|entry| &entry.frame))),
+            Ok(batch) => {
+                let frames = batch.entries.iter().map(|entry| &entry.frame);
+                Ok(concat(frames, bytes_max))
+            }
             // As if they were lost on their way: they are asked for again.
             Err(failed) => self.put_off(Err(failed)).map(|()| Bytes::new()),
         }
     }
 }
 
-fn concat<'a>(frames: impl Iterator<Item = &'a Bytes>) -> Bytes {
+/// As many frames as fit one message; the first one goes however long it is.
+fn concat<'a>(frames: impl Iterator<Item = &'a Bytes>, bytes_max: usize) -> Bytes {
     let mut bytes = BytesMut::new();
     for frame in frames {
-        if !bytes.is_empty() && bytes.len() + frame.len() > MESSAGE_BYTES_MAX {
+        if !bytes.is_empty() && bytes.len() + frame.len() > bytes_max {
             break;
         }
         bytes.extend_from_slice(frame);
     }
     bytes.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::seal;
+
+    /// A frame that verifies: whoever sends it can make its hash.
+    fn frame(index: u64, term: u64, address: u64, previous_hash: u64) -> (u64, Vec<u8>) {
+        let mut frame = vec![0; ENVELOPE_BYTES];
+        let part = LogPart {
+            kind: EntryKind::NoOp,
+            index,
+            term,
+            address,
+            record_bytes: 0,
+            previous_hash,
+            hash: 0,
+        };
+        let part = seal(&mut frame, part);
+        (part.hash, frame)
+    }
+
+    fn parsed(numbers: [(u64, u64, u64); 2]) -> bool {
+        let mut bytes = Vec::new();
+        let mut hash = 0;
+        for (index, term, address) in numbers {
+            let (next, frame) = frame(index, term, address, hash);
+            bytes.extend(frame);
+            hash = next;
+        }
+        parse_frames(bytes.into()).is_some()
+    }
+
+    /// Two frames of the last index of all have no next one: that once overflowed.
+    #[test]
+    fn frames_of_numbers_that_no_log_has_are_none() {
+        assert!(parsed([(7, 3, 100), (8, 3, 200)]));
+        assert!(parsed([
+            (NUMBER_MAX - 1, NUMBER_MAX, 1),
+            (NUMBER_MAX, NUMBER_MAX, NUMBER_MAX)
+        ]));
+        assert!(!parsed([(u64::MAX, 3, 100), (0, 3, 200)]));
+        assert!(!parsed([(u64::MAX, 3, 100), (u64::MAX, 3, 200)]));
+        assert!(!parsed([(7, u64::MAX, 100), (8, u64::MAX, 200)]));
+        assert!(!parsed([(7, 3, 100), (8, 3, u64::MAX)]));
+    }
 }

@@ -88,8 +88,10 @@ impl<E: Env> Broker<E> {
             identity: Some(identity),
             // One that is on its way replaces what stands there.
             hard: replica.stored_hard_state(),
-            base: (replica.scrubbed_address <= base_address && !replica.base.is_empty())
-                .then(|| replica.base.clone()),
+            base: match replica.scrubbed_address <= base_address {
+                true => replica.base.whole(),
+                false => None,
+            },
         };
         let disk = self.env.disk();
         let damaged = damaged(&disk, own).await;

@@ -142,6 +142,11 @@ impl Transactions {
         self.pending.iter().map(|(address, half)| (*address, half))
     }
 
+    /// How many half messages are not decided.
+    pub(in crate::broker) fn pending_count(&self) -> usize {
+        self.pending.len()
+    }
+
     /// As [`Self::pending`], from a log address on.
     pub(super) fn pending_from(&self, address: u64) -> impl Iterator<Item = u64> {
         self.pending.from(&address).map(|(address, _)| *address)

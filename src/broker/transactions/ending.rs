@@ -67,6 +67,12 @@ impl<E: Env> Broker<E> {
                 self.ended(conn, reply_to, asked, outcome);
                 Ok(())
             }
+            Standing::Deciding(_) if !self.may_wait(serving) => {
+                let code = ResponseCode::SYSTEM_BUSY;
+                let remark = "too many requests wait for the disk";
+                self.outbox.refuse(conn, reply_to, code, remark);
+                Ok(())
+            }
             Standing::Deciding(outcome) => {
                 let what = Answered::Ended { asked, outcome };
                 self.wait_for_all(serving, conn, SendAnswer { reply_to, what });

@@ -2,6 +2,7 @@
 //! producer meant.
 
 use super::super::error::AppendError;
+use super::super::groups::NAME_BYTES_MAX;
 use super::super::store::{Appended, NewMessage, Store};
 use super::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC, Outcome};
 use crate::broker::send::SENT_PROPERTIES_BYTES_MAX;
@@ -27,6 +28,7 @@ impl<D: Disk> Store<D> {
         message: NewMessage<'_>,
         group: &str,
     ) -> Result<Appended, AppendError> {
+        self.has_room_for_half(message.properties, group)?;
         let mut properties = PropertyBuf::from_text(message.properties);
         properties.set(key::REAL_TOPIC, message.topic)?;
         properties.set(key::PRODUCER_GROUP, group)?;
@@ -47,6 +49,26 @@ impl<D: Disk> Store<D> {
             ..message
         };
         self.append_message(half).await
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// What is kept of a half message until it is decided, and for a while after, is
+    /// bounded: its names, and how many there are.
+    fn has_room_for_half(&self, properties: &str, group: &str) -> Result<(), AppendError> {
+        let most = self.config.bounds.halves;
+        if self.state.transactions.pending_count() >= most {
+            let what = "half messages that nobody has decided";
+            return Err(AppendError::Full { what, most });
+        }
+        let id = Properties::new(properties).get(key::UNIQ_KEY);
+        for (what, name) in [("producer group", group), ("message id", id.unwrap_or(""))] {
+            let length = name.len();
+            if length > NAME_BYTES_MAX {
+                return Err(AppendError::Name { what, length });
+            }
+        }
+        Ok(())
     }
 }
 

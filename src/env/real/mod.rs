@@ -122,7 +122,7 @@ impl Env for RealEnv {
     }
 
     fn net(&self) -> RealNet {
-        RealNet::new(self.runtime.clone(), Limits::default())
+        RealNet::new(self.runtime.clone(), Limits::of_process())
     }
 
     fn report(&self, notice: Notice) {

@@ -27,28 +27,46 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
+use super::limits::{connections_share, descriptors};
 use super::peers::{self, PeerLink};
-use super::streams::{self, StreamHalf};
-use crate::env::{CloseReason, ConnId, Net, NetEvent};
+use super::streams::{self, StreamHalf, Unsent};
+use crate::env::{
+    CloseReason, ConnId, Net, NetEvent, PEER_MESSAGE_BYTES_MAX, UNSENT_BYTES_MAX,
+    UNSENT_OF_STREAM_BYTES_MAX,
+};
 
 /// What an endpoint may hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Events that wait for the endpoint's owner.
     pub(super) events_max: usize,
+    /// Streams and links at once, those that bring out their last bytes among them:
+    /// further ones wait to be accepted.
+    pub(super) streams_max: usize,
     /// Bytes that wait to be written to one stream, or sent to one peer.
     pub(super) outbound_bytes_max: usize,
+    /// Bytes that wait to be written, over all streams.
+    pub(super) outbound_sum_max: usize,
+    /// What peers may take.
+    pub(super) peers: peers::Limits,
     /// How long a connect may take.
     pub(super) connect_timeout: Duration,
     /// How long a closed stream may take to bring out what was queued.
     pub(super) linger: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+/// Streams that an endpoint bears at most, whatever the process may open.
+const STREAMS_MAX: usize = 16_384;
+
+impl Limits {
+    /// What the process may open, but for the store's share.
+    pub(super) fn of_process() -> Self {
         Self {
+            streams_max: connections_share(descriptors()).min(STREAMS_MAX),
             events_max: 256,
-            outbound_bytes_max: 64 << 20,
+            outbound_bytes_max: UNSENT_OF_STREAM_BYTES_MAX,
+            outbound_sum_max: UNSENT_BYTES_MAX,
+            peers: peers::Limits::DEFAULT,
             connect_timeout: Duration::from_secs(3),
             linger: Duration::from_secs(3),
         }
@@ -76,6 +94,9 @@ pub struct RealNet {
     peer_address: Option<SocketAddr>,
     streams: BTreeMap<ConnId, StreamHalf>,
     links: BTreeMap<SocketAddr, PeerLink>,
+    /// Bytes that wait to be written, over all streams.
+    unsent: Unsent,
+    peer_budget: peers::Budget,
     next_conn: u64,
 }
 
@@ -139,6 +160,8 @@ impl RealNet {
             peer_address: None,
             streams: BTreeMap::new(),
             links: BTreeMap::new(),
+            unsent: Unsent::default(),
+            peer_budget: peers::Budget::new(&limits.peers),
             next_conn: 0,
         }
     }
@@ -159,7 +182,9 @@ impl RealNet {
 
     /// Connections first: they are rare, and a busy queue must not starve them.
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
-        if let Some(acceptor) = &mut self.listener
+        while self.tasks.try_join_next().is_some() {}
+        let has_room = self.tasks.len() < self.limits.streams_max;
+        if let Some(acceptor) = self.listener.as_mut().filter(|_| has_room)
             && let Poll::Ready((stream, from)) = acceptor.poll(cx)
         {
             return Poll::Ready(Wake::Accepted(stream, from));
@@ -184,7 +209,11 @@ impl RealNet {
         match wake {
             Wake::Accepted(stream, from) => Some(self.accept(stream, from)),
             Wake::AcceptedPeer(stream, from) => {
-                self.spawn(peers::receive(stream, from, self.sender.clone()));
+                // One too many is closed at once: a peer tries again.
+                if let Some(place) = self.peer_budget.place() {
+                    let (budget, events) = (self.peer_budget.clone(), self.sender.clone());
+                    self.spawn(peers::receive(stream, from, events, (budget, place)));
+                }
                 None
             }
             Wake::Event(event) => self.admit(event),
@@ -193,11 +222,22 @@ impl RealNet {
 
     fn accept(&mut self, stream: TcpStream, from: SocketAddr) -> NetEvent {
         let conn = self.new_conn();
-        let (out, queue) = streams::queue();
+        let (out, queue) = streams::queue(&self.unsent);
         let pump = streams::pump(conn, stream, queue, self.sender.clone(), self.limits.linger);
         let task = self.spawn(pump);
         self.streams.insert(conn, StreamHalf::new(out, task));
         NetEvent::Accepted { conn, from }
+    }
+
+    /// Ends a stream whose other end does not read.
+    fn cut(&mut self, conn: ConnId) {
+        if let Some(stream) = self.streams.remove(&conn) {
+            stream.cut();
+            self.own_events.push_back(NetEvent::Closed {
+                conn,
+                reason: CloseReason::Overflow,
+            });
+        }
     }
 
     /// Keeps back what concerns a stream that this side gave up.
@@ -238,7 +278,7 @@ impl Net for RealNet {
 
     fn connect(&mut self, to: SocketAddr) -> ConnId {
         let conn = self.new_conn();
-        let (out, queue) = streams::queue();
+        let (out, queue) = streams::queue(&self.unsent);
         let task = self.spawn(streams::connect(
             conn,
             to,
@@ -255,12 +295,20 @@ impl Net for RealNet {
             return;
         };
         if stream.write(bytes, self.limits.outbound_bytes_max).is_err() {
-            stream.cut();
-            self.streams.remove(&conn);
-            self.own_events.push_back(NetEvent::Closed {
-                conn,
-                reason: CloseReason::Overflow,
-            });
+            self.cut(conn);
+        }
+        while self.unsent.bytes() > self.limits.outbound_sum_max {
+            let waiting = |half: &StreamHalf| half.unsent_bytes();
+            // What was cut counts until its task has heard of it.
+            let left: usize = self.streams.values().map(waiting).sum();
+            if left <= self.limits.outbound_sum_max {
+                return;
+            }
+            let slowest = self.streams.iter().max_by_key(|(_, half)| waiting(half));
+            match slowest {
+                Some((conn, _)) => self.cut(*conn),
+                None => return,
+            }
         }
     }
 
@@ -270,13 +318,23 @@ impl Net for RealNet {
     }
 
     fn send(&mut self, to: SocketAddr, bytes: Bytes) {
+        assert!(
+            bytes.len() <= PEER_MESSAGE_BYTES_MAX,
+            "a peer message of {} bytes never comes: it is sent in pieces",
+            bytes.len()
+        );
         let Some(own) = self.peer_address else { return };
         if !self.links.contains_key(&to) {
-            let (out, queue) = streams::queue();
+            let (out, queue) = streams::queue(&Unsent::default());
             self.spawn(peers::link(own, to, queue, self.limits.connect_timeout));
             self.links.insert(to, PeerLink::new(out));
         }
         self.links[&to].send(bytes, self.limits.outbound_bytes_max);
+    }
+
+    /// Peers and the streams that bring out their last bytes get a quarter.
+    fn streams_max(&self) -> usize {
+        self.limits.streams_max - self.limits.streams_max / 4
     }
 
     fn try_next(&mut self) -> Option<NetEvent> {

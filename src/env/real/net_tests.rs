@@ -7,7 +7,10 @@ const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr:
 /// Whatever waits for a clock waits for ever here.
 const PATIENT: Limits = Limits {
     events_max: 256,
+    streams_max: 1_000,
     outbound_bytes_max: 64 << 20,
+    outbound_sum_max: 256 << 20,
+    peers: peers::Limits::DEFAULT,
     connect_timeout: Duration::from_secs(3600),
     linger: Duration::from_secs(3600),
 };
@@ -309,4 +312,34 @@ async fn a_dropped_endpoint_leaves_nothing() {
     while Handle::current().metrics().num_alive_tasks() > 0 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Each of them within its own bound, all together beyond the one of all: whoever
+/// leaves most unread goes.
+#[tokio::test]
+async fn who_reads_least_goes_when_all_together_leave_too_much() {
+    let limits = Limits {
+        outbound_sum_max: 24 << 20,
+        ..PATIENT
+    };
+    let mut left = RealNet::new(Handle::current(), limits);
+    let address = left.listen(ANY).await.unwrap();
+    let mut silent = Vec::new();
+    let mut accepted = Vec::new();
+    for _ in 0..3 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+        let NetEvent::Accepted { conn, .. } = left.next().await else {
+            panic!("nobody came")
+        };
+        accepted.push(conn);
+    }
+    left.write(accepted[0], vec![1; 15 << 20].into());
+    left.write(accepted[1], vec![2; 7 << 20].into());
+    assert_eq!(left.try_next(), None, "there is room for that");
+    // What went into the system's buffers does not wait here any more.
+    left.write(accepted[2], vec![3; 20 << 20].into());
+    let (conn, reason) = (accepted[2], CloseReason::Overflow);
+    assert_eq!(left.try_next(), Some(NetEvent::Closed { conn, reason }));
+    left.write(accepted[1], Bytes::from_static(b"more"));
+    assert_eq!(left.try_next(), None);
 }

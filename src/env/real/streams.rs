@@ -25,64 +25,101 @@ const READ_BYTES_MIN: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) struct Overflow;
 
+/// Bytes that wait in several queues together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unsent(Arc<AtomicUsize>);
+
+impl Unsent {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that count as waiting until this is dropped, wherever that happens.
+#[derive(Debug)]
+struct Held {
+    length: usize,
+    queued_bytes: Arc<AtomicUsize>,
+    of_all: Unsent,
+}
+
+impl Held {
+    fn new(length: usize, out: &Out) -> Self {
+        out.queued_bytes.fetch_add(length, Ordering::Relaxed);
+        out.of_all.0.fetch_add(length, Ordering::Relaxed);
+        Self {
+            length,
+            queued_bytes: out.queued_bytes.clone(),
+            of_all: out.of_all.clone(),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.queued_bytes.fetch_sub(self.length, Ordering::Relaxed);
+        self.of_all.0.fetch_sub(self.length, Ordering::Relaxed);
+    }
+}
+
+/// What was queued at once; it counts as waiting until it is dropped.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) bytes: Bytes,
+    _held: Held,
+}
+
 /// The endpoint's end of a queue of bytes whose sum is bounded.
 #[derive(Debug)]
 pub(super) struct Out {
-    sender: mpsc::UnboundedSender<Bytes>,
+    sender: mpsc::UnboundedSender<Piece>,
     queued_bytes: Arc<AtomicUsize>,
+    of_all: Unsent,
 }
 
 /// The task's end.
 #[derive(Debug)]
 pub(super) struct Queue {
-    receiver: mpsc::UnboundedReceiver<Bytes>,
-    queued_bytes: Arc<AtomicUsize>,
+    receiver: mpsc::UnboundedReceiver<Piece>,
 }
 
-pub(super) fn queue() -> (Out, Queue) {
+/// A queue; what waits in it counts in `of_all`, too.
+pub(super) fn queue(of_all: &Unsent) -> (Out, Queue) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let queued_bytes = Arc::new(AtomicUsize::new(0));
-    (
-        Out {
-            sender,
-            queued_bytes: queued_bytes.clone(),
-        },
-        Queue {
-            receiver,
-            queued_bytes,
-        },
-    )
+    let out = Out {
+        sender,
+        queued_bytes: Arc::new(AtomicUsize::new(0)),
+        of_all: of_all.clone(),
+    };
+    (out, Queue { receiver })
 }
 
 impl Out {
     /// Queues `bytes`, unless more than `bytes_max` would then wait.
     pub(super) fn push(&self, bytes: Bytes, bytes_max: usize) -> Result<(), Overflow> {
-        let length = bytes.len();
-        if self.queued_bytes.load(Ordering::Relaxed) + length > bytes_max {
+        if self.queued_bytes().saturating_add(bytes.len()) > bytes_max {
             return Err(Overflow);
         }
-        self.queued_bytes.fetch_add(length, Ordering::Relaxed);
+        let held = Held::new(bytes.len(), self);
         // A task that is gone has said so, or is about to.
-        let _ = self.sender.send(bytes);
+        let _ = self.sender.send(Piece { bytes, _held: held });
         Ok(())
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
     }
 }
 
 impl Queue {
-    /// The next piece; it counts until [`Queue::done`]. `None` at the end.
-    pub(super) async fn next(&mut self) -> Option<Bytes> {
+    /// The next piece. `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Piece> {
         self.receiver.recv().await
-    }
-
-    pub(super) fn done(&self, bytes: usize) {
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Forgets everything that waits.
     pub(super) fn clear(&mut self) {
-        while let Ok(bytes) = self.receiver.try_recv() {
-            self.done(bytes.len());
-        }
+        while self.receiver.try_recv().is_ok() {}
     }
 }
 
@@ -101,6 +138,11 @@ impl StreamHalf {
 
     pub(super) fn write(&self, bytes: Bytes, bytes_max: usize) -> Result<(), Overflow> {
         self.out.push(bytes, bytes_max)
+    }
+
+    /// What waits to be written.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.out.queued_bytes()
     }
 
     /// Ends the stream without ceremony.
@@ -166,6 +208,8 @@ pub(super) async fn pump(
         reason = &mut reading => reason,
         written = writing => match written {
             Err(_) => CloseReason::Reset,
+            // Nothing that could be taken back.
+            Ok((_, 0)) => return,
             Ok(_open) => {
                 // Closed with bytes unread, a socket resets the connection and
                 // takes back what was sent: read on until the peer is done.
@@ -201,12 +245,13 @@ async fn read(
 }
 
 /// Writes what is queued until the owner drops its end; then says EOF and hands
-/// back the half, whose drop would say more.
-async fn write(mut half: OwnedWriteHalf, mut queue: Queue) -> io::Result<OwnedWriteHalf> {
-    while let Some(bytes) = queue.next().await {
-        half.write_all(&bytes).await?;
-        queue.done(bytes.len());
+/// back the half, whose drop would say more, and how many bytes that were.
+async fn write(mut half: OwnedWriteHalf, mut queue: Queue) -> io::Result<(OwnedWriteHalf, u64)> {
+    let mut written = 0;
+    while let Some(piece) = queue.next().await {
+        half.write_all(&piece.bytes).await?;
+        written += piece.bytes.len() as u64;
     }
     half.shutdown().await?;
-    Ok(half)
+    Ok((half, written))
 }

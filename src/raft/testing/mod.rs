@@ -12,6 +12,7 @@
 mod check;
 mod cluster;
 mod disk;
+mod extremes;
 mod random;
 mod rules;
 mod story;

@@ -370,8 +370,10 @@ fn words(flight: &Flight) -> String {
             None => "nothing".to_owned(),
         },
         Message::YouForgot { acknowledged_index } => format!("you had {acknowledged_index}!"),
-        Message::Fetch { .. } | Message::Fetched { .. } | Message::Expired { .. } => {
-            "for the drivers".to_owned()
-        }
+        Message::Fetch { .. }
+        | Message::Fetched { .. }
+        | Message::Expired { .. }
+        | Message::WantBase { .. }
+        | Message::BasePiece { .. } => "for the drivers".to_owned(),
     }
 }

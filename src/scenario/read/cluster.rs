@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::sections::{BYTES, MS};
 use super::table::{Field, Table, union};
-use crate::broker::{self, BrokerConfig, FlushDiskType, RaftConfig};
+use crate::broker::{self, Bounds, BrokerConfig, FlushDiskType, RaftConfig};
 use crate::check::Replication;
 use crate::scenario::{Between, Cluster, CpuSpeed, RestartWith};
 
@@ -33,6 +33,10 @@ const ANY: &[&str] = &[
     "slice_bytes",
     "restart_with_segment_bytes",
     "restart_with_queues",
+    "connections_max",
+    "partial_bytes_max",
+    "idle_ms",
+    "peer_message_bytes",
 ];
 
 /// What only brokers that replicate by Raft are told.
@@ -310,6 +314,24 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         holds_reserve: holds_reserve.unwrap_or(false),
         open_files_max: table.count("open_files_max", 4)? as usize,
         slice_bytes: bytes("slice_bytes", default.slice_bytes)?,
+        bounds: bounds(table, default.bounds)?,
+        ..default
+    })
+}
+
+/// What clients and peers may take.
+fn bounds(table: &Table<'_>, default: Bounds) -> Result<Bounds, Problem> {
+    let size = |key, default: usize| {
+        let bytes = table.integer(key, BYTES, default as u64)?;
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+    };
+    let connections = table.count("connections_max", default.connections as u32)? as usize;
+    Ok(Bounds {
+        connections,
+        connections_of_host: connections,
+        idle_ms: table.integer("idle_ms", 1..MS.end, default.idle_ms)?,
+        partial_bytes: size("partial_bytes_max", default.partial_bytes)?,
+        peer_message_bytes: size("peer_message_bytes", default.peer_message_bytes)?,
         ..default
     })
 }

@@ -81,8 +81,8 @@ fn digest(text: &str) -> u64 {
 }
 
 const KEYS: &[&str] = &[
-    "title", "why", "faults", "cluster", "disk", "network", "link", "client", "workload", "fault",
-    "operator", "swarm", "run", "expect",
+    "title", "why", "faults", "cluster", "disk", "network", "link", "client", "workload",
+    "stranger", "fault", "operator", "swarm", "run", "expect",
 ];
 
 fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
@@ -122,6 +122,7 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         network,
         links,
         client: sections::client(top)?,
+        stranger: sections::stranger(top)?,
         cluster,
         disk,
         workloads,

@@ -10,7 +10,7 @@ use crate::check::Outcome;
 use crate::history::{Happening, Juncture, Mortal};
 use crate::scenario::{
     Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings, Rest,
-    RunSettings,
+    RunSettings, Stranger,
 };
 
 /// No time or size of a scenario is above this (a day of milliseconds, a disk
@@ -68,6 +68,7 @@ pub(super) const NETWORK: &[&str] = &[
     "retransmit_ms",
     "duplicate",
     "reorder",
+    "garbage",
     "split",
 ];
 
@@ -78,6 +79,7 @@ pub(super) fn network(top: &Table<'_>) -> Result<NetworkSettings, Problem> {
         retransmit_ms: 200,
         duplicate: 0.0,
         reorder: 0.0,
+        garbage: 0.0,
         split: 0.02,
     };
     section(top, "network", NETWORK, |table| {
@@ -103,6 +105,7 @@ pub(super) fn network_settings(
         retransmit_ms: table.integer("retransmit_ms", 1..MS.end, default.retransmit_ms)?,
         duplicate: table.share("duplicate", default.duplicate)?,
         reorder: table.share("reorder", default.reorder)?,
+        garbage: table.share("garbage", default.garbage)?,
         split: table.share("split", default.split)?,
     })
 }
@@ -117,6 +120,20 @@ pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
             pull_suspend_ms: table.integer("pull_suspend_ms", MS, 5_000)?,
         })
     })
+}
+
+const STRANGER: &[&str] = &["rate_per_s", "streams_max", "partial_bytes"];
+
+pub(super) fn stranger(top: &Table<'_>) -> Result<Option<Stranger>, Problem> {
+    let Some(field) = top.get("stranger") else {
+        return Ok(None);
+    };
+    let table = field.table("[stranger]", STRANGER)?;
+    Ok(Some(Stranger {
+        rate_per_s: table.integer("rate_per_s", 1..1_000_001, 100)?,
+        streams_max: table.integer("streams_max", 1..100_001, 16)?,
+        partial_bytes: table.between("partial_bytes", 4..15 << 20, (4, 100_000))?,
+    }))
 }
 
 const RUN: &[&str] = &["seeds", "duration_ms", "events_per_s_max"];

@@ -22,6 +22,7 @@ enum Lane {
     Faults,
     /// Behind those of all kinds of faults.
     Cpu = 1_000,
+    Bounds = 1_001,
 }
 
 /// The lane of [`Purpose::Operator`] for whether the members start apart.
@@ -39,6 +40,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
     settings(&mut drawn, swarm, &mut Stream::new(seed, Purpose::Settings));
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
+    bounds(&mut drawn, swarm, &mut lane(seed, Lane::Bounds));
     drawn.faults = faults(&drawn, swarm, seed);
     drawn
 }
@@ -80,6 +82,26 @@ fn sizes(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     }
 }
 
+/// What clients and peers may take.
+fn bounds(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    let bounds = &mut drawn.cluster.broker.bounds;
+    let mut size = |range: Option<Between>| {
+        let drawn = range.map(|of| by_magnitude(of, stream));
+        drawn.map(|drawn| usize::try_from(drawn).unwrap_or(usize::MAX))
+    };
+    if let Some(bytes) = size(swarm.peer_message_bytes) {
+        bounds.peer_message_bytes = bytes;
+    }
+    if let Some(connections) = size(swarm.connections_max) {
+        bounds.connections = connections;
+        bounds.connections_of_host = connections;
+    }
+    if let Some(bytes) = size(swarm.partial_bytes_max) {
+        bounds.partial_bytes = bytes;
+    }
+    drawn.stranger = drawn.stranger.filter(|_| stream.chance(swarm.keep_feature));
+}
+
 /// A value of the range, each power of two in it about as likely as the next.
 fn by_magnitude(range: Between, stream: &mut Stream) -> u64 {
     let magnitude = |value: u64| u64::from(value.checked_ilog2().map_or(0, |bits| bits + 1));
@@ -119,12 +141,13 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, seed: u64, stream: &mut Stream)
         duplicate,
         reorder,
         split,
+        garbage,
         ..
     } = &mut drawn.network;
     if !Stream::lane(seed, Purpose::Operator, FIRST_STARTS).chance(swarm.keep_feature) {
         drawn.cluster.first_start_ms = Between { low: 0, high: 0 };
     }
-    for trouble in [loss, duplicate, reorder, split] {
+    for trouble in [loss, duplicate, reorder, split, garbage] {
         let percent = stream.between(1, 100) as f64;
         *trouble = match stream.chance(swarm.keep_feature) {
             true => *trouble * percent / 100.0,

@@ -31,6 +31,12 @@ pub struct Swarm {
     pub batch_max: Option<Between>,
     /// Descriptors that a store keeps.
     pub open_files_max: Option<Between>,
+    /// Of one message between brokers.
+    pub peer_message_bytes: Option<Between>,
+    /// Streams that a broker bears.
+    pub connections_max: Option<Between>,
+    /// Bytes of frames that have begun that it bears.
+    pub partial_bytes_max: Option<Between>,
     /// The chance of every feature to stay: a topic with all that send to it and
     /// consume it, a trouble of the network, deduplication, a preferred leader,
     /// retention, the operator.

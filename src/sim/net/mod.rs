@@ -9,6 +9,8 @@
 //! ends them (EOF or reset); a machine that loses power says nothing: its
 //! peers learn of it from silence, or from a reset once it is up again.
 
+mod garbage;
+mod held;
 mod link;
 mod peer;
 mod stream;
@@ -21,12 +23,13 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
+pub(crate) use held::HeldMax;
 pub use link::{LinkConfig, NodeId};
 pub(crate) use stream::{Conn, Flight, Side};
 
 use super::random::Stream;
 use super::world::{Core, Due};
-use crate::env::NetEvent;
+use crate::env::{NetEvent, PEER_MESSAGE_BYTES_MAX};
 use link::Links;
 
 /// An endpoint's number in the run.
@@ -68,6 +71,13 @@ pub(crate) enum Arrival {
         /// It was held back to be overtaken.
         held: bool,
     },
+    /// Something that looks like a peer message.
+    Garbage {
+        from_node: NodeId,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Bytes,
+    },
 }
 
 /// What travels on a stream.
@@ -96,6 +106,10 @@ pub struct NetworkFates {
     pub overtaken: u64,
     /// Of these, such as came to somebody after one that was sent later.
     pub overtaken_delivered: u64,
+    /// Peer messages beside which something garbled was sent.
+    pub garbled: u64,
+    /// Of these, garbled ones that came to somebody.
+    pub garbled_delivered: u64,
     /// Stream writes that went in two pieces.
     pub split: u64,
     /// Of these, first pieces that came to somebody.
@@ -130,6 +144,9 @@ pub(crate) struct Network {
     random: Stream,
     /// Peer messages sent.
     peer_messages: u64,
+    /// The longest peer message, bytes.
+    peer_bytes_max: usize,
+    held: held::Held,
     /// The newest that came, by sender and address.
     newest: BTreeMap<(NodeId, SocketAddr), u64>,
     pub(crate) fates: NetworkFates,
@@ -145,9 +162,16 @@ impl Network {
             links: Links::new(default),
             random,
             peer_messages: 0,
+            peer_bytes_max: PEER_MESSAGE_BYTES_MAX,
+            held: held::Held::default(),
             newest: BTreeMap::new(),
             fates: NetworkFates::default(),
         }
+    }
+
+    /// No peer message is longer than this: less than what real ones may have.
+    pub(crate) fn bound_peer_messages(&mut self, bytes_max: usize) {
+        self.peer_bytes_max = bytes_max.min(PEER_MESSAGE_BYTES_MAX);
     }
 
     /// A new endpoint of a node's present incarnation.
@@ -181,9 +205,23 @@ impl Network {
         true
     }
 
+    /// Brokers hold so much of what clients send.
+    pub(crate) fn bound_held(&mut self, max: HeldMax) {
+        self.held.bound(max);
+    }
+
+    /// The first time that a broker held more: on which node, and of what.
+    pub(crate) fn held_too_much(&self) -> Option<(NodeId, &str)> {
+        let (endpoint, what) = self.held.exceeded.as_ref()?;
+        Some((self.endpoints[*endpoint].node, what))
+    }
+
     /// The next event of an endpoint.
     pub(crate) fn take_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
-        self.endpoints[endpoint].inbox.pop_front()
+        self.held.settled(endpoint);
+        let event = self.endpoints[endpoint].inbox.pop_front()?;
+        self.held.handed(endpoint, &event);
+        Some(event)
     }
 
     /// Whom to wake when an event comes.
@@ -216,6 +254,15 @@ impl Network {
                     self.count_order(from_node, to, number, (again, held));
                 }
             }
+            Arrival::Garbage {
+                from_node,
+                from,
+                to,
+                bytes,
+            } => {
+                let came = self.arrive_peer(core, from_node, from, to, bytes);
+                self.fates.garbled_delivered += u64::from(came);
+            }
         }
     }
 
@@ -237,6 +284,7 @@ impl Network {
     }
 
     fn forget_endpoint(&mut self, core: &mut Core, endpoint: EndpointId, tell_peers: bool) {
+        self.held.forget(endpoint);
         let closed = &mut self.endpoints[endpoint];
         closed.open = false;
         closed.inbox = VecDeque::new();

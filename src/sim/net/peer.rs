@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::{Arrival, EndpointId, Network, NodeId};
+use super::{Arrival, EndpointId, Network, NodeId, garbage};
 use crate::env::NetEvent;
 use crate::sim::world::{Core, TraceKind, node_of};
 
@@ -20,6 +20,11 @@ impl Network {
         let Some(from) = self.endpoints[endpoint].peer_address else {
             panic!("an endpoint sends peer messages only after listen_peers");
         };
+        assert!(
+            bytes.len() <= self.peer_bytes_max,
+            "a peer message of {} bytes never comes: it is sent in pieces",
+            bytes.len()
+        );
         let from_node = self.endpoints[endpoint].node;
         let to_node = node_of(to);
         if self.lost(from_node, to_node) {
@@ -31,6 +36,20 @@ impl Network {
             return;
         }
         let link = *self.links.config(from_node, to_node);
+        if link.garbage > 0.0
+            && self.random.chance(link.garbage)
+            && let Some(bytes) = garbage::of(&bytes, &mut self.random)
+        {
+            self.fates.garbled += 1;
+            let at_ns = core.now_ns + self.latency_ns(from_node, to_node);
+            let arrival = Arrival::Garbage {
+                from_node,
+                from,
+                to,
+                bytes,
+            };
+            Self::plan(core, at_ns, arrival);
+        }
         self.peer_messages += 1;
         let mut copies = 1;
         if link.duplicate > 0.0 && self.random.chance(link.duplicate) {

@@ -244,6 +244,8 @@ impl Network {
     /// Closes one side, after what it has written.
     pub(crate) fn close(&mut self, core: &mut Core, id: ConnId) {
         let (conn, side) = locate(id);
+        let endpoint = self.conns[conn].end(side).endpoint;
+        self.held.closed(endpoint, id);
         if std::mem::take(&mut self.conns[conn].end_mut(side).open) {
             self.send_segment(core, conn, side, Segment::Fin);
         }

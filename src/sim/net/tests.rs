@@ -22,6 +22,7 @@ fn plain() -> LinkConfig {
         loss: 0.0,
         retransmit_ns: 200 * MS,
         duplicate: 0.0,
+        garbage: 0.0,
         reorder: 0.0,
         split: 0.0,
     }

@@ -146,8 +146,10 @@ impl Run<'_> {
     /// What happened, as clients and brokers let it be seen.
     pub(super) fn happened(&self) -> Happened {
         let mut happened = self.world.lock().tap.happened();
-        for (what, times) in &self.follower.happened {
-            *happened.entry(*what).or_default() += times;
+        let followed = self.follower.happened.iter();
+        let followed = followed.map(|(what, times)| (*what, *times));
+        for (what, times) in followed.chain(self.strangers_fate()) {
+            *happened.entry(what).or_default() += times;
         }
         happened
     }

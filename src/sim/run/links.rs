@@ -2,8 +2,12 @@
 
 use crate::scenario::{LinkEnd, NetworkSettings, Scenario};
 use crate::sim::latency::Latency;
-use crate::sim::net::{LinkConfig, NodeId};
+use crate::sim::net::{HeldMax, LinkConfig, NodeId};
 use crate::sim::world::World;
+
+/// What a peer message has beside entries or a piece of a base, bytes at most. No
+/// entry is longer than a segment.
+const HEADERS_BYTES: usize = 16 << 10;
 
 /// One direction of a link as the scenario describes it.
 pub(super) fn config(network: &NetworkSettings) -> LinkConfig {
@@ -14,13 +18,25 @@ pub(super) fn config(network: &NetworkSettings) -> LinkConfig {
         retransmit_ns: network.retransmit_ms * 1_000_000,
         duplicate: network.duplicate,
         reorder: network.reorder,
+        garbage: network.garbage,
         split: network.split,
     }
 }
 
-/// Gives the links that differ their character, once every machine is there.
+/// Gives the links that differ their character, once every machine is there; and
+/// carries no peer message that is longer than this broker's are.
 pub(super) fn set_up(world: &World, scenario: &Scenario) {
     let mut inner = world.lock();
+    let broker = &scenario.cluster.broker;
+    let segment_bytes = usize::try_from(broker.segment_bytes).unwrap_or(usize::MAX);
+    let longest = broker.bounds.peer_message_bytes.max(segment_bytes);
+    inner
+        .net
+        .bound_peer_messages(longest.saturating_add(HEADERS_BYTES));
+    inner.net.bound_held(HeldMax {
+        streams: broker.bounds.connections,
+        partial_bytes: broker.bounds.partial_bytes,
+    });
     let nodes = inner.core.node_count();
     let brokers = scenario.cluster.machines();
     for rule in &scenario.links {

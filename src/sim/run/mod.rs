@@ -36,6 +36,7 @@ mod pauses;
 mod phases;
 mod process;
 mod steps;
+mod strangers;
 mod tale;
 #[cfg(test)]
 mod tests;
@@ -242,9 +243,11 @@ struct Observed {
 
 impl Observed {
     fn taken(run: &Run<'_>) -> Self {
+        let exceeded = run.exceeded_bounds();
         let Inner { core, tap, .. } = &mut *run.world.lock();
         let mut findings = tap.take_findings();
         findings.extend(steps::too_long(core.longest_step(), run.scenario));
+        findings.extend(exceeded);
         Self {
             findings,
             waived: tap.take_waived(),

@@ -15,6 +15,7 @@ use super::cuts::Links;
 use super::follower::Follower;
 use super::links;
 use super::process::Operator;
+use super::strangers::Stranger;
 use super::watch;
 use super::windows::Window;
 use crate::check::Ending;
@@ -113,6 +114,7 @@ pub(super) struct Run<'a> {
     /// Where transactions stand.
     pub(super) follower: Follower,
     pub(super) admin: Option<Admin>,
+    pub(super) stranger: Option<Stranger>,
     pub(super) probe: Probe,
     pub(super) last_reader: LastReader,
     steps: Vec<Step>,
@@ -177,6 +179,7 @@ impl<'a> Run<'a> {
             outstanding: Outstanding::default(),
             follower: Follower::new(scenario),
             admin: None,
+            stranger: None,
             steps: Vec::new(),
             phase: Phase::Safety,
             healed_ns: 0,
@@ -209,6 +212,7 @@ impl<'a> Run<'a> {
             self.arm(fault);
         }
         self.employ_admin();
+        self.let_stranger_in();
         for operation in 0..self.plan.operations.len() {
             let at_ns = self.plan.operations[operation].at_ns;
             self.at(at_ns, Step::Operate(operation));
@@ -363,6 +367,7 @@ impl<'a> Run<'a> {
             client.kill(&self.handle);
         }
         self.dismiss_admin();
+        self.show_stranger_out();
         self.probe.kill(&self.handle);
         self.last_reader.kill(&self.handle);
         madsim::time::sleep(Duration::from_millis(5)).await;

@@ -90,6 +90,7 @@ impl Tap {
             Message::TimeoutNow => self.happens(Happening::LeadershipHandedOver),
             Message::Join { .. } => self.happens(Happening::BlankAnnounced),
             Message::Expired { .. } => self.happens(Happening::HoleExpired),
+            Message::BasePiece { .. } => self.happens(Happening::BaseInPieces),
             Message::Ask { .. } => self.happens(Happening::DoubtAsked),
             // Lost, and its log goes on behind it: a hole.
             Message::Tail(tail) if tail.doubtful_from.is_some_and(|it| it <= tail.last.index) => {
