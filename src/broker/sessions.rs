@@ -1,6 +1,6 @@
 //! One decoder for each stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -16,6 +16,8 @@ struct Session {
     produces: Vec<String>,
     /// When it last said so, on the broker's clock.
     heard_ns: u64,
+    /// Groups and topics of which its heartbeat wants something that is no tag.
+    filters: BTreeSet<(String, String)>,
 }
 
 /// The streams of all clients.
@@ -31,6 +33,7 @@ impl Sessions {
                 decoder: FrameDecoder::new(),
                 produces: Vec::new(),
                 heard_ns: 0,
+                filters: BTreeSet::new(),
             },
         );
     }
@@ -70,6 +73,23 @@ impl Sessions {
             session.produces = groups;
             session.heard_ns = now_ns;
         }
+    }
+
+    /// The client wants something else than tags of these groups and topics.
+    pub(crate) fn filters(&mut self, conn: ConnId, filters: BTreeSet<(String, String)>) {
+        if let Some(session) = self.0.get_mut(&conn) {
+            session.filters = filters;
+        }
+    }
+
+    /// Whether the client's heartbeat wants something else than tags there.
+    pub(crate) fn has_filter(&self, conn: ConnId, group: &str, topic: &str) -> bool {
+        let filters = self.0.get(&conn).map(|session| &session.filters);
+        filters.is_some_and(|filters| {
+            filters
+                .iter()
+                .any(|(of_group, of)| of_group == group && of == topic)
+        })
     }
 
     /// The client no longer produces for the groups that are named.

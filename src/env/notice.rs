@@ -122,6 +122,13 @@ notices! {
         /// What, and what cures it.
         why: String,
     } Warning "{why}; it is tried again";
+    /// Clients ask for what is not served here. Said once for each kind.
+    NotServed {
+        /// The code by which it is refused.
+        code: i32,
+        /// What it is.
+        what: String,
+    } Warning "a client asks for what is not served, and is refused with code {code}: {what}";
     /// This broker leads its cluster.
     LeaderElected {
         /// Since this term.

@@ -33,8 +33,9 @@ pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use harm::{DRIFT_PPM_MAX, FileClass, Harm, Survival, SyncErrorCache};
 pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
-    Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule, Need,
-    NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings, Scenario, Workload,
+    Begin, Between, ClientSettings, Consumers, Core, DiskSettings, EndsBy, Expectation, LinkEnd,
+    LinkRule, Need, NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings,
+    Scenario, Spelling, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};

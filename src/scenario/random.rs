@@ -28,6 +28,8 @@ pub enum Purpose {
     Swarm = 9,
     /// Who heals for good.
     Core = 10,
+    /// Habits of clients that are not ours.
+    Habits = 31,
 }
 
 /// A seeded stream of random numbers.

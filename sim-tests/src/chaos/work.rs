@@ -96,6 +96,7 @@ impl Work {
             body_bytes: 32..=2_000,
             tags: 0,
             delays: Vec::new(),
+            oneway_one_in: 0,
             seed: settings.seed ^ u64::from(client),
         };
         let mut config = ProducerConfig::new(self.client(client), "producers");
@@ -113,6 +114,7 @@ impl Work {
             processing_ns: 10_000..=500_000,
             wanted: None,
             failing: None,
+            equal_ids: false,
             stays: None,
             seed: u64::from(client),
         };

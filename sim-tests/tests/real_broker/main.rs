@@ -2,6 +2,7 @@
 //!
 //! What clients record here is judged by the checkers that judge simulations.
 
+mod foreign;
 mod groups;
 mod hostile;
 mod lives;

@@ -162,6 +162,7 @@ impl Clients {
             body_bytes: 64..=1024,
             tags: 0,
             delays: Vec::new(),
+            oneway_one_in: 0,
             seed: u64::from(client),
         };
         let config = ProducerConfig::new(self.config(client, brokers), "orders");
@@ -206,6 +207,7 @@ impl Clients {
             processing_ns: 0..=100_000,
             wanted: None,
             failing: None,
+            equal_ids: false,
             stays: None,
             seed: 5,
         };

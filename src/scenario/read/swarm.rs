@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "open_files_max",
     "keep_feature",
     "keep_fault",
+    "habits",
     "rate_percent",
 ];
 
@@ -56,6 +57,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
         open_files_max: range("open_files_max", 1..10_001)?,
         keep_feature: share(&table, "keep_feature")?,
         keep_fault: share(&table, "keep_fault")?,
+        habits: table.share("habits", 0.0)?,
         rate_percent: table.between("rate_percent", 1..10_001, (25, 200))?,
     }))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Swarm;
+use super::{Swarm, habits};
 use crate::broker::Replication;
 use crate::history::FaultKind;
 use crate::scenario::random::{Purpose, Stream};
@@ -33,6 +33,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     sizes(&mut drawn, swarm, &mut lane(seed, Lane::Sizes));
     features(&mut drawn, swarm, &mut lane(seed, Lane::Features));
     cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
+    habits::draw(&mut drawn, swarm.habits, seed);
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
     drawn.faults = faults(&drawn, swarm, seed);
     drawn
