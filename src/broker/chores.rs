@@ -42,6 +42,7 @@ impl<E: Env> Broker<E> {
             Some(serving.checkpoint_due_ns),
             serving.waiters.deadline_ns(),
             serving.parked.deadline_ns(),
+            self.refusals.deadline_ns(),
             serving.mark_due_ns,
             serving.checks.deadline_ns(),
             serving.operations.deadline_ns(),
@@ -66,6 +67,7 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         self.expire_waiters(serving);
         self.expire_parked(serving).await?;
+        self.release_refusals();
         self.expire_members();
         self.expire_streams(serving);
         let now_ns = self.env.now_ns();

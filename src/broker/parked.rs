@@ -10,11 +10,14 @@ use crate::remoting::ReplyTo;
 pub(crate) struct Pull {
     pub(crate) conn: ConnId,
     pub(crate) reply_to: ReplyTo,
+    pub(crate) group: String,
     pub(crate) topic: String,
     pub(crate) queue_id: u32,
     pub(crate) offset: u64,
     pub(crate) max_messages: usize,
     pub(crate) filter: TagFilter,
+    /// It may wait so long for a message, nanoseconds; `None`: it does not wait.
+    pub(crate) suspend_ns: Option<u64>,
 }
 
 #[derive(Debug)]

@@ -1,8 +1,13 @@
 //! Pulls: records out of the log, by way of a queue, never past the read limit.
 
+use super::change::Change;
+use super::entries::OffsetCommit;
 use super::error::StoreError;
+use super::foreign::Missing;
+use super::groups::is_name;
 use super::names::is_topic;
 use super::parked::Pull;
+use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
 use super::store::Store;
 use super::tags::TagFilter;
@@ -33,11 +38,14 @@ pub(super) struct Found {
 }
 
 impl<E: Env> Broker<E> {
+    /// Answers a pull, or lets it wait. `known`: this replica was found to lead
+    /// after it came.
     pub(super) async fn pull(
         &mut self,
         serving: &mut Serving<E>,
         conn: ConnId,
         command: &Command,
+        known: bool,
     ) -> Result<(), StoreError> {
         let request = match command.header::<PullRequest<'_>>() {
             Ok(request) => request,
@@ -62,33 +70,112 @@ impl<E: Env> Broker<E> {
             self.moved_to_start(serving, conn, reply_to, (request.topic, queue_id));
             return Ok(());
         };
+        let (group, topic) = (request.consumer_group, request.topic);
+        let said = self.sessions.has_filter(conn, group, topic);
+        let missing = Missing::of_pull(&request).or(said.then_some(Missing::Filter));
+        if let Some(missing) = missing {
+            self.refuse_missing_later(conn, reply_to, missing);
+            return Ok(());
+        }
         let filter = match filter_of(&request) {
             Ok(filter) => filter,
             Err(remark) => {
                 let code = ResponseCode::SUBSCRIPTION_PARSE_FAILED;
-                self.outbox.refuse(conn, reply_to, code, &remark);
+                self.refuse_later(conn, reply_to, code, remark);
                 return Ok(());
             }
         };
+        let wants_to_wait = request.sys_flag & FLAG_SUSPEND != 0 && !reply_to.is_oneway;
         let pull = Pull {
             conn,
             reply_to,
+            group: request.consumer_group.to_owned(),
             topic: request.topic.to_owned(),
             queue_id,
             offset,
             max_messages: (request.max_msg_nums.max(1) as usize).min(ANSWER_MESSAGES_MAX),
             filter,
+            suspend_ns: wants_to_wait
+                .then(|| suspended_ms(request.suspend_timeout_millis) * 1_000_000),
         };
         let end = serving.store.queue_end(&pull.topic, pull.queue_id);
-        let wants_to_wait = request.sys_flag & FLAG_SUSPEND != 0 && !reply_to.is_oneway;
-        if pull.offset == end && wants_to_wait && serving.parked.len() < self.config.pending_max {
-            let suspend_ms = suspended_ms(request.suspend_timeout_millis);
-            serving
-                .parked
-                .add(pull, self.env.now_ns() + suspend_ms * 1_000_000);
+        if pull.offset > end && !known && serving.replica.is_some() {
+            // A leader that was replaced without knowing it would send the
+            // client back to where the queue ended then (D18).
+            self.read_later(serving, conn, command.clone());
             return Ok(());
         }
-        self.answer_pull(serving, &pull).await
+        if self.group_begins(serving, &pull)? {
+            return Ok(());
+        }
+        self.park_or_answer(serving, pull).await
+    }
+
+    /// Lets a pull wait where it may and there is nothing yet.
+    async fn park_or_answer(
+        &mut self,
+        serving: &mut Serving<E>,
+        pull: Pull,
+    ) -> Result<(), StoreError> {
+        let end = serving.store.queue_end(&pull.topic, pull.queue_id);
+        match pull.suspend_ns {
+            Some(suspend_ns)
+                if pull.offset == end && serving.parked.len() < self.config.pending_max =>
+            {
+                let deadline_ns = self.env.now_ns() + suspend_ns;
+                serving.parked.add(pull, deadline_ns);
+                Ok(())
+            }
+            _ => self.answer_pull(serving, &pull).await,
+        }
+    }
+
+    /// Serves the pulls whose groups begin with them, and are recorded now.
+    pub(super) async fn serve_begun(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+        for pull in std::mem::take(&mut self.begun) {
+            self.park_or_answer(serving, pull).await?;
+        }
+        Ok(())
+    }
+
+    /// Records where a group begins: at the first offset that it pulls of a queue,
+    /// durably before it is answered. Without that, whoever takes the queue over
+    /// before the group's first commit would be told that there is none, and
+    /// RocketMQ's clients then begin at the end. False where there is nothing to
+    /// record; else the pull is served when it is done.
+    fn group_begins(&mut self, serving: &mut Serving<E>, pull: &Pull) -> Result<bool, StoreError> {
+        let (store, group) = (&serving.store, &*pull.group);
+        let (topic, queue_id, offset) = (&*pull.topic, pull.queue_id, pull.offset);
+        let served = store.queue_start(topic, queue_id)..=store.queue_end(topic, queue_id);
+        let known = store.state.topic(topic).is_some() && served.contains(&offset);
+        if !known || !is_name(group) || pull.reply_to.is_oneway {
+            return Ok(false);
+        }
+        if store.state.group_offset(group, topic, queue_id).is_some() {
+            return Ok(false);
+        }
+        let answer = SendAnswer {
+            reply_to: pull.reply_to,
+            what: Answered::Pull(Box::new(pull.clone())),
+        };
+        if store.commits_offset(group, topic, queue_id) {
+            self.wait_for_all(serving, pull.conn, answer);
+            return Ok(true);
+        }
+        if !self.accepts_own(serving) {
+            return Ok(false);
+        }
+        let begin = OffsetCommit {
+            group: group.to_owned(),
+            topic: topic.to_owned(),
+            queue_id,
+            offset,
+        };
+        match serving.store.append_offset(begin) {
+            Ok(staged) => self.wait_for(serving, pull.conn, staged, answer),
+            Err(error) => self.refuse_append(pull.conn, pull.reply_to, error)?,
+        }
+        Ok(true)
     }
 
     /// Answers a pull from below the queue's first offset.
@@ -118,7 +205,7 @@ impl<E: Env> Broker<E> {
         let store = &serving.store;
         let grown = |topic: &str, queue_id, offset| store.queue_end(topic, queue_id) > offset;
         for pull in serving.parked.take_served(grown) {
-            self.answer_pull(serving, &pull).await?;
+            self.answer_parked(serving, &pull).await?;
         }
         Ok(())
     }
@@ -129,9 +216,21 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
         for pull in serving.parked.take_expired(self.env.now_ns()) {
-            self.answer_pull(serving, &pull).await?;
+            self.answer_parked(serving, &pull).await?;
         }
         Ok(())
+    }
+
+    /// The topic may be there only since the pull waits.
+    async fn answer_parked(
+        &mut self,
+        serving: &mut Serving<E>,
+        pull: &Pull,
+    ) -> Result<(), StoreError> {
+        match self.group_begins(serving, pull)? {
+            true => Ok(()),
+            false => self.answer_pull(serving, pull).await,
+        }
     }
 
     async fn answer_pull(
@@ -179,6 +278,16 @@ impl<E: Env> Broker<E> {
 }
 
 impl<D: Disk> Store<D> {
+    /// Whether an entry that is not applied yet commits that offset.
+    fn commits_offset(&self, group: &str, topic: &str, queue_id: u32) -> bool {
+        self.unapplied.iter().any(|entry| match &entry.change {
+            Change::Offset(commit) => {
+                commit.group == group && commit.topic == topic && commit.queue_id == queue_id
+            }
+            _ => false,
+        })
+    }
+
     /// The first offset that has not expired; 0 for an unknown queue.
     pub(super) fn queue_start(&self, topic: &str, queue_id: u32) -> u64 {
         let base = self.base.as_ref();
@@ -287,7 +396,7 @@ fn suspended_ms(asked_ms: i64) -> u64 {
 fn filter_of(request: &PullRequest<'_>) -> Result<TagFilter, String> {
     match request.sys_flag & FLAG_SUBSCRIPTION {
         0 => Ok(TagFilter::All),
-        _ => TagFilter::parse(request.subscription, request.expression_type),
+        _ => TagFilter::parse(request.subscription),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::entries::OffsetCommit;
 use super::error::StoreError;
+use super::foreign::Missing;
 use super::groups::is_name;
 use super::replica::Wanted;
 use super::send::{Answered, SendAnswer};
@@ -32,9 +33,21 @@ impl<E: Env> Broker<E> {
             self.read_later(serving, conn, command);
             return Ok(());
         }
-        let reply_to = command.reply_to();
-        match self.dispatch(serving, conn, command).await {
-            Err(failed) => self.refuse_unread(conn, reply_to, failed),
+        self.serve_command(serving, conn, &command, false).await
+    }
+
+    /// Serves a command; one that fails to be read is refused, and no other is.
+    /// `known`: this replica was found to lead after it came, or is none, and
+    /// everything committed is applied.
+    async fn serve_command(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        command: &Command,
+        known: bool,
+    ) -> Result<(), StoreError> {
+        match self.dispatch(serving, conn, command, known).await {
+            Err(failed) => self.refuse_unread(conn, command.reply_to(), failed),
             done => done,
         }
     }
@@ -43,36 +56,45 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         conn: ConnId,
-        command: Command,
+        command: &Command,
+        known: bool,
     ) -> Result<(), StoreError> {
         match RequestCode(command.code) {
             RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 => {
-                self.send(serving, conn, &command).await
+                self.send(serving, conn, command).await
             }
             RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => {
-                self.pull(serving, conn, &command).await
+                self.pull(serving, conn, command, known).await
             }
-            RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(serving, conn, &command),
-            RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(serving, conn, &command).await,
-            RequestCode::END_TRANSACTION => self.end_transaction(serving, conn, &command).await,
-            RequestCode::CHANGE_MEMBERS => self.change_members(serving, conn, &command).await,
+            RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(serving, conn, command),
+            RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(serving, conn, command).await,
+            RequestCode::END_TRANSACTION => {
+                self.end_transaction(serving, conn, command, known).await
+            }
+            RequestCode::CHANGE_MEMBERS => self.change_members(serving, conn, command).await,
             RequestCode::TRANSFER_LEADERSHIP => {
-                self.transfer_leadership(serving, conn, &command).await
+                self.transfer_leadership(serving, conn, command).await
+            }
+            RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => {
+                self.search_offset(serving, conn, command).await
+            }
+            RequestCode::GET_EARLIEST_MSG_STORETIME => {
+                self.earliest_time(serving, conn, command).await
             }
             RequestCode::QUERY_CONSUMER_OFFSET => {
-                self.query_offset(serving, conn, &command);
+                self.query_offset(serving, conn, command);
                 Ok(())
             }
             RequestCode::LOCK_BATCH_MQ => {
-                self.lock_queues(serving, conn, &command);
+                self.lock_queues(serving, conn, command);
                 Ok(())
             }
             RequestCode::UNLOCK_BATCH_MQ => {
-                self.unlock_queues(serving, conn, &command);
+                self.unlock_queues(serving, conn, command);
                 Ok(())
             }
             _ => {
-                self.answer_at_once(serving, conn, &command);
+                self.answer_at_once(serving, conn, command);
                 Ok(())
             }
         }
@@ -80,17 +102,17 @@ impl<E: Env> Broker<E> {
 
     /// Answers the reads for which this replica was found to lead, now that
     /// everything committed is applied.
-    pub(super) fn serve_reads(&mut self, serving: &mut Serving<E>) {
+    pub(super) async fn serve_reads(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
         if serving.store.has_more() {
-            return;
+            return Ok(());
         }
         for Wanted { conn, command } in serving.reads.take_ready() {
-            match RequestCode(command.code) {
-                RequestCode::QUERY_CONSUMER_OFFSET => self.query_offset(serving, conn, &command),
-                RequestCode::LOCK_BATCH_MQ => self.lock_queues(serving, conn, &command),
-                _ => self.answer_at_once(serving, conn, &command),
+            // Some of them append, where it comes to that.
+            if self.serves(serving, conn, &command) {
+                self.serve_command(serving, conn, &command, true).await?;
             }
         }
+        Ok(())
     }
 
     fn answer_at_once(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
@@ -123,11 +145,10 @@ impl<E: Env> Broker<E> {
             RequestCode::UNREGISTER_CLIENT => self.unregister(conn, command),
             RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.list_consumers(conn, command),
             RequestCode::GET_ROUTEINFO_BY_TOPIC => self.route(serving, conn, command),
+            RequestCode::CHECK_CLIENT_CONFIG => self.check_client(conn, command),
             RequestCode(code) => {
-                let remark = format!("request code {code} is not served here");
-                let refusal = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
-                self.outbox
-                    .refuse(conn, command.reply_to(), refusal, &remark);
+                let missing = Missing::Request(code);
+                self.refuse_missing(conn, command.reply_to(), missing);
             }
         }
     }
@@ -151,6 +172,7 @@ impl<E: Env> Broker<E> {
                 cluster: "zeroloss".to_owned(),
                 broker_name: name.clone(),
                 broker_addrs: primary.into_iter().collect(),
+                enable_acting_master: false,
             }],
             queue_datas: vec![QueueData {
                 broker_name: name,
@@ -170,16 +192,20 @@ impl<E: Env> Broker<E> {
         let Some(request) = self.parse::<QueryOffset<'_>>(conn, command) else {
             return;
         };
-        let QueryOffset {
-            consumer_group,
-            topic,
-            queue_id,
-        } = request;
-        let recorded = u32::try_from(queue_id).ok().and_then(|queue_id| {
-            let state = &serving.store.state;
-            state.group_offset(consumer_group, topic, queue_id)
+        let queue_id = serving
+            .store
+            .readable_queue(request.topic, request.queue_id);
+        let offset = queue_id.and_then(|queue_id| {
+            let (group, topic) = (request.consumer_group, request.topic);
+            let recorded = serving.store.state.group_offset(group, topic, queue_id);
+            // A group that never was here has everything before it. Where the
+            // beginning has expired it is the client's to choose, as with
+            // RocketMQ; before that no choice may lead past a message.
+            let zero = request.set_zero_if_not_found != Some(false)
+                && serving.store.queue_start(topic, queue_id) == 0;
+            recorded.or(zero.then_some(0))
         });
-        match recorded {
+        match offset {
             Some(offset) => {
                 let fields = OffsetResponse {
                     offset: offset as i64,
@@ -257,6 +283,8 @@ fn needs_leader(code: RequestCode) -> bool {
             | RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET
             | RequestCode::GET_MIN_OFFSET
+            | RequestCode::SEARCH_OFFSET_BY_TIMESTAMP
+            | RequestCode::GET_EARLIEST_MSG_STORETIME
             | RequestCode::GET_CONSUMER_LIST_BY_GROUP
             | RequestCode::LOCK_BATCH_MQ
             | RequestCode::UNLOCK_BATCH_MQ
@@ -274,6 +302,8 @@ fn reads_the_end(code: RequestCode) -> bool {
         RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET
             | RequestCode::GET_MIN_OFFSET
+            | RequestCode::SEARCH_OFFSET_BY_TIMESTAMP
+            | RequestCode::GET_EARLIEST_MSG_STORETIME
             | RequestCode::LOCK_BATCH_MQ
     )
 }

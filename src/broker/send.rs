@@ -1,9 +1,13 @@
 //! Sends: refused before the append, or answered once they are durable enough.
 
+use std::borrow::Cow;
+
 use super::delays::level_of;
 use super::error::{AppendError, StoreError};
+use super::foreign::{Missing, is_half};
 use super::groups::NAME_BYTES_MAX;
 use super::names::{is_brokers_own, is_topic};
+use super::parked::Pull;
 use super::producers::{Origin, Sent, Stored};
 use super::retry::dead_letter_of;
 use super::server::{Broker, Serving};
@@ -12,8 +16,8 @@ use super::transactions::Outcome;
 use super::waiters::Waiter;
 use crate::env::{ConnId, Env, Notice};
 use crate::log::Staged;
-use crate::record::{PROPERTIES_BYTES_MAX, Properties, TOPIC_BYTES_MAX, key};
-use crate::remoting::send::{SendRequest, SendResponse};
+use crate::record::{PROPERTIES_BYTES_MAX, Properties, PropertyBuf, TOPIC_BYTES_MAX, key};
+use crate::remoting::send::{REGION, SendRequest, SendResponse};
 use crate::remoting::transaction::sys_flag;
 use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 
@@ -29,21 +33,26 @@ const OWN_PROPERTIES_BYTES: usize = 512;
 pub(super) const SENT_PROPERTIES_BYTES_MAX: usize = PROPERTIES_BYTES_MAX - OWN_PROPERTIES_BYTES;
 
 /// What is answered when an entry is durable enough.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct SendAnswer {
     pub(crate) reply_to: ReplyTo,
     pub(crate) what: Answered,
 }
 
 /// What the client is told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Answered {
     /// Where its message is.
     Message {
         queue_id: u32,
         queue_offset: u64,
         address: u64,
+        /// Its own id, where it has one.
+        unique_key: Option<Box<str>>,
+        is_half: bool,
     },
+    /// What it pulls: where its group begins is recorded by then.
+    Pull(Box<Pull>),
     /// That it is done: an offset commit, a change of members.
     Done,
     /// How its transaction ended.
@@ -71,16 +80,25 @@ impl<E: Env> Broker<E> {
                 return Ok(());
             }
         };
+        if let Some(missing) = Missing::of_send(&request) {
+            self.refuse_missing(conn, reply_to, missing);
+            return Ok(());
+        }
         if let Err((code, remark)) = self.admit(serving, &request, command.body.len()) {
             self.outbox.refuse(conn, reply_to, code, &remark);
             return Ok(());
         }
         if self.config.producer_dedup
             && let Some(origin) = Origin::of(request.properties)
-            && self.answer_again(serving, conn, reply_to, &origin)
+            && self.answer_again(serving, conn, (reply_to, &request), &origin)
         {
             return Ok(());
         }
+        let is_half = is_half(&request);
+        let named = match is_half {
+            true => self.named(request.properties),
+            false => Cow::Borrowed(request.properties),
+        };
         let dead_letter = dead_letter_of(&request);
         let queue_id = dead_letter.as_ref().map_or(request.queue_id, |_| 0);
         let message = NewMessage {
@@ -93,7 +111,7 @@ impl<E: Env> Broker<E> {
             store_timestamp_ms: self.env.wall_ms(),
             reconsume_times: request.reconsume_times as u32,
             prepared_transaction_offset: 0,
-            properties: request.properties,
+            properties: &named,
             body: &command.body,
         };
         let levels = self.config.delay_levels_ms.len();
@@ -108,7 +126,7 @@ impl<E: Env> Broker<E> {
         };
         let store = &mut serving.store;
         let appended = match level {
-            _ if is_half(&request) => store.append_half(message, request.producer_group).await,
+            _ if is_half => store.append_half(message, request.producer_group).await,
             Some(level) => store.append_delayed(message, level).await,
             None => store.append_message(message).await,
         };
@@ -122,6 +140,8 @@ impl<E: Env> Broker<E> {
                     queue_id,
                     queue_offset,
                     address: staged.address,
+                    unique_key: unique_key(&named),
+                    is_half,
                 };
                 self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
                 Ok(())
@@ -130,13 +150,25 @@ impl<E: Env> Broker<E> {
         }
     }
 
+    /// A half message's properties, with an id where its producer gave it none:
+    /// its transaction is ended by that.
+    fn named<'a>(&self, properties: &'a str) -> Cow<'a, str> {
+        if unique_key(properties).is_some() {
+            return Cow::Borrowed(properties);
+        }
+        let mut named = PropertyBuf::from_text(properties);
+        let set = named.set(key::UNIQ_KEY, &self.unique_key());
+        set.expect("hex digits are no separators");
+        Cow::Owned(named.as_str().to_owned())
+    }
+
     /// Answers a send that was stored before with the first one's place: at once
     /// where that is committed, else when it is. False where it is new.
     fn answer_again(
         &mut self,
         serving: &mut Serving<E>,
         conn: ConnId,
-        reply_to: ReplyTo,
+        (reply_to, request): (ReplyTo, &SendRequest<'_>),
         origin: &Origin,
     ) -> bool {
         let answer = |stored: Stored| SendAnswer {
@@ -145,6 +177,8 @@ impl<E: Env> Broker<E> {
                 queue_id: stored.queue_id,
                 queue_offset: stored.queue_offset,
                 address: stored.address,
+                unique_key: unique_key(request.properties),
+                is_half: is_half(request),
             },
         };
         match serving.store.sent_before(origin) {
@@ -179,9 +213,6 @@ impl<E: Env> Broker<E> {
         if body_bytes > self.config.max_message_bytes {
             let max = self.config.max_message_bytes;
             return illegal(format!("a body of {body_bytes} bytes; at most {max}"));
-        }
-        if request.batch {
-            return illegal("batches are not taken".to_owned());
         }
         if request.properties.len() > SENT_PROPERTIES_BYTES_MAX {
             let length = request.properties.len();
@@ -359,22 +390,39 @@ impl<E: Env> Broker<E> {
             Answered::Ended { asked, outcome } if code == ResponseCode::SUCCESS => {
                 self.ended(conn, reply_to, asked, outcome);
             }
+            Answered::Pull(pull) if code == ResponseCode::SUCCESS => self.begun.push(*pull),
+            Answered::Pull(_) => {
+                let code = ResponseCode::SYSTEM_BUSY;
+                let remark = "where the group begins is not durable yet";
+                self.outbox.refuse(conn, reply_to, code, remark);
+            }
             Answered::Ended { .. } => self.outbox.answer(conn, reply_to, code, &()),
             Answered::Message {
                 queue_id,
                 queue_offset,
                 address,
+                unique_key,
+                is_half,
             } => {
-                let id = MessageId {
-                    host: self.config.listen,
-                    address,
+                // A half message's place is told only once it is committed: by
+                // it alone a client may end the transaction, and what is not
+                // committed yet may give its place to another (D21).
+                let is_told = !is_half || code == ResponseCode::SUCCESS;
+                let (address, queue_offset) = match is_told {
+                    true => (address, queue_offset as i64),
+                    false => (i64::MAX as u64, -1),
                 };
+                let host = self.config.listen;
+                let id = MessageId { host, address };
                 let mut text = [0; MessageId::TEXT_BYTES_MAX];
+                let msg_id = id.write_to(&mut text);
                 let fields = SendResponse {
-                    msg_id: id.write_to(&mut text),
+                    msg_id,
                     queue_id: queue_id as i32,
-                    queue_offset: queue_offset as i64,
-                    transaction_id: None,
+                    queue_offset,
+                    transaction_id: Some(unique_key.as_deref().unwrap_or(msg_id)),
+                    region: Some(REGION),
+                    trace_on: Some("true"),
                 };
                 self.outbox.answer(conn, reply_to, code, &fields);
             }
@@ -410,11 +458,10 @@ impl Load {
     }
 }
 
-/// Whether a message is to wait for its transaction's end.
-fn is_half(request: &SendRequest<'_>) -> bool {
-    let prepared = Properties::new(request.properties).get(key::TRANSACTION_PREPARED);
-    request.sys_flag & sys_flag::TRANSACTION == sys_flag::PREPARED
-        || prepared.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+/// A message's own id.
+fn unique_key(properties: &str) -> Option<Box<str>> {
+    let id = Properties::new(properties).get(key::UNIQ_KEY)?;
+    (!id.is_empty()).then(|| id.into())
 }
 
 impl<E: Env> Serving<E> {

@@ -30,10 +30,11 @@ use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::delays::DelayClock;
 use super::error::{BrokerError, StoreError};
 use super::expiry::{Expiring, Part};
+use super::foreign::Refusals;
 use super::founding::Founded;
 use super::groups::{Locks, Members};
 use super::outbox::Outbox;
-use super::parked::Parked;
+use super::parked::{Parked, Pull};
 use super::replica::{self, Reads, Replica, Wanted};
 use super::reserve::Reserve;
 use super::send::SendAnswer;
@@ -74,6 +75,9 @@ pub struct Broker<E: Env> {
     pub(super) stood_back: bool,
     pub(super) troubles: Troubles,
     pub(super) reserve: Reserve,
+    pub(super) refusals: Refusals,
+    /// Pulls whose groups begin with them, to be served in this step.
+    pub(super) begun: Vec<Pull>,
 }
 
 /// The parts that a reopened store begins anew.
@@ -156,6 +160,8 @@ impl<E: Env> Broker<E> {
             stood_back: false,
             troubles: Troubles::default(),
             reserve: Reserve::default(),
+            refusals: Refusals::default(),
+            begun: Vec::new(),
         })
     }
 
@@ -374,8 +380,9 @@ impl<E: Env> Broker<E> {
             serving.take_snapshot();
         }
         self.judge_serving(serving);
-        self.serve_reads(serving);
+        self.serve_reads(serving).await?;
         self.release_waiters(serving);
+        self.serve_begun(serving).await?;
         self.watch_halves(serving);
         self.watch_delays(serving);
         self.ask_noted(serving);
@@ -506,6 +513,10 @@ impl<E: Env> Broker<E> {
             let remark = format!("{why} before this was durable enough");
             let (reply_to, code) = (waiter.answer.reply_to, ResponseCode::SYSTEM_ERROR);
             self.outbox.refuse(waiter.conn, reply_to, code, &remark);
+        }
+        for pull in std::mem::take(&mut self.begun) {
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.outbox.refuse(pull.conn, pull.reply_to, code, why);
         }
         let operator = serving.replica.as_mut().and_then(|it| it.asked.take());
         for (conn, reply_to) in serving.parked.take_all().into_iter().chain(operator) {

@@ -5,7 +5,7 @@
 //! of a stream loses it: first where somebody else needs the room, and after a
 //! while in any case. A use is a whole request; a part of one is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -32,6 +32,8 @@ struct Session {
     is_stranger: bool,
     /// Bytes of a frame's beginning beyond [`SMALL_BYTES`], and since when.
     partial: (usize, u64),
+    /// Groups and topics of which its heartbeat wants something that is no tag.
+    filters: BTreeSet<(String, String)>,
 }
 
 /// The streams of all clients.
@@ -65,6 +67,7 @@ impl Sessions {
             used_ns: now_ns,
             is_stranger: true,
             partial: (0, 0),
+            filters: BTreeSet::new(),
         };
         self.streams.insert(conn, session);
         let of_host = self.hosts.entry(from.ip()).or_default();
@@ -174,6 +177,23 @@ impl Sessions {
             session.produces = groups;
             session.heard_ns = now_ns;
         }
+    }
+
+    /// The client wants something else than tags of these groups and topics.
+    pub(crate) fn filters(&mut self, conn: ConnId, filters: BTreeSet<(String, String)>) {
+        if let Some(session) = self.streams.get_mut(&conn) {
+            session.filters = filters;
+        }
+    }
+
+    /// Whether the client's heartbeat wants something else than tags there.
+    pub(crate) fn has_filter(&self, conn: ConnId, group: &str, topic: &str) -> bool {
+        let filters = self.streams.get(&conn).map(|session| &session.filters);
+        filters.is_some_and(|filters| {
+            filters
+                .iter()
+                .any(|(of_group, of)| of_group == group && of == topic)
+        })
     }
 
     /// The client no longer produces for the groups that are named.

@@ -25,10 +25,7 @@ impl TagFilter {
     ///
     /// # Errors
     /// It is none of them; the words say why.
-    pub(super) fn parse(subscription: &str, expression_type: Option<&str>) -> Result<Self, String> {
-        if !matches!(expression_type, None | Some("" | "TAG")) {
-            return Err("only subscriptions to tags are served".to_owned());
-        }
+    pub(super) fn parse(subscription: &str) -> Result<Self, String> {
         if subscription.len() > SUBSCRIPTION_BYTES_MAX {
             let length = subscription.len();
             return Err(format!(
@@ -72,21 +69,20 @@ mod tests {
     #[test]
     fn everything_passes_a_star() {
         for all in ["*", " * ", ""] {
-            assert_eq!(TagFilter::parse(all, None), Ok(TagFilter::All));
-            assert_eq!(TagFilter::parse(all, Some("TAG")), Ok(TagFilter::All));
+            assert_eq!(TagFilter::parse(all), Ok(TagFilter::All));
         }
         assert!(TagFilter::All.passes(0));
     }
 
     #[test]
     fn tags_pass_by_their_hashes() {
-        let filter = TagFilter::parse(" paid||late || paid", Some("TAG")).unwrap();
+        let filter = TagFilter::parse(" paid||late || paid").unwrap();
         assert!(filter.passes(tag_hash("paid")));
         assert!(filter.passes(tag_hash("late")));
         assert!(!filter.passes(tag_hash("unpaid")));
         assert!(!filter.passes(0), "no tag");
         // Two tags with one hash: the client tells them apart.
-        let filter = TagFilter::parse("Aa", None).unwrap();
+        let filter = TagFilter::parse("Aa").unwrap();
         assert!(filter.passes(tag_hash("BB")));
     }
 
@@ -103,8 +99,8 @@ mod tests {
     #[test]
     fn what_is_no_subscription_is_refused() {
         let long = "t".repeat(SUBSCRIPTION_BYTES_MAX + 1);
-        for (subscription, kind) in [("||", None), ("a > 5", Some("SQL92")), (&*long, None)] {
-            assert!(TagFilter::parse(subscription, kind).is_err());
+        for subscription in ["||", &*long] {
+            assert!(TagFilter::parse(subscription).is_err());
         }
     }
 }

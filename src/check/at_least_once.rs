@@ -63,7 +63,7 @@ fn check_group(
     };
     let index = group.final_offset.map_or(read.index, |last| last.index);
     let done_below = group.done_below();
-    let due = group.start()..done_below;
+    let due = group.start(|at| facts.may_expire_by(at))..done_below;
     let mut stretch_open = false;
     for (offset, value) in read.messages {
         // A body that says nothing cannot be compared: no_phantom reports it.
@@ -184,6 +184,22 @@ mod tests {
     #[test]
     fn what_lies_before_the_start_or_above_the_offset_is_not_due() {
         assert!(skipped("resume 1; final 0..3: 1@0 2@1 3@2; recorded 1").is_empty());
+    }
+
+    #[test]
+    fn a_group_without_an_offset_begins_at_the_first_message_or_where_it_pulled() {
+        // It went to the end, as clients do that are told of no offset.
+        let text = "resume none; pull 2..3: 3@2; process 3@2; commit 3;
+                    final 0..3: 1@0 2@1 3@2; recorded 3";
+        assert_eq!(skipped(text).len(), 1);
+        // Whoever takes it over skips nothing that came since.
+        let text = "resume none; pull 1..2: 2@1; 2: resume none; 2: pull 2..3: 3@2;
+                    2: process 3@2; 2: commit 3; final 0..3: 1@0 2@1 3@2; recorded 3";
+        let history = story(text);
+        let expired = Facts::new(&history).with_retention(Some(0));
+        let skipped = super::check(&expired, &Waived::none());
+        assert_eq!(skipped.len(), 1);
+        assert_eq!((skipped[0].first, skipped[0].last), (1, 1));
     }
 
     #[test]

@@ -202,6 +202,12 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether anything may have expired when the entry at `index` was recorded.
+    pub(super) fn may_expire_by(&self, index: usize) -> bool {
+        self.retention_ns
+            .is_some_and(|retention_ns| self.at_ns(index) > retention_ns)
+    }
+
     /// Whether a message, at a place known since the entry at `known`, may have
     /// expired when the entry at `read` was recorded. It is as old as its send.
     pub(super) fn may_have_expired(&self, value: Value, known: usize, read: usize) -> bool {
@@ -266,8 +272,11 @@ impl<'a> Facts<'a> {
                 sent.outcome = Some((index, outcome));
                 self.add_outcome(index, sent.value, outcome);
             }
-            Event::PullBegan { op, .. } => {
+            Event::PullBegan { op, queue, offset } => {
                 pairs.pulls.insert((client, *op), index);
+                pairs
+                    .groups
+                    .pulls(&mut self.groups, client, (queue, *offset));
             }
             Event::Pulled {
                 op,
@@ -278,6 +287,11 @@ impl<'a> Facts<'a> {
                 found,
             } => {
                 let began = pairs.pulls.remove(&(client, *op)).filter(|_| *found);
+                // Whoever was sent elsewhere has not begun.
+                if !messages.is_empty() || next_begin_offset == offset {
+                    let pulled = (queue, *offset);
+                    pairs.groups.pulled(&mut self.groups, client, pulled);
+                }
                 self.queues.entry(queue).or_default().reads.push(Read {
                     index,
                     messages,

@@ -5,7 +5,7 @@
 //! another one that was acknowledged before the question was asked. A commit
 //! that was never answered may be applied at any later time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::groups::{GroupFacts, Key, Step};
 use super::{At, Facts, Finding, Lost, LostThing, Missed, Promise};
@@ -54,7 +54,8 @@ impl Violation {
 
 /// Every answer about a recorded offset that no order of the commits explains.
 /// Offset 0 is as good as none: RocketMQ answers it for a queue that still has
-/// its first message.
+/// its first message. An offset that a member asked for before any pull of the
+/// group was answered may be recorded, too, as the group's beginning.
 pub fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (key, group) in &facts.groups {
@@ -127,7 +128,16 @@ fn check_register(facts: &Facts<'_>, key: Key<'_>, group: &GroupFacts, out: &mut
                 began,
                 ended,
                 offset,
-            } => out.extend(check_recorded(facts, key, &commits, (began, ended), offset)),
+            } => {
+                let recorded = (offset, &group.pulled);
+                out.extend(check_recorded(
+                    facts,
+                    key,
+                    &commits,
+                    (began, ended),
+                    recorded,
+                ));
+            }
         }
     }
 }
@@ -137,7 +147,7 @@ fn check_recorded(
     key: Key<'_>,
     commits: &Commits,
     (began, ended): (usize, usize),
-    recorded: Option<u64>,
+    (recorded, pulled): (Option<u64>, &BTreeSet<u64>),
 ) -> Option<Violation> {
     let offset = recorded.unwrap_or(0);
     if commits.is_open(offset) {
@@ -148,7 +158,9 @@ fn check_recorded(
         Some(newest) if end.is_none_or(|end| end < newest.began) => {
             Some(Violation::Lost(lost(facts, key, newest, recorded, ended)))
         }
-        None if end.is_none() && offset > 0 => Some(never_committed(facts, key, offset, ended)),
+        None if end.is_none() && offset > 0 && !pulled.contains(&offset) => {
+            Some(never_committed(facts, key, offset, ended))
+        }
         _ => None,
     }
 }
@@ -243,6 +255,17 @@ mod tests {
         assert_eq!(wrong("commit 5; commit 9; query; resume 5").len(), 1);
         assert!(wrong("commit 9; query; commit 5; recorded 9").is_empty());
         assert_eq!(wrong("commit 9; commit 5; query; recorded 9").len(), 1);
+    }
+
+    #[test]
+    fn where_a_group_began_to_pull_may_be_recorded() {
+        assert!(wrong("resume none; ask 7; 2: resume 7; recorded 7").is_empty());
+        assert_eq!(wrong("resume none; ask 7; 2: resume 8").len(), 1);
+        assert_eq!(
+            wrong("resume none; pull 7..8: 1@7; ask 8; 2: resume 8").len(),
+            1
+        );
+        assert_eq!(wrong("resume none; ask 7; commit 9; 2: resume 7").len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is known of a consumer group on one queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::history::{ClientId, Event, OpId, Queue, Value};
@@ -20,6 +20,13 @@ pub(super) struct GroupFacts {
     /// Commits and answers about the recorded offset, in the order in which
     /// they ended, or began where they never ended.
     pub(super) steps: Vec<Step>,
+    /// The offset of the first pull that was answered.
+    pub(super) began: Option<u64>,
+    /// When the first consumer was told, an index.
+    pub(super) first_resumed_at: usize,
+    /// Offsets that were asked for before any pull was answered: the broker may
+    /// have recorded any of them as the group's beginning.
+    pub(super) pulled: BTreeSet<u64>,
     /// What the broker had recorded after heal.
     pub(super) final_offset: Option<FinalOffset>,
 }
@@ -85,9 +92,15 @@ pub(super) struct FinalOffset {
 }
 
 impl GroupFacts {
-    /// The group's recorded start: what its first consumer was told.
-    pub(super) fn start(&self) -> u64 {
-        self.first_resumed.flatten().unwrap_or(0)
+    /// Where the group begins: at what its first consumer was told; where that
+    /// was nothing, at the queue's first message while that may not have expired,
+    /// as `expires` says of an index, else where its first answered pull began.
+    pub(super) fn start(&self, expires: impl Fn(usize) -> bool) -> u64 {
+        match self.first_resumed {
+            Some(Some(recorded)) => recorded,
+            Some(None) if expires(self.first_resumed_at) => self.began.unwrap_or(0),
+            _ => 0,
+        }
     }
 
     /// Whether that message was processed.
@@ -140,6 +153,48 @@ pub(super) struct GroupPairs<'a> {
     commits: BTreeMap<(ClientId, OpId), Commit<'a>>,
     resumes: BTreeMap<(ClientId, Key<'a>), usize>,
     send_backs: BTreeMap<(ClientId, OpId), (Key<'a>, u64, Value)>,
+    /// A client consumes for one group.
+    group_of: BTreeMap<ClientId, &'a Arc<str>>,
+}
+
+/// The groups' facts, by group and queue.
+type Groups<'a> = BTreeMap<Key<'a>, GroupFacts>;
+
+impl<'a> GroupPairs<'a> {
+    fn facts_of<'g>(
+        &self,
+        groups: &'g mut Groups<'a>,
+        client: ClientId,
+        queue: &'a Queue,
+    ) -> Option<&'g mut GroupFacts> {
+        let group = self.group_of.get(&client)?;
+        Some(groups.entry((group, queue)).or_default())
+    }
+
+    /// A client began to pull from an offset.
+    pub(super) fn pulls(
+        &self,
+        groups: &mut Groups<'a>,
+        client: ClientId,
+        (queue, offset): (&'a Queue, u64),
+    ) {
+        let facts = self.facts_of(groups, client, queue);
+        if let Some(facts) = facts.filter(|it| it.began.is_none()) {
+            facts.pulled.insert(offset);
+        }
+    }
+
+    /// It was answered.
+    pub(super) fn pulled(
+        &self,
+        groups: &mut Groups<'a>,
+        client: ClientId,
+        (queue, offset): (&'a Queue, u64),
+    ) {
+        if let Some(facts) = self.facts_of(groups, client, queue) {
+            facts.began.get_or_insert(offset);
+        }
+    }
 }
 
 /// A group on a queue.
@@ -230,8 +285,12 @@ pub(super) fn add<'a>(
             offset,
         } => {
             let began = pairs.resumes.remove(&(client, (group, queue)));
+            pairs.group_of.insert(client, group);
             let facts = groups.entry((group, queue)).or_default();
-            facts.first_resumed.get_or_insert(*offset);
+            if facts.first_resumed.is_none() {
+                facts.first_resumed = Some(*offset);
+                facts.first_resumed_at = index;
+            }
             facts.steps.push(Step::Recorded {
                 began: began.unwrap_or(index),
                 ended: index,
@@ -255,10 +314,10 @@ pub(super) fn add<'a>(
                 offset: *offset,
             });
         }
-        Event::SendBegan { .. }
-        | Event::SendEnded { .. }
-        | Event::PullBegan { .. }
+        Event::PullBegan { .. }
         | Event::Pulled { .. }
+        | Event::SendBegan { .. }
+        | Event::SendEnded { .. }
         | Event::FinalRead { .. }
         | Event::HalfBegan { .. }
         | Event::HalfEnded { .. }
@@ -275,6 +334,7 @@ pub(super) fn add<'a>(
         | Event::Released { .. }
         | Event::Taken { .. }
         | Event::Redelivered { .. }
+        | Event::Noticed(_)
         | Event::Delayed { .. } => {}
     }
 }

@@ -164,6 +164,10 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     let is_kept = evidence.configuration.flush == Flush::Sync && excused.is_empty();
     findings.extend(redelivery::check(&facts, is_kept));
     findings.extend(delays::check(&facts, is_kept));
+    if is_kept {
+        let turned_away = transactions::turned_away(&facts);
+        findings.extend(turned_away.iter().map(|it| it.finding()));
+    }
     if evidence.configuration.stores_once {
         findings.extend(stored_once::check(&facts));
     }

@@ -33,11 +33,12 @@ fn check_queue(
 ) -> Option<Finding> {
     let read = facts.queues.get(key.1)?.final_read?;
     let mut behind: Vec<Behind> = Vec::new();
+    let start = group.start(|at| facts.may_expire_by(at));
     for (offset, value) in read.messages {
         let Some(value) = value.filter(|value| facts.wants(key, *value)) else {
             continue;
         };
-        if *offset < group.start() || waived.covers(key.1, *offset) {
+        if *offset < start || waived.covers(key.1, *offset) {
             continue;
         }
         let done = group.done_since(*offset, value);

@@ -26,6 +26,10 @@ pub(super) struct Transaction {
     paid: Option<usize>,
     /// A question about it was answered "committed".
     answered: bool,
+    /// Its end was first refused as that of none that is known.
+    turned_away: Option<usize>,
+    /// A question about it was last answered.
+    asked: Option<usize>,
 }
 
 /// Every transaction, by client and count.
@@ -42,6 +46,9 @@ pub(super) struct TransactionPairs {
 /// `TRANSACTION_SHOULD_COMMIT`, and `…_ROLLBACK`: decided otherwise before.
 const SHOULD_COMMIT: i32 = 200;
 const SHOULD_ROLLBACK: i32 = 201;
+/// `TRANSACTION_STATE_UNKNOWN`, and `…_GROUP_WRONG`: no such half message is known.
+const UNKNOWN: i32 = 202;
+const GROUP_WRONG: i32 = 203;
 
 impl TransactionFacts {
     /// The transaction of that value, whatever its body said.
@@ -105,7 +112,9 @@ impl TransactionFacts {
             }
             Event::CheckAnswered { value, commit, .. } => {
                 self.sends(*value, *commit, index);
-                self.of(*value).answered |= commit;
+                let transaction = self.of(*value);
+                transaction.answered |= commit;
+                transaction.asked = Some(index);
             }
             Event::EndEnded { op, outcome } => {
                 let end = pairs.ends.remove(&(client, *op));
@@ -144,6 +153,12 @@ impl TransactionFacts {
                 },
                 _,
             ) => &mut transaction.rolled_back,
+            (
+                EndOutcome::Refused {
+                    code: UNKNOWN | GROUP_WRONG,
+                },
+                _,
+            ) => &mut transaction.turned_away,
             _ => return,
         };
         decided.get_or_insert(index);
@@ -161,6 +176,8 @@ impl Transaction {
             rolled_back: None,
             paid: None,
             answered: false,
+            turned_away: None,
+            asked: None,
         }
     }
 
@@ -200,6 +217,9 @@ pub enum What {
     RolledBackRead,
     /// It was decided both ways.
     DecidedTwice,
+    /// Its end was refused as that of none that is known, and it was asked about
+    /// later.
+    TurnedAway,
 }
 
 /// Every violation, in the order of orders. What is visible before a commit was
@@ -236,6 +256,22 @@ pub fn check(facts: &Facts<'_>) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Every acknowledged half message whose end was refused as that of none that is
+/// known, while it waited to be decided: brokers asked about it later.
+pub fn turned_away(facts: &Facts<'_>) -> Vec<Violation> {
+    let of = |transaction: &Transaction| {
+        let (acknowledged, _) = transaction.half?;
+        let (refused, asked) = (transaction.turned_away?, transaction.asked?);
+        (acknowledged < refused && refused < asked).then(|| Violation {
+            value: transaction.value,
+            at_ns: facts.at_ns(refused),
+            event: refused as u64,
+            what: What::TurnedAway,
+        })
+    };
+    facts.transactions.0.values().filter_map(of).collect()
 }
 
 /// Every transaction that was committed, or whose order is paid, and that the
@@ -304,6 +340,12 @@ impl fmt::Display for Violation {
                 "the transaction of {value} is visible and was decided as rolled back, at {}",
                 At(*at_ns)
             ),
+            What::TurnedAway => write!(
+                f,
+                "the end of the transaction of {value} was refused as that of none that is known, \
+                 at {}, and a broker asked about it later",
+                At(*at_ns)
+            ),
             What::DecidedTwice => write!(
                 f,
                 "the transaction of {value} was decided as committed and as rolled back, at {}",
@@ -346,6 +388,22 @@ mod tests {
             let findings = findings(text);
             assert!(findings.is_empty(), "{text}: {findings:?}");
         }
+    }
+
+    #[test]
+    fn an_end_of_what_is_pending_is_not_refused_as_unknown() {
+        let wrong = |text: &str| super::turned_away(&Facts::new(&story(text))).len();
+        let asked = "half 1; stored 1; commits 1; refused 1 202; says-commit 1";
+        assert_eq!(wrong(asked), 1);
+        assert_eq!(wrong(&asked.replace("202", "203")), 1);
+        assert_eq!(wrong(&asked.replace("202", "200")), 0);
+        // Nobody knows it any more, or it never was acknowledged.
+        assert_eq!(wrong("half 1; stored 1; commits 1; refused 1 202"), 0);
+        assert_eq!(wrong("half 1; commits 1; refused 1 202; says-commit 1"), 0);
+        assert_eq!(
+            wrong("half 1; stored 1; says-commit 1; commits 1; refused 1 202"),
+            0
+        );
     }
 
     #[test]

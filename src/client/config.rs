@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::remoting::SerializeType;
+use crate::remoting::heartbeat::Spelling;
 
 /// What every client needs. Times are milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,18 @@ impl ClientConfig {
     }
 }
 
+/// By what the end of a transaction names its half message, beside its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EndNaming {
+    /// The transaction's id and the message's, which are the same.
+    #[default]
+    Transaction,
+    /// The message's id, and an empty one of the transaction.
+    Message,
+    /// By nothing.
+    Place,
+}
+
 /// What a producer needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerConfig {
@@ -71,6 +84,10 @@ pub struct ProducerConfig {
     /// one, and no earlier life of this one, has it. `None`: a retried send may
     /// be stored again.
     pub producer_id: Option<String>,
+    /// By what the ends of its transactions name their half messages.
+    pub end_naming: EndNaming,
+    /// Ends of transactions are sent one-way, as RocketMQ's clients send them.
+    pub ends_oneway: bool,
     /// Longest message body (`maxMessageSize`), bytes. A longer one is rejected
     /// without being sent.
     pub message_bytes_max: usize,
@@ -87,6 +104,8 @@ impl ProducerConfig {
             retry_delay_ms: 50,
             default_topic_queue_nums: 8,
             producer_id: None,
+            end_naming: EndNaming::default(),
+            ends_oneway: false,
             message_bytes_max: 4 << 20,
         }
     }
@@ -157,6 +176,34 @@ impl Default for LockConfig {
     }
 }
 
+/// Where a group begins that has no offset recorded (`ConsumeFromWhere`). The
+/// broker's answer comes first: RocketMQ's, too, sends a group to a queue's
+/// first message while that is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConsumeFrom {
+    /// At the first message that there is.
+    #[default]
+    FirstOffset,
+    /// At the end. RocketMQ's clients' default.
+    LastOffset,
+    /// At the first message stored then, or later.
+    Timestamp {
+        /// Milliseconds since 1970.
+        wall_ms: u64,
+    },
+}
+
+impl ConsumeFrom {
+    /// RocketMQ's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::FirstOffset => "CONSUME_FROM_FIRST_OFFSET",
+            Self::LastOffset => "CONSUME_FROM_LAST_OFFSET",
+            Self::Timestamp { .. } => "CONSUME_FROM_TIMESTAMP",
+        }
+    }
+}
+
 /// What a consumer of one topic needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerConfig {
@@ -186,6 +233,12 @@ pub struct ConsumerConfig {
     /// Pause between commits of offsets (`persistConsumerOffsetInterval`),
     /// milliseconds.
     pub commit_interval_ms: u64,
+    /// No offset is committed before, on the environment's clock.
+    pub commit_from_ns: u64,
+    /// Where the group begins.
+    pub consume_from: ConsumeFrom,
+    /// How its heartbeats are written.
+    pub spelling: Spelling,
 }
 
 impl ConsumerConfig {
@@ -203,6 +256,9 @@ impl ConsumerConfig {
             retry_delay_ms: 1_000,
             unprocessed_max: 1_000,
             commit_interval_ms: 5_000,
+            commit_from_ns: 0,
+            consume_from: ConsumeFrom::default(),
+            spelling: Spelling::default(),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! Each queue goes its own way:
 //!
 //! ```text
-//!   (lock?) ─▶ recorded offset? ──22──▶ min offset? ──┐
-//!      ▲             └────────── Resumed ─────────────┴──▶ pull ⟲   commit ⟲
+//!   (lock?) ─▶ recorded offset? ──22──▶ by policy: min, max, by time? ──┐
+//!      ▲             └────────────────── Resumed ───────────────────────┴─▶ pull ⟲  commit ⟲
 //!      │ taken                                             │ another's now
 //!   members? ⟲ ── allocation ◀─────────────────────── Released, last commit
 //! ```
@@ -35,6 +35,7 @@ use super::session::{Profile, Session, SessionEvent, TopicId};
 use super::wire::ms;
 use crate::env::Env;
 use crate::history::{OpId, Queue};
+use crate::record::tag_hash;
 use crate::remoting::heartbeat::{ConsumerData, HeartbeatData, SubscriptionData};
 use crate::remoting::retry::retry_topic;
 
@@ -44,7 +45,7 @@ enum Asked {
     Members,
     Lock { claim: Claim, asked_ns: u64 },
     Recorded { claim: Claim },
-    Min { claim: Claim },
+    Start { claim: Claim },
     Pull { claim: Claim, op: OpId },
     Commit { claim: Claim, op: OpId },
     SendBack { op: OpId },
@@ -84,7 +85,7 @@ impl<E: Env> Consumer<E> {
     pub fn new(env: E, config: ConsumerConfig) -> Self {
         let next_commit_ns = env.now_ns().saturating_add(ms(config.commit_interval_ms));
         let profile = Profile {
-            heartbeat: heartbeat(&config),
+            heartbeat: heartbeat(&config).spelled(config.spelling).into(),
             new_topic_queues: None,
         };
         let mut session = Session::new(env, config.client.clone(), profile);
@@ -118,10 +119,13 @@ impl<E: Env> Consumer<E> {
     /// The next thing that happens. Cancel-safe.
     pub async fn next(&mut self) -> ConsumerEvent {
         loop {
+            let now_ns = self.session.env().now_ns();
+            // First of all: who was stopped for longer than its lease finds
+            // answers to what it asked before, and another holds the queue now.
+            self.lose_expired(now_ns);
             if let Some(event) = self.events.pop_front() {
                 return event;
             }
-            let now_ns = self.session.env().now_ns();
             self.let_go(now_ns);
             if let Some(event) = self.issue(now_ns) {
                 return event;
@@ -164,6 +168,17 @@ impl<E: Env> Consumer<E> {
         self.leaving = true;
         let now_ns = self.session.env().now_ns();
         self.release(now_ns, |_| true);
+    }
+
+    /// Whether a queue is this consumer's to process now: it is held, and its
+    /// lock, where there is one, has not run out. To be asked before a message is
+    /// begun or done that was handed out a while ago: a process that was stopped
+    /// may come to that before it comes to [`Consumer::next`], which says so.
+    pub fn holds(&self, queue: &Queue) -> bool {
+        let now_ns = self.session.env().now_ns();
+        let mut held = self.queues.iter().filter(|state| !state.is_leaving());
+        let runs = |state: &QueueState| state.lease.is_none_or(|it| it.until_ns > now_ns);
+        held.any(|state| state.queue == *queue && runs(state))
     }
 
     /// Messages served and not yet processed.
@@ -268,8 +283,8 @@ fn heartbeat(config: &ConsumerConfig) -> HeartbeatData {
     let subscription = |(topic, tags): (String, Vec<String>)| SubscriptionData {
         topic,
         sub_string: expression(&tags),
+        code_set: tags.iter().map(|tag| tag_hash(tag) as i32).collect(),
         tags_set: tags,
-        code_set: Vec::new(),
         sub_version: 0,
         expression_type: Some("TAG".to_owned()),
         class_filter_mode: false,
@@ -282,7 +297,7 @@ fn heartbeat(config: &ConsumerConfig) -> HeartbeatData {
         group_name: config.group.clone(),
         consume_type: consume_type.to_owned(),
         message_model: "CLUSTERING".to_owned(),
-        consume_from_where: "CONSUME_FROM_FIRST_OFFSET".to_owned(),
+        consume_from_where: config.consume_from.name().to_owned(),
         subscription_data_set: subscriptions(config)
             .into_iter()
             .map(subscription)

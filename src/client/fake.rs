@@ -197,6 +197,7 @@ impl FakeEnv {
                 cluster: "cluster".to_owned(),
                 broker_name: broker_name.clone(),
                 broker_addrs: BTreeMap::from([("0".to_owned(), at.to_string())]),
+                enable_acting_master: false,
             }],
             queue_datas: vec![QueueData {
                 broker_name,
@@ -221,6 +222,8 @@ impl FakeEnv {
             queue_id,
             queue_offset,
             transaction_id: None,
+            region: None,
+            trace_on: None,
         };
         self.answer(asked, ResponseCode::SUCCESS, &fields, NO_BODY);
     }

@@ -9,7 +9,7 @@ use super::records::{BadRecord, Received, decode};
 use super::session::{Profile, Session, SessionEvent, TopicId};
 use super::wire::ms;
 use crate::env::Env;
-use crate::remoting::heartbeat::HeartbeatData;
+use crate::remoting::heartbeat::{HeartbeatData, Spelling};
 use crate::remoting::offset::{MaxOffset, MinOffset, QueryOffset};
 use crate::remoting::pull::{FLAG_SUBSCRIPTION, PullRequest};
 use crate::remoting::{Command, Request, ResponseCode};
@@ -73,7 +73,7 @@ impl<E: Env> FullReader<E> {
             ..HeartbeatData::default()
         };
         let profile = Profile {
-            heartbeat,
+            heartbeat: heartbeat.spelled(Spelling::Java).into(),
             new_topic_queues: None,
         };
         Self {
@@ -108,6 +108,7 @@ impl<E: Env> FullReader<E> {
         for queue_id in 0..queues {
             let request = QueryOffset {
                 consumer_group: group,
+                set_zero_if_not_found: Some(false),
                 topic,
                 queue_id: as_i32(queue_id),
             };

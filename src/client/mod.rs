@@ -35,7 +35,12 @@ mod wire;
 #[cfg(test)]
 mod fake;
 
-pub use config::{ClientConfig, ConsumerConfig, GroupConfig, LockConfig, ProducerConfig, Share};
+/// How a client's heartbeats are written.
+pub use crate::remoting::heartbeat::Spelling;
+pub use config::{
+    ClientConfig, ConsumeFrom, ConsumerConfig, EndNaming, GroupConfig, LockConfig, ProducerConfig,
+    Share,
+};
 pub use consumer::{Consumer, ConsumerEvent, PullEnd};
 pub use full_reader::{FullReader, QueueContents, ReadError};
 pub use producer::Producer;

@@ -15,9 +15,9 @@ use super::wire::ms;
 use crate::env::Env;
 use crate::history::{OpId, Queue, SendOutcome};
 use crate::record::{PROPERTIES_BYTES_MAX, PropertyBuf, TOPIC_BYTES_MAX, key};
-use crate::remoting::heartbeat::{HeartbeatData, ProducerData};
+use crate::remoting::heartbeat::{HeartbeatData, ProducerData, Spelling};
 use crate::remoting::send::{DEFAULT_TOPIC, SendRequest, SendResponse};
-use crate::remoting::{Command, MessageId, ResponseCode};
+use crate::remoting::{Command, MessageId, OneWay, ResponseCode};
 
 /// An attempt of a send: the send, and which attempt.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ impl<E: Env> Producer<E> {
             consumers: Vec::new(),
         };
         let profile = Profile {
-            heartbeat,
+            heartbeat: heartbeat.spelled(Spelling::Java).into(),
             new_topic_queues: Some(config.default_topic_queue_nums.max(1)),
         };
         Self {
@@ -115,6 +115,31 @@ impl<E: Env> Producer<E> {
         let op = SendOp::new(topic, queue, body, properties, born_ms, deadline_ns);
         self.ops.push_back((id, op));
         self.attempt(id);
+        id
+    }
+
+    /// Sends a message once, and hears nothing of it: its end is reported at
+    /// once, as unknown. It is lost where the topic's broker is not known or not
+    /// up.
+    ///
+    /// # Panics
+    /// As [`Producer::submit`].
+    pub fn submit_oneway(&mut self, topic: &str, body: Bytes, properties: &str) -> OpId {
+        let id = self.next_op;
+        self.next_op += 1;
+        let properties = self.numbered(id, properties);
+        if !self.breaks_a_limit(topic, &body, &properties) {
+            let topic = self.session.topic(topic);
+            let born_ms = self.session.env().wall_ms();
+            let op = SendOp::new(topic, None, body, properties, born_ms, 0);
+            if let Some(route) = self.session.route(topic) {
+                let queue = self.turn % route.queues;
+                self.turn = self.turn.wrapping_add(1);
+                Self::write(&mut self.session, &self.config, id, &op, (queue, true));
+            }
+        }
+        let event = ProducerEvent::Sent(id, SendOutcome::Unknown);
+        self.happened.push_back(event);
         id
     }
 
@@ -193,7 +218,7 @@ impl<E: Env> Producer<E> {
             self.turn = self.turn.wrapping_add(1);
         }
         if let Some(queue) = op.queue
-            && Self::write(&mut self.session, &self.config, id, op, queue)
+            && Self::write(&mut self.session, &self.config, id, op, (queue, false))
         {
             op.left();
             return;
@@ -208,7 +233,7 @@ impl<E: Env> Producer<E> {
         config: &ProducerConfig,
         id: OpId,
         op: &SendOp,
-        queue: u32,
+        (queue, oneway): (u32, bool),
     ) -> bool {
         let topic = Arc::clone(session.name(op.topic));
         let request = SendRequest {
@@ -230,7 +255,11 @@ impl<E: Env> Producer<E> {
             op: id,
             number: op.next_attempt(),
         };
-        session.request(op.topic, &request, &op.body, config.send_timeout_ms, tag)
+        let timeout_ms = config.send_timeout_ms;
+        match oneway {
+            true => session.request(op.topic, &OneWay(&request), &op.body, timeout_ms, tag),
+            false => session.request(op.topic, &request, &op.body, timeout_ms, tag),
+        }
     }
 
     fn on_ready(&mut self, topic: TopicId) {

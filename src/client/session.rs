@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::config::ClientConfig;
 use super::wire::{Happening, Wire, ms};
 use crate::env::Env;
-use crate::remoting::heartbeat::{Heartbeat, HeartbeatData};
+use crate::remoting::heartbeat::Heartbeat;
 use crate::remoting::route::{PRIMARY_ID, QueueData, RouteRequest, TopicRouteData};
 use crate::remoting::{Command, Request, ResponseCode};
 
@@ -75,7 +75,7 @@ struct Topic {
 /// What a session says of its client, and does for it.
 pub(super) struct Profile {
     /// The groups it is in.
-    pub(super) heartbeat: HeartbeatData,
+    pub(super) heartbeat: Bytes,
     /// Queues of a topic that no broker knows; such a topic is made by the
     /// first send to the broker that was asked. `None`: there is no such topic.
     pub(super) new_topic_queues: Option<u32>,
@@ -97,8 +97,6 @@ pub(super) struct Session<E: Env, T> {
 
 impl<E: Env, T: Copy> Session<E, T> {
     pub(super) fn new(env: E, config: ClientConfig, profile: Profile) -> Self {
-        let heartbeat = serde_json::to_vec(&profile.heartbeat)
-            .expect("a struct of strings and numbers has a JSON form");
         let mut wire = Wire::new(env, config.clone());
         for broker in &config.brokers {
             wire.keep(*broker);
@@ -110,7 +108,7 @@ impl<E: Env, T: Copy> Session<E, T> {
                 .saturating_add(ms(config.heartbeat_interval_ms)),
             wire,
             config,
-            heartbeat: heartbeat.into(),
+            heartbeat: profile.heartbeat,
             new_topic_queues: profile.new_topic_queues,
             topics: Vec::new(),
             turn: 0,

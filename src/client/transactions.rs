@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::config::{EndNaming, ProducerConfig};
 use super::producer::{Attempt, Producer};
 use super::session::TopicId;
 use super::wire::ms;
@@ -21,7 +22,7 @@ use crate::env::Env;
 use crate::history::{EndOutcome, OpId, SendOutcome};
 use crate::record::{Message, PropertyBuf, PropertyError, key};
 use crate::remoting::transaction::{CheckTransactionState, EndTransaction, sys_flag};
-use crate::remoting::{Command, RequestCode, ResponseCode};
+use crate::remoting::{Command, OneWay, RequestCode, ResponseCode};
 
 /// What the broker calls a half message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,7 +120,7 @@ impl<E: Env> Producer<E> {
     /// Answers a question: committed, rolled back, or `None`, not known yet.
     /// Nothing is reported: the broker asks again where the answer is lost.
     pub fn answer(&mut self, question: &Question, commit: Option<bool>) {
-        let request = request(&self.config.group, &question.half, commit, true);
+        let request = request(&self.config, &question.half, commit, true);
         // Nobody waits for an answer to this one.
         let tag = Attempt {
             op: OpId::MAX,
@@ -145,13 +146,20 @@ impl<E: Env> Producer<E> {
             number: op.attempts,
         };
         op.attempts += 1;
-        let request = request(&self.config.group, &op.half, Some(op.commit), false);
+        let request = request(&self.config, &op.half, Some(op.commit), false);
         let timeout_ms = self.config.send_timeout_ms;
-        let left = self
-            .session
-            .request(op.topic, &request, &[], timeout_ms, tag);
+        let (topic, oneway) = (op.topic, self.config.ends_oneway);
+        let session = &mut self.session;
+        let left = match oneway {
+            true => session.request(topic, &OneWay(&request), &[], timeout_ms, tag),
+            false => session.request(topic, &request, &[], timeout_ms, tag),
+        };
         if !left {
             self.end_again_later(id);
+        } else if oneway {
+            self.ends.remove(&id);
+            let event = ProducerEvent::Ended(id, EndOutcome::Unknown);
+            self.happened.push_back(event);
         }
     }
 
@@ -214,13 +222,19 @@ fn read_question(from: SocketAddr, command: &Command) -> Option<Question> {
 }
 
 fn request<'a>(
-    group: &'a str,
+    config: &'a ProducerConfig,
     half: &'a HalfName,
     commit: Option<bool>,
     from_transaction_check: bool,
 ) -> EndTransaction<'a> {
+    let id = &*half.transaction_id;
+    let (msg_id, transaction_id) = match config.end_naming {
+        EndNaming::Transaction => (id, id),
+        EndNaming::Message => (id, ""),
+        EndNaming::Place => ("", ""),
+    };
     EndTransaction {
-        producer_group: group,
+        producer_group: &config.group,
         tran_state_table_offset: half.queue_offset as i64,
         commit_log_offset: half.address as i64,
         commit_or_rollback: match commit {
@@ -229,7 +243,7 @@ fn request<'a>(
             None => 0,
         },
         from_transaction_check,
-        msg_id: &half.transaction_id,
-        transaction_id: &half.transaction_id,
+        msg_id,
+        transaction_id,
     }
 }

@@ -1,7 +1,7 @@
 //! Streams to brokers, and requests on them.
 //!
 //! Promise: every request that was written ends exactly once, as `Answer` or as
-//! `Unanswered`; after an `Unanswered` for want of time one late `Answer` may
+//! `Unanswered`, but for a one-way one, of which nothing is heard; after an `Unanswered` for want of time one late `Answer` may
 //! follow while the stream lives. Answers are matched per stream: what an
 //! earlier stream was asked, a later one cannot answer.
 //!
@@ -178,6 +178,9 @@ impl<E: Env, T: Copy> Wire<E, T> {
         encode_request(&mut self.out, serialize_type, opaque, request, [body]);
         self.net.write(conn, self.out.split().freeze());
 
+        if R::IS_ONEWAY {
+            return true;
+        }
         let now_ns = self.env.now_ns();
         peer.pending.push(Pending {
             opaque,

@@ -178,6 +178,13 @@ notices! {
         /// What is wrong with it.
         why: String,
     } Warning "the base that node {node} sent is none: {why}";
+    /// Clients ask for what is not served here. Said once for each kind.
+    NotServed {
+        /// The code by which it is refused.
+        code: i32,
+        /// What it is.
+        what: String,
+    } Warning "a client asks for what is not served, and is refused with code {code}: {what}";
     /// This broker leads its cluster.
     LeaderElected {
         /// Since this term.

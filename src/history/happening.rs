@@ -34,6 +34,18 @@ pub enum Happening {
     WentOnWhileFull,
     /// A store was opened with the reserve's room, for there was no other.
     ReserveUsed,
+    /// A message was sent one-way: nobody waits for an answer.
+    SentOneWay,
+    /// An end of a transaction named its half message by its place alone.
+    EndedByPlace,
+    /// A member of a group had the client id of another one.
+    SharedId,
+    /// A heartbeat was written as the C++ client or the Go client writes it.
+    ForeignHeartbeat,
+    /// A member began where its policy says: the group had nothing recorded.
+    BegunByPolicy,
+    /// A member took a queue over of which its group had committed nothing.
+    TakenOverUncommitted,
     /// A log was cut where its end did not verify.
     TornTailCut,
     /// A broker was started again with other settings.
@@ -102,7 +114,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 50] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -117,6 +129,12 @@ impl Happening {
         Self::TriedAgain,
         Self::WentOnWhileFull,
         Self::ReserveUsed,
+        Self::SentOneWay,
+        Self::EndedByPlace,
+        Self::SharedId,
+        Self::ForeignHeartbeat,
+        Self::BegunByPolicy,
+        Self::TakenOverUncommitted,
         Self::TornTailCut,
         Self::SettingsChanged,
         Self::TailCopied,
@@ -166,6 +184,12 @@ impl Happening {
             Self::TriedAgain => "tried-again",
             Self::WentOnWhileFull => "went-on-while-full",
             Self::ReserveUsed => "reserve-used",
+            Self::SentOneWay => "sent-one-way",
+            Self::EndedByPlace => "ended-by-place",
+            Self::SharedId => "shared-id",
+            Self::ForeignHeartbeat => "foreign-heartbeat",
+            Self::BegunByPolicy => "begun-by-policy",
+            Self::TakenOverUncommitted => "taken-over-uncommitted",
             Self::TornTailCut => "torn-tail-cut",
             Self::SettingsChanged => "settings-changed",
             Self::TailCopied => "tail-copied",

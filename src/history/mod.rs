@@ -424,6 +424,8 @@ pub enum Event {
         /// In the order of its rows.
         packets: Vec<Value>,
     },
+    /// A client did something that is worth seeing, and says nothing else.
+    Noticed(Happening),
     /// What the broker recorded for a group, read after heal.
     FinalGroupOffset {
         /// The group.

@@ -78,6 +78,7 @@ impl fmt::Display for Event {
                 Some(place) => write!(f, "is {} of {members} in {group}", place + 1),
                 None => write!(f, "is not among the {members} in {group}"),
             },
+            Self::Noticed(what) => write!(f, "notes: {what}"),
             Self::Released { group, queue } => write!(f, "gives {group} {queue} up"),
             Self::Taken {
                 group,

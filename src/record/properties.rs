@@ -44,6 +44,14 @@ pub mod key {
     pub const MAX_RECONSUME_TIMES: &str = "MAX_RECONSUME_TIMES";
     /// Message id before the first retry.
     pub const ORIGIN_MESSAGE_ID: &str = "ORIGIN_MESSAGE_ID";
+    /// Names that ask for delivery at a time, or for taking that back.
+    pub const OF_TIMERS: [&str; 5] = [
+        "TIMER_DELIVER_MS",
+        "TIMER_DELAY_MS",
+        "TIMER_DELAY_SEC",
+        "TIMER_DEL_UNIQKEY",
+        "TIMER_DEL_MSG",
+    ];
 }
 
 const NAME_END: char = '\u{1}';

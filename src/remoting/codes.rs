@@ -20,6 +20,8 @@ impl RequestCode {
     pub const GET_MAX_OFFSET: Self = Self(30);
     /// The first offset that a queue still has.
     pub const GET_MIN_OFFSET: Self = Self(31);
+    /// When the oldest message of a queue was stored.
+    pub const GET_EARLIEST_MSG_STORETIME: Self = Self(32);
     /// A client says which groups it is in.
     pub const HEART_BEAT: Self = Self(34);
     /// A client leaves.
@@ -38,6 +40,8 @@ impl RequestCode {
     pub const LOCK_BATCH_MQ: Self = Self(41);
     /// Let queues go.
     pub const UNLOCK_BATCH_MQ: Self = Self(42);
+    /// Whether a subscription can be served.
+    pub const CHECK_CLIENT_CONFIG: Self = Self(46);
     /// Where a topic's queues are.
     pub const GET_ROUTEINFO_BY_TOPIC: Self = Self(105);
     /// Send one message, fields under one-letter names.

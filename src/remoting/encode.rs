@@ -20,6 +20,21 @@ pub trait Request: WriteFields {
     const IS_ONEWAY: bool = false;
 }
 
+/// A request whose answer nobody waits for, though it could have one.
+#[derive(Debug, Clone, Copy)]
+pub struct OneWay<'a, R>(pub &'a R);
+
+impl<R: WriteFields> WriteFields for OneWay<'_, R> {
+    fn write_fields(&self, out: &mut FieldWriter<'_>) {
+        self.0.write_fields(out);
+    }
+}
+
+impl<R: Request> Request for OneWay<'_, R> {
+    const CODE: RequestCode = R::CODE;
+    const IS_ONEWAY: bool = true;
+}
+
 /// A header that is longer makes its frame's memory grow once more.
 const HEADER_BYTES: usize = 384;
 
@@ -144,7 +159,8 @@ fn put_json(out: &mut BytesMut, head: &Head<'_>, fields: &impl WriteFields) {
     }
     out.put_slice(b",\"extFields\":{");
     fields.write_fields(&mut FieldWriter::new(out, SerializeType::Json));
-    out.put_slice(b"}}");
+    // Some clients read no header that leaves this out.
+    out.put_slice(b"},\"serializeTypeCurrentRPC\":\"JSON\"}");
 }
 
 fn patch_u32(out: &mut BytesMut, at: usize, value: u32) {

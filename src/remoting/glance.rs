@@ -82,6 +82,8 @@ mod tests {
             queue_id: 3,
             queue_offset: 9,
             transaction_id: None,
+            region: None,
+            trace_on: None,
         };
         let mut out = BytesMut::new();
         let code = ResponseCode::FLUSH_DISK_TIMEOUT;

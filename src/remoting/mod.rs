@@ -46,7 +46,7 @@ pub mod transaction;
 pub use codes::{RequestCode, ResponseCode};
 pub use command::{Command, Language, ReplyTo, SerializeType};
 pub use decoder::{FRAME_BYTES_MAX, FrameDecoder};
-pub use encode::{NO_BODY, Request, encode_request, encode_response};
+pub use encode::{NO_BODY, OneWay, Request, encode_request, encode_response};
 pub use error::{DecodeError, FieldError};
 pub use fields::{FieldWriter, Fields, ReadFields, WriteFields};
 pub use glance::Glance;

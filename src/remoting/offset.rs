@@ -1,5 +1,5 @@
 //! Offsets: what a group has recorded (14, 15), where a queue begins and ends
-//! (31, 30).
+//! (31, 30), and when its messages were stored (29, 32).
 
 use super::codes::RequestCode;
 use super::encode::Request;
@@ -16,6 +16,8 @@ header! {
         topic: &'a str = b"topic";
         /// The queue.
         queue_id: i32 = b"queueId";
+        /// `false`: where there is none, that is to be said, and nothing else.
+        set_zero_if_not_found: Option<bool> = b"setZeroIfNotFound", or None;
     }
 }
 
@@ -68,6 +70,48 @@ header! {
 
 impl Request for MinOffset<'_> {
     const CODE: RequestCode = RequestCode::GET_MIN_OFFSET;
+}
+
+header! {
+    /// Asks for the first offset that was stored at a time or later
+    /// (`SearchOffsetRequestHeader`).
+    pub struct SearchOffset<'a> {
+        /// The topic.
+        topic: &'a str = b"topic";
+        /// The queue.
+        queue_id: i32 = b"queueId";
+        /// Milliseconds since 1970, as the brokers' wall clocks had it.
+        timestamp: i64 = b"timestamp";
+        /// `LOWER`, or `UPPER`: the last one stored at that time or before.
+        boundary_type: Option<&'a str> = b"boundaryType", or None;
+    }
+}
+
+impl Request for SearchOffset<'_> {
+    const CODE: RequestCode = RequestCode::SEARCH_OFFSET_BY_TIMESTAMP;
+}
+
+header! {
+    /// Asks when a queue's first message was stored
+    /// (`GetEarliestMsgStoretimeRequestHeader`).
+    pub struct EarliestTime<'a> {
+        /// The topic.
+        topic: &'a str = b"topic";
+        /// The queue.
+        queue_id: i32 = b"queueId";
+    }
+}
+
+impl Request for EarliestTime<'_> {
+    const CODE: RequestCode = RequestCode::GET_EARLIEST_MSG_STORETIME;
+}
+
+header! {
+    /// When that was (`GetEarliestMsgStoretimeResponseHeader`).
+    pub struct EarliestTimeResponse {
+        /// Milliseconds since 1970; -1 where there is no message.
+        timestamp: i64 = b"timestamp";
+    }
 }
 
 header! {

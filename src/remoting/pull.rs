@@ -10,6 +10,8 @@ pub const FLAG_COMMIT_OFFSET: i32 = 1;
 pub const FLAG_SUSPEND: i32 = 2;
 /// Bit of `sys_flag`: `subscription` says what is wanted.
 pub const FLAG_SUBSCRIPTION: i32 = 4;
+/// Bit of `sys_flag`: a class of the client's says what is wanted.
+pub const FLAG_CLASS_FILTER: i32 = 8;
 
 header! {
     /// A read (`PullMessageRequestHeader`).

@@ -52,6 +52,10 @@ pub struct BrokerData {
     pub broker_name: String,
     /// Broker id, in decimal, to `ip:port`.
     pub broker_addrs: BTreeMap<String, String>,
+    /// Whether a backup may answer for a primary; never here, and clients of
+    /// RocketMQ 5 insist on being told.
+    #[serde(default)]
+    pub enable_acting_master: bool,
 }
 
 /// The queues that a topic has on one broker.

@@ -8,6 +8,9 @@ use super::schema::header;
 /// (`TBW102`).
 pub const DEFAULT_TOPIC: &str = "TBW102";
 
+/// Where a broker is that was not told otherwise (`DEFAULT_REGION_ID`).
+pub const REGION: &str = "DefaultRegion";
+
 header! {
     /// One message (`SendMessageRequestHeader`); the body is the frame's.
     ///
@@ -55,7 +58,11 @@ header! {
         queue_id: i32 = b"queueId";
         /// The offset in the queue.
         queue_offset: i64 = b"queueOffset";
-        /// Of a half message.
+        /// The message's own id (`UNIQ_KEY`): clients end its transaction by it.
         transaction_id: Option<&'a str> = b"transactionId", or None;
+        /// Always [`REGION`].
+        region: Option<&'a str> = b"MSG_REGION", or None;
+        /// `true`: the client may trace the message.
+        trace_on: Option<&'a str> = b"TRACE_ON", or None;
     }
 }

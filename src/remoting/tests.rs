@@ -7,13 +7,15 @@ use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::group::{GroupChanged, ListConsumers, Unregister};
-use super::heartbeat::{Heartbeat, HeartbeatData};
+use super::heartbeat::{Heard, Heartbeat};
 use super::lock::{LockQueues, UnlockQueues};
-use super::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset};
+use super::offset::{
+    EarliestTime, MaxOffset, MinOffset, OffsetResponse, QueryOffset, SearchOffset, UpdateOffset,
+};
 use super::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest, PullResponse};
 use super::retry::SendBack;
 use super::route::{RouteRequest, TopicRouteData};
-use super::send::{DEFAULT_TOPIC, SendRequest, SendResponse};
+use super::send::{DEFAULT_TOPIC, REGION, SendRequest, SendResponse};
 use super::*;
 
 const BOTH: [SerializeType; 2] = [SerializeType::Json, SerializeType::Binary];
@@ -99,8 +101,8 @@ fn a_send_in_the_binary_header_is_these_bytes() {
 #[test]
 fn a_send_in_the_json_header_is_this_text() {
     let frame = encoded(SerializeType::Json, &send_request(), b"hello");
-    assert_eq!(&frame[..8], [0, 0, 0, 232, 0, 0, 0, 223]);
-    insta::assert_snapshot!(std::str::from_utf8(&frame[8..]).unwrap(), @r#"{"code":310,"language":"JAVA","version":273,"opaque":7,"flag":0,"extFields":{"a":"pg","b":"orders","c":"TBW102","d":"4","e":"3","f":"0","g":"1700000000123","h":"0","i":"KEYS\u0001o-1\u0002","j":"0","k":"false","m":"false"}}hello"#);
+    assert_eq!(&frame[..8], [0, 0, 1, 9, 0, 0, 1, 0]);
+    insta::assert_snapshot!(std::str::from_utf8(&frame[8..]).unwrap(), @r#"{"code":310,"language":"JAVA","version":273,"opaque":7,"flag":0,"extFields":{"a":"pg","b":"orders","c":"TBW102","d":"4","e":"3","f":"0","g":"1700000000123","h":"0","i":"KEYS\u0001o-1\u0002","j":"0","k":"false","m":"false"},"serializeTypeCurrentRPC":"JSON"}hello"#);
 }
 
 #[test]
@@ -149,8 +151,16 @@ fn every_request_reads_as_it_was_written() {
         QueryOffset {
             consumer_group,
             topic,
-            queue_id
+            queue_id,
+            set_zero_if_not_found: Some(false),
         },
+        SearchOffset {
+            topic,
+            queue_id,
+            timestamp: 1_700_000_000_123,
+            boundary_type: Some("LOWER"),
+        },
+        EarliestTime { topic, queue_id },
         UpdateOffset {
             consumer_group,
             topic,
@@ -231,7 +241,9 @@ fn an_answer_has_its_requests_opaque_and_serialisation() {
             msg_id: "C0A8000A00002A9F0000000000ABCDEF",
             queue_id: 3,
             queue_offset: 1842,
-            transaction_id: None,
+            transaction_id: Some("FD0001"),
+            region: Some(REGION),
+            trace_on: Some("true"),
         };
         let mut out = BytesMut::new();
         let code = ResponseCode::SUCCESS;
@@ -423,7 +435,7 @@ fn a_whole_frame_is_not_copied() {
 
 #[test]
 fn a_route_is_strict_json_in_rocketmqs_shape() {
-    let text = r#"{"brokerDatas":[{"cluster":"c","brokerName":"broker-a","brokerAddrs":{"0":"127.0.0.1:10911"}}],"queueDatas":[{"brokerName":"broker-a","readQueueNums":8,"writeQueueNums":8,"perm":6,"topicSysFlag":0}],"filterServerTable":{}}"#;
+    let text = r#"{"brokerDatas":[{"cluster":"c","brokerName":"broker-a","brokerAddrs":{"0":"127.0.0.1:10911"},"enableActingMaster":false}],"queueDatas":[{"brokerName":"broker-a","readQueueNums":8,"writeQueueNums":8,"perm":6,"topicSysFlag":0}],"filterServerTable":{}}"#;
     let route: TopicRouteData = serde_json::from_str(text).unwrap();
     assert_eq!(route.queue_datas[0].write_queue_nums, 8);
     assert_eq!(serde_json::to_string(&route).unwrap(), text);
@@ -436,17 +448,10 @@ fn a_real_clients_heartbeat_is_understood() {
         "messageModel":"CLUSTERING","consumeFromWhere":"CONSUME_FROM_LAST_OFFSET","unitMode":false,
         "subscriptionDataSet":[{"classFilterMode":false,"topic":"orders","subString":"*",
         "tagsSet":[],"codeSet":[],"subVersion":1700000000123,"expressionType":"TAG"}]}]}"#;
-    let heartbeat: HeartbeatData = serde_json::from_str(text).unwrap();
-    assert_eq!(heartbeat.producers[0].group_name, "CLIENT_INNER_PRODUCER");
-    assert_eq!(
-        heartbeat.consumers[0].subscription_data_set[0].topic,
-        "orders"
-    );
-    let again = serde_json::to_vec(&heartbeat).unwrap();
-    assert_eq!(
-        serde_json::from_slice::<HeartbeatData>(&again).unwrap(),
-        heartbeat
-    );
+    let heard: Heard = serde_json::from_str(text).unwrap();
+    assert_eq!(heard.producers[0].group, "CLIENT_INNER_PRODUCER");
+    assert_eq!(heard.consumers[0].group, "cg");
+    assert_eq!(heard.consumers[0].subscriptions[0].topic, "orders");
 }
 
 proptest! {

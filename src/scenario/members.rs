@@ -11,6 +11,8 @@ pub struct Membership {
     pub in_hand_max: u32,
     /// Queues are locked, and each consumed in its order.
     pub ordered: bool,
+    /// All have one client id, as two processes have that were told so.
+    pub equal_ids: bool,
     /// Which messages are wanted; `None`: all.
     pub tags: Option<Tags>,
     /// Which messages cannot be processed at first; `None`: none.

@@ -35,9 +35,9 @@ pub use files::{FileClass, RotForm, SyncErrorCache, SyncForm};
 pub use harm::{DRIFT_PPM_MAX, Harm, Survival};
 pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
-    Between, ClientSettings, Consumers, Core, DiskSettings, Expectation, LinkEnd, LinkRule,
-    LongBodies, Need, NetworkSettings, OrderServices, Producers, Rest, RunOptions, RunSettings,
-    Scenario, Stranger, Workload,
+    Begin, Between, ClientSettings, Consumers, Core, DiskSettings, EndsBy, Expectation, LinkEnd,
+    LinkRule, LongBodies, Need, NetworkSettings, OrderServices, Producers, Rest, RunOptions,
+    RunSettings, Scenario, Spelling, Stranger, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
 pub use partition::{CutDirection, CutLinks, PartitionShape};

@@ -284,6 +284,8 @@ pub struct Producers {
     pub tags: u32,
     /// Each message waits at one of these delay levels; `None`: none waits.
     pub delay_level: Option<Between>,
+    /// One message in so many is sent one-way; 0: none.
+    pub oneway_one_in: u32,
 }
 
 /// Bodies that are longer than the others.
@@ -317,6 +319,22 @@ pub struct OrderServices {
     pub receipt_us: Between,
     /// Of so many orders one is rolled back, and committed after all.
     pub changes_mind_one_in: Option<u64>,
+    /// By what their ends name half messages.
+    pub ends_by: EndsBy,
+    /// Their ends are sent one-way.
+    pub ends_oneway: bool,
+}
+
+/// `ends_by`: what the end of a transaction says beside the half message's place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EndsBy {
+    /// `"transaction"`: its id, as the send was answered.
+    #[default]
+    Transaction,
+    /// `"message"`: the message's id, and an empty one.
+    Message,
+    /// `"place"`: nothing.
+    Place,
 }
 
 /// Consumers of one group, which share the topic's queues.
@@ -338,6 +356,36 @@ pub struct Consumers {
     /// Pause between commits of the group's offsets
     /// (`persistConsumerOffsetInterval`).
     pub commit_interval_ms: u64,
+    /// No offset is committed before the faults are over.
+    pub commits_late: bool,
+    /// Where the group begins.
+    pub from: Begin,
+    /// Whose heartbeats theirs look like.
+    pub spelling: Spelling,
+}
+
+/// `from`: where a group begins that has no offset recorded (`ConsumeFromWhere`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// `"first"`.
+    #[default]
+    First,
+    /// `"last"`: RocketMQ's default.
+    Last,
+    /// `"timestamp"`: when the client began, and a little before.
+    Timestamp,
+}
+
+/// `spelling`: how heartbeats are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Spelling {
+    /// `"java"`.
+    #[default]
+    Java,
+    /// `"cpp"`.
+    Cpp,
+    /// `"go"`.
+    Go,
 }
 
 /// `[stranger]`: a client that keeps to no rule.

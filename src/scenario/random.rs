@@ -31,6 +31,8 @@ pub enum Purpose {
     /// Settings that brokers are started with anew, and whether a swarm's seed does
     /// such things.
     Settings = 11,
+    /// Habits of clients that are not ours.
+    Habits = 31,
 }
 
 /// A seeded stream of random numbers.

@@ -13,9 +13,11 @@ pub(super) use plan::tag;
 pub use plan::{ConsumePlan, Stays, Wanted, share_of_queues};
 
 use super::Progress;
-use crate::client::{Consumer, ConsumerConfig, ConsumerEvent, PullEnd, Received, Share};
+use crate::client::{
+    ConsumeFrom, Consumer, ConsumerConfig, ConsumerEvent, PullEnd, Received, Share, Spelling,
+};
 use crate::env::{Either, Env, Timer, either};
-use crate::history::{Event, OpId, Queue, Recorder, Value};
+use crate::history::{Event, Happening, OpId, Queue, Recorder, Value};
 
 /// Consumes for ever, and records what it sees and does. Where it leaves its
 /// group it comes back as another client.
@@ -36,9 +38,16 @@ pub async fn consume<E: Env>(
         };
         recorder.record(env.now_ns(), plan.client, subscribed);
     }
+    let notice = |what| recorder.record(env.now_ns(), plan.client, Event::Noticed(what));
+    if plan.equal_ids {
+        notice(Happening::SharedId);
+    }
+    if config.spelling != Spelling::Java {
+        notice(Happening::ForeignHeartbeat);
+    }
     let name = config.client.client_id.clone();
     for stay in 0_u64.. {
-        if stay > 0 {
+        if stay > 0 && !plan.equal_ids {
             config.client.client_id = format!("{name}-{stay}");
         }
         let mut consuming = Consuming::new(
@@ -72,6 +81,8 @@ struct Consuming<E: Env> {
     env: E,
     plan: ConsumePlan,
     group: Arc<str>,
+    /// Where nothing is recorded it may begin behind a queue's first message.
+    skips: bool,
     /// Messages are processed again in their place, and not sent back.
     ordered: bool,
     recorder: Recorder,
@@ -97,6 +108,7 @@ impl<E: Env> Consuming<E> {
         progress: Progress,
     ) -> Self {
         let group = config.group.as_str().into();
+        let skips = config.consume_from != ConsumeFrom::FirstOffset;
         let ordered = match &config.share {
             Share::Group(group) => group.lock.is_some(),
             Share::All | Share::These(_) => false,
@@ -108,6 +120,7 @@ impl<E: Env> Consuming<E> {
             env,
             plan,
             group,
+            skips,
             ordered,
             recorder,
             progress,
@@ -150,11 +163,16 @@ impl<E: Env> Consuming<E> {
             }
             ConsumerEvent::Resumed {
                 queue, recorded, ..
-            } => self.record(Event::Resumed {
-                group,
-                queue,
-                offset: recorded,
-            }),
+            } => {
+                if self.skips && recorded.is_none() {
+                    self.record(Event::Noticed(Happening::BegunByPolicy));
+                }
+                self.record(Event::Resumed {
+                    group,
+                    queue,
+                    offset: recorded,
+                });
+            }
             ConsumerEvent::Released { queue } => self.released(queue),
             ConsumerEvent::PullBegan { op, queue, offset } => {
                 self.record(Event::PullBegan { op, queue, offset });
@@ -252,6 +270,20 @@ impl<E: Env> Consuming<E> {
             .retain(|(of, offset), _| of != queue || *offset < from);
         if began {
             self.processing.reset(None);
+            self.go_on();
+        }
+    }
+
+    /// Whether what is in hand first is still to be processed here. Where it is
+    /// not, its queue is released in a moment.
+    fn holds_first(&self) -> bool {
+        let first = self.in_hand.front();
+        first.is_some_and(|first| self.consumer.holds(&first.queue))
+    }
+
+    /// Begins what was handed out a while ago.
+    fn go_on(&mut self) {
+        if self.holds_first() {
             self.begin_one();
         }
     }
@@ -273,6 +305,9 @@ impl<E: Env> Consuming<E> {
     }
 
     fn finish_one(&mut self) {
+        if !self.holds_first() {
+            return;
+        }
         let Some(mut first) = self.in_hand.pop_front() else {
             return;
         };
@@ -290,7 +325,7 @@ impl<E: Env> Consuming<E> {
             }
             value => self.processed(first, value),
         }
-        self.begin_one();
+        self.go_on();
     }
 
     fn fails(&self, first: &InHand, value: Value) -> bool {

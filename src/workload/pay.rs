@@ -20,9 +20,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Progress;
 use super::database::Orders;
-use crate::client::{HalfName, Producer, ProducerConfig, ProducerEvent, Question};
+use crate::client::{EndNaming, HalfName, Producer, ProducerConfig, ProducerEvent, Question};
 use crate::env::{Either, Env, Timer, either};
-use crate::history::{ClientId, EndOutcome, Event, OpId, Recorder, SendOutcome, Value};
+use crate::history::{ClientId, EndOutcome, Event, Happening, OpId, Recorder, SendOutcome, Value};
 
 /// Of so many orders one is cancelled: its transaction is rolled back.
 const CANCELLED_ONE_IN: u64 = 5;
@@ -107,6 +107,10 @@ pub async fn pay<E: Env>(
     recorder: Recorder,
     progress: Progress,
 ) {
+    if config.end_naming == EndNaming::Place {
+        let notice = Event::Noticed(Happening::EndedByPlace);
+        recorder.record(env.now_ns(), plan.client, notice);
+    }
     let paying = Paying {
         next_at_ns: env.now_ns(),
         database: Orders::new(env.clone(), plan.database),

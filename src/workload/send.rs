@@ -9,7 +9,7 @@ use super::Progress;
 use super::consume::tag;
 use crate::client::{Producer, ProducerConfig};
 use crate::env::{Env, Timer};
-use crate::history::{ClientId, Event, Recorder, SCHEDULE_TOPIC, SendOutcome, Value};
+use crate::history::{ClientId, Event, Happening, Recorder, SCHEDULE_TOPIC, SendOutcome, Value};
 use crate::record::{PropertyBuf, key};
 
 /// What one producer does.
@@ -38,6 +38,8 @@ pub struct SendPlan {
     /// Delay levels and what they stand for, nanoseconds: each message has one of
     /// them; empty: messages come at once.
     pub delays: Vec<(u32, u64)>,
+    /// One message in so many is sent one-way; 0: none.
+    pub oneway_one_in: u64,
     /// Decides lengths, filler and delays.
     pub seed: u64,
 }
@@ -145,12 +147,19 @@ impl<E: Env> Sending<E> {
             self.record(Event::Delayed { value, delay_ns });
         }
         let properties = self.properties(sequence, delay);
-        let op = self
-            .producer
-            .submit(&self.plan.topic, None, body.into(), &properties);
+        let (topic, body) = (&*self.plan.topic, body.into());
+        let one_in = self.plan.oneway_one_in;
+        let oneway = one_in > 0 && (dice >> 32).is_multiple_of(one_in);
+        let op = match oneway {
+            true => self.producer.submit_oneway(topic, body, &properties),
+            false => self.producer.submit(topic, None, body, &properties),
+        };
         self.progress.0.in_flight.fetch_add(1, Ordering::Relaxed);
         self.progress.0.begun.fetch_add(1, Ordering::Relaxed);
         self.record(Event::SendBegan { op, value });
+        if oneway {
+            self.record(Event::Noticed(Happening::SentOneWay));
+        }
     }
 
     fn properties(&self, sequence: u64, delay: Option<(u32, u64)>) -> String {

@@ -97,6 +97,7 @@ impl Work {
             long: None,
             tags: 0,
             delays: Vec::new(),
+            oneway_one_in: 0,
             seed: settings.seed ^ u64::from(client),
         };
         let mut config = ProducerConfig::new(self.client(client), "producers");
@@ -114,6 +115,7 @@ impl Work {
             processing_ns: 10_000..=500_000,
             wanted: None,
             failing: None,
+            equal_ids: false,
             stays: None,
             seed: u64::from(client),
         };

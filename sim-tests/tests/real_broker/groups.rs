@@ -172,6 +172,14 @@ async fn a_queue_has_one_holder_also_when_the_broker_starts_again() {
         .ask(queues(UNLOCK, "a", &[(TOPIC, "broker-a", 0)]))
         .await;
     assert_eq!(second.lock("b", &[0]).await, [0]);
+    // Another process that was given the same id is not the holder, and cannot
+    // let go what it does not hold.
+    let mut twin = Member::new(&clients, &broker);
+    assert!(twin.lock("a", &[1]).await.is_empty());
+    twin.ask(queues(UNLOCK, "a", &[(TOPIC, "broker-a", 1)]))
+        .await;
+    assert!(twin.lock("a", &[1]).await.is_empty());
+    assert_eq!(first.lock("a", &[1]).await, [1]);
     // A stream that ends says nothing of what its owner believes.
     drop(second);
     assert!(first.lock("a", &[0]).await.is_empty());

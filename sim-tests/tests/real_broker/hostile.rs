@@ -115,7 +115,10 @@ async fn assert_intact(clients: &Clients, broker: Server) {
     assert_eq!(judgement.findings, []);
     assert_eq!(judgement.verdict, Verdict::Pass);
     assert_eq!(judgement.counts.acknowledged, 120);
-    assert_eq!(broker.told.lock().unwrap().len(), 1, "opened once");
+    let told = broker.told.lock().unwrap().clone();
+    let not_served = |line: &&String| line.starts_with("a client asks for what is not served");
+    let others = told.iter().filter(|line| !not_served(line)).count();
+    assert_eq!(others, 1, "opened once: {told:?}");
     broker.stop_cleanly().await;
 }
 

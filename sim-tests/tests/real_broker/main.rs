@@ -3,6 +3,7 @@
 //! What clients record here is judged by the checkers that judge simulations.
 
 mod bounds;
+mod foreign;
 mod groups;
 mod hostile;
 mod lives;

@@ -164,6 +164,7 @@ impl Clients {
             long: None,
             tags: 0,
             delays: Vec::new(),
+            oneway_one_in: 0,
             seed: u64::from(client),
         };
         let config = ProducerConfig::new(self.config(client, brokers), "orders");
@@ -208,6 +209,7 @@ impl Clients {
             processing_ns: 0..=100_000,
             wanted: None,
             failing: None,
+            equal_ids: false,
             stays: None,
             seed: 5,
         };

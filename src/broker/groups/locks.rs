@@ -20,8 +20,13 @@
 //! majority said after the request came in that it still follows.
 //!
 //! A holder whose stream ends keeps its lock: it may be cut off, and process on.
+//! So a holder is a client *on a stream*: two processes may have been given one
+//! client id, and nothing in a request tells them apart but its stream. A client
+//! that reconnects waits for its own lease to run out, as any other would.
 
 use std::collections::BTreeMap;
+
+use crate::env::ConnId;
 
 /// Locks at once, at most.
 pub(in crate::broker) const LOCKS_MAX: usize = 65_536;
@@ -29,10 +34,20 @@ pub(in crate::broker) const LOCKS_MAX: usize = 65_536;
 /// A group's queue: group, topic, number.
 type Place = (String, String, u32);
 
+/// Who asks for a lock: a client's id, and its stream.
+pub(super) type Holder<'a> = (&'a str, ConnId);
+
 #[derive(Debug)]
 struct Lock {
     client_id: String,
+    conn: ConnId,
     until_ns: u64,
+}
+
+impl Lock {
+    fn is_of(&self, (client_id, conn): Holder<'_>) -> bool {
+        self.client_id == client_id && self.conn == conn
+    }
 }
 
 /// See the module.
@@ -55,7 +70,7 @@ impl Locks {
     }
 
     /// Whether the client holds the queue from now on, for a lease.
-    pub(super) fn lock(&mut self, place: Place, client_id: &str, now_ns: u64) -> bool {
+    pub(super) fn lock(&mut self, place: Place, holder: Holder<'_>, now_ns: u64) -> bool {
         if now_ns < self.from_ns {
             return false;
         }
@@ -64,15 +79,16 @@ impl Locks {
         }
         let until_ns = now_ns + self.lease_ns;
         match self.held.get(&place) {
-            Some(lock) if lock.client_id != client_id && lock.until_ns > now_ns => return false,
+            Some(lock) if !lock.is_of(holder) && lock.until_ns > now_ns => return false,
             None if self.held.len() >= LOCKS_MAX => return false,
             _ => {}
         }
-        let client_id = client_id.to_owned();
+        let (client_id, conn) = (holder.0.to_owned(), holder.1);
         self.held.insert(
             place,
             Lock {
                 client_id,
+                conn,
                 until_ns,
             },
         );
@@ -80,9 +96,8 @@ impl Locks {
     }
 
     /// The client does not hold the queue any more; another's stays.
-    pub(super) fn unlock(&mut self, place: &Place, client_id: &str) {
-        let holder = self.held.get(place).map(|lock| lock.client_id.as_str());
-        if holder == Some(client_id) {
+    pub(super) fn unlock(&mut self, place: &Place, holder: Holder<'_>) {
+        if self.held.get(place).is_some_and(|lock| lock.is_of(holder)) {
             self.held.remove(place);
         }
     }
@@ -90,9 +105,12 @@ impl Locks {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOCKS_MAX, Locks, Place};
+    use super::{Holder, LOCKS_MAX, Locks, Place};
+    use crate::env::ConnId;
 
     const LEASE_NS: u64 = 100;
+    const A: Holder<'_> = ("a", ConnId(1));
+    const B: Holder<'_> = ("b", ConnId(2));
 
     fn place(queue_id: u32) -> Place {
         ("g".to_owned(), "t".to_owned(), queue_id)
@@ -101,43 +119,55 @@ mod tests {
     #[test]
     fn one_client_holds_a_queue_for_as_long_as_it_asks() {
         let mut locks = Locks::begin(0, LEASE_NS);
-        assert!(locks.lock(place(0), "a", 100));
-        assert!(!locks.lock(place(0), "b", 199));
-        assert!(locks.lock(place(1), "b", 199), "another queue");
-        assert!(locks.lock(place(0), "a", 199), "its own, again");
-        assert!(!locks.lock(place(0), "b", 298));
-        assert!(locks.lock(place(0), "b", 299));
-        assert!(!locks.lock(place(0), "a", 300));
+        assert!(locks.lock(place(0), A, 100));
+        assert!(!locks.lock(place(0), B, 199));
+        assert!(locks.lock(place(1), B, 199), "another queue");
+        assert!(locks.lock(place(0), A, 199), "its own, again");
+        assert!(!locks.lock(place(0), B, 298));
+        assert!(locks.lock(place(0), B, 299));
+        assert!(!locks.lock(place(0), A, 300));
     }
 
     #[test]
     fn who_begins_to_serve_grants_nothing_for_a_lease() {
         let mut locks = Locks::begin(1_000, LEASE_NS);
-        assert!(!locks.lock(place(0), "a", 1_000));
-        assert!(!locks.lock(place(0), "a", 1_099));
-        assert!(locks.lock(place(0), "a", 1_100));
+        assert!(!locks.lock(place(0), A, 1_000));
+        assert!(!locks.lock(place(0), A, 1_099));
+        assert!(locks.lock(place(0), A, 1_100));
+    }
+
+    #[test]
+    fn a_client_is_another_on_another_stream() {
+        let mut locks = Locks::begin(0, LEASE_NS);
+        let twin = ("a", ConnId(2));
+        assert!(locks.lock(place(0), A, 100));
+        assert!(!locks.lock(place(0), twin, 199));
+        locks.unlock(&place(0), twin);
+        assert!(locks.lock(place(0), A, 199), "only its own is let go");
+        assert!(!locks.lock(place(0), twin, 298));
+        assert!(locks.lock(place(0), twin, 299), "it has reconnected");
     }
 
     #[test]
     fn only_the_holder_lets_go() {
         let mut locks = Locks::begin(0, LEASE_NS);
-        locks.lock(place(0), "a", 100);
-        locks.unlock(&place(0), "b");
-        assert!(!locks.lock(place(0), "b", 100));
-        locks.unlock(&place(0), "a");
-        assert!(locks.lock(place(0), "b", 100));
+        locks.lock(place(0), A, 100);
+        locks.unlock(&place(0), B);
+        assert!(!locks.lock(place(0), B, 100));
+        locks.unlock(&place(0), A);
+        assert!(locks.lock(place(0), B, 100));
     }
 
     #[test]
     fn locks_that_have_run_out_make_room() {
         let mut locks = Locks::begin(0, LEASE_NS);
         for queue_id in 0..LOCKS_MAX as u32 {
-            assert!(locks.lock(place(queue_id), "a", 100));
+            assert!(locks.lock(place(queue_id), A, 100));
         }
         let next = LOCKS_MAX as u32;
-        assert!(!locks.lock(place(next), "a", 199));
-        assert!(locks.lock(place(0), "a", 199), "one that it has");
-        assert!(locks.lock(place(next), "a", 200));
+        assert!(!locks.lock(place(next), A, 199));
+        assert!(locks.lock(place(0), A, 199), "one that it has");
+        assert!(locks.lock(place(next), A, 200));
         assert_eq!(locks.held.len(), 2);
     }
 }

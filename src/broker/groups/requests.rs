@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
+
 use super::is_name;
+use crate::broker::foreign::Missing;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
 use crate::remoting::group::{ConsumerList, GroupChanged, ListConsumers, Unregister};
-use crate::remoting::heartbeat::HeartbeatData;
+use crate::remoting::heartbeat::{Heard, HeardConsumer, HeardSubscription};
 use crate::remoting::lock::{LockedQueues, QueueLocks, QueueName};
 use crate::remoting::{Command, ResponseCode};
 
@@ -32,10 +35,14 @@ impl<E: Env> Broker<E> {
             }
         };
         let now_ns = self.env.now_ns();
-        let produces = data.producers.into_iter().map(|it| it.group_name);
+        let produces = data.producers.into_iter().map(|it| it.group);
         self.sessions.produces(conn, produces.collect(), now_ns);
-        let consumes: BTreeSet<String> =
-            data.consumers.into_iter().map(|it| it.group_name).collect();
+        let filters = filters_of(&data.consumers);
+        if !filters.is_empty() {
+            self.note_missing(Missing::Filter);
+        }
+        self.sessions.filters(conn, filters);
+        let consumes: BTreeSet<String> = data.consumers.into_iter().map(|it| it.group).collect();
         let lease_ns = self.config.client_expired_ms * NS_PER_MS;
         let at = (now_ns, lease_ns);
         let heard = self.members.heard(conn, &data.client_id, &consumes, at);
@@ -48,6 +55,23 @@ impl<E: Env> Broker<E> {
             self.outbox.answer(conn, command.reply_to(), code, &());
         }
         self.groups_changed(&heard.changed);
+    }
+
+    /// Whether what a client wants to subscribe to can be served: tags only.
+    pub(in crate::broker) fn check_client(&mut self, conn: ConnId, command: &Command) {
+        let reply_to = command.reply_to();
+        match serde_json::from_slice::<CheckClient>(&command.body) {
+            Ok(asked) if asked.subscription.as_ref().is_none_or(|it| it.is_of_tags()) => {
+                let code = ResponseCode::SUCCESS;
+                self.outbox.answer(conn, reply_to, code, &());
+            }
+            Ok(_) => self.refuse_missing(conn, reply_to, Missing::Filter),
+            Err(error) => {
+                let code = ResponseCode::SYSTEM_ERROR;
+                let remark = format!("the body: {error}");
+                self.outbox.refuse(conn, reply_to, code, &remark);
+            }
+        }
     }
 
     /// The client leaves a group, or, where it names none, all of them.
@@ -70,6 +94,7 @@ impl<E: Env> Broker<E> {
     /// The stream is gone, and whoever was at its other end with it.
     pub(in crate::broker) fn stream_gone(&mut self, conn: ConnId) {
         self.sessions.remove(conn);
+        self.refusals.forget(conn);
         let left = self.members.leaves(conn, |_| true);
         self.groups_changed(&left);
     }
@@ -126,7 +151,7 @@ impl<E: Env> Broker<E> {
             let here = number.filter(|_| queue.broker_name == self.config.broker_name);
             let Some(number) = here else { continue };
             let place = (locks.consumer_group.clone(), queue.topic.clone(), number);
-            if serving.locks.lock(place, &locks.client_id, now_ns) {
+            if serving.locks.lock(place, (&locks.client_id, conn), now_ns) {
                 held.push(queue);
             }
         }
@@ -149,7 +174,7 @@ impl<E: Env> Broker<E> {
                 continue;
             };
             let place = (locks.consumer_group.clone(), queue.topic, number);
-            serving.locks.unlock(&place, &locks.client_id);
+            serving.locks.unlock(&place, (&locks.client_id, conn));
         }
         let code = ResponseCode::SUCCESS;
         self.outbox.answer(conn, command.reply_to(), code, &());
@@ -176,15 +201,34 @@ impl<E: Env> Broker<E> {
     }
 }
 
+/// What a client asks to have checked (`CheckClientRequestBody`).
+#[derive(Deserialize)]
+struct CheckClient {
+    #[serde(rename = "subscriptionData", default)]
+    subscription: Option<HeardSubscription>,
+}
+
+/// Groups and topics of which something else than tags is wanted.
+fn filters_of(consumers: &[HeardConsumer]) -> BTreeSet<(String, String)> {
+    let wants = consumers
+        .iter()
+        .flat_map(|it| it.subscriptions.iter().map(|wanted| (&it.group, wanted)));
+    wants
+        .filter(|(_, wanted)| !wanted.is_of_tags())
+        .take(QUEUES_MAX)
+        .map(|(group, wanted)| (group.clone(), wanted.topic.clone()))
+        .collect()
+}
+
 /// A heartbeat's body, or why it is none.
-fn read_heartbeat(body: &[u8]) -> Result<HeartbeatData, String> {
+fn read_heartbeat(body: &[u8]) -> Result<Heard, String> {
     if body.len() > BODY_BYTES_MAX {
         return Err(too_long(body));
     }
-    let data: HeartbeatData =
+    let data: Heard =
         serde_json::from_slice(body).map_err(|error| format!("the heartbeat's body: {error}"))?;
-    let consumers = data.consumers.iter().map(|it| &it.group_name);
-    let producers = data.producers.iter().map(|it| &it.group_name);
+    let consumers = data.consumers.iter().map(|it| &it.group);
+    let producers = data.producers.iter().map(|it| &it.group);
     let mut groups = consumers.chain(producers);
     let most = data.consumers.len().max(data.producers.len());
     if most > GROUPS_MAX {

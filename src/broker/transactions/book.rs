@@ -219,25 +219,25 @@ impl Transactions {
         true
     }
 
-    /// The transaction of that name: address, offset in the half topic and the
-    /// producer's own id have to agree. An address alone is given again to
-    /// another message where a log was truncated.
+    /// The transaction of that name: address, offset in the half topic and, where
+    /// the client gave ids, one of them have to agree. Clients are told the place
+    /// of a committed half message only, so that it names no other; one that was
+    /// not committed may give its place to another where a log was truncated.
     pub(super) fn find(
         &self,
         half_address: u64,
         queue_offset: u64,
         group: &str,
-        transaction_id: &str,
+        ids: &[&str],
     ) -> Found {
         let pending = self.pending.get(&half_address);
         let decided = self.decided.get(&half_address);
         let named = pending
-            .map(|half| (half.queue_offset, &half.group, &half.transaction_id))
-            .or(decided.map(|it| (it.queue_offset, &it.group, &it.transaction_id)));
+            .map(|half| (half.queue_offset, &half.group, &*half.transaction_id))
+            .or(decided.map(|it| (it.queue_offset, &it.group, &*it.transaction_id)));
         match named {
-            Some((offset, _, id)) if offset != queue_offset || id != transaction_id => {
-                Found::Nothing
-            }
+            Some((offset, _, _)) if offset != queue_offset => Found::Nothing,
+            Some((_, _, own)) if !ids.is_empty() && !ids.contains(&own) => Found::Nothing,
             Some((_, its_group, _)) if its_group != group => Found::OtherGroup,
             _ => match (pending, decided) {
                 (Some(_), _) => Found::Pending,
@@ -283,7 +283,7 @@ mod tests {
         assert!(book.apply(decided(500, Outcome::RolledBack)));
         assert!(!book.apply(decided(500, Outcome::Committed)));
         assert!(!book.apply(Effect::Checked { half_address: 500 }));
-        let found = book.find(500, 0, "pay", "t0");
+        let found = book.find(500, 0, "pay", &["t0"]);
         assert_eq!(found, Found::Decided(Outcome::RolledBack));
         assert_eq!(book.pending().count(), 0);
     }
@@ -296,11 +296,18 @@ mod tests {
             half: half(3),
         };
         book.apply(effect);
-        assert_eq!(book.find(500, 3, "pay", "t3"), Found::Pending);
-        assert_eq!(book.find(500, 3, "other", "t3"), Found::OtherGroup);
-        for (address, offset, id) in [(501, 3, "t3"), (500, 2, "t3"), (500, 3, "t4"), (500, 3, "")]
-        {
-            assert_eq!(book.find(address, offset, "pay", id), Found::Nothing);
+        assert_eq!(book.find(500, 3, "other", &["t3"]), Found::OtherGroup);
+        for ids in [&["t3"][..], &["another", "t3"], &[]] {
+            assert_eq!(book.find(500, 3, "pay", ids), Found::Pending, "{ids:?}");
+        }
+        for (address, offset, ids) in [
+            (501, 3, &["t3"][..]),
+            (501, 3, &[]),
+            (500, 2, &["t3"]),
+            (500, 2, &[]),
+            (500, 3, &["t4"]),
+        ] {
+            assert_eq!(book.find(address, offset, "pay", ids), Found::Nothing);
         }
     }
 
@@ -312,10 +319,10 @@ mod tests {
             book.apply(Effect::Half { address, half });
             book.apply(decided(address, Outcome::Committed));
         }
-        assert_eq!(book.find(0, 0, "pay", "t0"), Found::Nothing);
+        assert_eq!(book.find(0, 0, "pay", &["t0"]), Found::Nothing);
         assert!(!book.apply(decided(0, Outcome::Committed)));
         assert_eq!(
-            book.find(1, 1, "pay", "t1"),
+            book.find(1, 1, "pay", &["t1"]),
             Found::Decided(Outcome::Committed)
         );
     }

@@ -11,7 +11,7 @@ use crate::env::{ConnId, Disk, Env};
 use crate::log::Staged;
 use crate::record::Message;
 use crate::remoting::transaction::{EndTransaction, sys_flag};
-use crate::remoting::{Command, ReplyTo, ResponseCode};
+use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 
 /// What the log says of the transaction that is to be ended.
 enum Standing {
@@ -28,12 +28,14 @@ enum Standing {
 
 impl<E: Env> Broker<E> {
     /// Decides a transaction, or answers how it was decided: never before the
-    /// deciding entry is as durable as a message (D21).
+    /// deciding entry is as durable as a message (D21). That there is no such half
+    /// message says only who is known to lead.
     pub(in crate::broker) async fn end_transaction(
         &mut self,
         serving: &mut Serving<E>,
         conn: ConnId,
         command: &Command,
+        known: bool,
     ) -> Result<(), StoreError> {
         let reply_to = command.reply_to();
         let Some(request) = self.parse::<EndTransaction<'_>>(conn, command) else {
@@ -59,6 +61,11 @@ impl<E: Env> Broker<E> {
             return ended.await;
         }
         match serving.store.standing(&request) {
+            // A leader that was replaced without knowing it may not have it.
+            Standing::Refused(..) if !known && serving.replica.is_some() => {
+                self.read_later(serving, conn, command.clone());
+                Ok(())
+            }
             Standing::Refused(code, remark) => {
                 self.outbox.refuse(conn, reply_to, code, remark);
                 Ok(())
@@ -133,6 +140,18 @@ impl<E: Env> Broker<E> {
     }
 }
 
+/// The ids by which a client names the half message beside its place. Clients
+/// send what the send was answered with, their own id, or nothing. An id that
+/// says the place once more says nothing else.
+fn ids_of<'a>(request: &EndTransaction<'a>) -> Vec<&'a str> {
+    let address = u64::try_from(request.commit_log_offset).ok();
+    let is_place = |id: &str| id.parse::<MessageId>().ok().map(|id| id.address) == address;
+    let ids = [request.transaction_id, request.msg_id];
+    ids.into_iter()
+        .filter(|id| !id.is_empty() && !is_place(id))
+        .collect()
+}
+
 /// Why a decision was not appended.
 pub(super) enum DecideError {
     Append(AppendError),
@@ -151,9 +170,9 @@ impl<D: Disk> Store<D> {
         ) else {
             return unknown;
         };
-        let (group, id) = (request.producer_group, request.transaction_id);
+        let (group, ids) = (request.producer_group, ids_of(request));
         let book = &self.state.transactions;
-        match book.find(half_address, queue_offset, group, id) {
+        match book.find(half_address, queue_offset, group, &ids) {
             Found::Nothing => unknown,
             Found::OtherGroup => Standing::Refused(
                 ResponseCode::TRANSACTION_STATE_GROUP_WRONG,

@@ -17,7 +17,7 @@ impl<E: Env> Consumer<E> {
             Asked::Members => self.on_members(Some(command)),
             Asked::Lock { claim, asked_ns } => self.on_lock(claim, asked_ns, Some(command)),
             Asked::Recorded { claim } => self.on_recorded(claim, command),
-            Asked::Min { claim } => self.on_min(claim, command),
+            Asked::Start { claim } => self.on_start(claim, command),
             Asked::Pull { claim, op } => self.on_pull(claim, op, command),
             Asked::Commit { claim, op } => self.on_commit_ended(claim, op, acknowledged),
             Asked::SendBack { op } => self.on_send_back(op, acknowledged),
@@ -30,7 +30,7 @@ impl<E: Env> Consumer<E> {
             Asked::Members => self.on_members(None),
             Asked::Lock { claim, asked_ns } => self.on_lock(claim, asked_ns, None),
             Asked::Recorded { claim } => self.ask_anew(claim, Phase::Recorded),
-            Asked::Min { claim } => self.ask_anew(claim, Phase::Min),
+            Asked::Start { claim } => self.ask_anew(claim, Phase::Start),
             Asked::Pull { claim, op } => self.on_pull_failed(claim, op, None),
             Asked::Commit { claim, op } => self.on_commit_ended(claim, op, false),
             Asked::SendBack { op } => self.on_send_back(op, false),
@@ -60,18 +60,18 @@ impl<E: Env> Consumer<E> {
                 Some(recorded) => self.resume(at, Some(recorded), recorded),
                 None => self.ask_later(at, Phase::Recorded),
             },
-            ResponseCode::QUERY_NOT_FOUND => self.queues[at].phase = Phase::Min,
+            ResponseCode::QUERY_NOT_FOUND => self.queues[at].phase = Phase::Start,
             _ => self.ask_later(at, Phase::Recorded),
         }
     }
 
-    fn on_min(&mut self, claim: Claim, command: &Command) {
+    fn on_start(&mut self, claim: Claim, command: &Command) {
         let Some(at) = self.to_resume(claim) else {
             return;
         };
         match offset_of(command) {
-            Some(min) => self.resume(at, None, min),
-            None => self.ask_later(at, Phase::Min),
+            Some(start) => self.resume(at, None, start),
+            None => self.ask_later(at, Phase::Start),
         }
     }
 

@@ -118,6 +118,13 @@ pub enum ConsumerEvent {
     },
 }
 
+impl ConsumerEvent {
+    /// Whether it hands out messages of that queue.
+    pub(super) fn serves(&self, of: &Queue) -> bool {
+        matches!(self, Self::Pulled { queue, .. } if queue == of)
+    }
+}
+
 /// What an answered pull says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullEnd {

@@ -1,11 +1,14 @@
 //! What a consumer asks, and when.
 
-use super::queue::{Commit, Phase, Pull};
+use super::queue::{Claim, Commit, Phase, Pull};
 use super::{Asked, Consumer, ConsumerEvent};
+use crate::client::config::ConsumeFrom;
 use crate::client::convert::{as_i32, as_i64};
+use crate::client::session::TopicId;
 use crate::client::wire::ms;
 use crate::env::Env;
-use crate::remoting::offset::{MinOffset, QueryOffset, UpdateOffset};
+use crate::history::Queue;
+use crate::remoting::offset::{MaxOffset, MinOffset, QueryOffset, SearchOffset, UpdateOffset};
 use crate::remoting::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest};
 
 impl<E: Env> Consumer<E> {
@@ -38,7 +41,9 @@ impl<E: Env> Consumer<E> {
             Some(group) => ms(group.recommit_interval_ms),
             None => u64::MAX,
         };
+        let may_commit = self.config.commit_from_ns <= now_ns;
         let state = &mut self.queues[at];
+        state.commit_due &= may_commit;
         // One at a time: the broker keeps the last that it applies.
         if !state.commit_due || state.commit.is_some() {
             return None;
@@ -98,6 +103,7 @@ impl<E: Env> Consumer<E> {
                     consumer_group: &self.config.group,
                     topic: &queue.topic,
                     queue_id,
+                    set_zero_if_not_found: None,
                 };
                 let tag = Asked::Recorded { claim };
                 let asked = self.session.request(id, &request, &[], timeout_ms, tag);
@@ -106,14 +112,39 @@ impl<E: Env> Consumer<E> {
                     ConsumerEvent::ResumeBegan { queue }
                 })
             }
-            Phase::Min => {
-                let topic = &queue.topic;
-                let request = MinOffset { topic, queue_id };
-                let tag = Asked::Min { claim };
-                if self.session.request(id, &request, &[], timeout_ms, tag) {
+            Phase::Start => {
+                if self.ask_start(id, claim, &queue) {
                     self.queues[at].phase = Phase::Asked;
                 }
                 None
+            }
+        }
+    }
+
+    /// Asks where to begin, as the group's policy says; in its retry topic it has
+    /// everything before it.
+    fn ask_start(&mut self, id: TopicId, claim: Claim, queue: &Queue) -> bool {
+        let (topic, queue_id) = (&*queue.topic, as_i32(queue.queue_id));
+        let timeout_ms = self.config.client.request_timeout_ms;
+        let tag = Asked::Start { claim };
+        let session = &mut self.session;
+        match self.config.consume_from {
+            ConsumeFrom::LastOffset if !queue.is_of_retries() => {
+                let request = MaxOffset { topic, queue_id };
+                session.request(id, &request, &[], timeout_ms, tag)
+            }
+            ConsumeFrom::Timestamp { wall_ms } if !queue.is_of_retries() => {
+                let request = SearchOffset {
+                    topic,
+                    queue_id,
+                    timestamp: as_i64(wall_ms),
+                    boundary_type: None,
+                };
+                session.request(id, &request, &[], timeout_ms, tag)
+            }
+            _ => {
+                let request = MinOffset { topic, queue_id };
+                session.request(id, &request, &[], timeout_ms, tag)
             }
         }
     }

@@ -30,8 +30,7 @@ impl<E: Env> Consumer<E> {
 
     /// Renews the locks that are due, and gives up what is locked no more.
     pub(super) fn keep_locks(&mut self, now_ns: u64) {
-        let lost = |state: &QueueState| state.lease.is_some_and(|it| it.until_ns <= now_ns);
-        self.lose(lost);
+        self.lose_expired(now_ns);
         for at in 0..self.queues.len() {
             let due = self.queues[at]
                 .lease
@@ -43,6 +42,11 @@ impl<E: Env> Consumer<E> {
                 }
             }
         }
+    }
+
+    /// Gives up what is locked no more.
+    pub(super) fn lose_expired(&mut self, now_ns: u64) {
+        self.lose(|state| state.lease.is_some_and(|it| it.until_ns <= now_ns));
     }
 
     /// The answer; `None`: none came.
@@ -92,6 +96,8 @@ impl<E: Env> Consumer<E> {
             }
             if state.progress.is_some() {
                 let queue = state.queue.clone();
+                // What was served of it and nobody was told of is another's.
+                self.events.retain(|event| !event.serves(&queue));
                 self.events.push_back(ConsumerEvent::Released { queue });
             }
             self.take(state.topic, state.queue.queue_id);

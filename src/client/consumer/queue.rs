@@ -16,8 +16,8 @@ pub(super) enum Phase {
     Locking,
     /// To ask what the group has recorded.
     Recorded,
-    /// To ask where the queue begins.
-    Min,
+    /// To ask where to begin: nothing is recorded.
+    Start,
     /// To pull.
     Pull,
     /// For an answer.

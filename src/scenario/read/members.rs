@@ -10,6 +10,7 @@ const OF_MEMBERS: &[&str] = &[
     "rebalance_interval_ms",
     "in_hand_max",
     "ordered",
+    "equal_ids",
     "tags",
     "fail_one_in",
     "fail_times",
@@ -35,11 +36,12 @@ pub(super) fn membership(table: &Table<'_>, sent_tags: u32) -> Result<Option<Mem
         let message = "`consumers` have fixed shares, `members` agree on theirs";
         return Err(field.problem(message, "one of the two"));
     }
-    let ordered = table.get("ordered").map(|field| field.boolean());
+    let is_set = |key| table.get(key).map_or(Ok(false), |field| field.boolean());
     Ok(Some(Membership {
         rebalance_interval_ms: table.integer("rebalance_interval_ms", 1..MS.end, 1_000)?,
         in_hand_max: table.count("in_hand_max", 64)?,
-        ordered: ordered.transpose()?.unwrap_or(false),
+        ordered: is_set("ordered")?,
+        equal_ids: is_set("equal_ids")?,
         tags: tags(table, sent_tags)?,
         failing: failing(table)?,
         stays: stays(table)?,

@@ -20,6 +20,7 @@ const KEYS: &[&str] = &[
     "partial_bytes_max",
     "keep_feature",
     "keep_fault",
+    "habits",
     "rate_percent",
 ];
 
@@ -61,6 +62,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
         partial_bytes_max: range("partial_bytes_max", BYTES)?,
         keep_feature: share(&table, "keep_feature")?,
         keep_fault: share(&table, "keep_fault")?,
+        habits: table.share("habits", 0.0)?,
         rate_percent: table.between("rate_percent", 1..10_001, (25, 200))?,
     }))
 }

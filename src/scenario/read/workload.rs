@@ -9,7 +9,8 @@ use super::problem::Problem;
 use super::sections::{MS, US};
 use super::table::{Table, union};
 use crate::scenario::{
-    Between, Cluster, Consumers, LongBodies, OrderServices, Producers, Workload,
+    Begin, Between, Cluster, Consumers, EndsBy, LongBodies, OrderServices, Producers, Spelling,
+    Workload,
 };
 
 const SEND: &[&str] = &[
@@ -25,6 +26,7 @@ const SEND: &[&str] = &[
     "long_body_bytes",
     "tags",
     "delay_level",
+    "oneway_one_in",
 ];
 const PAY: &[&str] = &[
     "kind",
@@ -37,6 +39,8 @@ const PAY: &[&str] = &[
     "payment_us",
     "receipt_us",
     "changes_mind_one_in",
+    "ends_by",
+    "ends_oneway",
 ];
 const CONSUME: &[&str] = &[
     "kind",
@@ -47,9 +51,13 @@ const CONSUME: &[&str] = &[
     "processing_us",
     "commit_interval_ms",
     "members",
+    "commits_late",
+    "from",
+    "spelling",
     "rebalance_interval_ms",
     "in_hand_max",
     "ordered",
+    "equal_ids",
     "tags",
     "fail_one_in",
     "fail_times",
@@ -127,6 +135,7 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Pro
         long: long_bodies(table)?,
         tags: table.integer("tags", 0..1 << 10, 0)? as u32,
         delay_level: delay_level(table, cluster)?,
+        oneway_one_in: table.integer("oneway_one_in", 0..1 << 20, 0)? as u32,
     };
     if send.messages.is_none() && send.rate_per_s.is_none() {
         let message = "nothing bounds these sends";
@@ -178,9 +187,22 @@ fn pay(table: &Table<'_>, before: &[Workload]) -> Result<OrderServices, Problem>
             Some(field) => Some(field.integer(1..1_000_001)?),
             None => None,
         },
+        ends_by: match table.get("ends_by") {
+            Some(field) => field.word(&[
+                ("transaction", EndsBy::Transaction),
+                ("message", EndsBy::Message),
+                ("place", EndsBy::Place),
+            ])?,
+            None => EndsBy::default(),
+        },
+        ends_oneway: is_set(table, "ends_oneway")?,
     };
     same_queues(table, &pay.topic, pay.queues, before)?;
     Ok(pay)
+}
+
+fn is_set(table: &Table<'_>, key: &str) -> Result<bool, Problem> {
+    table.get(key).map_or(Ok(false), |field| field.boolean())
 }
 
 fn same_queues(
@@ -239,5 +261,22 @@ fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consumers, Problem>
         batch_max: table.count("batch_max", 32)?,
         processing_us: table.between("processing_us", US, (0, 100))?,
         commit_interval_ms: table.integer("commit_interval_ms", 1..MS.end, 500)?,
+        commits_late: is_set(table, "commits_late")?,
+        from: match table.get("from") {
+            Some(field) => field.word(&[
+                ("first", Begin::First),
+                ("last", Begin::Last),
+                ("timestamp", Begin::Timestamp),
+            ])?,
+            None => Begin::default(),
+        },
+        spelling: match table.get("spelling") {
+            Some(field) => field.word(&[
+                ("java", Spelling::Java),
+                ("cpp", Spelling::Cpp),
+                ("go", Spelling::Go),
+            ])?,
+            None => Spelling::default(),
+        },
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Swarm;
+use super::{Swarm, habits};
 use crate::broker::Replication;
 use crate::history::FaultKind;
 use crate::scenario::random::{Purpose, Stream};
@@ -39,6 +39,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     features(&mut drawn, swarm, seed, &mut lane(seed, Lane::Features));
     cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
     settings(&mut drawn, swarm, &mut Stream::new(seed, Purpose::Settings));
+    habits::draw(&mut drawn, swarm.habits, seed);
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
     bounds(&mut drawn, swarm, &mut lane(seed, Lane::Bounds));
     drawn.faults = faults(&drawn, swarm, seed);

@@ -10,6 +10,7 @@
 //! ```
 
 mod draw;
+mod habits;
 mod words;
 
 use super::{Between, Scenario};
@@ -43,6 +44,8 @@ pub struct Swarm {
     pub keep_feature: f64,
     /// The chance of every kind of fault to stay.
     pub keep_fault: f64,
+    /// The chance of each habit that other clients have, for each workload.
+    pub habits: f64,
     /// How often the faults of a kind that stays come, in percent of what their
     /// rules say.
     pub rate_percent: Between,

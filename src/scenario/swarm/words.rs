@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::scenario::{Between, Scenario};
+use crate::scenario::{Begin, Between, EndsBy, Scenario, Spelling, Workload};
 
 /// A line for what there is, one for the faults, and one for what is left out.
 pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
@@ -26,6 +26,10 @@ pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
             cpu.slowdown
         ));
     }
+    let habits: Vec<String> = drawn.workloads.iter().filter_map(habits).collect();
+    if !habits.is_empty() {
+        lines.push(format!("habits: {}", habits.join("; ")));
+    }
     let all = self::topics(full).into_iter().chain(self::kinds(full));
     let left_out: Vec<&str> = all
         .filter(|name| !topics.contains(name) && !kinds.contains(name))
@@ -34,6 +38,36 @@ pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
         lines.push(format!("left out {}", left_out.join(", ")));
     }
     lines
+}
+
+/// What the clients of a workload do that ours would not.
+fn habits(workload: &Workload) -> Option<String> {
+    let mut habits = Vec::new();
+    match workload {
+        Workload::Send(send) if send.oneway_one_in > 0 => {
+            habits.push(format!("one in {} sent one-way", send.oneway_one_in));
+        }
+        Workload::Send(_) | Workload::RedPacket(_) => {}
+        Workload::Pay(pay) => {
+            if pay.ends_by != EndsBy::default() {
+                habits.push(format!("ends by {:?}", pay.ends_by));
+            }
+            habits.extend(pay.ends_oneway.then(|| "ends one-way".to_owned()));
+        }
+        Workload::Consume(consume) => {
+            let equal_ids = consume.membership.as_ref().is_some_and(|it| it.equal_ids);
+            habits.extend(equal_ids.then(|| "equal ids".to_owned()));
+            habits.extend(consume.commits_late.then(|| "commits late".to_owned()));
+            if consume.from != Begin::default() {
+                habits.push(format!("from {:?}", consume.from));
+            }
+            if consume.spelling != Spelling::default() {
+                habits.push(format!("heartbeats of {:?}", consume.spelling));
+            }
+        }
+    }
+    let topic = workload.topic();
+    (!habits.is_empty()).then(|| format!("{topic}: {}", habits.join(", ").to_lowercase()))
 }
 
 fn topics(scenario: &Scenario) -> BTreeSet<&str> {

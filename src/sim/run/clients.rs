@@ -7,10 +7,11 @@ use madsim::runtime::Handle;
 
 use super::cluster::{client_disk, end, queues};
 use super::consumers;
-use crate::client::{ClientConfig, ProducerConfig};
+use crate::client::{ClientConfig, EndNaming, ProducerConfig};
+use crate::env::Env;
 use crate::history::{ClientId, Recorder};
 use crate::remoting::SerializeType;
-use crate::scenario::{Consumers, OrderServices, Producers, Scenario, Workload};
+use crate::scenario::{Consumers, EndsBy, OrderServices, Producers, Scenario, Workload};
 use crate::sim::env::SimEnv;
 use crate::sim::net::NodeId;
 use crate::sim::world::{World, address};
@@ -185,7 +186,12 @@ impl Client {
         assert!(self.life.is_none(), "a client has one process");
         self.progress = Progress::default();
         let (recorder, progress) = (setting.recorder.clone(), self.progress.clone());
-        let client = setting.client_config(format!("client-{}-{}", self.number, self.lives));
+        let shared = match &self.role {
+            Role::Consumer { consume, .. } => consumers::shared_id(consume),
+            _ => None,
+        };
+        let own = || format!("client-{}-{}", self.number, self.lives);
+        let client = setting.client_config(shared.unwrap_or_else(own));
         let seed = setting.seed ^ u64::from(self.number) << 32;
         let life = match &self.role {
             Role::Producer(what) => {
@@ -205,6 +211,7 @@ impl Client {
                         .map(|long| (long.one_in, long.bytes.low..=long.bytes.high)),
                     tags: u64::from(what.tags),
                     delays: consumers::delays(what, scenario),
+                    oneway_one_in: u64::from(what.oneway_one_in),
                     seed,
                 };
                 let mut config = ProducerConfig::new(client, "producers");
@@ -238,6 +245,12 @@ impl Client {
                 config.retries = scenario.client.send_retries;
                 config.client.heartbeat_interval_ms = HEARTBEAT_MS;
                 config.producer_id = self.producer_id(scenario);
+                config.end_naming = match what.ends_by {
+                    EndsBy::Transaction => EndNaming::Transaction,
+                    EndsBy::Message => EndNaming::Message,
+                    EndsBy::Place => EndNaming::Place,
+                };
+                config.ends_oneway = what.ends_oneway;
                 setting.spawn(self.node, |env| pay(env, plan, config, recorder, progress))
             }
             Role::Database(listen) => {
@@ -254,8 +267,10 @@ impl Client {
                     processing_ns: processing.low * 1_000..=processing.high * 1_000,
                     seed,
                 };
-                let config = consumers::config(what, scenario, client, queues);
+                let late_ns = setting.stop_at_ns;
                 setting.spawn(self.node, |env| {
+                    let begins = (env.wall_ms(), late_ns);
+                    let config = consumers::config(what, scenario, client, queues, begins);
                     issue_packets(env, plan, config, recorder, progress)
                 })
             }
@@ -264,8 +279,10 @@ impl Client {
                 queues,
             } => {
                 let plan = consumers::plan(what, scenario, setting, self.number, seed);
-                let config = consumers::config(what, scenario, client, queues);
+                let late_ns = setting.stop_at_ns;
                 setting.spawn(self.node, |env| {
+                    let begins = (env.wall_ms(), late_ns);
+                    let config = consumers::config(what, scenario, client, queues, begins);
                     consume(env, plan, config, recorder, progress)
                 })
             }
@@ -359,6 +376,7 @@ impl Probe {
             long: None,
             tags: u64::from(tags),
             delays: Vec::new(),
+            oneway_one_in: 0,
             seed: setting.seed,
         };
         let name = format!("probe-{}", self.lives);

@@ -1,10 +1,13 @@
 //! What a consumer of a scenario does, and is told.
 
 use super::clients::{HEARTBEAT_MS, Setting};
-use crate::client::{ClientConfig, ConsumerConfig, GroupConfig, LockConfig, Share};
+use crate::client::{ClientConfig, ConsumeFrom, ConsumerConfig, GroupConfig, LockConfig, Share};
 use crate::history::{ClientId, SCHEDULE_TOPIC};
+use crate::remoting::heartbeat;
 use crate::remoting::retry::{dead_letter_topic, retry_topic};
-use crate::scenario::{Between, Consumers, Failing, Membership, Producers, Scenario, Workload};
+use crate::scenario::{
+    Begin, Between, Consumers, Failing, Membership, Producers, Scenario, Spelling, Workload,
+};
 use crate::workload::{self, ConsumePlan, Stays, Wanted};
 
 /// An offset that does not change is committed again after so many intervals.
@@ -43,6 +46,7 @@ pub(super) fn plan(
             // One for the whole group.
             seed: setting.seed,
         }),
+        equal_ids: has_equal_ids(what),
         stays: stays.map(|stays| Stays {
             stay_ns: ns(stays.stay_ms, 1_000_000),
             away_ns: ns(stays.away_ms, 1_000_000),
@@ -87,18 +91,46 @@ pub(super) fn delays(what: &Producers, scenario: &Scenario) -> Vec<(u32, u64)> {
         .collect()
 }
 
-/// What the client is told.
+fn has_equal_ids(what: &Consumers) -> bool {
+    what.membership.as_ref().is_some_and(|it| it.equal_ids)
+}
+
+/// What the client is called, where that is not its own.
+pub(super) fn shared_id(what: &Consumers) -> Option<String> {
+    has_equal_ids(what).then(|| format!("{}-twin", what.group))
+}
+
+/// A client that consumes by time takes what was stored so long before it
+/// began, milliseconds.
+const BEGINS_BEFORE_MS: u64 = 500;
+
+/// What the client is told. `begins_ms`: its wall clock; `late_ns`: when the
+/// faults are over, on its monotonic one.
 pub(super) fn config(
     what: &Consumers,
     scenario: &Scenario,
     client: ClientConfig,
     queues: &[u32],
+    (begins_ms, late_ns): (u64, u64),
 ) -> ConsumerConfig {
     let lease_ms = scenario.cluster.broker.queue_lock_ms;
     let mut config = ConsumerConfig::new(client, what.group.clone(), what.topic.clone());
     config.pull_batch_size = what.batch_max;
     config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
     config.commit_interval_ms = what.commit_interval_ms;
+    config.commit_from_ns = if what.commits_late { late_ns } else { 0 };
+    config.consume_from = match what.from {
+        Begin::First => ConsumeFrom::FirstOffset,
+        Begin::Last => ConsumeFrom::LastOffset,
+        Begin::Timestamp => ConsumeFrom::Timestamp {
+            wall_ms: begins_ms.saturating_sub(BEGINS_BEFORE_MS),
+        },
+    };
+    config.spelling = match what.spelling {
+        Spelling::Java => heartbeat::Spelling::Java,
+        Spelling::Cpp => heartbeat::Spelling::Cpp,
+        Spelling::Go => heartbeat::Spelling::Go,
+    };
     config.share = match &what.membership {
         None => Share::These(queues.to_vec()),
         Some(membership) => {

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use crate::history::{ClientId, EndOutcome, Event, Happening, History, OpId, SendOutcome, Value};
+use crate::history::{
+    ClientId, EndOutcome, Event, Happening, History, OpId, Queue, SendOutcome, Value,
+};
 use crate::scenario::Scenario;
 use crate::sim::tap::{Happened, Order};
 
@@ -46,9 +49,48 @@ pub(super) struct Follower {
     pub(super) order_of: BTreeMap<u64, Order>,
     pub(super) paid: BTreeSet<Order>,
     sent_back: BTreeMap<(ClientId, OpId), Happening>,
+    holdings: Holdings,
     /// When what waits is due, the run's time.
     due_ns: BTreeSet<u64>,
     pub(super) happened: Happened,
+}
+
+/// Of a group on a queue: who resumed it last, and whether anything of it was
+/// committed since it was first resumed.
+#[derive(Debug, Default)]
+struct Holdings {
+    of: BTreeMap<(Arc<str>, Queue), (ClientId, bool)>,
+    commits: BTreeMap<(ClientId, OpId), (Arc<str>, Queue)>,
+}
+
+impl Holdings {
+    /// Whether the event takes over a queue of which nothing was committed.
+    fn saw(&mut self, client: ClientId, event: &Event) -> bool {
+        match event {
+            Event::CommitBegan {
+                op, group, queue, ..
+            } => {
+                let place = (Arc::clone(group), queue.clone());
+                self.commits.insert((client, *op), place);
+            }
+            Event::CommitEnded { op, acknowledged } => {
+                let place = self.commits.remove(&(client, *op));
+                let held = place.and_then(|place| self.of.get_mut(&place));
+                if let Some((_, committed)) = held {
+                    *committed |= acknowledged;
+                }
+            }
+            Event::Resumed { group, queue, .. } => {
+                let place = (Arc::clone(group), queue.clone());
+                let (before, committed) = self.of.entry(place).or_insert((client, false));
+                let takes = *before != client && !*committed;
+                *before = client;
+                return takes;
+            }
+            _ => {}
+        }
+        false
+    }
 }
 
 fn order(value: Value) -> Order {
@@ -83,7 +125,11 @@ impl Follower {
     }
 
     fn saw(&mut self, at_ns: u64, client: ClientId, event: &Event) {
+        if self.holdings.saw(client, event) {
+            self.happens(Happening::TakenOverUncommitted, 1);
+        }
         match event {
+            Event::Noticed(what) => self.happens(*what, 1),
             Event::Delayed { delay_ns, .. } => {
                 self.due_ns.insert(at_ns + delay_ns);
             }

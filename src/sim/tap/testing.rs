@@ -79,6 +79,8 @@ pub(super) fn acknowledgement(node: u32, staged: Staged) -> BytesMut {
         queue_id: 0,
         queue_offset: 0,
         transaction_id: None,
+        region: None,
+        trace_on: None,
     };
     let mut frame = BytesMut::new();
     let code = ResponseCode::SUCCESS;

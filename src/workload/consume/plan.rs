@@ -18,6 +18,8 @@ pub struct ConsumePlan {
     pub wanted: Option<Wanted>,
     /// Which messages it cannot process at first.
     pub failing: Option<Failing>,
+    /// Others have its client id, too: it keeps it where it comes back.
+    pub equal_ids: bool,
     /// How long it stays in its group; `None`: it never leaves.
     pub stays: Option<Stays>,
     /// Decides how long each takes.
