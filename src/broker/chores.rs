@@ -98,7 +98,7 @@ impl<E: Env> Broker<E> {
             self.expire(serving)?;
             serving.take_snapshot();
             self.look_for_room(serving).await;
-            self.fill_reserve().await;
+            self.fill_reserve(true).await;
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub const RESERVE_FILE: &str = "reserve";
 const PIECES: u64 = 8;
 /// Bytes of it that are written at a time, at most.
 const WRITE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of it that are written in one step of the loop.
+const PART_BYTES: u64 = 256 << 10;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -117,8 +119,13 @@ impl Reserve {
         Ok(())
     }
 
-    /// Fills the reserve, where there is plenty of room.
-    async fn fill<D: Disk>(&mut self, disk: &D, config: &BrokerConfig) -> io::Result<()> {
+    /// Fills the reserve by so many bytes at most, where there is plenty of room.
+    async fn fill<D: Disk>(
+        &mut self,
+        disk: &D,
+        config: &BrokerConfig,
+        bytes_max: u64,
+    ) -> io::Result<()> {
         let held_bytes = self.held(disk).await?;
         let lacking_bytes = config.reserve_bytes.saturating_sub(held_bytes);
         let plenty = config.reserve_bytes + 2 * config.segment_bytes;
@@ -131,8 +138,11 @@ impl Reserve {
             _ => disk.open(RESERVE_FILE).await?,
         };
         let mut at = held_bytes;
-        while at < config.reserve_bytes {
-            let length = WRITE_BYTES_MAX.min(config.reserve_bytes - at);
+        let upto = config
+            .reserve_bytes
+            .min(held_bytes.saturating_add(bytes_max));
+        while at < upto {
+            let length = WRITE_BYTES_MAX.min(upto - at);
             file.write_at(at, Bytes::from(vec![0; length as usize]))
                 .await?;
             at += length;
@@ -183,8 +193,14 @@ impl<E: Env> Broker<E> {
     }
 
     /// Fills the reserve; that it cannot be filled is told, and harms nothing now.
-    pub(super) async fn fill_reserve(&mut self) {
-        let filled = self.reserve.fill(&self.env.disk(), &self.config).await;
+    /// All at once before anybody is served; in parts, `in_part`, beside others.
+    pub(super) async fn fill_reserve(&mut self, in_part: bool) {
+        let bytes_max = match in_part {
+            true => PART_BYTES,
+            false => u64::MAX,
+        };
+        let disk = self.env.disk();
+        let filled = self.reserve.fill(&disk, &self.config, bytes_max).await;
         if let Err(source) = filled {
             self.tell(&StoreError::Io {
                 doing: "filling the reserve",

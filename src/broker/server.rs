@@ -264,7 +264,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         mut stop: Pin<&mut S>,
     ) -> Result<(), StoreError> {
-        self.fill_reserve().await;
+        self.fill_reserve(false).await;
         self.look_for_room(serving).await;
         loop {
             self.step(serving).await?;

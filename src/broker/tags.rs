@@ -90,7 +90,7 @@ mod tests {
     fn a_subscription_has_so_many_tags_and_no_more() {
         let tags = |count: usize| {
             let tags: Vec<String> = (0..count).map(|number| format!("tag-{number}")).collect();
-            TagFilter::parse(&tags.join("||"), None)
+            TagFilter::parse(&tags.join("||"))
         };
         assert!(tags(TAGS_MAX).is_ok());
         assert!(tags(TAGS_MAX + 1).is_err());

@@ -203,7 +203,7 @@ mod tests {
                 disk_id: 3,
                 kind,
             };
-            let payload = encode(identity);
+            let payload = identity.encode();
             assert_eq!(payload.len(), 24 + usize::from(kind.is_some()));
             assert_eq!(decode(&payload), Some(identity));
             assert_eq!(decode(&payload[..23]), None);

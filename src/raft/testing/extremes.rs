@@ -5,8 +5,9 @@
 use bytes::Bytes;
 
 use crate::raft::{
-    Append, AppendAnswer, Configuration, EntryId, HardState, Input, LogView, Message, NUMBER_MAX,
-    Output, Packet, Raft, ReplicaId, Role, Settings, Start, TERMS_AHEAD_MAX, Tail, WireError,
+    Append, AppendAnswer, Configuration, EntryId, Epoch, HardState, Input, LogView, Message,
+    NUMBER_MAX, Output, Packet, Raft, ReplicaId, Role, Settings, Start, TERMS_AHEAD_MAX, Tail,
+    WireError,
 };
 
 const TERM: u64 = 5;
@@ -68,6 +69,7 @@ fn messages(number: u64, request: u64) -> Vec<Message> {
         Message::Ask {
             request,
             previous: id,
+            hash: request,
         },
         Message::Tail(Tail {
             request,
@@ -76,7 +78,7 @@ fn messages(number: u64, request: u64) -> Vec<Message> {
             last: id,
             base_index: number,
             doubtful_from: Some(number),
-            hole_from: Some(number),
+            silent_from: Some(number),
             heads: Vec::new(),
         }),
         Message::YouForgot {
@@ -105,6 +107,7 @@ fn packet(term: u64, message: Message) -> Bytes {
         cluster_id: 1,
         from: replica(1),
         to: replica(0),
+        epoch: Epoch::default(),
         term,
         message,
         frames: Bytes::new(),
@@ -129,7 +132,7 @@ fn follower() -> Raft {
         log,
         configurations: vec![(0, configuration)],
         commit_index: LAST.index,
-        hole_from: None,
+        holes: Vec::new(),
         peers: (0..3).collect(),
         now_ns: 0,
         entropy: 1,
@@ -146,7 +149,7 @@ fn blank() -> Raft {
         log: LogView::new(EntryId::ZERO, Vec::new(), 0),
         configurations: Vec::new(),
         commit_index: 0,
-        hole_from: None,
+        holes: Vec::new(),
         peers: (0..3).collect(),
         now_ns: 0,
         entropy: 1,

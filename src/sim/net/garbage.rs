@@ -164,6 +164,7 @@ fn replace(message: &mut Message, number: u64, stream: &mut Stream) -> Option<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::Epoch;
     use crate::sim::random::Purpose;
 
     fn packet() -> Packet {
@@ -171,6 +172,7 @@ mod tests {
             cluster_id: 3,
             from: ReplicaId { node: 1, disk: 4 },
             to: ReplicaId { node: 2, disk: 5 },
+            epoch: Epoch::default(),
             term: 7,
             message: Message::Append(Append {
                 request: 1,

@@ -15,6 +15,7 @@
 use std::task::Waker;
 
 use super::{Core, Due, Inner, TraceKind};
+use crate::broker::RESERVE_FILE;
 use crate::history::Happening;
 use crate::scenario::CpuSpeed;
 use crate::sim::net::NodeId;
@@ -84,9 +85,10 @@ impl Work {
     }
 }
 
-/// Files that stand for older entries lie beside the directories.
+/// Files that stand for older entries lie beside the directories; the reserve stands
+/// for nothing.
 fn is_derived(path: &str) -> bool {
-    !path.contains('/')
+    !path.contains('/') && path != RESERVE_FILE
 }
 
 /// How far a process is ahead of the run's time.
