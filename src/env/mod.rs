@@ -37,9 +37,9 @@ pub use notice::{FoundEnd, FoundTail, Level, MadeFrom, Notice, Reopening, Stop, 
 pub use pool::{Pooled, PooledFile};
 pub use yielding::yield_once;
 
-/// Longest peer message, bytes: an entry of the longest frame that a client can
-/// send fits. Who has more to say says it in pieces.
-pub const PEER_MESSAGE_BYTES_MAX: usize = 20 << 20;
+/// Longest peer message, bytes: the longest record that a log takes fits, with a
+/// mebibyte for what stands around it. Who has more to say says it in pieces.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 33 << 20;
 /// Streams that peers may have to an endpoint at once.
 pub const PEER_LINKS_MAX: usize = 64;
 /// Bytes of peer messages whose end has not come, over all streams; the first

@@ -327,7 +327,11 @@ impl Tap {
     /// One past the last log address that a disk would still hold durably,
     /// whatever the account says.
     pub(crate) fn held_now(&self, disk: &DiskIo) -> u64 {
-        Image::of(&disk.model, View::Durable, Harm::None).end_address()
+        match &self.replicas {
+            Some(_) => Image::of(&disk.model, View::Durable, Harm::None),
+            None => Image::alone(&disk.model),
+        }
+        .end_address()
     }
 
     /// Whether a small file verifies, by the names that are seen and by those that

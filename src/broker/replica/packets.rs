@@ -9,11 +9,21 @@ use super::pieces::Piece;
 use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
-use crate::env::{Env, Net};
+use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
+use crate::log::RECORD_BYTES_MAX;
 use crate::raft::{
     ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, Packet, ReplicaId,
 };
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
+
+/// A message that carries the longest entry of all still comes: else no follower
+/// would ever have it.
+const _: () = assert!(
+    RECORD_BYTES_MAX as usize + ENVELOPE_BYTES + HEADER_BYTES_MAX <= PEER_MESSAGE_BYTES_MAX
+);
+
+/// Bytes of a packet before its entries: all fields of fixed size, far fewer.
+const HEADER_BYTES_MAX: usize = 4 << 10;
 
 /// The entries that came with a message, verified; or a base, or a piece of one.
 #[derive(Debug, Default)]

@@ -1,13 +1,14 @@
 //! What a scenario says of links, on the run's machines.
 
+use crate::record::PROPERTIES_BYTES_MAX;
 use crate::scenario::{LinkEnd, NetworkSettings, Scenario};
 use crate::sim::latency::Latency;
 use crate::sim::net::{HeldMax, LinkConfig, NodeId};
 use crate::sim::world::World;
 
-/// What a peer message has beside entries or a piece of a base, bytes at most. No
-/// entry is longer than a segment.
-const HEADERS_BYTES: usize = 16 << 10;
+/// Bytes at most that a peer message has beside the bodies of messages or a piece of a
+/// base: its own header, and what an entry has around its body.
+const HEADERS_BYTES: usize = (16 << 10) + PROPERTIES_BYTES_MAX;
 
 /// One direction of a link as the scenario describes it.
 pub(super) fn config(network: &NetworkSettings) -> LinkConfig {
@@ -28,8 +29,11 @@ pub(super) fn config(network: &NetworkSettings) -> LinkConfig {
 pub(super) fn set_up(world: &World, scenario: &Scenario) {
     let mut inner = world.lock();
     let broker = &scenario.cluster.broker;
-    let segment_bytes = usize::try_from(broker.segment_bytes).unwrap_or(usize::MAX);
-    let longest = broker.bounds.peer_message_bytes.max(segment_bytes);
+    // An entry goes however long it is, and no segment is too short for it.
+    let longest = broker
+        .bounds
+        .peer_message_bytes
+        .max(broker.max_message_bytes);
     inner
         .net
         .bound_peer_messages(longest.saturating_add(HEADERS_BYTES));

@@ -312,7 +312,10 @@ impl Holdings {
     }
 
     fn measure(&mut self, disk: &DiskModel, harm: Harm<'_>) -> u64 {
-        let image = Image::of(disk, View::Durable, harm);
+        let image = match self.by_image {
+            true => Image::of(disk, View::Durable, harm),
+            false => Image::alone(disk),
+        };
         self.image.insert(image).end_address()
     }
 

@@ -72,6 +72,16 @@ impl Image {
         prefix
     }
 
+    /// The durable log of a broker that stands alone. It has no base: without the
+    /// segment that it began with, nothing chains to anything.
+    pub(super) fn alone(disk: &DiskModel) -> Self {
+        let image = Self::of(disk, View::Durable, Harm::None);
+        match image.base.end_address {
+            0 => image,
+            _ => Self::default(),
+        }
+    }
+
     /// The log that the disk holds; `harm`: what is known of its bad sectors.
     pub(super) fn of(disk: &DiskModel, view: View, harm: Harm<'_>) -> Self {
         let mut image = Self {

@@ -226,6 +226,35 @@ fn the_watermark_is_exact_over_rolls_kills_power_losses_and_recoveries() {
     assert!(bench.durable_end() > 3 * CONFIG.segment_bytes, "it rolled");
 }
 
+/// A later segment is none without those before it: recovery refuses there, and the
+/// operator's salvage begins anew.
+#[test]
+fn nothing_is_held_behind_the_first_segment_once_its_header_is_gone() {
+    let mut bench = Bench::new(Medium::Durable);
+    let mut log = bench.open(1);
+    while log.flushed().address < 3 * CONFIG.segment_bytes {
+        stage(&mut log, &[7; 600]);
+        flush(&bench, &mut log);
+    }
+    drop(log);
+    assert!(bench.exact() > 2 * CONFIG.segment_bytes, "it rolled");
+    {
+        let disk = &mut bench.world.lock().disks[0].model;
+        let path = "commitlog/00000000000000000000";
+        let handle = disk.open(path).expect("the first segment");
+        disk.write(handle, 0, Bytes::from(vec![7; 512]))
+            .expect("written");
+        let sync = disk
+            .begin_sync(handle, crate::sim::disk::SyncKind::Data)
+            .expect("a sync");
+        disk.finish_sync(sync).expect("it ends");
+    }
+    bench.power_loss(Survival::None);
+    assert_eq!(bench.durable_end(), 0);
+    let inner = bench.world.lock();
+    assert_eq!(inner.tap.held_now(&inner.disks[0]), 0);
+}
+
 /// Segment bytes of a real log, written by hand step by step.
 #[test]
 fn a_segment_whose_name_is_not_durable_holds_nothing() {
