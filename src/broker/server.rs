@@ -52,6 +52,8 @@ use crate::remoting::{Command, ResponseCode};
 const EVENTS_PER_STEP: usize = 256;
 /// Pause before a store that failed is opened again, nanoseconds.
 const REOPEN_PAUSE_NS: u64 = 500_000_000;
+/// How long requests wait for a store that is being opened, nanoseconds.
+const OPENING_PATIENCE_NS: u64 = 1_000_000_000;
 
 /// A broker's disk as its store sees it: with few descriptors.
 pub(super) type StoreDisk<E> = Pooled<<E as Env>::Disk>;
@@ -223,17 +225,25 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Opens the store; who asks meanwhile is refused at once, and may ask another.
+    /// Opens the store. Requests wait meanwhile, but not for long: then each is
+    /// refused at once, and its client may ask another broker.
     async fn open_and_refuse(&mut self, rebuild: bool) -> Result<Serving<E>, StoreError> {
         let (env, config) = (self.env.clone(), self.config.clone());
         let mut opening = pin!(Self::open(env, config, rebuild));
+        let mut patient = true;
+        self.timer
+            .reset(Some(self.env.now_ns() + OPENING_PATIENCE_NS));
         loop {
             let event = poll_fn(|context| match opening.as_mut().poll(context) {
                 Poll::Ready(opened) => Poll::Ready(Err(opened)),
-                Poll::Pending => pin!(self.net.next()).poll(context).map(Ok),
+                Poll::Pending if patient => {
+                    pin!(self.timer.fired()).poll(context).map(|()| Ok(None))
+                }
+                Poll::Pending => pin!(self.net.next()).poll(context).map(Some).map(Ok),
             });
             match event.await {
-                Ok(event) => self.refuse_event(event, "the log is being opened"),
+                Ok(None) => patient = false,
+                Ok(Some(event)) => self.refuse_event(event, "the log is being opened"),
                 Err(opened) => return opened,
             }
         }
