@@ -5,6 +5,7 @@
 //! is long work, and that comes in parts.
 
 use crate::check::{At, Finding, Promise};
+use crate::record::PROPERTIES_BYTES_MAX;
 use crate::scenario::Scenario;
 use crate::sim::world::LongestStep;
 
@@ -13,10 +14,20 @@ use crate::sim::world::LongestStep;
 const PARTS_MAX: u64 = 4;
 const LOOKED_UP_BYTES_MAX: u64 = 512 << 10;
 
+/// Looks at an entry that is longer than a part: nothing of it verifies before all of
+/// it is there, so it is no work that could come in parts. Who sends one looks it up, meets
+/// its beginning with a window, and reads the whole; once of that answers somebody.
+const LOOKS_AT_LONG: u64 = 2;
+
 /// The finding, where the longest step was too long.
 pub(super) fn too_long(longest: LongestStep, scenario: &Scenario) -> Option<Finding> {
     let broker = &scenario.cluster.broker;
-    let most = PARTS_MAX * broker.slice_bytes + LOOKED_UP_BYTES_MAX;
+    let longest_entry = (broker.max_message_bytes + PROPERTIES_BYTES_MAX) as u64;
+    let long_bytes = match longest_entry > broker.slice_bytes {
+        true => LOOKS_AT_LONG * longest_entry,
+        false => 0,
+    };
+    let most = PARTS_MAX * broker.slice_bytes + LOOKED_UP_BYTES_MAX + long_bytes;
     let LongestStep {
         bytes,
         at_ns,
