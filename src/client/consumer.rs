@@ -170,15 +170,18 @@ impl<E: Env> Consumer<E> {
         self.release(now_ns, |_| true);
     }
 
-    /// Whether a queue is this consumer's to process now: it is held, and its
-    /// lock, where there is one, has not run out. To be asked before a message is
-    /// begun or done that was handed out a while ago: a process that was stopped
-    /// may come to that before it comes to [`Consumer::next`], which says so.
+    /// Whether a queue is this consumer's to process now: it was resumed and is
+    /// held, and its lock, where there is one, has not run out. One that was lost
+    /// and waits to be locked anew is not. To be asked before a message is begun
+    /// or done that was handed out a while ago: a process that was stopped may
+    /// come to that before it comes to [`Consumer::next`], which says so, and
+    /// before it was told of every queue that it has lost meanwhile.
     pub fn holds(&self, queue: &Queue) -> bool {
         let now_ns = self.session.env().now_ns();
-        let mut held = self.queues.iter().filter(|state| !state.is_leaving());
+        let mut queues = self.queues.iter();
         let runs = |state: &QueueState| state.lease.is_none_or(|it| it.until_ns > now_ns);
-        held.any(|state| state.queue == *queue && runs(state))
+        let held = |state: &QueueState| state.progress.is_some() && !state.is_leaving();
+        queues.any(|state| state.queue == *queue && held(state) && runs(state))
     }
 
     /// Messages served and not yet processed.

@@ -383,6 +383,24 @@ fn a_lock_that_is_not_renewed_runs_out_counted_from_its_asking() {
 }
 
 #[test]
+fn what_is_lost_is_held_no_more_before_that_is_told() {
+    let mut script = Script::new(Some(LockConfig::default()));
+    script.answer_locks(true);
+    script.fill(10);
+    assert!(script.consumer.holds(&numbered(0)) && script.consumer.holds(&numbered(1)));
+    script.env.advance_ms(30_000);
+    // Both are lost, and taken anew; the first is told of.
+    let first = poll(script.consumer.next());
+    assert_eq!(released(&Vec::from_iter(first)), [0]);
+    assert!(!script.consumer.holds(&numbered(1)), "to be locked");
+    script.events();
+    script.answer_locks(true);
+    assert!(!script.consumer.holds(&numbered(1)), "to be resumed");
+    script.fill(10);
+    assert!(script.consumer.holds(&numbered(1)));
+}
+
+#[test]
 fn a_member_that_leaves_commits_unlocks_and_says_so() {
     let mut script = Script::new(Some(LockConfig::default()));
     script.answer_locks(true);
