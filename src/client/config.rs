@@ -162,9 +162,18 @@ pub struct LockConfig {
     /// Pause between renewals (`rocketmq.client.rebalance.lockInterval`).
     pub renew_interval_ms: u64,
     /// So long after it was asked for, a lock counts as lost
-    /// (`rocketmq.client.rebalance.lockMaxLiveTime`): less than the broker keeps
-    /// it.
+    /// (`rocketmq.client.rebalance.lockMaxLiveTime`): at most
+    /// [`LockConfig::longest_lease_ms`].
     pub lease_ms: u64,
+}
+
+impl LockConfig {
+    /// The longest lease that is over before a broker gives the lock to another
+    /// that keeps it for `queue_lock_ms`: the member's clock may be a tenth slow,
+    /// and the broker's a tenth fast.
+    pub fn longest_lease_ms(queue_lock_ms: u64) -> u64 {
+        queue_lock_ms.saturating_mul(9) / 11
+    }
 }
 
 impl Default for LockConfig {

@@ -2,9 +2,10 @@
 //! rests on.
 //!
 //! Promise: of a group's consumers, no two believe at once that they hold a
-//! queue, if each believes it for a lease at most from when it *asked* (a client
+//! queue, if each believes it for nine elevenths of a lease at most from when it
+//! *asked*: its clock may be a tenth slow, and this one a tenth fast. (A client
 //! that counts from the answer, as RocketMQ's do, has to count less: they count
-//! half).
+//! half.)
 //!
 //! Holders are not in the log: each renews its lock several times in a lease, and
 //! a log entry for every one would cost more than the lock is worth. So a broker

@@ -1,8 +1,8 @@
 //! Ordered consumption: a queue is consumed while it is locked.
 //!
 //! A lock is a lease. It counts from when it was *asked for*, and is taken for
-//! lost before the broker gives it to another: so a member that hears nothing
-//! stops in time by itself.
+//! lost before the broker gives it to another, be this clock slow and that one
+//! fast: so a member that hears nothing stops in time by itself.
 
 use super::queue::{Claim, Lease, Phase, QueueState};
 use super::{Asked, Consumer, ConsumerEvent};

@@ -113,7 +113,7 @@ pub(super) fn config(
     queues: &[u32],
     (begins_ms, late_ns): (u64, u64),
 ) -> ConsumerConfig {
-    let lease_ms = scenario.cluster.broker.queue_lock_ms;
+    let lease_ms = LockConfig::longest_lease_ms(scenario.cluster.broker.queue_lock_ms);
     let mut config = ConsumerConfig::new(client, what.group.clone(), what.topic.clone());
     config.pull_batch_size = what.batch_max;
     config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
@@ -147,8 +147,7 @@ fn group(what: &Consumers, membership: &Membership, lease_ms: u64) -> GroupConfi
     let mut group = GroupConfig {
         rebalance_interval_ms: membership.rebalance_interval_ms,
         recommit_interval_ms: RECOMMIT_INTERVALS * what.commit_interval_ms,
-        // A member believes in its lock for as long as the broker keeps it, but
-        // from when it asked.
+        // A member believes in its lock for as long as it may, from when it asked.
         lock: membership.ordered.then_some(LockConfig {
             renew_interval_ms: lease_ms / RENEWALS,
             lease_ms,
