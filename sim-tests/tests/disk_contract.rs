@@ -66,17 +66,16 @@ fn row(row: Row) -> In {
         Row::SetLenRecycled => In::None("no file is used again"),
         Row::Kill | Row::KillInFlight => In::Scenario("raft/kill-then-power"),
         Row::PowerNone
-        | Row::PowerAll
         | Row::PowerPrefix
         | Row::PowerSectorSubset
         | Row::PowerTorn
         | Row::PowerGarbage
-        | Row::PowerSizeWithoutData
         | Row::PowerDataWithoutSize
         | Row::PowerEntrySubset => SINGLE,
+        Row::PowerAll | Row::PowerSizeWithoutData => POWER,
         Row::SyncFailure | Row::SyncFailureKeeps | Row::SyncFailureReverts => SYNCS,
         Row::SyncFailureDeferred => WRITEBACK,
-        Row::SyncFailureRetry => In::None("what failed once is never synced again (D23)"),
+        Row::SyncFailureRetry => WRITEBACK,
         Row::SyncFailureOnce => In::None("no two descriptors of a file are synced"),
         Row::SyncFailureDir => In::Scenario("raft/hard-state-directory"),
         Row::ReadError | Row::Rot => EVERY_FILE,

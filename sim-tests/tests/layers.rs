@@ -17,7 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("history", &[]),
     ("client", &["record", "env", "remoting", "history"]),
     ("check", &["history", "broker"]),
-    ("workload", &["history", "client", "env", "record"]),
+    (
+        "workload",
+        &["history", "client", "env", "record", "remoting"],
+    ),
     ("scenario", &["history", "check", "broker"]),
     ("report", &["history", "check", "broker", "scenario"]),
     ("sim", &["*"]),

@@ -293,6 +293,7 @@ mod tests {
         network-duplicate   OK  OK
         network-reorder     OK  OK
         network-split       OK  OK
+        disk-error          U   U
         ");
     }
 
@@ -345,6 +346,7 @@ mod tests {
         network-duplicate   OK/OK   OK/OK   OK/OK
         network-reorder     OK/OK   OK/OK   OK/OK
         network-split       OK/OK   OK/OK   OK/OK
+        disk-error          OK/U    OK/U    OK/U
         ");
     }
 

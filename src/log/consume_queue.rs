@@ -251,8 +251,15 @@ impl<D: Disk> ConsumeQueue<D> {
             }
             None => Vec::new(),
         };
-        let held = self.last_sector_over(number, position, stored);
-        let (disk, path) = (self.disk.clone(), self.path(number));
+        // An offset from outside may be any number: no file is named after it.
+        let (held, path) = match stored {
+            0 => Default::default(),
+            _ => (
+                self.last_sector_over(number, position, stored),
+                self.path(number),
+            ),
+        };
+        let disk = self.disk.clone();
         async move {
             if stored == 0 {
                 return Ok(recent);

@@ -58,9 +58,9 @@ async fn entries_are_read_back_across_files<D: Disk>(disk: D) {
     );
     assert_eq!(queue.read(320, 50).await.unwrap(), numbered(320..325));
     assert!(queue.read(325, 1).await.unwrap().is_empty());
+    let trusted = queue.sync().await.unwrap();
     let files = disk.list("consumequeue/%RETRY%group/3").await.unwrap();
     assert_eq!((files.len(), &*files[1]), (4, "00000000000000002000"));
-    let trusted = queue.sync().await.unwrap();
     drop(queue);
     let queue = open_queue(&disk, &trusted).unwrap();
     assert_eq!(all(&queue).await, numbered(0..325));
@@ -200,7 +200,7 @@ fn a_failed_or_abandoned_sync_poisons() {
     let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
     queue.append(&numbered(0..10));
     // One that was begun: its process dies in the midst of its syncs.
-    disk.crash_at(disk.operations() + 3);
+    disk.crash_at(disk.operations() + 4);
     assert!(block_on(queue.sync()).is_err());
     assert!(matches!(
         block_on(queue.sync()),

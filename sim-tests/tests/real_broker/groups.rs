@@ -228,7 +228,7 @@ async fn requests_of_groups_that_make_no_sense_are_answered() {
             SYSTEM_ERROR,
         ),
         ("too many groups", heartbeat("a", &many), SYSTEM_ERROR),
-        ("a producer of 9 MiB", body(HEARTBEAT, &huge), SUCCESS),
+        ("a producer of 9 MiB", body(HEARTBEAT, &huge), SYSTEM_ERROR),
         (
             "separators in names",
             heartbeat("a\u{1}\u{2}\"\n", &["\u{1}/../\0"]),

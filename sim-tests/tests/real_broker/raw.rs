@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use zeroloss::env::real::{RealEnv, RealNet, RealTimer};
 use zeroloss::env::{ConnId, Either, Env, Net, NetEvent, Timer, either};
-use zeroloss::remoting::{Command, FrameDecoder};
+use zeroloss::remoting::{Command, FrameDecoder, RequestCode};
 
 /// Long enough for any machine; nothing waits for it where all goes well.
 const PATIENCE_NS: u64 = 60_000_000_000;
@@ -76,7 +76,10 @@ impl Raw {
         self.timer.reset(Some(self.env.now_ns() + PATIENCE_NS));
         loop {
             let decoded = self.decoder.next_command();
-            if let Some(command) = decoded.expect("brokers answer in whole frames") {
+            let decoded = decoded.expect("brokers answer in whole frames");
+            // A member is also told that its group has changed: no answer.
+            let told = RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0;
+            if let Some(command) = decoded.filter(|command| command.code != told) {
                 return Reaction::Answer(Box::new(command));
             }
             match either(self.net.next(), self.timer.fired()).await {

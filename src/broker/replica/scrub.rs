@@ -88,7 +88,9 @@ impl<E: Env> Broker<E> {
             identity: Some(identity),
             // One that is on its way replaces what stands there.
             hard: replica.stored_hard_state(),
-            base: match replica.scrubbed_address <= base_address {
+            // While a newer base is being stored, the file says more than this replica
+            // knows, and has a writer.
+            base: match replica.scrubbed_address <= base_address && serving.expiring.is_none() {
                 true => replica.base.whole(),
                 false => None,
             },

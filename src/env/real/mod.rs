@@ -9,6 +9,8 @@ mod disk;
 mod limits;
 mod net;
 mod peers;
+#[cfg(test)]
+mod pool_tests;
 mod streams;
 mod timer;
 
