@@ -136,9 +136,11 @@ mod tests {
 
     fn base(next_index: u64, address: u64) -> Base {
         let configuration = Configuration::of_voters([ReplicaId { node: 1, disk: 9 }]);
-        let mut state = AppliedState::default();
-        state.configuration = Some(configuration);
-        state.applied_address = address;
+        let state = AppliedState {
+            configuration: Some(configuration),
+            applied_address: address,
+            ..AppliedState::default()
+        };
         Base {
             position: Position {
                 next_index,

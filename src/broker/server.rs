@@ -236,9 +236,10 @@ impl<E: Env> Broker<E> {
         loop {
             let event = poll_fn(|context| match opening.as_mut().poll(context) {
                 Poll::Ready(opened) => Poll::Ready(Err(opened)),
-                Poll::Pending if patient => {
-                    pin!(self.timer.fired()).poll(context).map(|()| Ok(None))
-                }
+                Poll::Pending if patient => pin!(self.timer.fired())
+                    .poll(context)
+                    .map(|()| None)
+                    .map(Ok),
                 Poll::Pending => pin!(self.net.next()).poll(context).map(Some).map(Ok),
             });
             match event.await {

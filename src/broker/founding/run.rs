@@ -41,8 +41,10 @@ fn first_base(first: &First) -> Base {
         node: *node,
         disk: *disk,
     });
-    let mut state = AppliedState::default();
-    state.configuration = Some(Configuration::of_voters(replicas));
+    let state = AppliedState {
+        configuration: Some(Configuration::of_voters(replicas)),
+        ..AppliedState::default()
+    };
     Base {
         position: Position::START,
         state,

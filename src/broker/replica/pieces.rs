@@ -415,8 +415,10 @@ mod tests {
     const FROM: ReplicaId = ReplicaId { node: 1, disk: 9 };
 
     fn base(index: u64) -> Base {
-        let mut state = AppliedState::default();
-        state.configuration = Some(Configuration::of_voters([FROM]));
+        let state = AppliedState {
+            configuration: Some(Configuration::of_voters([FROM])),
+            ..AppliedState::default()
+        };
         let position = Position {
             next_index: index + 1,
             term: 3,

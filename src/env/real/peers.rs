@@ -286,6 +286,7 @@ mod tests {
         sent.unwrap();
     }
     /// A connection to a receiver with these limits, and what it reports.
+    #[expect(clippy::disallowed_methods, reason = "behind the seam")]
     async fn received(limits: Limits) -> (TcpStream, mpsc::Receiver<NetEvent>, Budget) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap();
