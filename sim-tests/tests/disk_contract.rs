@@ -72,7 +72,9 @@ fn row(row: Row) -> In {
         | Row::PowerGarbage
         | Row::PowerDataWithoutSize
         | Row::PowerEntrySubset => SINGLE,
-        Row::PowerAll | Row::PowerSizeWithoutData => POWER,
+        Row::PowerAll | Row::PowerSizeWithoutData => {
+            In::Scenario("raft/elections-under-power-loss")
+        }
         Row::SyncFailure | Row::SyncFailureKeeps | Row::SyncFailureReverts => SYNCS,
         Row::SyncFailureDeferred => WRITEBACK,
         Row::SyncFailureRetry => WRITEBACK,

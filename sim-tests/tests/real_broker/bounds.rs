@@ -3,7 +3,7 @@
 
 use zeroloss::broker::{BOUNDS, Beyond, Bound, Bounds, BrokerConfig};
 use zeroloss::record::Message;
-use zeroloss::remoting::Command;
+use zeroloss::remoting::{Command, RequestCode};
 
 use crate::raw::{Raw, json};
 use crate::support::{Clients, Server, config, formatted};
@@ -124,7 +124,12 @@ async fn codes(bench: &Bench, requests: Vec<Vec<u8>>) -> Vec<i32> {
     let mut raw = bench.stream();
     let mut codes = Vec::new();
     for request in requests {
-        codes.push(raw.ask(request).await.code().unwrap_or(-1));
+        let mut code = raw.ask(request).await.code();
+        // A member is also told that its group has changed, which is no answer.
+        while code == Some(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0) {
+            code = raw.reaction().await.code();
+        }
+        codes.push(code.unwrap_or(-1));
     }
     codes
 }

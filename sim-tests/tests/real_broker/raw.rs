@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use zeroloss::env::real::{RealEnv, RealNet, RealTimer};
 use zeroloss::env::{ConnId, Either, Env, Net, NetEvent, Timer, either};
-use zeroloss::remoting::{Command, FrameDecoder, RequestCode};
+use zeroloss::remoting::{Command, FrameDecoder};
 
 /// Long enough for any machine; nothing waits for it where all goes well.
 const PATIENCE_NS: u64 = 60_000_000_000;
@@ -76,10 +76,7 @@ impl Raw {
         self.timer.reset(Some(self.env.now_ns() + PATIENCE_NS));
         loop {
             let decoded = self.decoder.next_command();
-            let decoded = decoded.expect("brokers answer in whole frames");
-            // A member is also told that its group has changed: no answer.
-            let told = RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0;
-            if let Some(command) = decoded.filter(|command| command.code != told) {
+            if let Some(command) = decoded.expect("brokers answer in whole frames") {
                 return Reaction::Answer(Box::new(command));
             }
             match either(self.net.next(), self.timer.fired()).await {
