@@ -72,9 +72,7 @@ fn row(row: Row) -> In {
         | Row::PowerGarbage
         | Row::PowerDataWithoutSize
         | Row::PowerEntrySubset => SINGLE,
-        Row::PowerAll | Row::PowerSizeWithoutData => {
-            In::Scenario("raft/elections-under-power-loss")
-        }
+        Row::PowerAll | Row::PowerSizeWithoutData => In::Scenario("swarm"),
         Row::SyncFailure | Row::SyncFailureKeeps | Row::SyncFailureReverts => SYNCS,
         Row::SyncFailureDeferred => WRITEBACK,
         Row::SyncFailureRetry => WRITEBACK,
