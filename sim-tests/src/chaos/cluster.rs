@@ -38,7 +38,7 @@ pub(super) struct Cluster {
     pub(super) nodes: Vec<Node>,
     pub(super) counts: BTreeMap<Action, Count>,
     pub(super) ledger: Ledger,
-    /// Whatever a broker did that the contract does not name.
+    /// Everything that a broker did and the contract does not name.
     pub(super) complaints: Vec<String>,
     /// A wiped disk that does not count yet, and how often its broker had said
     /// before that it was promoted.

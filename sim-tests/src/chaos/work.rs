@@ -210,7 +210,7 @@ impl Work {
         Some(read_everything(self.root.clone(), plan, config, recorder).await)
     }
 
-    /// What clients saw.
+    /// The history that clients saw.
     pub(super) fn take_history(&self) -> History {
         self.recorder.take()
     }
