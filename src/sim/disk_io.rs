@@ -49,6 +49,8 @@ pub(crate) struct DiskIo {
     next_op: DiskOpId,
     /// Completions held back while the disk is stalled.
     stalled: Vec<DiskOpId>,
+    /// The process waits for a sync that a hung disk never ends.
+    is_awaited_in_vain: bool,
     /// What is refused now, and with which error.
     refusing: Vec<(Refusal, DiskVerb)>,
     /// A broker works on the disk, and not its operator.
@@ -134,6 +136,7 @@ impl DiskIo {
             ops: BTreeMap::new(),
             next_op: 0,
             stalled: Vec::new(),
+            is_awaited_in_vain: false,
             refusing: Vec::new(),
             may_refuse: false,
             counts: DiskCounts::default(),
@@ -177,6 +180,7 @@ impl DiskIo {
     /// The process died: its futures are gone, its syncs go on.
     pub(crate) fn process_died(&mut self) {
         self.may_refuse = false;
+        self.is_awaited_in_vain = false;
         self.model.kill();
         for op in self.ops.values_mut() {
             op.waker = None;
@@ -186,8 +190,15 @@ impl DiskIo {
     /// The machine lost power: nothing in flight ends.
     pub(crate) fn machine_died(&mut self) {
         self.may_refuse = false;
+        self.is_awaited_in_vain = false;
         self.ops.clear();
         self.stalled.clear();
+    }
+
+    /// Whether the process waits for what never comes back, however healthy the
+    /// disk is by now.
+    pub(crate) fn is_awaited_in_vain(&self) -> bool {
+        self.is_awaited_in_vain
     }
 
     /// Sets the speed; what was stalled ends when it is over.
@@ -222,7 +233,10 @@ impl DiskIo {
                 self.model.note(Row::Stalled);
                 self.stalled.push(op);
             }
-            DiskSpeed::Hung => self.model.note(Row::Hung),
+            DiskSpeed::Hung => {
+                self.model.note(Row::Hung);
+                self.is_awaited_in_vain = true;
+            }
             DiskSpeed::Normal => self.plan(core, op, 1),
             DiskSpeed::Slow { latency_factor } => self.plan(core, op, latency_factor),
         }

@@ -304,9 +304,10 @@ impl Run<'_> {
     /// The disk answers again. What it swallowed never comes back: nobody but the
     /// operator helps a process that waits for it.
     fn unhang(&mut self, machine: usize) {
-        let swallowed = self.world.lock().disks[machine].model.speed() == DiskSpeed::Hung;
         self.set_speed(machine, DiskSpeed::Normal);
-        if swallowed && self.machines[machine].is_up() {
+        // Another hang may have come in between, and that one only stalled.
+        let in_vain = self.world.lock().disks[machine].is_awaited_in_vain();
+        if in_vain && self.machines[machine].is_up() {
             self.end_process(machine, false);
             self.world.lock().disks[machine].process_died();
             self.start_later(machine, 0, Operator::None);
