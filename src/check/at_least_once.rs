@@ -203,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_was_never_answered_begins_where_it_asked() {
+        let skipped = |text: &str| {
+            let history = story(text);
+            let expired = Facts::new(&history).with_retention(Some(0));
+            super::check(&expired, &Waived::none()).len()
+        };
+        // The commit was applied, and its answer lost.
+        let text = "resume none; begin 3; final 0..3: 1@0 2@1 3@2; recorded 3";
+        assert_eq!(skipped(text), 0);
+        // A later commit does not move the beginning.
+        let text = "resume none; begin 2; begin 3; final 0..3: 1@0 2@1 3@2; recorded 3";
+        assert_eq!(skipped(text), 1);
+    }
+
+    #[test]
     fn another_message_processed_at_the_offset_does_not_count() {
         let text = "resume none; process 9@0; commit 1; final 0..1: 1@0; recorded 1";
         assert_eq!(skipped(text).len(), 1);

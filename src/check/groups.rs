@@ -94,13 +94,26 @@ pub(super) struct FinalOffset {
 impl GroupFacts {
     /// Where the group begins: at what its first consumer was told; where that
     /// was nothing, at the queue's first message while that may not have expired,
-    /// as `expires` says of an index, else where its first answered pull began.
+    /// as `expires` says of an index, else where its first answered pull began. Where
+    /// no pull was answered, at the lowest offset that one asked for, or that was
+    /// committed unpulled: the broker may have recorded any of them.
     pub(super) fn start(&self, expires: impl Fn(usize) -> bool) -> u64 {
         match self.first_resumed {
             Some(Some(recorded)) => recorded,
-            Some(None) if expires(self.first_resumed_at) => self.began.unwrap_or(0),
+            Some(None) if expires(self.first_resumed_at) => {
+                let asked = || self.pulled.iter().copied().chain(self.commits()).min();
+                self.began.or_else(asked).unwrap_or(0)
+            }
             _ => 0,
         }
+    }
+
+    /// The offsets of the commits that were sent.
+    fn commits(&self) -> impl Iterator<Item = u64> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::CommitBegan { offset, .. } => Some(*offset),
+            Step::CommitEnded { .. } | Step::Recorded { .. } => None,
+        })
     }
 
     /// Whether that message was processed.

@@ -18,6 +18,7 @@ impl Raft {
             // These change no term.
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
             Message::Join { challenge } => return self.on_join(from, challenge),
+            Message::Challenge { challenge } => return self.on_challenge(challenge),
             Message::Fetch { .. }
             | Message::Fetched { .. }
             | Message::Expired { .. }
@@ -59,7 +60,6 @@ impl Raft {
             Message::Append(append) => self.on_append(from, append),
             Message::AppendAnswer(answer) => self.on_append_answer(from, answer),
             Message::TimeoutNow => self.on_timeout_now(from),
-            Message::Challenge { challenge } => self.on_challenge(challenge),
             Message::Install { request, base, .. } => self.on_install(from, request, base),
             Message::Ask {
                 request,
@@ -72,6 +72,7 @@ impl Raft {
             }
             Message::PreVote { .. }
             | Message::Join { .. }
+            | Message::Challenge { .. }
             | Message::Fetch { .. }
             | Message::Fetched { .. }
             | Message::Expired { .. }
@@ -86,8 +87,7 @@ impl Raft {
         match message {
             // Who leads was elected; a follower that lags may not know of it
             // (thesis, §4.1).
-            Message::Append(_) | Message::Challenge { .. } | Message::YouForgot { .. } => true,
-            Message::Install { .. } => true,
+            Message::Append(_) | Message::YouForgot { .. } | Message::Install { .. } => true,
             // A blank disk has promised nothing to anyone (D14).
             _ if self.is_blank() => false,
             Message::Vote { last, transfer } => {
@@ -104,15 +104,14 @@ impl Raft {
         self.knows(from) || !self.is_blank() && previous > self.log.last()
     }
 
-    /// A blank disk follows nobody before it has a base: it heeds who answers its
-    /// announcement, and takes the term that comes with the base, whichever it is.
+    /// A blank disk follows nobody before it has a base, and takes the term that
+    /// comes with the base, whichever it is.
     /// A member is followed however far it is ahead: else whoever did not hear a
     /// stranger raise the others' terms could never follow them again.
     fn may_adopt(&self, from: ReplicaId, term: u64, message: &Message) -> bool {
         let is_near = self.knows(from) || term - self.term() <= TERMS_AHEAD_MAX;
         match message {
             Message::Install { .. } if self.is_blank() => true,
-            Message::Challenge { .. } => is_near,
             _ => is_near && !self.is_blank(),
         }
     }

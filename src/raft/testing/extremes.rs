@@ -283,3 +283,26 @@ fn a_blank_disk_takes_no_term_but_with_a_base() {
     }
     assert_eq!(heard(Message::Challenge { challenge: 7 }), 0);
 }
+
+/// Else a blank disk could never join where a stranger once raised the term.
+#[test]
+fn a_blank_disk_answers_a_challenge_of_any_term() {
+    for term in [0, TERM, TERMS_AHEAD_MAX + 1, NUMBER_MAX] {
+        let mut raft = blank();
+        settle(&mut raft, 0);
+        let input = Input::Message {
+            from: replica(1),
+            term,
+            message: Message::Challenge { challenge: 7 },
+        };
+        raft.step(0, input);
+        let said = settle(&mut raft, 0);
+        let joins = |output: &Output| {
+            let Output::Send { message, .. } = output else {
+                return false;
+            };
+            matches!(message, Message::Join { challenge: 7 })
+        };
+        assert!(said.iter().any(joins), "term {term}: {said:?}");
+    }
+}
