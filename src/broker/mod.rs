@@ -61,7 +61,7 @@ pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use delays::{DEFAULT_LEVELS_MS, Delayed, Delays, LEVELS_MAX, SCHEDULE_TOPIC};
 pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};
-pub use founding::FOUNDING_FILE;
+pub use founding::{FOUNDING_FILE, founding_speaker};
 pub use kind::disk_kind;
 pub use open::{STATE_FILE, salvage};
 pub use replica::{FirstMembers, Survivor, format_replica, recover_unsafe, survivor};

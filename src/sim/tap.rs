@@ -36,7 +36,7 @@ use super::disk::{Ino, Seq};
 use super::disk_io::{DiskIo, Synced};
 use super::net::NodeId;
 use super::world::Core;
-use crate::broker::BASE_FILE;
+use crate::broker::{BASE_FILE, founding_speaker};
 use crate::check::Finding;
 use crate::check::read_committed::CommitFact;
 pub(crate) use crate::check::replicas::Medium;
@@ -304,10 +304,16 @@ impl Tap {
 
     /// A broker sent a message to another one.
     pub(crate) fn peer_message(&mut self, core: &Core, disk: &DiskIo, node: NodeId, bytes: &Bytes) {
-        let (Some(replicas), Ok(packet)) = (&mut self.replicas, Packet::decode(bytes.clone()))
-        else {
+        let Some(replicas) = &mut self.replicas else {
             return;
         };
+        if let Some(speaker) = founding_speaker(bytes) {
+            return replicas.spoke(moment(core), node, speaker.disk);
+        }
+        let Ok(packet) = Packet::decode(bytes.clone()) else {
+            return;
+        };
+        replicas.spoke(moment(core), node, packet.from.disk);
         let votes = replicas.sent(moment(core), node, &packet);
         self.sightings.votes += u64::from(votes);
         self.probe_message(&disk.model, &packet.message);

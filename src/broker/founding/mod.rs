@@ -47,6 +47,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::raft::{Epoch, ReplicaId};
+pub use packet::founding_speaker;
 pub(super) use packet::{Packet, Said};
 pub use record::FOUNDING_FILE;
 pub(super) use record::Record;

@@ -52,6 +52,13 @@ pub(in crate::broker) struct Packet {
     pub(in crate::broker) said: Said,
 }
 
+/// The replica that sends a peer message about the founding of a cluster; `None` for
+/// any other message. Never panics.
+#[must_use]
+pub fn founding_speaker(bytes: &Bytes) -> Option<ReplicaId> {
+    Packet::decode(bytes).map(|packet| packet.from)
+}
+
 impl Packet {
     pub(in crate::broker) fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(128);

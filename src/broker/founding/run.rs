@@ -11,6 +11,7 @@ use crate::broker::base::Base;
 use crate::broker::config::{RaftConfig, Replication};
 use crate::broker::error::StoreError;
 use crate::broker::kind::require;
+use crate::broker::replica::renew_unfounded;
 use crate::broker::server::{Broker, PauseEnd, Serving};
 use crate::broker::state::AppliedState;
 use crate::env::{Disk, Env, Net, NetEvent, Notice, Timer};
@@ -92,6 +93,7 @@ impl<E: Env> Broker<E> {
         raft: &RaftConfig,
         mut stop: Pin<&mut S>,
     ) -> Result<Founded, StoreError> {
+        renew_unfounded(&self.env.disk(), identity, &record).await?;
         let me = ReplicaId {
             node: identity.node_id,
             disk: identity.disk_id,

@@ -49,6 +49,7 @@ pub use open::{FirstMembers, format_replica};
 pub(super) use pieces::BASE_BYTES_MAX;
 pub(super) use reads::{READ_BYTES_MAX, Reads, Wanted};
 pub use recover::{Survivor, recover_unsafe, survivor};
+pub(super) use saving::renew_unfounded;
 
 /// A hard state on its way to the disk.
 pub(super) type Saving = Pin<Box<dyn Future<Output = Result<HardState, StoreError>> + Send>>;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::broker::base::BASE_FILE;
 use crate::broker::error::StoreError;
+use crate::broker::founding::{FOUNDING_FILE, Record};
 use crate::env::Disk;
 use crate::log::{
     Aside, IDENTITY_FILE, Identity, read_aside, renew_aside, replace_aside, replace_aside_unsynced,
@@ -63,6 +64,25 @@ pub(super) async fn renew<D: Disk>(
         base,
     };
     write_again(disk, &own.files()).await
+}
+
+/// Makes durable what a disk says of itself before there is a cluster: who it is,
+/// that it has promised nothing, and with whom it is to begin. The founder counts on
+/// all of it; formatting may have failed half-way, and left it in the page cache
+/// alone (D24).
+pub(in crate::broker) async fn renew_unfounded<D: Disk>(
+    disk: &D,
+    identity: Identity,
+    record: &Record,
+) -> Result<(), StoreError> {
+    let own = Own {
+        identity: Some(identity),
+        hard: Some(load(disk).await?),
+        base: None,
+    };
+    let record = (FOUNDING_FILE, Bytes::from(record.encode()));
+    let files: Files = own.files().into_iter().chain([record]).collect();
+    write_again(disk, &files).await
 }
 
 /// Replaces files by themselves, durably.

@@ -162,6 +162,12 @@ impl Cluster {
         self.founded.remove(&node);
     }
 
+    /// Whether the disk that is in a node has durably had a name.
+    pub fn has_named_disk(&self, node: u32) -> bool {
+        let node = &self.nodes[node as usize];
+        node.disk != 0 && !node.is_lost
+    }
+
     /// Whether any disk that is there took the first configuration.
     pub fn is_founded(&self) -> bool {
         !self.founded.is_empty()

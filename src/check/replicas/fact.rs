@@ -241,6 +241,13 @@ pub enum Fact {
         /// The last index.
         matched: u64,
     },
+    /// The node sent a message to another one, in the name of this disk.
+    Spoke {
+        /// The node.
+        node: u32,
+        /// The disk.
+        disk: u64,
+    },
     /// The node announced that its disk is blank.
     Announced {
         /// The node.

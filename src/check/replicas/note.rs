@@ -62,6 +62,7 @@ impl Cluster {
                 term,
                 matched,
             } => self.note_answered(moment, node, term, matched),
+            Fact::Spoke { node, disk } => self.note_spoke(moment, node, disk),
             Fact::Announced { node, disk } => {
                 let at_ns = moment.at_ns;
                 self.announced.insert(node, Announced { disk, at_ns });
@@ -101,6 +102,15 @@ impl Cluster {
             && !was_formatted
         {
             *seat = Some(disk);
+        }
+    }
+
+    fn note_spoke(&mut self, moment: Moment, node: u32, disk: u64) {
+        let stored = self.nodes[node as usize].disk;
+        // A preset that does not sync term and vote does not sync its name either.
+        if self.media.hard_state == Medium::Durable {
+            let broken = promises_kept::check_name(node, stored, disk);
+            self.report(moment, broken);
         }
     }
 

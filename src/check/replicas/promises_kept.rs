@@ -23,6 +23,16 @@ fn broken(line: String) -> Broken {
     Broken::new(Promise::PromisesKept, line)
 }
 
+/// A replica spoke in the name of a disk: whoever counts on that disk must find it
+/// again after a power loss (D24).
+pub fn check_name(node: u32, stored: u64, named: u64) -> Option<Broken> {
+    (stored != named).then(|| {
+        broken(format!(
+            "b{node} speaks for disk {named:#x}, and that name is not durable on its disk"
+        ))
+    })
+}
+
 /// A replica's hard state changed by its own doing.
 pub fn check_change(replica: Replica, was: HardState, is: HardState) -> Option<Broken> {
     let HardState { term, vote } = is;
@@ -142,6 +152,15 @@ mod tests {
         assert!(
             found.contains("b0 spoke in term 2, and now in term 1"),
             "{found}"
+        );
+    }
+
+    #[test]
+    fn a_name_is_durable_before_it_is_spoken() {
+        assert!(findings("disk 0 9; speak 0 9").is_empty());
+        insta::assert_snapshot!(
+            findings("disk 0 9; speak 0 10"),
+            @"promises-kept: b0 speaks for disk 0xa, and that name is not durable on its disk"
         );
     }
 

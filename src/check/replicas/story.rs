@@ -16,6 +16,7 @@
 //! cut 0 2                  b0 cuts its log from entry 2 on
 //! power 0 1 · rot 0 1      the power, or a bad sector, leaves b0 entry 1
 //! destroy 0                a blank disk
+//! speak 2 9                b2 says something in the name of disk 9
 //! blank 2 9 · halt 0 1 2   b2 says that its disk 9 is blank; b0 has halted, for
 //!                          b1 and b2 are
 //! lead 0 1 · vote 0 1 2 · answer 0 1 5 · applied 0 5 77
@@ -151,6 +152,7 @@ impl Teller {
                 index: *index,
                 digest: *digest,
             },
+            ("speak", [disk]) => Fact::Spoke { node, disk: *disk },
             ("blank", [disk]) => Fact::Announced { node, disk: *disk },
             ("halt", named) => Fact::Halted {
                 node,

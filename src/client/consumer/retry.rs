@@ -10,6 +10,13 @@ use crate::env::Env;
 use crate::history::{OpId, Queue};
 use crate::remoting::retry::SendBack;
 
+/// Messages of one consumer that are sent back at the same time. What a slow broker
+/// answers too late it has stored, and is asked for once more: more at once would
+/// keep it busy with repeats for ever.
+const IN_FLIGHT_MAX: usize = 8;
+/// How often the pause between two attempts doubles, at most.
+const DOUBLINGS_MAX: u32 = 4;
+
 /// A message on its way back.
 pub(super) struct Returned {
     pub(super) claim: Claim,
@@ -18,6 +25,8 @@ pub(super) struct Returned {
     address: u64,
     /// The attempt under way.
     op: Option<OpId>,
+    /// The pause after the next attempt that is not acknowledged, milliseconds.
+    pause_ms: u64,
     /// The next attempt is not made before.
     pub(super) not_before_ns: u64,
 }
@@ -37,6 +46,7 @@ impl<E: Env> Consumer<E> {
             offset: message.offset,
             address: message.address,
             op: None,
+            pause_ms: self.config.retry_delay_ms,
             not_before_ns: 0,
         });
     }
@@ -44,6 +54,10 @@ impl<E: Env> Consumer<E> {
     pub(super) fn issue_send_back(&mut self, now_ns: u64) -> Option<ConsumerEvent> {
         let group = self.group()?;
         let (level, times_max) = (group.retry_delay_level, group.reconsume_times_max);
+        let in_flight = self.returned.iter().filter(|it| it.op.is_some());
+        if in_flight.count() >= IN_FLIGHT_MAX {
+            return None;
+        }
         let due = |it: &Returned| it.op.is_none() && it.not_before_ns <= now_ns;
         let at = self.returned.iter().position(due)?;
         let returned = &mut self.returned[at];
@@ -78,10 +92,12 @@ impl<E: Env> Consumer<E> {
             let Returned { queue, offset, .. } = self.returned.remove(at);
             self.processed(&queue, offset);
         } else {
-            let pause_ns = ms(self.config.retry_delay_ms);
+            let pause_ms_max = self.config.retry_delay_ms << DOUBLINGS_MAX;
             let now_ns = self.session.env().now_ns();
-            self.returned[at].op = None;
-            self.returned[at].not_before_ns = now_ns.saturating_add(pause_ns);
+            let returned = &mut self.returned[at];
+            returned.op = None;
+            returned.not_before_ns = now_ns.saturating_add(ms(returned.pause_ms));
+            returned.pause_ms = pause_ms_max.min(returned.pause_ms * 2);
             self.session.doubt(self.topics[0].id);
         }
         self.events

@@ -84,8 +84,12 @@ impl Run<'_> {
                     let at_ns = self.world.now_ns() + down_ns;
                     self.plan_start(machine, at_ns, Operator::None);
                 }
-                Some(Exit::Refused { blames, .. }) => {
+                Some(Exit::Refused { why, blames }) => {
                     self.machines[machine].blames = blames;
+                    let text = format!("serves no more: {why}");
+                    let node = self.machines[machine].node;
+                    self.world
+                        .note(TraceKind::Node, node, 0, text.as_bytes(), || text.clone());
                     let attended = self.scenario.cluster.is_replicated();
                     if attended || self.phase != Phase::Safety {
                         self.call_operator(machine);
@@ -103,6 +107,9 @@ impl Run<'_> {
         let (operator, pause_ns) = match self.machines[machine].blames {
             _ if !replicated && harmed => (Operator::Salvage, AT_ONCE_NS),
             Blames::Disk if replicated && harmed => self.replace_disk(machine),
+            Blames::Blank if replicated && !self.has_been_named(machine) => {
+                (Operator::Format(self.new_disk(machine)), AT_ONCE_NS)
+            }
             // He goes on with those that serve.
             Blames::Others if self.somebody_forgot() => self.replace_disk(machine),
             _ => (Operator::None, PATIENCE_NS),
@@ -137,6 +144,14 @@ impl Run<'_> {
                 text.to_owned()
             });
         (Operator::Format(self.new_disk(machine)), AT_ONCE_NS)
+    }
+
+    /// Whether the machine's disk durably had a name since it was put in. One that
+    /// formatting left in the page cache alone may lose it, and is formatted again.
+    fn has_been_named(&self, machine: usize) -> bool {
+        let inner = self.world.lock();
+        let cluster = inner.tap.cluster();
+        cluster.is_some_and(|cluster| cluster.has_named_disk(self.machines[machine].node))
     }
 
     /// Whether a fault took or changed what the machine's disk had synced, since

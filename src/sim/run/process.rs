@@ -8,7 +8,9 @@ use crate::broker::{
     Broker, BrokerConfig, BrokerError, Replication, StoreError, format_replica, salvage,
 };
 use crate::env::Env;
-use crate::log::{DiskKind, FormatError, Identity, format, read_identity};
+use crate::log::{
+    DiskKind, FormatError, Identity, IdentityError, OpenError, format, read_identity,
+};
 use crate::sim::env::SimEnv;
 
 /// What an operator does before a broker starts.
@@ -54,6 +56,8 @@ pub(super) enum Blames {
     Nobody,
     /// Its own disk, which is not to be served from as it is.
     Disk,
+    /// Nobody: there is nothing on the disk that says what it is.
+    Blank,
     /// Other replicas, which have forgotten what this one knows.
     Others,
 }
@@ -61,6 +65,9 @@ pub(super) enum Blames {
 fn blames(error: &BrokerError) -> Blames {
     match error {
         BrokerError::Store(StoreError::Diverged(_)) => Blames::Others,
+        BrokerError::Store(StoreError::Open(OpenError::Identity(IdentityError::NotFormatted))) => {
+            Blames::Blank
+        }
         BrokerError::Store(
             StoreError::Open(_)
             | StoreError::LogBehindState { .. }

@@ -297,6 +297,13 @@ impl Replicas {
         known.durable_at_failure.get_or_insert(durable);
     }
 
+    /// A replica sent something to a peer, in the name of that disk.
+    pub(super) fn spoke(&mut self, moment: Moment, node: NodeId, disk: u64) {
+        if self.nodes[node as usize].disk != Some(disk) {
+            self.cluster.note(moment, Fact::Spoke { node, disk });
+        }
+    }
+
     /// A replica sent a message to a peer; returns whether it gave a vote.
     pub(super) fn sent(&mut self, moment: Moment, node: NodeId, packet: &Packet) -> bool {
         let fact = match said(packet) {
