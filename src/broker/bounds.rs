@@ -193,6 +193,12 @@ pub const BOUNDS: &[Bound] = &[
     ),
     client("read-bytes", READ_BYTES_MAX as u64, "bytes of them", BUSY),
     client("pending", 10_000, "entries that are not applied", BUSY),
+    client(
+        "backlog",
+        1_000,
+        "ms that the oldest of them waits before sends are refused",
+        BUSY,
+    ),
     client("waiters", 20_000, "answers that wait for an entry", BUSY),
     client(
         "staged",

@@ -119,6 +119,9 @@ pub struct BrokerConfig {
     /// Requests that may wait for a flush before sends are refused
     /// (`sendThreadPoolQueueCapacity`).
     pub pending_max: usize,
+    /// Sends are refused while an entry has been waiting for longer to be applied
+    /// (`osPageCacheBusyTimeOutMills`), milliseconds.
+    pub busy_timeout_ms: u64,
     /// Descriptors that the store keeps of files it may close and open again.
     pub open_files_max: usize,
     /// Sends are refused once less than this is free (D31), bytes.
@@ -184,6 +187,7 @@ impl Default for BrokerConfig {
             max_message_bytes: 4 << 20,
             producer_dedup: false,
             pending_max: 10_000,
+            busy_timeout_ms: 1_000,
             open_files_max: 256,
             reserve_bytes: 64 << 20,
             holds_reserve: true,

@@ -15,6 +15,7 @@
 //! ```
 
 mod ages;
+mod backlog;
 mod base;
 mod bounds;
 mod change;

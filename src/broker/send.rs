@@ -248,7 +248,25 @@ impl<E: Env> Broker<E> {
         let wanted_bytes = self.config.segment_bytes.max(body_bytes as u64);
         match serving.room_bytes < wanted_bytes {
             true => Err(full()),
-            false => self.admit_what_goes_on(serving, body_bytes),
+            false => self.admit_in_time(serving, body_bytes),
+        }
+    }
+
+    /// Whether what has been appended is applied fast enough for more.
+    fn admit_in_time(
+        &self,
+        serving: &Serving<E>,
+        body_bytes: usize,
+    ) -> Result<(), (ResponseCode, String)> {
+        let waits_ns = serving.waits_ns(self.env.now_ns());
+        let bears_more = Load::bears_wait(waits_ns, self.config.busy_timeout_ms);
+        match bears_more {
+            true => self.admit_what_goes_on(serving, body_bytes),
+            false => {
+                let waits_ms = waits_ns / 1_000_000;
+                let remark = format!("what was sent before has been waiting for {waits_ms} ms");
+                Err((ResponseCode::SYSTEM_BUSY, remark))
+            }
         }
     }
 
@@ -315,7 +333,7 @@ impl<E: Env> Broker<E> {
         answer: SendAnswer,
     ) {
         self.note_what_goes_on(serving);
-        serving.takes_room(staged);
+        serving.takes_room(staged, self.env.now_ns());
         let Staged {
             index,
             term,
@@ -451,6 +469,10 @@ struct Load {
 }
 
 impl Load {
+    fn bears_wait(waits_ns: u64, timeout_ms: u64) -> bool {
+        waits_ns <= timeout_ms * 1_000_000
+    }
+
     fn bears_more(&self, pending_max: usize) -> bool {
         self.entries < pending_max
             && self.staged_bytes < STAGED_BYTES_MAX
@@ -465,9 +487,21 @@ fn unique_key(properties: &str) -> Option<Box<str>> {
 }
 
 impl<E: Env> Serving<E> {
+    /// The index of the oldest entry that is not applied.
+    fn first_waiting(&self) -> Option<u64> {
+        self.store.unapplied.front().map(|entry| entry.index)
+    }
+
+    /// For how long it has been waiting, nanoseconds.
+    fn waits_ns(&self, now_ns: u64) -> u64 {
+        self.backlog.waits_ns(self.first_waiting(), now_ns)
+    }
+
     /// Counts what an entry may take of the disk: its bytes, its envelope, its
-    /// padding.
-    pub(super) fn takes_room(&mut self, staged: Staged) {
+    /// padding; and since when it waits.
+    pub(super) fn takes_room(&mut self, staged: Staged, now_ns: u64) {
+        let first_waiting = self.first_waiting();
+        self.backlog.appended(&staged, first_waiting, now_ns);
         let bytes = staged.end_address - staged.address + ENTRY_ROOM_BYTES;
         self.room_bytes = self.room_bytes.saturating_sub(bytes);
         self.own_room_bytes = self.own_room_bytes.saturating_sub(bytes);
@@ -492,5 +526,7 @@ mod tests {
         assert!(!bears(10, 0, 0));
         assert!(!bears(0, STAGED_BYTES_MAX, 0));
         assert!(!bears(0, 0, 20));
+        assert!(Load::bears_wait(1_000_000_000, 1_000));
+        assert!(!Load::bears_wait(1_000_000_001, 1_000));
     }
 }

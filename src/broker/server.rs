@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use super::backlog::Backlog;
 use super::chores::{Chore, Snapshot};
 use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::delays::DelayClock;
@@ -109,6 +110,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) room_bytes: u64,
     /// Bytes that may be appended by what goes on when sends are refused.
     pub(super) own_room_bytes: u64,
+    pub(super) backlog: Backlog,
 }
 
 /// What the loop woke for.
@@ -631,6 +633,7 @@ impl<E: Env> Serving<E> {
             snapshot_address: 0,
             room_bytes: 0,
             own_room_bytes: 0,
+            backlog: Backlog::default(),
         }
     }
 

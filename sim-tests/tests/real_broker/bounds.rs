@@ -188,7 +188,7 @@ fn tested_elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
             "broker/replica/reads.rs",
             "so_many_bytes_of_requests_wait_and_no_more"
         ),
-        "pending" | "staged" | "waiters" => {
+        "pending" | "backlog" | "staged" | "waiters" => {
             test_of!("broker/send.rs", "so_much_waits_for_the_disk_and_no_more")
         }
         "suspend" => test_of!("broker/pull.rs", "a_pull_waits_for_so_long_and_no_longer"),

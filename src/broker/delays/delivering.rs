@@ -40,7 +40,7 @@ impl<E: Env> Broker<E> {
             }
             let now_ms = self.env.wall_ms();
             match serving.store.deliver(address, now_ms).await? {
-                Ok(staged) => serving.takes_room(staged),
+                Ok(staged) => serving.takes_room(staged, self.env.now_ns()),
                 Err(why) => {
                     serving.delay_clock.gives_up(address);
                     self.env.report(Notice::NotDelivered { address, why });

@@ -278,9 +278,15 @@ impl Replicas {
         let image = Image::of(disk, View::Durable, harm);
         // A segment that was just named anew is not that of the durable name yet.
         let named = Image::of(disk, View::Cached, harm).holes;
-        let upto = self.cluster.log(node, Medium::Durable).last().index;
-        if image.prefix().last().index < upto {
+        let durable = self.cluster.log(node, Medium::Durable);
+        let upto = durable.last().index;
+        let took = image.prefix().last().index < upto;
+        // The replica reads what has the name now, and cannot read the other.
+        let took_named = || named.iter().any(|hole| durable.index_at_end(*hole) < upto);
+        if took || took_named() {
             self.cluster.forgets(node, Forgot::Record { upto });
+        }
+        if took {
             self.read_durable(moment, node, image, Cause::Detected);
         } else {
             self.nodes[node as usize].sees(&image.holes);
@@ -404,11 +410,15 @@ impl Replicas {
         let upto = self.cluster.log(node, Medium::Durable).last().index;
         let hole = prefix.last().index + 1;
         let taken = image.entries.get((hole - image.base.index - 1) as usize);
-        let was_there = taken.is_some_and(|entry| {
-            let log = self.cluster.log(node, Medium::Durable);
-            hole <= upto && log.has(&entry.head)
-        });
-        if was_there {
+        let log = self.cluster.log(node, Medium::Durable);
+        let was_there = taken.is_some_and(|entry| hole <= upto && log.has(&entry.head));
+        // A sector of a newer segment went bad before that segment had its name
+        // durably: the replica gave up what it could not read, and what the older one
+        // has is gone with it.
+        let holes = self.nodes[node as usize].holes.as_ref();
+        let is_given_up = |holes: &Holes| holes.get(&prefix.last().end_address) == Some(&true);
+        let was_named = hole <= upto && log.has(&prefix.last()) && holes.is_some_and(is_given_up);
+        if was_there || was_named {
             self.note_cut(moment, node, Medium::Durable, hole, Cause::Detected);
         }
         if cause == Cause::Detected || self.nodes[node as usize].holes.is_some() {
