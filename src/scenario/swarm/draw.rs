@@ -23,6 +23,7 @@ enum Lane {
     /// Behind those of all kinds of faults.
     Cpu = 1_000,
     Bounds = 1_001,
+    Calm = 1_002,
 }
 
 /// The lane of [`Purpose::Operator`] for whether the members start apart.
@@ -42,8 +43,28 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     habits::draw(&mut drawn, swarm.habits, seed);
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
     bounds(&mut drawn, swarm, &mut lane(seed, Lane::Bounds));
+    calm(&mut drawn, swarm, &mut lane(seed, Lane::Calm));
     drawn.faults = faults(&drawn, swarm, seed);
     drawn
+}
+
+/// Whether the cluster is founded before the first fault comes.
+fn calm(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
+    if swarm.calm_ms == 0 || !stream.chance(swarm.calm) {
+        return;
+    }
+    drawn.cluster.first_start_ms = Between { low: 0, high: 0 };
+    let end_ms = drawn.run.duration_ms;
+    let later = |at_ms: &mut Between| {
+        at_ms.low = (at_ms.low + swarm.calm_ms).min(end_ms);
+        at_ms.high = (at_ms.high + swarm.calm_ms).min(end_ms);
+    };
+    drawn
+        .faults
+        .iter_mut()
+        .for_each(|rule| later(&mut rule.at_ms));
+    let operations = drawn.operations.iter_mut();
+    operations.for_each(|rule| later(&mut rule.at_ms));
 }
 
 fn sizes(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {

@@ -38,6 +38,12 @@ pub struct Swarm {
     pub connections_max: Option<Between>,
     /// Bytes of frames that have begun that it bears.
     pub partial_bytes_max: Option<Between>,
+    /// In a calm run no fault comes before, milliseconds: the brokers start together,
+    /// found their cluster, and clients have begun.
+    pub calm_ms: u64,
+    /// The chance of a run to begin calmly. In the others the cluster is founded
+    /// under faults, and in some of them only once everything has healed.
+    pub calm: f64,
     /// The chance of every feature to stay: a topic with all that send to it and
     /// consume it, a trouble of the network, deduplication, a preferred leader,
     /// retention, the operator.
