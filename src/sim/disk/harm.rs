@@ -218,10 +218,15 @@ impl DiskModel {
         let mut bytes = vec![0; sector_bytes as usize];
         file.durable.copy_to(sector * sector_bytes, &mut bytes);
         let bit = dice.below(8 * sector_bytes) as usize;
+        let written = file.durable.written();
+        let behind = ((sector + 1) * sector_bytes).min(written.len() as u64) as usize;
+        let is_last = written[behind..].iter().all(|byte| *byte == 0);
         match kind {
             RotKind::Bit => bytes[bit / 8] ^= 1 << (bit % 8),
-            RotKind::Zeros => bytes.fill(0),
-            RotKind::Garbage => dice.fill(&mut bytes),
+            // Zeros at the end of what was written look as if it never had been:
+            // that is silent, and no rot that a log can tell.
+            RotKind::Zeros if !is_last => bytes.fill(0),
+            RotKind::Zeros | RotKind::Garbage => dice.fill(&mut bytes),
         }
         let bytes = Bytes::from(bytes);
         let size = file.durable.size_bytes();

@@ -33,8 +33,8 @@ pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>>
 }
 
 /// The id of a disk, once it is formatted.
-pub(super) fn disk_id(disk: &DiskModel) -> Option<u64> {
-    let payload = aside(disk, IDENTITY_FILE, View::Durable)?;
+pub(super) fn disk_id(disk: &DiskModel, view: View) -> Option<u64> {
+    let payload = aside(disk, IDENTITY_FILE, view)?;
     Some(u64::from_be_bytes(*payload.get(16..)?.first_chunk()?))
 }
 

@@ -437,8 +437,10 @@ impl Replicas {
         };
         let state = hard_state(disk, view);
         let known = &mut self.nodes[node as usize];
-        known.is_renamed &= state != hard_state(disk, View::Cached) || known.disk.is_none();
-        let id = disk_id(disk);
+        let id = disk_id(disk, View::Durable);
+        let is_behind =
+            state != hard_state(disk, View::Cached) || id != disk_id(disk, View::Cached);
+        known.is_renamed &= is_behind;
         if let Some(disk) = id
             && id != known.disk
         {
