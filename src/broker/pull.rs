@@ -163,7 +163,11 @@ impl<E: Env> Broker<E> {
             return Ok(true);
         }
         if !self.accepts_own(serving) {
-            return Ok(false);
+            // Answered unrecorded, its next pull would pass for the first one.
+            let why = "where the group begins cannot be recorded now";
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.outbox.refuse(pull.conn, pull.reply_to, code, why);
+            return Ok(true);
         }
         let begin = OffsetCommit {
             group: group.to_owned(),
