@@ -13,6 +13,7 @@ use crate::remoting::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset,
 use crate::remoting::route::{
     BrokerData, PERM_READ_WRITE, PRIMARY_ID, QueueData, RouteRequest, TopicRouteData,
 };
+use crate::remoting::send::DEFAULT_TOPIC;
 use crate::remoting::{Command, FieldError, ReadFields, RequestCode, ResponseCode};
 
 impl<E: Env> Broker<E> {
@@ -85,6 +86,10 @@ impl<E: Env> Broker<E> {
                 self.query_offset(serving, conn, command);
                 Ok(())
             }
+            RequestCode::GET_ROUTEINFO_BY_TOPIC => {
+                self.route(serving, conn, command, known);
+                Ok(())
+            }
             RequestCode::LOCK_BATCH_MQ => {
                 self.lock_queues(serving, conn, command);
                 Ok(())
@@ -144,7 +149,6 @@ impl<E: Env> Broker<E> {
             RequestCode::HEART_BEAT => self.heartbeat(conn, command),
             RequestCode::UNREGISTER_CLIENT => self.unregister(conn, command),
             RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.list_consumers(conn, command),
-            RequestCode::GET_ROUTEINFO_BY_TOPIC => self.route(serving, conn, command),
             RequestCode::CHECK_CLIENT_CONFIG => self.check_client(conn, command),
             RequestCode(code) => {
                 let missing = Missing::Request(code);
@@ -154,13 +158,34 @@ impl<E: Env> Broker<E> {
     }
 
     /// Every topic has a route: one that is not there is made by its first send
-    /// (`autoCreateTopicEnable`).
-    fn route(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
+    /// (`autoCreateTopicEnable`), at the leader, with as many queues as its settings
+    /// say. Only the leader speaks for such a topic (D33). Another replica may lag
+    /// behind, or have other settings, and members of one group that hear of
+    /// different numbers share the queues out differently.
+    fn route(
+        &mut self,
+        serving: &mut Serving<E>,
+        conn: ConnId,
+        command: &Command,
+        leads_still: bool,
+    ) {
         let Some(request) = self.parse::<RouteRequest<'_>>(conn, command) else {
             return;
         };
-        let known = serving.store.queue_count(request.topic);
-        let queues = known.unwrap_or_else(|| serving.store.queues_of_new(request.topic));
+        let of_new = || serving.store.queues_of_new(request.topic);
+        let queues = match (serving.store.queue_count(request.topic), &serving.replica) {
+            (Some(queues), _) => queues,
+            (None, None) => of_new(),
+            (None, Some(_)) if leads_still || request.topic == DEFAULT_TOPIC => of_new(),
+            (None, Some(replica)) if replica.serves && replica.raft.accepts_proposals() => {
+                return self.read_later(serving, conn, command.clone());
+            }
+            (None, Some(_)) => {
+                let remark = "no such topic is known here; the leader may know it";
+                let code = ResponseCode::TOPIC_NOT_EXIST;
+                return self.outbox.refuse(conn, command.reply_to(), code, remark);
+            }
+        };
         let name = self.config.broker_name.clone();
         let leader = match &serving.replica {
             Some(replica) => replica.leader().map(|leader| leader.client),

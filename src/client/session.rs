@@ -68,6 +68,9 @@ struct Topic {
     /// The broker's name, as the route says it.
     broker_name: String,
     asking: bool,
+    /// Brokers that have said, one after the other, that there is no such topic. A
+    /// replica may lag behind the leader.
+    denials: usize,
     asked_ns: Option<u64>,
     ask_at_ns: u64,
 }
@@ -131,6 +134,7 @@ impl<E: Env, T: Copy> Session<E, T> {
             route: None,
             broker_name: String::new(),
             asking: false,
+            denials: 0,
             asked_ns: None,
             ask_at_ns: 0,
         });
@@ -330,9 +334,18 @@ impl<E: Env, T: Copy> Session<E, T> {
 
     fn on_route(&mut self, id: TopicId, asked: SocketAddr, command: &Command) {
         let now_ns = self.env().now_ns();
+        let topic = &mut self.topics[id.0];
+        let is_denied = command.code == ResponseCode::TOPIC_NOT_EXIST.0;
+        topic.denials = if is_denied { topic.denials + 1 } else { 0 };
+        if is_denied && topic.denials < self.config.brokers.len() {
+            topic.asking = false;
+            topic.ask_at_ns = now_ns;
+            return;
+        }
         let found = match ResponseCode(command.code) {
             ResponseCode::SUCCESS => read_route(&command.body),
             ResponseCode::TOPIC_NOT_EXIST => {
+                topic.denials = 0;
                 self.events.push_back(SessionEvent::NoSuchTopic(id));
                 self.new_topic_queues.map(|queues| {
                     let broker = asked;
