@@ -32,7 +32,7 @@ struct Mark {
     ran_ms: u64,
 }
 
-/// What is stored: JSON.
+/// The stored form: JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
     ran_ms: u64,

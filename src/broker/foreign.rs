@@ -106,7 +106,7 @@ struct Held {
     remark: String,
 }
 
-/// What was refused, and what of it has not left.
+/// The requests that were refused, and how much of each has not left.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     told: BTreeSet<Missing>,

@@ -113,7 +113,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) backlog: Backlog,
 }
 
-/// What the loop woke for.
+/// The reason why the loop woke.
 enum Wake<D: crate::env::Disk> {
     Job(Done<D>),
     Chore(Result<(), StoreError>),
@@ -126,7 +126,7 @@ enum Wake<D: crate::env::Disk> {
     Stop,
 }
 
-/// What the loop woke for between two attempts to open the store.
+/// The reason why the loop woke between two attempts to open the store.
 pub(super) enum PauseEnd {
     Stop,
     Over,
@@ -355,7 +355,7 @@ impl<E: Env> Broker<E> {
         others
     }
 
-    /// What acknowledgements rest on reaches up to here: the disk, or, under
+    /// Acknowledgements may rest on everything up to here: the disk, or, under
     /// asynchronous flush, the page cache.
     pub(super) async fn held(
         &mut self,

@@ -1,4 +1,4 @@
-//! What a subscription lets through: tags, by their hashes.
+//! The filter of a subscription: tags, by their hashes.
 //!
 //! A queue's entries carry the hash of each message's tag. Two tags may share
 //! one, so what passes here is looked at again by the client, whose own the exact

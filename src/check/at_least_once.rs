@@ -192,7 +192,7 @@ mod tests {
         let text = "resume none; pull 2..3: 3@2; process 3@2; commit 3;
                     final 0..3: 1@0 2@1 3@2; recorded 3";
         assert_eq!(skipped(text).len(), 1);
-        // Whoever takes it over skips nothing that came since.
+        // The member that takes it over skips nothing that came since.
         let text = "resume none; pull 1..2: 2@1; 2: resume none; 2: pull 2..3: 3@2;
                     2: process 3@2; 2: commit 3; final 0..3: 1@0 2@1 3@2; recorded 3";
         let history = story(text);

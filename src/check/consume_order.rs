@@ -18,7 +18,7 @@ use super::{At, Facts, Finding, Promise, Waived};
 /// One group on one queue, so far.
 #[derive(Default)]
 struct Course {
-    /// What is being processed: by whom, offset, since when.
+    /// The message that is being processed: by whom, offset, since when.
     open: BTreeMap<ClientId, (u64, usize)>,
     /// When each member last began or finished something.
     last_active: BTreeMap<ClientId, usize>,

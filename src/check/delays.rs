@@ -1,4 +1,4 @@
-//! What is to come later comes once, and not before its time.
+//! Delayed messages come once, and not before their time.
 //!
 //! A message that waits stands in the broker's schedule topic, acknowledged at
 //! its place there, and comes to its own topic by another entry of the log. So

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::groups::{GroupFacts, Key, Step};
 use super::{At, Facts, Finding, Lost, LostThing, Missed, Promise};
 
-/// What is wrong with recorded offsets.
+/// A problem with recorded offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
     /// An acknowledged commit is gone.
@@ -19,7 +19,7 @@ pub enum Violation {
     NeverCommitted {
         /// `group on queue`.
         who: String,
-        /// What is recorded.
+        /// The recorded offset.
         offset: u64,
         /// When the broker said so, nanoseconds.
         at_ns: u64,

@@ -38,7 +38,7 @@ pub enum Why {
     OtherBody(Value),
     /// Its send was rejected.
     Rejected {
-        /// What it says.
+        /// The value of the message.
         value: Value,
         /// The response code.
         code: i32,

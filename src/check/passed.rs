@@ -42,7 +42,7 @@ fn check_queue(
             continue;
         }
         let done = group.done_since(*offset, value);
-        // What was never done and counts as done in the end is skipped:
+        // A message that was never processed and counts as done in the end is skipped:
         // at_least_once says so.
         if done.is_none() && *offset < group.done_below() {
             continue;

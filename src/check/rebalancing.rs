@@ -22,7 +22,7 @@ use crate::history::{ClientId, Event, Queue, Value};
 use super::groups::Key;
 use super::{At, Facts, Finding, Promise, Waived};
 
-/// What one member does with one queue.
+/// The actions of one member with one queue.
 #[derive(Default)]
 enum Holding {
     /// It never had it.
@@ -80,7 +80,7 @@ pub(super) fn check(facts: &Facts<'_>, waived: &Waived) -> Vec<Finding> {
 }
 
 impl<'a> Members<'a> {
-    /// What is wrong, and with which queue.
+    /// The problem, and the queue that has it.
     fn see(
         &mut self,
         client: ClientId,

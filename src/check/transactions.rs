@@ -10,7 +10,7 @@ use crate::history::{ClientId, EndOutcome, Event, OpId, SendOutcome, Value};
 use super::lost::{Instead, Missed};
 use super::{At, Facts, Finding, Lost, LostThing, Promise};
 
-/// What is known of one transaction.
+/// The facts about one transaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transaction {
     pub(super) value: Value,
@@ -36,7 +36,7 @@ pub(super) struct Transaction {
 #[derive(Default)]
 pub(super) struct TransactionFacts(BTreeMap<(ClientId, u64), Transaction>);
 
-/// What began and has not ended, while indexing.
+/// Operations that began and have not ended, while indexing.
 #[derive(Default)]
 pub(super) struct TransactionPairs {
     halves: BTreeMap<(ClientId, OpId), Value>,
@@ -206,11 +206,11 @@ pub struct Violation {
     pub at_ns: u64,
     /// The entry of the history that shows it.
     pub event: u64,
-    /// What is wrong.
+    /// The problem.
     pub what: What,
 }
 
-/// What is wrong with a transaction.
+/// A problem with a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// It was read, and decided as rolled back.
@@ -288,7 +288,7 @@ pub fn lost(facts: &Facts<'_>) -> Vec<Lost> {
         let values = read.messages.iter().filter_map(|(_, value)| *value);
         visible.extend(values.map(key));
     }
-    // Who never read everything has seen nothing missing.
+    // A reader that never read everything has seen nothing missing.
     let Some(last) = last else {
         return Vec::new();
     };

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// What was served and not processed yet, and where the serving stands.
+/// The messages that were served and not processed yet, and the offset that serving
+/// has reached.
 ///
 /// Invariant: every message of the queue from the start on and below
 /// [`Progress::commit_offset`] was processed, or was not served though its

@@ -12,8 +12,8 @@
 //! A sector at the end is written more than once, so a power loss may garble
 //! what it held before. That is why a [`QueueTail`] carries those bytes itself.
 //!
-//! What is appended stays in memory until the owner's next snapshot, which writes
-//! and syncs it: so an append cannot fail, for want of a descriptor or of room, and
+//! The appended entries stay in memory until the owner's next snapshot, which writes
+//! and syncs them: so an append cannot fail, for want of a descriptor or of room, and
 //! however many queues there are, none of them keeps a file open.
 
 use std::collections::VecDeque;
@@ -141,7 +141,7 @@ struct Stored {
     first_file: u64,
 }
 
-/// What a sync tells the queue.
+/// The result of a sync, for the queue.
 #[derive(Debug, Default)]
 struct Shared {
     stored: Mutex<Option<Stored>>,
@@ -328,7 +328,7 @@ impl<D: Disk> ConsumeQueue<D> {
         }
     }
 
-    /// What a sync has to do now.
+    /// The work of a sync that begins now.
     fn writing(&self) -> Writing {
         let (first_file, _) = self.place_of(self.first_offset);
         let mut stored = Stored {
@@ -416,7 +416,7 @@ impl<D: Disk> ConsumeQueue<D> {
     }
 }
 
-/// What a sync does, alone.
+/// The work of a sync, alone.
 #[derive(Debug)]
 struct Writing {
     tail: QueueTail,

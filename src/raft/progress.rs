@@ -1,4 +1,4 @@
-//! What a leader knows of one follower.
+//! The knowledge of a leader about one follower.
 
 use std::collections::VecDeque;
 

@@ -14,7 +14,7 @@ pub struct Glance<'a> {
     pub code: i32,
     /// Pairs an answer with its request, per connection.
     pub opaque: i32,
-    /// What the header does not describe.
+    /// The content that the header does not describe.
     pub body: &'a [u8],
     pub(super) flag: i32,
     pub(super) remark: &'a [u8],

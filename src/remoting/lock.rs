@@ -45,7 +45,7 @@ pub struct QueueName {
     pub queue_id: i32,
 }
 
-/// Who wants which queues, as JSON (`LockBatchRequestBody`).
+/// The queues that a client wants, as JSON (`LockBatchRequestBody`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueLocks {
@@ -58,7 +58,7 @@ pub struct QueueLocks {
     pub mq_set: Vec<QueueName>,
 }
 
-/// Which of the queues asked for the client holds now, as JSON
+/// The queues, of those asked for, that the client holds now, as JSON
 /// (`LockBatchResponseBody`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedQueues {

@@ -108,7 +108,7 @@ fn parse_hex(digits: &[u8]) -> Result<u64, MessageIdError> {
     }
 }
 
-/// What each byte is as a hex digit; 16 for none.
+/// The value of each byte as a hex digit; 16 for none.
 const HEX: [u8; 256] = {
     let mut values = [16; 256];
     let mut value = 0;

@@ -36,7 +36,7 @@ pub struct Blow {
     pub victims: Vec<(u32, Fate)>,
 }
 
-/// What befalls one broker.
+/// The kind of crash of one broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     /// Its process is killed; the page cache stays.
@@ -45,7 +45,7 @@ pub enum Fate {
     Power(Kept),
 }
 
-/// What a power loss leaves of what was pending (guarantee.md, section 4). A
+/// The part that a power loss leaves of pending writes (guarantee.md, section 4). A
 /// number tells apart several draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept {

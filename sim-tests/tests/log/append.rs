@@ -196,7 +196,8 @@ async fn what_cannot_be_staged_leaves_no_trace<D: Disk>(disk: D) {
     assert_eq!(records(&log).await, [record(1, 20), record(2, 20)]);
 }
 
-/// Whatever the settings were under which it was first stored.
+/// A long entry is found again, whatever the settings were under which it was first
+/// stored.
 async fn an_entry_longer_than_a_segment_has_one_of_its_own_size<D: Disk>(disk: D) {
     let long = 3 * config_for(&disk).segment_bytes;
     let expected = [

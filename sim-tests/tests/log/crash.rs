@@ -2,8 +2,9 @@
 //! every way in which a process or a machine can die, and a crash at every
 //! operation of the recovery after it.
 //!
-//! What comes back is a prefix of what was staged, holds everything whose sync
-//! had completed, opens without an error, and is durable itself (D24).
+//! The log that comes back is a prefix of the entries that were staged, holds
+//! everything whose sync had completed, opens without an error, and is durable itself
+//! (D24).
 
 use crate::support::*;
 use zeroloss::log::{LogEnd, Recovery};
@@ -60,7 +61,7 @@ fn script(seed: u64) -> Vec<Op> {
     (0..LENGTH).map(|_| op(&mut dice)).collect()
 }
 
-/// What the outside knows of the log.
+/// The knowledge that the outside has of the log.
 #[derive(Debug, Clone, Default)]
 struct Witness {
     /// Every record staged, in order, but for those that a start did not bring
@@ -193,7 +194,7 @@ fn deaths(model: &DiskModel, survivals: &[Survival], seed: u64) -> Vec<(String, 
     deaths
 }
 
-/// What the cases were, so that none of them is vacuous.
+/// Counts of the cases that were met, so that none of them is vacuous.
 #[derive(Debug, Default)]
 struct Seen {
     ambiguous: u64,

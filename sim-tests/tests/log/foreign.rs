@@ -59,7 +59,7 @@ fn script(seed: u64) -> Vec<Op> {
     (0..LENGTH).map(|_| op(&mut dice)).collect()
 }
 
-/// What the outside knows.
+/// The knowledge that the outside has.
 #[derive(Debug, Clone)]
 struct Witness {
     chain: Chain,

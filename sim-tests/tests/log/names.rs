@@ -234,7 +234,7 @@ fn a_file_that_is_written_again_stays() {
     assert!(fell > 3 && stood == 20, "{fell}");
 }
 
-/// What an earlier call removed, in the page cache alone, does not come back.
+/// A file that an earlier call removed, in the page cache alone, does not come back.
 #[test]
 fn a_file_that_is_removed_again_stays_away() {
     for seed in 0..20 {

@@ -59,8 +59,8 @@ fn assert_poisoned(log: &mut Log) {
     assert_eq!(log.flushed(), flushed);
 }
 
-/// Whatever the failed writeback left in the cache and on the medium: what the
-/// log gives back when it is reopened is then safe from a power loss.
+/// The log that is reopened gives back entries that are safe from a power loss,
+/// whatever the failed writeback left in the cache and on the medium.
 fn survives_reopening(disk: &StepDisk, synced: &[Vec<u8>], context: &str) -> LogEnd {
     let (log, recovery) = block_on(open(disk));
     let recovered = block_on(records(&log));

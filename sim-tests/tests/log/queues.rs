@@ -66,7 +66,7 @@ async fn entries_are_read_back_across_files<D: Disk>(disk: D) {
     assert_eq!(all(&queue).await, numbered(0..325));
 }
 
-/// What a snapshot vouches for is there after any power loss, even where the
+/// Entries that a snapshot vouches for are there after any power loss, even where the
 /// last sector was written again and garbled.
 #[test]
 fn what_is_trusted_survives_any_power_loss() {

@@ -158,7 +158,7 @@ async fn a_queue_has_one_holder_also_when_the_broker_starts_again() {
     let broker = Server::with(root.path(), patient()).await;
     let mut first = Member::new(&clients, &broker);
     let mut second = Member::new(&clients, &broker);
-    // Who held it before this broker began, nobody knows.
+    // Nobody knows who held it before this broker began.
     assert!(first.lock("a", &[0, 1]).await.is_empty());
     while first.lock("a", &[0, 1]).await != [0, 1] {}
     assert_eq!(second.lock("b", &[0, 2]).await, [2]);

@@ -431,7 +431,7 @@ async fn who_asks_and_does_not_read_is_cut_off() {
     let mut raw = Raw::connect(&clients.env, broker.address);
     raw.write(greedy.repeat(2_000));
     clients.send(6, broker.address, 1).await;
-    // What is behind the answers is not an answer to every pull.
+    // Bytes behind the answers are not an answer to every pull.
     let mut answers = 0;
     while raw.reaction().await.code().is_some() {
         answers += 1;

@@ -1,4 +1,4 @@
-//! Whatever a client writes, in any order and cut anywhere: after each portion a
+//! A client may write anything, in any order and cut anywhere: after each portion a
 //! client that keeps to the rules is answered, and every message that was
 //! acknowledged to it can be read where it was said to be.
 
@@ -234,7 +234,7 @@ impl Honest {
         self.acknowledged.insert((number % QUEUES, offset), body);
     }
 
-    /// What was acknowledged and is not where it was said to be.
+    /// The messages that were acknowledged and are not where the answer said.
     async fn missing(&mut self) -> Vec<((usize, usize), String)> {
         let mut stored = BTreeMap::new();
         for queue in 0..QUEUES {

@@ -177,7 +177,7 @@ async fn what_nobody_decides_is_discarded_after_the_last_question() {
     broker.stop_cleanly().await;
 }
 
-/// What is committed is another message than the half message that was sent.
+/// A committed message is a new message, other than the half message that was sent.
 #[tokio::test]
 async fn a_half_message_that_is_sent_again_has_the_name_it_had() {
     let root = formatted().await;

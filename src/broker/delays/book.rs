@@ -1,4 +1,4 @@
-//! What waits for its time: a fold over the log.
+//! The messages that wait for their time: a fold over the log.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ pub struct Delayed {
     pub stored_ms: u64,
 }
 
-/// What a message in the log does to those that wait. They are named by their
-/// log address.
+/// The effect of a message in the log on those that wait. They are named by their log
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) enum Effect {
     /// One that waits.

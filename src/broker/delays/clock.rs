@@ -74,7 +74,8 @@ impl DelayClock {
         Some(self.look_at_ns.max(*first_ns))
     }
 
-    /// What waits at an address is not due again as long as the store is open.
+    /// A message that waits at this address is not due again as long as the store is
+    /// open.
     pub(super) fn gives_up(&mut self, address: u64) {
         self.due.retain(|(_, waiting)| *waiting != address);
     }

@@ -145,7 +145,7 @@ fn packets_come_back_as_they_were_and_nothing_else_does() {
     }
 }
 
-/// What a disk durably is.
+/// The durable state of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stored {
     Unfounded,

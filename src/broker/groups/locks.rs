@@ -35,7 +35,7 @@ pub(in crate::broker) const LOCKS_MAX: usize = 65_536;
 /// A group's queue: group, topic, number.
 type Place = (String, String, u32);
 
-/// Who asks for a lock: a client's id, and its stream.
+/// The holder of a lock: a client's id, and its stream.
 pub(super) type Holder<'a> = (&'a str, ConnId);
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Who consumes for a group, as heartbeats on a stream say.
+//! The members of a group, as heartbeats on a stream say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub(in crate::broker) struct Members {
     due_ns: Option<u64>,
 }
 
-/// What a heartbeat came to.
+/// The outcome of a heartbeat.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     /// The groups whose members have changed.

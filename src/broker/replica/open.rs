@@ -81,7 +81,7 @@ pub(in crate::broker) async fn open<E: Env>(
         });
     }
     if let Some(condemned) = Condemned::read(&disk).await? {
-        // What was read may be in the page cache alone.
+        // Bytes that were read may be in the page cache alone.
         return Err(condemned.store(&disk).await);
     }
     let hard = match raft.hard_state_sync {

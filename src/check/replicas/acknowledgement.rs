@@ -13,15 +13,15 @@ fn broken(lines: Vec<String>) -> Broken {
     }
 }
 
-/// What a replica's answer to a client rests on.
+/// The basis of a replica's answer to a client.
 pub struct Answer<'a> {
-    /// Who answers.
+    /// The replica that answers.
     pub replica: Replica,
     /// The highest term it led; `None`: none ever.
     pub led: Option<u64>,
     /// "The latest configuration in the acknowledging leader's log".
     pub seats: &'a Seats,
-    /// What holding means.
+    /// The medium on which an entry counts as held.
     pub medium: Medium,
     /// Those that hold the entry now.
     pub holders: &'a [Replica],

@@ -1,4 +1,4 @@
-//! Who has forgotten, and not yet recovered (guarantee.md, section 1).
+//! The replicas that have forgotten and not yet recovered (guarantee.md, section 1).
 //!
 //! "An amnesia is judged by the ledger (synced bytes were taken), not by what the
 //! replica detects: a torn unsynced tail is none. It is **outstanding** until the
@@ -11,7 +11,7 @@ use super::committed::Committed;
 use super::fact::Replica;
 use super::log::Log;
 
-/// What a replica forgot.
+/// The kind of thing that a replica forgot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgot {
     /// All: its disk is another one.
@@ -25,7 +25,7 @@ pub enum Forgot {
     Unknown,
 }
 
-/// What was forgotten, by node.
+/// The forgotten things, by node.
 #[derive(Debug, Clone, Default)]
 pub struct Amnesia(BTreeMap<u32, Forgot>);
 

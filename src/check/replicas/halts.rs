@@ -13,15 +13,15 @@ const STALE_NS: u64 = 10_000_000_000;
 /// A blank disk said so.
 #[derive(Debug, Clone, Copy)]
 pub struct Announced {
-    /// Which.
+    /// The disk.
     pub disk: u64,
     /// When.
     pub at_ns: u64,
 }
 
-/// What a replica says when it halts.
+/// The words of a replica that halts.
 pub struct Halt<'a> {
-    /// Who.
+    /// The replica.
     pub replica: Replica,
     /// When.
     pub at_ns: u64,

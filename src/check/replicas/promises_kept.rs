@@ -9,7 +9,7 @@ use super::Broken;
 use super::fact::{HardState, Replica};
 use crate::check::Promise;
 
-/// What every replica promised to its peers.
+/// The promises of every replica to its peers.
 #[derive(Debug, Clone, Default)]
 pub struct Promises {
     votes: BTreeMap<(Replica, u64), Replica>,

@@ -4,7 +4,7 @@ use super::*;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-/// Whatever waits for a clock waits for ever here.
+/// Every wait for a clock lasts for ever here.
 const PATIENT: Limits = Limits {
     events_max: 256,
     streams_max: 1_000,
@@ -336,7 +336,7 @@ async fn who_reads_least_goes_when_all_together_leave_too_much() {
     left.write(accepted[0], vec![1; 15 << 20].into());
     left.write(accepted[1], vec![2; 7 << 20].into());
     assert_eq!(left.try_next(), None, "there is room for that");
-    // What went into the system's buffers does not wait here any more.
+    // Bytes that went into the system's buffers do not wait here any more.
     left.write(accepted[2], vec![3; 20 << 20].into());
     let (conn, reason) = (accepted[2], CloseReason::Overflow);
     assert_eq!(left.try_next(), Some(NetEvent::Closed { conn, reason }));

@@ -1,4 +1,4 @@
-//! Whatever a seed picks.
+//! The choices of a seed.
 //!
 //! Messages are lost, repeated and overtaken; syncs and saves end when they please;
 //! replicas lose power, their log's end, entries in it, or their whole disk, within the

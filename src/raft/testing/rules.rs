@@ -431,7 +431,7 @@ fn a_committed_entry_is_not_cut_but_reported() {
     }
 }
 
-/// What lies above the commit index may be contradicted, also right behind it.
+/// Entries above the commit index may be contradicted, also right behind it.
 #[test]
 fn what_is_not_committed_gives_way() {
     let mut lone = Lone::new(3, &[1, 1, 3], None);

@@ -19,7 +19,7 @@ impl Run {
         self.at + self.bytes.len() as u64
     }
 
-    /// What of it lies in `range`, if anything does.
+    /// The part of it that lies in `range`, if there is one.
     fn within(&self, range: Range<u64>) -> Option<Run> {
         let at = self.at.max(range.start);
         let end = self.end().min(range.end);

@@ -165,7 +165,7 @@ fn data(events: &[NetEvent]) -> (Vec<u8>, usize) {
     (all.collect(), pieces.len())
 }
 
-/// What 200 writes of 10 bytes to the server bring, when they are all there.
+/// The bytes that 200 writes of 10 bytes to the server bring, when they are all there.
 fn two_hundred_writes(link: LinkConfig) -> (Pair, Vec<u8>, usize) {
     let mut pair = Pair::new(link, 7);
     let text: &'static [u8] = b"0123456789";
@@ -460,7 +460,7 @@ fn whoever_writes_to_a_dead_machine_gives_up_after_a_minute() {
     assert_eq!(idle.at_client(), []);
 }
 
-/// What a cut held was sent again by a machine that had no power.
+/// Bytes that a cut held were sent again by a machine that had no power.
 #[test]
 fn a_machine_without_power_sends_nothing_again() {
     for machine_too in [false, true] {

@@ -232,8 +232,8 @@ fn handles_of_a_dead_process_do_nothing() {
     assert!(inner.disks[0].model.cached_file("g").is_none());
 }
 
-/// What a process that creates a file and writes to it has on its disk when the
-/// power fails at that boundary: bytes of the file; and which of its calls
+/// The content of the disk of a process that creates a file and writes to it, when
+/// the power fails at that boundary: bytes of the file; and which of its calls
 /// returned.
 fn crashed_at(boundary: u64) -> (Option<u64>, [bool; 2]) {
     let (world, env) = world();

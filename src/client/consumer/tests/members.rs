@@ -213,7 +213,7 @@ fn a_queue_given_up_is_committed_once_and_never_again() {
     let events = script.told(&["another", "client"]);
     assert_eq!(released(&events), [0]);
     assert_eq!(commits(&events), [(0, 11)], "the lowest unprocessed");
-    // What was in hand is nobody's now, whatever becomes of it.
+    // The message in hand is nobody's now, whether it is processed or not.
     script.consumer.processed(&numbered(0), 11);
     let commit = script.take_one(COMMIT);
     script

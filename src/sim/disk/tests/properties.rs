@@ -1,4 +1,4 @@
-//! What holds for any sequence of operations.
+//! The rules that hold for any sequence of operations.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

@@ -29,7 +29,7 @@ pub(super) fn takers(
     took_entry.chain(took_hard_state).map(|window| window.index)
 }
 
-/// What a fault took goes after one event, and up to another.
+/// The time in which a fault can have taken an entry: after one event, and up to another.
 struct Window {
     index: usize,
     after: u64,
