@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_a_messages_meaning_is_refused_and_nothing_else() {
+    fn a_property_that_changes_a_messages_meaning_is_refused_and_no_other() {
         for sys_flag in [0x40, 0x80, 0xc1] {
             assert_eq!(
                 Missing::of_send(&send(sys_flag, "")),

@@ -41,7 +41,7 @@ mod tests {
     use super::{is_brokers_own, is_topic, queues_of_new};
 
     #[test]
-    fn who_may_write_where() {
+    fn each_topic_has_its_writers() {
         for own in [
             "RMQ_SYS_TRANS_HALF_TOPIC",
             "RMQ_SYS_TRANS_OP_HALF_TOPIC",

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sent_last_is_forgotten_last() {
+    fn the_producer_that_sent_last_is_forgotten_last() {
         let mut producers = Producers::default();
         for producer in 0..PRODUCERS_MAX {
             producers.note(origin(producer, 0), stored(producer as u64));

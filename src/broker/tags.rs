@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subscription_is_refused() {
+    fn text_that_is_no_subscription_is_refused() {
         let long = "t".repeat(SUBSCRIPTION_BYTES_MAX + 1);
         for subscription in ["||", &*long] {
             assert!(TagFilter::parse(subscription).is_err());

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_twice_there_or_not_due_is_found() {
+    fn missing_double_and_undue_packets_are_found() {
         let cases = [
             "half 1; stored 1; pay 1; final 0..1: 1@0; orders 1; packets",
             "half 1; stored 1; pay 1; final 0..1: 1@0; orders 1; packets 1 1",

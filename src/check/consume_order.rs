@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_locked_has_no_order() {
+    fn a_queue_that_is_not_locked_has_no_order() {
         assert_eq!(disorder("process 2@1; process 1@0; 2: process 1@0"), "");
     }
 }

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_back_comes_to_its_retry_topic() {
+    fn a_message_sent_back_comes_to_its_retry_topic() {
         let text = "send 1; final 0..1: 1@0; scheduled 1 1";
         assert_ne!(wrong(text), "");
         assert_eq!(wrong(&format!("{text}; retried 1 1")), "");

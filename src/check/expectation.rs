@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_in_no_run_is_missed() {
+    fn a_happening_of_no_run_is_missed() {
         let mut passed = assess(Outcome::ZeroLoss, 0.2, &tally(&[(Verdict::Pass, 8)]));
         passed.miss(&[]);
         assert_eq!(passed.exit, Exit::Success);

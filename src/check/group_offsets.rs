@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_committed_is_not_recorded() {
+    fn an_offset_that_nobody_committed_is_not_recorded() {
         insta::assert_snapshot!(
             wrong("resume 7").join("\n"),
             @"group red-packet on orders/3: recorded as 7 at 1.000s, which no consumer ever committed"

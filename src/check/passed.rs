@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_before_the_groups_start_is_not_due() {
+    fn a_message_before_the_groups_start_is_not_due() {
         assert_eq!(
             passed("resume 1; process 2@1; commit 2; final 0..2: 1@0 2@1"),
             ""

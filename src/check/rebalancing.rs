@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_no_member_is_not_held_to_it() {
+    fn a_client_that_is_no_member_is_not_held_to_it() {
         let text = "process 1@0; process 1@0; commit 1; ask 0; 2: ranked 0 of 1; final 0..1: 1@0";
         assert_eq!(wrong(text), "");
     }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_anothers_is_not_pulled() {
+    fn a_queue_of_another_is_not_pulled() {
         // The story's topic has one queue that was read, number 3.
         let text = "ranked 0 of 1; ask 0; ranked none of 2; ask 1; final 0..0";
         insta::assert_snapshot!(wrong(text), @r"

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_comes() {
+    fn a_message_sent_back_and_acknowledged_comes() {
         let text = "back 1@0 0 +1; backed 1; back 2@1 3 dead; backed 2; dead-letters";
         insta::assert_snapshot!(wrong(text), @r"
         client 1 #1 was sent back by group red-packet after 0 times at 1.000s, acknowledged, and never came again

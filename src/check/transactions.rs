@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_so_and_seen_so_is_right() {
+    fn a_transaction_seen_as_it_was_decided_is_right() {
         for text in [
             "half 1; stored 1; pay 1; commits 1; pull 0..1: 1@0; ended 1; final 0..1: 1@0",
             "half 1; stored 1; rolls 1; ended 1; final 0..0:",
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_is_found() {
+    fn a_transaction_seen_otherwise_is_found() {
         let cases = [
             "half 1; stored 1; pull 0..1: 1@0; commits 1; ended 1; final 0..1: 1@0",
             "half 1; stored 1; rolls 1; ended 1; final 0..1: 1@0",

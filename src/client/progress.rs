@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_queue_has_lost_is_in_nobodys_hand() {
+    fn a_lost_message_is_in_nobodys_hand() {
         let mut progress = Progress::from(0);
         progress.served(0..5, 5);
         progress.moved_back(3);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_served_is_passed_with_the_rest() {
+    fn a_message_that_was_not_served_is_passed_with_the_rest() {
         let mut progress = Progress::from(0);
         progress.served([0, 3].into_iter(), 5);
         progress.processed(0);

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_left_was_not_refused() {
+    fn a_send_that_never_left_was_not_refused() {
         assert_eq!(after(&[]), SendOutcome::Unknown);
     }
 

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_said_is_found_behind_what_was_made_of_it() {
+    fn the_systems_error_is_found_behind_the_ones_that_wrap_it() {
         #[derive(Debug, thiserror::Error)]
         #[error("reading failed: {source}")]
         struct Reading {

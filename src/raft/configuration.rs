@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_quorum_has() {
+    fn the_last_entry_of_a_quorum() {
         for (indexes, agreed) in [
             ([9, 9, 9, 9, 9], 9),
             ([9, 8, 7, 6, 5], 7),

@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_its_length_field_is_refused_and_nothing_is_written() {
+    fn a_part_too_long_for_its_length_field_is_refused_and_nothing_is_written() {
         let (topic, properties) = ("t".repeat(128), "p".repeat(32_768));
         let mut out = vec![1];
         for (message, error) in [

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_json_is_not_seen() {
+    fn a_cut_frame_and_json_are_not_seen() {
         let whole = frame(SerializeType::Binary);
         for length in 0..whole.len() {
             assert!(Glance::first(&whole[..length]).is_none(), "{length}");

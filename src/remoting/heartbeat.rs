@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_tags_is_noticed_in_every_spelling() {
+    fn a_filter_that_is_more_than_tags_is_noticed_in_every_spelling() {
         for (text, is_of_tags) in [
             (r#"{"expressionType":"TAG"}"#, true),
             (r#"{"expressionType":""}"#, true),

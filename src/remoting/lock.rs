@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_json_in_rocketmqs_shape() {
+    fn held_queues_are_json_in_rocketmqs_shape() {
         let text = r#"{"lockOKMQSet":[{"topic":"orders","brokerName":"broker-a","queueId":3}]}"#;
         let held: LockedQueues = serde_json::from_str(text).unwrap();
         assert_eq!(held.held[0].topic, "orders");

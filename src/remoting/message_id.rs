@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn text_that_is_no_message_id_is_refused() {
         let parse = |text: &str| text.parse::<MessageId>();
         assert_eq!(parse(""), Err(MessageIdError::Length(0)));
         assert_eq!(

@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_and_what_is_excused_is_somebody_s_doing() {
+    fn losses_and_excused_breaches_name_the_fault() {
         let (lying, set_back) = (FaultKind::DiskLying, FaultKind::DiskRolledBack);
         let losing = RunReport {
             taken: [(set_back, 41)].into(),

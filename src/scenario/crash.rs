@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn text_that_is_no_crash_point_is_refused() {
         for text in [
             "",
             "12",

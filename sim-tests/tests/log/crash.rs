@@ -239,7 +239,7 @@ fn at_every_death(
 /// And what recovery gives back survives a power loss right behind it, from
 /// which nothing unsynced survives (D24, mutant K01).
 #[test]
-fn what_was_synced_comes_back_and_what_comes_back_is_durable() {
+fn synced_entries_come_back_and_those_that_come_back_are_durable() {
     at_every_death(12, &Survival::ALL, |context, dead, before, seen| {
         let mut witness = before.clone();
         let (recovered, recovery) = recover(dead, &mut witness, context);
@@ -274,7 +274,7 @@ fn recovery_may_crash_anywhere_and_be_repeated() {
 /// Twice: what the first crash left of a torn tail never comes back to life
 /// between, or behind, what is appended after it (D6, mutant S14).
 #[test]
-fn what_was_cut_stays_cut_when_the_log_goes_on() {
+fn cut_entries_stay_cut_when_the_log_goes_on() {
     let survivals = [Survival::SectorSubset, Survival::Torn, Survival::Prefix];
     at_every_death(8, &survivals, |context, dead, before, seen| {
         let mut witness = before.clone();

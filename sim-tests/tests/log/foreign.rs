@@ -196,7 +196,7 @@ fn recover(model: &DiskModel, witness: &mut Witness, context: &str) -> (DiskMode
 }
 
 #[test]
-fn what_a_leader_sealed_comes_back_as_it_was_sealed() {
+fn entries_come_back_as_a_leader_sealed_them() {
     let (mut doubts, mut cuts_undone) = (0, 0);
     for seed in 0..12 {
         let script = script(seed);

@@ -75,7 +75,7 @@ fn a_log_that_opens_is_not_salvaged() {
 }
 
 #[test]
-fn what_is_below_the_first_corrupt_record_is_kept_and_the_rest_is_named() {
+fn records_below_the_first_corrupt_one_are_kept_and_the_rest_is_named() {
     for (path, position, kept) in DAMAGES {
         let disk = boot(&damaged(path, position));
         let report = block_on(run(&disk)).unwrap();

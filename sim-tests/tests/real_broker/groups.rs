@@ -129,7 +129,7 @@ async fn members_are_listed_and_told_of_each_other() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_for_a_lease_is_no_member() {
+async fn a_client_silent_for_a_lease_is_no_member() {
     let root = formatted().await;
     let clients = Clients::new();
     let impatient = BrokerConfig {

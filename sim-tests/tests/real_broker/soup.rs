@@ -355,7 +355,7 @@ fn no_soup_costs_anybody_a_message() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_another_is_noticed() {
+async fn a_missing_message_and_a_wrong_one_are_noticed() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = started(root.path()).await;

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_delivered_once() {
+    fn a_waiting_message_is_delivered_once() {
         let mut delays = Delays::default();
         for address in [500, 700, 900] {
             assert!(delays.apply(scheduled(address)));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_comes_back_from_its_text() {
+    fn waiting_messages_come_back_from_their_text() {
         let mut delays = Delays::default();
         delays.apply(scheduled(500));
         let text = serde_json::to_string(&delays).unwrap();

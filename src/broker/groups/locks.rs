@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn who_begins_to_serve_grants_nothing_for_a_lease() {
+    fn a_new_leader_grants_nothing_for_a_lease() {
         let mut locks = Locks::begin(1_000, LEASE_NS);
         assert!(!locks.lock(place(0), A, 1_000));
         assert!(!locks.lock(place(0), A, 1_099));

@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_a_base_and_of_an_earlier_term_never_followed_it() {
+    fn an_entry_behind_a_base_and_of_an_earlier_term_never_followed_it() {
         let at = |next_index, term| Position {
             next_index,
             term,

@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_another_base_in_the_end_is_none() {
+    fn pieces_that_make_another_base_make_none() {
         let (said, sent) = (base(8), base(9));
         let outgoing = Outgoing::new(sent.encode().into());
         let mut incoming = begun(&said, &outgoing);

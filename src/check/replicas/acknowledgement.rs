@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_fault_took_since_counts() {
+    fn an_entry_that_a_fault_took_since_counts() {
         assert!(findings(&format!("{LEADER} sync 0 1; sync 1 1; rot 1 0; ack 0 1")).is_empty());
     }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn who_never_led_or_has_no_such_entry_acknowledges_nothing() {
+    fn a_replica_that_never_led_or_lacks_the_entry_acknowledges_nothing() {
         assert!(findings(&format!("{LEADER} ack 1 1")).contains("which never led"));
         assert!(findings(&format!("{LEADER} ack 0 2")).contains("no such entry"));
     }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_disk_lied_about_counts_as_held() {
+    fn an_entry_that_a_disk_lied_about_counts_as_held() {
         assert!(findings(&format!("{LEADER} sync 0 1; believe 1 1; ack 0 1")).is_empty());
     }
 }

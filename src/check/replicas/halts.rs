@@ -75,7 +75,7 @@ mod tests {
                          disk 1 8;";
 
     #[test]
-    fn who_names_two_blank_disks_of_three_is_right() {
+    fn a_halt_that_names_two_blank_disks_of_three_is_right() {
         let both = format!("{BEGIN} blank 2 9; blank 1 8; halt 0 1 2");
         assert_eq!(findings(&both), "");
         let replaced = format!("{BEGIN} write 0 2.1=0:0,1:0,2:-; blank 1 8; halt 0 1 2");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_names_too_few_or_whole_ones_is_not() {
+    fn a_halt_that_names_too_few_or_whole_ones_is_not() {
         let one = format!("{BEGIN} blank 2 9; halt 0 2");
         assert!(findings(&one).contains("leaves a majority of 3"));
         let silent = format!("{BEGIN} blank 2 9; halt 0 1 2");

@@ -163,7 +163,7 @@ async fn an_end_that_comes_too_late_is_not_told() {
 /// Bytes still unread at the close: were the socket dropped on them, a reset
 /// would take back what the system had not sent yet.
 #[tokio::test]
-async fn what_was_written_before_a_close_arrives_though_bytes_are_unread() {
+async fn bytes_written_before_a_close_arrive_though_others_are_unread() {
     let (left, right) = (limited(1 << 30, 1), limited(1 << 30, 1));
     let (mut left, accepted, mut right, outgoing) = joined(left, right).await;
     let sent = Bytes::from(vec![7; 16 << 20]);
@@ -317,7 +317,7 @@ async fn a_dropped_endpoint_leaves_nothing() {
 /// Each of them within its own bound, all together beyond the one of all: whoever
 /// leaves most unread goes.
 #[tokio::test]
-async fn who_reads_least_goes_when_all_together_leave_too_much() {
+async fn the_client_that_reads_least_goes_when_all_together_leave_too_much() {
     let limits = Limits {
         outbound_sum_max: 24 << 20,
         ..PATIENT

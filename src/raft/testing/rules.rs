@@ -433,7 +433,7 @@ fn a_committed_entry_is_not_cut_but_reported() {
 
 /// Entries above the commit index may be contradicted, also right behind it.
 #[test]
-fn what_is_not_committed_gives_way() {
+fn an_uncommitted_entry_gives_way() {
     let mut lone = Lone::new(3, &[1, 1, 3], None);
     lone.append(5, id(2, 1), &[], 2);
     let outputs = lone.append(5, id(2, 1), &[id(3, 4)], 2);
@@ -537,7 +537,7 @@ fn before_the_first_own_commit() {
 /// term. Where the sender leads that one, too, the number is not one of its own:
 /// it confirms no read, and shows no acknowledgement to be forgotten.
 #[test]
-fn what_an_earlier_leadership_asked_is_no_answer() {
+fn a_question_of_an_earlier_leadership_is_not_answered() {
     let late = Append {
         request: 99,
         prev: id(9, 4),
@@ -840,7 +840,7 @@ fn a_spare_that_was_promoted_is_not_blank() {
 /// D16: a blank disk says so again and again; one that has not for long may have been
 /// filled where this replica could not see it.
 #[test]
-fn who_said_long_ago_that_it_is_blank_may_be_whole() {
+fn a_disk_that_was_blank_long_ago_may_be_whole() {
     let mut lone = Lone::new(3, &[1], None);
     assert!(halted(&lone.step(blank(1, 98))).is_empty(), "2 of 3");
     lone.now_ns += 20 * Settings::default().election_timeout_ns;
@@ -851,7 +851,7 @@ fn who_said_long_ago_that_it_is_blank_may_be_whole() {
 /// D16: who goes on alone lets the others back in: a blank disk is fed, and
 /// votes once it has caught up.
 #[test]
-fn who_recovered_alone_lets_the_others_in() {
+fn a_replica_recovered_alone_lets_the_others_in() {
     let three = Configuration::of_voters((0..3).map(replica));
     let mut place = three.recovered_by(replica(0));
     assert_eq!((place.seats.len(), place.quorum()), (1, 1));

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_reads_zero_when_the_file_grows_again() {
+    fn a_part_cut_off_reads_zero_when_the_file_grows_again() {
         let mut content = Content::default();
         content.write(0, &Bytes::from_static(b"abcdef"), 6);
         content.shrink(2);

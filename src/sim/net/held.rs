@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_counts_for_nothing() {
+    fn bytes_that_are_no_frame_count_for_nothing() {
         let mut held = bounded();
         held.handed(7, &accepted(1));
         held.handed(7, &data(1, vec![0xff; 200_000]));

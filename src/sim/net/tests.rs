@@ -271,7 +271,7 @@ fn bytes_may_be_written_at_once_and_none_come_before_the_stream_is_up() {
 }
 
 #[test]
-fn what_was_written_at_once_arrives() {
+fn bytes_written_at_once_arrive() {
     for seed in 0..50 {
         let mut bench = Bench::new(shuffling(), seed);
         let (server, client) = (bench.listener(0), bench.net.open(1));
@@ -442,7 +442,7 @@ fn a_machine_without_power_is_silent_and_says_reset_once_it_is_up() {
 }
 
 #[test]
-fn whoever_writes_to_a_dead_machine_gives_up_after_a_minute() {
+fn a_writer_to_a_dead_machine_gives_up_after_a_minute() {
     let mut pair = Pair::new(plain(), 2);
     pair.bench.dies(0, true);
     pair.client_writes(b"x");

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_leaves_nobody_a_member_for_sure() {
+    fn a_change_that_was_given_up_leaves_nobody_a_member_for_sure() {
         let after = |done: bool| {
             let mut members = BTreeSet::from([0, 1, 2]);
             for ask in asks(Action::Replace { node: 1, by: 3 }, |_| 7) {

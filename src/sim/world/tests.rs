@@ -257,7 +257,7 @@ fn crashed_at(boundary: u64) -> (Option<u64>, [bool; 2]) {
 }
 
 #[test]
-fn who_crashes_at_a_boundary_has_done_all_before_it_and_nothing_after() {
+fn a_process_crashed_at_a_boundary_has_done_all_before_it_and_nothing_after() {
     assert_eq!(crashed_at(1), (None, [false, false]), "before the first");
     assert_eq!(crashed_at(2), (Some(0), [false, false]), "created");
     assert_eq!(crashed_at(3), (Some(1), [true, false]), "written");

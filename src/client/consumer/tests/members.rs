@@ -383,7 +383,7 @@ fn a_lock_that_is_not_renewed_runs_out_counted_from_its_asking() {
 }
 
 #[test]
-fn what_is_lost_is_held_no_more_before_that_is_told() {
+fn a_lost_queue_is_held_no_more_before_that_is_told() {
     let mut script = Script::new(Some(LockConfig::default()));
     script.answer_locks(true);
     script.fill(10);

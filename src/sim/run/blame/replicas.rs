@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_when_a_bad_sector_or_a_failed_sync_is_met_it_took() {
+    fn entries_cut_at_a_bad_sector_or_a_failed_sync_were_taken_by_it() {
         for (kind, taken) in [
             (FaultKind::SyncError, Some(0)),
             (FaultKind::ReadError, Some(0)),
