@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use super::{Action, First, Packet, Record, Said, Unfounded};
 use crate::broker::base::Base;
+use crate::broker::closed::PauseEnd;
 use crate::broker::config::{RaftConfig, Replication};
 use crate::broker::error::StoreError;
 use crate::broker::kind::require;
 use crate::broker::replica::renew_unfounded;
-use crate::broker::server::{Broker, PauseEnd, Serving};
+use crate::broker::server::{Broker, Serving};
 use crate::broker::state::AppliedState;
 use crate::env::{Disk, Env, Net, NetEvent, Notice, Timer};
 use crate::log::{DiskKind, Identity, Position};

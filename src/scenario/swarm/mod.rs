@@ -2,8 +2,8 @@
 //! ISSTA 2012).
 //!
 //! The file says all there can be. A seed leaves whole kinds of faults and whole
-//! features out, and then draws sizes and rates: what never comes together where
-//! everything is always there comes together in some run.
+//! features out, and then draws sizes and rates: things that never come together where
+//! everything is always there come together in some run.
 //!
 //! ```text
 //!   file ─▶ Scenario with [swarm] ─ seed ─▶ Scenario without: what runs
