@@ -1,10 +1,10 @@
 //! One seed, one run: byte-identical output and one trace hash, wherever and
 //! whenever it is run.
 //!
-//! What would break it, and how each was seen to fail once: a map whose order
-//! depends on the process, a draw from a process-wide counter, state that one
-//! run leaves to the next on its thread, results taken in the order in which
-//! workers finish.
+//! Things that would break it, and how each was seen to fail once: a map whose order
+//! depends on the process, a draw from a process-wide counter, state that one run
+//! leaves to the next on its thread, results taken in the order in which workers
+//! finish.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ fn process(arguments: &[&str]) -> (String, Option<i32>) {
     (shown, ran.status.code())
 }
 
-/// What `replay` prints of a run.
+/// The text that `replay` prints of a run.
 fn as_replayed(run: &RunReport, scenario: &Scenario) -> String {
     let fits = scenario.expect.outcome.allows(run.verdict);
     let again = text::replay(&scenario.file, run.seed);

@@ -92,7 +92,8 @@ fn row(row: Row) -> In {
     }
 }
 
-/// What the disks of a scenario meet over a few seeds, or fewer where `all` is met.
+/// The happenings on the disks of a scenario over a few seeds, or fewer where `all`
+/// of them have been met.
 #[expect(clippy::disallowed_methods, reason = "a run begins on a fresh thread")]
 fn met_in(scenario: &str, all: &dyn Fn(&Met) -> bool) -> Met {
     let file = format!(

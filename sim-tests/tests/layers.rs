@@ -35,7 +35,7 @@ const PRODUCT: &[&str] = &[
 /// Layers that judge, and must not know the simulator either.
 const JUDGEMENT: &[&str] = &["history", "check"];
 
-/// What product and judgement must not name.
+/// Names that product and judgement must not use.
 const BANNED: &[&str] = &["madsim", "feature = \"sim\"", "crate::sim", "rand_chacha"];
 /// Further for every product layer but the real world's own folder.
 const BANNED_OUTSIDE_REAL: &[&str] = &[
@@ -91,7 +91,7 @@ fn layers_used(code: &str) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong with a file of `layer` with that code, in words.
+/// The problems of a file of `layer` with that code, in words.
 fn complaints(layer: &str, code: &str, in_real: bool) -> Vec<String> {
     let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == layer) else {
         return vec![format!("layer `{layer}` is not in the table")];

@@ -61,7 +61,7 @@ fn every_point_of_a_tiny_run_is_judged() {
 }
 
 #[test]
-fn what_asynchronous_flush_loses_is_found_by_what_clients_saw_alone() {
+fn losses_of_asynchronous_flush_are_found_by_the_view_of_clients_alone() {
     let scenario = tiny("async");
     let report = swept(&scenario, 2, false);
     insta::assert_snapshot!(shown(&report));

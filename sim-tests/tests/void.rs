@@ -67,7 +67,7 @@ fn a_fault_that_can_never_fire_makes_a_scenario_void() {
 }
 
 #[test]
-fn what_a_scenario_does_not_ask_for_proves_nothing() {
+fn a_fault_that_a_scenario_does_not_ask_for_proves_nothing() {
     // Streams come in pieces by default, and thousands of messages meet that.
     let never = "\n[[fault]]\nkind = \"power-loss\"\nat_ms = [2_900, 2_950]\nwhen = \"rolling\"\n";
     let (code, shown) = run("in-pieces", 5_000, never);
@@ -115,7 +115,7 @@ fn the_same_faults_while_messages_are_sent_are_not_void() {
 const MISSED: Option<i32> = Some(10);
 
 #[test]
-fn what_never_happens_in_any_run_turns_the_gate_red() {
+fn a_happening_that_no_run_has_turns_the_gate_red() {
     let killed = |sometimes: &str| {
         let text = scenario(5_000, "\n[[fault]]\nkind = \"kill\"\nat_ms = [100, 300]\n");
         let expected = format!("outcome = \"zero-loss\"\nsometimes = [{sometimes}]");

@@ -32,7 +32,7 @@ struct Mark {
     ran_ms: u64,
 }
 
-/// What is stored: JSON.
+/// The stored form: JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
     ran_ms: u64,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_here_for_so_long_is_so_old() {
+    fn an_entry_is_as_old_as_its_time_here() {
         let mut ages = Ages::default();
         ages.look(0, at(100), 100, 0);
         ages.look(400 * MS, at(250), 100, 0);

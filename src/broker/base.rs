@@ -23,7 +23,7 @@ pub const BASE_FILE: &str = "base";
 pub(super) struct Base {
     /// Where the log begins.
     pub(super) position: Position,
-    /// What the entries before it amount to; with a configuration, always.
+    /// The state that the entries before it lead to; with a configuration, always.
     pub(super) state: AppliedState,
 }
 

@@ -6,8 +6,8 @@
 //! acknowledged message. [`BOUNDS`] is the list, and a test walks it, at each bound
 //! and one past it.
 //!
-//! What the disk bounds (the log, and with it the messages) is not in the list: a
-//! full disk refuses by itself (D31).
+//! Things that the disk bounds (the log, and with it the messages) are not in the
+//! list: a full disk refuses by itself (D31).
 
 use super::groups::{BODY_BYTES_MAX, GROUPS_MAX, LOCKS_MAX, MEMBERS_MAX, NAME_BYTES_MAX};
 use super::groups::{QUEUES_MAX, SEATS_MAX};
@@ -76,7 +76,7 @@ impl Default for Bounds {
     }
 }
 
-/// Who takes it.
+/// The party that uses it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenBy {
     /// Anybody who can connect to the clients' address.
@@ -85,7 +85,7 @@ pub enum TakenBy {
     Peer,
 }
 
-/// What becomes of one more.
+/// The treatment of one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
     /// It is refused with this code.
@@ -105,13 +105,13 @@ pub enum Beyond {
 pub struct Bound {
     /// A word for it.
     pub name: &'static str,
-    /// Who takes it.
+    /// The party that uses it up.
     pub taken_by: TakenBy,
     /// So much, at most; of a [`Bounds`] field its default.
     pub most: u64,
     /// Of what.
     pub unit: &'static str,
-    /// What becomes of one more.
+    /// The treatment of one more.
     pub beyond: Beyond,
 }
 

@@ -1,5 +1,5 @@
-//! What an entry of the log does to the state: read once, wherever it comes
-//! from, and applied in one place.
+//! The effect of an entry of the log on the state: read once, wherever it comes from,
+//! and applied in one place.
 //!
 //! ```text
 //!   append ─┐
@@ -36,7 +36,7 @@ impl Unapplied {
     }
 }
 
-/// What an entry does to the state.
+/// The effect of an entry on the state.
 #[derive(Debug)]
 pub(super) enum Change {
     Message(MessageChange),
@@ -47,7 +47,7 @@ pub(super) enum Change {
     Nothing,
 }
 
-/// What a message does: its queue gets an entry, and more where it is of a
+/// The effect of a message: its queue gets an entry, and more where it is of a
 /// transaction or a delay, or names its producer.
 #[derive(Debug)]
 pub(super) struct MessageChange {
@@ -132,7 +132,7 @@ impl Change {
         }
     }
 
-    /// What it does beside standing in its queue.
+    /// Its effect beside standing in its queue.
     pub(super) fn effect(&self) -> Option<&Effect> {
         match self {
             Self::Message(message) => message.effect.as_deref(),

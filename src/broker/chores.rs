@@ -1,5 +1,5 @@
-//! What a broker does besides answering: checkpoints, durable marks, deadlines,
-//! and leaving cleanly.
+//! The work of a broker besides answering: checkpoints, durable marks, deadlines, and
+//! leaving cleanly.
 
 use std::collections::BTreeMap;
 use std::future::Future;

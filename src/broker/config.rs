@@ -36,9 +36,9 @@ pub struct Peer {
     pub client: SocketAddr,
 }
 
-/// What a replica may be told. `Default` is for a local network. With
-/// [`FlushDiskType::Async`] acknowledgements rest on page caches: RocketMQ's
-/// DLedger, whatever its `flushDiskType` says.
+/// Settings of a replica. `Default` is for a local network. With
+/// [`FlushDiskType::Async`] acknowledgements rest on page caches: RocketMQ's DLedger,
+/// whatever its `flushDiskType` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaftConfig {
     /// This node; its disk must say the same.
@@ -53,7 +53,7 @@ pub struct RaftConfig {
     /// A leader whose own disk does not finish a sync within this steps down
     /// (D17), milliseconds.
     pub own_sync_timeout_ms: u64,
-    /// Who shall lead when it can (`preferredLeaderId`).
+    /// The replica that shall lead when it can (`preferredLeaderId`).
     pub preferred_leader: Option<u64>,
     /// Term and vote are synced before they are acted on (D1); RocketMQ's
     /// DLedger does not.
@@ -160,7 +160,7 @@ pub struct BrokerConfig {
     /// is done in parts of so many bytes, and between two of them whoever waits is
     /// served.
     pub slice_bytes: u64,
-    /// What clients and peers may take.
+    /// Bounds of the resources that clients and peers may use.
     pub bounds: Bounds,
 }
 

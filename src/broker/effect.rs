@@ -1,4 +1,4 @@
-//! What a message in the log does to the state beside standing in its queue.
+//! The effect of a message in the log on the state beside standing in its queue.
 
 use super::state::AppliedState;
 use super::{delays, transactions};

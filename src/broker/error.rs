@@ -1,4 +1,4 @@
-//! What can go wrong in a broker, and what its operator is to do.
+//! Errors of a broker, and what its operator is to do about each.
 
 use std::io;
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ pub enum StoreError {
     /// The disk failed.
     #[error("{doing} failed: {source}")]
     Io {
-        /// What was being done.
+        /// The action that failed.
         doing: &'static str,
         /// The disk's error.
         source: io::Error,
@@ -77,7 +77,7 @@ pub enum StoreError {
     Amnesia {
         /// The file.
         path: &'static str,
-        /// What is wrong with it.
+        /// The reason why it is refused.
         why: String,
     },
     /// A replica holds less than it acknowledged: an older image, or a disk that
@@ -89,9 +89,9 @@ pub enum StoreError {
          keep this directory: it may hold the last copy of acknowledged messages"
     )]
     RolledBack {
-        /// What it acknowledged.
+        /// The last entry that it acknowledged.
         acknowledged: EntryId,
-        /// What it has.
+        /// The last entry that it has.
         last: EntryId,
     },
     /// A leader contradicts what is committed here: other replicas have
@@ -128,7 +128,7 @@ pub enum StoreError {
         own: Epoch,
         /// The newer one.
         theirs: Epoch,
-        /// Who said so.
+        /// The replica that said so.
         by: ReplicaId,
     },
     /// Two survivors were recovered apart from each other.
@@ -144,7 +144,7 @@ pub enum StoreError {
         own: Epoch,
         /// The other one.
         theirs: Epoch,
-        /// Who said so.
+        /// The replica that said so.
         by: ReplicaId,
     },
     /// An unsafe recovery was cut short.
@@ -164,9 +164,9 @@ pub enum StoreError {
     WrongKind {
         /// As formatted.
         kind: DiskKind,
-        /// Whose it is.
+        /// The cluster that it belongs to.
         cluster_id: u64,
-        /// Whose it is.
+        /// The node that it belongs to.
         node_id: u64,
     },
     /// The founder asks a disk that had stood back: the cluster that it had heard of
@@ -292,8 +292,8 @@ fn cure_of_kind(kind: DiskKind) -> &'static str {
 impl StoreError {
     /// Whether opening the store again may help.
     ///
-    /// Whatever the operating system said may pass: what it says of stored data
-    /// was decided before, by the table of [`crate::env::failure`].
+    /// Any error of the operating system may pass: what it says of stored data was
+    /// decided before, by the table of [`crate::env::failure`].
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Open(error) => failure::io_behind(error).is_some(),
@@ -338,8 +338,8 @@ impl StoreError {
         }
     }
 
-    /// What went wrong, and what to do about it where the operating system is
-    /// behind it.
+    /// The error in words, and what to do about it where the operating system is behind
+    /// it.
     pub(super) fn for_the_operator(&self) -> String {
         match failure::cure(self) {
             Some(cure) => format!("{self}: {cure}"),
@@ -411,7 +411,7 @@ pub(crate) enum AppendError {
         /// How many there are.
         queues: u32,
     },
-    /// What a half message would be committed with cannot be stored.
+    /// The properties with which a half message would be committed cannot be stored.
     #[error(
         "properties of {length_bytes} bytes once it is committed; at most {SENT_PROPERTIES_BYTES_MAX}"
     )]

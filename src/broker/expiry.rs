@@ -1,5 +1,5 @@
-//! What is older than the retention goes: decided once, by the leader, as an
-//! entry of the log (D30); done by each replica for itself.
+//! Expiry of entries that are older than the retention: decided once, by the leader,
+//! as an entry of the log (D30); done by each replica for itself.
 //!
 //! ```text
 //!   base ───────── expired ──────────────── applied ─── end
@@ -192,7 +192,7 @@ impl<E: Env> Broker<E> {
 }
 
 impl<D: Disk> Store<D> {
-    /// What leads to dropped entries goes, too, whole files at a time.
+    /// Queue files that lead to dropped entries go, too, whole files at a time.
     fn drop_queues(&mut self) {
         let base = self.base.as_ref();
         for topic in self.topics.iter_mut() {

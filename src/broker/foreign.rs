@@ -106,7 +106,7 @@ struct Held {
     remark: String,
 }
 
-/// What was refused, and what of it has not left.
+/// The requests that were refused, and how much of each has not left.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     told: BTreeSet<Missing>,
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_a_messages_meaning_is_refused_and_nothing_else() {
+    fn a_property_that_changes_a_messages_meaning_is_refused_and_no_other() {
         for sys_flag in [0x40, 0x80, 0xc1] {
             assert_eq!(
                 Missing::of_send(&send(sys_flag, "")),

@@ -13,7 +13,7 @@ use crate::env::Disk;
 use crate::log::{Aside, DiskKind, Identity, OpenError, read_aside, read_identity};
 use crate::raft::HARD_STATE_FILE;
 
-/// Whose disk this is, and what it was formatted as.
+/// The identity of the disk, and the kind that it was formatted as.
 ///
 /// # Errors
 /// It is not formatted, or cannot be read.

@@ -8,7 +8,7 @@
 //!     │                 ├─ groups: heartbeat, members, queue locks
 //!     │                 └─ offsets, route
 //!     ├── bounds        what all of that may take
-//!     ├── open          log recovery, snapshot, replay
+//!     ├── open          log recovery, snapshot, replay; closed: no store yet
 //!     ├── chores        checkpoints, marks, clean stop
 //!     └── replica       peers and the consensus core; base and expiry: where
 //!                       the log begins
@@ -21,6 +21,7 @@ mod bounds;
 mod change;
 mod chores;
 mod chunked;
+mod closed;
 mod config;
 mod delays;
 mod effect;

@@ -5,7 +5,7 @@ use super::transactions::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC};
 use crate::record::TOPIC_BYTES_MAX;
 use crate::remoting::retry::{DEAD_LETTER_PREFIX, RETRY_PREFIX};
 
-/// What is kept for later: nobody reads it as what it will be.
+/// Topics whose messages are kept for later: nobody reads it as what it will be.
 const KEPT: [&str; 4] = [HALF_TOPIC, OP_TOPIC, DISCARD_TOPIC, SCHEDULE_TOPIC];
 
 /// RocketMQ's `TopicValidator`. Topics name directories, so nothing else goes.
@@ -41,7 +41,7 @@ mod tests {
     use super::{is_brokers_own, is_topic, queues_of_new};
 
     #[test]
-    fn who_may_write_where() {
+    fn each_topic_has_its_writers() {
         for own in [
             "RMQ_SYS_TRANS_HALF_TOPIC",
             "RMQ_SYS_TRANS_OP_HALF_TOPIC",

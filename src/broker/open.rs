@@ -29,7 +29,7 @@ use crate::log::{CopiedTail, LogEnd, Recovery};
 pub const STATE_FILE: &str = "state";
 
 impl BrokerConfig {
-    /// What of it the log is told.
+    /// The part of it that is for the log.
     pub fn log_config(&self) -> LogConfig {
         LogConfig {
             segment_bytes: self.segment_bytes,
@@ -184,7 +184,7 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// What an entry will do; queues are as if it had been done.
+    /// The change that an entry will make; queues are as if it had been done.
     pub(super) async fn change_of(&mut self, entry: &Entry) -> Result<Change, StoreError> {
         let change = Change::of(entry, |topic| self.topics.shared_name(topic))?;
         match &change {

@@ -5,7 +5,7 @@ use super::tags::TagFilter;
 use crate::env::ConnId;
 use crate::remoting::ReplyTo;
 
-/// What a pull asks for.
+/// The request of a pull that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pull {
     pub(crate) conn: ConnId,

@@ -1,4 +1,4 @@
-//! What producers have sent already (D19): a retried send is stored once.
+//! The messages that producers have sent already (D19): a retried send is stored once.
 //!
 //! ```text
 //!   entry with origin ── appended ──▶ tentative ── committed ──▶ Producers
@@ -25,7 +25,7 @@ pub(super) const WINDOW: u64 = 1_024;
 /// Producers that are remembered.
 pub(super) const PRODUCERS_MAX: usize = 1_024;
 
-/// Who sent a message, and its number there.
+/// The sender of a message, and its number there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin {
     pub(super) producer: String,
@@ -51,7 +51,7 @@ pub(super) struct Stored {
     pub(super) address: u64,
 }
 
-/// What is known of an origin.
+/// The knowledge about an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     /// Nothing like it was stored.
@@ -90,7 +90,7 @@ impl From<BTreeMap<String, Window>> for Producers {
 }
 
 impl Producers {
-    /// What the committed entries say.
+    /// The answer of the committed entries.
     pub(super) fn look(&self, origin: &Origin) -> Sent {
         let Some(window) = self.0.get(&origin.producer) else {
             return Sent::Never;
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sent_last_is_forgotten_last() {
+    fn the_producer_that_sent_last_is_forgotten_last() {
         let mut producers = Producers::default();
         for producer in 0..PRODUCERS_MAX {
             producers.note(origin(producer, 0), stored(producer as u64));

@@ -31,7 +31,7 @@ const LOOKED_AT_BYTES_MAX: usize = 1 << 20;
 /// one more pull; a wait without end costs the broker memory.
 pub(super) const SUSPEND_MS_MAX: u64 = 60_000;
 
-/// What a queue has for a pull.
+/// The entries that a queue has for a pull.
 pub(super) struct Found {
     records: Vec<Bytes>,
     next_begin_offset: u64,
@@ -395,8 +395,8 @@ fn suspended_ms(asked_ms: i64) -> u64 {
     u64::try_from(asked_ms).unwrap_or(0).min(SUSPEND_MS_MAX)
 }
 
-/// What a pull is to be answered with. One that does not say gets everything:
-/// its client looks at what it gets in any case.
+/// The filter that a pull asks for. A pull that names none gets everything: its
+/// client looks at the messages in any case.
 fn filter_of(request: &PullRequest<'_>) -> Result<TagFilter, String> {
     match request.sys_flag & FLAG_SUBSCRIPTION {
         0 => Ok(TagFilter::All),

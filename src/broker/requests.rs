@@ -1,4 +1,4 @@
-//! Which request goes where, and the ones that are answered at once.
+//! The handler of each request, and the requests that are answered at once.
 
 use super::entries::OffsetCommit;
 use super::error::StoreError;
@@ -294,7 +294,7 @@ impl<E: Env> Broker<E> {
     }
 }
 
-/// What only a leader may answer.
+/// Requests that only a leader may answer.
 fn needs_leader(code: RequestCode) -> bool {
     matches!(
         code,
@@ -318,8 +318,8 @@ fn needs_leader(code: RequestCode) -> bool {
     )
 }
 
-/// What tells a client where something ends, or what is its, *now*: from a
-/// leader that was replaced without knowing it, that would be an earlier now
+/// Requests that tell a client where something ends, or whose something is, *now*:
+/// from a leader that was replaced without knowing it, that would be an earlier now
 /// (D18).
 fn reads_the_end(code: RequestCode) -> bool {
     matches!(

@@ -44,7 +44,7 @@ pub(super) struct Reserve {
     pub(super) goes_on: bool,
 }
 
-/// What a look at the disk gave.
+/// The result of a look at the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Space {
     free_bytes: u64,

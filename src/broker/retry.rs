@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_groups_own_is_refused() {
+    fn a_message_that_is_not_the_groups_own_is_refused() {
         let of = |message: Message<'static>, request: SendBack<'static>| {
             Back::of(&message, &request).is_err()
         };

@@ -24,22 +24,23 @@ use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 /// Bytes that may be staged before sends are refused: during a roll nothing is
 /// written, and what arrives waits in memory.
 pub(super) const STAGED_BYTES_MAX: u64 = 64 << 20;
-/// What an entry takes of the disk beside its own bytes, at most: envelope, padding.
+/// The room that an entry takes on the disk beside its own bytes, at most: envelope,
+/// padding.
 const ENTRY_ROOM_BYTES: u64 = 8_192;
-/// What the broker's own properties may take of a record's, where a message is
+/// The room that the broker's own properties may take in a record, where a message is
 /// kept for later or comes again, bytes: what was taken in can be sent back.
 const OWN_PROPERTIES_BYTES: usize = 512;
 /// Longest properties of a send, and of a transaction once it is committed, bytes.
 pub(super) const SENT_PROPERTIES_BYTES_MAX: usize = PROPERTIES_BYTES_MAX - OWN_PROPERTIES_BYTES;
 
-/// What is answered when an entry is durable enough.
+/// The answer that is sent when an entry is durable enough.
 #[derive(Debug, Clone)]
 pub(crate) struct SendAnswer {
     pub(crate) reply_to: ReplyTo,
     pub(crate) what: Answered,
 }
 
-/// What the client is told.
+/// The content of an answer to a client.
 #[derive(Debug, Clone)]
 pub(crate) enum Answered {
     /// Where its message is.
@@ -51,7 +52,7 @@ pub(crate) enum Answered {
         unique_key: Option<Box<str>>,
         is_half: bool,
     },
-    /// What it pulls: where its group begins is recorded by then.
+    /// A pull: where its group begins is recorded by then.
     Pull(Box<Pull>),
     /// That it is done: an offset commit, a change of members.
     Done,
@@ -448,7 +449,7 @@ impl<E: Env> Broker<E> {
     }
 }
 
-/// What a full disk answers.
+/// The answer of a full disk.
 fn full() -> (ResponseCode, String) {
     let remark = "the disk is full".to_owned();
     (ResponseCode::SERVICE_NOT_AVAILABLE, remark)
@@ -459,7 +460,7 @@ fn may_wait(waiters: usize, pending_max: usize) -> bool {
     waiters < pending_max.saturating_mul(2)
 }
 
-/// What waits for the disk.
+/// The entries that wait for the disk.
 struct Load {
     /// Counted by entry, not by waiter: an answer that was given up, or that nobody
     /// wants, leaves its entry behind.

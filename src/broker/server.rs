@@ -36,7 +36,7 @@ use super::founding::Founded;
 use super::groups::{Locks, Members};
 use super::outbox::Outbox;
 use super::parked::{Parked, Pull};
-use super::replica::{self, Reads, Replica, Wanted};
+use super::replica::{Reads, Replica, Wanted};
 use super::reserve::Reserve;
 use super::send::SendAnswer;
 use super::sessions::Sessions;
@@ -51,18 +51,9 @@ use crate::remoting::{Command, ResponseCode};
 
 /// Events taken from the network before what they staged is written.
 const EVENTS_PER_STEP: usize = 256;
-/// Pause before a store that failed is opened again, nanoseconds.
-const REOPEN_PAUSE_NS: u64 = 500_000_000;
-/// How long requests wait for a store that is being opened, nanoseconds.
-const OPENING_PATIENCE_NS: u64 = 1_000_000_000;
 
 /// A broker's disk as its store sees it: with few descriptors.
 pub(super) type StoreDisk<E> = Pooled<<E as Env>::Disk>;
-
-/// The disk for a store that is to be opened.
-pub(super) fn store_disk<E: Env>(env: &E, config: &BrokerConfig) -> StoreDisk<E> {
-    Pooled::new(env.disk(), config.open_files_max)
-}
 
 /// A running broker.
 pub struct Broker<E: Env> {
@@ -113,7 +104,7 @@ pub(super) struct Serving<E: Env> {
     pub(super) backlog: Backlog,
 }
 
-/// What the loop woke for.
+/// The reason why the loop woke.
 enum Wake<D: crate::env::Disk> {
     Job(Done<D>),
     Chore(Result<(), StoreError>),
@@ -124,13 +115,6 @@ enum Wake<D: crate::env::Disk> {
     Net(NetEvent),
     Deadline,
     Stop,
-}
-
-/// What the loop woke for between two attempts to open the store.
-pub(super) enum PauseEnd {
-    Stop,
-    Over,
-    Net(NetEvent),
 }
 
 impl<E: Env> Broker<E> {
@@ -227,51 +211,6 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Opens the store. Requests wait meanwhile, but not for long: then each is
-    /// refused at once, and its client may ask another broker.
-    async fn open_and_refuse(&mut self, rebuild: bool) -> Result<Serving<E>, StoreError> {
-        let (env, config) = (self.env.clone(), self.config.clone());
-        let mut opening = pin!(Self::open(env, config, rebuild));
-        let mut patient = true;
-        self.timer
-            .reset(Some(self.env.now_ns() + OPENING_PATIENCE_NS));
-        loop {
-            let event = poll_fn(|context| match opening.as_mut().poll(context) {
-                Poll::Ready(opened) => Poll::Ready(Err(opened)),
-                Poll::Pending if patient => pin!(self.timer.fired())
-                    .poll(context)
-                    .map(|()| None)
-                    .map(Ok),
-                Poll::Pending => pin!(self.net.next()).poll(context).map(Some).map(Ok),
-            });
-            match event.await {
-                Ok(None) => patient = false,
-                Ok(Some(event)) => self.refuse_event(event, "the log is being opened"),
-                Err(opened) => return opened,
-            }
-        }
-    }
-
-    async fn open(env: E, config: BrokerConfig, rebuild: bool) -> Result<Serving<E>, StoreError> {
-        let (store, replica, notices) = match &config.replication {
-            Replication::None => {
-                let entropy = env.random_u64();
-                let disk = store_disk(&env, &config);
-                let opened = Store::open(disk, &config, entropy, rebuild).await;
-                let (store, notices) = opened?;
-                (store, None, notices)
-            }
-            Replication::Raft(raft) => {
-                let opened = replica::open(&env, &config, raft, rebuild).await;
-                let (store, replica, notices) = opened?;
-                (store, Some(replica), notices)
-            }
-        };
-        notices.into_iter().for_each(|it| env.report(it));
-        let locks = Locks::begin(env.now_ns(), config.queue_lock_ns());
-        Ok(Serving::new(store, replica, locks, &env))
-    }
-
     async fn serve<S: Future<Output = ()>>(
         &mut self,
         serving: &mut Serving<E>,
@@ -355,7 +294,7 @@ impl<E: Env> Broker<E> {
         others
     }
 
-    /// What acknowledgements rest on reaches up to here: the disk, or, under
+    /// Acknowledgements may rest on everything up to here: the disk, or, under
     /// asynchronous flush, the page cache.
     pub(super) async fn held(
         &mut self,
@@ -473,7 +412,7 @@ impl<E: Env> Broker<E> {
 
     /// The next whole command; a stream that does not speak the protocol is
     /// closed.
-    fn next_command(&mut self, conn: ConnId) -> Option<Command> {
+    pub(super) fn next_command(&mut self, conn: ConnId) -> Option<Command> {
         let now_ns = self.env.now_ns();
         match self.sessions.next_command(conn, now_ns) {
             Ok(command) => command,
@@ -485,12 +424,12 @@ impl<E: Env> Broker<E> {
     }
 
     /// Takes a stream in; gives the one that is to be closed for it, if any.
-    fn accepted(&mut self, conn: ConnId, from: SocketAddr) -> Option<ConnId> {
+    pub(super) fn accepted(&mut self, conn: ConnId, from: SocketAddr) -> Option<ConnId> {
         let now_ns = self.env.now_ns();
         self.sessions.add(conn, from, now_ns, &self.config.bounds)
     }
 
-    fn close_stream(&mut self, conn: ConnId) {
+    pub(super) fn close_stream(&mut self, conn: ConnId) {
         self.stream_gone(conn);
         self.net.close(conn);
     }
@@ -538,42 +477,6 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Waits before the next attempt to open the store, and refuses what is
-    /// asked meanwhile. True where the broker is to stop.
-    async fn pause<S: Future<Output = ()>>(&mut self, mut stop: Pin<&mut S>) -> bool {
-        self.timer.reset(Some(self.env.now_ns() + REOPEN_PAUSE_NS));
-        loop {
-            match self.next_while_closed(stop.as_mut()).await {
-                PauseEnd::Stop => return true,
-                PauseEnd::Over => return false,
-                PauseEnd::Net(event) => self.refuse_event(event, "the log is being opened"),
-            }
-        }
-    }
-
-    pub(super) fn refuse_event(&mut self, event: NetEvent, why: &str) {
-        match event {
-            NetEvent::Data { conn, bytes } => {
-                self.sessions.feed(conn, bytes);
-                while let Some(command) = self.next_command(conn) {
-                    let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                    self.outbox.refuse(conn, command.reply_to(), code, why);
-                }
-                while let Some(slow) = self.sessions.too_slow(&self.config.bounds) {
-                    self.close_stream(slow);
-                }
-            }
-            NetEvent::Accepted { conn, from } => {
-                if let Some(unused) = self.accepted(conn, from) {
-                    self.close_stream(unused);
-                }
-            }
-            NetEvent::Closed { conn, .. } => self.stream_gone(conn),
-            NetEvent::Connected { .. } | NetEvent::Peer { .. } => {}
-        }
-        self.outbox.flush(&mut self.net);
-    }
-
     /// Finishes what is under way, answers it, and leaves a store that the next
     /// start trusts.
     async fn stop_cleanly(&mut self, mut serving: Serving<E>) -> Result<(), BrokerError> {
@@ -610,7 +513,12 @@ impl<E: Env> Broker<E> {
 }
 
 impl<E: Env> Serving<E> {
-    fn new(store: Store<StoreDisk<E>>, replica: Option<Replica>, locks: Locks, env: &E) -> Self {
+    pub(super) fn new(
+        store: Store<StoreDisk<E>>,
+        replica: Option<Replica>,
+        locks: Locks,
+        env: &E,
+    ) -> Self {
         let end_address = store.log.tail().address;
         Self {
             store,

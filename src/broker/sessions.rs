@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_nothing_whole_for_too_long_is_idle() {
+    fn a_client_that_sends_no_whole_frame_for_too_long_is_idle() {
         let mut sessions = Sessions::default();
         assert_eq!(sessions.deadline_ns(), None);
         add(&mut sessions, 1, 1, 0);

@@ -18,7 +18,7 @@ use crate::raft::Configuration;
 /// A group's place on one queue: group, topic, queue number.
 pub(super) type Place = (String, String, u32);
 
-/// What the entries below `applied_address` amount to.
+/// The state that the entries below `applied_address` lead to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AppliedState {
     /// Every entry below this log address is folded in, none at or above it.

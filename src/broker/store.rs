@@ -1,4 +1,4 @@
-//! What a broker stores: the commit log, and everything derived from it.
+//! The store of a broker: the commit log, and everything derived from it.
 //!
 //! ```text
 //!   append ──▶ commit log ──▶ read limit ──▶ apply ──▶ state, consume queues
@@ -89,14 +89,14 @@ pub(crate) struct Store<D: Disk> {
     pub(super) committed_address: u64,
     /// Of a replica: what was staged and not proposed yet.
     pub(super) fresh: Vec<Fresh>,
-    /// What the unapplied entries say of producers (D19).
+    /// The messages of producers in the unapplied entries (D19).
     pub(super) tentative: BTreeMap<Origin, Stored>,
     /// Of a replica: where its log begins.
     pub(super) base: Option<Base>,
     /// Of a replica: since when it has what.
     pub(super) ages: Ages,
-    /// What is to be applied is known up to the log's end. It is not where a
-    /// hole in the log hides it (D12).
+    /// Whether all entries that are to be applied are known, up to the log's end. A hole
+    /// in the log hides them (D12).
     pub(super) whole: bool,
     /// Transactions that an entry above the applied ones decides, by the log
     /// address of their half messages (D21).
@@ -376,7 +376,7 @@ impl<D: Disk> Store<D> {
         let Some(first) = self.unapplied.front() else {
             return;
         };
-        // What a hole hides is applied once it is filled.
+        // Entries that a hole hides are applied once it is filled.
         let last = self.unapplied.len() as u64 + first.index - 1;
         if let Some(ahead) = index.min(last).checked_sub(first.index) {
             let entry = &self.unapplied[ahead as usize];

@@ -1,4 +1,4 @@
-//! What a subscription lets through: tags, by their hashes.
+//! The filter of a subscription: tags, by their hashes.
 //!
 //! A queue's entries carry the hash of each message's tag. Two tags may share
 //! one, so what passes here is looked at again by the client, whose own the exact
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subscription_is_refused() {
+    fn text_that_is_no_subscription_is_refused() {
         let long = "t".repeat(SUBSCRIPTION_BYTES_MAX + 1);
         for subscription in ["||", &*long] {
             assert!(TagFilter::parse(subscription).is_err());

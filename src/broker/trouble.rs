@@ -32,8 +32,8 @@ impl Troubles {
 }
 
 impl<E: Env> Broker<E> {
-    /// What the broker does for itself is put off where a read failed that may
-    /// succeed the next time; any other failure is given back.
+    /// The broker's own work is put off where a read failed that may succeed the next
+    /// time; any other failure is given back.
     pub(super) fn put_off(&mut self, done: Result<(), StoreError>) -> Result<(), StoreError> {
         match done {
             Err(failed) if failed.is_of_this_read() => {

@@ -24,7 +24,7 @@ impl<D: Disk> Store<D> {
             index > self.state.applied_index,
             "what is applied is committed, and never cut"
         );
-        // What is only staged has no place to be looked up.
+        // An entry that is only staged has no place to be looked up.
         let address = match self
             .unapplied
             .iter()

@@ -20,9 +20,9 @@ pub(crate) struct Waiter<A> {
     pub(crate) end_address: u64,
     /// When to give up, on the broker's clock.
     pub(crate) deadline_ns: u64,
-    /// Whom to answer.
+    /// The stream to answer on.
     pub(crate) conn: ConnId,
-    /// What to answer.
+    /// The answer.
     pub(crate) answer: A,
 }
 

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_recorded_offset_has_passed_was_processed() {
+    fn messages_below_the_recorded_offset_were_processed() {
         insta::assert_snapshot!(
             skipped(
                 "resume none; process 3@2; process 6@5; commit 6;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_back_is_done_here_once_that_is_acknowledged() {
+    fn a_message_sent_back_is_done_here_once_that_is_acknowledged() {
         let text = "resume none; back 1@0 0 +3; commit 1; final 0..1: 1@0; recorded 1";
         assert_eq!(skipped(text).len(), 1);
         let text = "resume none; back 1@0 0 +3; backed 1; commit 1; final 0..1: 1@0; recorded 1";
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_group_does_not_want_is_not_due() {
+    fn a_message_that_the_group_does_not_want_is_not_due() {
         let text = "resume none; process 1@0; commit 2; final 0..2: 1@0 2@1; recorded 2";
         assert_eq!(skipped(text).len(), 1);
         assert!(skipped(&format!("wants 1 of 2; {text}")).is_empty());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_before_the_start_or_above_the_offset_is_not_due() {
+    fn a_message_before_the_start_or_above_the_offset_is_not_due() {
         assert!(skipped("resume 1; final 0..3: 1@0 2@1 3@2; recorded 1").is_empty());
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let text = "resume none; pull 2..3: 3@2; process 3@2; commit 3;
                     final 0..3: 1@0 2@1 3@2; recorded 3";
         assert_eq!(skipped(text).len(), 1);
-        // Whoever takes it over skips nothing that came since.
+        // The member that takes it over skips nothing that came since.
         let text = "resume none; pull 1..2: 2@1; 2: resume none; 2: pull 2..3: 3@2;
                     2: process 3@2; 2: commit 3; final 0..3: 1@0 2@1 3@2; recorded 3";
         let history = story(text);

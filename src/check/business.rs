@@ -16,7 +16,7 @@ use super::{At, Facts, Finding, Lost, LostThing, Promise, Waived};
 /// An order, by who sent its half message and that one's count.
 type Key = (ClientId, u64);
 
-/// What the databases hold in the end, and what was discarded.
+/// The content of the databases in the end, and the orders that were discarded.
 #[derive(Default)]
 pub(super) struct BusinessFacts {
     /// Settled orders, and whether they are paid.
@@ -79,11 +79,11 @@ pub struct Violation {
     pub at_ns: u64,
     /// The entry of the history that shows it.
     pub event: u64,
-    /// What is wrong.
+    /// The problem.
     pub what: What,
 }
 
-/// What is wrong with an order.
+/// A problem with an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// It is paid, and has no red packet.
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_twice_there_or_not_due_is_found() {
+    fn missing_double_and_undue_packets_are_found() {
         let cases = [
             "half 1; stored 1; pay 1; final 0..1: 1@0; orders 1; packets",
             "half 1; stored 1; pay 1; final 0..1: 1@0; orders 1; packets 1 1",

@@ -22,7 +22,7 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
-    /// What a ledger knows of them.
+    /// The clocks that a ledger knows.
     pub(super) fn of(ledger: &Ledger) -> Self {
         let mut machines: Vec<Vec<ClockChange>> = Vec::new();
         for change in &ledger.clocks {

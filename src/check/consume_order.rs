@@ -18,7 +18,7 @@ use super::{At, Facts, Finding, Promise, Waived};
 /// One group on one queue, so far.
 #[derive(Default)]
 struct Course {
-    /// What is being processed: by whom, offset, since when.
+    /// The message that is being processed: by whom, offset, since when.
     open: BTreeMap<ClientId, (u64, usize)>,
     /// When each member last began or finished something.
     last_active: BTreeMap<ClientId, usize>,
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_locked_has_no_order() {
+    fn a_queue_that_is_not_locked_has_no_order() {
         assert_eq!(disorder("process 2@1; process 1@0; 2: process 1@0"), "");
     }
 }

@@ -1,4 +1,4 @@
-//! What is to come later comes once, and not before its time.
+//! Delayed messages come once, and not before their time.
 //!
 //! A message that waits stands in the broker's schedule topic, acknowledged at
 //! its place there, and comes to its own topic by another entry of the log. So
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_back_comes_to_its_retry_topic() {
+    fn a_message_sent_back_comes_to_its_retry_topic() {
         let text = "send 1; final 0..1: 1@0; scheduled 1 1";
         assert_ne!(wrong(text), "");
         assert_eq!(wrong(&format!("{text}; retried 1 1")), "");

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_where_it_was_acknowledged_is_not_lost() {
+    fn a_message_read_where_it_was_acknowledged_is_not_lost() {
         assert!(lost("send 1; ack 1@0; pull 0..1: 1@0; final 0..1: 1@0").is_empty());
         assert!(lost("").is_empty());
     }

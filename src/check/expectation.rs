@@ -7,7 +7,7 @@ use std::fmt;
 use super::Verdict;
 use crate::history::Happening;
 
-/// What a scenario must come to over its seeds.
+/// The result that a scenario must have over its seeds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
     /// Every non-void run passes.
@@ -157,17 +157,17 @@ impl fmt::Display for Tally {
     }
 }
 
-/// What a tally comes to.
+/// The judgement of a tally.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     /// The scenario's part in the process's exit code.
     pub exit: Exit,
-    /// What was not as expected, a line each, beside single bad runs.
+    /// The unmet expectations, a line each, beside single bad runs.
     pub shortfalls: Vec<String>,
 }
 
 impl Assessment {
-    /// What had to happen in some run happened in none.
+    /// Happenings that had to occur in some run occurred in none.
     pub fn miss(&mut self, unseen: &[Happening]) {
         if unseen.is_empty() {
             return;
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_in_no_run_is_missed() {
+    fn a_happening_of_no_run_is_missed() {
         let mut passed = assess(Outcome::ZeroLoss, 0.2, &tally(&[(Verdict::Pass, 8)]));
         passed.miss(&[]);
         assert_eq!(passed.exit, Exit::Success);

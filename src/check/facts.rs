@@ -99,7 +99,7 @@ fn key(value: Value) -> (ClientId, u64) {
     (value.client, value.sequence)
 }
 
-/// What is known of one queue.
+/// The facts about one queue.
 #[derive(Default)]
 pub(super) struct QueueFacts<'a> {
     /// In the order of the acknowledgements.
@@ -136,8 +136,8 @@ impl Read<'_> {
     }
 }
 
-/// What a successful pull answers for: `offset..next_begin_offset`, as of its
-/// begin.
+/// The range that a successful pull answers for: `offset..next_begin_offset`, as of
+/// its begin.
 #[derive(Clone, Copy)]
 pub(super) struct Covered {
     pub(super) began: usize,
@@ -287,7 +287,7 @@ impl<'a> Facts<'a> {
                 found,
             } => {
                 let began = pairs.pulls.remove(&(client, *op)).filter(|_| *found);
-                // Whoever was sent elsewhere has not begun.
+                // A client that was sent elsewhere has not begun.
                 if !messages.is_empty() || next_begin_offset == offset {
                     let pulled = (queue, *offset);
                     pairs.groups.pulled(&mut self.groups, client, pulled);
@@ -357,7 +357,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// What began and has not ended, while indexing.
+/// Operations that began and have not ended, while indexing.
 #[derive(Default)]
 struct Pairs<'a> {
     sends: BTreeMap<ClientId, ClientSends<'a>>,

@@ -1,4 +1,4 @@
-//! What a check reports: a broken promise, in words, and where to look.
+//! The finding of a check: a broken promise, in words, and where to look.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 pub enum Promise {
     /// No acknowledged message is lost.
     Durability,
-    /// What was not acknowledged but was once read persists.
+    /// A value that was not acknowledged but was once read persists.
     KnownStored,
     /// Every value read was sent, and its send was not rejected.
     NoPhantom,
@@ -29,7 +29,7 @@ pub enum Promise {
     /// A queue's messages are processed in its order, by one member at a time,
     /// where that is asked for.
     ConsumeOrder,
-    /// What was sent back comes again, not too early, or stands among the dead
+    /// A message that was sent back comes again, not too early, or stands among the dead
     /// letters.
     Redelivery,
     /// Members of a group keep to the queues that are theirs.
@@ -115,9 +115,9 @@ impl fmt::Display for Promise {
 /// One broken promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which.
+    /// The promise that was broken.
     pub promise: Promise,
-    /// What happened, a line each; the first says it all.
+    /// The events, a line each; the first says it all.
     pub lines: Vec<String>,
     /// When it was established, nanoseconds since the start of the run.
     pub at_ns: u64,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::groups::{GroupFacts, Key, Step};
 use super::{At, Facts, Finding, Lost, LostThing, Missed, Promise};
 
-/// What is wrong with recorded offsets.
+/// A problem with recorded offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
     /// An acknowledged commit is gone.
@@ -19,7 +19,7 @@ pub enum Violation {
     NeverCommitted {
         /// `group on queue`.
         who: String,
-        /// What is recorded.
+        /// The recorded offset.
         offset: u64,
         /// When the broker said so, nanoseconds.
         at_ns: u64,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_committed_is_not_recorded() {
+    fn an_offset_that_nobody_committed_is_not_recorded() {
         insta::assert_snapshot!(
             wrong("resume 7").join("\n"),
             @"group red-packet on orders/3: recorded as 7 at 1.000s, which no consumer ever committed"

@@ -1,4 +1,4 @@
-//! What is known of a consumer group on one queue.
+//! The facts about a consumer group on one queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,14 +8,13 @@ use crate::history::{ClientId, Event, OpId, Queue, Value};
 /// One group on one queue.
 #[derive(Default)]
 pub(super) struct GroupFacts {
-    /// What was processed: each offset and value once, in order once all are
-    /// there.
+    /// The processed messages: each offset and value once, in order once all are there.
     pub(super) processed: Vec<Done>,
-    /// What was sent back, and that acknowledged; in the same order.
+    /// The messages that were sent back, with an acknowledgement; in the same order.
     pub(super) sent_back: Vec<Done>,
     /// How often something was processed, repeats included.
     pub(super) processed_events: u64,
-    /// What the first consumer was told.
+    /// The answer to the first consumer that resumed.
     pub(super) first_resumed: Option<Option<u64>>,
     /// Commits and answers about the recorded offset, in the order in which
     /// they ended, or began where they never ended.
@@ -27,7 +26,7 @@ pub(super) struct GroupFacts {
     /// Offsets that were asked for before any pull was answered: the broker may
     /// have recorded any of them as the group's beginning.
     pub(super) pulled: BTreeSet<u64>,
-    /// What the broker had recorded after heal.
+    /// The offset that the broker had recorded after heal.
     pub(super) final_offset: Option<FinalOffset>,
 }
 
@@ -51,7 +50,7 @@ fn find(all: &[Done], offset: u64, value: Value) -> Option<usize> {
     at.ok().map(|at| all[at].index)
 }
 
-/// Which of a topic's messages a group wants.
+/// The messages of a topic that a group wants.
 #[derive(Clone)]
 pub(super) struct Wanted {
     of: u64,
@@ -143,7 +142,7 @@ impl GroupFacts {
     }
 }
 
-/// What groups want; of a topic that is not there, everything.
+/// The subscriptions of groups; of a topic that is not there, everything.
 pub(super) type Subscriptions<'a> = BTreeMap<(&'a Arc<str>, &'a Arc<str>), Wanted>;
 
 /// Notes what a group wants, where an event says so.
@@ -160,7 +159,7 @@ pub(super) fn subscribe<'a>(subscriptions: &mut Subscriptions<'a>, event: &'a Ev
     }
 }
 
-/// What began and has not ended, while indexing.
+/// Operations that began and have not ended, while indexing.
 #[derive(Default)]
 pub(super) struct GroupPairs<'a> {
     commits: BTreeMap<(ClientId, OpId), Commit<'a>>,

@@ -71,24 +71,24 @@ impl fmt::Display for Verdict {
 
 /// All that is known of a run when it is over.
 pub struct Evidence<'a> {
-    /// What the brokers promise.
+    /// The configuration that decides what the brokers promise.
     pub configuration: Configuration,
     /// Whether the scenario means to have no faults.
     pub faultless: bool,
     /// Whether something did not happen that the scenario is there for.
     pub lacks: bool,
-    /// What clients saw.
+    /// The view of the clients.
     pub history: &'a History,
-    /// What befell the cluster.
+    /// The faults that the cluster met.
     pub ledger: &'a Ledger,
     /// Why something is gone. Asked once for each; the fault it names must be in
     /// the ledger.
     pub blame: &'a dyn Fn(&Lost) -> Blame,
-    /// What a white-box tracker saw served; empty where it was off.
+    /// The entries that a white-box tracker saw served; empty where it was off.
     pub commit_facts: &'a [CommitFact],
-    /// What white-box oracles found; empty where they were off.
+    /// The findings of white-box oracles; empty where they were off.
     pub oracle: Vec<Finding>,
-    /// What they found of promises that had lapsed by then.
+    /// Their findings about promises that had lapsed by then.
     pub waived: Vec<Finding>,
     /// Whether a fault took log, term or vote of a replica that nobody had promised
     /// to keep. Whoever forgot may be waited for in vain.
@@ -130,7 +130,7 @@ pub struct Judgement {
     /// The losses, and what else is broken and not promised by the configuration,
     /// in words.
     pub allowed: Vec<Finding>,
-    /// What else was broken and is excused, with the fault that excuses it.
+    /// Other breaches, each with the fault that excuses it.
     pub waived: Vec<(FaultKind, Finding)>,
     /// Every broken promise, the most telling first. Empty for a pass.
     pub findings: Vec<Finding>,
@@ -203,7 +203,7 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     }
 }
 
-/// What rests on a transaction's having one outcome.
+/// Findings that rest on a transaction's having one outcome.
 fn is_of_transactions(finding: &Finding) -> bool {
     matches!(finding.promise, Promise::Transactions | Promise::Business)
 }
@@ -220,21 +220,21 @@ fn lapsed_halt(evidence: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-/// What comes too late, or never. A storm of events is none of that.
+/// Findings of things that came too late, or never. A storm of events is none of that.
 fn is_of_time(finding: &Finding) -> bool {
     finding.promise == Promise::Liveness
 }
 
-/// What white-box oracles excused, and what is not due any more, by the first fault
-/// under which nothing is promised. Where the ledger has none up to then, it is not
-/// excused.
+/// Breaches that white-box oracles excused, and those of promises that no longer
+/// hold, by the first fault under which nothing is promised. A breach without such a
+/// fault before it is not excused.
 fn attributed(
     evidence: &Evidence<'_>,
     lapsed: &[Finding],
 ) -> (Vec<(FaultKind, Finding)>, Vec<Finding>) {
     let (mut waived, mut unexplained) = (Vec::new(), Vec::new());
     let broken = evidence.waived.iter().map(|it| (it, it.event));
-    // What never comes is missed at the end, behind every fault.
+    // A thing that never comes is missed at the end, behind every fault.
     for (finding, event) in broken.chain(lapsed.iter().map(|it| (it, u64::MAX))) {
         let before = evidence.ledger.fired.iter().enumerate();
         let mut before = before.take_while(|(_, fault)| fault.event <= event);
@@ -279,8 +279,8 @@ fn may_be_lost(evidence: &Evidence<'_>, fault: usize) -> bool {
         .may_lose(&evidence.ledger.fired[fault])
 }
 
-/// What is acknowledged before it is durable proves nothing about what lies
-/// below it.
+/// An acknowledgement that is sent before its entry is durable proves nothing about
+/// the entries below it.
 fn was_silent(facts: &Facts<'_>, evidence: &Evidence<'_>, lost: &Lost, fault: usize) -> bool {
     evidence.configuration.flush == Flush::Sync
         && silent::is_silent(facts, evidence.ledger, lost, fault)
@@ -329,7 +329,7 @@ fn safety(facts: &Facts<'_>, waived: &Waived) -> Vec<Finding> {
         .collect()
 }
 
-/// What did not come to its end.
+/// The work that did not come to its end.
 fn unfinished(facts: &Facts<'_>, evidence: &Evidence<'_>) -> Vec<Finding> {
     match evidence.ending {
         Ending::Completed => liveness::check(facts, &evidence.liveness),

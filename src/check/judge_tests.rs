@@ -124,7 +124,7 @@ fn replicas_may_lose_what_is_silently_forgotten_and_no_disk() {
 }
 
 #[test]
-fn who_forgot_what_nobody_promised_may_be_waited_for_in_vain() {
+fn a_replica_that_forgot_without_a_promise_need_not_come_back() {
     let mut case = raft_case(Flush::Async, FaultKind::PowerLoss, 2);
     case.probed_ns = None;
     assert_eq!(case.judge(WHOLE).verdict, Verdict::Stuck);
@@ -143,7 +143,7 @@ fn who_forgot_what_nobody_promised_may_be_waited_for_in_vain() {
 }
 
 #[test]
-fn what_lapsed_is_excused_by_a_fault_that_came_before_and_by_none_else() {
+fn a_lapse_is_excused_by_an_earlier_fault_and_by_no_other() {
     let mut case = raft_case(Flush::Sync, FaultKind::DiskRolledBack, 1);
     case.ledger.fired[0].event = 7;
     let unsafe_at = |event| Finding {
@@ -168,7 +168,7 @@ fn what_lapsed_is_excused_by_a_fault_that_came_before_and_by_none_else() {
 }
 
 #[test]
-fn what_enough_replicas_still_held_is_a_fail() {
+fn a_loss_of_a_message_that_enough_replicas_held_is_a_fail() {
     let mut held = raft_case(Flush::Async, FaultKind::PowerLoss, 0);
     held.blame = Blame::StillHeld;
     assert_eq!(held.judge(LOST).verdict, Verdict::Fail);
@@ -272,7 +272,7 @@ fn rot_of_what_was_synced_last_may_pass_for_a_torn_write() {
 }
 
 #[test]
-fn what_follows_from_an_expected_loss_is_waived_and_nothing_else() {
+fn a_consequence_of_an_expected_loss_is_waived_and_nothing_else() {
     let follows = "send 1; ack 1@0; process 1@0; commit 1; send 2; ack 2@0;
                    final 0..1: 2@0; recorded 1";
     let judgement = case(Flush::Async, FaultKind::PowerLoss).judge(follows);

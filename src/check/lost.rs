@@ -1,4 +1,4 @@
-//! What is gone, since when it had to stay, and who is to blame.
+//! The losses: what is gone, since when it had to stay, and who is to blame.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use super::{Finding, Promise};
 /// Something acknowledged, or once read, that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lost {
-    /// What.
+    /// The lost thing.
     pub thing: LostThing,
     /// Since when it had to stay: the acknowledgement or the first read,
     /// nanoseconds since the start of the run.
@@ -27,7 +27,7 @@ pub struct Lost {
     pub missed: Missed,
 }
 
-/// What can be lost.
+/// The kinds of things that can be lost.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LostThing {
     /// An acknowledged message.
@@ -38,7 +38,7 @@ pub enum LostThing {
         offset: u64,
         /// The log address of its acknowledgement.
         address: u64,
-        /// What it says.
+        /// The value of the message.
         value: Value,
     },
     /// A message that was read, without an acknowledgement of that place.
@@ -47,7 +47,7 @@ pub enum LostThing {
         queue: Queue,
         /// The queue offset at which it was read.
         offset: u64,
-        /// What it says.
+        /// The value of the message.
         value: Value,
     },
     /// An acknowledged commit of a group's offset.
@@ -76,7 +76,7 @@ pub enum LostThing {
 pub enum Missed {
     /// The complete read after heal lacks it.
     FinalRead {
-        /// What stands there.
+        /// The content of that place now.
         instead: Instead,
     },
     /// A successful pull, begun later, went over its offset.
@@ -85,17 +85,17 @@ pub enum Missed {
         offset: u64,
         /// One past the last offset that the answer covers.
         next_begin_offset: u64,
-        /// What stands there.
+        /// The content of that place now.
         instead: Instead,
     },
     /// The broker had another offset recorded.
     Recorded {
-        /// Which; `None`: none.
+        /// The recorded offset; `None`: none.
         offset: Option<u64>,
     },
 }
 
-/// What stands at an offset in place of what is missed.
+/// The content at an offset in place of the missed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Instead {
     /// Nothing.

@@ -38,7 +38,7 @@ pub enum Why {
     OtherBody(Value),
     /// Its send was rejected.
     Rejected {
-        /// What it says.
+        /// The value of the message.
         value: Value,
         /// The response code.
         code: i32,
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_may_be_read() {
+    fn a_message_that_was_sent_may_be_read() {
         let text = "send 1; pull 0..1: 1@0; ack 1@0; send 2; unknown 2; final 0..2: 1@0 2@1";
         assert!(phantoms(text).is_empty());
     }
 
     #[test]
-    fn what_was_not_must_not() {
+    fn a_message_that_was_not_sent_must_not_be_read() {
         insta::assert_snapshot!(
             phantoms("pull 0..1: 1@0; send 1; send 2; reject 2; final 0..5: 1@1 1!@2 ?@3 2@4")
                 .join("\n"),

@@ -42,7 +42,7 @@ fn check_queue(
             continue;
         }
         let done = group.done_since(*offset, value);
-        // What was never done and counts as done in the end is skipped:
+        // A message that was never processed and counts as done in the end is skipped:
         // at_least_once says so.
         if done.is_none() && *offset < group.done_below() {
             continue;
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_before_the_groups_start_is_not_due() {
+    fn a_message_before_the_groups_start_is_not_due() {
         assert_eq!(
             passed("resume 1; process 2@1; commit 2; final 0..2: 1@0 2@1"),
             ""

@@ -14,7 +14,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What makes two places the same.
+    /// The key that two equal places share.
     pub(super) fn key(&self) -> (u64, Value) {
         (self.offset, self.value)
     }

@@ -1,4 +1,4 @@
-//! What each configuration promises: guarantee.md, section 6, as code.
+//! The promises of each configuration: guarantee.md, section 6, as code.
 //!
 //! The table is a claim that the testbed tests. A cell that comes out otherwise
 //! is a finding, and is corrected here and there together.
@@ -27,7 +27,7 @@ pub enum Flush {
     Async,
 }
 
-/// What decides about promises.
+/// The settings that decide about promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Configuration {
     /// How brokers replicate.
@@ -116,7 +116,7 @@ pub enum Hit {
     Majority,
 }
 
-/// What is promised under one kind of fault.
+/// The promise under one kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promised {
     /// Zero loss (OK).
@@ -129,7 +129,7 @@ pub enum Promised {
     Nothing,
 }
 
-/// What `configuration` promises under `kind`, alone.
+/// The promises of `configuration` under `kind`, alone.
 ///
 /// Bad sectors of a single broker: "L, U once detected"; since it has no other
 /// copy, what is detected is gone all the same.
@@ -161,7 +161,7 @@ fn single_sync(kind: FaultKind) -> Promised {
     }
 }
 
-/// What the flush does not change: there is one copy.
+/// The promises that the flush does not change: there is one copy.
 fn single_any_flush(kind: FaultKind) -> Promised {
     match kind {
         FaultKind::Kill
@@ -216,8 +216,8 @@ fn raft_sync(kind: FaultKind, hit: Hit) -> Promised {
     }
 }
 
-/// What the flush does not change: there are other copies, as long as a majority
-/// has them.
+/// The promises that the flush does not change: there are other copies, as long as a
+/// majority has them.
 fn raft_any_flush(kind: FaultKind, hit: Hit) -> Promised {
     match (kind, hit) {
         (kind, _) if kind.is_client_s() || kind.is_a_setting() || kind.is_of_clocks() => {

@@ -11,7 +11,7 @@ use crate::history::Queue;
 
 use super::{At, Finding, Promise};
 
-/// What a tracker saw, in order.
+/// The entries that a tracker saw, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitFact {
     /// A node's read limit is now one past this log address. It falls where a

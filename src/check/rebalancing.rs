@@ -22,7 +22,7 @@ use crate::history::{ClientId, Event, Queue, Value};
 use super::groups::Key;
 use super::{At, Facts, Finding, Promise, Waived};
 
-/// What one member does with one queue.
+/// The actions of one member with one queue.
 #[derive(Default)]
 enum Holding {
     /// It never had it.
@@ -80,7 +80,7 @@ pub(super) fn check(facts: &Facts<'_>, waived: &Waived) -> Vec<Finding> {
 }
 
 impl<'a> Members<'a> {
-    /// What is wrong, and with which queue.
+    /// The problem, and the queue that has it.
     fn see(
         &mut self,
         client: ClientId,
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_no_member_is_not_held_to_it() {
+    fn a_client_that_is_no_member_is_not_held_to_it() {
         let text = "process 1@0; process 1@0; commit 1; ask 0; 2: ranked 0 of 1; final 0..1: 1@0";
         assert_eq!(wrong(text), "");
     }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_anothers_is_not_pulled() {
+    fn a_queue_of_another_is_not_pulled() {
         // The story's topic has one queue that was read, number 3.
         let text = "ranked 0 of 1; ask 0; ranked none of 2; ask 1; final 0..0";
         insta::assert_snapshot!(wrong(text), @r"

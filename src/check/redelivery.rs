@@ -1,5 +1,5 @@
-//! What was sent back comes again, not before its time, and at the limit it
-//! stands among the dead letters.
+//! Messages that were sent back come again, not before their time, and at the limit
+//! stand among the dead letters.
 //!
 //! ```text
 //!   sent back after n times, acknowledged ─┬─ n below the limit ─▶ comes again as
@@ -123,7 +123,7 @@ impl<'a> Backs<'a> {
         self.open.insert(op, back);
     }
 
-    /// What is wrong with a message that comes again.
+    /// The problem with a message that comes again.
     fn comes(
         &mut self,
         (group, value, times): Key<'a>,
@@ -232,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_comes() {
+    fn a_message_sent_back_and_acknowledged_comes() {
         let text = "back 1@0 0 +1; backed 1; back 2@1 3 dead; backed 2; dead-letters";
         insta::assert_snapshot!(wrong(text), @r"
         client 1 #1 was sent back by group red-packet after 0 times at 1.000s, acknowledged, and never came again
         client 1 #2 was sent back by group red-packet after 3 times at 3.000s, acknowledged, and is no dead letter
         ");
         assert_eq!(wrong_where(text, false), "");
-        // What was not acknowledged may come, and need not.
+        // A message that was not acknowledged may come, and need not.
         assert_eq!(
             wrong("back 1@0 0 +1; again 1 1; back 2@1 3 dead; dead-letters"),
             ""

@@ -9,7 +9,7 @@ use crate::history::Queue;
 
 /// Every further place in which a value was acknowledged or read.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    // What waited, or was sent back, stands elsewhere too, as often as it did.
+    // A message that waited, or was sent back, stands elsewhere too, as often as it did.
     let own = |queue: &Queue| {
         let is_dead = queue.group_of_dead_letters().is_some();
         !queue.is_of_retries() && !queue.is_schedule() && !is_dead

@@ -10,7 +10,7 @@ use crate::history::{ClientId, EndOutcome, Event, OpId, SendOutcome, Value};
 use super::lost::{Instead, Missed};
 use super::{At, Facts, Finding, Lost, LostThing, Promise};
 
-/// What is known of one transaction.
+/// The facts about one transaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transaction {
     pub(super) value: Value,
@@ -36,7 +36,7 @@ pub(super) struct Transaction {
 #[derive(Default)]
 pub(super) struct TransactionFacts(BTreeMap<(ClientId, u64), Transaction>);
 
-/// What began and has not ended, while indexing.
+/// Operations that began and have not ended, while indexing.
 #[derive(Default)]
 pub(super) struct TransactionPairs {
     halves: BTreeMap<(ClientId, OpId), Value>,
@@ -206,11 +206,11 @@ pub struct Violation {
     pub at_ns: u64,
     /// The entry of the history that shows it.
     pub event: u64,
-    /// What is wrong.
+    /// The problem.
     pub what: What,
 }
 
-/// What is wrong with a transaction.
+/// A problem with a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// It was read, and decided as rolled back.
@@ -288,7 +288,7 @@ pub fn lost(facts: &Facts<'_>) -> Vec<Lost> {
         let values = read.messages.iter().filter_map(|(_, value)| *value);
         visible.extend(values.map(key));
     }
-    // Who never read everything has seen nothing missing.
+    // A reader that never read everything has seen nothing missing.
     let Some(last) = last else {
         return Vec::new();
     };
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_so_and_seen_so_is_right() {
+    fn a_transaction_seen_as_it_was_decided_is_right() {
         for text in [
             "half 1; stored 1; pay 1; commits 1; pull 0..1: 1@0; ended 1; final 0..1: 1@0",
             "half 1; stored 1; rolls 1; ended 1; final 0..0:",
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_is_found() {
+    fn a_transaction_seen_otherwise_is_found() {
         let cases = [
             "half 1; stored 1; pull 0..1: 1@0; commits 1; ended 1; final 0..1: 1@0",
             "half 1; stored 1; rolls 1; ended 1; final 0..1: 1@0",

@@ -216,7 +216,7 @@ fn closed_loop(scenario: &Scenario, in_flight: u32) -> Scenario {
     scenario
 }
 
-/// What the processes of a run ask of their world.
+/// The requests of the processes of a run to their world.
 fn record(scenario: &Scenario, seed: u64) -> Script {
     let scenario = scenario.clone();
     let recorded = std::thread::Builder::new().spawn(move || run_recorded(&scenario, seed));

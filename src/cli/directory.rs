@@ -136,7 +136,7 @@ impl DirectoryError {
     }
 }
 
-/// What an operator does about an error of the system.
+/// The operator's remedy for an error of the system.
 fn cure_of(source: &io::Error) -> &'static str {
     cure(source).unwrap_or_default()
 }
@@ -337,7 +337,7 @@ pub(super) fn recover(args: &RecoverArgs, out: &mut dyn Write) -> Result<Exit, C
     Err(DirectoryError::NotRecovered(shown(path)).into())
 }
 
-/// What going on with a survivor alone costs.
+/// The cost of going on with a survivor alone.
 fn cost(survivor: &Survivor) -> String {
     let Survivor {
         last,

@@ -61,8 +61,8 @@ enum Command {
     /// Show the faults of one seed, with nothing left to draw: a file to read, to
     /// edit, and to replay.
     ///
-    /// What is edited is what happens; the seed that the file names draws all the
-    /// rest (workload, latencies, elections). `replay --plan` refuses a plan that
+    /// The edited faults are those that happen; the seed that the file names draws all
+    /// the rest (workload, latencies, elections). `replay --plan` refuses a plan that
     /// does not fit its scenario.
     Plan(PlanArgs),
     /// Crash one short run at every boundary between two of its disk operations.

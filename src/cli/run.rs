@@ -85,7 +85,7 @@ fn seeds(args: &RunArgs, scenario: &Scenario) -> Range<u64> {
     }
 }
 
-/// What is on standard output.
+/// The output on standard output.
 struct Shown<'o> {
     json: bool,
     ledger: bool,

@@ -95,7 +95,7 @@ async fn serve_until_asked(
     let stop = async move {
         asked.wait().await;
         env.spawn(async move {
-            // Whoever asks twice does not want to wait for the disk.
+            // An operator that asks twice does not want to wait for the disk.
             asked.wait().await;
             std::process::exit(INTERRUPTED);
         });

@@ -1,12 +1,11 @@
-//! What a client may be told, with RocketMQ's names and defaults where it has
-//! them.
+//! The settings of a client, with RocketMQ's names and defaults where it has them.
 
 use std::net::SocketAddr;
 
 use crate::remoting::SerializeType;
 use crate::remoting::heartbeat::Spelling;
 
-/// What every client needs. Times are milliseconds.
+/// The settings of every client. Times are milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
     /// Unique among the clients (`clientID`).
@@ -63,10 +62,10 @@ pub enum EndNaming {
     Place,
 }
 
-/// What a producer needs.
+/// The settings of a producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerConfig {
-    /// What every client needs.
+    /// The settings of every client.
     pub client: ClientConfig,
     /// The producer's group.
     pub group: String,
@@ -111,19 +110,19 @@ impl ProducerConfig {
     }
 }
 
-/// Which queues a consumer takes.
+/// The queues that a consumer takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Share {
     /// All that the route has.
     All,
     /// Some of them, whatever others do.
     These(Vec<u32>),
-    /// What the members of its group agree on; and of the group's retry topic
-    /// too.
+    /// The settings that the members of its group agree on. It consumes the group's
+    /// retry topic, too.
     Group(GroupConfig),
 }
 
-/// What a member of a consumer group needs.
+/// The settings of a member of a consumer group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupConfig {
     /// Pause between looks at who is in the group (`rebalanceInterval`),
@@ -213,10 +212,10 @@ impl ConsumeFrom {
     }
 }
 
-/// What a consumer of one topic needs.
+/// The settings of a consumer of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerConfig {
-    /// What every client needs.
+    /// The settings of every client.
     pub client: ClientConfig,
     /// The consumer's group.
     pub group: String,
@@ -224,7 +223,7 @@ pub struct ConsumerConfig {
     pub topic: String,
     /// Messages with one of these tags are wanted; empty: every message.
     pub tags: Vec<String>,
-    /// Which of the topic's queues it consumes.
+    /// The part of the topic's queues that it consumes.
     pub share: Share,
     /// Messages asked for in one pull (`pullBatchSize`).
     pub pull_batch_size: u32,

@@ -39,7 +39,7 @@ use crate::record::tag_hash;
 use crate::remoting::heartbeat::{ConsumerData, HeartbeatData, SubscriptionData};
 use crate::remoting::retry::retry_topic;
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     Members,
@@ -56,7 +56,7 @@ enum Asked {
 struct Topic {
     id: TopicId,
     name: Arc<str>,
-    /// What is asked for.
+    /// The subscription.
     expression: String,
     /// Messages with one of these are wanted; empty: every message.
     tags: Vec<String>,
@@ -68,7 +68,7 @@ pub struct Consumer<E: Env> {
     config: ConsumerConfig,
     /// The topic; for a member of a group its retry topic too.
     topics: Vec<Topic>,
-    /// What it holds, and what it is letting go.
+    /// The queues that it holds, and those that it is letting go.
     queues: Vec<QueueState>,
     members: Members,
     /// Messages on their way back to the broker.

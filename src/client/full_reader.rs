@@ -45,7 +45,7 @@ pub enum ReadError {
     /// The time was up.
     #[error("time was up while {doing}; the last answer was {last}")]
     Deadline {
-        /// What was being done, with its queue and offset.
+        /// The action, with its queue and offset.
         doing: String,
         /// The last answer that did not help.
         last: String,
@@ -96,7 +96,7 @@ impl<E: Env> FullReader<E> {
         Ok(contents)
     }
 
-    /// What is recorded for a group, by queue of the topic.
+    /// The offsets that are recorded for a group, by queue of the topic.
     pub async fn group_offsets(
         &mut self,
         group: &str,
@@ -265,8 +265,8 @@ impl<E: Env> FullReader<E> {
                             return Ok(answer);
                         }
                         self.last = format!("code {} {:?}", command.code, command.remark());
-                        // Whoever said that this broker leads may not be a member
-                        // any more, and never hear of another.
+                        // The broker that was said to lead may not be a member any more,
+                        // and never hear of another.
                         self.session.doubt(topic);
                         break self.session.env().now_ns() + ms(RETRY_DELAY_MS);
                     }

@@ -361,7 +361,7 @@ fn found_mut(ops: &mut VecDeque<(OpId, SendOp)>, id: OpId) -> Option<&mut SendOp
     Some(&mut ops[place].1)
 }
 
-/// What a `SEND_OK` says; `None` where it cannot be read, so that where the
+/// The content of a `SEND_OK`; `None` where it cannot be read, so that where the
 /// message is, is not known.
 fn acknowledged(topic: Arc<str>, command: &Command) -> Option<SendOutcome> {
     let response: SendResponse<'_> = command.header().ok()?;

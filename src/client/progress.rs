@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// What was served and not processed yet, and where the serving stands.
+/// The messages that were served and not processed yet, and the offset that serving
+/// has reached.
 ///
 /// Invariant: every message of the queue from the start on and below
 /// [`Progress::commit_offset`] was processed, or was not served though its
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_queue_has_lost_is_in_nobodys_hand() {
+    fn a_lost_message_is_in_nobodys_hand() {
         let mut progress = Progress::from(0);
         progress.served(0..5, 5);
         progress.moved_back(3);
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_served_is_passed_with_the_rest() {
+    fn a_message_that_was_not_served_is_passed_with_the_rest() {
         let mut progress = Progress::from(0);
         progress.served([0, 3].into_iter(), 5);
         progress.processed(0);

@@ -41,7 +41,7 @@ pub enum BadRecord {
     Undecodable {
         /// Its place in the answer, from 0.
         index: usize,
-        /// What does not verify.
+        /// The error of a record that does not verify.
         error: DecodeError,
     },
     /// A record of another queue.

@@ -27,7 +27,7 @@ pub(super) enum AttemptEnd {
     Error(ResponseCode),
 }
 
-/// What the send does now.
+/// The next step of the send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// For a route, or for its broker to be up.
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_left_was_not_refused() {
+    fn a_send_that_never_left_was_not_refused() {
         assert_eq!(after(&[]), SendOutcome::Unknown);
     }
 

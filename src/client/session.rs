@@ -1,4 +1,4 @@
-//! Which broker has a topic, and that this client is alive.
+//! The broker that has a topic, and the sign that this client is alive.
 //!
 //! Promise: a request goes to the broker that the topic's route names, or it is
 //! not written. Routes are asked for at every broker in turn, looked at again at
@@ -38,7 +38,7 @@ pub(super) struct Route {
     pub(super) broker: SocketAddr,
 }
 
-/// What [`Session::next`] reports.
+/// A report of [`Session::next`].
 #[derive(Debug)]
 pub(super) enum SessionEvent<T> {
     /// The topic's route is known and its broker is up.
@@ -75,7 +75,7 @@ struct Topic {
     ask_at_ns: u64,
 }
 
-/// What a session says of its client, and does for it.
+/// The client as its session describes it, and the session's duties.
 pub(super) struct Profile {
     /// The groups it is in.
     pub(super) heartbeat: Bytes,
@@ -92,7 +92,7 @@ pub(super) struct Session<E: Env, T> {
     new_topic_queues: Option<u32>,
     next_heartbeat_ns: u64,
     topics: Vec<Topic>,
-    /// Which of the configured brokers is asked next.
+    /// The configured broker that is asked next.
     turn: usize,
     wake_ns: Option<u64>,
     events: VecDeque<SessionEvent<T>>,

@@ -24,7 +24,7 @@ use crate::record::{Message, PropertyBuf, PropertyError, key};
 use crate::remoting::transaction::{CheckTransactionState, EndTransaction, sys_flag};
 use crate::remoting::{Command, OneWay, RequestCode, ResponseCode};
 
-/// What the broker calls a half message.
+/// The names that the broker has for a half message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HalfName {
     /// Its log address.
@@ -38,14 +38,14 @@ pub struct HalfName {
 /// A broker asks how a transaction ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Which one.
+    /// The half message.
     pub half: HalfName,
     /// The half message's body.
     pub body: Bytes,
     from: SocketAddr,
 }
 
-/// What [`Producer::next_event`] reports.
+/// A report of [`Producer::next_event`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProducerEvent {
     /// A send, or the send of a half message, ended.

@@ -35,7 +35,7 @@ pub(super) fn ms(milliseconds: u64) -> u64 {
     milliseconds.saturating_mul(1_000_000)
 }
 
-/// What [`Wire::next`] reports.
+/// A report of [`Wire::next`].
 #[derive(Debug)]
 pub(super) enum Happening<T> {
     /// Requests can be written to this peer.
@@ -53,7 +53,7 @@ pub(super) enum Happening<T> {
     Due,
 }
 
-/// What a deadline is for. Derived order breaks ties between equal times.
+/// The purpose of a deadline. Derived order breaks ties between equal times.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Deadline {
     Answer { peer: SocketAddr, opaque: i32 },

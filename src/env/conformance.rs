@@ -1,6 +1,6 @@
-//! What every [`Disk`] must do, whoever implements it: one suite, run on the
-//! real disk and on the simulated one, so that what a simulation proves is
-//! about the same verbs.
+//! The duties of every [`Disk`], whatever implements it: one suite, run on the real
+//! disk and on the simulated one, so that what a simulation proves is about the same
+//! verbs.
 
 use std::io::{self, ErrorKind};
 

@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Which of two futures was ready.
+/// The one of two futures that was ready.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Either<A, B> {
     /// The first, or both.

@@ -21,7 +21,7 @@ use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
-/// What an error says of stored data, and who can do something about it.
+/// The meaning of an error for stored data, and the party that can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The medium lost what it had taken.
@@ -43,7 +43,7 @@ pub struct Row {
     pub errnos: &'static [Errno],
     /// Their class.
     pub failure: Failure,
-    /// What an operator does about them.
+    /// The operator's remedy for them.
     pub cure: &'static str,
 }
 
@@ -55,8 +55,8 @@ const NO_CURE: &str = "if it stays, look into the kernel's log";
 
 /// The table. Each errno stands in one row at most.
 pub const TABLE: &[Row] = &[
-    // What Linux's block layer and file systems answer for a bad sector, a
-    // checksum of their own that fails, an integrity field that does not match.
+    // The answers of Linux's block layer and file systems for a bad sector, a checksum of
+    // their own that fails, an integrity field that does not match.
     Row {
         errnos: &[
             Errno::IO,
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_said_is_found_behind_what_was_made_of_it() {
+    fn the_systems_error_is_found_behind_the_ones_that_wrap_it() {
         #[derive(Debug, thiserror::Error)]
         #[error("reading failed: {source}")]
         struct Reading {

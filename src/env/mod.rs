@@ -91,7 +91,7 @@ pub trait Timer: Send + 'static {
 /// A directory tree on one disk. Paths are relative, `/`-separated, and name
 /// nothing outside the tree.
 ///
-/// What survives what: a *process kill* keeps every resolved operation; a
+/// The crashes that data survive: a *process kill* keeps every resolved operation; a
 /// *power loss* keeps only what a sync covered (guarantee.md, section 4).
 pub trait Disk: Clone + Send + Sync + 'static {
     /// An open file.
@@ -167,7 +167,7 @@ pub enum CloseReason {
     Overflow,
 }
 
-/// What an endpoint reports.
+/// A report of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetEvent {
     /// A listening endpoint accepted a stream.

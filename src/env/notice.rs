@@ -62,17 +62,17 @@ notices! {
         stop: Stop,
         /// How it ended.
         end: FoundEnd,
-        /// What was copied because nothing proved it durable.
+        /// The entries that were copied because nothing proved them durable.
         copied: FoundTail,
     } Info "log opened {stop}{end}{copied}";
     /// Something stands among the log's files that is none of them.
     StrayFile {
-        /// Which file, and where it is now.
+        /// The file, and its place now.
         what: String,
     } Warning "{what}";
     /// A cluster is not founded yet (D13).
     FoundingWaits {
-        /// Who is missing, and what to do.
+        /// The missing replicas, and the operator's part.
         why: String,
     } Warning "{why}";
     /// A cluster began, with this disk among its first ones (D13).
@@ -87,12 +87,12 @@ notices! {
     StateUnreadable {
         /// Its file.
         path: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     } Warning "{path} is unreadable ({why}); it is made again from the log";
     /// Something derived does not verify: all of it is made again.
     DerivedUnreadable {
-        /// What is wrong with it.
+        /// The reason.
         why: String,
         /// From what it is made.
         from: MadeFrom,
@@ -114,7 +114,7 @@ notices! {
     } Warning "for {for_s} s: {what}";
     /// A small file did not say any more what this replica knows (D28).
     OwnFileRewritten {
-        /// Which.
+        /// The file.
         path: &'static str,
     } Warning "{path} did not say any more what it should, and was written again: its sectors \
                rot; think of replacing the disk";
@@ -151,7 +151,7 @@ notices! {
                needs {wanted}: raise its limit (`ulimit -n`, LimitNOFILE)";
     /// Something failed though nothing is damaged: only whoever asked is refused.
     TriedAgain {
-        /// What, and what cures it.
+        /// The failure, and its cure.
         why: String,
     } Warning "{why}; it is tried again";
     /// A message whose delay is over cannot be stored in its queue. It waits until the
@@ -159,7 +159,7 @@ notices! {
     NotDelivered {
         /// Where it waits, a log address.
         address: u64,
-        /// What stands against it.
+        /// The obstacle.
         why: String,
     } Error "the message that waits at log address {address} cannot be delivered: {why}. It is \
              kept, and tried again at the next start";
@@ -173,16 +173,16 @@ notices! {
              ({base_bytes_max}): nothing of the log goes";
     /// A base came that is none.
     BaseRefused {
-        /// Who sent it.
+        /// The sender.
         node: u64,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     } Warning "the base that node {node} sent is none: {why}";
     /// Clients ask for what is not served here. Said once for each kind.
     NotServed {
         /// The code by which it is refused.
         code: i32,
-        /// What it is.
+        /// The request.
         what: String,
     } Warning "a client asks for what is not served, and is refused with code {code}: {what}";
     /// This broker leads its cluster.
@@ -199,7 +199,7 @@ notices! {
     Promoted Info "promoted: votes and counts from now on";
     /// This replica has a vote no more.
     Demoted Info "neither votes nor counts any more";
-    /// What was in doubt in the log is resolved (D12).
+    /// The doubt about entries in the log is resolved (D12).
     DoubtOver Info "nothing in the log is in doubt any more";
     /// Too many disks are gone for a majority (D16).
     Halted {
@@ -304,7 +304,7 @@ pub enum FoundEnd {
         path: String,
         /// Where in the file.
         position: u64,
-        /// What was wrong with it.
+        /// The error that was found in it.
         flaw: String,
     },
 }

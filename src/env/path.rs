@@ -1,5 +1,5 @@
-//! What a [`Disk`](super::Disk) path may look like, decided once for every
-//! implementation: relative, `/`-separated, naming nothing outside the tree.
+//! The rules for a [`Disk`](super::Disk) path, decided once for every implementation:
+//! relative, `/`-separated, naming nothing outside the tree.
 
 use std::io;
 

@@ -30,9 +30,8 @@ use thread::Threads;
 
 pub use thread::Hung;
 
-/// Whoever can do one run. Called on a fresh thread for each; equal arguments
-/// must give equal reports. A panic is caught and judged as a crash of the
-/// product.
+/// A function that can do one run. Called on a fresh thread for each; equal arguments
+/// must give equal reports. A panic is caught and judged as a crash of the product.
 pub trait Runner: Send + Sync + 'static {
     /// One run of `scenario` with `seed`, judged.
     fn run(&self, scenario: &Scenario, seed: u64, options: &RunOptions) -> RunReport;
@@ -67,7 +66,7 @@ pub struct Settings {
     pub hang_after: Duration,
 }
 
-/// What an exploration tells while it goes on.
+/// The messages of an exploration while it goes on.
 pub trait Observer {
     /// One more run is over.
     fn run_ended(&mut self);
@@ -75,7 +74,7 @@ pub trait Observer {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the report from being shown; it ends the exploration.
+    /// An error that keeps the report from being shown; it ends the exploration.
     fn scenario_ended(&mut self, report: ScenarioReport) -> std::io::Result<()>;
 }
 
@@ -161,7 +160,7 @@ fn start(
     });
 }
 
-/// Which run.
+/// The name of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct RunKey {
     job: usize,

@@ -1,5 +1,5 @@
-//! What is worth seeing at least once: a run, or a set of runs, in which none of it
-//! happened has tested little.
+//! Happenings that are worth seeing at least once: a run, or a set of runs, in which
+//! none of it happened has tested little.
 
 use std::fmt;
 

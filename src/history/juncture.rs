@@ -71,7 +71,7 @@ impl fmt::Display for Juncture {
     }
 }
 
-/// Who dies.
+/// The process that dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mortal {
     /// A broker.
@@ -122,7 +122,7 @@ impl Mortal {
 /// A death: whose, and at which junctures of transactions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
-    /// Who died.
+    /// The process that died.
     pub who: Mortal,
     /// Each once, in their order.
     pub at: Vec<Juncture>,

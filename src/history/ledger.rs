@@ -61,7 +61,7 @@ pub enum FaultKind {
     ClientClockDrift,
     /// Operations take many times as long.
     DiskLimping,
-    /// What links carry takes many times as long.
+    /// Messages on the links take many times as long.
     LinkLimping,
     /// Messages are lost, as `[network]` says.
     NetworkLoss,
@@ -69,8 +69,8 @@ pub enum FaultKind {
     NetworkDuplicate,
     /// Peer messages are overtaken, as `[network]` says.
     NetworkReorder,
-    /// What is written to a stream comes in pieces, as `[network]` says. It never
-    /// could have mattered: streams come in pieces everywhere.
+    /// Bytes that are written to a stream come in pieces, as `[network]` says. That could
+    /// never have mattered: streams come in pieces everywhere.
     NetworkSplit,
     /// Operations of the disk are refused, and nothing of what it holds is lost.
     DiskError,
@@ -231,7 +231,7 @@ pub struct FaultEvent {
     pub at_ns: u64,
     /// The simulator's event: finer than time, the order of all there is.
     pub event: u64,
-    /// What.
+    /// The kind of fault.
     pub kind: FaultKind,
     /// The node it hit.
     pub node: u32,
@@ -251,23 +251,23 @@ pub struct FaultEvent {
     pub hit: u32,
     /// Brokers that after it still held all that was committed.
     pub held_by: u32,
-    /// Whose process died, if one did, and where transactions stood.
+    /// The process that died, if one did, and how transactions stood.
     pub death: Option<Death>,
-    /// What it did, in words, for timelines.
+    /// The effect, in words, for timelines.
     pub note: String,
 }
 
 /// All faults of a run, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// What was planned, by kind.
+    /// The planned faults, by kind.
     pub armed: BTreeMap<FaultKind, u64>,
-    /// What had to wait, for room in the fault budget or for something to take, by
-    /// kind; whether it fired later or never.
+    /// The faults that had to wait, for room in the fault budget or for something to
+    /// take, by kind; whether it fired later or never.
     pub postponed: BTreeMap<FaultKind, u64>,
-    /// What fired.
+    /// The faults that fired.
     pub fired: Vec<FaultEvent>,
-    /// What settings of the network did, by kind.
+    /// The effects of the network's settings, by kind.
     pub settings: BTreeMap<FaultKind, SettingCount>,
     /// How brokers' clocks went, where they were wrong, in the order of time.
     pub clocks: Vec<ClockChange>,
@@ -284,13 +284,13 @@ pub struct Ledger {
 pub struct ClockChange {
     /// From when, nanoseconds since the start of the run.
     pub at_ns: u64,
-    /// Whose.
+    /// The node of the clock.
     pub node: u32,
-    /// What its monotonic clock says then, nanoseconds.
+    /// The time on its monotonic clock then, nanoseconds.
     pub own_ns: u64,
     /// How much faster both go than time, parts per million.
     pub rate_ppm: i64,
-    /// What its wall clock is ahead of the monotonic one, nanoseconds.
+    /// The lead of its wall clock over the monotonic one, nanoseconds.
     pub ahead_ns: i64,
 }
 

@@ -1,4 +1,5 @@
-//! What clients saw, and what befell the cluster: the only input of judgement.
+//! The view of the clients, and the faults that the cluster met: the only input of
+//! judgement.
 //!
 //! Promise: typed, in the order in which it happened, and free of anything that
 //! only a simulator could produce; a history taken on real sockets is judged by
@@ -34,8 +35,8 @@ pub struct Queue {
     pub queue_id: u32,
 }
 
-/// What the topic's name begins with in which a group's messages come again that
-/// were sent back (RocketMQ's `RETRY_GROUP_TOPIC_PREFIX`).
+/// The prefix of the topic in which messages of a group come again that were sent
+/// back (RocketMQ's `RETRY_GROUP_TOPIC_PREFIX`).
 const RETRY_PREFIX: &str = "%RETRY%";
 /// And that of its dead letters (`DLQ_GROUP_TOPIC_PREFIX`).
 const DEAD_LETTER_PREFIX: &str = "%DLQ%";
@@ -66,7 +67,7 @@ impl fmt::Display for Queue {
     }
 }
 
-/// What a message says, as far as judgement cares: who sent it, its number
+/// The content of a message, as far as judgement cares: who sent it, its number
 /// there, and a digest of the whole body. Two sends never share a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value {
@@ -107,7 +108,7 @@ impl Value {
         )
     }
 
-    /// What a body says; `None` where it is too short to say anything.
+    /// The value in a body; `None` where it is too short to say anything.
     pub fn read(body: &[u8]) -> Option<Self> {
         let (client, rest) = body.split_first_chunk::<4>()?;
         let (sequence, _) = rest.split_first_chunk::<8>()?;
@@ -174,7 +175,7 @@ pub enum Event {
     /// The message that is sent next is to come after so long, and no earlier.
     /// Its offset, when acknowledged, is that in the schedule topic.
     Delayed {
-        /// What is sent.
+        /// The value that is sent.
         value: Value,
         /// Nanoseconds.
         delay_ns: u64,
@@ -183,7 +184,7 @@ pub enum Event {
     SendBegan {
         /// The operation.
         op: OpId,
-        /// What is sent.
+        /// The value that is sent.
         value: Value,
     },
     /// The send's outcome, after all retries.
@@ -197,7 +198,7 @@ pub enum Event {
     HalfBegan {
         /// The operation.
         op: OpId,
-        /// What is sent.
+        /// The value that is sent.
         value: Value,
     },
     /// The half message's outcome. Acknowledged: its offset is that in the half
@@ -315,7 +316,7 @@ pub enum Event {
     Redelivered {
         /// The group.
         group: Arc<str>,
-        /// What it says.
+        /// The value in it.
         value: Value,
         /// How often it was sent back, as its record says.
         times: u32,
@@ -331,7 +332,7 @@ pub enum Event {
         queue: Queue,
         /// Its offset there.
         offset: u64,
-        /// What it says.
+        /// The value in it.
         value: Value,
         /// How often it had been sent back before.
         times: u32,
@@ -354,7 +355,7 @@ pub enum Event {
         queue: Queue,
         /// The message's offset.
         offset: u64,
-        /// What it says.
+        /// The value in it.
         value: Value,
     },
     /// A consumer asked to commit a group offset: everything below is done.
@@ -407,26 +408,26 @@ pub enum Event {
         /// Everything read, in order.
         messages: Vec<(u64, Option<Value>)>,
     },
-    /// What stands in the discard topic, read after heal.
+    /// The content of the discard topic, read after heal.
     FinalDiscards {
         /// In the order of their offsets.
         values: Vec<Value>,
     },
-    /// What an order database durably holds at the end of the run: every order
-    /// that is settled, and whether it is paid.
+    /// The durable content of an order database at the end of the run: every order that
+    /// is settled, and whether it is paid.
     FinalOrders {
         /// In the order of its rows.
         orders: Vec<(Value, bool)>,
     },
-    /// What a red-packet service's database durably holds at the end of the run:
-    /// the order of every packet.
+    /// The durable content of a red-packet service's database at the end of the run: the
+    /// order of every packet.
     FinalPackets {
         /// In the order of its rows.
         packets: Vec<Value>,
     },
     /// A client did something that is worth seeing, and says nothing else.
     Noticed(Happening),
-    /// What the broker recorded for a group, read after heal.
+    /// The offset that the broker recorded for a group, read after heal.
     FinalGroupOffset {
         /// The group.
         group: Arc<str>,
@@ -442,9 +443,9 @@ pub enum Event {
 pub struct Entry {
     /// Nanoseconds since the start of the run.
     pub at_ns: u64,
-    /// Whose.
+    /// The client that saw it.
     pub client: ClientId,
-    /// What.
+    /// The event.
     pub event: Event,
 }
 
@@ -459,7 +460,7 @@ pub struct History {
 /// used cost nothing; growing to it would touch and copy twice as many.
 const ENTRIES: usize = 1 << 14;
 
-/// What time it is, nanoseconds since the start of the run.
+/// The clock of a run, nanoseconds since its start.
 type RunClock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// A shared, append-only history.

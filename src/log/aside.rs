@@ -25,7 +25,7 @@ const LENGTH_AT: usize = 8;
 /// Bytes of a payload in pieces that are written at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Aside {
     /// The payload, verified.
@@ -34,7 +34,7 @@ pub enum Aside {
     Missing,
     /// A file that does not verify, or that the medium does not give back.
     Corrupt {
-        /// What failed.
+        /// The check that failed.
         why: String,
     },
 }

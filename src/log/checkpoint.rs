@@ -1,4 +1,4 @@
-//! What is known durable, and whether the last stop was a clean one.
+//! The proof of how far the log is durable, and whether the last stop was a clean one.
 //!
 //! Promise: a checkpoint is never ahead of the data that it describes; its
 //! `clean` counts only while no `abort` file stands (RocketMQ's name: made
@@ -17,7 +17,7 @@ pub const CHECKPOINT_FILE: &str = "checkpoint";
 /// The file under the root that stands while a log is open.
 pub const ABORT_FILE: &str = "abort";
 
-/// What a checkpoint says.
+/// The content of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The log was durable up to here when this was written.
@@ -38,7 +38,7 @@ pub enum CheckpointState {
     Missing,
     /// It does not verify: what it proved durable is not known.
     Corrupt {
-        /// What failed.
+        /// The check that failed.
         why: String,
     },
 }

@@ -32,13 +32,13 @@ use super::{LogConfig, Position};
 use crate::env::{Disk, File};
 use crate::record::{EncodeError, EntryKind, Mark, Placement, encode_mark};
 
-/// What a [`CommitLog::write`] did.
+/// The result of a [`CommitLog::write`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// The log is cached up to here.
     pub appended: Position,
-    /// What is still staged does not fit the segment: it is written after the
-    /// [`JobKind::Roll`] that [`CommitLog::next_job`] now gives.
+    /// Whether the entries that are still staged do not fit the segment: they are written
+    /// after the [`JobKind::Roll`] that [`CommitLog::next_job`] now gives.
     pub roll_needed: bool,
 }
 
@@ -92,7 +92,7 @@ impl<D: Disk> CommitLog<D> {
         self.flushed
     }
 
-    /// Whose disk this is.
+    /// The identity of the disk.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity

@@ -12,9 +12,11 @@
 //! A sector at the end is written more than once, so a power loss may garble
 //! what it held before. That is why a [`QueueTail`] carries those bytes itself.
 //!
-//! What is appended stays in memory until the owner's next snapshot, which writes
-//! and syncs it: so an append cannot fail, for want of a descriptor or of room, and
+//! The appended entries stay in memory until the owner's next snapshot, which writes
+//! and syncs them: so an append cannot fail, for want of a descriptor or of room, and
 //! however many queues there are, none of them keeps a file open.
+
+mod writing;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -25,9 +27,9 @@ use std::sync::{Arc, Mutex};
 use bytes::{Buf, BufMut, Bytes};
 
 use super::CONSUME_QUEUE_DIR;
-use super::aside::create_afresh;
 use crate::env::failure::medium_lost_data;
 use crate::env::{Disk, File};
+use writing::{Piece, Writing};
 
 /// Bytes of an entry.
 const ENTRY_BYTES: u64 = 20;
@@ -141,7 +143,7 @@ struct Stored {
     first_file: u64,
 }
 
-/// What a sync tells the queue.
+/// The result of a sync, for the queue.
 #[derive(Debug, Default)]
 struct Shared {
     stored: Mutex<Option<Stored>>,
@@ -328,7 +330,7 @@ impl<D: Disk> ConsumeQueue<D> {
         }
     }
 
-    /// What a sync has to do now.
+    /// The work of a sync that begins now.
     fn writing(&self) -> Writing {
         let (first_file, _) = self.place_of(self.first_offset);
         let mut stored = Stored {
@@ -416,117 +418,6 @@ impl<D: Disk> ConsumeQueue<D> {
     }
 }
 
-/// What a sync does, alone.
-#[derive(Debug)]
-struct Writing {
-    tail: QueueTail,
-    directory: String,
-    /// The topic's directory, where it and the queue's are to be made.
-    parent: Option<String>,
-    pieces: Vec<Piece>,
-    /// Files that begin below that byte of the queue have expired.
-    remove_below: Option<u64>,
-    stored: Stored,
-}
-
-/// Consecutive bytes of one file.
-#[derive(Debug)]
-struct Piece {
-    path: String,
-    /// A file that is begun is a new file, whatever a crash left under its name.
-    begins: bool,
-    position: u64,
-    bytes: Bytes,
-}
-
-impl Writing {
-    fn is_needed(&self) -> bool {
-        !self.pieces.is_empty() || self.remove_below.is_some()
-    }
-
-    /// Writes first, which may fail as often as it likes; then syncs, which may
-    /// fail once (D23).
-    async fn carry_out<D: Disk>(&self, disk: &D, shared: &Shared) -> Result<(), QueueError> {
-        let failed = |path: &str| {
-            let path = path.to_owned();
-            |source| QueueError::Io { path, source }
-        };
-        if self.parent.is_some() {
-            let made = disk.create_dir(&self.directory).await;
-            made.map_err(failed(&self.directory))?;
-        }
-        let mut files = Vec::new();
-        for piece in &self.pieces {
-            let file = piece.open(disk).await?;
-            let written = file.write_at(piece.position, piece.bytes.clone()).await;
-            written.map_err(failed(&piece.path))?;
-            files.push(file);
-        }
-        if let Some(below) = self.remove_below {
-            let removed = remove_expired(disk, &self.directory, below).await;
-            removed.map_err(failed(&self.directory))?;
-        }
-        let outcome = Outcome {
-            shared,
-            succeeded: false,
-        };
-        let synced = self.sync(disk, files).await;
-        outcome
-            .of(synced, &self.stored)
-            .map_err(|source| QueueError::Unsynced {
-                directory: self.directory.clone(),
-                source,
-            })
-    }
-
-    async fn sync<D: Disk>(&self, disk: &D, files: Vec<D::File>) -> io::Result<()> {
-        for file in files {
-            file.sync_data().await?;
-        }
-        if let Some(parent) = &self.parent {
-            disk.sync_dir(CONSUME_QUEUE_DIR).await?;
-            disk.sync_dir(parent).await?;
-        }
-        if self.parent.is_some() || self.pieces.iter().any(|piece| piece.begins) {
-            disk.sync_dir(&self.directory).await?;
-        }
-        Ok(())
-    }
-}
-
-impl Piece {
-    async fn open<D: Disk>(&self, disk: &D) -> Result<D::File, QueueError> {
-        let path = self.path.clone();
-        let opened = match self.begins {
-            true => create_afresh(disk, &path).await,
-            false => disk.open(&path).await,
-        };
-        match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let offset = self.position / ENTRY_BYTES;
-                Err(QueueError::Lacking { path, offset })
-            }
-            opened => opened.map_err(|source| QueueError::Io { path, source }),
-        }
-    }
-}
-
-/// Removes the files that end below the first entry. Those that a crash brings
-/// back are removed by the first sync after it.
-async fn remove_expired<D: Disk>(disk: &D, directory: &str, below: u64) -> io::Result<()> {
-    let names = match disk.list(directory).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        listed => listed?,
-    };
-    for name in names {
-        let begins: Option<u64> = name.parse().ok();
-        if begins.is_some_and(|begins| begins < below) {
-            disk.remove(&format!("{directory}/{name}")).await?;
-        }
-    }
-    Ok(())
-}
-
 /// `length` bytes of a file that has them; `offset` is the first entry's.
 async fn read_exactly<D: Disk>(
     disk: &D,
@@ -543,31 +434,6 @@ async fn read_exactly<D: Disk>(
             Err(QueueError::Lacking { path, offset })
         }
         Err(source) => Err(QueueError::Io { path, source }),
-    }
-}
-
-/// Poisons the queue unless the sync is known to have succeeded: one that was
-/// given up halfway leaves as little to rest on as one that failed.
-struct Outcome<'a> {
-    shared: &'a Shared,
-    succeeded: bool,
-}
-
-impl Outcome<'_> {
-    fn of(mut self, synced: io::Result<()>, stored: &Stored) -> io::Result<()> {
-        self.succeeded = synced.is_ok();
-        if self.succeeded {
-            self.shared.put(stored.clone());
-        }
-        synced
-    }
-}
-
-impl Drop for Outcome<'_> {
-    fn drop(&mut self) {
-        if !self.succeeded {
-            self.shared.failed.store(true, Ordering::Relaxed);
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a caller of the log can meet: what, where, and what to do about it.
+//! The errors that a caller of the log can meet: what, where, and what to do about it.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub enum LogError {
     /// The disk failed. The log is poisoned from here on.
     #[error("{doing} failed: {source}; the log is closed until it is reopened")]
     Io {
-        /// What was being done, and to which file.
+        /// The action that failed, and its file.
         doing: String,
         /// The disk's error.
         source: io::Error,
@@ -79,7 +79,7 @@ pub enum ReadError {
         position: u64,
         /// The entry's log address.
         address: u64,
-        /// What failed.
+        /// The flaw.
         flaw: Flaw,
     },
     /// The read failed for a reason other than the medium.
@@ -102,7 +102,7 @@ pub struct Corruption {
     pub position: u64,
     /// Log address of the first entry that is lost: everything below is whole.
     pub address: u64,
-    /// What failed there.
+    /// The flaw at that place.
     pub flaw: Flaw,
     /// How it is known that it had been synced.
     pub proof: Proof,
@@ -126,7 +126,7 @@ impl std::fmt::Display for Corruption {
     }
 }
 
-/// What durable thing says that a record had been synced.
+/// The durable thing that says that a record had been synced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Proof {
     /// A segment follows; it is made only once the one before it is synced.
@@ -142,7 +142,7 @@ pub enum Proof {
         path: String,
         /// Where the record or mark stands, bytes.
         position: u64,
-        /// What it says.
+        /// The address in the record or mark.
         durable_address: u64,
     },
     /// The header of the segment: what it was born with was synced first.
@@ -150,26 +150,26 @@ pub enum Proof {
     Birth {
         /// The file.
         path: String,
-        /// What its header says, or its name where the header is bad.
+        /// The address in its header, or in its name where the header is bad.
         durable_address: u64,
     },
     /// The checkpoint.
     #[error("the checkpoint says that all below {durable_address} was durable")]
     Checkpoint {
-        /// What it says.
+        /// The address in the checkpoint.
         durable_address: u64,
     },
     /// The checkpoint is unreadable, so that it cannot say that the bad tail
     /// had *not* been synced.
     #[error("the checkpoint that would tell is unreadable ({why}), so this is assumed")]
     CheckpointUnreadable {
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
 }
 
 impl Proof {
-    /// What it says, where it says so itself.
+    /// The address in the proof, where it has one itself.
     pub(super) fn durable_address(&self) -> u64 {
         match self {
             Self::Placement {
@@ -200,9 +200,9 @@ pub enum OpenError {
     ForeignSegment {
         /// The file.
         path: String,
-        /// Whose it is.
+        /// The disk that it belongs to.
         disk_id: u64,
-        /// Whose it is.
+        /// The cluster that it belongs to.
         cluster_id: u64,
     },
     /// A file has a segment's name, and nothing in it verifies.
@@ -233,7 +233,7 @@ pub enum OpenError {
     /// The disk failed. Opening may be tried again.
     #[error("{doing} failed: {source}")]
     Io {
-        /// What was being done.
+        /// The action that failed.
         doing: &'static str,
         /// The disk's error.
         source: io::Error,

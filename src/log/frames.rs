@@ -1,4 +1,4 @@
-//! What stands at a position of a segment file, judged on its own.
+//! The frame at a position of a segment file, judged on its own.
 //!
 //! Promise: every byte that the log hands out, at recovery or later, came
 //! through [`Frames::at`], and so through both checksums of its envelope.
@@ -53,7 +53,7 @@ pub enum Flaw {
     Missing,
 }
 
-/// What stands at a position.
+/// The content of a position.
 #[derive(Debug, Clone)]
 pub(super) enum Frame {
     /// A whole entry; envelope and record together.
@@ -127,7 +127,7 @@ impl<F: File> Frames<F> {
         Ok(data.clamp(position, self.end))
     }
 
-    /// What stands at `position`.
+    /// The frame at `position`.
     ///
     /// # Errors
     /// The disk's, except what the medium alone is to blame for.
@@ -257,7 +257,7 @@ impl<F: File> Frames<F> {
         &self.window[(position - self.window_from) as usize..]
     }
 
-    /// What was parsed at a position that the window has.
+    /// The frame that was parsed at a position within the window.
     fn frame(&mut self, parsed: Parsed, position: u64) -> Frame {
         match parsed {
             Parsed::Entry(envelope) => {

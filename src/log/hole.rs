@@ -90,7 +90,7 @@ impl<D: Disk> CommitLog<D> {
         (address < hole.upto.address).then_some(hole)
     }
 
-    /// What a read in a hole is told.
+    /// The error of a read in a hole.
     pub(super) fn in_hole(&self, hole: Hole) -> ReadError {
         let address = hole.from.address;
         let after = self

@@ -1,4 +1,4 @@
-//! Whose disk this is: written once by `format`, checked at every start (D27).
+//! The identity of a disk: written once by `format`, checked at every start (D27).
 //!
 //! Promise: a node never starts on a disk that was not formatted, and a disk is
 //! never formatted twice. A blank disk is a forgotten one; only an operator may
@@ -30,7 +30,7 @@ pub struct Identity {
     pub kind: Option<DiskKind>,
 }
 
-/// What a disk was formatted as; flags never decide it (D27).
+/// The kind that a disk was formatted as; flags never decide it (D27).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskKind {
     /// Of a broker that stands alone.
@@ -47,7 +47,7 @@ pub enum FormatError {
         "the disk is formatted already ({found}); formatting it again would forget what it holds"
     )]
     AlreadyFormatted {
-        /// What stands there.
+        /// The content of that place.
         found: String,
     },
     /// It has no identity but holds data.
@@ -78,7 +78,7 @@ pub enum IdentityError {
          directory away and format a new one with --replacement"
     )]
     Corrupt {
-        /// What failed.
+        /// The check that failed.
         why: String,
     },
     /// The disk failed.

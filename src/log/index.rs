@@ -167,7 +167,7 @@ impl<D: Disk> CommitLog<D> {
         }
     }
 
-    /// What memory alone knows.
+    /// The position that memory alone knows.
     fn known_position(&self, index: u64) -> Option<Position> {
         let ends = [self.base, self.appended, self.tail];
         let holes = self.holes.iter().flat_map(|hole| [hole.from, hole.upto]);

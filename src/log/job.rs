@@ -1,4 +1,4 @@
-//! What makes the log durable, as futures that stand alone.
+//! The jobs that make the log durable, as futures that stand alone.
 //!
 //! Promise: a [`Job`] borrows nothing from the log, so the owner's loop polls it
 //! beside everything else; a [`Done`] names what it covers, and handing it to
@@ -15,17 +15,18 @@ use super::Position;
 use super::segment::{Draft, Segment, SegmentHeader};
 use crate::env::{Disk, File};
 
-/// What a job does.
+/// The kinds of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobKind {
     /// Syncs the segment that is appended to.
     Sync {
-        /// What is durable after it.
+        /// The position up to which all is durable after it.
         upto: Position,
     },
     /// Syncs that segment, then makes the next one.
     Roll {
-        /// What is durable after it, and where the next segment begins.
+        /// The position up to which all is durable after it, and at which the next
+        /// segment begins.
         upto: Position,
     },
 }
@@ -46,7 +47,7 @@ pub struct Done<D: Disk> {
 }
 
 impl<D: Disk> Done<D> {
-    /// What the job was to do.
+    /// The kind of the job.
     #[must_use]
     pub fn kind(&self) -> JobKind {
         self.kind
@@ -60,7 +61,7 @@ impl<D: Disk> Done<D> {
 }
 
 impl<D: Disk> Job<D> {
-    /// What it does.
+    /// The kind of the job.
     #[must_use]
     pub fn kind(&self) -> JobKind {
         self.kind

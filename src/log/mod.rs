@@ -93,7 +93,7 @@ pub const CONSUME_QUEUE_DIR: &str = "consumequeue";
 /// other one can store again.
 pub const RECORD_BYTES_MAX: u64 = 32 << 20;
 
-/// What a commit log may be told.
+/// The settings of a commit log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// Size of a segment file, bytes (`mapedFileSizeCommitLog`); rounded down

@@ -24,7 +24,7 @@ const SEEK_BYTES: u64 = 16 << 10;
 /// An entry as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What the record is.
+    /// The kind of the record.
     pub kind: EntryKind,
     /// Its number in the log.
     pub index: u64,
@@ -360,7 +360,7 @@ fn behind(envelope: &Envelope) -> Position {
     }
 }
 
-/// What is wrong with a frame where an entry should be.
+/// The flaw of a frame that stands where an entry should be.
 pub(super) fn flaw_of(frame: Frame) -> Flaw {
     match frame {
         Frame::Bad { flaw, .. } => flaw,

@@ -213,13 +213,13 @@ impl<D: Disk> CommitLog<D> {
     }
 }
 
-/// Which file a hole is filled in.
+/// The file in which a hole is filled.
 enum Target {
     Rewrite { number: usize },
     Insert { number: usize },
 }
 
-/// What fills a hole, proved.
+/// The entries that fill a hole, proved.
 struct Filling<'a> {
     hole: Hole,
     frames: &'a [Bytes],

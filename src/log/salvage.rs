@@ -15,10 +15,11 @@ use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, strays, s
 use super::segment::{GIVEN_UP, Segment, finish_naming, remove_dead, segment_path};
 use crate::env::Disk;
 
-/// What was given up.
+/// The part that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SalvageReport {
-    /// What the log was refused for. Its address is where the log now ends.
+    /// The corruption for which the log was refused. Its address is where the log now
+    /// ends.
     pub corruption: Corruption,
     /// Whole records seen behind the cut: so many, at least, are lost, and some
     /// of them were acknowledged.
@@ -65,7 +66,7 @@ pub async fn salvage<D: Disk>(
         .await
         .doing("finishing to name a segment")?;
     let mut survey = survey(&disk, identity, None).await?;
-    // What nobody can read takes nothing that is whole with it.
+    // An unreadable header takes no whole entry with it.
     let unrecognizable = std::mem::take(&mut survey.unrecognizable);
     survey
         .strays

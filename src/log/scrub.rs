@@ -11,7 +11,7 @@ use super::segment::{Group, header_stands, segment_path};
 use crate::env::Disk;
 use crate::record::LogPart;
 
-/// What a stretch of the log looked like.
+/// The result of verifying a stretch of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scrubbed {
     /// Where the next step begins: the log's base once the end was reached.
@@ -68,8 +68,8 @@ impl<D: Disk> CommitLog<D> {
         }
     }
 
-    /// What is to be verified from `from_address` on; `None` behind the last
-    /// durable entry.
+    /// The stretch to verify from `from_address` on; `None` behind the last durable
+    /// entry.
     fn stretch(&self, from_address: u64) -> Option<Stretch<D>> {
         let mut from_address = from_address.max(self.base.address);
         while let Some(hole) = self.hole_at(from_address) {

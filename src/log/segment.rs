@@ -40,12 +40,12 @@ pub(super) const GIVEN_UP: &str = ".given-up-before-generation-";
 /// Behind the name of a whole segment while it gets its name once more.
 pub(super) const AGAIN_SUFFIX: &str = ".again";
 
-/// What a segment file says of itself.
+/// The header of a segment file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
-    /// Whose log this is (D27).
+    /// The cluster of the log (D27).
     pub(super) cluster_id: u64,
-    /// Which disk's.
+    /// The disk of the log.
     pub(super) disk_id: u64,
     /// Random; binds every byte of the file to this one file.
     pub(super) incarnation: u64,
@@ -53,7 +53,7 @@ pub(super) struct SegmentHeader {
     pub(super) generation: u64,
     /// The file's size.
     pub(super) segment_bytes: u64,
-    /// What groups are padded to in this file.
+    /// The unit that groups are padded to in this file.
     pub(super) sector_bytes: u32,
     /// Where the log stood when the file was made: its first entry's place.
     pub(super) base: Position,
@@ -278,7 +278,7 @@ impl<D: Disk> Draft<D> {
     }
 }
 
-/// What stands in the commit log's directory.
+/// The content of the commit log's directory.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// First addresses of the named segments, ascending.

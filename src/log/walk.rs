@@ -25,7 +25,7 @@ pub(super) struct Walk<D: Disk> {
     pub(super) at: Position,
 }
 
-/// What a walk came by.
+/// The result of a step of a walk.
 pub(super) enum Step {
     /// Envelope and record.
     Entry(Bytes),

@@ -1,5 +1,5 @@
-//! What outlives the process, as bytes: the hard state and the configuration.
-//! Checksums are the files' and the entries' own (D1, D10).
+//! The bytes of things that outlive the process: the hard state and the
+//! configuration. Checksums are the files' and the entries' own (D1, D10).
 
 use bytes::{Buf, BufMut};
 
@@ -161,7 +161,7 @@ fn get_places(bytes: &mut impl Buf) -> Result<Configuration, WireError> {
     for _ in 0..returning {
         configuration.returning.insert(bytes.try_get_u64()?);
     }
-    // What does not come back as it went out was not put there by us.
+    // A file that does not read back as it was written was not put there by us.
     let counted = [
         configuration.seats.len(),
         configuration.learners.len(),

@@ -1,4 +1,4 @@
-//! Who counts: seats, learners, and the changes that lead from one
+//! The replicas that count: seats, learners, and the changes that lead from one
 //! configuration to the next (D13–D15).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ReplicaId;
 use super::codec::MEMBERS_MAX;
 
-/// Who is in the cluster.
+/// The members of the cluster.
 ///
 /// 1. A node has a seat or a learner's place, not both.
 /// 2. Two configurations of which one is a [`Change`] away from the other have
@@ -32,11 +32,11 @@ pub struct Configuration {
 pub struct Seat {
     /// The disk of the replica.
     pub disk: u64,
-    /// What it may do.
+    /// The rights of its replica.
     pub state: SeatState,
 }
 
-/// What the replica in a seat may do.
+/// The rights of the replica in a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeatState {
     /// Votes and acknowledges.
@@ -98,8 +98,8 @@ impl Configuration {
         }
     }
 
-    /// What is left of this one where `survivor` goes on alone: the others may
-    /// come back with other disks (D16).
+    /// The configuration that is left of this one where `survivor` goes on alone: the
+    /// others may come back with other disks (D16).
     #[must_use]
     pub fn recovered_by(&self, survivor: ReplicaId) -> Self {
         let nodes = self.seats.keys().chain(&self.returning).copied();
@@ -247,7 +247,7 @@ impl Configuration {
 #[derive(Debug)]
 pub(super) struct Configurations {
     history: Vec<(u64, Configuration)>,
-    /// What is in force on a blank disk: nobody.
+    /// The configuration on a blank disk: nobody.
     nobody: Configuration,
 }
 
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_quorum_has() {
+    fn the_last_entry_of_a_quorum() {
         for (indexes, agreed) in [
             ([9, 9, 9, 9, 9], 9),
             ([9, 8, 7, 6, 5], 7),

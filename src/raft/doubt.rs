@@ -54,7 +54,7 @@ impl Doubtful {
     }
 }
 
-/// What is to be done at the lowest index in doubt.
+/// The action at the lowest index in doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
     /// Too few have answered.
@@ -112,8 +112,8 @@ impl Raft {
         self.check_answers(None);
     }
 
-    /// Whatever disk the node has now: if it is another than the one that sat
-    /// there, that one is gone.
+    /// The question is the same whatever disk the node has now: if it is another than the
+    /// one that sat there, that one is gone.
     fn ask(&mut self, node: u64) {
         if let Some(doubtful) = &self.doubtful
             && node != self.me.node
@@ -168,7 +168,8 @@ impl Raft {
         let term = self.term();
         let base_index = self.log.base().index;
         if previous.index < base_index {
-            // What is asked for is committed and gone: a denial would be a lie.
+            // The entries that are asked for are committed and gone: a denial would be a
+            // lie.
             let to = from;
             return self.gate_send(Output::SendBase { to, term, request });
         }
@@ -249,7 +250,7 @@ impl Raft {
                     self.ask(node);
                 }
             }
-            // What was taken must be here to stay before the doubt is erased.
+            // The entries that were taken must be durable before the doubt is erased.
             Verdict::End if self.durable_index == self.log.last().index => self.end_doubt(),
             Verdict::End => {}
         }
@@ -290,7 +291,7 @@ impl Raft {
                     }
                 }
                 Some(Word::MayHaveHad) => amnesiac += 1,
-                // What sat there before may have had it.
+                // The disk that sat there before may have had it.
                 Some(Word::HasNone) if forgot => amnesiac += 1,
                 Some(Word::HasNone) => {}
                 // Even a replaced one: its promotion may be among what was lost
@@ -354,7 +355,7 @@ impl Raft {
     }
 }
 
-/// What an answer says about one index.
+/// The word of an answer about one index.
 enum Word<'a> {
     /// A copy.
     Has(&'a EntryHead),
@@ -368,7 +369,7 @@ enum Word<'a> {
 }
 
 impl Tail {
-    /// What is said about the index behind `previous`.
+    /// The word about the index behind `previous`.
     fn word_on(&self, index: u64) -> Word<'_> {
         let unknown = self.silent_from.is_some_and(|from| from <= index);
         if self.base_index >= index || unknown {

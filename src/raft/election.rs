@@ -135,10 +135,9 @@ impl Raft {
         self.send(from, Message::VoteAnswer { granted });
     }
 
-    /// Whose vote counts is for the candidate's configuration to say (thesis,
-    /// §4.1): a removal that this replica knows of may have been rolled back
-    /// elsewhere. Only one whose seat has a new disk, its own or another, knows
-    /// better (D14).
+    /// The candidate's configuration decides whose vote counts (thesis, §4.1): a removal
+    /// that this replica knows of may have been rolled back elsewhere. Only one whose
+    /// seat has a new disk, its own or another, knows better (D14).
     fn may_vote(&self) -> bool {
         let configuration = self.configurations.latest();
         let seated = configuration.seats.contains_key(&self.me.node);
@@ -221,7 +220,7 @@ impl Raft {
             for read in leader.reads {
                 self.outputs.push_back(Output::ReadFailed { id: read.id });
             }
-            // What was not staged yet is not staged any more.
+            // Outputs that were not staged yet are not staged any more.
             self.outputs.retain(|output| {
                 !matches!(
                     output,

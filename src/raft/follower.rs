@@ -79,7 +79,7 @@ impl Raft {
         self.stop();
     }
 
-    /// What is at or below the base is committed, so every leader has it.
+    /// Entries at or below the base are committed, so every leader has them.
     fn skip_base(&self, append: &mut Append) {
         let base = self.log.base();
         if append.prev.index < base.index {
@@ -185,8 +185,8 @@ impl Raft {
         }
         let known = self.log.contains(base) || base.index <= self.commit_index;
         if known && !self.is_blank() {
-            // What is here up to `base` is the same, and what is behind it may
-            // be, too: it stays (D8).
+            // The entries up to `base` are the same here, and those behind it may be,
+            // too: they stay (D8).
             let matched_index = base.index.min(self.log.last().index);
             self.matched_index = self.matched_index.max(matched_index);
             self.answering = Some((from, request));

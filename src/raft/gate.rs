@@ -37,7 +37,7 @@ impl Gate {
         self.current
     }
 
-    /// What the replica goes by is also what it would remember.
+    /// The state that the replica goes by is also the one it would remember.
     pub(super) fn is_durable(&self) -> bool {
         self.saved_version == self.version
     }

@@ -1,4 +1,4 @@
-//! What happens to a replica.
+//! The events that happen to a replica.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use super::{
     Change, Configuration, EntryHead, EntryId, HardState, LogView, Message, ReplicaId, Settings,
 };
 
-/// What a replica starts with: what its disk says, and what it was told.
+/// The input from which a replica starts: the content of its disk, and its settings.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Who this is.
+    /// The id of this replica.
     pub me: ReplicaId,
     /// Times and bounds.
     pub settings: Settings,
@@ -66,7 +66,7 @@ pub enum Input {
         from: ReplicaId,
         /// The sender's term.
         term: u64,
-        /// What it says.
+        /// The message.
         message: Message,
     },
     /// An entry was staged behind the last one, of the term in which this replica

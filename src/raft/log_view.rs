@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_is_gone_and_what_follows_is_of_its_own_term() {
+    fn cut_entries_are_gone_and_those_that_follow_are_of_their_own_term() {
         let mut view = view();
         view.truncate(7);
         assert_eq!(view.last(), id(6, 2));

@@ -1,4 +1,4 @@
-//! What replicas tell each other. Every message travels with its sender's term.
+//! The messages between replicas. Every message travels with its sender's term.
 
 use super::{Configuration, EntryHead, EntryId};
 
@@ -92,7 +92,7 @@ pub enum Message {
         /// does not know its term.
         committed: EntryId,
     },
-    /// What was wished for has expired; the first piece of the sender's base travels
+    /// The wanted entries have expired; the first piece of the sender's base travels
     /// behind the message. Not the core's: for drivers.
     Expired {
         /// The last entry below the sender's log.
@@ -137,7 +137,7 @@ pub struct Append {
 /// term, and the numbers begin anew with each leadership.
 pub const UNASKED: u64 = 0;
 
-/// What a follower made of an append.
+/// The answer of a follower to an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppendAnswer {
     /// The append's, or [`UNASKED`].
@@ -156,7 +156,7 @@ pub struct AppendAnswer {
     pub in_doubt: bool,
 }
 
-/// What a replica holds behind the asker's last entry.
+/// The entries of a replica behind the asker's last one.
 ///
 /// On the wire `heads` is empty, as in an [`Append`].
 #[derive(Debug, Clone, PartialEq, Eq)]

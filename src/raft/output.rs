@@ -1,4 +1,4 @@
-//! What the driver is to do, in the order in which it is handed out.
+//! The work for the driver, in the order in which it is handed out.
 
 use super::{
     Append, Change, Configuration, Divergence, EntryId, HardState, Message, ReplicaId, Tail,
@@ -16,7 +16,7 @@ pub enum Output {
         to: ReplicaId,
         /// The sender's term.
         term: u64,
-        /// What to say.
+        /// The message to send.
         message: Message,
     },
     /// May leave at once, with the frames of the entries behind `append.prev`

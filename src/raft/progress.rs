@@ -1,4 +1,4 @@
-//! What a leader knows of one follower.
+//! The knowledge of a leader about one follower.
 
 use std::collections::VecDeque;
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lost_entries_and_says_so_starts_again() {
+    fn a_follower_that_lost_entries_and_says_so_starts_again() {
         let mut progress = replicating();
         progress.matched(12, 2);
         progress.lost(4, 9);

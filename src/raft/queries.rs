@@ -1,10 +1,10 @@
-//! What a driver may ask a replica.
+//! The questions that a driver may ask a replica.
 
 use super::replica::{Raft, State};
 use super::{Configuration, EntryId, HardState, LogView, ReplicaId, Role};
 
 impl Raft {
-    /// What this replica is.
+    /// The role of this replica.
     #[must_use]
     pub fn role(&self) -> Role {
         match self.state {
@@ -34,7 +34,7 @@ impl Raft {
         self.leader
     }
 
-    /// What is known to be committed.
+    /// The last entry that is known to be committed.
     #[must_use]
     pub fn commit_index(&self) -> u64 {
         self.commit_index

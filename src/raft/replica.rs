@@ -15,7 +15,7 @@ use super::{
     EntryId, HardState, Input, LogView, Message, Output, ReplicaId, Settings, Start, Unreadable,
 };
 
-/// What a replica is at the moment.
+/// The role of a replica at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Its disk is new: it announces itself and waits for a base (D14).
@@ -39,7 +39,7 @@ pub(super) enum State {
         challenge: u64,
     },
     Follower,
-    /// Who would vote for it.
+    /// The replicas that would vote for it.
     PreCandidate(BTreeSet<ReplicaId>),
     /// Its votes; `transfer` as in [`Message::Vote`].
     Candidate {
@@ -242,7 +242,7 @@ impl Raft {
         }
     }
 
-    /// What time alone brings about.
+    /// The changes that time alone brings about.
     fn tick(&mut self) {
         if self.stopped {
             return;

@@ -11,7 +11,7 @@ use super::{
     Append, AppendAnswer, EntryHead, EntryId, Message, Output, ReplicaId, Settings, UNASKED,
 };
 
-/// What belongs to a leadership alone; it ends with the term.
+/// The state of one leadership alone; it ends with the term.
 #[derive(Debug)]
 pub(super) struct Leader {
     pub(super) term: u64,
@@ -61,7 +61,7 @@ impl Leader {
         self.prefer_due_ns = u64::MAX;
     }
 
-    /// What is known of `replica`, if it is fed.
+    /// The progress of `replica`, if it is fed.
     pub(super) fn progress(&mut self, replica: ReplicaId) -> Option<&mut Progress> {
         self.followers
             .get_mut(&replica.node)

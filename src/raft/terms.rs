@@ -1,4 +1,4 @@
-//! Which message counts at all: terms, and who may speak (D7, D13).
+//! The messages that count at all: terms, and who may speak (D7, D13).
 
 use super::replica::Raft;
 use super::{EntryId, Message, ReplicaId, UNASKED};
@@ -81,12 +81,12 @@ impl Raft {
         }
     }
 
-    /// Whose words count at all. A replica that was replaced or removed must
-    /// not disturb, and one that I do not know *yet* must be able to lead me.
+    /// The senders that count at all. A replica that was replaced or removed must not
+    /// disturb, and one that I do not know *yet* must be able to lead me.
     fn may_speak(&self, from: ReplicaId, message: &Message) -> bool {
         match message {
-            // Who leads was elected; a follower that lags may not know of it
-            // (thesis, §4.1).
+            // The sender leads, so it was elected; a follower that lags may not know of
+            // it (thesis, §4.1).
             Message::Append(_) | Message::YouForgot { .. } | Message::Install { .. } => true,
             // A blank disk has promised nothing to anyone (D14).
             _ if self.is_blank() => false,
@@ -120,9 +120,9 @@ impl Raft {
         self.configurations.latest().is_member(replica)
     }
 
-    /// Whoever sent this was behind; tell it the term, so that it stops. Where it
-    /// leads that term by now, it takes this for no answer: its requests of then
-    /// had the same numbers.
+    /// The sender of this was behind; tell it the term, so that it stops. Where it leads
+    /// that term by now, it takes this for no answer: its requests of then had the same
+    /// numbers.
     fn on_stale(&mut self, from: ReplicaId, message: &Message) {
         match message {
             Message::Vote { .. } => self.send(from, Message::VoteAnswer { granted: false }),

@@ -80,12 +80,12 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// What the core knows of an entry that passes through it.
+/// The part of an entry that the core knows as it passes through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryHead {
-    /// Which entry.
+    /// The entry's id.
     pub id: EntryId,
-    /// What it carries, where its kind is `Configuration`.
+    /// The configuration in it, where its kind is `Configuration`.
     pub configuration: Option<Configuration>,
 }
 
@@ -98,7 +98,7 @@ impl From<EntryId> for EntryHead {
     }
 }
 
-/// What a replica must never forget (D1).
+/// The state that a replica must never forget (D1).
 ///
 /// 1. `term` never falls.
 /// 2. `vote` changes only from nothing, or with the term.
@@ -107,14 +107,14 @@ impl From<EntryId> for EntryHead {
 pub struct HardState {
     /// The latest term this replica has seen.
     pub term: u64,
-    /// Whom it voted for in that term.
+    /// The candidate that it voted for in that term.
     pub vote: Option<ReplicaId>,
     /// Entries that it may have had and lost (D12).
     pub doubt: Option<Doubt>,
 }
 
 impl HardState {
-    /// What is durable before the log is cut at `from_index`, its end in doubt
+    /// The state that is durable before the log is cut at `from_index`, its end in doubt
     /// (D12): a term above any that the lost entries can have.
     ///
     /// A doubt that goes on keeps its beginning, and takes the term up to now:
@@ -174,7 +174,7 @@ pub struct Doubt {
 /// has forgotten what it acknowledged or for whom it voted, and does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
-    /// Who leads, or sent its base.
+    /// The leader, or the sender of its base.
     pub leader: ReplicaId,
     /// This replica's term at that time.
     pub term: u64,

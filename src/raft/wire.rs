@@ -26,7 +26,7 @@ const MAGIC: u32 = u32::from_be_bytes(*b"ZLR2");
 /// elections ever reaches it, and what is added to it here still fits 64 bits.
 pub const NUMBER_MAX: u64 = 1 << 62;
 
-/// What one replica's driver sends to another's.
+/// A packet from one replica's driver to another's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
     /// Messages of another cluster are dropped (D27).
@@ -39,10 +39,10 @@ pub struct Packet {
     pub epoch: Epoch,
     /// The sender's term.
     pub term: u64,
-    /// What it says; the heads of entries are not encoded.
+    /// The message; the heads of entries are not encoded.
     pub message: Message,
-    /// What travels behind: frames of an append, a tail or a repair, or a piece
-    /// of a base. Opaque here.
+    /// The bytes that travel behind the message: frames of an append, a tail or a repair,
+    /// or a piece of a base. Opaque here.
     pub frames: Bytes,
 }
 

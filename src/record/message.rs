@@ -106,7 +106,7 @@ pub enum DecodeError {
     /// Not a V1 record.
     #[error("magic {found:#010x} is not a V1 record's")]
     Magic {
-        /// What stands there.
+        /// The value that stands there.
         found: u32,
     },
     /// The declared size and the fields, or the bytes given, disagree.
@@ -114,21 +114,21 @@ pub enum DecodeError {
     TotalSize {
         /// TOTALSIZE.
         declared: usize,
-        /// What the fields, or the bytes, amount to.
+        /// The length of the fields, or of the bytes.
         actual: usize,
     },
     /// A host's port is above 65535.
     #[error("port {found} of the {field}")]
     Port {
-        /// Which host.
+        /// The host.
         field: &'static str,
-        /// What stands there.
+        /// The value that stands there.
         found: u32,
     },
     /// Topic or properties are not UTF-8.
     #[error("{field} is not UTF-8")]
     Utf8 {
-        /// Which.
+        /// The field.
         field: &'static str,
     },
     /// The body is not what was stored.
@@ -270,7 +270,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// What vouches for a body.
+/// The thing that vouches for a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyCheck {
     /// BODYCRC.
@@ -279,7 +279,7 @@ enum BodyCheck {
     Envelope,
 }
 
-/// What of a record is still to be read.
+/// The rest of a record that is still to be read.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_its_length_field_is_refused_and_nothing_is_written() {
+    fn a_part_too_long_for_its_length_field_is_refused_and_nothing_is_written() {
         let (topic, properties) = ("t".repeat(128), "p".repeat(32_768));
         let mut out = vec![1];
         for (message, error) in [

@@ -1,4 +1,4 @@
-//! Who is in a replicated cluster, and who leads it: an operator's requests.
+//! The members of a replicated cluster, and its leader: an operator's requests.
 //!
 //! RocketMQ's brokers have no such requests (DLedger has a protocol of its own
 //! for them); the codes lie beyond RocketMQ's.

@@ -1,7 +1,6 @@
 //! RocketMQ's numbers for requests and answers, under its names.
 
-/// What is asked (`RequestCode`). Any number may arrive; those served have
-/// names.
+/// The code of a request (`RequestCode`). Any number may arrive; those served have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestCode(pub i32);
 
@@ -30,7 +29,7 @@ impl RequestCode {
     pub const CONSUMER_SEND_MSG_BACK: Self = Self(36);
     /// How a transaction ended.
     pub const END_TRANSACTION: Self = Self(37);
-    /// Who is in a consumer group.
+    /// The members of a consumer group.
     pub const GET_CONSUMER_LIST_BY_GROUP: Self = Self(38);
     /// From a broker to a producer: how did a transaction end?
     pub const CHECK_TRANSACTION_STATE: Self = Self(39);

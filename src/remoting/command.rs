@@ -28,8 +28,8 @@ pub enum SerializeType {
 pub struct Language(pub u8);
 
 impl Language {
-    /// What this implementation says of itself: the one that every client's
-    /// decoder knows.
+    /// The language that this implementation claims: the one that every client's decoder
+    /// knows.
     pub const JAVA: Self = Self(0);
     /// None that is known here.
     pub const OTHER: Self = Self(7);
@@ -77,11 +77,11 @@ pub struct Command {
     pub remark: Bytes,
     /// `extFields`.
     pub fields: Fields,
-    /// What the header does not describe: a message, records, JSON.
+    /// The content that the header does not describe: a message, records, JSON.
     pub body: Bytes,
 }
 
-/// What an answer takes from its request: kept while the answer waits, where
+/// The part of a request that its answer needs: kept while the answer waits, where
 /// the whole request would hold its body in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplyTo {
@@ -94,7 +94,7 @@ pub struct ReplyTo {
 }
 
 impl Command {
-    /// What the answer to this request needs.
+    /// The part of this request that its answer needs.
     pub fn reply_to(&self) -> ReplyTo {
         ReplyTo {
             serialize_type: self.serialize_type,

@@ -8,13 +8,13 @@ use super::decoder::{FRAME_BYTES_MAX, LENGTH_BYTES};
 use super::fields::{FieldWriter, WriteFields};
 use super::json;
 
-/// What this implementation says of its version: the ordinal of `V4_3_0` in
-/// RocketMQ's `MQVersion`, the first with transactions.
+/// The version that this implementation claims: the ordinal of `V4_3_0` in RocketMQ's
+/// `MQVersion`, the first with transactions.
 const VERSION: i16 = 273;
 
 /// A header that is a request's.
 pub trait Request: WriteFields {
-    /// What it asks.
+    /// The code of the request.
     const CODE: RequestCode;
     /// Nobody waits for an answer.
     const IS_ONEWAY: bool = false;

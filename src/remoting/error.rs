@@ -1,4 +1,4 @@
-//! What can be wrong with bytes from a peer.
+//! Errors in bytes from a peer.
 
 /// A frame that cannot be understood. The stream's next boundary is unknown:
 /// close it.
@@ -15,7 +15,7 @@ pub enum DecodeError {
     /// The frame ends inside its fixed part.
     #[error("frame says it has {length} bytes, its fixed part alone has 4: close the stream")]
     FrameTooShort {
-        /// What the length field says.
+        /// The content of the length field.
         length: u32,
     },
     /// The header is longer than its frame.
@@ -23,9 +23,9 @@ pub enum DecodeError {
         "header of {header_bytes} bytes in a frame with {frame_bytes} left for it: close the stream"
     )]
     HeaderTooLong {
-        /// What the frame says.
+        /// The length that the frame says.
         header_bytes: usize,
-        /// What is left of it.
+        /// The bytes that are left of it.
         frame_bytes: usize,
     },
     /// Neither JSON nor RocketMQ's binary header.
@@ -34,7 +34,7 @@ pub enum DecodeError {
     /// A binary header ends inside `part`, or gives it a length that cannot be.
     #[error("binary header: {part} does not fit in what is left of it")]
     Truncated {
-        /// Which.
+        /// The part.
         part: &'static str,
     },
     /// A JSON header that is none, or lacks what every command has.
@@ -57,7 +57,7 @@ pub enum FieldError {
     Malformed {
         /// Its name.
         key: String,
-        /// What was sent.
+        /// The value that was sent.
         value: String,
     },
 }

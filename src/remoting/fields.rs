@@ -6,9 +6,9 @@
 //!   └──────┴─────┴──────┴───────┘
 //! ```
 //!
-//! Whatever the header's serialisation, decoded fields are held in this form: a
-//! binary header's as a slice of its frame, a JSON header's transcribed once.
-//! Typed requests read them in one pass, without a map.
+//! Decoded fields are held in this form, whatever the header's serialisation: a
+//! binary header's as a slice of its frame, a JSON header's transcribed once. Typed
+//! requests read them in one pass, without a map.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

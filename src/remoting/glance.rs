@@ -14,7 +14,7 @@ pub struct Glance<'a> {
     pub code: i32,
     /// Pairs an answer with its request, per connection.
     pub opaque: i32,
-    /// What the header does not describe.
+    /// The content that the header does not describe.
     pub body: &'a [u8],
     pub(super) flag: i32,
     pub(super) remark: &'a [u8],
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_json_is_not_seen() {
+    fn a_cut_frame_and_json_are_not_seen() {
         let whole = frame(SerializeType::Binary);
         for length in 0..whole.len() {
             assert!(Glance::first(&whole[..length]).is_none(), "{length}");

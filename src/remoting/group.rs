@@ -1,4 +1,4 @@
-//! Who is in a consumer group: asking for it (38), being told that it has
+//! The members of a consumer group: asking for it (38), being told that it has
 //! changed (40), leaving it (35). Joining is a [heartbeat](super::heartbeat).
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What a client says of itself: request 34.
+//! The description that a client gives of itself: request 34.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -54,7 +54,7 @@ pub struct ConsumerData {
     pub message_model: String,
     /// Where a group without a recorded offset begins.
     pub consume_from_where: String,
-    /// What it subscribes to.
+    /// Its subscriptions.
     pub subscription_data_set: Vec<SubscriptionData>,
     /// RocketMQ's unitisation; not used here.
     pub unit_mode: bool,
@@ -176,7 +176,7 @@ pub struct HeardConsumer {
     /// The group.
     #[serde(rename = "groupName")]
     pub group: String,
-    /// What it subscribes to.
+    /// Its subscriptions.
     #[serde(
         rename = "subscriptionDataSet",
         default,
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_tags_is_noticed_in_every_spelling() {
+    fn a_filter_that_is_more_than_tags_is_noticed_in_every_spelling() {
         for (text, is_of_tags) in [
             (r#"{"expressionType":"TAG"}"#, true),
             (r#"{"expressionType":""}"#, true),

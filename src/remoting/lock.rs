@@ -45,7 +45,7 @@ pub struct QueueName {
     pub queue_id: i32,
 }
 
-/// Who wants which queues, as JSON (`LockBatchRequestBody`).
+/// The queues that a client wants, as JSON (`LockBatchRequestBody`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueLocks {
@@ -58,7 +58,7 @@ pub struct QueueLocks {
     pub mq_set: Vec<QueueName>,
 }
 
-/// Which of the queues asked for the client holds now, as JSON
+/// The queues, of those asked for, that the client holds now, as JSON
 /// (`LockBatchResponseBody`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedQueues {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_json_in_rocketmqs_shape() {
+    fn held_queues_are_json_in_rocketmqs_shape() {
         let text = r#"{"lockOKMQSet":[{"topic":"orders","brokerName":"broker-a","queueId":3}]}"#;
         let held: LockedQueues = serde_json::from_str(text).unwrap();
         assert_eq!(held.held[0].topic, "orders");

@@ -108,7 +108,7 @@ fn parse_hex(digits: &[u8]) -> Result<u64, MessageIdError> {
     }
 }
 
-/// What each byte is as a hex digit; 16 for none.
+/// The value of each byte as a hex digit; 16 for none.
 const HEX: [u8; 256] = {
     let mut values = [16; 256];
     let mut value = 0;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn text_that_is_no_message_id_is_refused() {
         let parse = |text: &str| text.parse::<MessageId>();
         assert_eq!(parse(""), Err(MessageIdError::Length(0)));
         assert_eq!(

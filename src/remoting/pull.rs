@@ -49,7 +49,7 @@ header! {
     /// How far the read went (`PullMessageResponseHeader`); the records are the
     /// frame's body, one after the other.
     pub struct PullResponse {
-        /// Which broker to ask next; 0 is the primary.
+        /// The broker to ask next; 0 is the primary.
         suggest_which_broker_id: i64 = b"suggestWhichBrokerId", or 0;
         /// Everything that matches below this, from the offset asked for, is in
         /// the body of a "found".

@@ -5,9 +5,9 @@ use super::codes::RequestCode;
 use super::encode::Request;
 use super::schema::header;
 
-/// What a group's retry topic begins with (`RETRY_GROUP_TOPIC_PREFIX`).
+/// The prefix of a group's retry topic (`RETRY_GROUP_TOPIC_PREFIX`).
 pub const RETRY_PREFIX: &str = "%RETRY%";
-/// What a group's dead-letter topic begins with (`DLQ_GROUP_TOPIC_PREFIX`).
+/// The prefix of a group's dead-letter topic (`DLQ_GROUP_TOPIC_PREFIX`).
 pub const DEAD_LETTER_PREFIX: &str = "%DLQ%";
 /// So many vain attempts are made where a consumer does not say
 /// (`retryMaxTimes`).

@@ -10,9 +10,9 @@ pub mod sys_flag {
     pub const TRANSACTION: i32 = 12;
     /// A half message, on its way from the producer.
     pub const PREPARED: i32 = 4;
-    /// What a commit published.
+    /// The flag of a message that a commit published.
     pub const COMMIT: i32 = 8;
-    /// What a rollback left.
+    /// The flag of a message that a rollback left.
     pub const ROLLBACK: i32 = 12;
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::check::{At, Blame, Counts, Finding, Judgement, Lost, Promise, Verdict};
 use crate::history::{FaultKind, Happening, Juncture, Ledger, Mortal};
 
-/// What the run of one scenario with one seed came to.
+/// The result of the run of one scenario with one seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunReport {
     /// The scenario's id.
@@ -30,15 +30,15 @@ pub struct RunReport {
     pub faults: BTreeMap<FaultKind, FaultCount>,
     /// How many died at each juncture of a transaction.
     pub deaths: BTreeMap<(Mortal, Juncture), u64>,
-    /// What else is worth counting, and how often it happened.
+    /// Other happenings that are worth counting, and how often each occurred.
     pub happened: BTreeMap<Happening, u64>,
     /// Why nothing was due after healing, where nothing was, in words.
     pub nothing_due: Option<String>,
     /// The losses that the configuration allows, in words.
     pub allowed: Vec<Finding>,
-    /// Whatever was lost, by the fault that took it.
+    /// The losses, by the fault that took them.
     pub taken: BTreeMap<FaultKind, u64>,
-    /// What else was broken and is excused, by the fault that excuses it.
+    /// Other breaches that are excused, by the fault that excuses them.
     pub waived: BTreeMap<(FaultKind, Promise), u64>,
     /// Broken promises, the most telling first.
     pub findings: Vec<Finding>,
@@ -46,7 +46,7 @@ pub struct RunReport {
     pub timeline: Vec<TimelineLine>,
 }
 
-/// What a run adds to its history, its ledger and its judgement.
+/// The additions of a run to its history, its ledger and its judgement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
     /// See [`RunReport::trace_hash`].
@@ -140,7 +140,7 @@ impl RunReport {
         self
     }
 
-    /// What to show of it: broken promises, or else the losses that were allowed
+    /// The findings to show of it: broken promises, or else the losses that were allowed
     /// by the configuration, whatever the scenario expects.
     pub fn shown(&self) -> &[Finding] {
         match self.findings.is_empty() {
@@ -246,6 +246,6 @@ impl FaultCount {
 pub struct TimelineLine {
     /// Nanoseconds since the start of the run.
     pub at_ns: u64,
-    /// What happened, in aligned columns.
+    /// The events, in aligned columns.
     pub text: String,
 }

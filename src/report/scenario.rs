@@ -12,28 +12,28 @@ use crate::scenario::Scenario;
 
 use super::{FaultCount, RunReport};
 
-/// What a report has to know of a scenario.
+/// The facts about a scenario that a report needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
     /// The scenario's id.
     pub id: String,
     /// Its file, as a user would name it.
     pub file: String,
-    /// What must come out.
+    /// The outcome that must come out.
     pub outcome: Outcome,
     /// The share of runs that may be void.
     pub void_max: f64,
     /// Whether it means to have no faults.
     pub faultless: bool,
-    /// What each of its runs needs, as far as no fault is that.
+    /// The happenings that each of its runs needs, as far as no fault is one of them.
     pub needs: Vec<Happening>,
-    /// What some of its runs need.
+    /// The happenings that some of its runs need.
     pub sometimes: Vec<Happening>,
 }
 
 #[cfg(feature = "sim")]
 impl About {
-    /// What a report has to know of `scenario`.
+    /// The facts about `scenario` that a report needs.
     pub fn of(scenario: &Scenario) -> Self {
         Self {
             id: scenario.id.clone(),
@@ -47,10 +47,10 @@ impl About {
     }
 }
 
-/// What a scenario came to over its seeds.
+/// The result of a scenario over its seeds.
 #[derive(Debug, Clone)]
 pub struct ScenarioReport {
-    /// Which.
+    /// The scenario.
     pub about: About,
     /// The runs, by verdict.
     pub tally: Tally,
@@ -58,9 +58,9 @@ pub struct ScenarioReport {
     pub counts: Counts,
     /// Over all runs, allowed or not.
     pub lost: u64,
-    /// Whatever was lost, over all runs, by the fault that took it.
+    /// The losses, over all runs, by the fault that took them.
     pub taken: BTreeMap<FaultKind, u64>,
-    /// What else was broken and is excused, by the fault that excuses it.
+    /// Other breaches that are excused, by the fault that excuses them.
     pub waived: BTreeMap<(FaultKind, Promise), u64>,
     /// Events over all runs.
     pub events: u64,
@@ -168,7 +168,7 @@ impl ScenarioReport {
         assessment
     }
 
-    /// What was to happen in some run, and did in none.
+    /// The happenings that were needed in some run, and occurred in none.
     fn unseen(&self) -> Vec<Happening> {
         let sometimes = self.about.sometimes.iter().copied();
         let unseen = sometimes.filter(|what| !self.happened.contains_key(what));

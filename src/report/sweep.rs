@@ -21,7 +21,7 @@ pub enum Crash {
     PowerAfterKill,
 }
 
-/// What survives a power loss, without the numbers.
+/// The kinds of survival of a power loss, without the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Survives {
     /// Nothing of what was pending.
@@ -127,7 +127,7 @@ pub enum Ends {
     AtTheFirst,
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug, Clone)]
 pub struct SweepReport {
     /// Of what.
@@ -211,7 +211,7 @@ impl SweepReport {
         total
     }
 
-    /// Whose run to look at more closely.
+    /// The run to look at more closely.
     pub fn first_unfit_point(&self) -> Option<CrashPoint> {
         self.first_unfit.as_ref().map(|(point, _)| point.clone())
     }
@@ -222,7 +222,7 @@ impl SweepReport {
         let Some((_, first)) = &mut self.first_unfit else {
             return;
         };
-        // What was recorded went astray: there is nothing closer to be seen.
+        // The recorded events went astray: there is nothing closer to be seen.
         if first.verdict == Verdict::Nondeterministic {
             return;
         }

@@ -70,7 +70,7 @@ fn seeds(unfit: &[(u64, Verdict)]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// What a seed drew of a swarm, above its timeline.
+/// The choices of a seed in a swarm, above its timeline.
 pub fn draw(words: &[String]) -> String {
     words.iter().map(|line| format!("  {line}\n")).collect()
 }
@@ -115,7 +115,7 @@ fn faults(report: &ScenarioReport) -> String {
     }
 }
 
-/// What was lost to the broker, and not to the business.
+/// The losses of the broker that were no losses of the business.
 fn processed_before(report: &ScenarioReport) -> Option<String> {
     let processed = report.counts.lost_processed;
     (processed > 0).then(|| {
@@ -199,7 +199,7 @@ fn attribution(report: &ScenarioReport) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// What makes a result worth less than it looks.
+/// The reasons why a result is worth less than it looks.
 fn warnings(report: &ScenarioReport) -> Vec<String> {
     let mut warnings = Vec::new();
     if report.counts.acknowledged == 0 {
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_and_what_is_excused_is_somebody_s_doing() {
+    fn losses_and_excused_breaches_name_the_fault() {
         let (lying, set_back) = (FaultKind::DiskLying, FaultKind::DiskRolledBack);
         let losing = RunReport {
             taken: [(set_back, 41)].into(),

@@ -36,7 +36,7 @@ pub struct Blow {
     pub victims: Vec<(u32, Fate)>,
 }
 
-/// What befalls one broker.
+/// The kind of crash of one broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     /// Its process is killed; the page cache stays.
@@ -45,7 +45,7 @@ pub enum Fate {
     Power(Kept),
 }
 
-/// What a power loss leaves of what was pending (guarantee.md, section 4). A
+/// The part that a power loss leaves of pending writes (guarantee.md, section 4). A
 /// number tells apart several draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn text_that_is_no_crash_point_is_refused() {
         for text in [
             "",
             "12",

@@ -86,7 +86,7 @@ impl Event {
 /// `at_event` of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventRule {
-    /// What is counted, from the window's begin on.
+    /// The event that is counted, from the window's begin on.
     pub event: Event,
     /// Of which files; `None`: the event has none.
     pub file: Option<FileClass>,

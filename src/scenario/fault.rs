@@ -8,11 +8,11 @@ use crate::history::Juncture;
 /// One `[[fault]]` of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultRule {
-    /// Whom it may hit.
+    /// The target that it may hit.
     pub target: Target,
     /// When it may fire, milliseconds since the start of the run.
     pub at_ms: Between,
-    /// What must hold at that moment.
+    /// The condition at that moment.
     pub when: Condition,
     /// The event that it comes with, counted from the window's begin on; `None`:
     /// the time decides.
@@ -30,9 +30,9 @@ pub struct FaultRule {
     /// Held back while it would exceed the fault budget (guarantee.md,
     /// section 3).
     pub within_budget: bool,
-    /// What it does.
+    /// The harm that it does.
     pub harm: Harm,
-    /// What befalls the same victim soon after.
+    /// The harm that the same victim meets soon after.
     pub then: Option<ThenRule>,
 }
 
@@ -42,18 +42,18 @@ pub struct FaultRule {
 pub struct ThenRule {
     /// After the first.
     pub after_ms: Between,
-    /// What it does.
+    /// The harm that it does.
     pub harm: Harm,
 }
 
-/// Whom a rule may hit.
+/// The targets that a rule may hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Any broker, drawn for each fault.
     AnyBroker,
     /// This broker, counted from 0.
     Broker(u32),
-    /// Whoever leads when the fault fires.
+    /// The broker that leads when the fault fires.
     Leader,
     /// Any broker that does not lead when the fault fires.
     Follower,
@@ -78,9 +78,8 @@ pub enum Target {
     AnyConsumer,
 }
 
-/// What must hold for a fault to fire. It waits for it within its window, and
-/// is never fired where it does not come. Of several victims, it is enough that
-/// one meets it.
+/// The condition for a fault to fire. The fault waits for it within its window, and
+/// never fires where the condition is not met. Of several victims, it is enough that one meets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which files a fault of single sectors or syncs aims at.
+/// The files that a fault of single sectors or syncs aims at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileClass {
@@ -23,7 +23,7 @@ pub enum FileClass {
     Queues,
     /// How long entries have stood in a replica's log.
     Ages,
-    /// Whose disk it is.
+    /// The identity of the disk.
     Identity,
     /// Any file of the broker.
     Any,
@@ -93,7 +93,7 @@ impl RotForm {
     }
 }
 
-/// Which step of making something durable fails.
+/// The step of making something durable that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SyncForm {
@@ -120,12 +120,12 @@ impl SyncForm {
     }
 }
 
-/// What the page cache holds after a failed sync.
+/// The content of the page cache after a failed sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SyncErrorCache {
     /// The new bytes, marked clean.
     Keeps,
-    /// What the disk holds.
+    /// The content of the disk.
     Reverts,
 }

@@ -1,4 +1,4 @@
-//! What faults do.
+//! The harm of faults.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ use super::{Refusal, RotForm, SyncErrorCache, SyncForm};
 /// tenth (guarantee.md, section 3).
 pub const DRIFT_PPM_MAX: u64 = 100_000;
 
-/// What a power loss leaves of what was not synced (guarantee.md, section 4).
+/// The part that a power loss leaves of writes that were not synced (guarantee.md,
+/// section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Survival {
@@ -64,8 +65,8 @@ impl Survival {
     }
 }
 
-/// What a rule does, with the ranges it draws from. `down_ms` is the time until
-/// the victim is started again; `lasts_ms` that until the fault is taken back.
+/// The harm that a rule does, with the ranges it draws from. `down_ms` is the time
+/// until the victim is started again; `lasts_ms` that until the fault is taken back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Harm {
     /// The process dies.
@@ -80,7 +81,7 @@ pub enum Harm {
     },
     /// The machine loses power.
     PowerLoss {
-        /// What survives; `None`: drawn for each fault.
+        /// The part that survives; `None`: drawn for each fault.
         survival: Option<Survival>,
         /// Until it is started again.
         down_ms: Between,
@@ -101,9 +102,9 @@ pub enum Harm {
     SyncError {
         /// Of which files; `None`: drawn for each fault.
         file: Option<FileClass>,
-        /// What the cache then holds; `None`: drawn.
+        /// The content of the cache afterwards; `None`: drawn.
         cache: Option<SyncErrorCache>,
-        /// Which step fails; `None`: drawn.
+        /// The step that fails; `None`: drawn.
         form: Option<SyncForm>,
     },
     /// A sector that holds data cannot be read until it is rewritten.
@@ -127,14 +128,14 @@ pub enum Harm {
     DiskError {
         /// With which error; `None`: drawn.
         error: Option<Refusal>,
-        /// Which operations; `None`: drawn.
+        /// The operations; `None`: drawn.
         operation: Option<DiskVerb>,
         /// Until they succeed again.
         lasts_ms: Between,
     },
     /// Every operation takes longer.
     DiskSlow {
-        /// What an operation takes in addition.
+        /// The time that an operation takes in addition.
         extra_ms: Between,
         /// Until it is fast again.
         lasts_ms: Between,
@@ -170,20 +171,20 @@ pub enum Harm {
     },
     /// Links are cut.
     Partition {
-        /// Who is cut off from whom.
+        /// The sides that are cut off from each other.
         shape: PartitionShape,
-        /// Which links.
+        /// The links.
         links: CutLinks,
-        /// What is cut; `None`: drawn.
+        /// The direction that is cut; `None`: drawn.
         cut: Option<CutDirection>,
         /// Until they are whole again.
         lasts_ms: Between,
     },
-    /// What links of the victim carry takes so many times as long.
+    /// Messages on links of the victim take so many times as long.
     LinkLimping {
-        /// Which links.
+        /// The links.
         links: CutLinks,
-        /// Which way; `None`: drawn.
+        /// The direction; `None`: drawn.
         way: Option<CutDirection>,
         /// How many.
         factor: Between,
@@ -232,7 +233,7 @@ pub enum Harm {
     },
     /// A client's machine loses power.
     ClientPower {
-        /// What survives on its disk; `None`: drawn for each fault.
+        /// The part that survives on its disk; `None`: drawn for each fault.
         survival: Option<Survival>,
         /// As of a kill.
         down_ms: Option<Between>,

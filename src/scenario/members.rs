@@ -1,4 +1,4 @@
-//! What members of a consumer group do beside consuming.
+//! The tasks of members of a consumer group beside consuming.
 
 use super::Between;
 
@@ -7,15 +7,16 @@ use super::Between;
 pub struct Membership {
     /// Pause between looks at who is in the group (`rebalanceInterval`).
     pub rebalance_interval_ms: u64,
-    /// What a member may have in hand of one queue (`pullThresholdForQueue`).
+    /// The messages of one queue that a member may have in hand
+    /// (`pullThresholdForQueue`).
     pub in_hand_max: u32,
     /// Queues are locked, and each consumed in its order.
     pub ordered: bool,
     /// All have one client id, as two processes have that were told so.
     pub equal_ids: bool,
-    /// Which messages are wanted; `None`: all.
+    /// The messages that are wanted; `None`: all.
     pub tags: Option<Tags>,
-    /// Which messages cannot be processed at first; `None`: none.
+    /// The messages that cannot be processed at first; `None`: none.
     pub failing: Option<Failing>,
     /// When members leave their group and come back; `None`: never.
     pub stays: Option<Stays>,

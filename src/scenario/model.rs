@@ -34,7 +34,7 @@ pub struct Scenario {
     pub id: String,
     /// The file as a user of the checkout would name it; never absolute.
     pub file: String,
-    /// What it is, in a few words.
+    /// The subject of the scenario, in a few words.
     pub title: String,
     /// Why it exists: the claim that it tests.
     pub why: String,
@@ -47,31 +47,31 @@ pub struct Scenario {
     /// The links that differ; where several say something of one link, the last
     /// one holds.
     pub links: Vec<LinkRule>,
-    /// What all clients have in common.
+    /// The settings that all clients have in common.
     pub client: ClientSettings,
-    /// What clients do. Clients are numbered from 0 in this order.
+    /// The workloads of the clients. Clients are numbered from 0 in this order.
     pub workloads: Vec<Workload>,
     /// A client that keeps to no rule, if there is one.
     pub stranger: Option<Stranger>,
-    /// What is done to them; empty where the file says `faults = "none"`.
+    /// The faults of a run; empty where the file says `faults = "none"`.
     pub faults: Vec<FaultRule>,
-    /// What the operator does of its own accord.
+    /// The operations that the operator does of its own accord.
     pub operations: Vec<OperationRule>,
-    /// What each seed leaves out and draws; `None`: nothing.
+    /// The things that each seed leaves out and draws; `None`: nothing.
     pub swarm: Option<Swarm>,
     /// How long, and over which seeds.
     pub run: RunSettings,
-    /// What must come out.
+    /// The expected result.
     pub expect: Expectation,
     /// Of everything in the file that a run depends on: a plan is for this and no
     /// other.
     pub digest: u64,
-    /// What is done instead of what the rules say, whatever the seed.
+    /// The faults that fire instead of those that the rules draw, whatever the seed.
     pub planned: Option<Arc<FaultPlan>>,
 }
 
 impl Scenario {
-    /// What the brokers promise (guarantee.md, section 6).
+    /// The settings that decide what the brokers promise (guarantee.md, section 6).
     pub fn configuration(&self) -> Configuration {
         let broker = &self.cluster.broker;
         let flush = match broker.flush_disk_type {
@@ -170,7 +170,7 @@ pub struct NetworkSettings {
     /// Share of what is sent that is lost: on a stream it comes late, by
     /// `retransmit_ms`; a peer message never comes.
     pub loss: f64,
-    /// What a loss costs on a stream, and twice that after each further loss.
+    /// The delay that a loss costs on a stream, and twice that after each further loss.
     pub retransmit_ms: u64,
     /// Share of peer messages that come twice.
     pub duplicate: f64,
@@ -186,11 +186,11 @@ pub struct NetworkSettings {
 /// `[[link]]`: what links from some machines to others are like instead.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LinkRule {
-    /// Who sends.
+    /// The sender.
     pub from: LinkEnd,
-    /// Who receives.
+    /// The receiver.
     pub to: LinkEnd,
-    /// What holds in this direction.
+    /// The settings in this direction.
     pub network: NetworkSettings,
 }
 
@@ -313,9 +313,9 @@ pub struct OrderServices {
     pub in_flight: u32,
     /// All of them together begin so many orders a second.
     pub rate_per_s: u64,
-    /// What a payment takes, between the half message and its being settled.
+    /// The time that a payment takes, between the half message and its being settled.
     pub payment_us: Between,
-    /// What comes between its being settled and the end of its transaction.
+    /// The time between its being settled and the end of its transaction.
     pub receipt_us: Between,
     /// Of so many orders one is rolled back, and committed after all.
     pub changes_mind_one_in: Option<u64>,
@@ -351,7 +351,7 @@ pub struct Consumers {
     pub membership: Option<Membership>,
     /// Messages asked for in one pull, at most (`pullBatchSize`).
     pub batch_max: u32,
-    /// What processing one message takes.
+    /// The time that processing one message takes.
     pub processing_us: Between,
     /// Pause between commits of the group's offsets
     /// (`persistConsumerOffsetInterval`).
@@ -360,7 +360,7 @@ pub struct Consumers {
     pub commits_late: bool,
     /// Where the group begins.
     pub from: Begin,
-    /// Whose heartbeats theirs look like.
+    /// The client library whose heartbeats theirs look like.
     pub spelling: Spelling,
 }
 
@@ -391,8 +391,8 @@ pub enum Spelling {
 /// `[stranger]`: a client that keeps to no rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stranger {
-    /// What it does in a second: opens a stream, begins a frame, asks something
-    /// with extremes in its fields.
+    /// The number of its acts in a second: it opens a stream, begins a frame, or sends a
+    /// request with extremes in its fields.
     pub rate_per_s: u64,
     /// Streams that it holds open, at most.
     pub streams_max: u64,
@@ -415,20 +415,20 @@ pub struct RunSettings {
 /// `[expect]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
-    /// What must come out.
+    /// The outcome that must come out.
     pub outcome: Outcome,
     /// After healing, a probe is acknowledged and every lag is zero within
     /// this.
     pub converge_within_ms: u64,
     /// The share of runs that may be void.
     pub void_max: f64,
-    /// Who comes back when everything heals.
+    /// The brokers that come back when everything heals.
     pub core: Core,
-    /// What becomes of the others.
+    /// The state of the others.
     pub rest: Rest,
-    /// What must have happened: a run without all of it is void.
+    /// The happenings that a run needs: a run without all of it is void.
     pub needs: Vec<Need>,
-    /// What must have happened in some run over the scenario's seeds.
+    /// The happenings that some run over the scenario's seeds needs.
     pub sometimes: Vec<Happening>,
 }
 
@@ -455,8 +455,8 @@ pub enum Need {
     Happening(Happening),
 }
 
-/// Who heals for good at the end of the safety phase (guarantee.md, section 3,
-/// "Two phases").
+/// The machines that heal for good at the end of the safety phase (guarantee.md,
+/// section 3, "Two phases").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Core {
     /// Every broker.
@@ -465,7 +465,7 @@ pub enum Core {
     Majority,
 }
 
-/// What becomes of brokers that do not heal.
+/// The state of brokers that do not heal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
     /// They are switched off.

@@ -8,7 +8,7 @@ use super::Between;
 /// One `[[operator]]` of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationRule {
-    /// What.
+    /// The kind of operation.
     pub kind: OperationKind,
     /// To whom.
     pub subject: Subject,
@@ -20,7 +20,7 @@ pub struct OperationRule {
     pub count: u32,
 }
 
-/// What an operator can do to a cluster that is up.
+/// The operations on a cluster that is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationKind {
     /// A spare takes the place of a member.
@@ -53,15 +53,15 @@ impl OperationKind {
     }
 }
 
-/// Whom an operation is about. Where that is a spare, the operations of a rule
-/// take the spares in turn.
+/// The node that an operation is about. Where that is a spare, the operations of a
+/// rule take the spares in turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// This machine, counted from 0, spares after members.
     Node(u32),
     /// Any member of the start, drawn for each operation.
     AnyBroker,
-    /// Whoever leads at that moment.
+    /// The broker that leads at that moment.
     Leader,
     /// Any broker that does not lead at that moment.
     Follower,

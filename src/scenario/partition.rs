@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who is cut off from whom.
+/// The sides that are cut off from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionShape {
@@ -20,7 +20,7 @@ pub enum PartitionShape {
     Bridge,
 }
 
-/// Which links of those that a shape names are cut.
+/// The links that are cut, of those that a shape names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CutLinks {
@@ -32,14 +32,14 @@ pub enum CutLinks {
     Clients,
 }
 
-/// What a cut takes from the links between its victims and the others.
+/// The direction that a cut takes from the links between its victims and the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CutDirection {
     /// Both ways.
     Both,
-    /// What is sent to the victims.
+    /// The messages to the victims.
     Inbound,
-    /// What the victims send.
+    /// The messages from the victims.
     Outbound,
 }

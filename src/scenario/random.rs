@@ -4,29 +4,29 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a stream is drawn for. The number is the ChaCha stream: append only,
-/// or every recorded seed changes its meaning.
+/// The purpose that a stream is drawn for. The number is the ChaCha stream: append
+/// only, or every recorded seed changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// What clients send, and when.
+    /// The messages of clients, and their times.
     Workload = 1,
-    /// Which faults fire, when, on whom.
+    /// The faults that fire, their times, and their victims.
     Faults = 2,
     /// Latencies of disks.
     Disk = 3,
     /// Latencies and fates on the network.
     Network = 4,
-    /// What the product asks of `Env::random_u64`.
+    /// The numbers that the product gets from `Env::random_u64`.
     Product = 5,
-    /// Which pending bytes survive a power loss.
+    /// The pending bytes that survive a power loss.
     Survival = 6,
-    /// What the operator does, and when.
+    /// The operations of the operator, and their times.
     Operator = 7,
-    /// What differs from broker to broker: election timeouts.
+    /// The differences from broker to broker: election timeouts.
     Cluster = 8,
-    /// What a seed leaves out of a swarm, and the sizes and rates of the rest.
+    /// The things that a seed leaves out of a swarm, and the sizes and rates of the rest.
     Swarm = 9,
-    /// Who heals for good.
+    /// The machines that heal for good.
     Core = 10,
     /// Settings that brokers are started with anew, and whether a swarm's seed does
     /// such things.

@@ -36,7 +36,7 @@ pub struct Boundary {
     pub number: u64,
     /// When, nanoseconds since the start of the run.
     pub at_ns: u64,
-    /// What a power loss would leave, by broker.
+    /// The content that a power loss would leave, by broker.
     pub disks: Vec<Arc<DiskAt>>,
 }
 
@@ -49,12 +49,12 @@ pub struct DiskAt {
     pub pending_pieces: u32,
     /// Whether anything of the commit log is among them.
     pub is_log_dirty: bool,
-    /// What each power loss would leave: equal numbers, equal disks.
+    /// The content that each power loss would leave: equal numbers, equal disks.
     pub left: Vec<(Kept, u64)>,
 }
 
 impl DiskAt {
-    /// What one power loss would leave.
+    /// The content that one power loss would leave.
     pub fn left_by(&self, kept: Kept) -> Option<u64> {
         let mut left = self.left.iter();
         left.find(|(of, _)| *of == kept).map(|(_, digest)| *digest)
@@ -68,7 +68,7 @@ pub(crate) struct Boundaries {
     /// None is counted from then on.
     upto_ns: u64,
     passed: u64,
-    /// What had happened by the last one.
+    /// The counts of happenings by the last one.
     happened: (u64, u64),
     operations: Vec<u64>,
     /// Those still to come.
@@ -211,8 +211,8 @@ impl Boundaries {
     }
 }
 
-/// What every power loss would leave of a disk. `at`: whose it is, and after how
-/// many operations.
+/// The content that every power loss would leave of a disk. `at`: whose it is, and
+/// after how many operations.
 fn disk_at(disk: &DiskModel, seed: u64, at: (NodeId, u64)) -> DiskAt {
     let pending_pieces = disk.pending_pieces() as u32;
     let left = kept(pending_pieces).map(|kept| {

@@ -1,4 +1,4 @@
-//! What a run did, in numbers that do not depend on the machine.
+//! The work of a run, in numbers that do not depend on the machine.
 
 use super::disk::Met;
 use super::disk_io::DiskCounts;
@@ -22,7 +22,7 @@ pub struct RunCosts {
     pub disk: DiskCounts,
     /// Syncs of the disk of the broker that led at the end.
     pub leader_syncs: u64,
-    /// What of the disk's contract was met, on any disk.
+    /// The rows of the disk's contract that were met, on any disk.
     pub met: Met,
 }
 
@@ -39,7 +39,7 @@ impl RunCosts {
         self.met.add(&other.met);
     }
 
-    /// What happened in a world so far.
+    /// The happenings in a world so far.
     pub(super) fn of(world: &World, leader: Option<NodeId>, acknowledged: u64) -> Self {
         let inner = world.lock();
         let mut disk = DiskCounts::default();

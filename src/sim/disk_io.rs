@@ -41,7 +41,7 @@ pub(crate) struct DiskIo {
     node: NodeId,
     latency: DiskLatency,
     random: Stream,
-    /// What every latency is longer by, nanoseconds (a slow disk).
+    /// The time by which every latency is longer, nanoseconds (a slow disk).
     pub(crate) extra_ns: u64,
     /// How many times as long every latency is (a limping disk).
     pub(crate) factor: u32,
@@ -51,7 +51,7 @@ pub(crate) struct DiskIo {
     stalled: Vec<DiskOpId>,
     /// The process waits for a sync that a hung disk never ends.
     is_awaited_in_vain: bool,
-    /// What is refused now, and with which error.
+    /// The operations that are refused now, and with which error.
     refusing: Vec<(Refusal, DiskVerb)>,
     /// A broker works on the disk, and not its operator.
     may_refuse: bool,

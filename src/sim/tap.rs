@@ -76,7 +76,7 @@ pub(crate) struct Tap {
     /// One past the last log address that each broker acknowledged, or that was
     /// left of it.
     acknowledged: BTreeMap<NodeId, u64>,
-    /// Who reported that the cluster halted.
+    /// The nodes that reported that the cluster halted.
     halted: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
     on_lies: BTreeMap<NodeId, u64>,
@@ -154,7 +154,7 @@ impl Tap {
         Self::new(0, Medium::Durable)
     }
 
-    /// What was broken, as far as the tap saw.
+    /// The breaches, as far as the tap saw.
     pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
         let mut findings = std::mem::take(&mut self.findings);
         if let Some(replicas) = &mut self.replicas {
@@ -163,8 +163,8 @@ impl Tap {
         findings
     }
 
-    /// What was broken of what had lapsed, because of faults under which nothing
-    /// is promised.
+    /// The breaches of promises that had lapsed, because of faults under which nothing is
+    /// promised.
     pub(crate) fn take_waived(&mut self) -> Vec<Finding> {
         let replicas = self.replicas.as_mut();
         replicas.map_or_else(Vec::new, |replicas| replicas.cluster.take_waived())
@@ -202,8 +202,8 @@ impl Tap {
             if let Some(transactions) = transactions {
                 let trail = &mut transactions.trail;
                 let early = trail.wrote(core.here_ns(node), node, (part, record), repairs);
-                // Whoever decided counted on its own clock, which may have gone fast.
-                // That need not be this one: a leader sends before it writes (D3).
+                // The broker that decided counted on its own clock, which may have gone
+                // fast. That need not be this one: a leader sends before it writes (D3).
                 let counted = |age_ns| {
                     let clocks = (0..brokers).map(|broker| core.clock(broker));
                     let each = clocks.map(|clock| clock.counted_at_most_ns(age_ns));

@@ -260,7 +260,7 @@ impl<E: Env> Consuming<E> {
         });
     }
 
-    /// What is in hand of the queue, from an offset on, is dropped; what is being
+    /// The messages of the queue in hand, from an offset on, are dropped; what is being
     /// processed too.
     fn drop_from(&mut self, queue: &Queue, from: u64) {
         let goes = |it: &InHand| it.queue == *queue && it.message.offset >= from;

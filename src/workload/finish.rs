@@ -5,7 +5,7 @@ use crate::client::{ClientConfig, FullReader, ReadError};
 use crate::env::{Env, Timer};
 use crate::history::{ClientId, Event, Queue, Recorder, Value};
 
-/// What there is to read.
+/// The things that there are to read.
 #[derive(Debug, Clone)]
 pub struct FinalPlan {
     /// The reader's name in the history.
@@ -23,7 +23,7 @@ pub struct FinalPlan {
     pub read_ms: u64,
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Finished {
     /// When every group's offset was at the end of every queue; `None`: never.

@@ -24,7 +24,7 @@ pub use send::{SendPlan, send};
 pub use stranger::{STRANGERS_TOPIC, StrangerPlan, Turned, stranger};
 pub use table::rows_in;
 
-/// What a workload lets others see while it runs.
+/// The state that a workload lets others see while it runs.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(Arc<Counters>);
 

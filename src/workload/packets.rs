@@ -26,12 +26,12 @@ use crate::history::{ClientId, Event, Queue, Recorder, Value};
 /// The service's file.
 pub const PACKETS_FILE: &str = "packets.db";
 
-/// What a red-packet service does.
+/// The actions of a red-packet service.
 #[derive(Debug, Clone)]
 pub struct PacketPlan {
     /// Its name in the history.
     pub client: ClientId,
-    /// What issuing one packet takes beside its sync, nanoseconds.
+    /// The time that issuing one packet takes beside its sync, nanoseconds.
     pub processing_ns: RangeInclusive<u64>,
     /// Decides how long each takes.
     pub seed: u64,

@@ -30,7 +30,7 @@ const CANCELLED_ONE_IN: u64 = 5;
 /// Length of a body.
 const BODY_BYTES: usize = 100;
 
-/// What one order service does.
+/// The actions of one order service.
 #[derive(Debug, Clone)]
 pub struct PayPlan {
     /// Its name in the history.
@@ -45,11 +45,11 @@ pub struct PayPlan {
     pub pause_ns: u64,
     /// No order begins after this, on the environment's clock.
     pub stop_at_ns: u64,
-    /// What the payment takes between the half message and its being settled,
+    /// The time that the payment takes between the half message and its being settled,
     /// nanoseconds.
     pub payment_ns: RangeInclusive<u64>,
-    /// What the service has to do between an order's being settled and the end
-    /// of its transaction, nanoseconds.
+    /// The time that the service needs between an order's being settled and the end of
+    /// its transaction, nanoseconds.
     pub receipt_ns: RangeInclusive<u64>,
     /// Of so many orders one is rolled back, and committed after all: a service
     /// that does what it must not. Its database knows nothing of it.
@@ -89,7 +89,7 @@ struct Paying<E: Env> {
     halves: BTreeMap<OpId, Value>,
     /// Through at this time.
     payments: BTreeMap<(u64, u64), Order>,
-    /// What the database is asked, by its number.
+    /// The questions to the database, by their numbers.
     settling: BTreeMap<u64, Why>,
     /// Settled, and to be ended at this time: whether they are paid.
     receipts: BTreeMap<(u64, u64), (Order, bool)>,
@@ -314,8 +314,8 @@ impl<E: Env> Paying<E> {
         }
     }
 
-    /// What is settled is answered so. What is not never will be paid: barred
-    /// first, durably, then answered, even where the payment is under way.
+    /// A settled order is answered as it was settled. One that is not never will be paid:
+    /// it is barred first, durably, then answered, even where the payment is under way.
     fn asked(&mut self, question: Question) {
         if let Some(value) = Value::read(&question.body) {
             let number = self.database.settle(value, false);

@@ -12,7 +12,7 @@ use crate::env::{Env, Timer};
 use crate::history::{ClientId, Event, Happening, Recorder, SCHEDULE_TOPIC, SendOutcome, Value};
 use crate::record::{PropertyBuf, key};
 
-/// What one producer does.
+/// The actions of one producer.
 #[derive(Debug, Clone)]
 pub struct SendPlan {
     /// Its name in the history.

@@ -20,7 +20,7 @@ use crate::remoting::FrameDecoder;
 /// The topic that strangers send to.
 pub const STRANGERS_TOPIC: &str = "strangers";
 
-/// What one stranger does.
+/// The actions of one stranger.
 #[derive(Debug, Clone)]
 pub struct StrangerPlan {
     /// Where brokers listen.
@@ -39,7 +39,7 @@ pub struct StrangerPlan {
     pub seed: u64,
 }
 
-/// What became of it.
+/// The outcome.
 #[derive(Debug, Clone, Default)]
 pub struct Turned(Arc<Counters>);
 

@@ -31,7 +31,7 @@ impl<D: Disk> Table<D> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => disk.create(name).await?,
             opened => opened?,
         };
-        // Who died may have left a name that is not durable.
+        // A process that died may have left a name that is not durable.
         disk.sync_dir("").await?;
         let mut table = Self {
             file,
@@ -51,7 +51,7 @@ impl<D: Disk> Table<D> {
         }
         // Behind whatever is there, torn or not.
         self.end = size_bytes.next_multiple_of(self.sector_bytes) as u64;
-        // What a process that died had not synced is relied on from here on.
+        // Rows that a process that died had not synced are relied on from here on.
         self.file.sync_all().await
     }
 

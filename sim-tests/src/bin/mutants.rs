@@ -29,7 +29,7 @@ struct Arguments {
     /// How runs are judged.
     #[arg(long, value_enum, default_value_t = Ways::Both)]
     judge: Ways,
-    /// What is run: the scenarios that the patch names, or the same for all.
+    /// The scenarios to run: those that the patch names, or the same for all.
     #[arg(long, value_enum, default_value_t = Grounds::Aimed)]
     hunt: Grounds,
     /// Do not run the tree itself first: it has been seen green over all that is

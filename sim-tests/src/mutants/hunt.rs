@@ -14,7 +14,7 @@ use super::tree::Tree;
 /// Seeds of each scenario in the first round; each further round has twice as
 /// many, so that what is found early costs little.
 const FIRST_ROUND: u64 = 8;
-/// What is hunted with where nobody knows what to look for: everything at once, and
+/// The grounds of a hunt that has no hint where to look: everything at once, and
 /// every crash point of one short run.
 const BLIND_SWEEP: &str = "scenarios/sweep/single-sync.toml";
 const BLIND_SWARM: &str = "scenarios/swarm.toml";
@@ -24,10 +24,10 @@ pub const BLIND_SEEDS: u64 = 2_000;
 const HANGS_AFTER_S: u64 = 60;
 /// The verdict of a run that ended in an assertion of the product's.
 const PANICKED: &str = "crashed";
-/// What `/proc` counts in, on every Linux.
+/// The unit of time in `/proc`, on every Linux.
 const TICKS_PER_S: f64 = 100.0;
 
-/// What is run.
+/// The set of runs of a hunt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ground {
     /// The scenarios that the mutant's own file names.
@@ -46,17 +46,17 @@ pub enum Judging {
     BlackBox,
 }
 
-/// What came of a hunt.
+/// The outcome of a hunt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hunted {
-    /// Who noticed, if anybody did.
+    /// The run that noticed the mutant, if one did.
     pub kill: Option<Kill>,
     /// Runs up to the kill, or all.
     pub runs: u64,
     /// Those of them that ended in an assertion of the product's, where that is
     /// no kill.
     pub panics: u64,
-    /// What all runs of the hunt took, CPU seconds.
+    /// The CPU time of all runs of the hunt, seconds.
     pub cpu_s: f64,
 }
 
@@ -233,7 +233,7 @@ fn sweep(tree: &Tree, judging: Judging) -> io::Result<Hunted> {
         }
     };
     let panicked = check.as_deref() == Some(PANICKED) && judging == Judging::BlackBox;
-    // What it cost, its caller counts.
+    // The caller counts the cost.
     Ok(Hunted {
         kill: check.filter(|_| !panicked).map(|check| Kill {
             check,
@@ -246,7 +246,7 @@ fn sweep(tree: &Tree, judging: Judging) -> io::Result<Hunted> {
     })
 }
 
-/// What a sweep's `FAIL` block begins with; a process that hung prints none.
+/// The first line of a sweep's `FAIL` block; a process that hung prints none.
 fn first_broken(text: &str) -> &str {
     let mut blocks = text.lines().filter(|line| line.contains("  seed="));
     let first = blocks.find_map(|line| line.strip_prefix("FAIL ")?.split_whitespace().next());

@@ -18,7 +18,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What should become of a mutant.
+/// The result that is expected of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
     /// Some run notices.
@@ -39,7 +39,7 @@ pub struct Mutant {
     pub exposed_by: String,
     /// How hard it is to find.
     pub level: String,
-    /// What should become of it.
+    /// The result that is expected of it.
     pub expect: Expect,
     /// Scenario files, from the workspace's root.
     pub scenarios: Vec<String>,

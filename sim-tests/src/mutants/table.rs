@@ -1,14 +1,14 @@
-//! What is printed: a line for each mutant, both ways of judging.
+//! The table that is printed: a line for each mutant, both ways of judging.
 
 use super::hunt::{Ground, Hunted, Judging};
 use super::patch::{Expect, Mutant};
 
-/// What became of a mutant.
+/// The result for a mutant.
 #[derive(Debug)]
 pub struct Row<'a> {
     /// The mutant.
     pub mutant: &'a Mutant,
-    /// What came of each hunt.
+    /// The outcome of each hunt.
     pub hunts: Vec<(Ground, Judging, Hunted)>,
 }
 

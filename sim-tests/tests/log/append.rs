@@ -32,7 +32,7 @@ on_both! {
     everything_comes_back_after_a_clean_stop
     everything_written_comes_back_after_a_kill
     a_log_rolls_and_reads_across_segments
-    what_cannot_be_staged_leaves_no_trace
+    an_entry_that_cannot_be_staged_leaves_no_trace
     a_mark_is_written_once_and_only_when_idle
     a_sector_is_never_written_twice
     an_entry_longer_than_a_segment_has_one_of_its_own_size
@@ -168,7 +168,7 @@ async fn a_log_rolls_and_reads_across_segments<D: Disk>(disk: D) {
     assert_eq!(records(&open_on(&disk).await).await, expected);
 }
 
-async fn what_cannot_be_staged_leaves_no_trace<D: Disk>(disk: D) {
+async fn an_entry_that_cannot_be_staged_leaves_no_trace<D: Disk>(disk: D) {
     let mut log = open_on(&disk).await;
     stage(&mut log, 1, 20);
     let (tail, staged) = (log.tail(), log.staged_bytes());
@@ -196,7 +196,8 @@ async fn what_cannot_be_staged_leaves_no_trace<D: Disk>(disk: D) {
     assert_eq!(records(&log).await, [record(1, 20), record(2, 20)]);
 }
 
-/// Whatever the settings were under which it was first stored.
+/// A long entry is found again, whatever the settings were under which it was first
+/// stored.
 async fn an_entry_longer_than_a_segment_has_one_of_its_own_size<D: Disk>(disk: D) {
     let long = 3 * config_for(&disk).segment_bytes;
     let expected = [
@@ -349,7 +350,7 @@ fn a_cut_that_crashed_is_finished_by_the_next_start() {
 /// S16, for one entry and for a group: what fills the segment to the last byte
 /// fits, one byte more rolls.
 #[test]
-fn what_fits_exactly_fits() {
+fn an_entry_that_fits_exactly_fits() {
     on_simulated(async |disk| {
         for (spare, segments) in [(0, 1), (1, 2)] {
             let mut log = open(&disk).await.0;

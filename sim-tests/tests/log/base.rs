@@ -25,7 +25,7 @@ fn filled(chain: &Chain) -> DiskModel {
     reborn(&model)
 }
 
-/// What is left of a chain above a place in it.
+/// The part of a chain above a place in it.
 fn above(chain: &Chain, index: u64) -> Chain {
     let mut rest = Chain::from(chain.at(index));
     rest.frames = chain.range(index, chain.end().next_index).to_vec();
@@ -179,7 +179,7 @@ fn damage_below_the_base_is_not_taken_for_a_reset() {
     }
 }
 
-/// What rots below the base is nobody's loss, and hinders nothing.
+/// Rot below the base is no loss to anybody, and hinders nothing.
 #[test]
 fn rot_below_the_base_is_passed_over() {
     let chain = Chain::of(20, |_| 300);

@@ -1,5 +1,5 @@
-//! What a leader has sealed, in memory: the model that a replica's log is held
-//! against.
+//! The entries that a leader has sealed, in memory: the model that a replica's log is
+//! held against.
 
 use bytes::Bytes;
 use zeroloss::env::Disk;
@@ -106,8 +106,8 @@ pub(crate) fn log_part(frame: &[u8]) -> Bytes {
     Bytes::copy_from_slice(&frame[LOG_PART_FROM..])
 }
 
-/// What can be read from the base on, by index; `None` for each entry that is
-/// in a hole.
+/// The entries that can be read from the base on, by index; `None` for each entry
+/// that is in a hole.
 pub(crate) async fn holdings<D: Disk>(log: &CommitLog<D>) -> Vec<Option<Bytes>> {
     let mut found = Vec::new();
     let mut from = log.base().address;

@@ -2,8 +2,9 @@
 //! every way in which a process or a machine can die, and a crash at every
 //! operation of the recovery after it.
 //!
-//! What comes back is a prefix of what was staged, holds everything whose sync
-//! had completed, opens without an error, and is durable itself (D24).
+//! The log that comes back is a prefix of the entries that were staged, holds
+//! everything whose sync had completed, opens without an error, and is durable itself
+//! (D24).
 
 use crate::support::*;
 use zeroloss::log::{LogEnd, Recovery};
@@ -60,7 +61,7 @@ fn script(seed: u64) -> Vec<Op> {
     (0..LENGTH).map(|_| op(&mut dice)).collect()
 }
 
-/// What the outside knows of the log.
+/// The knowledge that the outside has of the log.
 #[derive(Debug, Clone, Default)]
 struct Witness {
     /// Every record staged, in order, but for those that a start did not bring
@@ -193,7 +194,7 @@ fn deaths(model: &DiskModel, survivals: &[Survival], seed: u64) -> Vec<(String, 
     deaths
 }
 
-/// What the cases were, so that none of them is vacuous.
+/// Counts of the cases that were met, so that none of them is vacuous.
 #[derive(Debug, Default)]
 struct Seen {
     ambiguous: u64,
@@ -238,7 +239,7 @@ fn at_every_death(
 /// And what recovery gives back survives a power loss right behind it, from
 /// which nothing unsynced survives (D24, mutant K01).
 #[test]
-fn what_was_synced_comes_back_and_what_comes_back_is_durable() {
+fn synced_entries_come_back_and_those_that_come_back_are_durable() {
     at_every_death(12, &Survival::ALL, |context, dead, before, seen| {
         let mut witness = before.clone();
         let (recovered, recovery) = recover(dead, &mut witness, context);
@@ -273,7 +274,7 @@ fn recovery_may_crash_anywhere_and_be_repeated() {
 /// Twice: what the first crash left of a torn tail never comes back to life
 /// between, or behind, what is appended after it (D6, mutant S14).
 #[test]
-fn what_was_cut_stays_cut_when_the_log_goes_on() {
+fn cut_entries_stay_cut_when_the_log_goes_on() {
     let survivals = [Survival::SectorSubset, Survival::Torn, Survival::Prefix];
     at_every_death(8, &survivals, |context, dead, before, seen| {
         let mut witness = before.clone();

@@ -68,7 +68,7 @@ fn a_header_that_verifies_counts_though_its_record_does_not() {
     });
 }
 
-/// What rots beside the entries takes none of them: the chain goes on behind it.
+/// Rot beside the entries takes none of them: the chain goes on behind it.
 #[test]
 fn rot_of_padding_or_of_a_mark_costs_a_single_broker_nothing() {
     on_simulated(async |disk| {
@@ -214,7 +214,7 @@ fn an_unreadable_sector_is_judged_like_a_damaged_one() {
         };
         assert_eq!(records(&log).await.len(), 2);
         drop(log);
-        // What was copied was durable before the checkpoint was written.
+        // The copied entries were durable before the checkpoint was written.
         disk.model()
             .make_unreadable("commitlog/00000000000000000100", 512)
             .unwrap();
@@ -421,8 +421,8 @@ fn damage(disk: &StepDisk, dice: &mut Stream) -> Damage {
     }
 }
 
-/// What is proved durable by something that the damage does not touch: read off
-/// the undamaged disk, header by header.
+/// The address up to which entries are proved durable by something that the damage
+/// does not touch: read off the undamaged disk, header by header.
 fn proved_beside(disk: &StepDisk, damage: &Damage) -> u64 {
     let range = damage.position..damage.position + damage.bytes.len();
     let mut proved = 0;

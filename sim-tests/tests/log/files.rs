@@ -46,7 +46,7 @@ fn a_replaced_file_is_old_or_new_whatever_happens() {
                 Aside::Whole(payload) if payload == "new, and longer" => new += 1,
                 other => panic!("crash {crash}, {survival:?}: {other:?}"),
             }
-            // What a crash left aside does not hinder the next replacement.
+            // A file that a crash left aside does not hinder the next replacement.
             block_on(replace_aside(&after, "state", b"next")).unwrap();
         }
     }

@@ -59,7 +59,7 @@ fn script(seed: u64) -> Vec<Op> {
     (0..LENGTH).map(|_| op(&mut dice)).collect()
 }
 
-/// What the outside knows.
+/// The knowledge that the outside has.
 #[derive(Debug, Clone)]
 struct Witness {
     chain: Chain,
@@ -196,7 +196,7 @@ fn recover(model: &DiskModel, witness: &mut Witness, context: &str) -> (DiskMode
 }
 
 #[test]
-fn what_a_leader_sealed_comes_back_as_it_was_sealed() {
+fn entries_come_back_as_a_leader_sealed_them() {
     let (mut doubts, mut cuts_undone) = (0, 0);
     for seed in 0..12 {
         let script = script(seed);

@@ -69,7 +69,7 @@ fn standings(disk: &StepDisk) -> Vec<Standing> {
     let mut found = Vec::new();
     let names = block_on(disk.list(COMMIT_LOG_DIR)).unwrap();
     for (number, name) in names.iter().enumerate() {
-        // What a newer segment took over still stands in the older one.
+        // Entries that a newer segment took over still stand in the older one.
         let next = names.get(number + 1).map(|next| next.parse().unwrap());
         let path = format!("{COMMIT_LOG_DIR}/{name}");
         let file = block_on(read_file(disk, &path));
@@ -209,8 +209,8 @@ struct Seen {
     segments: u64,
 }
 
-/// What no bit has changed of is held, whatever else rotted; and the rest comes
-/// back, byte for byte, for good.
+/// Every entry without a changed bit is held, whatever else rotted; and the rest
+/// comes back, byte for byte, for good.
 #[test]
 fn a_hole_is_as_small_as_the_damage_and_is_filled_for_good() {
     let mut seen = Seen::default();

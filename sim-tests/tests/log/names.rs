@@ -47,7 +47,7 @@ fn opened(disk: &StepDisk, kill: bool) -> (StepDisk, CommitLog<StepDisk>) {
 /// Entries that were cached only are claimed durable once the log is open: then
 /// they are, whichever sync of a directory failed on the way.
 #[test]
-fn what_an_opening_claims_stays_whichever_directory_failed() {
+fn the_findings_of_an_opening_stay_whichever_directory_failed() {
     let chain = Chain::of(9, |_| 300);
     let mut failed = 0;
     for (skip, seed, kill) in cases() {
@@ -81,7 +81,7 @@ fn what_an_opening_claims_stays_whichever_directory_failed() {
 /// The same of a hole in the middle of the log that was filled from another
 /// replica.
 #[test]
-fn what_was_repaired_stays_whichever_directory_failed() {
+fn a_repair_stays_whichever_directory_failed() {
     let chain = Chain::of(30, |_| 300);
     let mut failed = 0;
     for (skip, seed, kill) in cases() {
@@ -176,7 +176,7 @@ fn cases() -> impl Iterator<Item = (u64, u64, bool)> {
 /// Formatting is repeated until it says that it is done: then the disk is
 /// formatted, and has its directories, whatever the power takes.
 #[test]
-fn what_was_formatted_stays_formatted_whichever_directory_failed() {
+fn a_formatted_disk_stays_so_whichever_directory_failed() {
     let mut failed = 0;
     for (skip, seed, kill) in cases() {
         let mut disk = boot(&DiskModel::new(DiskConfig::default()));
@@ -234,7 +234,7 @@ fn a_file_that_is_written_again_stays() {
     assert!(fell > 3 && stood == 20, "{fell}");
 }
 
-/// What an earlier call removed, in the page cache alone, does not come back.
+/// A file that an earlier call removed, in the page cache alone, does not come back.
 #[test]
 fn a_file_that_is_removed_again_stays_away() {
     for seed in 0..20 {

@@ -59,8 +59,8 @@ fn assert_poisoned(log: &mut Log) {
     assert_eq!(log.flushed(), flushed);
 }
 
-/// Whatever the failed writeback left in the cache and on the medium: what the
-/// log gives back when it is reopened is then safe from a power loss.
+/// The log that is reopened gives back entries that are safe from a power loss,
+/// whatever the failed writeback left in the cache and on the medium.
 fn survives_reopening(disk: &StepDisk, synced: &[Vec<u8>], context: &str) -> LogEnd {
     let (log, recovery) = block_on(open(disk));
     let recovered = block_on(records(&log));
@@ -97,7 +97,7 @@ fn a_failed_sync_poisons_until_the_log_is_reopened() {
 /// A segment that recovery made was born with its copies durable. Where some of
 /// them are cut off later, its birth says nothing of what stands there since.
 #[test]
-fn what_follows_a_cut_of_copies_is_not_proved_by_their_birth() {
+fn entries_behind_a_cut_of_copies_are_not_proved_by_their_birth() {
     for cache in [CacheAfterError::KeepsNew, CacheAfterError::Reverts] {
         let fault = DiskFault::SyncError { cache };
         for seed in 0..20 {

@@ -66,10 +66,10 @@ async fn entries_are_read_back_across_files<D: Disk>(disk: D) {
     assert_eq!(all(&queue).await, numbered(0..325));
 }
 
-/// What a snapshot vouches for is there after any power loss, even where the
+/// Entries that a snapshot vouches for are there after any power loss, even where the
 /// last sector was written again and garbled.
 #[test]
-fn what_is_trusted_survives_any_power_loss() {
+fn trusted_entries_survive_any_power_loss() {
     for trusted_entries in [0, 1, 24, 25, 26, 99, 100, 101, 230] {
         for (seed, survival) in Survival::ALL.into_iter().enumerate() {
             let disk = boot(&formatted());
@@ -102,7 +102,7 @@ fn what_is_trusted_survives_any_power_loss() {
 }
 
 #[test]
-fn what_has_expired_is_removed_file_by_file() {
+fn expired_entries_are_removed_file_by_file() {
     block_on(async {
         let disk = boot(&formatted());
         let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();

@@ -134,7 +134,7 @@ fn batches_join_without_gap_or_repetition_and_keep_to_their_bounds() {
 }
 
 #[test]
-fn what_is_only_staged_is_not_read() {
+fn an_entry_that_is_only_staged_is_not_read() {
     on_simulated(async |disk| {
         let mut log = open(&disk).await.0;
         let staged = stage(&mut log, 1, 20);

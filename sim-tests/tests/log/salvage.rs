@@ -75,7 +75,7 @@ fn a_log_that_opens_is_not_salvaged() {
 }
 
 #[test]
-fn what_is_below_the_first_corrupt_record_is_kept_and_the_rest_is_named() {
+fn records_below_the_first_corrupt_one_are_kept_and_the_rest_is_named() {
     for (path, position, kept) in DAMAGES {
         let disk = boot(&damaged(path, position));
         let report = block_on(run(&disk)).unwrap();
@@ -85,7 +85,7 @@ fn what_is_below_the_first_corrupt_record_is_kept_and_the_rest_is_named() {
             "{path} {position}"
         );
         let seen = if matches!(report.corruption.flaw, Flaw::Header(_)) {
-            // What stands in a segment without a header is not seen.
+            // Entries in a segment without a header are not seen.
             14 - kept as u64 - 3
         } else {
             13 - kept as u64

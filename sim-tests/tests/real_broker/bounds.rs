@@ -174,11 +174,11 @@ fn tested_elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
     match name {
         "unsent-of-stream" => Some((
             include_str!("hostile.rs"),
-            "who_asks_and_does_not_read_is_cut_off",
+            "a_client_that_asks_and_does_not_read_is_cut_off",
         )),
         "unsent" => test_of!(
             "env/real/net_tests.rs",
-            "who_reads_least_goes_when_all_together_leave_too_much"
+            "the_client_that_reads_least_goes_when_all_together_leave_too_much"
         ),
         "reads" => test_of!(
             "broker/replica/reads.rs",
@@ -192,7 +192,10 @@ fn tested_elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
             test_of!("broker/send.rs", "so_much_waits_for_the_disk_and_no_more")
         }
         "suspend" => test_of!("broker/pull.rs", "a_pull_waits_for_so_long_and_no_longer"),
-        "producers" => test_of!("broker/producers.rs", "who_sent_last_is_forgotten_last"),
+        "producers" => test_of!(
+            "broker/producers.rs",
+            "the_producer_that_sent_last_is_forgotten_last"
+        ),
         "window" => test_of!(
             "broker/producers.rs",
             "the_first_of_an_origin_counts_while_it_is_in_the_window"

@@ -313,7 +313,7 @@ async fn a_filter_that_is_more_than_tags_is_refused_and_not_at_once() {
 }
 
 #[tokio::test]
-async fn what_would_be_delivered_as_something_else_is_refused_at_the_send() {
+async fn a_message_that_would_be_delivered_as_another_is_refused_at_the_send() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = Server::start(root.path()).await;

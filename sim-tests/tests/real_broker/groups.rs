@@ -129,7 +129,7 @@ async fn members_are_listed_and_told_of_each_other() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_for_a_lease_is_no_member() {
+async fn a_client_silent_for_a_lease_is_no_member() {
     let root = formatted().await;
     let clients = Clients::new();
     let impatient = BrokerConfig {
@@ -158,7 +158,7 @@ async fn a_queue_has_one_holder_also_when_the_broker_starts_again() {
     let broker = Server::with(root.path(), patient()).await;
     let mut first = Member::new(&clients, &broker);
     let mut second = Member::new(&clients, &broker);
-    // Who held it before this broker began, nobody knows.
+    // Nobody knows who held it before this broker began.
     assert!(first.lock("a", &[0, 1]).await.is_empty());
     while first.lock("a", &[0, 1]).await != [0, 1] {}
     assert_eq!(second.lock("b", &[0, 2]).await, [2]);

@@ -367,7 +367,7 @@ async fn bytes_that_are_no_request_end_their_stream() {
 /// No answer to what wants none, nor to an answer; the next one is to what came
 /// behind.
 #[tokio::test]
-async fn what_wants_no_answer_gets_none() {
+async fn a_request_that_wants_no_answer_gets_none() {
     let (_root, clients, broker) = with_messages().await;
     let mut raw = Raw::connect(&clients.env, broker.address);
     raw.write(json(9_999, ONEWAY, &[], b""));
@@ -420,7 +420,7 @@ async fn a_pull_that_waits_for_a_topic_is_served_once_it_is_there() {
 /// Requests of a hundred bytes for answers of a quarter of a mebibyte: whoever
 /// does not read them is cut off before they fill the broker's memory.
 #[tokio::test]
-async fn who_asks_and_does_not_read_is_cut_off() {
+async fn a_client_that_asks_and_does_not_read_is_cut_off() {
     let (_root, clients, broker) = with_messages().await;
     let mut sender = Raw::connect(&clients.env, broker.address);
     for _ in 0..10 {
@@ -431,7 +431,7 @@ async fn who_asks_and_does_not_read_is_cut_off() {
     let mut raw = Raw::connect(&clients.env, broker.address);
     raw.write(greedy.repeat(2_000));
     clients.send(6, broker.address, 1).await;
-    // What is behind the answers is not an answer to every pull.
+    // Bytes behind the answers are not an answer to every pull.
     let mut answers = 0;
     while raw.reaction().await.code().is_some() {
         answers += 1;

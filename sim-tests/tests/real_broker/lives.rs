@@ -121,8 +121,8 @@ async fn a_broker_dropped_under_load_has_every_acknowledged_message() {
     broker.stop_cleanly().await;
 }
 
-/// What was acknowledged before the stop was asked for, and while it went on,
-/// is there; the stop comes to its end though producers never pause.
+/// Messages that were acknowledged before the stop was asked for, and while it went
+/// on, are there; the stop comes to its end though producers never pause.
 #[tokio::test]
 async fn a_clean_stop_under_load_ends_and_loses_nothing() {
     let root = formatted().await;

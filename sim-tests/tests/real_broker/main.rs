@@ -1,6 +1,6 @@
 //! The broker on the real seam: tokio, loopback sockets and a directory.
 //!
-//! What clients record here is judged by the checkers that judge simulations.
+//! The records of clients here are judged by the checkers that judge simulations.
 
 mod bounds;
 mod foreign;

@@ -10,7 +10,7 @@ use zeroloss::remoting::{Command, FrameDecoder};
 /// Long enough for any machine; nothing waits for it where all goes well.
 const PATIENCE_NS: u64 = 60_000_000_000;
 
-/// What became of bytes.
+/// The outcome of sending bytes.
 #[derive(Debug)]
 pub(crate) enum Reaction {
     Answer(Box<Command>),

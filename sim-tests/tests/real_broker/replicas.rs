@@ -152,7 +152,8 @@ async fn the_leader_dies_and_a_disk_is_lost_and_nothing_is_missing() {
     assert!(judgement.counts.acknowledged >= 200);
 }
 
-/// What waits is delivered by whoever leads when it is due, and by nobody again.
+/// A delayed message is delivered by the replica that leads when it is due, and by no
+/// other afterwards.
 #[tokio::test]
 async fn a_delay_outlives_its_leader_and_ends_once() {
     const MESSAGES: usize = 20;

@@ -277,7 +277,7 @@ async fn only_messages_that_a_group_could_read_are_taken_back() {
     let clients = Clients::new();
     let broker = Server::with(root.path(), waiting(1)).await;
     let mut sender = Sender::new(&clients, broker.address);
-    // What looks like a record, in a body.
+    // Bytes that look like a record, in a body.
     let address = sender.send("", &"\u{1}".repeat(2_000)).await;
     let (_, half) = sender
         .try_send(TOPIC, "TRAN_MSG\u{1}true\u{2}", &[], "half")
@@ -373,8 +373,8 @@ async fn only_the_broker_writes_what_waits_and_what_is_dead() {
     broker.stop_cleanly().await;
 }
 
-/// What the broker adds when it publishes a half message, and when it takes a message
-/// back, has room kept for it from the start.
+/// Properties that the broker adds when it publishes a half message, and when it
+/// takes a message back, have room kept for them from the start.
 #[tokio::test]
 async fn a_transaction_that_is_taken_in_can_be_committed_and_sent_back() {
     let root = formatted().await;

@@ -1,4 +1,4 @@
-//! Whatever a client writes, in any order and cut anywhere: after each portion a
+//! A client may write anything, in any order and cut anywhere: after each portion a
 //! client that keeps to the rules is answered, and every message that was
 //! acknowledged to it can be read where it was said to be.
 
@@ -234,7 +234,7 @@ impl Honest {
         self.acknowledged.insert((number % QUEUES, offset), body);
     }
 
-    /// What was acknowledged and is not where it was said to be.
+    /// The messages that were acknowledged and are not where the answer said.
     async fn missing(&mut self) -> Vec<((usize, usize), String)> {
         let mut stored = BTreeMap::new();
         for queue in 0..QUEUES {
@@ -355,7 +355,7 @@ fn no_soup_costs_anybody_a_message() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_another_is_noticed() {
+async fn a_missing_message_and_a_wrong_one_are_noticed() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = started(root.path()).await;

@@ -108,7 +108,7 @@ impl Server {
         !self.task.is_finished()
     }
 
-    /// What was found when the store was opened.
+    /// The findings of the opening of the store.
     pub(crate) fn first_report(&self) -> String {
         self.told.lock().unwrap()[0].clone()
     }
@@ -271,7 +271,7 @@ impl Clients {
     }
 }
 
-/// What the checkers of simulations say of a history without faults.
+/// The verdict of the checkers of simulations about a history without faults.
 pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -> Judgement {
     judge(Evidence {
         configuration: Configuration::single(Flush::Sync),

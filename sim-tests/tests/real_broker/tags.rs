@@ -15,7 +15,7 @@ const NO_SUBSCRIPTION: i32 = 23;
 
 struct Client(Raw);
 
-/// What a pull came to: the code, the bodies, and where to go on.
+/// The outcome of a pull: the code, the bodies, and where to go on.
 type Pulled = (i32, Vec<String>, i64);
 
 impl Client {
@@ -121,7 +121,7 @@ async fn a_subscription_to_tags_gets_those_and_passes_the_others_by() {
     let refused = client.pulled(Client::pull(0, 4, "||", "TAG")).await;
     assert_eq!(refused.0, NO_SUBSCRIPTION);
 
-    // Who waits for a tag is told how far there is none, and waits on.
+    // A client that waits for a tag is told how far there is none, and waits on.
     let mut waiting = Client(Raw::connect(&clients.env, broker.address));
     waiting.0.write(Client::pull(9, 6, "paid", "TAG"));
     client.send("late", "9").await;

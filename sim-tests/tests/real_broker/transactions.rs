@@ -123,7 +123,7 @@ async fn a_half_message_is_seen_once_committed_and_decided_once() {
 }
 
 #[tokio::test]
-async fn what_a_producer_left_open_is_asked_about_after_the_broker_was_killed() {
+async fn open_transactions_are_asked_about_after_the_broker_was_killed() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = Server::start(root.path()).await;
@@ -158,7 +158,7 @@ async fn what_a_producer_left_open_is_asked_about_after_the_broker_was_killed() 
 }
 
 #[tokio::test]
-async fn what_nobody_decides_is_discarded_after_the_last_question() {
+async fn a_half_message_that_nobody_decides_is_discarded_after_the_last_question() {
     let root = formatted().await;
     let clients = Clients::new();
     let broker = Server::with(root.path(), impatient()).await;
@@ -177,7 +177,7 @@ async fn what_nobody_decides_is_discarded_after_the_last_question() {
     broker.stop_cleanly().await;
 }
 
-/// What is committed is another message than the half message that was sent.
+/// A committed message is a new message, other than the half message that was sent.
 #[tokio::test]
 async fn a_half_message_that_is_sent_again_has_the_name_it_had() {
     let root = formatted().await;

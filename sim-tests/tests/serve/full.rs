@@ -111,7 +111,7 @@ async fn another_program_s_files_stop_sends_and_nothing_else() {
     let held = || std::fs::metadata(&reserve).map_or(0, |file| file.len());
     until(&env, || held() == 2 << 20).await;
     let other = disk.fill();
-    // What it had promised room for before may still be taken.
+    // Messages that it had promised room for before may still be taken.
     let mut acknowledged = 100;
     while sender.send().await {
         acknowledged += 1;

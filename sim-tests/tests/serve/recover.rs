@@ -202,8 +202,8 @@ async fn a_survivor_goes_on_alone_by_the_operator_s_word_and_loses_what_it_said(
     drop(survivor);
 }
 
-/// What a replica found that must not take part stands on its disk, and only
-/// the operator's word lifts it.
+/// The finding that a replica must not take part stands on its disk, and only the
+/// operator's word lifts it.
 #[tokio::test]
 async fn a_replica_that_knows_better_refuses_at_every_start() {
     let replicas = Replicas::formatted();

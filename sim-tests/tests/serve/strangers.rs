@@ -12,7 +12,7 @@ use crate::{read, send};
 
 const HALF_FRAMES: usize = 40;
 const IDLE: usize = 1_012;
-/// What each frame is announced to have, and how much of it comes.
+/// The length that each frame announces, and how much of it comes.
 const ANNOUNCED_BYTES: u32 = 15 << 20;
 const COME_BYTES: usize = 12 << 20;
 /// Without a bound the beginnings alone would be 480 MiB.
@@ -68,7 +68,7 @@ async fn strangers_take_little_and_others_are_served() {
     }
     let held = strangers.join().unwrap();
     assert!(held.len() > HALF_FRAMES, "{} streams", held.len());
-    // Who comes new is served beside all of them.
+    // A new client is served beside all of them.
     let next = sent.len();
     sent.extend(send(&env, broker, next).await);
     sent.sort();

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use zeroloss::env::real::RealEnv;
 use zeroloss::env::{Env, Timer};
 
-/// What every test serves with: small segments, so that a few messages roll
+/// Settings that every test serves with: small segments, so that a few messages roll
 /// over.
 pub(crate) const SEGMENTS: [&str; 2] = ["--segment-bytes", "65536"];
 
@@ -55,7 +55,7 @@ pub(crate) fn complaint(arguments: &[&str], dir: &Path) -> (Option<i32>, String)
 pub(crate) struct Served {
     process: Child,
     pub(crate) address: SocketAddr,
-    /// What it says on standard error.
+    /// Its output on standard error.
     told: NamedTempFile,
 }
 

@@ -1,4 +1,4 @@
-//! What waits for its time: a fold over the log.
+//! The messages that wait for their time: a fold over the log.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ pub struct Delayed {
     pub stored_ms: u64,
 }
 
-/// What a message in the log does to those that wait. They are named by their
-/// log address.
+/// The effect of a message in the log on those that wait. They are named by their log
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) enum Effect {
     /// One that waits.
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_delivered_once() {
+    fn a_waiting_message_is_delivered_once() {
         let mut delays = Delays::default();
         for address in [500, 700, 900] {
             assert!(delays.apply(scheduled(address)));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_comes_back_from_its_text() {
+    fn waiting_messages_come_back_from_their_text() {
         let mut delays = Delays::default();
         delays.apply(scheduled(500));
         let text = serde_json::to_string(&delays).unwrap();

@@ -74,7 +74,8 @@ impl DelayClock {
         Some(self.look_at_ns.max(*first_ns))
     }
 
-    /// What waits at an address is not due again as long as the store is open.
+    /// A message that waits at this address is not due again as long as the store is
+    /// open.
     pub(super) fn gives_up(&mut self, address: u64) {
         self.due.retain(|(_, waiting)| *waiting != address);
     }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_applied_is_due_a_delay_later_whatever_the_wall_clock_says() {
+    fn an_applied_message_is_due_a_delay_later_whatever_the_wall_clock_says() {
         let (mut delays, mut clock) = (Delays::default(), DelayClock::of_log(10));
         assert_eq!(clock.deadline_ns(), None);
         with(&mut delays, 10, 1, 0);
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_store_brings_along_is_as_old_as_the_wall_clock_says_within_its_delay() {
+    fn a_stored_message_is_as_old_as_the_wall_clock_says_within_its_delay() {
         for (stored_ms, left_ms) in [(1_000, 100), (1_060, 100), (940, 41), (0, 0)] {
             let (mut delays, mut clock) = (Delays::default(), DelayClock::of_log(20));
             with(&mut delays, 10, 0, stored_ms);
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_delivered_is_due_again_and_a_crowd_takes_turns() {
+    fn an_undelivered_message_is_due_again_and_a_crowd_takes_turns() {
         let (mut delays, mut clock) = (Delays::default(), DelayClock::of_log(1_000));
         for address in 0..LOOK_MAX as u64 + 1 {
             with(&mut delays, address, 0, 0);

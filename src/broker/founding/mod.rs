@@ -56,7 +56,7 @@ pub(super) use run::Founded;
 /// Node to disk: who begins a cluster.
 pub(super) type First = BTreeMap<u64, u64>;
 
-/// What a disk that is not founded is to do.
+/// The next action of a disk that is not founded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     /// To that node, whatever its disk.
@@ -197,7 +197,7 @@ impl Unfounded {
         if members != self.list() {
             self.differ.insert(from.node, members);
         } else if self.members.first() == Some(&from.node) {
-            // What was asked before this is void: see the module, point 5.
+            // Questions that were asked before this are void: see the module, point 5.
             self.question = fresh;
         }
         let said = Said::Unfounded {

@@ -1,5 +1,5 @@
-//! What disks tell each other before there is a cluster, and what a founded one
-//! answers.
+//! The messages between disks before there is a cluster, and the answers of a founded
+//! one.
 //!
 //! ```text
 //!  0 magic 4
@@ -43,7 +43,7 @@ pub(in crate::broker) enum Said {
     },
 }
 
-/// What is said, by whom and to whom.
+/// A message, with its sender and its receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) struct Packet {
     pub(in crate::broker) cluster_id: u64,

@@ -1,4 +1,5 @@
-//! What a replica's disk knows of the founding of its cluster, and of the epoch.
+//! The knowledge of a replica's disk about the founding of its cluster, and about the
+//! epoch.
 
 use serde::{Deserialize, Serialize};
 

@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use super::{Action, First, Packet, Record, Said, Unfounded};
 use crate::broker::base::Base;
+use crate::broker::closed::PauseEnd;
 use crate::broker::config::{RaftConfig, Replication};
 use crate::broker::error::StoreError;
 use crate::broker::kind::require;
 use crate::broker::replica::renew_unfounded;
-use crate::broker::server::{Broker, PauseEnd, Serving};
+use crate::broker::server::{Broker, Serving};
 use crate::broker::state::AppliedState;
 use crate::env::{Disk, Env, Net, NetEvent, Notice, Timer};
 use crate::log::{DiskKind, Identity, Position};
@@ -24,7 +25,7 @@ const ASK_NS: u64 = 100_000_000;
 const FIRST_WORD_NS: u64 = 2_000_000_000;
 /// Pause between two such lines.
 const NEXT_WORD_NS: u64 = 30_000_000_000;
-/// What clients are told meanwhile.
+/// The answer to clients meanwhile.
 const NOT_YET: &str = "the cluster is not founded yet";
 
 /// How the wait for a founding ended.
@@ -138,7 +139,7 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// What ends the wait, durably.
+    /// The action that ends the wait, made durable.
     async fn settle(&mut self, action: Action, record: &Record) -> Result<Founded, StoreError> {
         let disk = self.env.disk();
         let (first, epoch) = match action {
@@ -218,7 +219,7 @@ impl<E: Env> Broker<E> {
         match for_me(packet, identity) {
             Some((from, Said::Ask { question, members })) => {
                 let said = match is_blank {
-                    // What it had stood back from may be gone.
+                    // The founding that it had stood back from may be gone.
                     true if is_founder(from, &members, &replica.members) => {
                         return Err(StoreError::FoundingAgain);
                     }

@@ -51,7 +51,7 @@ fn a_disk_that_changed_between_the_rounds_is_asked_again() {
 }
 
 #[test]
-fn who_hears_of_a_cluster_takes_it_where_it_is_named_and_else_stands_back() {
+fn a_disk_that_hears_of_a_cluster_joins_it_where_it_is_named_and_else_stands_back() {
     let first = First::from([(0, 10), (1, 11), (2, 12)]);
     let epoch = Epoch {
         founding: 9,
@@ -75,7 +75,7 @@ fn who_hears_of_a_cluster_takes_it_where_it_is_named_and_else_stands_back() {
 }
 
 #[test]
-fn who_answers_the_founder_takes_nothing_that_it_asked_for_before() {
+fn a_disk_that_answers_the_founder_takes_nothing_that_it_asked_for_before() {
     let mut member = unfounded(1, 11, 5);
     let ask = Said::Ask {
         question: 1,
@@ -145,7 +145,7 @@ fn packets_come_back_as_they_were_and_nothing_else_does() {
     }
 }
 
-/// What a disk durably is.
+/// The durable state of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stored {
     Unfounded,

@@ -35,7 +35,7 @@ pub(in crate::broker) const LOCKS_MAX: usize = 65_536;
 /// A group's queue: group, topic, number.
 type Place = (String, String, u32);
 
-/// Who asks for a lock: a client's id, and its stream.
+/// The holder of a lock: a client's id, and its stream.
 pub(super) type Holder<'a> = (&'a str, ConnId);
 
 #[derive(Debug)]
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn who_begins_to_serve_grants_nothing_for_a_lease() {
+    fn a_new_leader_grants_nothing_for_a_lease() {
         let mut locks = Locks::begin(1_000, LEASE_NS);
         assert!(!locks.lock(place(0), A, 1_000));
         assert!(!locks.lock(place(0), A, 1_099));

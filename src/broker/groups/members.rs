@@ -1,4 +1,4 @@
-//! Who consumes for a group, as heartbeats on a stream say.
+//! The members of a group, as heartbeats on a stream say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub(in crate::broker) struct Members {
     due_ns: Option<u64>,
 }
 
-/// What a heartbeat came to.
+/// The outcome of a heartbeat.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     /// The groups whose members have changed.
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_and_goes_changes_a_group() {
+    fn a_member_that_comes_or_goes_changes_a_group() {
         let mut members = Members::default();
         let at = (0, LEASE_NS);
         assert_eq!(
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_for_a_lease_is_gone() {
+    fn a_member_silent_for_a_lease_is_gone() {
         let mut members = Members::default();
         assert_eq!(members.deadline_ns(), None);
         members.heard(ConnId(1), "a", &groups(&["g"]), (0, LEASE_NS));

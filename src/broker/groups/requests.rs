@@ -201,7 +201,7 @@ impl<E: Env> Broker<E> {
     }
 }
 
-/// What a client asks to have checked (`CheckClientRequestBody`).
+/// The subscription that a client asks to have checked (`CheckClientRequestBody`).
 #[derive(Deserialize)]
 struct CheckClient {
     #[serde(rename = "subscriptionData", default)]

@@ -62,7 +62,7 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// What the operator asks for again was made before: the answer was lost.
+    /// The change that the operator asks for was made before, and the answer was lost.
     pub(super) fn already_changed(&mut self, serving: &mut Serving<E>) {
         let asked = serving
             .replica

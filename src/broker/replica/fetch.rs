@@ -9,8 +9,8 @@
 //!                                 what stands behind it never was ─▶ doubted, cut
 //! ```
 //!
-//! Whoever has a hole applies nothing behind it, so nothing expires there; with the
-//! others it does, and they cannot send what they do not have any more
+//! A replica with a hole applies nothing behind it, so nothing expires there; with
+//! the others it does, and they cannot send what they do not have any more
 //! (reports/findings/026-a-hole-in-what-has-expired.md).
 //!
 //! A hole in entries that nobody else has (a leader wrote them while it was cut
@@ -31,7 +31,7 @@ use crate::record::LogPart;
 /// Pause between two rounds of asking.
 const ASK_AGAIN_NS: u64 = 200_000_000;
 
-/// What came so far of a hole's entries.
+/// The entries of a hole that came so far.
 #[derive(Debug)]
 pub(in crate::broker) struct Fetching {
     hole: Hole,
@@ -41,7 +41,7 @@ pub(in crate::broker) struct Fetching {
     ask_at_ns: u64,
 }
 
-/// What an answer brought.
+/// The use of an answer.
 enum Took {
     Nothing,
     Some,
@@ -247,7 +247,7 @@ impl<E: Env> Broker<E> {
         }
         match fetching.take(&cargo) {
             Took::TheLast => {}
-            // Whoever has these has more, maybe. Who brought nothing is asked
+            // A peer that has these may have more. One that brought nothing is asked
             // again when everybody is.
             Took::Some => {
                 let (question, term) = (fetching.question(), replica.raft.term());
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_a_base_and_of_an_earlier_term_never_followed_it() {
+    fn an_entry_behind_a_base_and_of_an_earlier_term_never_followed_it() {
         let at = |next_index, term| Position {
             next_index,
             term,

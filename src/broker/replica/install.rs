@@ -50,7 +50,7 @@ impl<E: Env> Broker<E> {
         }
         let replica = serving.replica.as_ref().expect("only replicas install");
         if serving.store.base.is_none() {
-            // What this disk is of from now on, before it is anything.
+            // The cluster that this disk belongs to from now on, before it is anything.
             let record = Record {
                 members: Vec::new(),
                 epoch: replica.epoch,

@@ -31,8 +31,8 @@ impl<E: Env> Broker<E> {
         false
     }
 
-    /// Whoever waits for an entry is told that nobody knows (D25): a new leader
-    /// may have it, or not.
+    /// Clients that wait for an entry are told that its outcome is unknown (D25): a new
+    /// leader may have it, or not.
     pub(super) fn stepped_down(&mut self, serving: &mut Serving<E>, term: u64) {
         self.env.report(Notice::LeaderSteppedDown { term });
         if let Some(replica) = &mut serving.replica {

@@ -20,11 +20,12 @@ use super::waits::Waits;
 use crate::broker::ages::Ages;
 use crate::broker::base::Base;
 use crate::broker::change::Change;
+use crate::broker::closed::store_disk;
 use crate::broker::config::{BrokerConfig, FlushDiskType, RaftConfig};
 use crate::broker::error::StoreError;
 use crate::broker::founding::{FOUNDING_FILE, Record};
 use crate::broker::kind::require;
-use crate::broker::server::{StoreDisk, store_disk};
+use crate::broker::server::StoreDisk;
 use crate::broker::store::Store;
 use crate::env::{Disk, Env, Notice};
 use crate::log::{
@@ -81,7 +82,7 @@ pub(in crate::broker) async fn open<E: Env>(
         });
     }
     if let Some(condemned) = Condemned::read(&disk).await? {
-        // What was read may be in the page cache alone.
+        // Bytes that were read may be in the page cache alone.
         return Err(condemned.store(&disk).await);
     }
     let hard = match raft.hard_state_sync {

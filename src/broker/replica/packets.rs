@@ -247,7 +247,7 @@ impl<E: Env> Broker<E> {
         if let Some(recent) = replica.recent.get(from, upto) {
             return Ok(concat(recent, bytes_max));
         }
-        // What is not written yet is recent; what is read is.
+        // An entry that is not written yet is recent; what is read is.
         let log = &serving.store.log;
         let batch = log.read_indices(from, upto + 1, bytes_max as u64).await;
         match batch.map_err(StoreError::from) {

@@ -37,7 +37,7 @@ const ASK_AGAIN_NS: u64 = 200_000_000;
 const STALLED_NS: u64 = 2_000_000_000;
 /// One of which nothing came for so long is given up.
 const GIVEN_UP_NS: u64 = 20_000_000_000;
-/// What stands before a piece's bytes: total, digest, offset, checksum of it all.
+/// The header before a piece's bytes: total, digest, offset, checksum of it all.
 const HEAD_BYTES: usize = 32;
 
 /// A base in the form in which it is sent.
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_another_base_in_the_end_is_none() {
+    fn pieces_that_make_another_base_make_none() {
         let (said, sent) = (base(8), base(9));
         let outgoing = Outgoing::new(sent.encode().into());
         let mut incoming = begun(&said, &outgoing);

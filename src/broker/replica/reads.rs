@@ -10,7 +10,7 @@ use crate::remoting::{Command, ResponseCode};
 /// Bytes of requests that wait, at most.
 pub(in crate::broker) const READ_BYTES_MAX: usize = 64 << 20;
 
-/// What a client wants to read.
+/// The request of a client that reads.
 #[derive(Debug)]
 pub(in crate::broker) struct Wanted {
     pub(in crate::broker) conn: ConnId,

@@ -20,7 +20,7 @@ use crate::record::EntryKind;
 /// Bytes of the log that are looked at in one step.
 const STEP_BYTES: u64 = 1 << 20;
 
-/// What a survivor has, and what going on with it alone costs.
+/// The entries that a survivor has, and what going on with it alone costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survivor {
     /// Its last entry. Of several survivors the one with the highest goes on:
@@ -28,9 +28,9 @@ pub struct Survivor {
     pub last: EntryId,
     /// One past its last log address: what was acknowledged beyond is lost.
     pub end_address: u64,
-    /// What was known to be committed when its state was stored last. What lies
-    /// between this and the end may have been refused to its sender; it counts
-    /// as committed from now on.
+    /// The index up to which entries were known to be committed when its state was stored
+    /// last. What lies between this and the end may have been refused to its sender; it
+    /// counts as committed from now on.
     pub applied_index: u64,
     /// The nodes that had seats, this one included.
     pub nodes: Vec<u64>,

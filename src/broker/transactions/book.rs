@@ -1,4 +1,4 @@
-//! What is pending and what was decided: a fold over the log.
+//! The transactions that are pending and those that were decided: a fold over the log.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +51,8 @@ pub(in crate::broker) struct Decided {
     transaction_id: String,
 }
 
-/// What a message in the log does to the transactions. Half messages are named
-/// by their log address.
+/// The effect of a message in the log on the transactions. Half messages are named by
+/// their log address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) enum Effect {
     /// A half message is there.
@@ -118,7 +118,7 @@ impl Half {
     }
 }
 
-/// What a name leads to.
+/// The half message or decision that a name leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Pending,

@@ -35,7 +35,7 @@ pub(in crate::broker) struct CheckBack {
     record: Bytes,
 }
 
-/// What a broker that serves knows of its half messages beside the log.
+/// The knowledge of a broker that serves about its half messages, beside the log.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Checks {
     /// When each was first seen, on the broker's clock. Those that were decided
@@ -49,7 +49,7 @@ pub(in crate::broker) struct Checks {
     asked: u64,
 }
 
-/// What is due for a half message.
+/// The action that is due for a half message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
     Nothing,

@@ -13,7 +13,7 @@ use crate::record::Message;
 use crate::remoting::transaction::{EndTransaction, sys_flag};
 use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 
-/// What the log says of the transaction that is to be ended.
+/// The state, as the log says, of the transaction that is to be ended.
 enum Standing {
     /// It is open; this half message.
     Open {

@@ -35,7 +35,7 @@ impl<D: Disk> Store<D> {
         // It has no delay: see [`crate::broker`]'s delays.
         properties.remove(key::DELAY);
         let length_bytes = published(properties.as_str())?.len();
-        // What is committed can be sent back, as what was sent can.
+        // A committed message can be sent back, as an ordinary one can.
         if length_bytes > SENT_PROPERTIES_BYTES_MAX {
             return Err(AppendError::FinalProperties { length_bytes });
         }
@@ -53,8 +53,8 @@ impl<D: Disk> Store<D> {
 }
 
 impl<D: Disk> Store<D> {
-    /// What is kept of a half message until it is decided, and for a while after, is
-    /// bounded: its names, and how many there are.
+    /// The data that are kept of a half message until it is decided, and for a while
+    /// after, are bounded: its names, and how many there are.
     fn has_room_for_half(&self, properties: &str, group: &str) -> Result<(), AppendError> {
         let most = self.config.bounds.halves;
         if self.state.transactions.pending_count() >= most {

@@ -13,15 +13,15 @@ fn broken(lines: Vec<String>) -> Broken {
     }
 }
 
-/// What a replica's answer to a client rests on.
+/// The basis of a replica's answer to a client.
 pub struct Answer<'a> {
-    /// Who answers.
+    /// The replica that answers.
     pub replica: Replica,
     /// The highest term it led; `None`: none ever.
     pub led: Option<u64>,
     /// "The latest configuration in the acknowledging leader's log".
     pub seats: &'a Seats,
-    /// What holding means.
+    /// The medium on which an entry counts as held.
     pub medium: Medium,
     /// Those that hold the entry now.
     pub holders: &'a [Replica],
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_fault_took_since_counts() {
+    fn an_entry_that_a_fault_took_since_counts() {
         assert!(findings(&format!("{LEADER} sync 0 1; sync 1 1; rot 1 0; ack 0 1")).is_empty());
     }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn who_never_led_or_has_no_such_entry_acknowledges_nothing() {
+    fn a_replica_that_never_led_or_lacks_the_entry_acknowledges_nothing() {
         assert!(findings(&format!("{LEADER} ack 1 1")).contains("which never led"));
         assert!(findings(&format!("{LEADER} ack 0 2")).contains("no such entry"));
     }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_disk_lied_about_counts_as_held() {
+    fn an_entry_that_a_disk_lied_about_counts_as_held() {
         assert!(findings(&format!("{LEADER} sync 0 1; believe 1 1; ack 0 1")).is_empty());
     }
 }

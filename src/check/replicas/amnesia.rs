@@ -1,4 +1,4 @@
-//! Who has forgotten, and not yet recovered (guarantee.md, section 1).
+//! The replicas that have forgotten and not yet recovered (guarantee.md, section 1).
 //!
 //! "An amnesia is judged by the ledger (synced bytes were taken), not by what the
 //! replica detects: a torn unsynced tail is none. It is **outstanding** until the
@@ -11,7 +11,7 @@ use super::committed::Committed;
 use super::fact::Replica;
 use super::log::Log;
 
-/// What a replica forgot.
+/// The kind of thing that a replica forgot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgot {
     /// All: its disk is another one.
@@ -25,7 +25,7 @@ pub enum Forgot {
     Unknown,
 }
 
-/// What was forgotten, by node.
+/// The forgotten things, by node.
 #[derive(Debug, Clone, Default)]
 pub struct Amnesia(BTreeMap<u32, Forgot>);
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_removed_owes_nothing_once_that_is_committed() {
+    fn a_removed_replica_owes_nothing_once_the_removal_is_committed() {
         let begin = "hard 0 1; hard 1 1; lead 0 1; write 0 1.1; write 1 1.1; sync 0 1; sync 1 1;
                      destroy 2; disk 2 9; write 0 2.1=0:0,1:0; sync 0 2;";
         assert_eq!(outstanding(begin), [2], "it may be lost with its leader");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_takes_is_no_amnesia() {
+    fn a_loss_by_a_crash_is_no_amnesia() {
         assert!(outstanding("write 1 1.1 2.1; sync 1 1; power 1 1").is_empty());
     }
 }

@@ -77,12 +77,12 @@ mod tests {
                            write 1 1.1 2.1 3.1!100; sync 0 3; sync 1 3;";
 
     #[test]
-    fn what_has_expired_may_be_left_to_a_base() {
+    fn expired_entries_may_be_left_to_a_base() {
         assert!(findings(&format!("{EXPIRED} base 0 1; base 2 1")).is_empty());
     }
 
     #[test]
-    fn what_has_not_may_not() {
+    fn entries_that_have_not_expired_may_not_be() {
         insta::assert_snapshot!(
             findings(&format!("{EXPIRED} base 2 2")),
             @"promises-kept: b2 has a base in place of all up to entry 2 of term 1 (00000102), log address 200; what has expired is all below 100"
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_base_holds_all_up_to_it() {
+    fn a_replica_with_a_base_holds_all_up_to_it() {
         let installed =
             "hard 2 1; base 2 1; answer 2 1 1; write 2 2.1 3.1!100; sync 2 3; answer 2 1 3";
         assert!(findings(&format!("{EXPIRED} {installed}")).is_empty());

@@ -3,12 +3,12 @@
 use super::fact::Moment;
 use crate::check::{Finding, Promise};
 
-/// What a check of one promise says.
+/// The result of a check of one promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     /// The promise.
     pub promise: Promise,
-    /// What happened, in words; further lines where one is not enough.
+    /// The events, in words; further lines where one is not enough.
     pub lines: Vec<String>,
 }
 

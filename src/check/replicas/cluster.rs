@@ -17,7 +17,7 @@ use super::unseen::Undecided;
 use super::{acknowledgement, served};
 use crate::check::{Finding, Promise};
 
-/// What holding an entry and storing a term mean.
+/// The meaning of holding an entry, and of storing a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Media {
     /// Of an entry.
@@ -59,8 +59,8 @@ pub(super) struct Seated {
 #[derive(Debug, Clone)]
 pub struct Cluster {
     pub(super) media: Media,
-    /// Who had a seat when the cluster began: as far as is known, before it is
-    /// founded.
+    /// The replicas that had a seat when the cluster began: as far as is known, before it
+    /// is founded.
     pub(super) initial: Seats,
     /// The first configuration that each node took with the disk that it has.
     pub(super) founded: BTreeMap<u32, Seats>,
@@ -80,7 +80,7 @@ pub struct Cluster {
     /// How often a replica began anew behind a base that it was given.
     pub(super) bases_installed: u64,
     pub(super) undecided: Vec<Undecided>,
-    /// Who last said that its disk is blank.
+    /// The replicas that last said that their disk is blank.
     pub(super) announced: BTreeMap<u32, Announced>,
     findings: Vec<Finding>,
     waived: Vec<Finding>,
@@ -178,12 +178,12 @@ impl Cluster {
         self.founded.len()
     }
 
-    /// What counts as held.
+    /// The medium on which an entry counts as held.
     pub fn medium(&self) -> Medium {
         self.media.log
     }
 
-    /// Who leads the highest term.
+    /// The replica that leads the highest term.
     pub fn leader(&self) -> Option<(u64, u32)> {
         let (term, leader) = self.leaders.newest()?;
         Some((term, leader.node))
@@ -304,7 +304,7 @@ impl Cluster {
         self.is_waived
     }
 
-    /// What was broken, and had lapsed by then, since the last call.
+    /// The breaches of promises that had lapsed by then, since the last call.
     pub fn take_waived(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.waived)
     }
@@ -339,7 +339,7 @@ impl Cluster {
             let ahead = ahead_of(term, log, seated);
             let ahead = ahead.map(|ahead| (ahead.index, &ahead.seats));
             while let Err(conflict) = self.committed.advance(term, log, ahead, &self.initial) {
-                // What follows is compared with what a majority holds now.
+                // Entries that follow are compared with those that a majority holds now.
                 self.committed.forget_from(conflict.was.index);
                 first.get_or_insert(conflict);
             }
@@ -381,9 +381,9 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// What lapses once log, term or vote were taken that nobody had promised.
-    /// Where terms themselves are not stored they begin again, and which
-    /// acknowledgements a term has says nothing any more.
+    /// Promises that lapse once a fault took a log, a term or a vote that nobody had
+    /// promised to keep. Where terms themselves are not stored they begin again, and
+    /// which acknowledgements a term has says nothing any more.
     fn is_void(&self, promise: Promise) -> bool {
         let forgets_terms = self.media.hard_state == Medium::Cached;
         is_raft_s_own(promise) || forgets_terms && promise == Promise::Acknowledgement

@@ -30,9 +30,9 @@ pub struct Committed {
 /// A majority holds another entry where one was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflict {
-    /// What was committed.
+    /// The entry that was committed.
     pub was: Head,
-    /// What a majority holds there now.
+    /// The entry that a majority holds there now.
     pub now: Head,
     /// The term in which it does.
     pub term: u64,
@@ -44,7 +44,7 @@ impl Committed {
         self.fixed.last().copied().unwrap_or_default()
     }
 
-    /// What is committed at an index.
+    /// The entry that is committed at an index.
     pub fn get(&self, index: u64) -> Option<Head> {
         self.fixed.get(index.checked_sub(1)? as usize).copied()
     }
@@ -60,7 +60,7 @@ impl Committed {
         self.get(index?)
     }
 
-    /// Who held an entry of that term at or above that index, in that term.
+    /// The replicas that held an entry of that term at or above that index, in that term.
     pub fn accepted_by(&self, term: u64, index: u64) -> Vec<Replica> {
         let accepted = self.accepted.get(&term).into_iter().flatten();
         let there = accepted.filter(|(_, upto)| **upto >= index);

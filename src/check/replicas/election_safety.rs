@@ -7,7 +7,7 @@ use super::Broken;
 use super::fact::Replica;
 use crate::check::Promise;
 
-/// Who led which term: whoever sent an append of it.
+/// The leader of each term: whoever sent an append of it.
 #[derive(Debug, Clone, Default)]
 pub struct Leaders(BTreeMap<u64, Replica>);
 
@@ -28,7 +28,7 @@ impl Leaders {
         }
     }
 
-    /// Who leads a term.
+    /// The leader of a term.
     pub fn of(&self, term: u64) -> Option<Replica> {
         self.0.get(&term).copied()
     }

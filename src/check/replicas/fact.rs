@@ -1,5 +1,5 @@
-//! What a white-box tracker saw of replicas: bytes on disks and between brokers,
-//! in the words of the guarantee.
+//! The facts that a white-box tracker saw of replicas: bytes on disks and between
+//! brokers, in the words of the guarantee.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,9 +47,9 @@ impl Head {
 /// An entry as it stands in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Which.
+    /// The entry.
     pub head: Head,
-    /// Who has a seat from here on, where it says so (D15).
+    /// The replicas with a seat from here on, where it says so (D15).
     pub seats: Option<Seats>,
     /// The log address below which all has expired, where it says so (D30).
     pub expired_address: Option<u64>,
@@ -83,12 +83,12 @@ impl Seats {
     }
 }
 
-/// What a replica promised about terms (D1).
+/// The promise of a replica about terms (D1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HardState {
     /// The newest term it takes part in.
     pub term: u64,
-    /// Whom it voted for in that term.
+    /// The candidate that it voted for in that term.
     pub vote: Option<Replica>,
 }
 
@@ -102,7 +102,7 @@ pub enum Medium {
 }
 
 impl Medium {
-    /// What bytes are once they are there.
+    /// The state of bytes on this medium.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cached => "cached",
@@ -125,7 +125,7 @@ pub enum Cause {
     Silent,
 }
 
-/// What a tracker saw of replicas.
+/// A fact that a tracker saw of replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// The node has this disk, formatted and with nothing on it.
@@ -139,7 +139,7 @@ pub enum Fact {
     Appended {
         /// The node.
         node: u32,
-        /// Which of its two logs.
+        /// The one of its two logs.
         medium: Medium,
         /// The entry; its index follows the last one's.
         entry: Entry,
@@ -156,7 +156,7 @@ pub enum Fact {
     Cut {
         /// The node.
         node: u32,
-        /// Which of its two logs.
+        /// The one of its two logs.
         medium: Medium,
         /// The first index that is gone.
         from_index: u64,
@@ -177,7 +177,7 @@ pub enum Fact {
     Founded {
         /// The node.
         node: u32,
-        /// Who has a seat.
+        /// The replicas that have a seat.
         seats: Seats,
     },
     /// A log begins anew behind an entry that it does not hold: a base stands for
@@ -185,7 +185,7 @@ pub enum Fact {
     Based {
         /// The node.
         node: u32,
-        /// Which of its two logs.
+        /// The one of its two logs.
         medium: Medium,
         /// The entry below which nothing is needed.
         base: Head,
@@ -199,7 +199,7 @@ pub enum Fact {
     HardState {
         /// The node.
         node: u32,
-        /// What it says.
+        /// The state that it holds.
         state: Option<HardState>,
         /// Why it changed.
         cause: Cause,
@@ -220,7 +220,7 @@ pub enum Fact {
         term: u64,
         /// The entry's index.
         index: u64,
-        /// Who has a seat from there on (D15).
+        /// The replicas that have a seat from there on (D15).
         seats: Seats,
     },
     /// The node granted its vote.
@@ -252,14 +252,14 @@ pub enum Fact {
     Announced {
         /// The node.
         node: u32,
-        /// Which disk.
+        /// The disk.
         disk: u64,
     },
     /// The node told its operator that no majority of disks is left.
     Halted {
         /// The node.
         node: u32,
-        /// Whose disks it calls blank.
+        /// The nodes whose disks it calls blank.
         named: Vec<u32>,
     },
     /// The node stored the state that applying the log up to there gives.

@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_disk_had_begun_may_begin_again() {
+    fn a_cluster_that_a_lost_disk_had_begun_may_begin_again() {
         let again = "found 0 0:0,1:0,2:0; destroy 0; disk 0 7; found 1 0:7,1:0,2:0";
         assert_eq!(findings(again), "");
     }

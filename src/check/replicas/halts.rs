@@ -13,15 +13,15 @@ const STALE_NS: u64 = 10_000_000_000;
 /// A blank disk said so.
 #[derive(Debug, Clone, Copy)]
 pub struct Announced {
-    /// Which.
+    /// The disk.
     pub disk: u64,
     /// When.
     pub at_ns: u64,
 }
 
-/// What a replica says when it halts.
+/// The words of a replica that halts.
 pub struct Halt<'a> {
-    /// Who.
+    /// The replica.
     pub replica: Replica,
     /// When.
     pub at_ns: u64,
@@ -75,7 +75,7 @@ mod tests {
                          disk 1 8;";
 
     #[test]
-    fn who_names_two_blank_disks_of_three_is_right() {
+    fn a_halt_that_names_two_blank_disks_of_three_is_right() {
         let both = format!("{BEGIN} blank 2 9; blank 1 8; halt 0 1 2");
         assert_eq!(findings(&both), "");
         let replaced = format!("{BEGIN} write 0 2.1=0:0,1:0,2:-; blank 1 8; halt 0 1 2");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_names_too_few_or_whole_ones_is_not() {
+    fn a_halt_that_names_too_few_or_whole_ones_is_not() {
         let one = format!("{BEGIN} blank 2 9; halt 0 2");
         assert!(findings(&one).contains("leaves a majority of 3"));
         let silent = format!("{BEGIN} blank 2 9; halt 0 1 2");

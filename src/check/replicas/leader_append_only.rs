@@ -36,14 +36,14 @@ mod tests {
     }
 
     #[test]
-    fn who_leads_no_longer_may() {
+    fn a_replica_that_leads_no_longer_may() {
         assert!(findings("hard 0 1; lead 0 1; write 0 1.1 2.1; cut 0 2").is_empty());
         let text = "hard 0 1; lead 0 1; write 0 1.1 2.1; cut 0 2; hard 0 2; lead 0 2";
         assert!(findings(text).is_empty());
     }
 
     #[test]
-    fn what_a_fault_takes_is_not_its_doing() {
+    fn a_loss_by_a_fault_is_not_its_doing() {
         let text = "hard 0 1; lead 0 1; write 0 1.1 2.1; sync 0 1; power 0 1";
         assert!(findings(text).is_empty());
     }

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_is_not_cut() {
+    fn a_committed_entry_is_not_cut() {
         insta::assert_snapshot!(
             findings(&format!("{COMMITTED} hard 1 2; cut 1 1")),
             @"leader-completeness: b1 cut off entry 1 of term 1 (00000101), which is committed"

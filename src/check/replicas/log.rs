@@ -24,7 +24,7 @@ struct Present {
 /// An entry that was in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
-    /// Which.
+    /// The entry.
     pub head: Head,
     /// The event with which it came.
     pub since: u64,

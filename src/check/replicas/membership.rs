@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn who_follows_copies_a_change_at_any_time() {
+    fn a_follower_copies_a_change_at_any_time() {
         assert_eq!(findings(&format!("{LED}; write 1 1.1 2.1=0:0,1:0")), "");
     }
 }

@@ -16,7 +16,7 @@
 //!   clients ─▶ acknowledges, serves ────┘           └─ acknowledgement, read committed
 //! ```
 //!
-//! What "holds" means is the configuration's: synced, or cached ([`Media`]).
+//! The meaning of "holds" depends on the configuration: synced, or cached ([`Media`]).
 
 pub mod acknowledgement;
 mod amnesia;

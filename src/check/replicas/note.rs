@@ -185,7 +185,7 @@ impl Cluster {
         }
     }
 
-    /// Who has a base holds all that it stands for.
+    /// A replica with a base holds all that the base stands for.
     fn note_rebased(&mut self, moment: Moment, node: u32, medium: Medium, base: Head) {
         if medium == self.media.log && base.index > 0 {
             self.note_held(moment, node, base);
@@ -262,8 +262,8 @@ impl Cluster {
         }
         let state = self.node_mut(node);
         state.believed = match cause {
-            // What rots, the replica believes to hold until it reads it: it did
-            // hold it, until a ledgered fault took it.
+            // The replica believes that it holds rotten entries until it reads them: it
+            // did hold it, until a ledgered fault took it.
             Cause::Detected => state.believed.max(state.durable.last().index),
             _ => state.believed.min(from_index.saturating_sub(1)),
         };

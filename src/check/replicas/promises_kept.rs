@@ -9,7 +9,7 @@ use super::Broken;
 use super::fact::{HardState, Replica};
 use crate::check::Promise;
 
-/// What every replica promised to its peers.
+/// The promises of every replica to its peers.
 #[derive(Debug, Clone, Default)]
 pub struct Promises {
     votes: BTreeMap<(Replica, u64), Replica>,
@@ -182,7 +182,7 @@ mod tests {
                             hard 1 1; write 1 1.1 2.1; sync 1 2;";
 
     #[test]
-    fn what_was_answered_goes_only_under_a_higher_term() {
+    fn an_answered_entry_goes_only_under_a_higher_term() {
         let higher = "hard 0 1; write 0 1.1; sync 0 1; answer 0 1 1; hard 0 2; cut 0 1";
         assert!(findings(higher).is_empty());
         insta::assert_snapshot!(

@@ -40,12 +40,12 @@ mod tests {
                        sync 1 1;";
 
     #[test]
-    fn what_a_majority_holds_may_be_served() {
+    fn an_entry_that_a_majority_holds_may_be_served() {
         assert!(findings(&format!("{TWO} serve 0 1; serve 1 1")).is_empty());
     }
 
     #[test]
-    fn what_is_not_committed_may_not() {
+    fn an_uncommitted_entry_may_not_be_served() {
         insta::assert_snapshot!(
             findings(&format!("{TWO} serve 0 2")),
             @"read-committed: orders/3 offset 2 served by b0 is entry 2 of term 1 (00000102); committed is all up to 1"
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_seat_or_another_leader_seated_does_not_count() {
+    fn copies_on_disks_without_that_seat_do_not_count() {
         for seated in [
             "0 1 3=0:0,1:0,2:8",
             "0 2 3=0:0,1:0,2:9",

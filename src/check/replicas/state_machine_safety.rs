@@ -2,9 +2,9 @@
 //! its state machine, no other server will ever apply a different log entry for
 //! the same index" (Ongaro, figure 3.2).
 //!
-//! What is applied shows in what is served ([`super::served`]), in snapshots,
-//! which "are compared by digest of applied state at their index", and in the
-//! table of what is committed, which no two majorities may fix.
+//! The applied entries show in what is served ([`super::served`]), in snapshots,
+//! which "are compared by digest of applied state at their index", and in the table
+//! of committed entries, which no two majorities may fix.
 
 use std::collections::BTreeMap;
 

@@ -27,7 +27,7 @@ use super::amnesia::Forgot;
 use super::cluster::{Cluster, Media};
 use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica, Seats};
 
-/// What is broken in a story of replicas that acknowledge what is synced.
+/// The breaches in a story of replicas that acknowledge what is synced.
 pub(super) fn findings(text: &str) -> String {
     let media = Media {
         log: Medium::Durable,
@@ -45,7 +45,7 @@ pub(super) fn async_findings(text: &str) -> String {
     in_words(&mut told(text, media))
 }
 
-/// Whose amnesia is outstanding in the end.
+/// The nodes whose amnesia is outstanding in the end.
 pub(super) fn outstanding(text: &str) -> Vec<u32> {
     let media = Media {
         log: Medium::Durable,

@@ -1,4 +1,4 @@
-//! What a leader says and serves under a configuration that nobody has seen yet.
+//! The words and answers of a leader under a configuration that nobody has seen yet.
 //!
 //! "A configuration takes effect when appended" (D15), and from then on its majority
 //! decides what is committed. Appended means in the leader's memory: what rests on it
@@ -25,8 +25,8 @@ pub(super) struct Undecided {
 }
 
 impl Cluster {
-    /// What a leader said or served of an entry is broken, or it is not known yet
-    /// whether.
+    /// A promise about an entry that a leader told of or served is broken, or it is not
+    /// known yet whether.
     pub(super) fn report_as_leader(
         &mut self,
         moment: Moment,

@@ -1,4 +1,4 @@
-//! What replication costs: CPU and syncs per acknowledged message.
+//! The cost of replication: CPU and syncs per acknowledged message.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What a consumer makes of answers.
+//! The consequences that a consumer draws from answers.
 
 use super::queue::{Claim, Phase, Pull};
 use super::{Asked, Consumer, ConsumerEvent, PullEnd};

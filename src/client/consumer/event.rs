@@ -1,10 +1,10 @@
-//! What a consumer reports.
+//! The reports of a consumer.
 
 use crate::client::records::{BadRecord, Received};
 use crate::history::{OpId, Queue};
 use crate::remoting::ResponseCode;
 
-/// What a consumer reports.
+/// A report of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsumerEvent {
     /// The group has other members now.
@@ -40,7 +40,7 @@ pub enum ConsumerEvent {
     },
     /// A sending back ended; one that was not acknowledged is repeated.
     SendBackEnded {
-        /// Which.
+        /// The operation.
         op: OpId,
         /// Whether it was acknowledged; otherwise unknown.
         acknowledged: bool,
@@ -49,7 +49,7 @@ pub enum ConsumerEvent {
     Resumed {
         /// The queue.
         queue: Queue,
-        /// What the broker had recorded for the group.
+        /// The offset that the broker had recorded for the group.
         recorded: Option<u64>,
         /// The first offset that will be pulled: the recorded one, or the
         /// queue's first.
@@ -66,7 +66,7 @@ pub enum ConsumerEvent {
     },
     /// A pull was answered.
     Pulled {
-        /// Which.
+        /// The operation.
         op: OpId,
         /// Of which queue.
         queue: Queue,
@@ -80,8 +80,8 @@ pub enum ConsumerEvent {
         min_offset: u64,
         /// `maxOffset`, as the broker gave it.
         max_offset: u64,
-        /// What was served, up to a bad record; to be processed, each reported
-        /// by [`Consumer::processed`](super::Consumer::processed).
+        /// The messages that were served, up to a bad record; to be processed, each
+        /// reported by [`Consumer::processed`](super::Consumer::processed).
         messages: Vec<Received>,
         /// A record that cannot be read. The queue stands still before it: it is
         /// pulled again, after a pause, until it can be read.
@@ -89,7 +89,7 @@ pub enum ConsumerEvent {
     },
     /// A pull was not answered, or with an error; it is repeated.
     PullFailed {
-        /// Which.
+        /// The operation.
         op: OpId,
         /// Of which queue.
         queue: Queue,
@@ -107,11 +107,11 @@ pub enum ConsumerEvent {
     },
     /// An offset commit ended.
     CommitEnded {
-        /// Which.
+        /// The operation.
         op: OpId,
         /// Of which queue.
         queue: Queue,
-        /// What was to be recorded.
+        /// The offset that was to be recorded.
         offset: u64,
         /// Whether it was acknowledged; otherwise unknown.
         acknowledged: bool,
@@ -125,7 +125,7 @@ impl ConsumerEvent {
     }
 }
 
-/// What an answered pull says.
+/// The content of an answer to a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullEnd {
     /// Messages. The only end that says something of the offsets below

@@ -1,4 +1,4 @@
-//! What a consumer asks, and when.
+//! The requests of a consumer, and their times.
 
 use super::queue::{Claim, Commit, Phase, Pull};
 use super::{Asked, Consumer, ConsumerEvent};

@@ -96,7 +96,8 @@ impl<E: Env> Consumer<E> {
             }
             if state.progress.is_some() {
                 let queue = state.queue.clone();
-                // What was served of it and nobody was told of is another's.
+                // A message of it that was served, and that nobody was told of, is
+                // another's.
                 self.events.retain(|event| !event.serves(&queue));
                 self.events.push_back(ConsumerEvent::Released { queue });
             }

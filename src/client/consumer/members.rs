@@ -1,4 +1,4 @@
-//! Who is in the group, and whose a queue is.
+//! The members of the group, and the member that each queue belongs to.
 //!
 //! Every member computes the same from the same list
 //! (`AllocateMessageQueueAveragely`); while lists differ, a queue may have two
@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::remoting::group::{ConsumerList, GroupChanged, ListConsumers, Unregister};
 use crate::remoting::{Command, Request, ResponseCode};
 
-/// What is known of the group.
+/// The knowledge about the group.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     /// This member's place and how many there are, once told.
@@ -141,7 +141,7 @@ impl<E: Env> Consumer<E> {
             }
             state.leaves_by_ns = Some(leaves_by_ns);
             state.commit_due = state.progress.is_some();
-            // What comes now is nobody's.
+            // Answers that come now are nobody's.
             state.pull = None;
             if state.progress.is_some() {
                 let queue = state.queue.clone();

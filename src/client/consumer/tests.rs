@@ -194,7 +194,7 @@ fn pull_begins_among(consumer: &mut Consumer<FakeEnv>) {
 }
 
 #[test]
-fn what_is_recorded_is_not_committed_again() {
+fn a_recorded_offset_is_not_committed_again() {
     let env = FakeEnv::default();
     let (mut consumer, _asked) = pulling(&env);
     consumer.commit_now();
@@ -287,7 +287,7 @@ fn a_moved_offset_is_followed() {
 }
 
 #[test]
-fn what_a_queue_has_lost_is_not_committed() {
+fn an_offset_in_the_lost_part_of_a_queue_is_not_committed() {
     let env = FakeEnv::default();
     let (mut consumer, asked) = pulling(&env);
     let records = [record(0, 10), record(0, 11), record(0, 12)];

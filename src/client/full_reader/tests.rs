@@ -109,7 +109,7 @@ fn errors_and_lost_streams_are_overcome() {
 }
 
 #[test]
-fn what_expires_while_it_is_read_is_below_the_first_offset() {
+fn a_message_that_expires_during_the_read_is_below_the_first_offset() {
     let env = FakeEnv::default();
     let contents = read(&env, |asked, from| match from {
         2 => env.answer_moved(asked, 4),
@@ -121,7 +121,7 @@ fn what_expires_while_it_is_read_is_below_the_first_offset() {
 }
 
 #[test]
-fn what_is_missing_is_missing_in_the_result() {
+fn a_missing_message_is_missing_in_the_result() {
     let env = FakeEnv::default();
     let moved = ResponseCode::PULL_OFFSET_MOVED;
     let contents = read(&env, |asked, from| match from {

@@ -127,7 +127,7 @@ fn refused_in_every_attempt_is_rejected() {
 }
 
 #[test]
-fn what_no_retry_helps_is_rejected_at_once() {
+fn a_send_that_no_retry_helps_is_rejected_at_once() {
     let env = FakeEnv::default();
     let (mut producer, first) = sending(&env);
     env.refuse_request(&first, ResponseCode::MESSAGE_ILLEGAL);
@@ -349,7 +349,7 @@ fn a_busy_broker_makes_the_route_doubtful() {
 }
 
 #[test]
-fn what_breaks_a_limit_is_rejected_unsent() {
+fn a_message_beyond_a_limit_is_rejected_unsent() {
     let env = FakeEnv::default();
     let mut producer = ready(&env);
     let large = Bytes::from(vec![0; (4 << 20) + 1]);

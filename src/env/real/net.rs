@@ -35,7 +35,7 @@ use crate::env::{
     UNSENT_OF_STREAM_BYTES_MAX,
 };
 
-/// What an endpoint may hold.
+/// The resources that an endpoint may hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Events that wait for the endpoint's owner.
@@ -47,7 +47,7 @@ pub(super) struct Limits {
     pub(super) outbound_bytes_max: usize,
     /// Bytes that wait to be written, over all streams.
     pub(super) outbound_sum_max: usize,
-    /// What peers may take.
+    /// The limits of peers.
     pub(super) peers: peers::Limits,
     /// How long a connect may take.
     pub(super) connect_timeout: Duration,
@@ -59,7 +59,7 @@ pub(super) struct Limits {
 const STREAMS_MAX: usize = 16_384;
 
 impl Limits {
-    /// What the process may open, but for the store's share.
+    /// The number of descriptors that the process may open, but for the store's share.
     pub(super) fn of_process() -> Self {
         Self {
             streams_max: connections_share(descriptors()).min(STREAMS_MAX),
@@ -138,7 +138,7 @@ impl Acceptor {
     }
 }
 
-/// What woke the endpoint.
+/// The event that woke the endpoint.
 enum Wake {
     Accepted(TcpStream, SocketAddr),
     AcceptedPeer(TcpStream, SocketAddr),
@@ -204,7 +204,7 @@ impl RealNet {
         }
     }
 
-    /// What the owner learns of a wake, if anything.
+    /// The event that the owner learns of a wake, if any.
     fn on_wake(&mut self, wake: Wake) -> Option<NetEvent> {
         match wake {
             Wake::Accepted(stream, from) => Some(self.accept(stream, from)),
@@ -299,7 +299,7 @@ impl Net for RealNet {
         }
         while self.unsent.bytes() > self.limits.outbound_sum_max {
             let waiting = |half: &StreamHalf| half.unsent_bytes();
-            // What was cut counts until its task has heard of it.
+            // Bytes that were cut count until their task has heard of it.
             let left: usize = self.streams.values().map(waiting).sum();
             if left <= self.limits.outbound_sum_max {
                 return;

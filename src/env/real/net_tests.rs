@@ -4,7 +4,7 @@ use super::*;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-/// Whatever waits for a clock waits for ever here.
+/// Every wait for a clock lasts for ever here.
 const PATIENT: Limits = Limits {
     events_max: 256,
     streams_max: 1_000,
@@ -163,7 +163,7 @@ async fn an_end_that_comes_too_late_is_not_told() {
 /// Bytes still unread at the close: were the socket dropped on them, a reset
 /// would take back what the system had not sent yet.
 #[tokio::test]
-async fn what_was_written_before_a_close_arrives_though_bytes_are_unread() {
+async fn bytes_written_before_a_close_arrive_though_others_are_unread() {
     let (left, right) = (limited(1 << 30, 1), limited(1 << 30, 1));
     let (mut left, accepted, mut right, outgoing) = joined(left, right).await;
     let sent = Bytes::from(vec![7; 16 << 20]);
@@ -317,7 +317,7 @@ async fn a_dropped_endpoint_leaves_nothing() {
 /// Each of them within its own bound, all together beyond the one of all: whoever
 /// leaves most unread goes.
 #[tokio::test]
-async fn who_reads_least_goes_when_all_together_leave_too_much() {
+async fn the_client_that_reads_least_goes_when_all_together_leave_too_much() {
     let limits = Limits {
         outbound_sum_max: 24 << 20,
         ..PATIENT
@@ -336,7 +336,7 @@ async fn who_reads_least_goes_when_all_together_leave_too_much() {
     left.write(accepted[0], vec![1; 15 << 20].into());
     left.write(accepted[1], vec![2; 7 << 20].into());
     assert_eq!(left.try_next(), None, "there is room for that");
-    // What went into the system's buffers does not wait here any more.
+    // Bytes that went into the system's buffers do not wait here any more.
     left.write(accepted[2], vec![3; 20 << 20].into());
     let (conn, reason) = (accepted[2], CloseReason::Overflow);
     assert_eq!(left.try_next(), Some(NetEvent::Closed { conn, reason }));

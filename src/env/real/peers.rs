@@ -6,8 +6,8 @@
 //!   length 4 (big-endian), message              ─────▶  Peer { from, message }
 //! ```
 //!
-//! What strangers can take is bounded: streams, the bytes of messages whose end has
-//! not come, and the time for which either is held ([`Limits`]).
+//! The resources that strangers can take are bounded: streams, the bytes of messages
+//! whose end has not come, and the time for which either is held ([`Limits`]).
 //!
 //! A message is written once: what was in a connection that broke may have
 //! arrived or not, so it is not sent again, and what waited for a peer that
@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::streams::{Out, Piece, Queue, connected};
 use crate::env::{NetEvent, PEER_LINKS_MAX, PEER_MESSAGE_BYTES_MAX, PEER_PARTIAL_BYTES_MAX};
 
-/// What peers may take of an endpoint.
+/// The part of an endpoint's resources that peers may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Streams at once.
@@ -52,7 +52,7 @@ impl Limits {
 /// Bytes of a message that need no room.
 const SMALL_BYTES: usize = 64 << 10;
 
-/// What is left of the limits. Who waits for room gets it in the order of asking.
+/// The rest of the limits. Tasks that wait for room get it in the order of asking.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     links: Arc<Semaphore>,
@@ -233,7 +233,7 @@ async fn read_announced(stream: &mut TcpStream, length: usize) -> io::Result<Byt
     Ok(frame.freeze())
 }
 
-/// Whom a greeting names; an unspecified address stands for the one that the
+/// The peer that a greeting names; an unspecified address stands for the one that the
 /// connection came from.
 fn sender(greeting: &[u8], connected_from: SocketAddr) -> Option<SocketAddr> {
     let text = std::str::from_utf8(greeting).ok()?;

@@ -62,7 +62,7 @@ impl Drop for Held {
     }
 }
 
-/// What was queued at once; it counts as waiting until it is dropped.
+/// A batch of bytes that was queued at once; it counts as waiting until it is dropped.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) bytes: Bytes,
@@ -123,8 +123,8 @@ impl Queue {
     }
 }
 
-/// What an endpoint holds of a stream. Dropped, the stream brings out what is
-/// queued and closes.
+/// The part of a stream that an endpoint holds. Dropped, the stream brings out what
+/// is queued and closes.
 #[derive(Debug)]
 pub(super) struct StreamHalf {
     out: Out,
@@ -140,7 +140,7 @@ impl StreamHalf {
         self.out.push(bytes, bytes_max)
     }
 
-    /// What waits to be written.
+    /// The bytes that wait to be written.
     pub(super) fn unsent_bytes(&self) -> usize {
         self.out.queued_bytes()
     }

@@ -29,7 +29,7 @@ use self::points::Planned;
 use self::runs::{Judged, Runs};
 use super::{Hung, Settings};
 
-/// What a sweep tells while it goes on.
+/// The messages of a sweep while it goes on.
 pub trait SweepObserver {
     /// So many runs more are to come.
     fn runs_planned(&mut self, runs: u64);

@@ -14,7 +14,7 @@ pub(super) struct Planned {
     pub(super) victims: Victims,
     /// Whether anything was pending on a victim's disk.
     pub(super) is_dirty: bool,
-    /// What its last blow has to leave on the victims' disks.
+    /// The data that its last blow has to leave on the victims' disks.
     pub(super) left: Vec<u64>,
     /// The place in the list of an earlier point that leaves the same to the
     /// same victims at the same boundary: the rest of the run is the same too.
@@ -82,8 +82,8 @@ fn at(boundary: &Boundary, victims: Victims, nodes: &[u32], points: &mut Vec<Pla
     }
 }
 
-/// What may be left of several disks at once: the same of each, or a prefix of
-/// one, of every length, while the others keep nothing.
+/// The data that may be left of several disks at once: the same of each, or a prefix
+/// of one, of every length, while the others keep nothing.
 fn survivals(disks: &[&DiskAt]) -> Vec<(Crash, Vec<Kept>)> {
     let mut survivals = Vec::new();
     let of_one = disks[0].left.iter().map(|(kept, _)| *kept);

@@ -13,7 +13,7 @@ use crate::sim::{Boundary, SweepOptions, run_swept};
 
 use super::Planned;
 
-/// What all runs of a sweep have in common.
+/// The settings that all runs of a sweep have in common.
 pub(super) struct Runs<'a> {
     pub(super) scenario: &'a Arc<Scenario>,
     pub(super) seed: u64,

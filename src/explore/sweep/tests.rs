@@ -122,7 +122,7 @@ fn of_several_disks_one_is_swept_while_the_others_keep_nothing() {
 }
 
 #[test]
-fn who_is_killed_is_behind_its_medium_and_loses_power_at_every_later_boundary() {
+fn a_killed_process_is_behind_its_medium_and_loses_power_at_every_later_boundary() {
     let recorded = [
         boundary(1, &[(1, 0)]),
         boundary(2, &[(2, 3)]),

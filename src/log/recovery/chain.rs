@@ -16,10 +16,10 @@ use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope, LogPart, Mark, Message}
 /// Where a segment's chain ends.
 pub(super) struct Stop {
     pub(super) position: u64,
-    /// What stands there; `None` where the segment's part of the log is whole:
-    /// up to its successor, or to the end of the file.
+    /// The flaw behind them; `None` where the segment's part of the log is whole: up to
+    /// its successor, or to the end of the file.
     pub(super) flaw: Option<Flaw>,
-    /// What stands behind, where that was looked at already.
+    /// The tail behind them, where that was looked at already.
     pub(super) tail: Option<Tail>,
 }
 
@@ -270,8 +270,8 @@ impl<D: Disk> Survey<D> {
     }
 }
 
-/// What a segment's birth proves durable: not what its successor, which took over
-/// from its own first address on, has cut off.
+/// The address up to which a segment's birth proves entries durable: not what its
+/// successor, which took over from its own first address on, has cut off.
 fn born_with(header: &SegmentHeader, successor: Option<u64>) -> u64 {
     let durable_address = header.durable_address;
     successor.map_or(durable_address, |address| durable_address.min(address))

@@ -8,7 +8,7 @@ use crate::log::error::{OpenError, Proof};
 use crate::log::frames::Flaw;
 use crate::log::{LogConfig, Position};
 
-/// What an opening does about what is in doubt.
+/// The treatment of an entry that is in doubt, at an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubtful {
     /// Nothing: the owner has to store it first.
@@ -32,13 +32,13 @@ pub struct InDoubt {
     /// Something durable says that the log reached at least this address;
     /// `from.address` where nothing does.
     pub had_upto_address: u64,
-    /// What says so.
+    /// The proof.
     pub proof: Option<Proof>,
     /// The file.
     pub path: String,
     /// Where in it the first such bytes stand.
     pub position: u64,
-    /// What is wrong with them.
+    /// The flaw in them.
     pub flaw: Flaw,
     /// Whole entries stand behind; cutting gives them up, keeping does not.
     pub entries_behind: u64,
@@ -143,7 +143,8 @@ impl<D: Disk> Survey<D> {
         })
     }
 
-    /// What stands behind the last whole entry, if that may have been more.
+    /// The doubt about bytes behind the last whole entry, if they may have been more
+    /// entries.
     fn doubtful_end(&self) -> Option<InDoubt> {
         let (path, position, flaw, proof) = match self.verdict.clone() {
             Verdict::Clean => return None,

@@ -112,7 +112,7 @@ mod tests {
     use super::between;
 
     #[test]
-    fn who_does_not_tell_its_generation_stands_between_its_neighbours() {
+    fn a_segment_without_a_generation_stands_between_its_neighbours() {
         assert_eq!(between(vec![Some(2), None, None, Some(9)]), [2, 7, 8, 9]);
         assert_eq!(between(vec![None, Some(9)]), [8, 9]);
         assert_eq!(

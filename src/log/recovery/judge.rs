@@ -1,4 +1,4 @@
-//! What stands behind the chain, judged: clean, ambiguous or corrupt (D11).
+//! The judgement of the bytes behind the chain: clean, ambiguous or corrupt (D11).
 
 use std::io;
 
@@ -107,7 +107,7 @@ impl<D: Disk> Survey<D> {
         }
     }
 
-    /// What says that more than the log's valid part had been synced (D11).
+    /// The proof that more than the log's valid part had been synced (D11).
     fn proof_beyond_end(&self, path: &str, tail: &Tail, checkpoint_address: u64) -> Option<Proof> {
         let end = self.end.address;
         if let Some(Claim {

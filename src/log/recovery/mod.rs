@@ -60,12 +60,12 @@ pub enum LogEnd {
         path: String,
         /// Where in it the first such bytes stand.
         position: u64,
-        /// What is wrong with them.
+        /// The flaw in them.
         flaw: Flaw,
     },
 }
 
-/// What was copied because nothing proved it durable (D24).
+/// The entries that were copied because nothing proved them durable (D24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CopiedTail {
     /// Log address of the first entry copied.
@@ -76,16 +76,16 @@ pub struct CopiedTail {
     pub entries: u64,
 }
 
-/// What opening the log found and did.
+/// The findings and the actions of an opening of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
     /// The last stop was clean: nothing was copied.
     pub clean: bool,
     /// How the log ended.
     pub end: LogEnd,
-    /// What was proved durable before anything was copied, as a log address.
+    /// The address up to which entries were proved durable before anything was copied.
     pub proved_address: u64,
-    /// What was copied.
+    /// The entries that were copied.
     pub copied: Option<CopiedTail>,
     /// The checkpoint as found. Unreadable, it is replaced.
     pub checkpoint: CheckpointState,
@@ -176,7 +176,7 @@ impl<D: Disk> CommitLog<D> {
     }
 }
 
-/// What an opening has in hand throughout.
+/// The context of an opening.
 pub(super) struct Opening<D: Disk> {
     pub(super) disk: D,
     pub(super) config: LogConfig,
@@ -206,7 +206,7 @@ impl<D: Disk> Opening<D> {
             && active.header.sector_bytes as usize == self.disk.sector_bytes())
     }
 
-    /// What a crash left of segments that were never named.
+    /// The drafts: segments that a crash left before they were named.
     pub(super) async fn remove_drafts(&self, survey: &Survey<D>) -> Result<(), OpenError> {
         for path in &survey.drafts {
             self.disk

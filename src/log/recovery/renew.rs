@@ -7,9 +7,9 @@
 //! that is synced before it is named. The same rename cuts whatever stood
 //! behind the log's end: see [`crate::log::segment`] on generations.
 //!
-//! What proves an entry synced need not be durable itself: a header, a mark, a
-//! checkpoint is written only after the sync that it speaks of has completed, so
-//! that it is true even where the page cache alone still has it.
+//! The proof that an entry was synced need not be durable itself: a header, a mark, a
+//! checkpoint is written only after the sync that it speaks of has completed, so that
+//! it is true even where the page cache alone still has it.
 //!
 //! A crash before the name is durable leaves the old segments as they were, and
 //! recovery is repeated on them: nothing has been promised in between.

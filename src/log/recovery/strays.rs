@@ -33,7 +33,7 @@ use crate::log::segment::{HeaderFlaw, Segment, SegmentHeader, header_bytes, segm
 /// Sizes and places of segments are whole multiples of this on every disk.
 const SECTOR_BYTES_MIN: u64 = 512;
 
-/// What a file with a segment's name is.
+/// The kinds of files that have a segment's name.
 pub(super) enum Look<D: Disk> {
     /// A segment, whole or not.
     Segment(Result<Segment<D>, HeaderFlaw>),

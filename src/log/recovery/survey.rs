@@ -11,7 +11,7 @@ use crate::log::identity::Identity;
 use crate::log::index::TermRuns;
 use crate::log::segment::{HeaderFlaw, Segment, list, segment_path};
 
-/// What a survey makes of the log's end.
+/// The judgement of a survey about the log's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::log) enum Verdict {
     Clean,
@@ -26,7 +26,7 @@ pub(in crate::log) enum Verdict {
     Inconsistent(Corruption),
 }
 
-/// What is on the disk.
+/// The content of the disk.
 pub(in crate::log) struct Survey<D: Disk> {
     /// Damage is not the end of the log: others have what it took.
     pub(in crate::log) replicated: bool,
@@ -67,7 +67,7 @@ pub(in crate::log) struct Survey<D: Disk> {
     pub(in crate::log) checkpoint: CheckpointState,
     /// The terms of the entries that verify.
     pub(in crate::log) terms: TermRuns,
-    /// What does not verify and is followed by what does; a replica's only.
+    /// The parts that do not verify and are followed by parts that do; a replica's only.
     pub(in crate::log) holes: Vec<Damage>,
     pub(in crate::log) verdict: Verdict,
 }
@@ -190,7 +190,8 @@ fn check_owner<D: Disk>(segment: &Segment<D>, identity: Identity) -> Result<(), 
     })
 }
 
-/// What the checkpoint proves durable: not what a later segment has cut off.
+/// The address up to which the checkpoint proves entries durable: not what a later
+/// segment has cut off.
 fn checkpoint_claim<'a, D: Disk>(
     state: &CheckpointState,
     segments: impl Iterator<Item = &'a Segment<D>>,

@@ -1,4 +1,4 @@
-//! What stands behind the last entry that verifies.
+//! The bytes behind the last entry that verifies.
 //!
 //! Under group commit a power loss may leave a hole with valid records behind
 //! it, so that valid records follow proves nothing; what they *say was durable*
@@ -11,7 +11,7 @@ use std::io;
 use crate::env::File;
 use crate::log::frames::{Flaw, Frame, Frames};
 
-/// What a header behind the log's end says.
+/// The message of a header behind the log's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Claim {
     /// Where it stands.
@@ -20,7 +20,7 @@ pub(super) struct Claim {
     pub(super) durable_address: u64,
 }
 
-/// What stands behind the log's end.
+/// The bytes behind the log's end.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     /// The first bytes that are neither zero nor another segment's.

@@ -1,4 +1,4 @@
-//! What must hold after every step: Raft's five (Raft paper, figure 3),
+//! The rules that must hold after every step: Raft's five (Raft paper, figure 3),
 //! promises kept, and nothing acknowledged lost.
 
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ impl Check {
         }
     }
 
-    /// What leaves must be true already (D1, D2).
+    /// A statement that leaves must be true already (D1, D2).
     pub(super) fn sent(
         &self,
         me: ReplicaId,
@@ -124,8 +124,8 @@ impl Check {
             .committed
             .last_key_value()
             .map_or(0, |(index, _)| *index);
-        // What is known was compared when it was committed, and entries carry
-        // their predecessors; so only the last known one and what is new.
+        // Entries that are known were compared when they were committed, and entries
+        // carry their predecessors; so only the last known one and what is new.
         for index in known.min(index).max(disk.base.index)..=index {
             let id = disk.id_at(index).expect("a committed entry is there");
             let term = leading.map_or(u64::MAX, |(term, _)| term);

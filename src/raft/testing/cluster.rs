@@ -35,7 +35,7 @@ pub(super) struct Cluster {
     pub(super) now_ns: u64,
     pub(super) settings: Settings,
     pub(super) check: Check,
-    /// What was worth telling since it was last asked.
+    /// The notices since it was last asked.
     pub(super) told: Vec<String>,
     next_value: u64,
     entropy: u64,

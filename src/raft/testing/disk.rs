@@ -1,4 +1,4 @@
-//! What a replica remembers: durable, or cached and gone with the power.
+//! The memory of a replica: durable, or cached and gone with the power.
 
 use std::collections::BTreeSet;
 

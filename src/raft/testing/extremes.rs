@@ -156,7 +156,7 @@ fn blank() -> Raft {
     })
 }
 
-/// What it does, with a disk that is done at once.
+/// The outputs of an input, with a disk that is done at once.
 fn settle(raft: &mut Raft, now_ns: u64) -> Vec<Output> {
     let mut outputs = Vec::new();
     while let Some(output) = raft.next_output() {
@@ -217,8 +217,8 @@ fn a_number_above_the_greatest_is_refused_in_every_field() {
     }
 }
 
-/// Whoever says so, and in whatever role it is heard: nothing is committed that is
-/// not there, and the replica lives on.
+/// The lie has no effect, whatever sends it, and in whatever role it is heard:
+/// nothing is committed that is not there, and the replica lives.
 #[test]
 fn the_greatest_numbers_commit_nothing_and_end_nobody() {
     for from in [replica(1), replica(7)] {

@@ -9,10 +9,13 @@
 //!                                            a bag of messages, in no order
 //! ```
 
+mod blanks;
 mod check;
 mod cluster;
 mod disk;
 mod extremes;
+mod holes;
+mod lone;
 mod random;
 mod rules;
 mod story;

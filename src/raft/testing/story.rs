@@ -142,7 +142,7 @@ impl Story {
         self.late.extend(taken);
     }
 
-    /// What was late arrives.
+    /// The late messages arrive.
     pub(super) fn arrive_late(&mut self, from: u64, to: u64) {
         let late = std::mem::take(&mut self.late);
         let meant = |flight: &Flight| flight.from.node == from && flight.to.node == to;
@@ -286,7 +286,7 @@ impl Story {
         self.line(&format!("{node} drops its log up to {upto_index}"));
     }
 
-    /// What that replica knows to be committed.
+    /// The index up to which that replica knows entries to be committed.
     #[track_caller]
     pub(super) fn assert_commit(&self, node: u64, index: u64) {
         let commit_index = self.cluster.raft(node).map_or(0, Raft::commit_index);

@@ -1,6 +1,6 @@
-//! What could go wrong, and how it does not: each a known way to lose an
-//! acknowledged message (guarantee, section 7; Raft paper, figure 8), played
-//! against the core up to the step at which it refuses.
+//! The stories that could go wrong, and how they do not: each a known way to lose an
+//! acknowledged message (guarantee, section 7; Raft paper, figure 8), played against
+//! the core up to the step at which it refuses.
 
 use insta::assert_snapshot;
 

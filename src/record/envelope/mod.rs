@@ -50,7 +50,7 @@ const CRC_AT: std::ops::Range<usize> = 4..8;
 const HASH_AT: usize = 32;
 const HASH_FROM: usize = 40;
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryKind {
     /// A RocketMQ message record.
@@ -61,7 +61,7 @@ pub enum EntryKind {
     TopicConfig = 3,
     /// Nothing: the first entry of a term (D4).
     NoOp = 4,
-    /// Who the replicas are, from this entry on (D15).
+    /// The replicas, from this entry on (D15).
     Configuration = 5,
     /// From which log address on messages are kept (D30).
     Expire = 6,
@@ -82,10 +82,10 @@ impl EntryKind {
     }
 }
 
-/// What of an entry is equal on all replicas.
+/// The part of an entry that is equal on all replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPart {
-    /// What the record is.
+    /// The kind of the record.
     pub kind: EntryKind,
     /// The entry's number in the log, from 1.
     pub index: u64,

@@ -5,7 +5,7 @@ use super::{
     MARK_MAGIC, Mark, Placement, entry_hash, header_crc,
 };
 
-/// What stands at a position of a segment.
+/// The content of a position of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parsed {
     /// An entry; both checksums verify.
@@ -30,14 +30,14 @@ pub enum Parsed {
     },
     /// Not an entry, or not any more.
     Bad {
-        /// What failed.
+        /// The check that failed.
         defect: Defect,
         /// The header's own words, where the header verifies.
         header: Option<Envelope>,
     },
 }
 
-/// What of an envelope failed to verify.
+/// The part of an envelope that failed to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
     /// Neither an entry nor a mark begins here.
@@ -55,7 +55,7 @@ pub enum Defect {
     /// A kind that this version does not know.
     #[error("unknown record kind {found}")]
     Kind {
-        /// What stands there.
+        /// The value that stands there.
         found: u8,
     },
     /// It calls bytes durable that were not yet written.
@@ -66,7 +66,7 @@ pub enum Defect {
     Length {
         /// Envelope and record together, bytes.
         declared: u64,
-        /// What there is.
+        /// The length of the bytes that there are.
         actual: u64,
     },
     /// The hash over log part and record fails.

@@ -34,7 +34,7 @@ fn an_envelope_is_these_bytes() {
 }
 
 #[test]
-fn what_is_sealed_and_placed_parses_back_and_points_to_the_next() {
+fn a_sealed_and_placed_record_parses_back_and_points_to_the_next() {
     let Parsed::Entry(envelope) = parse_here(&frame(b"abc")) else {
         panic!("not whole")
     };

@@ -62,8 +62,8 @@ pub(super) fn faults(
         let shared = effect(&rule.harm, stream);
         let mut hits = Vec::new();
         for victim in victims {
-            // What several victims share falls on them alike and ends for them
-            // alike; else each has its own.
+            // Draws that several victims share fall on them alike and end for them alike;
+            // else each has its own.
             let common = match (hits.is_empty(), &rule.harm) {
                 (true, _) | (_, Harm::Partition { .. }) => Some(shared.clone()),
                 _ => None,
@@ -76,7 +76,7 @@ pub(super) fn faults(
     faults
 }
 
-/// What befalls one victim; `common`: what was drawn for all of them.
+/// The harm to one victim; `common`: what was drawn for all of them.
 fn hit(
     rule: &FaultRule,
     victim: Victim,

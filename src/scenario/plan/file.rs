@@ -91,7 +91,7 @@ fn inline(value: &Value, is_ns: bool) -> String {
     match value {
         Value::Integer(number) if is_ns => grouped(*number),
         Value::Table(table) => {
-            // What it is comes first.
+            // The key that names the kind comes first.
             let mut keys: Vec<_> = table.keys().collect();
             keys.sort_by_key(|key| *key != "kind" && *key != "event");
             let pairs = keys.into_iter().map(|key| {

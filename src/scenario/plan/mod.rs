@@ -38,7 +38,7 @@ pub struct FaultPlan {
 pub struct PlannedFault {
     /// When it fires.
     pub trigger: Trigger,
-    /// Whom it hits, all at the same instant. At least one.
+    /// The victims that it hits, all at the same instant. At least one.
     pub hits: Vec<Hit>,
 }
 
@@ -46,27 +46,27 @@ pub struct PlannedFault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hit {
-    /// Whom.
+    /// The victim.
     pub victim: Victim,
-    /// What it does.
+    /// The effect.
     #[serde(rename = "does")]
     pub effect: Effect,
-    /// What the effect leaves to chance follows from this number alone: which
-    /// sectors survive, which one rots. 0 where it leaves nothing.
+    /// The number that decides everything that the effect leaves to chance: which sectors
+    /// survive, which one rots. 0 where it leaves nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub draw: u32,
-    /// What befalls the same victim soon after.
+    /// The effect that the same victim meets soon after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<SecondBlow>,
 }
 
-/// What befalls a victim after it was hit, up or not.
+/// The effect that a victim meets after it was hit, up or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecondBlow {
     /// So long after the hit, nanoseconds.
     pub after_ns: u64,
-    /// What it does.
+    /// The effect.
     #[serde(rename = "does")]
     pub effect: Effect,
     /// As of a [`Hit`].
@@ -74,13 +74,13 @@ pub struct SecondBlow {
     pub draw: u32,
 }
 
-/// Whom a fault hits. Roles stay roles: who has them is known when it fires.
+/// The victim of a fault. Roles stay roles: who has them is known when it fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Victim {
     /// A broker, counted from 0.
     Broker(u32),
-    /// Whoever leads.
+    /// The broker that leads.
     Leader,
     /// A broker that does not lead: the one whose place among them, in order of
     /// their numbers, is this number modulo theirs.
@@ -103,9 +103,9 @@ pub struct Trigger {
     pub from_ns: u64,
     /// Not after.
     pub until_ns: u64,
-    /// What must hold.
+    /// The condition.
     pub when: Condition,
-    /// What it comes with.
+    /// The event that it comes with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_event: Option<AtEvent>,
     /// Whether the fault budget holds it back (guarantee.md, section 3).
@@ -117,40 +117,39 @@ pub struct Trigger {
 pub struct PlannedOperation {
     /// When, nanoseconds since the start of the run.
     pub at_ns: u64,
-    /// What.
+    /// The operation.
     pub operation: Operation,
 }
 
-/// What the operator does.
+/// The operations of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Operation {
     /// The machine `spare` takes the place of a member.
     ReplaceNode {
-        /// Who goes.
+        /// The node that goes.
         victim: Victim,
-        /// Who comes.
+        /// The node that comes.
         spare: u32,
     },
     /// A machine becomes a member.
     AddNode {
-        /// Which.
+        /// The node.
         node: u32,
     },
     /// A member is one no more.
     RemoveNode {
-        /// Which.
+        /// The victim.
         victim: Victim,
     },
     /// Another member leads.
     TransferLeadership {
-        /// Which.
+        /// The new leader.
         to: Victim,
     },
 }
 
-/// What a fault does. Times in nanoseconds; see [`super::Harm`] for their
-/// meaning.
+/// The effect of a fault. Times in nanoseconds; see [`super::Harm`] for their meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are Harm's, drawn")]
@@ -268,7 +267,7 @@ fn is_zero(draw: &u32) -> bool {
     *draw == 0
 }
 
-/// What a power loss leaves of what was not synced.
+/// The part that a power loss leaves of writes that were not synced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -282,8 +281,8 @@ pub enum Surviving {
     Drawn(Survival),
     /// These pieces and no others.
     Kept {
-        /// What was pending is counted from 0 in the order of the operations: each
-        /// sector of a write, then the size where it grew, each change of a name.
+        /// Pending pieces are counted from 0 in the order of the operations: each sector
+        /// of a write, then the size where it grew, each change of a name.
         keep_pending: BTreeSet<usize>,
     },
 }

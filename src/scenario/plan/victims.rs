@@ -1,4 +1,4 @@
-//! Whom faults and operations are drawn to hit.
+//! The victims that faults and operations are drawn to hit.
 
 use super::Victim;
 use crate::scenario::random::Stream;
@@ -33,7 +33,7 @@ pub(super) fn victims(scenario: &Scenario, target: Target, stream: &mut Stream) 
     vec![one]
 }
 
-/// Whom one operation is about; of a spare, the rule itself knows which.
+/// The victim that one operation is about; of a spare, the rule itself knows which.
 pub(super) fn subject(cluster: &Cluster, subject: Subject, stream: &mut Stream) -> Victim {
     match subject {
         Subject::Node(node) => Victim::Broker(node),

@@ -39,7 +39,7 @@ const ANY: &[&str] = &[
     "peer_message_bytes",
 ];
 
-/// What only brokers that replicate by Raft are told.
+/// The keys that only brokers that replicate by Raft know.
 const RAFT: &[&str] = &[
     "spares",
     "preset",
@@ -54,7 +54,7 @@ const RAFT: &[&str] = &[
     "restart_with_retention_ms",
 ];
 
-/// What `preset = "dledger"` decides, whatever RocketMQ's own keys say.
+/// The keys that `preset = "dledger"` decides, whatever RocketMQ's own keys say.
 const DECIDED_BY_PRESET: &[&str] = &["flush", "flush_interval_ms"];
 /// DLedger forces its files every 10 ms.
 const DLEDGER_FLUSH_INTERVAL_MS: u64 = 10;
@@ -319,7 +319,7 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
     })
 }
 
-/// What clients and peers may take.
+/// The bounds of the resources that clients and peers may use.
 fn bounds(table: &Table<'_>, default: Bounds) -> Result<Bounds, Problem> {
     let size = |key, default: usize| {
         let bytes = table.integer(key, BYTES, default as u64)?;

@@ -30,7 +30,7 @@ const COMMON: &[&str] = &[
     "then",
 ];
 
-/// What a fault has to fit.
+/// The facts that a fault has to fit.
 pub(super) struct Frame<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) workloads: &'a [Workload],

@@ -1,4 +1,4 @@
-//! Which files are scenarios, and what they are called.
+//! The files that are scenarios, and their names.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What a `[[fault]]` does: the keys of each kind.
+//! The effect of a `[[fault]]`: the keys of each kind.
 
 use super::problem::Problem;
 use super::sections::MS;
@@ -40,7 +40,7 @@ pub(super) fn own_keys(kind: FaultKind) -> &'static [&'static str] {
     }
 }
 
-/// What a fault of that kind does.
+/// The effect of a fault of that kind.
 pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> {
     let down_ms = || table.between("down_ms", 1..MS.end, (100, 1_000));
     let lasts_ms = || table.between("lasts_ms", 1..MS.end, (200, 2_000));

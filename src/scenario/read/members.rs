@@ -20,8 +20,8 @@ const OF_MEMBERS: &[&str] = &[
     "away_ms",
 ];
 
-/// What the consumers agree on; `None` where each has a share of its own.
-/// `sent_tags`: so many tags are sent.
+/// The settings that the consumers agree on; `None` where each has a share of its
+/// own. `sent_tags`: so many tags are sent.
 pub(super) fn membership(table: &Table<'_>, sent_tags: u32) -> Result<Option<Membership>, Problem> {
     if table.get("members").is_none() {
         let orphan = OF_MEMBERS.iter().find_map(|key| table.get(key));

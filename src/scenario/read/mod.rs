@@ -58,7 +58,7 @@ pub fn parse(id: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError
         let span = error.span().unwrap_or(0..0);
         Problem::new(span, "this is not TOML", error.message()).render(file, text)
     })?;
-    // What is missing altogether is shown at the first thing that is there.
+    // A key that is missing altogether is shown at the first thing that is there.
     let start = text.len() - text.trim_start().len();
     let top = Table::new("a scenario", start..start, document.get_ref(), KEYS);
     let scenario = top.and_then(|top| read(id, file, &top));

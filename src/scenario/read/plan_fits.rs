@@ -10,7 +10,7 @@ use crate::scenario::{
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// What a plan has to fit.
+/// The facts that a plan has to fit.
 pub(super) struct Frame<'a> {
     scenario: &'a Scenario,
     clients: u32,

@@ -1,4 +1,4 @@
-//! What is wrong with a scenario file, shown where it is wrong.
+//! A problem in a scenario file, shown at its place.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub enum ScenarioError {
     Unreadable {
         /// As the user named it.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The file with a plan cannot be read.
@@ -26,7 +26,7 @@ pub enum ScenarioError {
     NoPlan {
         /// As the user named it.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A directory holds no scenario.
@@ -47,7 +47,7 @@ pub(super) struct Problem {
     pub(super) span: Range<usize>,
     /// Beside the caret.
     pub(super) label: String,
-    /// What would be right.
+    /// The right way to write it.
     pub(super) help: Option<String>,
 }
 

@@ -240,7 +240,7 @@ fn core(table: &Table<'_>, cluster: &Cluster) -> Result<Core, Problem> {
     Ok(core)
 }
 
-/// What becomes of those outside the core.
+/// The state of the brokers outside the core.
 fn rest(table: &Table<'_>, cluster: &Cluster) -> Result<Rest, Problem> {
     let Some(field) = table.get("rest") else {
         return Ok(Rest::Down);
@@ -284,7 +284,7 @@ fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outc
     Ok(outcome)
 }
 
-/// What a preset is seen to break, by its promise's name.
+/// The promise that a preset is seen to break, by its name.
 fn breaks(table: &Table<'_>, cluster: &Cluster, outcome: Outcome) -> Result<(), Problem> {
     let is_expected = matches!(outcome, Outcome::Breaks { .. });
     let Some(field) = table.get("breaks") else {

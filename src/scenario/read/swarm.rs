@@ -26,7 +26,7 @@ const KEYS: &[&str] = &[
     "rate_percent",
 ];
 
-/// What a swarm has to fit.
+/// The facts that a swarm has to fit.
 pub(super) struct Frame<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) faults: &'a [FaultRule],

@@ -1,4 +1,4 @@
-//! What a seed leaves out, and which sizes and rates it gives the rest.
+//! The things that a seed leaves out, and the sizes and rates that it gives the rest.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ fn sizes(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     }
 }
 
-/// What clients and peers may take.
+/// The bounds of the resources that clients and peers may use.
 fn bounds(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     let bounds = &mut drawn.cluster.broker.bounds;
     let mut size = |range: Option<Between>| {

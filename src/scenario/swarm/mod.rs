@@ -2,8 +2,8 @@
 //! ISSTA 2012).
 //!
 //! The file says all there can be. A seed leaves whole kinds of faults and whole
-//! features out, and then draws sizes and rates: what never comes together where
-//! everything is always there comes together in some run.
+//! features out, and then draws sizes and rates: things that never come together where
+//! everything is always there come together in some run.
 //!
 //! ```text
 //!   file ─▶ Scenario with [swarm] ─ seed ─▶ Scenario without: what runs
@@ -58,7 +58,8 @@ pub struct Swarm {
 }
 
 impl Scenario {
-    /// What runs with `seed`: this scenario, or of a swarm, what the seed draws.
+    /// The scenario that runs with `seed`: this scenario, or of a swarm, what the seed
+    /// draws.
     pub fn drawn(&self, seed: u64) -> Self {
         match &self.swarm {
             None => self.clone(),
@@ -66,7 +67,7 @@ impl Scenario {
         }
     }
 
-    /// What a seed drew, in words, a line each; nothing where nothing is drawn.
+    /// The choices of a seed, in words, a line each; nothing where nothing is drawn.
     pub fn words_of_draw(&self, seed: u64) -> Vec<String> {
         match self.swarm {
             None => Vec::new(),

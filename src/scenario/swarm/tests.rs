@@ -2,7 +2,7 @@ use crate::scenario::{Scenario, Workload, parse, plan};
 
 const ALL: &str = r#"
 title = "everything at once"
-why = "What never comes together where everything is always there."
+why = "Things that never come together where everything is always there."
 
 [cluster]
 brokers = 3
@@ -114,7 +114,7 @@ fn every_feature_is_sometimes_there_and_sometimes_left_out() {
 }
 
 #[test]
-fn what_is_drawn_fits_together() {
+fn drawn_settings_fit_together() {
     let full = scenario();
     for seed in 0..200 {
         let drawn = full.drawn(seed);
@@ -146,7 +146,7 @@ fn a_draw_is_told_in_words() {
 }
 
 #[test]
-fn what_some_seed_could_not_run_is_refused() {
+fn a_swarm_that_some_seed_could_not_run_is_refused() {
     let refused = |from: &str, to: &str| {
         let text = ALL.replace(from, to);
         assert_ne!(text, ALL);

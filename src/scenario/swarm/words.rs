@@ -1,4 +1,4 @@
-//! What a seed drew, for a person.
+//! The choices of a seed, for a person.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
     lines
 }
 
-/// What the clients of a workload do that ours would not.
+/// The habits of a workload's clients that ours would not have.
 fn habits(workload: &Workload) -> Option<String> {
     let mut habits = Vec::new();
     match workload {

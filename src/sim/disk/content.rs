@@ -19,7 +19,7 @@ impl Run {
         self.at + self.bytes.len() as u64
     }
 
-    /// What of it lies in `range`, if anything does.
+    /// The part of it that lies in `range`, if there is one.
     fn within(&self, range: Range<u64>) -> Option<Run> {
         let at = self.at.max(range.start);
         let end = self.end().min(range.end);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_reads_zero_when_the_file_grows_again() {
+    fn a_part_cut_off_reads_zero_when_the_file_grows_again() {
         let mut content = Content::default();
         content.write(0, &Bytes::from_static(b"abcdef"), 6);
         content.shrink(2);

@@ -1,4 +1,4 @@
-//! What a simulated disk answers beside the kinds of `std::io`.
+//! The errors of a simulated disk beside the kinds of `std::io`.
 
 use std::io;
 

@@ -11,13 +11,13 @@ use super::Ino;
 use crate::history::FaultKind;
 use crate::sim::random::{Purpose, Stream};
 
-/// What the page cache shows after a failed writeback (ATC'20, "Can
+/// The content that the page cache shows after a failed writeback (ATC'20, "Can
 /// Applications Recover from fsync Failures?").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheAfterError {
     /// The new bytes, marked clean (ext4, XFS).
     KeepsNew,
-    /// What the medium has (btrfs).
+    /// The content of the medium (btrfs).
     Reverts,
 }
 
@@ -32,21 +32,21 @@ pub enum RotKind {
     Garbage,
 }
 
-/// What goes wrong, and in which operation.
+/// The fault, and the operation that it befalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
     /// A file sync with something pending fails. A random part of what was
     /// pending has reached the medium, the rest never will; all of it counts
     /// as clean, so a retry succeeds and writes nothing.
     SyncError {
-        /// What reads show afterwards.
+        /// The content that reads show afterwards.
         cache: CacheAfterError,
     },
     /// Right after a write, the file's pending bytes are written back in the
     /// background, and that fails as above; each descriptor's next sync says
     /// so, once.
     WritebackError {
-        /// What reads show afterwards.
+        /// The content that reads show afterwards.
         cache: CacheAfterError,
     },
     /// A directory sync with something pending fails, where a file that it is aimed
@@ -110,7 +110,7 @@ impl DiskFault {
 /// A fault and its aim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArmedFault {
-    /// What.
+    /// The fault.
     pub fault: DiskFault,
     /// Where: the beginning of the path, as text (`"commitlog/"`); `""` is all.
     pub under: String,
@@ -138,7 +138,7 @@ impl ArmedFault {
 /// A fault that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FiredFault {
-    /// What.
+    /// The fault.
     pub fault: DiskFault,
     /// The file or directory it hit.
     pub path: String,
@@ -160,7 +160,7 @@ pub enum DiskSpeed {
     },
     /// Nothing ends until the speed is set again; then it does.
     Stalled,
-    /// What is begun now never ends, whatever comes later.
+    /// An operation that is begun now never ends, whatever comes later.
     Hung,
 }
 

@@ -14,7 +14,7 @@ use super::content::Content;
 use super::sync::SyncKind;
 use super::{Ino, Seq};
 
-/// What becomes of a write at the medium.
+/// The fate of a write at the medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Done,
@@ -222,7 +222,7 @@ impl FileNode {
         None
     }
 
-    /// What is cut off takes its bad sectors along.
+    /// A part that is cut off takes its bad sectors along.
     pub(super) fn shrink_durable(&mut self, size_bytes: u64, sector_bytes: u64) {
         self.durable.shrink(size_bytes);
         self.unreadable

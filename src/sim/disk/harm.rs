@@ -1,4 +1,4 @@
-//! What a fault plan does to a disk: arm faults, set its speed, damage the
+//! The effects of a fault plan on a disk: arm faults, set its speed, damage the
 //! medium at once.
 
 use std::io;
@@ -34,7 +34,7 @@ impl DiskModel {
         self.faults.disarm_kind(kind);
     }
 
-    /// What fired since the last call.
+    /// The faults that fired since the last call.
     pub fn take_fired(&mut self) -> Vec<FiredFault> {
         self.faults.take_fired()
     }

@@ -8,7 +8,7 @@ use super::names::Names;
 use super::row::Row;
 use super::{Ino, Seq};
 
-/// What a disk's medium holds at one moment.
+/// The content of a disk's medium at one moment.
 #[derive(Debug, Clone)]
 pub struct DiskImage {
     config: DiskConfig,

@@ -1,6 +1,6 @@
-//! What a disk's process met: which rows of the contract, which faults, which ways
-//! of losing power. A model without anybody who meets it proves nothing; a test
-//! asks of each row, fault and way for a scenario in which it is met.
+//! The experience of a disk's process: which rows of the contract, which faults,
+//! which ways of losing power. A model without anybody who meets it proves nothing; a
+//! test asks of each row, fault and way for a scenario in which it is met.
 
 use super::fault::{CacheAfterError, DiskFault, RotKind};
 use super::row::Row;

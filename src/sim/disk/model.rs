@@ -292,7 +292,7 @@ impl DiskModel {
             .retain(|ino, file| file.opened > 0 || mentioned.contains(ino));
     }
 
-    /// What its processes met so far.
+    /// The happenings that its processes met so far.
     pub fn met(&self) -> Met {
         self.met
     }

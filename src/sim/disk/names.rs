@@ -102,7 +102,7 @@ impl Default for Names {
 }
 
 impl Names {
-    /// What `components` lead to, in the cached or in the durable tree.
+    /// The node that `components` lead to, in the cached or in the durable tree.
     pub(super) fn resolve(&self, components: &[&str], durable: bool) -> Option<Ino> {
         components.iter().try_fold(ROOT, |at, name| {
             let directory = self.directories.get(&at)?;

@@ -1,4 +1,4 @@
-//! What an oracle, or a test, may know of a disk that a process cannot.
+//! The facts about a disk that an oracle, or a test, may know, and a process cannot.
 
 use super::content::Content;
 use super::file::Change;
@@ -6,7 +6,7 @@ use super::model::DiskModel;
 use super::{Ino, Seq};
 use crate::env::path;
 
-/// What a power loss could take.
+/// The parts that a power loss could take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pending {
     /// Bytes of pending sectors.
@@ -18,7 +18,7 @@ pub struct Pending {
 }
 
 impl DiskModel {
-    /// What is pending in files whose path begins with `under`, and in
+    /// The pieces that are pending in files whose path begins with `under`, and in
     /// directories whose path with a `/` behind it does; `""` is the whole disk.
     pub fn pending(&self, under: &str) -> Pending {
         let mut pending = Pending::default();

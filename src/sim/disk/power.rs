@@ -13,7 +13,7 @@ use super::survival::{Arrival, Fates, PieceKind, Survival};
 use super::{Ino, Seq};
 use crate::sim::random::{Purpose, Stream};
 
-/// What a power loss did to one file.
+/// The effect of a power loss on one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileLoss {
     /// Pieces that were pending: sectors and sizes.
@@ -39,7 +39,7 @@ impl FileLoss {
     }
 }
 
-/// What a power loss did.
+/// The effect of a power loss.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PowerLossReport {
     /// By the path before the loss; only files that had something pending.

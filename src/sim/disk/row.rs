@@ -13,7 +13,7 @@ macro_rules! rows {
             /// Every row.
             pub const ALL: &'static [Row] = &[$(Row::$row,)+];
 
-            /// What it says.
+            /// The text of the row.
             pub fn text(self) -> &'static str {
                 match self {
                     $(Row::$row => concat!($($doc),+).trim_ascii(),)+
@@ -50,7 +50,7 @@ rows! {
     RenameUnordered,
     /// A set length is durable only after a sync.
     SetLen,
-    /// What a set length gained reads zero.
+    /// The part that a set length gained reads zero.
     SetLenZero,
     /// A recycled segment shows old records where new ones did not arrive.
     SetLenRecycled,

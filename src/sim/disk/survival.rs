@@ -1,4 +1,4 @@
-//! Which pending pieces a power loss finds on the medium.
+//! The pending pieces that a power loss finds on the medium.
 //!
 //! A *piece* is a pending sector of one write, a pending size, or a pending
 //! change of a directory entry. All pieces of a disk stand in one order, that
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::sim::random::Stream;
 
-/// What survives of what was not synced.
+/// The part that survives of writes that were not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Survival {
     /// Nothing.
@@ -50,7 +50,7 @@ impl Survival {
     ];
 }
 
-/// What a piece is.
+/// The kind of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PieceKind {
     Sector,
@@ -168,7 +168,7 @@ impl<'a> Fates<'a> {
         }
     }
 
-    /// What the medium has of a sector that was `old` and should be `new`.
+    /// The content of the medium in a sector that was `old` and should be `new`.
     pub(super) fn mix(&mut self, arrival: Arrival, old: &[u8], new: &[u8]) -> Vec<u8> {
         let mut mixed = old.to_vec();
         let cut = 1 + self.dice.below(new.len() as u64 - 1) as usize;

@@ -15,7 +15,7 @@ use crate::sim::random::Stream;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SyncId(u64);
 
-/// What a file sync covers.
+/// The part of a file that a sync covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncKind {
     /// The data, a truncation, and the size needed to read the data back

@@ -76,7 +76,7 @@ fn garbled(frames: &Bytes, stream: &mut Stream) -> Option<Bytes> {
 /// An append without entries: at the bound of terms, or beyond it.
 fn of_stranger(packet: Packet, stream: &mut Stream) -> Packet {
     let term = match stream.below(4) {
-        // Whoever takes it has used up a term of 2^30: seldom.
+        // A replica that takes it has used up a term of 2^30: seldom.
         0 if stream.chance(0.05) => packet.term.saturating_add(TERMS_AHEAD_MAX),
         0 | 1 => NUMBER_MAX,
         2 => packet.term.saturating_add(2 * TERMS_AHEAD_MAX),
@@ -184,8 +184,8 @@ mod tests {
         }
     }
 
-    /// What can be read of it is a stranger's, or has other frames: a number of a
-    /// member's that could be true would break what the replicas promise.
+    /// A garbled packet that can be read is a stranger's, or has other frames: a number
+    /// of a member's that could be true would break what the replicas promise.
     #[test]
     fn nothing_is_garbled_into_what_could_be_true() {
         let mut stream = Stream::new(1, Purpose::Network);

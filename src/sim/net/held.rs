@@ -1,13 +1,13 @@
-//! What each broker holds of what clients send it: streams, and frames that have
-//! begun. The oracle for the bounds that it keeps (`broker::BOUNDS`), by what its
-//! endpoint handed over, and not by what the broker says.
+//! The resources of a broker that clients hold: streams, and frames that have begun.
+//! The oracle for the bounds that it keeps (`broker::BOUNDS`), by what its endpoint
+//! handed over, and not by what the broker says.
 
 use std::collections::BTreeMap;
 
 use super::EndpointId;
 use crate::env::{ConnId, NetEvent};
 
-/// What a broker may hold at once.
+/// The bounds of a broker's resources.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeldMax {
     pub(crate) streams: usize,
@@ -58,7 +58,7 @@ impl Frame {
     }
 }
 
-/// What one endpoint was handed.
+/// The bytes that one endpoint was handed.
 #[derive(Debug, Default)]
 struct OfEndpoint {
     streams: BTreeMap<ConnId, Option<Frame>>,
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_counts_for_nothing() {
+    fn bytes_that_are_no_frame_count_for_nothing() {
         let mut held = bounded();
         held.handed(7, &accepted(1));
         held.handed(7, &data(1, vec![0xff; 200_000]));

@@ -53,11 +53,11 @@ pub(crate) struct Links {
     default: LinkConfig,
     special: BTreeMap<(NodeId, NodeId), LinkConfig>,
     cut: BTreeSet<(NodeId, NodeId)>,
-    /// What cuts swallowed or held, so far.
+    /// The count of messages that cuts swallowed or held, so far.
     cut_hits: BTreeMap<(NodeId, NodeId), u64>,
     /// Directions that take so many times as long.
     limping: BTreeMap<(NodeId, NodeId), u32>,
-    /// What came late by that, so far.
+    /// The count of messages that were late by that, so far.
     limped: BTreeMap<(NodeId, NodeId), u64>,
 }
 
@@ -104,7 +104,7 @@ impl Links {
         u64::from(*factor)
     }
 
-    /// What came late in some directions because they limp, so far.
+    /// The directions that limp, with the messages that were late by that, so far.
     pub(crate) fn limped_on<'l>(
         &self,
         links: impl IntoIterator<Item = &'l (NodeId, NodeId)>,

@@ -80,7 +80,7 @@ pub(crate) enum Arrival {
     },
 }
 
-/// What travels on a stream.
+/// The things that travel on a stream.
 #[derive(Debug)]
 pub(crate) enum Segment {
     Bytes(Bytes),
@@ -224,7 +224,7 @@ impl Network {
         Some(event)
     }
 
-    /// Whom to wake when an event comes.
+    /// The task to wake when an event comes.
     pub(crate) fn wait(&mut self, endpoint: EndpointId, waker: &Waker) {
         let slot = &mut self.endpoints[endpoint].waker;
         match slot {
@@ -323,7 +323,7 @@ impl Network {
         self.links.limp(limping);
     }
 
-    /// What came late in some directions because they limp, so far.
+    /// The count of messages that were late in some directions because they limp, so far.
     pub(crate) fn limped_on<'l>(
         &self,
         links: impl IntoIterator<Item = &'l (NodeId, NodeId)>,

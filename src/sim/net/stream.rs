@@ -11,7 +11,7 @@ use super::{
 use crate::env::{CloseReason, ConnId, NetEvent};
 use crate::sim::world::{Core, TraceKind, node_of};
 
-/// Which end of a stream.
+/// The one of a stream's two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The one that connected.
@@ -280,7 +280,7 @@ impl Network {
         Self::plan(core, at_ns, Arrival::Segment { flight, segment });
     }
 
-    /// What losses cost a segment, nanoseconds; 0 where nothing is lost.
+    /// The delay that losses cost a segment, nanoseconds; 0 where nothing is lost.
     fn losses_ns(&mut self, from: NodeId, to: NodeId) -> u64 {
         let mut again_after_ns = self.links.config(from, to).retransmit_ns.max(1);
         let mut late_ns = 0;

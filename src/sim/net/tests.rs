@@ -165,7 +165,7 @@ fn data(events: &[NetEvent]) -> (Vec<u8>, usize) {
     (all.collect(), pieces.len())
 }
 
-/// What 200 writes of 10 bytes to the server bring, when they are all there.
+/// The bytes that 200 writes of 10 bytes to the server bring, when they are all there.
 fn two_hundred_writes(link: LinkConfig) -> (Pair, Vec<u8>, usize) {
     let mut pair = Pair::new(link, 7);
     let text: &'static [u8] = b"0123456789";
@@ -271,7 +271,7 @@ fn bytes_may_be_written_at_once_and_none_come_before_the_stream_is_up() {
 }
 
 #[test]
-fn what_was_written_at_once_arrives() {
+fn bytes_written_at_once_arrive() {
     for seed in 0..50 {
         let mut bench = Bench::new(shuffling(), seed);
         let (server, client) = (bench.listener(0), bench.net.open(1));
@@ -442,7 +442,7 @@ fn a_machine_without_power_is_silent_and_says_reset_once_it_is_up() {
 }
 
 #[test]
-fn whoever_writes_to_a_dead_machine_gives_up_after_a_minute() {
+fn a_writer_to_a_dead_machine_gives_up_after_a_minute() {
     let mut pair = Pair::new(plain(), 2);
     pair.bench.dies(0, true);
     pair.client_writes(b"x");
@@ -460,7 +460,7 @@ fn whoever_writes_to_a_dead_machine_gives_up_after_a_minute() {
     assert_eq!(idle.at_client(), []);
 }
 
-/// What a cut held was sent again by a machine that had no power.
+/// Bytes that a cut held were sent again by a machine that had no power.
 #[test]
 fn a_machine_without_power_sends_nothing_again() {
     for machine_too in [false, true] {

@@ -40,8 +40,8 @@ pub(super) struct Admin {
     asked: Asked,
 }
 
-/// What was asked, in order, and whether it was done. What was given up may have
-/// been done all the same.
+/// The requests, in order, and whether each was done. A request that was given up may
+/// have been done all the same.
 type Asked = Arc<Mutex<Vec<(Ask, bool)>>>;
 
 /// One request.
@@ -57,7 +57,7 @@ enum Ask {
     },
 }
 
-/// What is asked, in order. `disk_of`: the name of a machine's disk.
+/// The requests of an action, in order. `disk_of`: the name of a machine's disk.
 fn asks(action: Action, disk_of: impl Fn(NodeId) -> u64) -> Vec<Ask> {
     let change = |change, node, disk| Ask::Change { change, node, disk };
     let join = |node| {
@@ -103,7 +103,7 @@ impl Run<'_> {
         admin.lives.push(madsim.id());
     }
 
-    /// Who is a member for sure, as far as the operator knows.
+    /// The members for sure, as far as the operator knows.
     pub(super) fn sure_members(&self) -> BTreeSet<NodeId> {
         let mut members = (0..self.scenario.cluster.brokers).collect();
         if let Some(admin) = &self.admin {
@@ -127,7 +127,7 @@ impl Run<'_> {
     }
 }
 
-/// Whom a request leaves as members for sure.
+/// The members for sure after a request.
 fn change(members: &mut BTreeSet<NodeId>, ask: Ask, done: bool) {
     match ask {
         Ask::Change { change, node, .. } if change == PROMOTE && done => {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_leaves_nobody_a_member_for_sure() {
+    fn a_change_that_was_given_up_leaves_nobody_a_member_for_sure() {
         let after = |done: bool| {
             let mut members = BTreeSet::from([0, 1, 2]);
             for ask in asks(Action::Replace { node: 1, by: 3 }, |_| 7) {

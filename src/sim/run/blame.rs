@@ -9,8 +9,8 @@ use crate::check::{Blame, Lost, LostThing};
 use crate::history::{FaultEvent, FaultKind, Ledger};
 use crate::sim::tap::{Medium, Tap, WrittenEntry};
 
-/// Who took what was lost. Where the entry was held throughout, nobody did.
-/// `believed`: how far the log was believed durable when the power went, by
+/// The fault that took the lost entry. Where the entry was held throughout, nobody
+/// did. `believed`: how far the log was believed durable when the power went, by
 /// index into the ledger; `may_lose`: whether nothing is promised under that fault.
 pub(super) fn blame(
     lost: &Lost,
@@ -120,9 +120,9 @@ fn entry_of(lost: &Lost, tap: &Tap) -> Option<WrittenEntry> {
     }
 }
 
-/// What a power loss uncovered: the disk had said that the entry was durable, so
-/// a lie took it, or a bad sector below it. Of several, the first since the
-/// power last went.
+/// The fault that a power loss uncovered: the disk had said that the entry was
+/// durable, so a lie took it, or a bad sector below it. Of several, the first since
+/// the power last went.
 fn uncovered(
     ledger: &Ledger,
     uncovered_by: usize,

@@ -27,7 +27,7 @@ use crate::sim::world::Inner;
 /// other file loses beside the log is made anew, and is not lost.
 const OWN: [&str; 3] = [IDENTITY_FILE, HARD_STATE_FILE, BASE_FILE];
 
-/// What is outstanding, by node.
+/// The amnesia that is outstanding, by node.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     /// Its disk, or what makes it itself, is gone: since when.
@@ -96,7 +96,7 @@ impl Run<'_> {
         }
     }
 
-    /// Whose amnesia is outstanding.
+    /// The nodes whose amnesia is outstanding.
     pub(super) fn outstanding(&mut self) -> BTreeSet<NodeId> {
         let mut inner = self.world.lock();
         let Inner { tap, disks, .. } = &mut *inner;

@@ -62,7 +62,7 @@ enum Role {
     },
 }
 
-/// What all clients of a run share.
+/// The settings that all clients of a run share.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     pub(super) world: Arc<World>,
@@ -291,7 +291,7 @@ impl Client {
         self.lives += 1;
     }
 
-    /// What brokers that store a retried send once know this life by.
+    /// The id by which brokers that store a retried send once know this life.
     fn producer_id(&self, scenario: &Scenario) -> Option<String> {
         let numbered = scenario.cluster.broker.producer_dedup;
         numbered.then(|| format!("producer-{}-{}", self.number, self.lives))
@@ -454,7 +454,7 @@ impl LastReader {
         }
     }
 
-    /// What came of it, once it has.
+    /// The outcome, once there is one.
     pub(super) fn finished(&self) -> Option<Finished> {
         *self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
 //! Clocks that are wrong.
 //!
-//! What a scenario does to a broker's wall clock changes what it reads and no
-//! timer; a drift changes both of a machine's clocks, and what it waits for
-//! comes earlier or later. Nobody of those whose clocks these are can know.
+//! A scenario's change of a broker's wall clock changes what the clock reads and no
+//! timer; a drift changes both of a machine's clocks, and what it waits for comes
+//! earlier or later. Nobody of those whose clocks these are can know.
 
 use super::phases::{MS_NS, Run};
 use super::windows::Lasting;

@@ -32,11 +32,11 @@ pub(super) struct Machine {
     queues_may_change: bool,
     members: u32,
     process: Option<Process>,
-    /// What its operator has to do before it starts.
+    /// The duty of its operator before it starts.
     duty: Operator,
     /// Why it last refused to serve.
     pub(super) refused: Option<String>,
-    /// Whom it then blamed.
+    /// The party that it then blamed.
     pub(super) blames: Blames,
     /// How long it stays down after a clean stop, nanoseconds.
     pub(super) down_ns: u64,
@@ -107,7 +107,7 @@ impl Machine {
         self.process.is_some()
     }
 
-    /// What its operator has to do before it starts.
+    /// The duty of its operator before it starts.
     pub(super) fn duty(&self) -> Operator {
         self.duty
     }

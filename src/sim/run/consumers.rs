@@ -1,4 +1,4 @@
-//! What a consumer of a scenario does, and is told.
+//! The actions of a consumer of a scenario, and its settings.
 
 use super::clients::{HEARTBEAT_MS, Setting};
 use crate::client::{ClientConfig, ConsumeFrom, ConsumerConfig, GroupConfig, LockConfig, Share};
@@ -14,7 +14,7 @@ use crate::workload::{self, ConsumePlan, Stays, Wanted};
 const RECOMMIT_INTERVALS: u64 = 5;
 /// A lock is renewed so often while it lasts.
 const RENEWALS: u64 = 3;
-/// What is to come again comes so much later than its delay, at most,
+/// The most time, beyond its delay, after which a delayed message comes,
 /// milliseconds: the broker has to look for it, and to store it.
 const COMES_LATE_MS: u64 = 2_000;
 
@@ -95,7 +95,7 @@ fn has_equal_ids(what: &Consumers) -> bool {
     what.membership.as_ref().is_some_and(|it| it.equal_ids)
 }
 
-/// What the client is called, where that is not its own.
+/// The id of the client, where that is not its own.
 pub(super) fn shared_id(what: &Consumers) -> Option<String> {
     has_equal_ids(what).then(|| format!("{}-twin", what.group))
 }
@@ -104,7 +104,7 @@ pub(super) fn shared_id(what: &Consumers) -> Option<String> {
 /// began, milliseconds.
 const BEGINS_BEFORE_MS: u64 = 500;
 
-/// What the client is told. `begins_ms`: its wall clock; `late_ns`: when the
+/// The settings of the client. `begins_ms`: its wall clock; `late_ns`: when the
 /// faults are over, on its monotonic one.
 pub(super) fn config(
     what: &Consumers,

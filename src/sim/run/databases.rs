@@ -1,4 +1,4 @@
-//! What the services' databases durably hold when everything is over.
+//! The durable content of the services' databases when everything is over.
 
 use super::phases::Run;
 use crate::history::{ClientId, Event, Value};

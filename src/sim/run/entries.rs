@@ -1,4 +1,4 @@
-//! What fired, put into the ledger.
+//! The faults that fired, put into the ledger.
 
 use super::faults::{COMMIT_LOG, TAKES_NOTHING};
 use super::phases::Run;
@@ -58,7 +58,7 @@ impl Run<'_> {
         let note = format!("{kind} in {}", fault.path);
         self.enter(kind, node, eligible, dirty, note);
         let entry = self.ledger.fired.len() - 1;
-        // Whoever asked is told, unless it died meanwhile.
+        // The process that asked is told, unless it died meanwhile.
         self.is_observed(kind == FaultKind::SyncError && self.machines[machine].is_up());
         match kind {
             FaultKind::LostWrite | FaultKind::MisdirectedWrite => {

@@ -14,7 +14,7 @@ const LOOK_NS: u64 = 500_000;
 pub(super) const LOOK_AT_BUDGET_NS: u64 = 20_000_000;
 /// For so long a disk that is to be destroyed has the first turn.
 const PATIENCE_NS: u64 = 800_000_000;
-/// What survives a fault that takes nothing from the disk.
+/// The part that survives a fault that takes nothing from the disk.
 pub(super) const TAKES_NOTHING: u64 = u64::MAX;
 /// Where the commit log's files are.
 pub(super) const COMMIT_LOG: &str = "commitlog/";
@@ -71,7 +71,7 @@ impl Run<'_> {
                 LOOK_AT_BUDGET_NS
             }
             Some(victims) => {
-                // What armed faults did before comes before it in the ledger.
+                // The effects of armed faults until now come before it in the ledger.
                 self.note_fired();
                 self.waiting.remove(&fault);
                 self.fire(fault, &planned, &victims);
@@ -188,8 +188,8 @@ impl Run<'_> {
         }
     }
 
-    /// What a client has begun and not ended; what anybody has, where it is a
-    /// database.
+    /// The operations that a client has begun and not ended; those of all clients, where
+    /// it is a database.
     pub(super) fn asked_of_client(&self, index: usize) -> u64 {
         let client = &self.clients[index];
         match client.is_database() {

@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn who_dies_has_nothing_under_way_and_what_is_paid_stays_undecided() {
+    fn a_service_that_dies_has_nothing_under_way_and_its_paid_orders_stay_undecided() {
         let mut events = paid_for();
         let (value, paid) = (VALUE, true);
         events.push((9, Event::Settled { value, paid }));

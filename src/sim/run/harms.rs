@@ -1,4 +1,4 @@
-//! What each fault does to a broker's machine.
+//! The effect of each fault on a broker's machine.
 
 use super::cuts::Partition;
 use super::faults::COMMIT_LOG;
@@ -20,13 +20,13 @@ use crate::sim::net::NodeId;
 use crate::sim::random::{Purpose, Stream};
 use crate::sim::tap::Taken;
 
-/// What befalls one machine.
+/// The effect on one machine.
 #[derive(Debug)]
 pub(super) struct Blow<'a> {
     pub(super) effect: &'a Effect,
-    /// What is left to chance follows from this.
+    /// The number that decides everything that is left to chance.
     pub(super) draw: u32,
-    /// What a rollback sets the disk back to.
+    /// The image that a rollback sets the disk back to.
     pub(super) image: Option<DiskImage>,
     /// All machines that are hit at this instant.
     pub(super) group: &'a [NodeId],
@@ -49,7 +49,7 @@ pub(super) fn cut_power(disk: &mut DiskModel, surviving: &Surviving, draw: u32) 
     format!("power lost, {how}: {whole} of {all} pending whole")
 }
 
-/// Who says what a power loss leaves.
+/// The source that decides what a power loss leaves.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Left<'a> {
     /// The plan, and the hit's draw.
@@ -344,7 +344,7 @@ impl Run<'_> {
         };
         let note = format!("b{machine} {kind} in {path} at {position}");
         self.enter(kind, machine as u32, true, dirty, note);
-        // What is bad elsewhere took no entry, and may not be blamed for one.
+        // A bad sector elsewhere took no entry, and may not be blamed for one.
         if path.starts_with(COMMIT_LOG) {
             self.leaves(held_after);
         }

@@ -53,9 +53,9 @@ impl Run<'_> {
         machines.filter(|node| !core.contains(node)).collect()
     }
 
-    /// Who heals: every machine, or a smallest majority of members "with no
-    /// outstanding amnesia and no unrepaired or ambiguous record", any of them.
-    /// Where there is no such majority, all.
+    /// The machines that heal: every machine, or a smallest majority of members "with no
+    /// outstanding amnesia and no unrepaired or ambiguous record", any of them. Where
+    /// there is no such majority, all.
     fn core(&mut self) -> BTreeSet<NodeId> {
         let cluster = &self.scenario.cluster;
         let (brokers, machines) = (cluster.brokers, cluster.machines());
@@ -143,7 +143,7 @@ impl Run<'_> {
         })
     }
 
-    /// What happened, as clients and brokers let it be seen.
+    /// The happenings, as clients and brokers let them be seen.
     pub(super) fn happened(&self) -> Happened {
         let mut happened = self.world.lock().tap.happened();
         let followed = self.follower.happened.iter();

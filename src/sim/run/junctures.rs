@@ -61,7 +61,7 @@ impl Run<'_> {
         })
     }
 
-    /// What a victim is.
+    /// The kind of process that a victim is.
     pub(super) fn mortal(&self, victim: Victim) -> Mortal {
         let Victim::Client(client) = victim else {
             return Mortal::Broker;

@@ -1,4 +1,4 @@
-//! What a scenario says of links, on the run's machines.
+//! The scenario's settings of links, on the run's machines.
 
 use crate::record::PROPERTIES_BYTES_MAX;
 use crate::scenario::{LinkEnd, NetworkSettings, Scenario};

@@ -117,7 +117,7 @@ pub fn run_recorded(scenario: &Scenario, seed: u64) -> Script {
     })
 }
 
-/// What a run with crashes at boundaries came to.
+/// The result of a run with crashes at boundaries.
 #[derive(Debug, Clone)]
 pub struct Swept {
     /// Judged by every check.
@@ -126,13 +126,13 @@ pub struct Swept {
     pub black_box: RunReport,
     /// How many blows fell.
     pub blows: usize,
-    /// What power losses left, in their order: a number for each disk.
+    /// The content that power losses left, in their order: a number for each disk.
     pub left: Vec<u64>,
     /// The boundaries behind the last blow, where they were asked for.
     pub boundaries: Vec<Boundary>,
 }
 
-/// What a sweep asks of a run.
+/// The wishes of a sweep for a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SweepOptions {
     /// Record the boundaries behind the last blow.
@@ -233,7 +233,7 @@ struct Ended {
     ending: Ending,
 }
 
-/// What white-box oracles and trackers saw.
+/// The observations of white-box oracles and trackers.
 #[derive(Default)]
 struct Observed {
     findings: Vec<Finding>,

@@ -1,4 +1,4 @@
-//! What lasting faults and settings of the network changed, once all is over
+//! The changes by lasting faults and by settings of the network, once all is over
 //! (guarantee.md, section 3, "Observed").
 
 use std::collections::BTreeMap;

@@ -49,10 +49,10 @@ impl Run<'_> {
         }
     }
 
-    /// What a blank disk of a machine that had another is formatted as. A start
-    /// script that formats what is blank says `--members` every time, and before the
-    /// cluster is founded that is the only right word. Where a halt is wanted (D16)
-    /// it is not: of a cluster without any disk left, it makes a new one.
+    /// The kind that a blank disk of a machine is formatted as, where the machine had
+    /// another disk. A start script that formats what is blank says `--members` every
+    /// time, and before the cluster is founded that is the only right word. Where a halt
+    /// is wanted (D16) it is not: of a cluster without any disk left, it makes a new one.
     pub(super) fn new_disk(&self, machine: usize) -> NewDisk {
         let cluster = &self.scenario.cluster;
         let first = machine < cluster.brokers as usize;
@@ -117,7 +117,8 @@ impl Run<'_> {
         let at_ns = self.world.now_ns() + pause_ns;
         self.plan_start(machine, at_ns, operator);
         if self.phase == Phase::Reading {
-            // What was salvaged may lack the topic itself: who sends makes it anew.
+            // The salvaged log may lack the topic itself: the next send makes it anew.
+            // who sends makes it anew.
             self.start_probe();
         }
     }
@@ -228,24 +229,24 @@ impl Run<'_> {
 pub(super) enum Action {
     /// A spare takes a member's place.
     Replace {
-        /// Who goes.
+        /// The node that goes.
         node: NodeId,
-        /// Who comes.
+        /// The node that comes.
         by: NodeId,
     },
     /// A machine becomes a member.
     Add {
-        /// Which.
+        /// The node.
         node: NodeId,
     },
     /// A member is one no more.
     Remove {
-        /// Which.
+        /// The node.
         node: NodeId,
     },
     /// A member shall lead.
     Transfer {
-        /// Which.
+        /// The new leader.
         to: NodeId,
     },
 }

@@ -104,7 +104,7 @@ pub(super) struct Run<'a> {
     /// Since when planned faults have been waiting for room or for something to
     /// take.
     pub(super) waiting: BTreeMap<usize, u64>,
-    /// What told power losses left, each in one number.
+    /// The content that power losses left, where it was asked for, each in one number.
     pub(super) left: Vec<u64>,
     /// How many blows of a crash point fell.
     pub(super) blows: usize,
@@ -248,7 +248,7 @@ impl<'a> Run<'a> {
             Step::SecondBlow(fault, hit, machine) => self.second_blow(fault, hit, machine),
             Step::TakeImages(fault, hit) => self.take_images(fault, hit),
             Step::Operate(operation) => self.operate(operation),
-            // What outlasts the safety phase does so for good.
+            // A fault that outlasts the safety phase does so for good.
             Step::Close(window) if self.phase == Phase::Safety => self.close_window(window),
             Step::Close(_) => {}
             Step::Blow => self.hear_of_blow(),

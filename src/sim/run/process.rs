@@ -1,4 +1,4 @@
-//! What runs on a node: a broker with its operator, or a client.
+//! The process on a node: a broker with its operator, or a client.
 
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::log::{
 };
 use crate::sim::env::SimEnv;
 
-/// What an operator does before a broker starts.
+/// The operator's work before a broker starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
     /// Nothing.
@@ -24,7 +24,7 @@ pub(super) enum Operator {
     Salvage,
 }
 
-/// What a blank disk is formatted as.
+/// The kind that a blank disk is formatted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NewDisk {
     /// The first disk of a member of the start: it knows the first
@@ -44,12 +44,12 @@ pub(super) enum Exit {
     Refused {
         /// Why.
         why: String,
-        /// Whose fault it says that is.
+        /// The party that it blames for that.
         blames: Blames,
     },
 }
 
-/// Whom a broker that refuses to serve accuses.
+/// The party that a broker accuses when it refuses to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blames {
     /// Nobody: starting it again may help.
@@ -108,7 +108,7 @@ impl StopSignal {
     }
 }
 
-/// What a process tells the run.
+/// The messages of a process to the run.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     /// When the operator's work on the disk was done, nanoseconds since the start
@@ -125,7 +125,7 @@ pub(super) struct Said {
 pub(super) struct Ear(Arc<Mutex<Said>>);
 
 impl Ear {
-    /// What was said.
+    /// The messages so far.
     pub(super) fn said(&self) -> std::sync::MutexGuard<'_, Said> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

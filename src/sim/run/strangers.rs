@@ -48,7 +48,7 @@ impl Run<'_> {
         });
     }
 
-    /// What became of the stranger.
+    /// The fate of the stranger.
     pub(super) fn strangers_fate(&self) -> Vec<(Happening, u64)> {
         let turned = self.stranger.as_ref().map(|stranger| &stranger.turned);
         let garbled = self.world.lock().net.fates.garbled_delivered;

@@ -78,7 +78,7 @@ impl Teller<'_> {
             && decided_ns.is_some_and(|decided_ns| decided_ns > answered_ns)
     }
 
-    /// What clients recorded of it.
+    /// The records of clients about it.
     fn own(&self) -> impl Iterator<Item = &Entry> {
         let mut open = BTreeSet::new();
         let entries = self.history.entries.iter();

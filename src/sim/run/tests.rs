@@ -90,8 +90,8 @@ fn one_seed_is_one_trace_alone_after_others_and_beside_others() {
     assert!(all[0].timeline.len() > 100 && all[4].timeline.is_empty());
 }
 
-/// What followers hold before their leader has written it is committed, and
-/// nothing that the leader could read: it is beginning a segment.
+/// Entries that followers hold before their leader has written them are committed,
+/// and the leader could not read any of them: it is beginning a segment.
 #[test]
 #[expect(
     clippy::disallowed_methods,

@@ -1,5 +1,4 @@
-//! What happened, in words and in one hash: the world's events and the
-//! clients'.
+//! The events, in words and in one hash: the world's events and the clients'.
 
 use std::hash::{Hash, Hasher};
 

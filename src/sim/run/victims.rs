@@ -1,4 +1,4 @@
-//! Who is hit: roles resolved, conditions looked at.
+//! The victims of a fault: roles resolved, conditions looked at.
 
 use super::faults::COMMIT_LOG;
 use super::harms::aim_of;
@@ -23,7 +23,7 @@ impl Run<'_> {
         (up && met).then_some(victims)
     }
 
-    /// Who has that role now; a number is itself.
+    /// The victim that has that role now; a number is itself.
     pub(super) fn resolve(&self, victim: Victim) -> Option<Victim> {
         let leader = || self.world.lock().tap.leader();
         let led = |leader: u32| self.machines[leader as usize].is_up();

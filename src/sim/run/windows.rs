@@ -11,7 +11,7 @@ use crate::scenario::{DiskVerb, Refusal};
 use crate::sim::disk::DiskSpeed;
 use crate::sim::net::NodeId;
 
-/// What a lasting fault does.
+/// The effect of a lasting fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lasting {
     /// The disk takes no more bytes.
@@ -28,7 +28,7 @@ pub(super) enum Lasting {
     Lying,
     /// Links are cut.
     Cut(Links),
-    /// What links carry takes so many times as long.
+    /// Messages on links take so many times as long.
     LinksLimping(Links, u32),
     /// A broker's wall clock was never right, nanoseconds ahead.
     Skewed(i64),
@@ -80,8 +80,8 @@ pub(super) struct Window {
     entry: usize,
     /// The count that shows that it mattered, when it began.
     before: u64,
-    /// What needs to be so for it to matter was so while it lasted: a request in
-    /// flight, for most.
+    /// The condition for it to matter was met while it lasted: a request in flight, for
+    /// most.
     asked: bool,
 }
 
@@ -110,7 +110,7 @@ impl Run<'_> {
         }
     }
 
-    /// What such a fault has left behind on a machine so far.
+    /// The traces that such a fault has left on a machine so far.
     fn traces_of(&self, machine: usize, what: &Lasting) -> u64 {
         let inner = self.world.lock();
         let disk = &inner.disks[machine];
@@ -178,7 +178,7 @@ impl Run<'_> {
         self.note_end(window.machine as u32, kind);
     }
 
-    /// What a lasting fault came to so far, for the ledger.
+    /// The effect of a lasting fault so far, for the ledger.
     fn judge_window(&mut self, window: &Window) {
         let left_behind = self.traces_of(window.machine, &window.what) > window.before;
         let eligible = match window.what {

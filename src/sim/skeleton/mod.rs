@@ -71,7 +71,7 @@ async fn run_here(scenario: &Scenario, seed: u64, script: Script) -> RunCosts {
     RunCosts::of(&world, leader, 0)
 }
 
-/// What happens to the skeleton's machines.
+/// The events of the skeleton's machines.
 #[derive(Debug)]
 enum Step {
     Begin(script::Life),
@@ -141,7 +141,7 @@ impl Stage {
         let disk = &mut self.world.lock().disks[node as usize];
         match machine_too {
             true => {
-                // What did not survive could not be called on any more.
+                // Operations that did not survive could not be called on any more.
                 let mut dice = Stream::new(0, Purpose::Survival);
                 disk.model.power_loss(Survival::All, &mut dice);
                 disk.machine_died();

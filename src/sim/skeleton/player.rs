@@ -23,7 +23,7 @@ const EARLY_NS: u64 = 20_000;
 /// Bytes that stand for what was said: a network write shares them.
 const FILLER: &[u8] = &[1; 64 << 10];
 
-/// What all players of a skeleton share.
+/// The state that all players of a skeleton share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// The streams that the players opened, by the streams that the run opened:

@@ -1,5 +1,5 @@
-//! What the processes of a run asked of their world, in the order and at the
-//! times in which they did.
+//! The requests of the processes of a run to their world, in the order and at the
+//! times in which they were made.
 
 use std::net::SocketAddr;
 

@@ -53,7 +53,7 @@ fn the_same_operations_as_the_run_beside_it() {
         let skeleton = on_a_thread(move || run_skeleton(&scenario(), seed, script));
         let (_, run) = on_a_thread(move || run_measured(&scenario(), seed, &RunOptions::default()));
         assert!(run.acknowledged > 50 && run.disk.reads > 50);
-        // What is under way when the power goes differs by a little.
+        // The operations under way when the power goes differ by a few.
         let near = |here: u64, there: u64| here.abs_diff(there) * 50 <= there;
         let (there, here) = (run.disk, skeleton.disk);
         let same = near(skeleton.deliveries, run.deliveries)

@@ -64,12 +64,12 @@ fn replica(id: raft::ReplicaId) -> Replica {
     }
 }
 
-/// What a replica begins with, in place of the entries that it lacks.
+/// The base that a replica begins with, in place of the entries that it lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
     /// The last entry that it stands for.
     pub(super) head: Head,
-    /// Who has a seat there.
+    /// The replicas with a seat there.
     pub(super) seats: Option<Seats>,
     /// Of all that it says.
     pub(super) digest: u64,
@@ -108,7 +108,7 @@ pub(super) fn expired_address_of(record: &[u8]) -> Option<u64> {
     Expire::decode(record).ok().map(|expire| expire.address)
 }
 
-/// Who has a seat: the record of a configuration entry.
+/// The replicas with a seat: the record of a configuration entry.
 pub(super) fn seats_of(record: &[u8]) -> Option<Seats> {
     raft::Configuration::decode(record).map(|configuration| seats(&configuration))
 }
@@ -121,7 +121,7 @@ fn seats(configuration: &raft::Configuration) -> Seats {
     Seats(seats.collect())
 }
 
-/// What a replica promised by a message, or claimed.
+/// The promise or the claim of a replica in a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// It leads, and has the newest configuration that it sends at that index.
@@ -134,7 +134,7 @@ pub(super) enum Said {
     Blank(u64),
 }
 
-/// What a peer message says: in which term.
+/// The content of a peer message: in which term.
 pub(super) fn said(packet: &raft::Packet) -> Option<(u64, Said)> {
     let said = match &packet.message {
         raft::Message::Append(_) => Said::Leads(last_seats(&packet.frames)),

@@ -19,7 +19,7 @@ pub(super) struct AskedEnd {
     commit: bool,
 }
 
-/// What the tap keeps of transactions.
+/// The tap's account of transactions.
 #[derive(Debug)]
 pub(super) struct Transactions {
     pub(super) trail: Trail,
@@ -70,7 +70,7 @@ fn so(committed: bool) -> &'static str {
 }
 
 impl Tap {
-    /// What logs say of transactions; `None`: the scenario has none.
+    /// The account of logs about transactions; `None`: the scenario has none.
     pub(crate) fn trail(&self) -> Option<&Trail> {
         self.transactions.as_ref().map(|it| &it.trail)
     }
@@ -121,7 +121,7 @@ impl Tap {
         let Some(transactions) = &mut self.transactions else {
             return;
         };
-        // What is acknowledged from a cache may be lost, and asked about again.
+        // An entry that is acknowledged from a cache may be lost, and asked about again.
         let is_kept = transactions.from_memory || self.medium == Medium::Durable;
         if request.code != RequestCode::CHECK_TRANSACTION_STATE.0 || !is_kept {
             return;

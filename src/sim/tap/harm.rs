@@ -1,4 +1,4 @@
-//! What is known of a log whose disk has bad sectors: what stood in them.
+//! The knowledge about a log whose disk has bad sectors: what stood in them.
 //!
 //! A bad sector leaves a hole: entries before it, and entries behind it that chain
 //! to what was there. Only where a fault of the ledger made one is the log taken up
@@ -35,7 +35,7 @@ pub(super) struct Remembered<'a> {
 }
 
 impl<'a> Harm<'a> {
-    /// What is remembered, where a hole may begin at that log address.
+    /// The entries that are remembered, where a hole may begin at that log address.
     fn known_at(self, address: u64) -> Option<Remembered<'a>> {
         match self {
             Self::None => None,
@@ -85,7 +85,7 @@ impl<'a> Harm<'a> {
         (before.index <= known.upto && follows(&before, part)).then_some(before)
     }
 
-    /// What a hole that begins behind `last` took, up to `entry`.
+    /// The entries that a hole behind `last` took, up to `entry`.
     pub(super) fn between(self, last: Head, entry: &Head) -> Option<Vec<Entry>> {
         let Remembered { log, upto } = self.known_at(last.end_address)?;
         let there = log.get(entry.index)?;

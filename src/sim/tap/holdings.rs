@@ -1,4 +1,4 @@
-//! What one broker's disk holds of the log.
+//! The part of the log that one broker's disk holds.
 //!
 //! Kept as a watermark, so O(entry): an entry is durable once its file's writes
 //! up to its own are, the file's name is, and so is every entry before it. An
@@ -35,7 +35,7 @@ pub(crate) struct WrittenEntry {
     pub(crate) commit_digest: Option<u64>,
     /// Of what decides a transaction: its half message's log address.
     pub(crate) decides: Option<u64>,
-    /// Which entry it is, where there are replicas.
+    /// The entry's term and index, where there are replicas.
     pub(crate) head: Head,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct Holdings {
     /// Files that have a segment's name, and since which change.
     segments: BTreeMap<Ino, Seq>,
     durable_end: u64,
-    /// What was written to files that have no segment's name yet.
+    /// The entries that were written to files that have no segment's name yet.
     aside: BTreeMap<Ino, Vec<(WrittenEntry, Seq)>>,
     /// Beginnings of entries whose ends were not written yet: a long one comes in
     /// pieces.
@@ -167,7 +167,7 @@ impl Holdings {
         {
             self.entries.pop();
         }
-        // What was cut off is not held any more, durable as it was.
+        // Entries that were cut off are not held any more, durable as they were.
         self.durable_end = self.durable_end.min(entry.address);
         self.believed_end = self.believed_end.min(entry.address);
         for waiting in [&mut self.undurable, &mut self.unbelieved] {
@@ -268,7 +268,7 @@ impl Holdings {
         self.durable_end = self.durable_end.max(end);
     }
 
-    /// What was cached only is gone, and maybe more.
+    /// The entries that were cached only are gone, and maybe more.
     pub(super) fn lost_cache(&mut self, disk: &DiskModel, harm: Harm<'_>) {
         self.undurable.clear();
         self.unbelieved.clear();

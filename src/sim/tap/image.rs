@@ -21,7 +21,7 @@ use crate::log::COMMIT_LOG_DIR;
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Parsed, parse};
 use crate::sim::disk::DiskModel;
 
-/// Which of a disk's two states.
+/// The one of a disk's two states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum View {
     /// As a process sees it.
@@ -39,7 +39,7 @@ pub(super) struct Image {
     /// Log addresses at which entries do not verify any more. They are among the
     /// entries as they were.
     pub(super) holes: Vec<u64>,
-    /// What the disk says that it begins with.
+    /// The base that the disk says that it begins with.
     pub(super) stands: Option<Base>,
     /// Something stands behind the last entry that does not verify: whether it had
     /// been synced, the bytes do not say (D11).
@@ -60,7 +60,7 @@ impl Image {
         self.entries.last().map_or(self.base, |last| last.head)
     }
 
-    /// What stands before the first hole.
+    /// The part before the first hole.
     pub(super) fn prefix(&self) -> Self {
         let mut prefix = self.clone();
         if let Some(hole) = prefix.holes.first().copied() {
@@ -213,8 +213,8 @@ impl Image {
                     self.begin(stands.head);
                 }
                 Parsed::Mark(_) => position = next_sector,
-                // What has rotted of a mark, of padding or of an entry: the chain goes
-                // on behind it, or nowhere.
+                // Rotten bytes of a mark, of padding or of an entry: the chain goes on
+                // behind it, or nowhere.
                 _ => {
                     let sector = &bytes[..bytes.len().min(next_sector - position)];
                     self.has_ragged_end |= sector.iter().any(|byte| *byte != 0);
@@ -251,7 +251,7 @@ pub(super) fn follows(last: &Head, part: &LogPart) -> bool {
         && part.term >= last.term
 }
 
-/// What a checker needs of an entry.
+/// The part of an entry that a checker needs.
 pub(super) fn entry_of(part: &LogPart, record: &[u8]) -> Entry {
     let is_configuration = part.kind == EntryKind::Configuration;
     let is_expiry = part.kind == EntryKind::Expire;

@@ -1,4 +1,4 @@
-//! What happened to brokers, read off what they say: to their operator, and to each
+//! The happenings in brokers, read off their messages: to their operator, and to each
 //! other.
 
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ impl Tap {
         *self.happened.entry(what).or_default() += 1;
     }
 
-    /// What happened, as far as brokers let it be seen.
+    /// The happenings, as far as brokers let them be seen.
     pub(crate) fn happened(&self) -> Happened {
         let mut happened = self.happened.clone();
         if self.leaderships().len() > 1 {

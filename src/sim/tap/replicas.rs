@@ -29,7 +29,7 @@ use crate::raft::{HARD_STATE_FILE, Packet};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 
-/// What became of a machine's disk.
+/// The fate of a machine's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// The power went, and what was not synced.
@@ -40,7 +40,7 @@ pub(crate) enum Taken {
     Newer,
 }
 
-/// What is known of one node beside its logs.
+/// The knowledge about one node beside its logs.
 #[derive(Debug, Default)]
 struct Known {
     disk: Option<u64>,
@@ -367,7 +367,7 @@ impl Replicas {
         disk.lies() > self.nodes[node as usize].lies_before
     }
 
-    /// What is known of the bad sectors of a node's disk.
+    /// The knowledge about the bad sectors of a node's disk.
     pub(super) fn harm(&self, node: NodeId) -> Harm<'_> {
         let cached = self.cluster.log(node, Medium::Cached);
         let durable = self.cluster.log(node, Medium::Durable);
@@ -427,8 +427,8 @@ impl Replicas {
         self.becomes(moment, node, Medium::Durable, prefix, cause);
     }
 
-    /// What the disk says of itself. Term and vote that a disk lied about count
-    /// as stored, as entries do.
+    /// The disk's own account. Term and vote that a disk lied about count as stored, as
+    /// entries do.
     fn read_state(&mut self, moment: Moment, disk: &DiskModel, node: NodeId, cause: Cause) {
         let has_lied = self.has_lied(disk, node);
         let view = match self.media.hard_state {

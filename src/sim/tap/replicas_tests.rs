@@ -205,7 +205,7 @@ fn rot_is_outstanding_and_what_was_said_is_the_ledger_s() {
 }
 
 #[test]
-fn who_stores_a_base_holds_what_it_stands_for_and_may_have_only_what_expired() {
+fn a_stored_base_counts_as_held_and_may_stand_for_expired_entries_only() {
     let mut bench = Bench::new(SYNCED);
     bench.leads(0, 1);
     let staged = bench.write(&[0, 1], 1, b"one");
@@ -258,7 +258,7 @@ fn answered() -> (Bench, Vec<Staged>) {
 }
 
 #[test]
-fn what_stands_behind_a_bad_sector_is_still_there() {
+fn entries_behind_a_bad_sector_are_still_there() {
     for (spoilt, held) in [(Some(2), 1), (None, 3)] {
         let (mut bench, staged) = answered();
         bench.spoil(1, spoilt);
@@ -295,7 +295,7 @@ fn a_bad_sector_excuses_no_cut_but_its_own() {
 }
 
 #[test]
-fn what_a_newer_segment_took_the_place_of_is_not_behind_a_bad_sector() {
+fn entries_that_a_newer_segment_replaces_are_not_behind_a_bad_sector() {
     let (mut bench, staged) = answered();
     for node in [1, 0] {
         bench.hard(node, 2, None);
@@ -316,7 +316,7 @@ fn what_a_newer_segment_took_the_place_of_is_not_behind_a_bad_sector() {
 }
 
 #[test]
-fn what_a_power_loss_left_may_be_ambiguous() {
+fn the_end_that_a_power_loss_left_may_be_ambiguous() {
     let mut bench = Bench::new(SYNCED);
     bench.write(&[0, 1], 1, &[7; 3000]);
     bench.sync(&[0, 1]);

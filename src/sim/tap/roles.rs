@@ -1,5 +1,5 @@
-//! Who leads, who has forgotten, and how far the cluster is, as far as a run's
-//! faults need to know: read off the account of replicas.
+//! The leader, the replicas that have forgotten, and the progress of the cluster, as
+//! far as a run's faults need to know them: read off the account of replicas.
 
 use std::collections::BTreeSet;
 
@@ -33,19 +33,19 @@ impl Tap {
         }
     }
 
-    /// Who led since when, in the order of terms.
+    /// The leaders, each with its beginning, in the order of terms.
     pub(crate) fn leaderships(&self) -> &[Leadership] {
         &self.leaderships
     }
 
-    /// Who led the highest term at that time.
+    /// The leader of the highest term at that time.
     pub(crate) fn led_at(&self, at_ns: u64) -> Option<Leadership> {
         let until = self.leaderships.partition_point(|it| it.since_ns <= at_ns);
         self.leaderships[..until].last().copied()
     }
 
-    /// Who leads: the sender of the newest term's appends, running or not. A
-    /// single broker always does.
+    /// The leader: the sender of the newest term's appends, running or not. A single
+    /// broker always does.
     pub(crate) fn leader(&self) -> Option<NodeId> {
         match &self.replicas {
             Some(replicas) => replicas.cluster.leader().map(|(_, leader)| leader),

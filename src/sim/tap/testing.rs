@@ -1,5 +1,5 @@
-//! What the tests of one broker's account and of several's share: a machine, a
-//! hand that drives it, and what brokers say.
+//! The parts that the tests of one broker's account and of several's share: a
+//! machine, a hand that drives it, and what brokers say.
 
 use std::future::Future;
 use std::pin::pin;

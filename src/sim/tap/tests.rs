@@ -184,7 +184,7 @@ fn flush(bench: &Bench, log: &mut CommitLog<SimDisk>) {
 }
 
 #[test]
-fn what_is_written_is_pending_until_its_sync_completes() {
+fn a_written_entry_is_pending_until_its_sync_completes() {
     let bench = Bench::new(Medium::Durable);
     let mut log = bench.open(1);
     let staged = stage(&mut log, b"one");
@@ -303,7 +303,7 @@ fn a_segment_whose_name_is_not_durable_holds_nothing() {
 }
 
 #[test]
-fn what_was_cut_off_and_written_anew_is_not_held() {
+fn an_entry_cut_off_and_written_anew_is_not_held() {
     let mut bench = Bench::new(Medium::Durable);
     let mut log = bench.open(1);
     for _ in 0..3 {
@@ -428,7 +428,7 @@ fn an_offset_commit_is_early_until_its_entry_is_held() {
 }
 
 #[test]
-fn what_a_disk_lied_about_counts_as_held_and_is_counted() {
+fn an_entry_that_a_disk_lied_about_counts_as_held_and_is_counted() {
     let bench = Bench::new(Medium::Durable);
     let mut log = bench.open(1);
     let honest = stage(&mut log, b"honest");

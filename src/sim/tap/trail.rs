@@ -1,5 +1,5 @@
-//! What each broker's log says of transactions: half messages, notes of checks,
-//! decisions. Read off the bytes, where a scenario has transactions.
+//! The transactions in each broker's log: half messages, notes of checks, decisions.
+//! Read off the bytes, where a scenario has transactions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(crate) enum Ruling {
     Discarded,
 }
 
-/// What an entry says.
+/// The meaning of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Said {
     /// A half message is there.

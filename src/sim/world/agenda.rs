@@ -1,4 +1,4 @@
-//! What will happen, in order of time and then of insertion.
+//! The coming events, in order of time and then of insertion.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

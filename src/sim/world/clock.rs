@@ -24,7 +24,7 @@ pub(crate) struct Clock {
     drift_ppm: i64,
     /// The highest rate so far.
     fastest_ppm: i64,
-    /// What the wall clock is ahead of the monotonic one.
+    /// The lead of the wall clock over the monotonic one.
     ahead_ns: i64,
     /// How often the wall clock was read while it was set wrong.
     read_wrong: u64,
@@ -76,7 +76,7 @@ impl Clock {
         self.fastest_ppm = self.fastest_ppm.max(self.rate_ppm());
     }
 
-    /// What the monotonic clock has counted at most while so much passed.
+    /// The most that the monotonic clock has counted while so much time passed.
     pub(crate) fn counted_at_most_ns(&self, passed_ns: u64) -> u64 {
         let gained = u128::from(passed_ns) * self.fastest_ppm.unsigned_abs() as u128;
         passed_ns + gained.div_ceil(PPM as u128) as u64
@@ -87,12 +87,12 @@ impl Clock {
         self.ahead_ns += by_ns;
     }
 
-    /// What the monotonic clock gains in a million.
+    /// The gain of the monotonic clock in a million.
     pub(crate) fn rate_ppm(&self) -> i64 {
         self.drift_ppm.clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX)
     }
 
-    /// What the wall clock is ahead of the monotonic one, nanoseconds.
+    /// The lead of the wall clock over the monotonic one, nanoseconds.
     pub(crate) fn ahead_ns(&self) -> i64 {
         self.ahead_ns
     }

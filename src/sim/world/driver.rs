@@ -9,7 +9,7 @@ use madsim::time::{Instant, Sleep, TimeHandle, sleep_until};
 
 use super::{Due, Inner, World};
 
-/// What a woken node may take before the next event is looked at. It stands
+/// The time that a woken node may take before the next event is looked at. It stands
 /// for the CPU time of a step, and lets all that was woken run first.
 const STEP: Duration = Duration::from_micros(20);
 
@@ -28,7 +28,7 @@ pub(crate) async fn drive(
     let mut step = pin!(sleep_until(time.now_instant()));
     loop {
         settle(&time, &mut step).await;
-        // What a process set off comes before anything else.
+        // Events that a process set off come before anything else.
         if spring(world, &mut control).is_break() {
             return DriveEnd::Control;
         }

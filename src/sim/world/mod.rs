@@ -45,7 +45,7 @@ use super::skeleton::{Call, Script};
 use super::tap::Tap;
 use crate::scenario::CpuSpeed;
 
-/// What the agenda holds.
+/// The entries of the agenda.
 #[derive(Debug)]
 pub(crate) enum Due {
     /// A timer may be due.
@@ -60,7 +60,7 @@ pub(crate) enum Due {
     Control(u64),
 }
 
-/// What a machine is called in timelines.
+/// The name of a machine in timelines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NodeName {
     /// `b0`: brokers are the first machines.
@@ -102,7 +102,7 @@ struct Node {
     busy: Busy,
 }
 
-/// What every part of the world shares.
+/// The state that every part of the world shares.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) now_ns: u64,
@@ -187,7 +187,7 @@ impl Core {
         self.nodes[node as usize].process_up = false;
     }
 
-    /// What a machine is called.
+    /// The name of a machine.
     pub(crate) fn name_of(&self, node: NodeId) -> NodeName {
         NodeName::of(node, self.brokers)
     }
@@ -272,7 +272,7 @@ pub(crate) struct Inner {
     pub(crate) disks: Vec<DiskIo>,
     pub(crate) tap: Tap,
     pub(crate) traps: Traps,
-    /// What processes ask, where somebody wants to know.
+    /// The requests of processes, where somebody wants to know them.
     script: Option<Script>,
     /// Control steps that are due, for the driver to hand out.
     pub(super) due_control: Vec<u64>,

@@ -232,8 +232,8 @@ fn handles_of_a_dead_process_do_nothing() {
     assert!(inner.disks[0].model.cached_file("g").is_none());
 }
 
-/// What a process that creates a file and writes to it has on its disk when the
-/// power fails at that boundary: bytes of the file; and which of its calls
+/// The content of the disk of a process that creates a file and writes to it, when
+/// the power fails at that boundary: bytes of the file; and which of its calls
 /// returned.
 fn crashed_at(boundary: u64) -> (Option<u64>, [bool; 2]) {
     let (world, env) = world();
@@ -257,7 +257,7 @@ fn crashed_at(boundary: u64) -> (Option<u64>, [bool; 2]) {
 }
 
 #[test]
-fn who_crashes_at_a_boundary_has_done_all_before_it_and_nothing_after() {
+fn a_process_crashed_at_a_boundary_has_done_all_before_it_and_nothing_after() {
     assert_eq!(crashed_at(1), (None, [false, false]), "before the first");
     assert_eq!(crashed_at(2), (Some(0), [false, false]), "created");
     assert_eq!(crashed_at(3), (Some(1), [true, false]), "written");

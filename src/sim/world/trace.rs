@@ -3,7 +3,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// What an event was. The number goes into the hash.
+/// The kind of an event. The number goes into the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TraceKind {
     /// Bytes or a peer message arrived.
@@ -31,9 +31,9 @@ pub struct TraceLine {
     pub at_ns: u64,
     /// The node it happened on.
     pub node: u32,
-    /// What kind of event it was.
+    /// The kind of event.
     pub(crate) kind: TraceKind,
-    /// What happened.
+    /// The event in words.
     pub text: String,
 }
 

@@ -25,15 +25,15 @@ use crate::sim::net::NodeId;
 pub(crate) struct Trap {
     /// The run's step that fires the fault.
     pub(crate) step: u64,
-    /// What it waits for.
+    /// The event that it waits for.
     pub(crate) at: AtEvent,
-    /// Whom it befalls.
+    /// The victims that it hits.
     pub(crate) victims: Vec<Victim>,
     /// Not after.
     pub(crate) until_ns: u64,
     /// Whether its victims' processes die.
     pub(crate) is_deadly: bool,
-    /// What the fault budget has to say.
+    /// The answer of the fault budget.
     pub(crate) room: Room,
     /// Events so far.
     pub(crate) seen: u64,
@@ -122,7 +122,7 @@ impl Traps {
         self.sprung.first().map(|(step, _)| *step)
     }
 
-    /// Whom the fault befalls of the trap that was sprung first: the run hears of
+    /// The nodes that the fault of the trap that was sprung first hits: the run hears of
     /// it.
     pub(crate) fn take_sprung(&mut self) -> Vec<NodeId> {
         self.sprung.remove(0).1

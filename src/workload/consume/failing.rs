@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::history::Value;
 
-/// Which messages fail, and how often: the same for every member of the group.
+/// The messages that fail, and how often: the same for every member of the group.
 #[derive(Debug, Clone)]
 pub struct Failing {
     /// One message in so many fails.

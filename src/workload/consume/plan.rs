@@ -1,4 +1,4 @@
-//! What a consumer is told to do, and when it does it.
+//! The actions of a consumer, and their times.
 
 use std::ops::RangeInclusive;
 
@@ -7,16 +7,16 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::Failing;
 use crate::history::ClientId;
 
-/// What one consumer does.
+/// The actions of one consumer.
 #[derive(Debug, Clone)]
 pub struct ConsumePlan {
     /// Its name in the history.
     pub client: ClientId,
-    /// What processing one message takes, nanoseconds.
+    /// The time that processing one message takes, nanoseconds.
     pub processing_ns: RangeInclusive<u64>,
-    /// Which messages it wants, as their tags say; `None`: all.
+    /// The messages that it wants, as their tags say; `None`: all.
     pub wanted: Option<Wanted>,
-    /// Which messages it cannot process at first.
+    /// The messages that it cannot process at first.
     pub failing: Option<Failing>,
     /// Others have its client id, too: it keeps it where it comes back.
     pub equal_ids: bool,
@@ -26,7 +26,8 @@ pub struct ConsumePlan {
     pub seed: u64,
 }
 
-/// Which messages are wanted, as [`Event::Subscribed`](crate::history::Event::Subscribed) says.
+/// The messages that are wanted, as
+/// [`Event::Subscribed`](crate::history::Event::Subscribed) says.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// Messages carry so many tags, in turn.
@@ -57,7 +58,7 @@ pub(super) fn drawn(range: &RangeInclusive<u64>, number: u64, seed: u64) -> u64 
     range.start() + xxh3_64_with_seed(&number.to_be_bytes(), seed) % spread
 }
 
-/// Which queues each of several consumers of a group takes: in turn.
+/// The queues that each of several consumers of a group takes: in turn.
 pub fn share_of_queues(queues: u32, consumers: u32, consumer: u32) -> Vec<u32> {
     (0..queues)
         .filter(|queue| queue % consumers == consumer)

@@ -213,7 +213,7 @@ fn a_queue_given_up_is_committed_once_and_never_again() {
     let events = script.told(&["another", "client"]);
     assert_eq!(released(&events), [0]);
     assert_eq!(commits(&events), [(0, 11)], "the lowest unprocessed");
-    // What was in hand is nobody's now, whatever becomes of it.
+    // The message in hand is nobody's now, whether it is processed or not.
     script.consumer.processed(&numbered(0), 11);
     let commit = script.take_one(COMMIT);
     script
@@ -383,7 +383,7 @@ fn a_lock_that_is_not_renewed_runs_out_counted_from_its_asking() {
 }
 
 #[test]
-fn what_is_lost_is_held_no_more_before_that_is_told() {
+fn a_lost_queue_is_held_no_more_before_that_is_told() {
     let mut script = Script::new(Some(LockConfig::default()));
     script.answer_locks(true);
     script.fill(10);

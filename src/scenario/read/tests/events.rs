@@ -50,7 +50,7 @@ fn every_event_can_be_waited_for() {
 }
 
 #[test]
-fn what_cannot_be_waited_for_is_refused() {
+fn an_event_that_cannot_be_waited_for_is_refused() {
     let at = |keys: &str| format!("at_event = {{ {keys} }}\n");
     let cases = [
         ("an unknown event", BEFORE, at("event = \"synch\", nth = 1")),

@@ -56,7 +56,7 @@ fn a_plan_is_readable() {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_plan_is_read() {
     let every = [
         "kind = \"partition\"\ntarget = \"minority\"\nshape = \"split\"",
         "kind = \"sync-error\"\ntarget = \"follower\"",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_not_durable_does_not_count() {
+fn bytes_that_are_not_durable_do_not_count() {
     let (mut disk, file) = with_data(2);
     let before = disk.durable_digest();
     disk.write(file, 0, sector(b'x')).unwrap();

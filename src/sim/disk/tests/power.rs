@@ -18,7 +18,7 @@ fn dirty() -> DiskModel {
     disk
 }
 
-/// What is left of [`dirty`].
+/// The rest of [`dirty`].
 fn left(survival: Survival, seed: u64) -> Vec<u8> {
     let mut disk = dirty();
     lose_power(&mut disk, survival, seed);

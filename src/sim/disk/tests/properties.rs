@@ -1,4 +1,4 @@
-//! What holds for any sequence of operations.
+//! The rules that hold for any sequence of operations.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -148,7 +148,7 @@ proptest! {
 
     /// With everything synced, no survival can take anything.
     #[test]
-    fn what_is_synced_is_safe(
+    fn synced_bytes_are_safe(
         ops in prop::collection::vec(op(), 0..40), mode in 0..Survival::ALL.len(), seed: u64,
     ) {
         let mut disk = after(&ops);

@@ -29,7 +29,7 @@ pub(super) fn takers(
     took_entry.chain(took_hard_state).map(|window| window.index)
 }
 
-/// What a fault took goes after one event, and up to another.
+/// The time in which a fault can have taken an entry: after one event, and up to another.
 struct Window {
     index: usize,
     after: u64,
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_when_a_bad_sector_or_a_failed_sync_is_met_it_took() {
+    fn entries_cut_at_a_bad_sector_or_a_failed_sync_were_taken_by_it() {
         for (kind, taken) in [
             (FaultKind::SyncError, Some(0)),
             (FaultKind::ReadError, Some(0)),

@@ -94,13 +94,13 @@ fn an_edited_plan_does_what_it_says() {
     let mut none = text[..text.find("[[fault]]").expect("there")].to_owned();
     none.push_str("[end]\n");
     let run = by_plan(&scenario, &none);
-    // What the network does of its own accord is no fault of the plan.
+    // Effects of the network itself are no fault of the plan.
     let planned = [FaultKind::PowerLoss, FaultKind::Partition];
     let fired = planned.map(|kind| run.faults.contains_key(&kind));
     assert_eq!(fired, [false, false], "{:?}", run.faults);
 }
 
-/// What is left to chance of one fault does not depend on the others.
+/// The chance that one fault is left to does not depend on the others.
 #[test]
 fn a_fault_less_leaves_the_others_what_they_were() {
     let scenario = scenario();

@@ -1,4 +1,4 @@
-//! Who is told that a transaction is decided is told what is held.
+//! A client that is told that a transaction is decided is told what is held.
 
 use bytes::BytesMut;
 
