@@ -25,13 +25,17 @@ pub enum FileClass {
     Ages,
     /// The identity of the disk.
     Identity,
+    /// With whom a replica's cluster began, and of which epoch the replica is.
+    Founding,
+    /// Why a replica must not take part.
+    Condemned,
     /// Any file of the broker.
     Any,
 }
 
 impl FileClass {
     /// Every class, in the order of a table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::CommitLog,
         Self::SegmentHeader,
         Self::HardState,
@@ -41,6 +45,8 @@ impl FileClass {
         Self::Queues,
         Self::Ages,
         Self::Identity,
+        Self::Founding,
+        Self::Condemned,
         Self::Any,
     ];
 
@@ -56,13 +62,18 @@ impl FileClass {
             Self::Queues => "queues",
             Self::Ages => "ages",
             Self::Identity => "identity",
+            Self::Founding => "founding",
+            Self::Condemned => "condemned",
             Self::Any => "any",
         }
     }
 
     /// Whether only replicas have such a file.
     pub fn is_of_replicas(self) -> bool {
-        matches!(self, Self::HardState | Self::Base | Self::Ages)
+        matches!(
+            self,
+            Self::HardState | Self::Base | Self::Ages | Self::Founding | Self::Condemned
+        )
     }
 }
 

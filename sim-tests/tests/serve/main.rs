@@ -5,6 +5,7 @@ mod founding;
 mod full;
 mod kinds;
 mod limits;
+mod names;
 mod recover;
 mod settings;
 mod strangers;

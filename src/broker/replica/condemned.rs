@@ -8,11 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::error::StoreError;
 use crate::env::Disk;
-use crate::log::{Aside, read_aside, remove_aside, replace_aside};
+use crate::log::{Aside, read_aside, replace_aside};
 use crate::raft::{Divergence, EntryId, Epoch, ReplicaId};
 
 /// At the root of a replica's disk, from its refusal to the operator's decision.
-const FILE: &str = "condemned";
+pub const CONDEMNED_FILE: &str = "condemned";
+/// In place of a refusal: the operator has decided. A file that was removed may come
+/// back with the power; this one is written again by every start that reads it, as
+/// all is that a start rests on (D24).
+const LIFTED: &[u8] = br#""lifted""#;
 
 /// Why it must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +70,7 @@ impl Condemned {
     /// what is given: the store is opened again, and finds out again.
     pub(super) async fn store<D: Disk>(self, disk: &D) -> StoreError {
         let encoded = serde_json::to_vec(&self).expect("plain data");
-        match replace_aside(disk, FILE, &encoded).await {
+        match replace_aside(disk, CONDEMNED_FILE, &encoded).await {
             Ok(()) => self.into(),
             Err(source) => StoreError::Io {
                 doing: "storing why this replica must stop",
@@ -80,26 +84,56 @@ impl Condemned {
     /// # Errors
     /// The disk's; a file that cannot be read is a refusal all the same.
     pub(super) async fn read<D: Disk>(disk: &D) -> Result<Option<Self>, StoreError> {
-        let unreadable = |why| StoreError::Amnesia { path: FILE, why };
-        let read = read_aside(disk, FILE).await;
-        match read.map_err(|source| StoreError::Io {
-            doing: "reading whether this replica must stop",
-            source,
-        })? {
-            Aside::Missing => Ok(None),
-            Aside::Corrupt { why } => Err(unreadable(why)),
-            Aside::Whole(payload) => serde_json::from_slice(&payload)
-                .map(Some)
-                .map_err(|why| unreadable(why.to_string())),
+        Ok(match Word::read(disk).await? {
+            Word::Refused(condemned) => Some(condemned),
+            Word::None | Word::Lifted => None,
+        })
+    }
+
+    /// Refuses where the disk says so, and where a refusal was lifted makes sure of
+    /// it: what was read may be in the page cache alone, and is written again.
+    pub(super) async fn heed<D: Disk>(disk: &D) -> Result<(), StoreError> {
+        match Word::read(disk).await? {
+            Word::None => Ok(()),
+            Word::Lifted => Self::lift(disk).await,
+            Word::Refused(condemned) => Err(condemned.store(disk).await),
         }
     }
 
     /// The operator has decided for what this disk holds.
     pub(super) async fn lift<D: Disk>(disk: &D) -> Result<(), StoreError> {
-        let removed = remove_aside(disk, FILE).await;
-        removed.map_err(|source| StoreError::Io {
+        let lifted = replace_aside(disk, CONDEMNED_FILE, LIFTED).await;
+        lifted.map_err(|source| StoreError::Io {
             doing: "lifting the refusal",
             source,
         })
+    }
+}
+
+/// What the file says.
+enum Word {
+    None,
+    Lifted,
+    Refused(Condemned),
+}
+
+impl Word {
+    async fn read<D: Disk>(disk: &D) -> Result<Self, StoreError> {
+        let unreadable = |why| StoreError::Amnesia {
+            path: CONDEMNED_FILE,
+            why,
+        };
+        let read = read_aside(disk, CONDEMNED_FILE).await;
+        match read.map_err(|source| StoreError::Io {
+            doing: "reading whether this replica must stop",
+            source,
+        })? {
+            Aside::Missing => Ok(Self::None),
+            Aside::Corrupt { why } => Err(unreadable(why)),
+            Aside::Whole(payload) if payload == LIFTED => Ok(Self::Lifted),
+            Aside::Whole(payload) => serde_json::from_slice(&payload)
+                .map(Self::Refused)
+                .map_err(|why| unreadable(why.to_string())),
+        }
     }
 }

@@ -44,6 +44,7 @@ use pieces::{Incoming, Outgoing};
 use recent::RecentFrames;
 use waits::Waits;
 
+pub use condemned::CONDEMNED_FILE;
 pub(super) use open::open;
 pub use open::{FirstMembers, format_replica};
 pub(super) use pieces::BASE_BYTES_MAX;

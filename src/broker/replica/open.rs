@@ -81,10 +81,7 @@ pub(in crate::broker) async fn open<E: Env>(
             wanted: raft.node_id,
         });
     }
-    if let Some(condemned) = Condemned::read(&disk).await? {
-        // Bytes that were read may be in the page cache alone.
-        return Err(condemned.store(&disk).await);
-    }
+    Condemned::heed(&disk).await?;
     let hard = match raft.hard_state_sync {
         true => load(&disk).await?,
         false => load_or_begin_anew(&disk).await?,
@@ -93,7 +90,7 @@ pub(in crate::broker) async fn open<E: Env>(
     let base = Base::read(&disk).await?;
     let encoded_base = base.as_ref().map(|base| Bytes::from(base.encode()));
     if raft.hard_state_sync {
-        renew(&disk, hard, encoded_base.clone()).await?;
+        renew(&disk, hard, &record, encoded_base.clone()).await?;
     }
     let at = base.as_ref().map_or(Position::START, |base| base.position);
     let (log, recovery, hard) = match &base {

@@ -110,10 +110,10 @@ struct Looked<E: Env> {
 
 async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, StoreError> {
     let identity = require(&env.disk(), DiskKind::Replica).await?;
-    let epoch = Record::read(&env.disk(), identity).await?.epoch;
+    let record = Record::read(&env.disk(), identity).await?;
     let hard = load(&env.disk()).await?;
     let base = Base::read(&env.disk()).await?.ok_or(StoreError::Blank)?;
-    renew(&env.disk(), hard, Some(base.encode().into())).await?;
+    renew(&env.disk(), hard, &record, Some(base.encode().into())).await?;
     let (log, _, hard) = open_log(env, config, base.position, hard).await?;
     let configuration = last_configuration(&log, &base).await?;
     let end = log.tail();
@@ -135,7 +135,7 @@ async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, Store
             disk: identity.disk_id,
         },
         configuration,
-        epoch,
+        epoch: record.epoch,
         survivor,
     })
 }

@@ -34,6 +34,7 @@ pub(super) async fn save<D: Disk>(
 pub(super) struct Own {
     pub(super) identity: Option<Identity>,
     pub(super) hard: Option<HardState>,
+    pub(super) founding: Option<Record>,
     pub(super) base: Option<Bytes>,
 }
 
@@ -44,23 +45,28 @@ impl Own {
     fn files(self) -> Files {
         let identity = self.identity.map(|it| (IDENTITY_FILE, it.encode().into()));
         let hard = self.hard.map(|it| (HARD_STATE_FILE, it.encode().into()));
+        let founding = self.founding.map(|it| (FOUNDING_FILE, it.encode().into()));
         let base = self.base.map(|it| (BASE_FILE, it));
-        identity.into_iter().chain(hard).chain(base).collect()
+        let small = identity.into_iter().chain(hard).chain(founding);
+        small.chain(base).collect()
     }
 }
 
-/// Makes durable what a start read of a replica's own word: its term and vote, and
-/// where its log begins. They may have been read from the page cache, where a sync
-/// that failed or a kill left them; nothing is said or dropped by them before they
-/// are written again (D1, D8, D24). The identity is the log's to write.
+/// Makes durable what a start read of a replica's own word: its term and vote, of
+/// which epoch it is, and where its log begins. They may have been read from the page
+/// cache, where a sync that failed or a kill left them; nothing is said or dropped by
+/// them before they are written again (D1, D8, D16, D24). The identity is the log's to
+/// write.
 pub(super) async fn renew<D: Disk>(
     disk: &D,
     hard: HardState,
+    record: &Record,
     base: Option<Bytes>,
 ) -> Result<(), StoreError> {
     let own = Own {
         identity: None,
         hard: Some(hard),
+        founding: Some(record.clone()),
         base,
     };
     write_again(disk, &own.files()).await
@@ -78,11 +84,10 @@ pub(in crate::broker) async fn renew_unfounded<D: Disk>(
     let own = Own {
         identity: Some(identity),
         hard: Some(load(disk).await?),
+        founding: Some(record.clone()),
         base: None,
     };
-    let record = (FOUNDING_FILE, Bytes::from(record.encode()));
-    let files: Files = own.files().into_iter().chain([record]).collect();
-    write_again(disk, &files).await
+    write_again(disk, &own.files()).await
 }
 
 /// Replaces files by themselves, durably.

@@ -5,6 +5,7 @@
 use super::Replica;
 use super::saving::{Own, damaged, write_again};
 use crate::broker::error::StoreError;
+use crate::broker::founding::Record;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Notice};
 
@@ -88,6 +89,7 @@ impl<E: Env> Broker<E> {
             identity: Some(identity),
             // One that is on its way replaces what stands there.
             hard: replica.stored_hard_state(),
+            founding: replica.stored_record(serving.store.base.is_none()),
             // While a newer base is being stored, the file says more than this replica
             // knows, and has a writer.
             base: match replica.scrubbed_address <= base_address && serving.expiring.is_none() {
@@ -114,5 +116,14 @@ impl Replica {
     fn stored_hard_state(&self) -> Option<crate::raft::HardState> {
         let is_stored = self.saving.is_none() && self.hard_state_sync;
         is_stored.then(|| self.raft.hard_state())
+    }
+
+    /// The founding record as it is stored; `None` on a blank disk, which goes by
+    /// what it has heard of.
+    fn stored_record(&self, is_blank: bool) -> Option<Record> {
+        (!is_blank).then(|| Record {
+            members: self.members.clone(),
+            epoch: self.epoch,
+        })
     }
 }

@@ -368,8 +368,8 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
 
 /// A class of files, drawn where the rule names none: half of all faults strike
 /// the commit log, which holds what was acknowledged; the others are shared among
-/// all other classes, but for the ages, which only expiry makes. `sectors`: the
-/// fault strikes single sectors.
+/// all other classes, but for the ages, which only expiry makes, and refusals,
+/// which hardly any run has. `sectors`: the fault strikes single sectors.
 fn some_file(file: Option<FileClass>, sectors: bool, stream: &mut Stream) -> FileClass {
     if let Some(file) = file {
         return file;
@@ -378,7 +378,7 @@ fn some_file(file: Option<FileClass>, sectors: bool, stream: &mut Stream) -> Fil
         return FileClass::CommitLog;
     }
     let apart = |file: &FileClass| match file {
-        FileClass::CommitLog | FileClass::Ages | FileClass::Any => false,
+        FileClass::CommitLog | FileClass::Ages | FileClass::Condemned | FileClass::Any => false,
         FileClass::SegmentHeader => sectors,
         _ => true,
     };

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::phases::Run;
-use crate::broker::BASE_FILE;
+use crate::broker::{BASE_FILE, FOUNDING_FILE};
 use crate::log::IDENTITY_FILE;
 use crate::raft::HARD_STATE_FILE;
 use crate::scenario::{Effect, Operation, PlannedFault, Victim};
@@ -25,7 +25,7 @@ use crate::sim::world::Inner;
 
 /// Files in which a replica says of itself what nobody else can tell it. What any
 /// other file loses beside the log is made anew, and is not lost.
-const OWN: [&str; 3] = [IDENTITY_FILE, HARD_STATE_FILE, BASE_FILE];
+const OWN: [&str; 4] = [IDENTITY_FILE, HARD_STATE_FILE, FOUNDING_FILE, BASE_FILE];
 
 /// The amnesia that is outstanding, by node.
 #[derive(Debug, Default)]
