@@ -113,14 +113,14 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else {
             return;
         };
+        // A beat that a read asks for puts this one off by nothing: where reads come
+        // all the time, what was lost would never be sent again.
         if now_ns >= leader.heartbeat_due_ns {
+            leader.heartbeat_due_ns = now_ns + heartbeat_ns;
             leader.beat = true;
             for progress in leader.followers.values_mut() {
                 progress.ask_again(now_ns, timeout_ns);
             }
-        }
-        if leader.beat {
-            leader.heartbeat_due_ns = now_ns + heartbeat_ns;
         }
         self.tick_transfer();
     }

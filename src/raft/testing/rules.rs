@@ -327,6 +327,25 @@ fn before_the_first_own_commit() {
     assert!(outputs.contains(&Output::ReadReady { id: 8, index: 3 }));
 }
 
+/// Finding 064: reads ask for heartbeats of their own, and these put off neither the
+/// regular ones nor what is sent again with them.
+#[test]
+fn a_lost_append_is_sent_again_while_reads_come_all_the_time() {
+    let mut lone = Lone::leading(&[1, 5]);
+    lone.durable(id(3, 6));
+    lone.hear(1, 6, accepted(1, 3));
+    let mut sent_again = 0;
+    for read in 1..=40 {
+        lone.now_ns += 10_000_000;
+        let outputs = lone.step(Input::Read { id: read });
+        let to_silent = outputs.iter().filter(|output| {
+            matches!(output, Output::Replicate { to, upto_index: 3, .. } if *to == replica(2))
+        });
+        sent_again += to_silent.count();
+    }
+    assert!(sent_again >= 4, "{sent_again} times in 400 ms");
+}
+
 /// Finding 012: a late append of an earlier leadership tells its sender the
 /// term. Where the sender leads that one, too, the number is not one of its own:
 /// it confirms no read, and shows no acknowledgement to be forgotten.
