@@ -253,22 +253,29 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Whether what has been appended is applied fast enough for more.
-    fn admit_in_time(
+    /// Whether a message, or an entry of the broker's own, may be appended as far as
+    /// the backlog goes: what was appended is to be applied soon enough.
+    pub(super) fn admit_in_time(
         &self,
         serving: &Serving<E>,
         body_bytes: usize,
     ) -> Result<(), (ResponseCode, String)> {
+        self.admit_within(serving, self.config.busy_timeout_ms)?;
+        self.admit_what_goes_on(serving, body_bytes)
+    }
+
+    fn admit_within(
+        &self,
+        serving: &Serving<E>,
+        timeout_ms: u64,
+    ) -> Result<(), (ResponseCode, String)> {
         let waits_ns = serving.waits_ns(self.env.now_ns());
-        let bears_more = Load::bears_wait(waits_ns, self.config.busy_timeout_ms);
-        match bears_more {
-            true => self.admit_what_goes_on(serving, body_bytes),
-            false => {
-                let waits_ms = waits_ns / 1_000_000;
-                let remark = format!("what was sent before has been waiting for {waits_ms} ms");
-                Err((ResponseCode::SYSTEM_BUSY, remark))
-            }
+        if Load::bears_wait(waits_ns, timeout_ms) {
+            return Ok(());
         }
+        let waits_ms = waits_ns / 1_000_000;
+        let remark = format!("what was sent before has been waiting for {waits_ms} ms");
+        Err((ResponseCode::SYSTEM_BUSY, remark))
     }
 
     /// Whether what goes on while sends are refused may be appended: offsets,
@@ -278,6 +285,7 @@ impl<E: Env> Broker<E> {
         serving: &Serving<E>,
         body_bytes: usize,
     ) -> Result<(), (ResponseCode, String)> {
+        self.admit_within(serving, GOES_ON_FACTOR * self.config.busy_timeout_ms)?;
         let store = &serving.store;
         let load = Load {
             entries: store.unapplied.len(),
@@ -448,6 +456,11 @@ impl<E: Env> Broker<E> {
         }
     }
 }
+
+/// What goes on while sends are refused is refused, too, once the oldest entry has
+/// been waiting for so many times as long. Clients have given up by then, and ask
+/// again.
+const GOES_ON_FACTOR: u64 = 3;
 
 /// The answer of a full disk.
 fn full() -> (ResponseCode, String) {

@@ -148,7 +148,7 @@ impl<E: Env> Broker<E> {
     /// Whether this broker may append on its own account.
     pub(in crate::broker) fn accepts_own(&self, serving: &Serving<E>) -> bool {
         let leads = |it: &super::super::replica::Replica| it.serves && it.raft.accepts_proposals();
-        serving.replica.as_ref().is_none_or(leads) && self.admit_what_goes_on(serving, 0).is_ok()
+        serving.replica.as_ref().is_none_or(leads) && self.admit_in_time(serving, 0).is_ok()
     }
 
     async fn note_check(
