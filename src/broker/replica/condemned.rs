@@ -110,7 +110,7 @@ impl Condemned {
     }
 }
 
-/// What the file says.
+/// The content of the file.
 enum Word {
     None,
     Lifted,
