@@ -1,6 +1,6 @@
 //! The layers, kept: who may use whom, and what the product must never name.
 //!
-//! A layer is a folder of `src/`. What a file uses is read off its text: every
+//! A layer is a folder of `src/`. The uses of a file are read off its text: every
 //! `crate::layer` in code, tests included.
 
 use std::fs;

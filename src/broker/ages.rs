@@ -47,8 +47,8 @@ pub(super) struct Ages {
 }
 
 impl Ages {
-    /// Goes on where the disk says that the last life ended. What is not there,
-    /// or does not verify, makes everything young.
+    /// Goes on where the disk says that the last life ended. An age that is not there, or
+    /// does not verify, makes everything young.
     pub(super) async fn read<D: Disk>(
         disk: &D,
         now_ns: u64,

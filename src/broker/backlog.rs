@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(backlog.waits_ns(None, now_ns), 0);
         assert_eq!(backlog.waits_ns(Some(1), now_ns), 199 * STEP_NS);
         assert_eq!(backlog.waits_ns(Some(100), now_ns), 100 * STEP_NS);
-        // What is applied is forgotten.
+        // Applied entries are forgotten.
         backlog.appended(&staged(1, 101), Some(101), now_ns);
         assert_eq!(backlog.waits_ns(Some(101), now_ns), 0);
         assert!(backlog.marks.len() <= 2);

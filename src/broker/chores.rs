@@ -103,7 +103,7 @@ impl<E: Env> Broker<E> {
         Ok(())
     }
 
-    /// A snapshot that failed for want of something, and poisoned nothing, is tried
+    /// A snapshot that failed because something ran out, and that poisoned nothing, is tried
     /// again when the next one is due: the log has it all.
     pub(super) fn chore_done(
         &mut self,

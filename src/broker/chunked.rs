@@ -94,8 +94,8 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         }
     }
 
-    /// A chunk in its place; in two where it is too long. What grows at its end is
-    /// not halved again and again.
+    /// A chunk in its place; in two where it is too long. A chunk that grows at its end
+    /// is not halved again and again.
     fn put(&mut self, first: K, mut entries: Vec<(K, V)>) {
         if entries.len() > CHUNK_MAX {
             let rest = entries.split_off(CHUNK_MAX / 2);

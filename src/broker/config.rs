@@ -156,8 +156,8 @@ pub struct BrokerConfig {
     /// (`messageDelayLevel`), milliseconds; at most
     /// [`LEVELS_MAX`](super::LEVELS_MAX), and with none nothing waits.
     pub delay_levels_ms: Vec<u64>,
-    /// Long work (what has expired, a look for rot, a snapshot read at the start)
-    /// is done in parts of so many bytes, and between two of them whoever waits is
+    /// Long work (what has expired, a look for rot, a snapshot read at the start) is done
+    /// in parts of so many bytes, and between two of them the waiting requests are
     /// served.
     pub slice_bytes: u64,
     /// Bounds of the resources that clients and peers may use.

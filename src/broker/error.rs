@@ -352,8 +352,8 @@ impl StoreError {
         failure::io_behind(self).map(Failure::of) == Some(Failure::Full)
     }
 
-    /// Whether it is a read that failed, and what was to be read is as it was: only
-    /// whoever asked for it is refused, and may ask again.
+    /// Whether it is a read that failed, and the data that were to be read are as they
+    /// were: only the request is refused, and may be made again.
     pub(super) fn is_of_this_read(&self) -> bool {
         match self {
             Self::Read(ReadError::Io { source, .. })

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! An expired range is as long as a segment, so it is read, folded and stored in
-//! parts, and between two parts the loop serves whoever waits.
+//! parts, and between two parts the loop serves the waiting requests.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -139,10 +139,10 @@ impl<E: Env> Broker<E> {
     }
 
     /// Records where a group begins: at the first offset that it pulls of a queue,
-    /// durably before it is answered. Without that, whoever takes the queue over
-    /// before the group's first commit would be told that there is none, and
-    /// RocketMQ's clients then begin at the end. False where there is nothing to
-    /// record; else the pull is served when it is done.
+    /// durably before it is answered. Without that, a member that takes the queue over
+    /// before the group's first commit would be told that there is none, and RocketMQ's
+    /// clients then begin at the end. False where there is nothing to record; else the
+    /// pull is served when it is done.
     fn group_begins(&mut self, serving: &mut Serving<E>, pull: &Pull) -> Result<bool, StoreError> {
         let (store, group) = (&serving.store, &*pull.group);
         let (topic, queue_id, offset) = (&*pull.topic, pull.queue_id, pull.offset);

@@ -38,7 +38,7 @@ const PART_BYTES: u64 = 256 << 10;
 pub(super) struct Reserve {
     /// Bytes that the file holds; `None` until it was looked at.
     held_bytes: Option<u64>,
-    /// Sends are refused for want of room, and the operator knows.
+    /// Sends are refused because the disk is full, and the operator knows.
     is_full: bool,
     /// Something was taken since, and the operator knows.
     pub(super) goes_on: bool,
@@ -209,8 +209,8 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Gives the whole reserve back, for a store that cannot be opened for want of
-    /// room. Whether there was one.
+    /// Gives the whole reserve back, for a store that cannot be opened on a full disk.
+    /// Whether there was one.
     pub(super) async fn give_reserve_back(&mut self, failed: &StoreError) -> bool {
         if !failed.is_of_a_full_disk() {
             return false;

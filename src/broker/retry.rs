@@ -6,10 +6,10 @@
 //!                 └─ too often, or at once ────▶ %DLQ%group: people look
 //! ```
 //!
-//! Promise (D29): who is told that its message was taken back finds a copy of it
-//! in the log, as durable as a message that was sent; a delay on the way is log
-//! state as well. What comes back is the log's own record: the client names it,
-//! and is believed nothing else about it.
+//! Promise (D29): who is told that its message was taken back finds a copy of it in
+//! the log, as durable as a message that was sent; a delay on the way is log state as
+//! well. The record that comes back is the log's own: the client names it, and is
+//! believed nothing else about it.
 
 use super::delays;
 use super::error::{AppendError, StoreError};
@@ -182,13 +182,14 @@ fn copied(
     Ok(properties)
 }
 
-/// Whether a message was tried in vain often enough.
+/// Whether a message was tried often enough without success.
 fn is_too_often(times: i32, max: Option<i32>) -> bool {
     times < 0 || times >= max.filter(|max| *max >= 0).unwrap_or(RECONSUME_TIMES_MAX)
 }
 
-/// Where a send to a retry topic goes that was tried in vain often enough:
-/// RocketMQ's clients send there themselves where sending back fails.
+/// The topic to which a send to a retry topic goes that was tried often enough
+/// without success: RocketMQ's clients send there themselves where sending back
+/// fails.
 pub(super) fn dead_letter_of(request: &SendRequest<'_>) -> Option<String> {
     let group = request.topic.strip_prefix(RETRY_PREFIX)?;
     is_too_often(request.reconsume_times, request.max_reconsume_times)

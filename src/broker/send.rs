@@ -390,7 +390,7 @@ impl<E: Env> Broker<E> {
     /// Answers whatever is durable enough. The only path to `SEND_OK`, but for
     /// what was committed before it was sent again.
     pub(super) fn release_waiters(&mut self, serving: &mut Serving<E>) {
-        // An acknowledged entry is there for whoever asks next.
+        // An acknowledged entry is there for every client that asks next.
         let store = &serving.store;
         let limit = store.read_limit().min(store.state.applied_address);
         while let Some(waiter) = serving.waiters.pop_released(limit) {

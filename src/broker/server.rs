@@ -447,7 +447,7 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// The store failed: whoever waits is told that the outcome is unknown.
+    /// The store failed: the waiting clients are told that the outcome is unknown.
     fn give_up(&mut self, serving: &mut Serving<E>) {
         self.dismiss(serving, "the log failed");
         for Wanted { conn, command } in serving.reads.take_all() {
@@ -458,7 +458,7 @@ impl<E: Env> Broker<E> {
         self.outbox.flush(&mut self.net);
     }
 
-    /// Answers whoever waits: for an entry, that nobody knows whether it stays
+    /// Answers every request that waits: for an entry, that nobody knows whether it stays
     /// (D25); for anything else, that it is not to be had now.
     pub(super) fn dismiss(&mut self, serving: &mut Serving<E>, why: &str) {
         while let Some(waiter) = serving.waiters.pop() {

@@ -1,9 +1,9 @@
 //! One decoder for each stream, and how many streams there may be.
 //!
 //! Promise: streams are bounded, in all and for each host, and so are the bytes of
-//! frames whose end has not come, over all streams together. Whoever makes no use
-//! of a stream loses it: first where somebody else needs the room, and after a
-//! while in any case. A use is a whole request; a part of one is none.
+//! frames whose end has not come, over all streams together. A client that makes no
+//! use of a stream loses it: first where another needs the room, and after a while in
+//! any case. A use is a whole request; a part of one is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

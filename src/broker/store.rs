@@ -142,9 +142,9 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// One past the last log address that may be served. What a majority holds
-    /// while this replica begins a segment is committed, and cannot be read here
-    /// before it is written.
+    /// One past the last log address that may be served. Entries that a majority holds
+    /// while this replica begins a segment are committed, and cannot be read here before
+    /// they are written.
     pub(crate) fn read_limit(&self) -> u64 {
         match (&self.config.replication, self.config.flush_disk_type) {
             (Replication::Raft(_), _) => self.committed_address.min(self.log.appended().address),

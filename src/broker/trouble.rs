@@ -1,5 +1,5 @@
-//! Reads that failed though nothing is damaged: whoever asked is refused and may
-//! ask again, the operator is told once.
+//! Reads that failed though nothing is damaged: the client is refused and may ask
+//! again, the operator is told once.
 //!
 //! Promise: what passes by itself, or waits for an operator, closes no store and
 //! deposes no leader.

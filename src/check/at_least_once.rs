@@ -43,7 +43,7 @@ pub fn check(facts: &Facts<'_>, waived: &Waived) -> Vec<Skipped> {
 }
 
 /// Whether the group wants that message and nobody did anything about it: it was
-/// neither processed nor sent back. What comes of what was sent back is
+/// neither processed nor sent back. The fate of messages that were sent back is
 /// [`redelivery`](super::redelivery)'s.
 fn is_left(facts: &Facts<'_>, key: Key<'_>, group: &GroupFacts, offset: u64, value: Value) -> bool {
     facts.wants(key, value) && group.done_since(offset, value).is_none()

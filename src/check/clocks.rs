@@ -1,9 +1,9 @@
 //! How much time has passed by brokers' clocks, which may be wrong.
 //!
 //! A promise about time binds a broker by its own clocks: it has no others
-//! (guarantee.md, section 2, "redelivery"). What waits is counted on a monotonic
-//! clock. A broker that was opened meanwhile takes what had passed before from
-//! its wall clock, against the stamp of another's.
+//! (guarantee.md, section 2, "redelivery"). Waiting times are counted on a monotonic
+//! clock. A broker that was opened meanwhile takes what had passed before from its
+//! wall clock, against the stamp of another's.
 
 use crate::history::{ClockChange, FaultKind, Ledger};
 

@@ -5,8 +5,8 @@ use crate::history::SendOutcome;
 
 use super::{At, Facts, Finding, Liveness, Promise};
 
-/// Every send that was acknowledged after healing: whoever acknowledges has not
-/// halted.
+/// Every send that was acknowledged after healing: a replica that acknowledges has
+/// not halted.
 pub(super) fn check(facts: &Facts<'_>, liveness: &Liveness) -> Vec<Finding> {
     let ended = facts.sends.values().filter_map(|sent| sent.outcome);
     let acknowledged = ended.filter_map(|(index, outcome)| match outcome {

@@ -90,8 +90,8 @@ pub struct Evidence<'a> {
     pub oracle: Vec<Finding>,
     /// Their findings about promises that had lapsed by then.
     pub waived: Vec<Finding>,
-    /// Whether a fault took log, term or vote of a replica that nobody had promised
-    /// to keep. Whoever forgot may be waited for in vain.
+    /// Whether a fault took log, term or vote of a replica that nobody had promised to
+    /// keep. A replica that forgot need not come back.
     pub has_lapsed: bool,
     /// How the second phase went.
     pub liveness: Liveness,

@@ -2,7 +2,7 @@
 //! (guarantee.md, section 1, "Acknowledged").
 //!
 //! This covers unknown messages and also the further copies that a retry of an
-//! acknowledged one leaves behind: whoever read a copy at an offset may rely on
+//! acknowledged one leaves behind: a client that read a copy at an offset may rely on
 //! that offset. Acknowledged places are durability's.
 
 use super::facts::QueueFacts;

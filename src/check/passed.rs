@@ -1,6 +1,6 @@
-//! A group's offset passes nothing that is not done (D22): at *every* commit,
-//! each message below it was processed, or sent back and that acknowledged,
-//! before the commit began. Whoever resumes from that commit would skip it.
+//! A group's offset passes nothing that is not done (D22): at *every* commit, each
+//! message below it was processed, or sent back and that acknowledged, before the
+//! commit began. A member that resumes from that commit would skip it.
 //!
 //! One pass over a queue's messages says, for every offset, when all below it
 //! was done; each commit is then one look.

@@ -10,8 +10,8 @@
 //!    up.
 //!
 //! So duplicates are bounded: a queue's repeats are, for each holding after the
-//! first, at most what others had processed of it from the offset on at which
-//! that holding resumed, and what they processed before they were told. What a
+//! first, at most what others had processed of it from the offset on at which that
+//! holding resumed, and what they processed before they were told. The offset that a
 //! holding resumes from is [`group_offsets`](super::group_offsets)'s.
 
 use std::collections::{BTreeMap, BTreeSet};

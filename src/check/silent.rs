@@ -1,12 +1,11 @@
 //! Silent losses: a broker that served on over what it could tell was damaged.
 //!
-//! A bad sector takes a message of a single broker, and that is nobody's fault;
-//! but the table says "L, *U once detected*" (guarantee.md, section 6). What
-//! lies below a record that was synced later is proved to have been synced
-//! (D11), so its damage cannot pass for a torn tail: the broker stops, and only
-//! its operator gives up what is lost. A queue offset that names another message
-//! before the operator's word says that the broker dropped the first one
-//! silently, and such a loss is not excused.
+//! A bad sector takes a message of a single broker, and that is nobody's fault; but
+//! the table says "L, *U once detected*" (guarantee.md, section 6). Entries below a
+//! record that was synced later are proved to have been synced (D11), so their damage
+//! cannot pass for a torn tail: the broker stops, and only its operator gives up what
+//! is lost. A queue offset that names another message before the operator's word says
+//! that the broker dropped the first one silently, and such a loss is not excused.
 //!
 //! Judged by what clients saw and by the ledger alone.
 

@@ -1,6 +1,6 @@
-//! Transactions: never visible unless a commit was sent; committed, visible;
-//! rolled back, never; decided once. What the order service's database holds as
-//! paid is visible in the end, unless it was discarded.
+//! Transactions: never visible unless a commit was sent; committed, visible; rolled
+//! back, never; decided once. Orders that the service's database holds as paid are
+//! visible in the end, unless they were discarded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -222,8 +222,8 @@ pub enum What {
     TurnedAway,
 }
 
-/// Every violation, in the order of orders. What is visible before a commit was
-/// sent is a phantom, and reported as one.
+/// Every violation, in the order of orders. A message that is visible before a commit
+/// was sent is a phantom, and reported as one.
 pub fn check(facts: &Facts<'_>) -> Vec<Violation> {
     if facts.transactions.0.is_empty() {
         return Vec::new();

@@ -1,9 +1,9 @@
 //! `bench`: what a run costs, beside a bare skeleton of itself.
 //!
-//! CPU time is the thread's own. Runs and skeletons take turns, so that the
-//! ratio holds when the machine's speed drifts. What a skeleton plays is
-//! recorded from another run with the same seed, which is not measured.
-//! Replicated scenarios have a table of their own.
+//! CPU time is the thread's own. Runs and skeletons take turns, so that the ratio
+//! holds when the machine's speed drifts. The calls that a skeleton plays are
+//! recorded from another run with the same seed, which is not measured. Replicated
+//! scenarios have a table of their own.
 
 mod replicated;
 

@@ -23,7 +23,7 @@ use crate::log::{
 use super::flags::check_members;
 use super::{CommandError, FormatArgs, RecoverArgs, SalvageArgs};
 
-/// Held by whoever works on a directory (RocketMQ's `lock` in the store).
+/// Held by every process that works on a directory (RocketMQ's `lock` in the store).
 const LOCK_FILE: &str = "lock";
 
 /// Why a command on a broker's directory did not do what it should.

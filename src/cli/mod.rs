@@ -88,10 +88,10 @@ enum Command {
     List(ListArgs),
     /// Serve a formatted directory on real sockets, until Ctrl-C.
     ///
-    /// Ends with 15 where a replica must not take part before its operator has
-    /// decided: its disk forgot what it promised, or other replicas have another
-    /// entry than the one committed here. What it found and what to do stands on
-    /// standard error, and again at every start.
+    /// Ends with 15 where a replica must not take part before its operator has decided:
+    /// its disk forgot what it promised, or other replicas have another entry than the
+    /// one committed here. Its finding and the operator's part stand on standard error,
+    /// and again at every start.
     Serve(ServeArgs),
     /// Make a directory a broker's own, once.
     Format(FormatArgs),

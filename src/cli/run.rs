@@ -138,7 +138,7 @@ impl Observer for Shown<'_> {
         self.ended
             .push((report.tally.clone(), report.assessment().exit));
         let out = &mut *self.out;
-        // One write for each scenario: whoever is interrupted has whole ones.
+        // One write for each scenario: an interrupted run leaves whole ones.
         self.progress.aside(|| {
             out.write_all(text.as_bytes())?;
             out.flush()

@@ -132,7 +132,7 @@ pub struct GroupConfig {
     /// milliseconds: a commit of the queue's last owner may have come late, and
     /// have set it back.
     pub recommit_interval_ms: u64,
-    /// After so many further attempts in vain a message is given up
+    /// After so many further attempts without success a message is given up
     /// (`maxReconsumeTimes`).
     pub reconsume_times_max: u32,
     /// The delay level at which a message that was sent back comes again; 0:

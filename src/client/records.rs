@@ -11,7 +11,7 @@ pub struct Received {
     pub offset: u64,
     /// Its log address.
     pub address: u64,
-    /// How often it was consumed in vain.
+    /// How often it was consumed without success.
     pub reconsume_times: u32,
     /// The application's bytes. Shares the answer's memory.
     pub body: Bytes,
@@ -32,8 +32,8 @@ impl Received {
     }
 }
 
-/// A record in a pull's answer that is not a message of the queue pulled. What
-/// stands behind it cannot be told.
+/// A record in a pull's answer that is not a message of the queue pulled. The records
+/// behind it cannot be told apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRecord {
     /// Not a record, or one whose body is not what was stored.

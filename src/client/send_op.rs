@@ -8,9 +8,9 @@
 //!      └────────────── Paused ──── no attempt left ──► Rejected, or Unknown
 //! ```
 //!
-//! Invariant: an attempt whose bytes were handed to a stream is unresolved until
-//! it is answered with an error that is given only before an append. What never
-//! left is no attempt.
+//! Invariant: an attempt whose bytes were handed to a stream is unresolved until it
+//! is answered with an error that is given only before an append. An attempt that
+//! never left is no attempt.
 
 use bytes::Bytes;
 

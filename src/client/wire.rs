@@ -1,9 +1,10 @@
 //! Streams to brokers, and requests on them.
 //!
 //! Promise: every request that was written ends exactly once, as `Answer` or as
-//! `Unanswered`, but for a one-way one, of which nothing is heard; after an `Unanswered` for want of time one late `Answer` may
-//! follow while the stream lives. Answers are matched per stream: what an
-//! earlier stream was asked, a later one cannot answer.
+//! `Unanswered`, but for a one-way one, of which nothing is heard; after an
+//! `Unanswered` whose time was up one late `Answer` may follow while the stream
+//! lives. Answers are matched per stream: what an earlier stream was asked, a later
+//! one cannot answer.
 //!
 //! Deadlines are kept lazily: an answered request leaves its deadline in the
 //! heap, the timer is never set to a later time than it has, and a timer that

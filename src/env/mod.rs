@@ -1,10 +1,10 @@
 //! The seam between the product and its world: clock, timers, tasks,
 //! randomness, disk and network.
 //!
-//! Promise: everything the broker and the clients learn of the outside, or do
-//! to it, passes through these traits; whoever implements them decides what a
-//! crash, a slow disk or a cut link means. There are two implementations:
-//! [`real`] (tokio and `std::fs`) and the simulator's.
+//! Promise: everything the broker and the clients learn of the outside, or do to it,
+//! passes through these traits; their implementation decides what a crash, a slow
+//! disk or a cut link means. There are two implementations: [`real`] (tokio and
+//! `std::fs`) and the simulator's.
 //!
 //! ```text
 //!   broker loop ──┬── Disk/File   write ≠ sync ≠ sync_dir
@@ -38,7 +38,7 @@ pub use pool::{Pooled, PooledFile};
 pub use yielding::yield_once;
 
 /// Longest peer message, bytes: the longest record that a log takes fits, with a
-/// mebibyte for what stands around it. Who has more to say says it in pieces.
+/// mebibyte for what stands around it. A sender of more sends it in pieces.
 pub const PEER_MESSAGE_BYTES_MAX: usize = 33 << 20;
 /// Streams that peers may have to an endpoint at once.
 pub const PEER_LINKS_MAX: usize = 64;

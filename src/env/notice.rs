@@ -1,7 +1,7 @@
 //! Notices: everything that a broker tells its operator, as data.
 //!
-//! Promise: a notice is a value first and a sentence second. Whoever has to judge
-//! what a broker did matches on the variant; nobody reads words.
+//! Promise: a notice is a value first and a sentence second. A judge of a broker's
+//! deeds matches on the variant; nobody reads words.
 //!
 //! To add one, add a row to the table below: its doc, its name, its data, its
 //! level and its words. `Display` and [`Notice::level`] follow from the row. Data
@@ -131,12 +131,12 @@ notices! {
         left_bytes: u64,
     } Error "the disk is full: sends are refused, pulls are served, and offsets and decisions are \
              taken for another {left_bytes} bytes. Free space, or shorten the retention";
-    /// Something was taken into the log while sends are refused for want of room.
+    /// Something was taken into the log while sends are refused because the disk is full.
     GoesOnWhileFull {
         /// Bytes left for more of it.
         left_bytes: u64,
     } Info "the disk is full, and offsets and decisions go on: {left_bytes} bytes are left for them";
-    /// A store could not be opened for want of room, and got the reserve.
+    /// A store could not be opened because the disk is full, and got the reserve.
     ReserveUsed {
         /// Its bytes.
         held_bytes: u64,
@@ -149,7 +149,7 @@ notices! {
         wanted: u64,
     } Warning "the process may hold only {limit} file descriptors, and a broker with a few clients \
                needs {wanted}: raise its limit (`ulimit -n`, LimitNOFILE)";
-    /// Something failed though nothing is damaged: only whoever asked is refused.
+    /// Something failed though nothing is damaged: only that request is refused.
     TriedAgain {
         /// The failure, and its cure.
         why: String,

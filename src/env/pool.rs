@@ -1,11 +1,11 @@
 //! A disk that keeps few descriptors, however many files are open.
 //!
 //! Promise: a file of a [`Pooled`] disk means what a file of any disk means, and
-//! outlives its name like one. Its descriptor may be closed between two uses, the
-//! one that was used longest ago first, and is opened again by name. What must not
-//! be closed is kept: a file with something written and not synced (the error of
-//! a writeback is told to whoever holds the descriptor, D23), and one whose name
-//! is gone.
+//! outlives its name like one. Its descriptor may be closed between two uses, the one
+//! that was used longest ago first, and is opened again by name. Some files must not
+//! be closed and are kept: a file with something written and not synced (the error of
+//! a writeback is told to the holder of the descriptor, D23), and one whose name is
+//! gone.
 //!
 //! ```text
 //!   open ──▶ held ──── another needs room ───▶ closed
@@ -196,7 +196,7 @@ impl<D: Disk> Pooled<D> {
         }
     }
 
-    /// The name is about to be gone: whoever has the file open keeps it.
+    /// The name is about to be gone: a process that has the file open keeps it.
     async fn outlive(&self, path: &str) -> io::Result<Vec<Number>> {
         let named = self.lock().named(path);
         for number in &named {

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-/// Resolves at the second poll: whoever polls it beside other work looks at that
+/// Resolves at the second poll: a task that polls it beside other work looks at that
 /// first. For work that is long, after every bounded part of it.
 pub async fn yield_once() {
     let mut polled = false;

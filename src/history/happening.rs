@@ -30,7 +30,7 @@ pub enum Happening {
     LockedQueueTaken,
     /// Something was put off: an operation was refused, and nothing is lost.
     TriedAgain,
-    /// A broker refused sends for want of room, and took offsets or decisions.
+    /// A broker refused sends because its disk was full, and took offsets or decisions.
     WentOnWhileFull,
     /// A store was opened with the reserve's room, for there was no other.
     ReserveUsed,

@@ -29,7 +29,7 @@ pub enum FaultKind {
     ReadError,
     /// A durable sector changes.
     Rot,
-    /// Writes fail for want of space.
+    /// Writes fail because the disk is full.
     DiskFull,
     /// Operations take long.
     DiskSlow,
@@ -111,7 +111,7 @@ impl FaultKind {
         Self::DiskError,
     ];
 
-    /// Whether it befalls clients, and no broker.
+    /// Whether it hits clients, and no broker.
     pub fn is_client_s(self) -> bool {
         matches!(
             self,
@@ -119,8 +119,8 @@ impl FaultKind {
         )
     }
 
-    /// Whether it is a setting of `[network]`, and no `[[fault]]`: it befalls
-    /// messages all the time, each by chance.
+    /// Whether it is a setting of `[network]`, and no `[[fault]]`: it hits messages all
+    /// the time, each by chance.
     pub fn is_a_setting(self) -> bool {
         matches!(
             self,
@@ -294,7 +294,7 @@ pub struct ClockChange {
     pub ahead_ns: i64,
 }
 
-/// How often a setting of the network befell a message.
+/// How often a setting of the network hit a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SettingCount {
     /// In all.

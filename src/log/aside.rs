@@ -77,8 +77,8 @@ pub async fn replace<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> io::Resul
     disk.sync_dir(parent(path)).await
 }
 
-/// As [`replace`], by a payload that comes in pieces: it is made while it is
-/// written, and whoever polls the future does something else between two pieces.
+/// As [`replace`], by a payload that comes in pieces: it is made while it is written,
+/// and the task that polls the future does something else between two pieces.
 ///
 /// # Errors
 /// As of [`replace`].

@@ -13,8 +13,8 @@
 //! what it held before. That is why a [`QueueTail`] carries those bytes itself.
 //!
 //! The appended entries stay in memory until the owner's next snapshot, which writes
-//! and syncs them: so an append cannot fail, for want of a descriptor or of room, and
-//! however many queues there are, none of them keeps a file open.
+//! and syncs them. So an append cannot fail for a missing descriptor or a full disk,
+//! and none of the queues keeps a file open, however many there are.
 
 mod writing;
 
@@ -312,9 +312,8 @@ impl<D: Disk> ConsumeQueue<D> {
         }
     }
 
-    /// Forgets the entries below `offset`: they have expired. Whoever opens the
-    /// queue again must not ask for them: the next sync removes the files that
-    /// hold nothing else.
+    /// Forgets the entries below `offset`: they have expired. The next owner of the queue
+    /// must not ask for them: the next sync removes the files that hold nothing else.
     pub fn drop_below(&mut self, offset: u64) {
         self.settle();
         self.first_offset = self.first_offset.max(offset.min(self.next_offset()));

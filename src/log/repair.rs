@@ -40,7 +40,7 @@ pub enum RepairError {
         /// Its address.
         address: u64,
     },
-    /// The new segment could not be written, for want of room perhaps. Nothing
+    /// The new segment could not be written, perhaps because the disk is full. Nothing
     /// has changed.
     #[error("writing the repaired segment failed: {0}")]
     Aside(io::Error),

@@ -91,8 +91,8 @@ impl Configuration {
 /// Seats, learners and returning nodes of a configuration, each at most.
 pub(super) const MEMBERS_MAX: usize = 128;
 
-/// Counts, then (node, disk, state) for each seat, (node, disk) for each
-/// learner and the nodes that may return, ascending; then the founders, likewise.
+/// Counts, then (node, disk, state) for each seat, (node, disk) for each learner and
+/// the nodes that may return, ascending; then the founders, in the same form.
 pub(super) fn put_configuration(out: &mut impl BufMut, configuration: &Configuration) {
     let count = |count: usize| u32::try_from(count).expect("a cluster of a sane size");
     out.put_u32(count(configuration.seats.len()));

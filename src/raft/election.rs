@@ -208,7 +208,7 @@ impl Raft {
         self.outputs.push_back(Output::AppendNoOp { term });
     }
 
-    /// Back to following; whoever waits learns nothing ("unknown", D25).
+    /// Back to following; waiting clients learn nothing ("unknown", D25).
     pub(super) fn step_down(&mut self) {
         if self.is_blank() {
             return;

@@ -88,9 +88,8 @@ impl Raft {
         }
     }
 
-    /// Appends what is new behind what is there. What is there stays, unless
-    /// an entry contradicts it: a late append is often shorter than the log
-    /// (D6).
+    /// Appends what is new behind what is there. Entries that are there stay, unless a
+    /// new one contradicts them: a late append is often shorter than the log (D6).
     fn take_entries(&mut self, heads: Vec<EntryHead>) {
         let known = heads
             .iter()

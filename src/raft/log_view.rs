@@ -87,10 +87,10 @@ impl LogView {
         self.id_at(id.index) == Some(id)
     }
 
-    /// The last entry that is neither behind `bound` nor of a later term; at
-    /// least the base. What matches another log that ends with `bound` lies at
-    /// or below it, so both sides use it to step back over whole terms at once
-    /// (Raft paper, §5.3, the end).
+    /// The last entry that is neither behind `bound` nor of a later term; at least the
+    /// base. The part that matches another log that ends with `bound` lies at or below
+    /// it, so both sides use it to step back over whole terms at once (Raft paper, §5.3,
+    /// the end).
     #[must_use]
     pub fn last_within(&self, bound: EntryId) -> EntryId {
         let behind = self.runs.partition_point(|(_, term)| *term <= bound.term);

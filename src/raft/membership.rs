@@ -82,9 +82,9 @@ impl Raft {
         }
     }
 
-    /// D16: too few disks are left for any quorum; nothing can be committed,
-    /// and nothing is. Who is blank itself does not know who is a member, and says
-    /// so only where nobody is left who could.
+    /// D16: too few disks are left for any quorum; nothing can be committed, and nothing
+    /// is. A replica that is blank itself does not know who is a member, and says so only
+    /// where nobody is left who could.
     fn check_halted(&mut self) {
         let configuration = self.configurations.latest();
         let since_ns = self.now_ns.saturating_sub(self.blank_for_ns());

@@ -65,7 +65,7 @@ pub enum Message {
         request: u64,
         /// The asker's last entry.
         previous: EntryId,
-        /// Its hash, for whoever cannot read that entry and knows its hash from
+        /// Its hash, for a replica that cannot read that entry and knows its hash from
         /// the one behind. 0: not said. The driver's to fill in.
         hash: u64,
     },

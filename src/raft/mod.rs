@@ -20,9 +20,9 @@
 //!                               └──────────────────┘
 //! ```
 //!
-//! The core knows entries by index and term only; the Raft log *is* the commit
-//! log, and whoever drives the core moves the bytes. After every
-//! [`Raft::step`] the driver takes outputs until there is none, in order:
+//! The core knows entries by index and term only; the Raft log *is* the commit log,
+//! and its driver moves the bytes. After every [`Raft::step`] the driver takes
+//! outputs until there is none, in order:
 //!
 //! 1. `Truncate` is durable before any `Store` behind it is begun (D6).
 //! 2. `AppendNoOp` and `AppendConfiguration` are staged and answered by

@@ -96,8 +96,7 @@ pub enum Output {
         /// Since this term.
         term: u64,
     },
-    /// This replica does not lead any more: whoever waits is answered
-    /// "unknown" (D25).
+    /// This replica does not lead any more: waiting clients are answered "unknown" (D25).
     SteppedDown {
         /// The term in which it led.
         term: u64,

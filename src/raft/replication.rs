@@ -55,8 +55,8 @@ impl Leader {
     }
 
     /// A leadership that was handed over is not handed on to the preferred node.
-    /// Two replicas that are told to prefer each other would else hand it to and fro
-    /// for ever; and an operator's wish outranks a preference.
+    /// Two replicas that are told to prefer each other would else hand it back and
+    /// forth for ever; and an operator's wish outranks a preference.
     pub(super) fn keep_leadership(&mut self) {
         self.prefer_due_ns = u64::MAX;
     }
@@ -145,11 +145,11 @@ impl Raft {
 
     /// The driver staged an entry behind the last one, while this replica led.
     ///
-    /// Time may have ended that leadership since: between staging and proposing,
-    /// or between two entries of one batch, a process can stop for as long as it
-    /// likes. The entry is in the log then, and stays there as what any deposed
-    /// leader has: a tail that is not committed, which the next leader keeps or
-    /// cuts. Whoever waits for it was told with [`Output::SteppedDown`].
+    /// Time may have ended that leadership since: between staging and proposing, or
+    /// between two entries of one batch, a process can stop for as long as it likes. The
+    /// entry is in the log then, and stays there as what any deposed leader has: a tail
+    /// that is not committed, which the next leader keeps or cuts. A client that waits
+    /// for it was told with [`Output::SteppedDown`].
     pub(super) fn on_proposed(&mut self, head: EntryHead) {
         let now_ns = self.now_ns;
         assert!(

@@ -104,10 +104,10 @@ impl Raft {
         self.knows(from) || !self.is_blank() && previous > self.log.last()
     }
 
-    /// A blank disk follows nobody before it has a base, and takes the term that
-    /// comes with the base, whichever it is.
-    /// A member is followed however far it is ahead: else whoever did not hear a
-    /// stranger raise the others' terms could never follow them again.
+    /// A blank disk follows nobody before it has a base, and takes the term that comes
+    /// with the base, whichever it is. A member is followed however far it is ahead: else
+    /// a replica that did not hear a stranger raise the others' terms could never follow
+    /// them again.
     fn may_adopt(&self, from: ReplicaId, term: u64, message: &Message) -> bool {
         let is_near = self.knows(from) || term - self.term() <= TERMS_AHEAD_MAX;
         match message {

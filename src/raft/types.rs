@@ -201,9 +201,9 @@ pub struct Settings {
     pub inflight_max: usize,
     /// The node that should lead where it can.
     pub preferred: Option<u64>,
-    /// Acknowledgements, term and vote survive a power failure. False only for
-    /// presets that acknowledge from a cache: there a replica that forgot goes
-    /// on, and what is lost thereby is lost.
+    /// Acknowledgements, term and vote survive a power failure. False only for presets
+    /// that acknowledge from a cache: there a replica that forgot goes on, and entries
+    /// that are lost by that are lost.
     pub promises_durable: bool,
 }
 

@@ -38,7 +38,7 @@ pub mod key {
     pub const TRANSACTION_CHECK_TIMES: &str = "TRANSACTION_CHECK_TIMES";
     /// Topic that a message in the retry topic came from.
     pub const RETRY_TOPIC: &str = "RETRY_TOPIC";
-    /// How often a message was consumed in vain.
+    /// How often a message was consumed without success.
     pub const RECONSUME_TIME: &str = "RECONSUME_TIME";
     /// After how many attempts it goes to the dead letters.
     pub const MAX_RECONSUME_TIMES: &str = "MAX_RECONSUME_TIMES";

@@ -34,7 +34,7 @@ header! {
         flag: i32 = b"h" | b"flag";
         /// `key\x01value\x02…`.
         properties: &'a str = b"i" | b"properties", or "";
-        /// How often it was consumed in vain.
+        /// How often it was consumed without success.
         reconsume_times: i32 = b"j" | b"reconsumeTimes", or 0;
         /// RocketMQ's unitisation; not used here.
         unit_mode: bool = b"k" | b"unitMode", or false;

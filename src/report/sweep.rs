@@ -222,7 +222,7 @@ impl SweepReport {
         let Some((_, first)) = &mut self.first_unfit else {
             return;
         };
-        // The recorded events went astray: there is nothing closer to be seen.
+        // The recorded events do not occur again: there is nothing closer to be seen.
         if first.verdict == Verdict::Nondeterministic {
             return;
         }

@@ -32,7 +32,7 @@ impl CrashPoint {
 pub struct Blow {
     /// The boundary at which it falls: how many came before it in the run.
     pub boundary: u64,
-    /// The brokers by number, and what befalls each. At least one.
+    /// The brokers by number, and the crash of each. At least one.
     pub victims: Vec<(u32, Fate)>,
 }
 

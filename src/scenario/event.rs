@@ -32,7 +32,7 @@ pub enum Event {
     /// A vote was given: the message left.
     Vote,
     /// A majority holds what none held before, and nobody has heard of it. Of the
-    /// cluster, whoever the victim is.
+    /// cluster, whatever the victim is.
     Commit,
     /// A step of storing what stands for older entries (a base, a checkpoint): a
     /// write, a sync asked for, a rename.
@@ -72,7 +72,7 @@ impl Event {
         }
     }
 
-    /// Whether it befalls a file, of which there are classes.
+    /// Whether it concerns a file, of which there are classes.
     pub fn has_file(self) -> bool {
         matches!(self, Self::Write | Self::Sync | Self::Synced)
     }
@@ -103,7 +103,7 @@ pub struct EventRule {
 pub struct AtEvent {
     /// As of [`EventRule`].
     pub event: Event,
-    /// Likewise.
+    /// The same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileClass>,
     /// The number, from 1, of the event among those since `from_ns`, of any of the

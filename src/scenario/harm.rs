@@ -222,7 +222,7 @@ pub enum Harm {
         /// Until it goes on.
         lasts_ms: Between,
         /// It strikes at that reading of the process' clock from then on, so in the
-        /// midst of a step; 0 is between two steps, and so is `None`.
+        /// middle of a step; 0 is between two steps, and so is `None`.
         reading: Option<Between>,
     },
     /// A client dies.

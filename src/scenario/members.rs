@@ -36,7 +36,7 @@ pub struct Tags {
 pub struct Failing {
     /// One message in so many fails.
     pub one_in: u32,
-    /// So many attempts at it are in vain.
+    /// So many attempts at it fail.
     pub times: Between,
     /// After so many further attempts it is given up (`maxReconsumeTimes`).
     pub retries_max: u32,

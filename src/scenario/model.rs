@@ -55,7 +55,7 @@ pub struct Scenario {
     pub stranger: Option<Stranger>,
     /// The faults of a run; empty where the file says `faults = "none"`.
     pub faults: Vec<FaultRule>,
-    /// The operations that the operator does of its own accord.
+    /// The operations that the operator begins by itself.
     pub operations: Vec<OperationRule>,
     /// The things that each seed leaves out and draws; `None`: nothing.
     pub swarm: Option<Swarm>,
@@ -150,8 +150,8 @@ impl Scenario {
     }
 }
 
-/// `[disk]`: sizes and latencies of a broker's disk. Whatever needs no sync is
-/// answered by the page cache, at once.
+/// `[disk]`: sizes and latencies of a broker's disk. An operation that needs no sync
+/// is answered by the page cache, at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskSettings {
     /// 512 or 4096.

@@ -1,4 +1,4 @@
-//! `[[operator]]`: what the operator does of its own accord, faults or not.
+//! `[[operator]]`: the operations that the operator begins by itself, faults or not.
 //!
 //! Formatting, salvaging and replacing a disk need no rule: the operator does
 //! them where a fault calls for it.

@@ -1,4 +1,4 @@
-//! The boundaries between disk operations, counted; and whoever crashes at one.
+//! The boundaries between disk operations, counted; and the brokers that crash at one.
 //!
 //! ```text
 //!   write │ rename │ sent, acked │ sync ends │ …      operations of all brokers

@@ -1,7 +1,7 @@
 //! [`Env`] over the simulated world.
 //!
 //! Promise: a handle of a process that died does nothing and reports nothing,
-//! whoever still holds it: user `Drop` code runs after the kill.
+//! whatever still holds it: user `Drop` code runs after the kill.
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
@@ -60,7 +60,7 @@ impl SimEnv {
             .then(|| act(&mut inner))
     }
 
-    /// A line of the run's trace, by whoever acts on that machine beside its broker.
+    /// A line of the run's trace, by a task that acts on that machine beside its broker.
     pub(super) fn says(&self, line: &str) {
         self.with(|inner| inner.core.says(self.node, line));
     }

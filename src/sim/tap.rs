@@ -384,7 +384,7 @@ impl Tap {
         taken
     }
 
-    /// How often a broker refused a request for want of something of its own.
+    /// How often a broker refused a request because something of its own had run out.
     pub(crate) fn refusals(&self, node: NodeId) -> u64 {
         self.refusals.get(&node).copied().unwrap_or(0)
     }

@@ -8,8 +8,9 @@
 //!                   ◀──paid─────────────── └──────────┘
 //! ```
 //!
-//! Promise: of several ways to settle an order the first one holds for ever, and
-//! it is durable before anybody hears of it. What is not answered is asked again.
+//! Promise: of several ways to settle an order the first one holds for ever, and it
+//! is durable before anybody hears of it. A request that is not answered is made
+//! again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,8 +36,8 @@ const REQUEST_BYTES: usize = 29;
 /// Number 8, paid 1.
 const ANSWER_BYTES: usize = 9;
 
-/// Settles orders for whoever connects, until it is killed. Ends only where its
-/// disk fails. Whatever it durably knows it records, again in every life.
+/// Settles orders for every client that connects, until it is killed. Ends only where
+/// its disk fails. It records all that it durably knows, again in every life.
 pub async fn keep_orders<E: Env>(env: E, listen: SocketAddr, client: ClientId, recorder: Recorder) {
     // A database whose disk fails is a database that stops.
     serve(&env, listen, client, &recorder).await.ok();

@@ -37,8 +37,8 @@ pub struct PacketPlan {
     pub seed: u64,
 }
 
-/// Issues red packets until it is killed. Ends only where its disk fails.
-/// Whatever it durably issued it records, again in every life.
+/// Issues red packets until it is killed. Ends only where its disk fails. It records
+/// all that it durably issued, again in every life.
 pub async fn issue_packets<E: Env>(
     env: E,
     plan: PacketPlan,

@@ -1,4 +1,4 @@
-//! Everything that befalls a broker's process in a chaos run: one row each.
+//! Everything that can happen to a broker's process in a chaos run: one row each.
 
 use std::io;
 use std::net::TcpStream;

@@ -72,7 +72,8 @@ pub(super) fn judge_run(
         lacks: false,
         history,
         ledger: &cluster.ledger,
-        // Everything that befell them is inside the guarantee: nothing excuses a loss.
+        // Everything that happened to them is inside the guarantee: nothing excuses a
+        // loss.
         blame: &|_: &Lost| Blame::StillHeld,
         commit_facts: &[],
         oracle: Vec::new(),

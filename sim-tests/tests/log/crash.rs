@@ -175,7 +175,7 @@ fn recover(model: &DiskModel, witness: &mut Witness, context: &str) -> (DiskMode
     (model, recovery)
 }
 
-/// Ways for a machine to die that differ for whoever comes after.
+/// Ways for a machine to die that differ for the process that comes after.
 const FEW: [Survival; 3] = [
     Survival::None,
     Survival::SectorSubset,

@@ -197,7 +197,7 @@ fn a_failed_or_abandoned_sync_poisons() {
         block_on(queue.sync()),
         Err(QueueError::Poisoned { .. })
     ));
-    // One that was begun: its process dies in the midst of its syncs. Before them, in
+    // One that was begun: its process dies in the middle of its syncs. Before them, in
     // its writes, it may be tried again.
     let is_poisoned = |operation: u64| {
         let disk = boot(&formatted());

@@ -417,7 +417,7 @@ async fn a_pull_that_waits_for_a_topic_is_served_once_it_is_there() {
     assert_intact(&clients, broker).await;
 }
 
-/// Requests of a hundred bytes for answers of a quarter of a mebibyte: whoever
+/// Requests of a hundred bytes for answers of a quarter of a mebibyte: a client that
 /// does not read them is cut off before they fill the broker's memory.
 #[tokio::test]
 async fn a_client_that_asks_and_does_not_read_is_cut_off() {

@@ -50,7 +50,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Lazily: whoever still has a file there ends soon.
+        // Lazily: a process that still has a file there ends soon.
         let _ = Command::new("umount").arg("-l").arg(&self.at).status();
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! Every replica counts, on the clock that no one sets, from when it applied the
 //! scheduled entry: so a new leader has counted all along, and a jump of the wall
-//! clock delays nothing and hastens nothing while brokers run (D30). What a
-//! broker finds waiting when it starts is as old as the wall clock says, by the
-//! time in its record, never less than nothing and never more than its delay. A
-//! clock that jumped while no broker counted makes it early, which is bad
-//! manners, or late by one delay at most, counted from the start: a later start
-//! does not count anew.
+//! clock delays nothing and hastens nothing while brokers run (D30). A message that a
+//! broker finds waiting when it starts is as old as the wall clock says, by the time
+//! in its record, never less than nothing and never more than its delay. A clock that
+//! jumped while no broker counted makes it early, which is bad manners, or late by
+//! one delay at most, counted from the start: a later start does not count anew.
 //!
 //! Cost: a look costs what is due, not what waits; nothing where nothing does.
 

@@ -9,8 +9,8 @@ use crate::log::Staged;
 use crate::record::Message;
 
 impl<E: Env> Broker<E> {
-    /// Follows what waits: what was newly applied begins to age. On every
-    /// replica, so that whoever leads next knows.
+    /// Follows what waits: what was newly applied begins to age. On every replica, so
+    /// that the next leader knows.
     pub(in crate::broker) fn watch_delays(&self, serving: &mut Serving<E>) {
         let state = &serving.store.state;
         if state.delays.is_empty() {

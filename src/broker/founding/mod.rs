@@ -25,18 +25,19 @@
 //!    be let in (D14), whatever it was formatted as.
 //! 4. Two configurations that were decided at the same time could not both have a
 //!    majority: each node has one disk, which takes one of them.
-//! 5. An answer counts only for the question that is open. Who says to the founder
-//!    that it is unfounded asks anew from then on: what an earlier founder, whose
-//!    disk is gone, had told it is not taken any more.
+//! 5. An answer counts only for the question that is open. A disk that says to the
+//!    founder that it is unfounded asks again from then on: the answers of an earlier
+//!    founder, whose disk is gone, are not taken any more.
 //!
-//! A crash anywhere leaves unfounded disks, or founded ones of one configuration:
-//! the founding goes on, or begins again. Who stood back holds nothing, and answers a
-//! founder that asks it: what it had heard of may be gone. A disk that is lost before it took the
-//! configuration, or after, is formatted again and stands back once it asks.
+//! A crash anywhere leaves unfounded disks, or founded ones of one configuration: the
+//! founding goes on, or begins again. A disk that stood back holds nothing, and
+//! answers a founder that asks it: the cluster that it had heard of may be gone. A
+//! disk that is lost before it took the configuration, or after, is formatted again
+//! and stands back once it asks.
 //!
 //! Not covered: where *every* disk that took a configuration is lost and formatted
 //! with `--members`, nobody is left who knows that there was a cluster, and another
-//! one is founded. Who wants a halt (D16) formats with `--replacement`.
+//! one is founded. An operator who wants a halt (D16) formats with `--replacement`.
 
 mod packet;
 mod record;

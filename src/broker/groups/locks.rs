@@ -7,14 +7,13 @@
 //! that counts from the answer, as RocketMQ's do, has to count less: they count
 //! half.)
 //!
-//! Holders are not in the log: each renews its lock several times in a lease, and
-//! a log entry for every one would cost more than the lock is worth. So a broker
-//! that begins to serve knows of none, though one that served before, maybe
-//! itself, may have granted some a moment ago. It grants none for a whole lease:
-//! by then nobody believes in an older one. RocketMQ grants at once, so that after
-//! a change of the leader two may process one queue side by side, and the order
-//! among their commits is nobody's. What that costs here is a pause of one lease
-//! for ordered consumption.
+//! Holders are not in the log: each renews its lock several times in a lease, and a
+//! log entry for every one would cost more than the lock is worth. So a broker that
+//! begins to serve knows of none, though one that served before, maybe itself, may
+//! have granted some a moment ago. It grants none for a whole lease: by then nobody
+//! believes in an older one. RocketMQ grants at once, so that after a change of the
+//! leader two may process one queue side by side, and the order among their commits
+//! is nobody's. The cost here is a pause of one lease for ordered consumption.
 //!
 //! Nor may a leader grant that was replaced without knowing it: a lock is
 //! answered as the reads are that tell where something ends (D18), once a

@@ -7,11 +7,11 @@
 //!   lock, unlock (41, 42) ──▶ locks: one holder of a queue at a time
 //! ```
 //!
-//! Nothing of this is in the log. Members say again and again who they are, so a
-//! new leader learns them; meanwhile two may read one queue, which repeats
-//! messages and skips none: a group's offset says only what was processed from
-//! its recorded one on. What is durable of a group are its offsets (D22) and its
-//! retries (see `retry`).
+//! Nothing of this is in the log. Members say again and again who they are, so a new
+//! leader learns them; meanwhile two may read one queue, which repeats messages and
+//! skips none: a group's offset says only what was processed from its recorded one
+//! on. The durable parts of a group are its offsets (D22) and its retries (see
+//! `retry`).
 
 mod locks;
 mod members;

@@ -91,7 +91,7 @@ impl<E: Env> Broker<E> {
         self.groups_changed(&left);
     }
 
-    /// The stream is gone, and whoever was at its other end with it.
+    /// The stream is gone, and the client at its other end with it.
     pub(in crate::broker) fn stream_gone(&mut self, conn: ConnId) {
         self.sessions.remove(conn);
         self.refusals.forget(conn);

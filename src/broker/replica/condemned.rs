@@ -1,8 +1,8 @@
 //! A replica that must not take part again before its operator has decided.
 //!
-//! Promise: the refusal outlasts the process. What was committed is known only
-//! to a running replica; after a start it would follow whoever leads, and cut
-//! what may be the last copy.
+//! Promise: the refusal outlasts the process. The committed entries are known only to
+//! a running replica; after a start it would follow any leader, and cut what may be
+//! the last copy.
 
 use serde::{Deserialize, Serialize};
 
@@ -110,7 +110,7 @@ impl Condemned {
     }
 }
 
-/// What the file says.
+/// The content of the file.
 enum Word {
     None,
     Lifted,

@@ -177,8 +177,8 @@ impl<E: Env> Broker<E> {
         Ok(())
     }
 
-    /// Tells the core of the entries that were staged since it was told last.
-    /// What it wants done is done by the next [`Broker::happened`].
+    /// Tells the core of the entries that were staged since it was told last. The outputs
+    /// of the core are carried out by the next [`Broker::happened`].
     pub(in crate::broker) fn propose(&mut self, serving: &mut Serving<E>) {
         let now_ns = self.env.now_ns();
         let Some(replica) = &mut serving.replica else {

@@ -288,9 +288,9 @@ impl<E: Env> Broker<E> {
         self.send_peer(serving, to, term, message, piece);
     }
 
-    /// A base, for the hole is in what has expired elsewhere. All that it stands for
-    /// is committed, so whoever sends it, it may take the place of the hole; what
-    /// follows it in this log stays, and what is left of the hole is asked for.
+    /// A base, for the hole is in what has expired elsewhere. All that it stands for is
+    /// committed, so it may take the place of the hole, whatever its sender; the entries
+    /// that follow it in this log stay, and the rest of the hole is asked for.
     pub(super) async fn expired_there(
         &mut self,
         serving: &mut Serving<E>,
@@ -309,9 +309,9 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// Cuts the log where the hole begins. What stood in the hole may have been
-    /// acknowledged: until others have said what is there, this replica is in
-    /// doubt about it.
+    /// Cuts the log where the hole begins. The entries in the hole may have been
+    /// acknowledged: until others have said what is there, this replica is in doubt about
+    /// them.
     async fn give_up_hole(
         &mut self,
         serving: &mut Serving<E>,

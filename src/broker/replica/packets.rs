@@ -278,7 +278,7 @@ mod tests {
     use super::*;
     use crate::record::seal;
 
-    /// A frame that verifies: whoever sends it can make its hash.
+    /// A frame that verifies: any sender can make its hash.
     fn frame(index: u64, term: u64, address: u64, previous_hash: u64) -> (u64, Vec<u8>) {
         let mut frame = vec![0; ENVELOPE_BYTES];
         let part = LogPart {

@@ -1,7 +1,7 @@
 //! The frames appended last, kept in memory for followers that keep up.
 //!
-//! Promise: a run of consecutive entries that ends with the log's tail, bounded
-//! in bytes. Whoever needs older ones is served from the log.
+//! Promise: a run of consecutive entries that ends with the log's tail, bounded in
+//! bytes. A follower that needs older ones is served from the log.
 
 use std::collections::VecDeque;
 

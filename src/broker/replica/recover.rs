@@ -29,8 +29,8 @@ pub struct Survivor {
     /// One past its last log address: what was acknowledged beyond is lost.
     pub end_address: u64,
     /// The index up to which entries were known to be committed when its state was stored
-    /// last. What lies between this and the end may have been refused to its sender; it
-    /// counts as committed from now on.
+    /// last. Entries between this and the end may have been refused to their senders;
+    /// they count as committed from now on.
     pub applied_index: u64,
     /// The nodes that had seats, this one included.
     pub nodes: Vec<u64>,

@@ -15,8 +15,8 @@ pub(super) const ROUND_BYTES: u64 = 4 << 20;
 const PAUSE_NS: u64 = 5_000_000;
 
 impl<E: Env> Broker<E> {
-    /// Looks at the next stretch, when it is time. What is found damaged is
-    /// repaired as what is found at the start is: the store is opened again.
+    /// Looks at the next stretch, when it is time. Damage that is found is repaired as it
+    /// is at a start: the store is opened again.
     pub(in crate::broker) async fn scrub(
         &mut self,
         serving: &mut Serving<E>,

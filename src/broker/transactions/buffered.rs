@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A half message is found by its place alone, so a commit publishes after a
-//! rollback, and again after a commit. What is in memory dies with the process:
-//! a rollback that was answered is forgotten, and asked about again
+//! rollback, and again after a commit. The state in memory dies with the process: a
+//! rollback that was answered is forgotten, and asked about again
 //! (`TransactionalMessageServiceImpl`, `transactionOpBatchInterval`).
 
 use std::collections::BTreeMap;

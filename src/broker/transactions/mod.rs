@@ -7,11 +7,11 @@
 //!                        (operation topic)
 //! ```
 //!
-//! Promise (D21): every step is a log entry, so what is pending and what was
-//! decided is a function of the log. A transaction is decided once, at append,
-//! from the log before it; the first decision in the log is the only one. The
-//! published message *is* the commit, so there is no moment between the two.
-//! Who asks is answered once the deciding entry is as durable as a message.
+//! Promise (D21): every step is a log entry, so what is pending and what was decided
+//! is a function of the log. A transaction is decided once, at append, from the log
+//! before it; the first decision in the log is the only one. The published message
+//! *is* the commit, so there is no moment between the two. A client that asks is
+//! answered once the deciding entry is as durable as a message.
 
 mod book;
 mod buffered;

@@ -1,5 +1,5 @@
-//! The acknowledgement oracle for replicas (guarantee.md, section 2): whoever says
-//! that something stays, to a client or to a peer, says it when it is held.
+//! The acknowledgement oracle for replicas (guarantee.md, section 2): a replica that
+//! says that something stays, to a client or to a peer, says it when it is held.
 
 use super::Broken;
 use super::committed::Committed;

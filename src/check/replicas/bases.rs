@@ -1,10 +1,10 @@
 //! Bases: what a replica stores in place of the entries that it lacks (D8).
 //!
 //! "Compaction drops only wholly expired segments", and what has expired is "log
-//! entries, decided once by the leader" (D30). So a base may stand for entries
-//! only when they are committed, by the checker's own table, and when an entry
-//! that is committed there says that they have expired. Whatever else a base
-//! stands for is a record left out.
+//! entries, decided once by the leader" (D30). So a base may stand for entries only
+//! when they are committed, by the checker's own table, and when an entry that is
+//! committed there says that they have expired. Any other record that a base stands
+//! for is a record left out.
 
 use std::collections::BTreeMap;
 

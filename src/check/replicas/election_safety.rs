@@ -7,7 +7,7 @@ use super::Broken;
 use super::fact::Replica;
 use crate::check::Promise;
 
-/// The leader of each term: whoever sent an append of it.
+/// The leader of each term: the replica that sent an append of it.
 #[derive(Debug, Clone, Default)]
 pub struct Leaders(BTreeMap<u64, Replica>);
 

@@ -1,6 +1,6 @@
 //! Halted (D16): "needless halts are a broken promise, too" (guarantee.md, section
-//! 3). Who tells its operator that no majority of disks is left names blank disks,
-//! and there are too many of them.
+//! 3). A replica that tells its operator that no majority of disks is left names
+//! blank disks, and there are too many of them.
 
 use super::Broken;
 use super::fact::{Replica, Seats};

@@ -52,8 +52,8 @@ impl Log {
         Some(present.head)
     }
 
-    /// As [`Log::get`], with the configuration that the entry carries. What it
-    /// says of expiry was noted when it was written.
+    /// As [`Log::get`], with the configuration that the entry carries. Its word about
+    /// expiry was noted when it was written.
     pub fn entry(&self, index: u64) -> Option<Entry> {
         let head = self.get(index)?;
         let carried = self.seats.binary_search_by_key(&index, |(from, _)| *from);

@@ -3,7 +3,7 @@
 //! figure 3.2).
 //!
 //! An entry's hash covers that of the entry before, so entries with one index, one
-//! term and one hash have the same logs below them. What is left to see is that no
+//! term and one hash have the same logs below them. The check that is left is that no
 //! two hashes ever share an index and a term: one look for an entry.
 
 use std::collections::BTreeMap;

@@ -140,8 +140,8 @@ impl Cluster {
         }
     }
 
-    /// A node took the first configuration. Who is named in it begins: what was
-    /// lost before is nobody's amnesia.
+    /// A node took the first configuration. The nodes that are named in it begin: earlier
+    /// losses are nobody's amnesia.
     fn note_founded(&mut self, moment: Moment, node: u32, seats: Seats) {
         let broken = founding::check(self.replica(node), &seats, &self.founded);
         self.report(moment, broken);

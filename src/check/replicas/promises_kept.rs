@@ -23,8 +23,8 @@ fn broken(line: String) -> Broken {
     Broken::new(Promise::PromisesKept, line)
 }
 
-/// A replica spoke in the name of a disk: whoever counts on that disk must find it
-/// again after a power loss (D24).
+/// A replica spoke in the name of a disk: a peer that counts on that disk must find
+/// it again after a power loss (D24).
 pub fn check_name(node: u32, stored: u64, named: u64) -> Option<Broken> {
     (stored != named).then(|| {
         broken(format!(
@@ -97,8 +97,8 @@ impl Promises {
         *upto = matched.max(*upto);
     }
 
-    /// A replica, now in `term`, cut its log by itself. What it said in that term
-    /// or a higher one, nobody can have told it to cut.
+    /// A replica, now in `term`, cut its log by itself. Nobody can have told it to cut
+    /// what it said in that term or a higher one.
     pub fn check_cut(&self, replica: Replica, term: u64, from_index: u64) -> Option<Broken> {
         let said = self.answered.get(&replica)?.range(term..);
         let mut above = said.filter(|(_, upto)| **upto >= from_index);

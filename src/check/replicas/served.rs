@@ -101,7 +101,7 @@ mod tests {
                 "{seated}: {found}"
             );
         }
-        // Held by the new disk's leader alone, whoever votes.
+        // Held by the new disk's leader alone, whatever the votes.
         let alone = CAUGHT_UP.replace("sync 2 2", "sync 2 1");
         assert!(
             findings(&format!("{alone} seat 0 1 3=0:0,1:0,2:9; serve 0 2")).contains("all up to 1")

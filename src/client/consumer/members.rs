@@ -101,7 +101,7 @@ impl<E: Env> Consumer<E> {
         self.rebalance();
     }
 
-    /// A broker says something of its own accord.
+    /// A broker says something without being asked.
     pub(super) fn on_notice(&mut self, command: &Command) {
         if command.code == GroupChanged::CODE.0 {
             self.members.look_now();

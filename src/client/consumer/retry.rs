@@ -10,9 +10,9 @@ use crate::env::Env;
 use crate::history::{OpId, Queue};
 use crate::remoting::retry::SendBack;
 
-/// Messages of one consumer that are sent back at the same time. What a slow broker
-/// answers too late it has stored, and is asked for once more: more at once would
-/// keep it busy with repeats for ever.
+/// Messages of one consumer that are sent back at the same time. A message that a
+/// slow broker answers too late is stored there, and is asked for once more: more at
+/// once would keep the broker busy with repeats for ever.
 const IN_FLIGHT_MAX: usize = 8;
 /// How often the pause between two attempts doubles, at most.
 const DOUBLINGS_MAX: u32 = 4;

@@ -314,8 +314,8 @@ async fn a_dropped_endpoint_leaves_nothing() {
     }
 }
 
-/// Each of them within its own bound, all together beyond the one of all: whoever
-/// leaves most unread goes.
+/// Each of them within its own bound, all together beyond the one of all: the client
+/// that leaves most unread goes.
 #[tokio::test]
 async fn the_client_that_reads_least_goes_when_all_together_leave_too_much() {
     let limits = Limits {

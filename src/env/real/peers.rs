@@ -9,9 +9,9 @@
 //! The resources that strangers can take are bounded: streams, the bytes of messages
 //! whose end has not come, and the time for which either is held ([`Limits`]).
 //!
-//! A message is written once: what was in a connection that broke may have
-//! arrived or not, so it is not sent again, and what waited for a peer that
-//! cannot be reached is dropped. Whoever needs an answer asks again.
+//! A message is written once: what was in a connection that broke may have arrived or
+//! not, so it is not sent again, and what waited for a peer that cannot be reached is
+//! dropped. A sender that needs an answer asks again.
 
 use std::io;
 use std::net::SocketAddr;

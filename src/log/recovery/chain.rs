@@ -128,9 +128,9 @@ impl<D: Disk> Survey<D> {
         })
     }
 
-    /// Goes on behind what does not verify: gives the position of the next whole
-    /// entry, if there is one. A single broker goes on only where none is missing in
-    /// between. What it looked at of the last segment is left in `tail`.
+    /// Goes on behind what does not verify: gives the position of the next whole entry,
+    /// if there is one. A single broker goes on only where none is missing in between.
+    /// The part of the last segment that it looked at is left in `tail`.
     async fn pass(
         &mut self,
         frames: &mut Frames<D::File>,

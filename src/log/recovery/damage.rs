@@ -55,8 +55,8 @@ impl<D: Disk> Survey<D> {
         Ok(())
     }
 
-    /// Passes a segment whose header does not verify. What was in it is lost
-    /// unless something behind says what it was.
+    /// Passes a segment whose header does not verify. Its entries are lost unless
+    /// something behind says what they were.
     fn lose(&mut self, address: u64, flaw: HeaderFlaw) {
         self.lost.push(address);
         self.proved_address = self.proved_address.max(address);

@@ -178,7 +178,7 @@ impl<D: Disk> Survey<D> {
         claimed.max(self.proved_address)
     }
 
-    /// Ends the log at `from`. What is given up is removed once a new segment
+    /// Ends the log at `from`. The part that is given up is removed once a new segment
     /// has taken over from there.
     fn cut(&mut self, from: Position) {
         let bases = self

@@ -146,7 +146,7 @@ impl<D: Disk> Survey<D> {
     }
 }
 
-/// Whether this is what stands behind a log that nothing befell.
+/// Whether these are the bytes behind a log that had no fault.
 fn is_clean_end(flaw: &Flaw) -> bool {
     matches!(flaw, Flaw::Blank | Flaw::OtherIncarnation)
 }

@@ -2,8 +2,8 @@
 //!
 //! Promise: what comes back is a prefix of what was appended and holds every
 //! entry that was flushed; where a fault of the medium makes that impossible,
-//! the log does not open, and says where and why (D11). What comes back is
-//! *durable*, not merely readable (D24). Recovery may itself crash anywhere and
+//! the log does not open, and says where and why (D11). The entries that come back
+//! are *durable*, not merely readable (D24). Recovery may itself crash anywhere and
 //! be repeated.
 //!
 //! ```text

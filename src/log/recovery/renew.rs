@@ -15,10 +15,10 @@
 //! recovery is repeated on them: nothing has been promised in between.
 //!
 //! A name that is read may be in the cache alone, too, where a sync of the directory
-//! failed. So a copy says nothing of its own entries: whoever finds it copies them
-//! once more, under the same name, until something that was written later speaks for
-//! them. A segment that was made anew in the middle of the log, by a repair, is
-//! whole and synced: it gets its name once more.
+//! failed. So a copy says nothing of its own entries: the next start that finds it
+//! copies them once more, under the same name, until something that was written later
+//! speaks for them. A segment that was made anew in the middle of the log, by a
+//! repair, is whole and synced: it gets its name once more.
 
 use std::io;
 

@@ -246,10 +246,10 @@ fn split<D: Disk>(mut named: Vec<Named<D>>) -> Split<D> {
     split
 }
 
-/// As [`split`] of a replica's log: a header that does not verify takes nothing
-/// with it. What a cut leaves dead is gone before anything is written behind the
-/// cut, so a segment that stands beyond one with a bad header is either live or
-/// was cut off by a cut that nobody was told of.
+/// As [`split`] of a replica's log: a header that does not verify takes nothing with
+/// it. Segments that a cut leaves dead are gone before anything is written behind the
+/// cut, so a segment that stands beyond one with a bad header is either live or was
+/// cut off by a cut that nobody was told of.
 fn split_replica<D: Disk>(named: Vec<Named<D>>, base: Position) -> Split<D> {
     let (whole, flawed): (Vec<_>, Vec<_>) =
         named.into_iter().partition(|(_, opened)| opened.is_ok());

@@ -187,7 +187,7 @@ impl Run {
         }
     }
 
-    /// A leader stops in the midst of a step, and its clock goes on.
+    /// A leader stops in the middle of a step, and its clock goes on.
     fn propose_late(&mut self) {
         let leaders = self.cluster.nodes.keys().copied();
         let mut leaders = leaders.filter(|node| self.cluster.role(*node) == Some(Role::Leader));

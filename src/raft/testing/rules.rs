@@ -364,7 +364,8 @@ fn a_question_of_an_earlier_leadership_is_not_answered() {
     leader.hear(1, 6, accepted(1, 2));
     leader.step(Input::Read { id: 7 });
     assert_eq!(leader.hear(1, 6, Message::AppendAnswer(refusal)), []);
-    // Nor does what nobody asked, whoever believes it was.
+    // An answer to a question that nobody asked is none either, whatever its sender
+    // believes.
     assert_eq!(leader.hear(1, 6, accepted(1 << 63, 2)), []);
 }
 

@@ -208,9 +208,9 @@ fn nothing_is_acknowledged_from_a_cache() {
     assert_snapshot!(story.told());
 }
 
-/// Guarantee, section 7: "recovered is not durable" (D24). What the driver
-/// reports as durable is what the core answers for; a recovered log that was not
-/// made durable again is reported as far as it is.
+/// Guarantee, section 7: "recovered is not durable" (D24). The entries that the
+/// driver reports as durable are those that the core answers for; a recovered log
+/// that was not made durable again is reported as far as it is.
 #[test]
 fn recovered_is_not_durable() {
     let mut story = Story::new(3);

@@ -42,7 +42,7 @@ pub struct PlannedFault {
     pub hits: Vec<Hit>,
 }
 
-/// A fault's part that befalls one victim.
+/// A fault's part that hits one victim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hit {

@@ -49,7 +49,7 @@ pub(super) fn at_event(
 fn fits(field: &Field<'_>, kind: FaultKind) -> Result<(), Problem> {
     if kind.is_client_s() {
         let message = "only brokers' events are counted";
-        return Err(field.problem(message, format!("{kind} befalls clients")));
+        return Err(field.problem(message, format!("{kind} hits clients")));
     }
     if kind == FaultKind::DiskRolledBack {
         let message = "a rollback cannot come with an event";

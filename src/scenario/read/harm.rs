@@ -190,7 +190,7 @@ fn pause_ms(table: &Table<'_>) -> Result<Between, Problem> {
     table.between("lasts_ms", 1..MS.end, (1_000, 5_000))
 }
 
-/// At which reading of its clock a process stops, if in the midst of a step.
+/// At which reading of its clock a process stops, if in the middle of a step.
 fn reading(table: &Table<'_>) -> Result<Option<Between>, Problem> {
     let field = table.get("reading");
     field.map(|field| field.between(0..10_001)).transpose()

@@ -32,8 +32,8 @@ pub(super) struct Frame<'a> {
     pub(super) faults: &'a [FaultRule],
 }
 
-/// Reads `[swarm]`, if there is one. Whatever a seed draws is a valid scenario:
-/// what would not be is refused here.
+/// Reads `[swarm]`, if there is one. Every draw of a seed is a valid scenario: a
+/// swarm with any other draw is refused here.
 pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, Problem> {
     let Some(field) = top.get("swarm") else {
         return Ok(None);

@@ -204,7 +204,7 @@ fn settings(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     }
 }
 
-/// Leaves topics out, with whoever sends to them and consumes them; one stays.
+/// Leaves topics out, with the clients that send to them and consume them; one stays.
 fn topics(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     let all: BTreeSet<String> = drawn
         .workloads

@@ -15,7 +15,7 @@ mod words;
 
 use super::{Between, Scenario};
 
-/// `[swarm]`. What is `None` or empty stays as the file says elsewhere.
+/// `[swarm]`. A field that is `None` or empty stays as the file says elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Swarm {
     /// One of these numbers of brokers.

@@ -1,5 +1,5 @@
-//! The bytes of a file: runs that were written, shared with whoever wrote them,
-//! and zeros between and behind them, which cost nothing.
+//! The bytes of a file: runs that were written, shared with their writers, and zeros
+//! between and behind them, which cost nothing.
 
 use std::ops::Range;
 use std::sync::Arc;

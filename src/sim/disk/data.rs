@@ -119,8 +119,8 @@ impl DiskModel {
         }
     }
 
-    /// Sets the cached size; the answer is the change's sequence number. What
-    /// is gained reads zero and reserves nothing.
+    /// Sets the cached size; the answer is the change's sequence number. The part that is
+    /// gained reads zero and reserves nothing.
     pub fn set_len(&mut self, handle: Handle, size_bytes: u64) -> io::Result<Seq> {
         let ino = self.live(handle)?;
         let seq = self.seq + 1;

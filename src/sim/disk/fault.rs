@@ -32,7 +32,7 @@ pub enum RotKind {
     Garbage,
 }
 
-/// The fault, and the operation that it befalls.
+/// The fault, and the operation that it hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
     /// A file sync with something pending fails. A random part of what was
@@ -146,8 +146,8 @@ pub struct FiredFault {
     pub pending_bytes: u64,
 }
 
-/// How fast the disk answers. The model only remembers it: whoever adds
-/// latencies asks.
+/// How fast the disk answers. The model only remembers it: the code that adds
+/// latencies asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DiskSpeed {
     /// As configured.
@@ -170,8 +170,8 @@ pub(super) struct Faults {
     armed: Vec<ArmedFault>,
     fired: Vec<FiredFault>,
     lies: u64,
-    /// Sectors that were harmed and that nobody has read since, by the mark of
-    /// whoever did it.
+    /// Sectors that were harmed and that nobody has read since, by the mark of the fault
+    /// that did it.
     unmet: BTreeMap<(Ino, u64), usize>,
     met: Vec<usize>,
 }

@@ -1,10 +1,10 @@
 //! A disk that can lose exactly what a real one can: guarantee.md, section 4,
 //! row by row ([`Row`]).
 //!
-//! Promise: a pure, synchronous, deterministic data structure. No clock, no
-//! task, no randomness but what a fault or a power loss carries. Time is the
-//! business of whoever drives it: a sync *begins* and *finishes* as two calls,
-//! and between them lies whatever latency the driver invents.
+//! Promise: a pure, synchronous, deterministic data structure. No clock, no task, no
+//! randomness but what a fault or a power loss carries. Time is the business of the
+//! driver: a sync *begins* and *finishes* as two calls, and between them lies
+//! whatever latency the driver invents.
 //!
 //! ```text
 //!          write, set_len            begin_sync … finish_sync

@@ -1,5 +1,5 @@
-//! Syncs: begun, then finished. What was pending at the beginning is durable at
-//! the end, and nothing else is.
+//! Syncs: begun, then finished. Bytes that were pending at the beginning are durable
+//! at the end, and no others.
 
 use std::collections::BTreeMap;
 use std::io;

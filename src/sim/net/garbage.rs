@@ -1,10 +1,11 @@
-//! Peer messages that no replica sends: bytes that are none, messages that are cut,
-//! and such as name the right cluster and have numbers at the ends of their ranges.
+//! Peer messages that no replica sends: bytes that are no message, messages that are
+//! cut, and messages that name the right cluster and have numbers at the ends of
+//! their ranges.
 //!
 //! No checksum guards a message's numbers, so what garbles one must leave none that
-//! could be true: a number is replaced by one that no replica has. What a stranger
-//! says may be within every bound; then it says nothing that could be believed of a
-//! member.
+//! could be true: a number is replaced by one that no replica has. The words of a
+//! stranger may be within every bound; then they say nothing that could be believed
+//! of a member.
 
 use bytes::Bytes;
 

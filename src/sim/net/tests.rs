@@ -368,7 +368,7 @@ fn a_close_is_an_end_after_all_that_was_written() {
         events[events.len() - 1..],
         pair.closed_at_server(CloseReason::Eof)
     );
-    assert_eq!(pair.at_client(), [], "whoever closes is told nothing");
+    assert_eq!(pair.at_client(), [], "the side that closes is told nothing");
 }
 
 #[test]

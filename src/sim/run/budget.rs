@@ -23,8 +23,8 @@ use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
 
-/// Files in which a replica says of itself what nobody else can tell it. What any
-/// other file loses beside the log is made anew, and is not lost.
+/// Files in which a replica says of itself what nobody else can tell it. Parts of any
+/// other file that are lost beside the log are made anew, and are not lost.
 const OWN: [&str; 4] = [IDENTITY_FILE, HARD_STATE_FILE, FOUNDING_FILE, BASE_FILE];
 
 /// The amnesia that is outstanding, by node.

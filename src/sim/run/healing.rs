@@ -195,9 +195,8 @@ impl Run<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Whether whoever leads has decided every half message in its log: those of
-    /// services that live, since they were asked; the others, since they were
-    /// discarded.
+    /// Whether the leader has decided every half message in its log: those of services
+    /// that live, since they were asked; the others, since they were discarded.
     fn is_all_decided(&self) -> bool {
         let inner = self.world.lock();
         let Some(trail) = inner.tap.trail() else {

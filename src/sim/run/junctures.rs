@@ -1,5 +1,5 @@
-//! At which junctures transactions are, for whoever may die: from what clients
-//! recorded and from what brokers' logs say.
+//! At which junctures transactions are, for the process that may die: from what
+//! clients recorded and from what brokers' logs say.
 
 use super::follower::{Follower, Transaction};
 use super::phases::Run;

@@ -1,8 +1,8 @@
 //! Processes that stop for a while and go on, believing what they did before.
 //!
 //! Nothing of such a process runs. Its kernel goes on: it takes connections and
-//! bytes, and ends syncs; the process sees of it when it goes on. What it thinks
-//! of its clock then is its own affair.
+//! bytes, and ends syncs; the process sees of it when it goes on. Its belief about
+//! its clock then is its own affair.
 
 use super::phases::Run;
 use super::windows::Lasting;
@@ -10,7 +10,7 @@ use crate::sim::net::NodeId;
 
 impl Run<'_> {
     /// Stops the process on a machine, a client's or a broker's: between two of its
-    /// steps, or at that reading of its clock, in the midst of one.
+    /// steps, or at that reading of its clock, in the middle of one.
     pub(super) fn pause(&mut self, node: usize, lasts_ns: u64, reading: u32) {
         if let Some(life) = self.life_on(node) {
             match reading {

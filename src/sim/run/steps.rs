@@ -1,7 +1,7 @@
 //! Steps of a broker's loop: none is longer than a bounded one.
 //!
-//! Between two looks at its input a broker answers whoever asked, and does a part of
-//! its long work. What it reads or writes for others it sends to them; what is left
+//! Between two looks at its input a broker answers requests, and does a part of its
+//! long work. The bytes that it reads or writes for others it sends to them; the rest
 //! is long work, and that comes in parts.
 
 use crate::check::{At, Finding, Promise};
@@ -16,8 +16,9 @@ const PARTS_MAX: u64 = 4;
 const LOOKED_UP_BYTES_MAX: u64 = 4 << 20;
 
 /// Looks at an entry that is longer than a part: nothing of it verifies before all of
-/// it is there, so it is no work that could come in parts. Who sends one looks it up, meets
-/// its beginning with a window, and reads the whole; once of that answers somebody.
+/// it is there, so it is no work that could come in parts. A broker that sends one
+/// looks it up, meets its beginning with a window, and reads the whole; once of that
+/// answers somebody.
 const LOOKS_AT_LONG: u64 = 2;
 
 /// The finding, where the longest step was too long.

@@ -301,8 +301,8 @@ impl Run<'_> {
         }
     }
 
-    /// The disk answers again. What it swallowed never comes back: nobody but the
-    /// operator helps a process that waits for it.
+    /// The disk answers again. The operation that it swallowed never comes back: nobody
+    /// but the operator helps a process that waits for it.
     fn unhang(&mut self, machine: usize) {
         self.set_speed(machine, DiskSpeed::Normal);
         // Another hang may have come in between, and that one only stalled.

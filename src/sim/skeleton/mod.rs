@@ -1,6 +1,6 @@
-//! A bare skeleton: the world of a run, and what its processes asked of it, with
-//! no broker, no protocol and no judgement in them. What a run costs beside it
-//! is what the product, the clients and the checks cost.
+//! A bare skeleton: the world of a run, and what its processes asked of it, with no
+//! broker, no protocol and no judgement in them. The cost of a run beside it is the
+//! cost of the product, the clients and the checks.
 //!
 //! ```text
 //!   a run, watched ──▶ Script: every call on clock, disk and network, and when

@@ -49,7 +49,7 @@ impl Shared {
     }
 }
 
-/// How far a player has come, for whoever wakes the late ones.
+/// How far a player has come, for the task that wakes the late ones.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress(Arc<Mutex<(Option<u64>, Option<Waker>)>>);
 

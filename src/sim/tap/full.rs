@@ -9,7 +9,7 @@ use crate::sim::disk_io::DiskIo;
 use crate::sim::net::NodeId;
 use crate::sim::world::Core;
 
-/// The words of a refusal for want of room; other refusals have the same code.
+/// The words of a refusal because the disk is full; other refusals have the same code.
 const FULL: &str = "the disk is full";
 
 impl Tap {
@@ -28,7 +28,7 @@ impl Tap {
 
     /// A store is opened again after it found no room, and has not got the reserve.
     pub(crate) fn opens_without_room(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
-        self.has_room(core, disk, node, "opens its store in vain");
+        self.has_room(core, disk, node, "fails to open its store");
     }
 
     /// Whether most of the reserve is there; not while the disk refuses to give it
@@ -42,7 +42,7 @@ impl Tap {
         self.findings.push(Finding {
             promise: Promise::Liveness,
             lines: vec![format!(
-                "b{node} {does} for want of room, with {held_bytes} bytes of its reserve left"
+                "b{node} {does} because its disk is full, with {held_bytes} bytes of its reserve left"
             )],
             at_ns: core.now_ns,
             event: core.trace_events(),

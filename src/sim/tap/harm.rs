@@ -1,9 +1,9 @@
 //! The knowledge about a log whose disk has bad sectors: what stood in them.
 //!
-//! A bad sector leaves a hole: entries before it, and entries behind it that chain
-//! to what was there. Only where a fault of the ledger made one is the log taken up
-//! again behind it; anywhere else it ends where it does not verify. What stood in a
-//! hole is known from when it was written.
+//! A bad sector leaves a hole: entries before it, and entries behind it that chain to
+//! what was there. Only where a fault of the ledger made one is the log taken up
+//! again behind it; anywhere else it ends where it does not verify. The entries in a
+//! hole are known from when they were written.
 
 use std::collections::BTreeMap;
 

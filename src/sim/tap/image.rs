@@ -8,9 +8,9 @@
 //! is known to have taken entries from between others, it goes on behind them, so
 //! that a replica's own cut is told from the fault's doing: [`Harm`].
 //!
-//! A base in a file of its own stands for all up to an entry (D8). What is on the
-//! disk below it need not verify; where the chain does not lead up to it, the log
-//! is that base and what follows it.
+//! A base in a file of its own stands for all up to an entry (D8). The bytes on the
+//! disk below it need not verify; where the chain does not lead up to it, the log is
+//! that base and what follows it.
 
 use std::collections::BTreeMap;
 

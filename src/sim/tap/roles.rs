@@ -60,8 +60,8 @@ impl Tap {
         replicas.map_or(0, |replicas| replicas.cluster.committed().end_address)
     }
 
-    /// Whether a fault that left `held_after` of what a replica durably held took
-    /// something that the cluster had acknowledged, whoever did so.
+    /// Whether a fault that left `held_after` of the entries that a replica durably held
+    /// took one that the cluster had acknowledged, by any replica.
     pub(crate) fn was_relied_on(&self, held_before: u64, held_after: u64) -> bool {
         !self.acknowledged.is_empty() && held_before.min(self.committed_end()) > held_after
     }

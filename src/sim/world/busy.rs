@@ -1,4 +1,4 @@
-//! CPU time, and stops in the midst of a step.
+//! CPU time, and stops in the middle of a step.
 //!
 //! ```text
 //!   run's time   ──┬──────────────────────────┬──▶
@@ -6,8 +6,8 @@
 //!   its own time   └── work ── stop ── work ──┘ timers, input, finished syncs, all at once
 //! ```
 //!
-//! A process runs from one wait to the next without the run's time moving. What it
-//! does there costs what the model says, and a pause may strike in the midst of it;
+//! A process runs from one wait to the next without the run's time moving. Its work
+//! there costs what the model says, and a pause may strike in the middle of it;
 //! either puts the process ahead of the run's time. Promise: it reads its clocks as
 //! far ahead, what it sends leaves then, and nothing that it waits for is ready
 //! before the run has come as far.
@@ -102,7 +102,7 @@ pub(super) struct Busy {
     planned_ns: Option<u64>,
     /// It stops at that reading of its clock, counted down, for so long.
     stops: Option<(u32, u64)>,
-    /// It stopped in the midst of a step, and has not looked at its world since.
+    /// It stopped in the middle of a step, and has not looked at its world since.
     stopped: bool,
     /// Bytes that it went through since it last looked at its input, and that
     /// answered nobody.
@@ -200,7 +200,7 @@ impl Core {
         state.busy.stopped = true;
         self.trace(TraceKind::Fault, node, lasts_ns, &[], || {
             let lasts_ms = lasts_ns / 1_000_000;
-            format!("stops in the midst of a step, for {lasts_ms} ms")
+            format!("stops in the middle of a step, for {lasts_ms} ms")
         });
         true
     }
@@ -249,7 +249,7 @@ impl Core {
         };
     }
 
-    /// Whether a process stopped in the midst of the step that it is in.
+    /// Whether a process stopped in the middle of the step that it is in.
     pub(crate) fn stopped_in_a_step(&self, node: NodeId) -> bool {
         self.nodes[node as usize].busy.stopped
     }

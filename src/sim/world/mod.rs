@@ -294,8 +294,8 @@ impl Inner {
 #[derive(Debug)]
 pub struct World {
     inner: Mutex<Inner>,
-    /// As `Core::now_ns`, for whoever asks for nothing else: the driver alone
-    /// moves both.
+    /// As `Core::now_ns`, for callers that ask for nothing else: the driver alone moves
+    /// both.
     clock_ns: AtomicU64,
     /// Whether any process' clock may say anything but the run's time: else nobody
     /// looks at them.

@@ -67,7 +67,7 @@ impl Room {
 #[derive(Debug, Default)]
 pub(crate) struct Traps {
     set: Vec<Trap>,
-    /// Those that were sprung: the run's step, and whom the fault befalls.
+    /// Those that were sprung: the run's step, and the fault's victims.
     sprung: Vec<(u64, Vec<NodeId>)>,
     /// Those whose events came while there was no room, by the run's step.
     waited: BTreeSet<u64>,

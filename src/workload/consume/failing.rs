@@ -11,7 +11,7 @@ use crate::history::Value;
 pub struct Failing {
     /// One message in so many fails.
     pub one_in: u64,
-    /// So many attempts at it are in vain.
+    /// So many attempts at it fail.
     pub times: RangeInclusive<u64>,
     /// When a message comes again that is sent back for the first time, the
     /// second, and so on, nanoseconds. One that was sent back so often already is
@@ -22,7 +22,7 @@ pub struct Failing {
 }
 
 impl Failing {
-    /// So many attempts at the message of that value are in vain.
+    /// So many attempts at the message of that value fail.
     pub(super) fn attempts_in_vain(&self, value: Value) -> u32 {
         let dice = xxh3_64_with_seed(&value.sequence.to_be_bytes(), self.seed ^ value.digest);
         if !dice.is_multiple_of(self.one_in) {

@@ -4,11 +4,11 @@
 use crate::check::replicas::{Cluster, Head};
 use crate::history::{FaultKind, Ledger};
 
-/// The indices of the faults "at \[which\] too few held it (Raft: fewer than
-/// ⌊n/2⌋+1 …), or \[which\] took a term or vote that this configuration does not
-/// make durable", these behind those, each in their order. `counts`: whether its
-/// victim held what it had of the entry, by index into the ledger. What is in a
-/// cache only, and was not believed to be durable, nothing rests on.
+/// The indices of the faults "at \[which\] too few held it (Raft: fewer than ⌊n/2⌋+1
+/// …), or \[which\] took a term or vote that this configuration does not make
+/// durable", these behind those, each in their order. `counts`: whether its victim
+/// held what it had of the entry, by index into the ledger. Nothing rests on entries
+/// that are in a cache only and were not believed to be durable.
 pub(super) fn takers(
     head: &Head,
     ledger: &Ledger,

@@ -99,7 +99,7 @@ fn the_nth_acknowledgement_is_the_last() {
 }
 
 #[test]
-fn a_leader_is_whoever_leads_at_the_event() {
+fn a_leader_is_the_broker_that_leads_at_the_event() {
     let at_event = "{ event = \"append\", nth = 40 }";
     let report = run_with_timeline(scenario(RAFT, at_event, "\"leader\""), 1);
     assert_eq!(report.faults[&FaultKind::PowerLoss].fired, 1);
