@@ -218,7 +218,7 @@ impl Tap {
         });
         self.sightings.appends += u64::from(appends);
         if appends {
-            // Who has the only vote sends no appends.
+            // A leader that has the only vote sends no appends.
             self.note_leader(core.now_ns);
         }
         for early in discarded_early {

@@ -66,7 +66,7 @@ impl Run<'_> {
         self.plan_start(survivor, now_ns + AT_ONCE_NS, Operator::Recover);
     }
 
-    /// Who goes on alone, where that can cost nothing now.
+    /// The machine that may go on alone, where that costs nothing now.
     fn may_go_on_alone(&mut self, survivor: Victim) -> Option<usize> {
         let Victim::Broker(node) = self.resolve(survivor)? else {
             return None;
