@@ -89,6 +89,12 @@ pub enum Happening {
     /// A replica refused a vote, or the promise of one, while it could not say what its
     /// disk had lost (D12).
     VoteRefusedInDoubt,
+    /// A survivor became the only member of its cluster, by its operator's word (D16).
+    Recovered,
+    /// A disk of before a recovery stopped, for the cluster goes on without it (D16).
+    OldDiskRefused,
+    /// Such a disk was started again, and stopped again.
+    OldDiskRefusedAgain,
     /// Somebody led after somebody else.
     LeaderChanged,
     /// A leader gave up by itself.
@@ -114,7 +120,7 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 53] = [
         Self::PaymentBarred,
         Self::AnsweredByAnother,
         Self::HalfDiscarded,
@@ -155,6 +161,9 @@ impl Happening {
         Self::Promoted,
         Self::VoteRefused,
         Self::VoteRefusedInDoubt,
+        Self::Recovered,
+        Self::OldDiskRefused,
+        Self::OldDiskRefusedAgain,
         Self::LeaderChanged,
         Self::LeaderSteppedDown,
         Self::LeadershipHandedOver,
@@ -210,6 +219,9 @@ impl Happening {
             Self::Promoted => "promoted",
             Self::VoteRefused => "vote-refused",
             Self::VoteRefusedInDoubt => "vote-refused-in-doubt",
+            Self::Recovered => "recovered",
+            Self::OldDiskRefused => "old-disk-refused",
+            Self::OldDiskRefusedAgain => "old-disk-refused-again",
             Self::LeaderChanged => "leader-changed",
             Self::LeaderSteppedDown => "leader-stepped-down",
             Self::LeadershipHandedOver => "leadership-handed-over",

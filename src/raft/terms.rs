@@ -15,10 +15,18 @@ impl Raft {
             return;
         }
         match message {
-            // These change no term.
+            // These change no term, but where it says so.
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, next_term, last),
             Message::Join { challenge } => return self.on_join(from, challenge),
-            Message::Challenge { challenge } => return self.on_challenge(challenge),
+            Message::Challenge { challenge } => {
+                // The leader is there in whichever term. One that is near is taken up
+                // now: the base that follows need not wait for it.
+                let is_near = term.saturating_sub(self.term()) <= TERMS_AHEAD_MAX;
+                if self.is_blank() && term > self.term() && is_near {
+                    self.adopt_term(term);
+                }
+                return self.on_challenge(challenge);
+            }
             Message::Fetch { .. }
             | Message::Fetched { .. }
             | Message::Expired { .. }

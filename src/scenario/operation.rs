@@ -18,6 +18,9 @@ pub struct OperationRule {
     pub every_ms: Option<Between>,
     /// How many such operations are planned; with `every_ms`, at most.
     pub count: u32,
+    /// Of a recovery: an old disk comes back once those before it were replaced, so
+    /// that there is never a majority of them.
+    pub one_by_one: bool,
 }
 
 /// The operations on a cluster that is up.
@@ -31,15 +34,19 @@ pub enum OperationKind {
     RemoveNode,
     /// Another member leads.
     TransferLeadership,
+    /// One member goes on alone, as if the others were lost (D16). They were not, and
+    /// come back with their old disks.
+    Recover,
 }
 
 impl OperationKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::ReplaceNode,
         Self::AddNode,
         Self::RemoveNode,
         Self::TransferLeadership,
+        Self::Recover,
     ];
 
     /// The name in scenario files.
@@ -49,6 +56,7 @@ impl OperationKind {
             Self::AddNode => "add-node",
             Self::RemoveNode => "remove-node",
             Self::TransferLeadership => "transfer-leadership",
+            Self::Recover => "recover",
         }
     }
 }

@@ -217,6 +217,10 @@ impl Tap {
             }
         });
         self.sightings.appends += u64::from(appends);
+        if appends {
+            // A leader that has the only vote sends no appends.
+            self.note_leader(core.now_ns);
+        }
         for early in discarded_early {
             self.discarded_early(core, node, early);
         }

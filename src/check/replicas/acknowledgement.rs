@@ -183,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_with_the_only_vote_leads_what_it_writes_in_its_own_term() {
+        let alone = "hard 0 3 0; write 0 1.3=0:0; sync 0 1;";
+        assert_eq!(findings(&format!("{alone} ack 0 1")), "");
+        let other = "hard 0 3 1; write 0 1.3=0:0; sync 0 1; ack 0 1";
+        assert!(findings(other).contains("which never led"));
+    }
+
+    #[test]
     fn a_replica_that_never_led_or_lacks_the_entry_acknowledges_nothing() {
         assert!(findings(&format!("{LEADER} ack 1 1")).contains("which never led"));
         assert!(findings(&format!("{LEADER} ack 0 2")).contains("no such entry"));

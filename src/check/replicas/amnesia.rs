@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::committed::Committed;
-use super::fact::Replica;
+use super::fact::{Replica, Seats};
 use super::log::Log;
 
 /// The kind of thing that a replica forgot.
@@ -72,9 +72,10 @@ impl Amnesia {
         self.0.keys().copied().collect()
     }
 
-    /// Of these, the ones that forgot everything.
-    pub fn blank(&self) -> usize {
-        let blank = self.0.values().filter(|what| **what == Forgot::Everything);
+    /// Of these, the ones that have a seat and forgot everything.
+    pub fn blank_of(&self, seats: &Seats) -> usize {
+        let seated = self.0.iter().filter(|(node, _)| seats.0.contains_key(node));
+        let blank = seated.filter(|(_, what)| **what == Forgot::Everything);
         blank.count()
     }
 }

@@ -254,7 +254,8 @@ impl Cluster {
     /// Whether a majority of the disks is gone (D16): nobody can serve then, and
     /// nothing is due.
     pub fn has_lost_majority(&self) -> bool {
-        self.amnesia.blank() > self.seats().minority()
+        let seats = self.seats();
+        self.amnesia.blank_of(seats) > seats.minority()
     }
 
     /// How many seats durably held an entry just after an event.

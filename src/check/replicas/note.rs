@@ -131,6 +131,9 @@ impl Cluster {
             self.report(moment, broken);
             let broken = membership::check(replica, led, entry, &self.committed);
             self.report(moment, broken);
+            if self.leads_alone(replica, entry.head.term) {
+                self.note_leads(moment, node, entry.head.term);
+            }
         }
         if medium == self.media.log {
             self.note_held(moment, node, entry.head);
@@ -138,6 +141,18 @@ impl Cluster {
         if medium == Medium::Durable {
             self.settle_amnesia(node);
         }
+    }
+
+    /// Whether a replica that wrote an entry leads its term: nobody else has a vote, so
+    /// it sends no appends that would tell.
+    fn leads_alone(&self, replica: Replica, term: u64) -> bool {
+        let node = &self.nodes[replica.node as usize];
+        let own = HardState {
+            term,
+            vote: Some(replica),
+        };
+        let seats = node.cached.latest_seats().1;
+        node.state == own && seats.is_some_and(|it| it.quorum() == 1 && it.has_voter(replica))
     }
 
     /// A node took the first configuration. The nodes that are named in it begin: earlier

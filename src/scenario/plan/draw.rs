@@ -131,6 +131,12 @@ fn shuffled(mut left: Vec<Victim>, stream: &mut Stream) -> Vec<Victim> {
     drawn.collect()
 }
 
+/// How long a survivor serves before old disks come back.
+const ALONE_MS: Between = Between {
+    low: 1,
+    high: 1_000,
+};
+
 /// The operations of one rule.
 pub(super) fn operations(
     cluster: &Cluster,
@@ -153,6 +159,11 @@ pub(super) fn operations(
             OperationKind::AddNode => Operation::AddNode { node: spare },
             OperationKind::RemoveNode => Operation::RemoveNode { victim },
             OperationKind::TransferLeadership => Operation::TransferLeadership { to: victim },
+            OperationKind::Recover => Operation::Recover {
+                survivor: victim,
+                alone_ns: in_ns(ALONE_MS).draw(stream),
+                one_by_one: rule.one_by_one,
+            },
         };
         operations.push(PlannedOperation { at_ns, operation });
     }

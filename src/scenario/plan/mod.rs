@@ -147,6 +147,16 @@ pub enum Operation {
         /// The new leader.
         to: Victim,
     },
+    /// One member goes on alone, by an unsafe recovery; the others come back once it
+    /// serves.
+    Recover {
+        /// Which.
+        survivor: Victim,
+        /// How long it then has been serving alone, nanoseconds.
+        alone_ns: u64,
+        /// Each of the others comes back once those before it were replaced.
+        one_by_one: bool,
+    },
 }
 
 /// The effect of a fault. Times in nanoseconds; see [`super::Harm`] for their meaning.

@@ -11,7 +11,7 @@ use super::table::Table;
 use super::target::machine;
 use crate::scenario::{Cluster, OperationKind, OperationRule, RunSettings, Subject};
 
-const KEYS: &[&str] = &["kind", "target", "at_ms", "every_ms", "count"];
+const KEYS: &[&str] = &["kind", "target", "at_ms", "every_ms", "count", "one_by_one"];
 
 /// Reads one rule.
 pub(super) fn read(
@@ -33,6 +33,14 @@ pub(super) fn read(
             .problem("there is no machine to add", "`spares` of [cluster] is 0")
             .help("spares = 1"));
     }
+    let one_by_one = table.get("one_by_one");
+    if let Some(field) = one_by_one
+        .as_ref()
+        .filter(|_| kind != OperationKind::Recover)
+    {
+        let message = "only after a recovery do old disks come back";
+        return Err(field.problem(message, "no recovery"));
+    }
     let (every_ms, count) = repetition(&table)?;
     Ok(OperationRule {
         kind,
@@ -40,6 +48,7 @@ pub(super) fn read(
         at_ms: window(&table, "at_ms", run)?,
         every_ms,
         count,
+        one_by_one: one_by_one.map_or(Ok(false), |field| field.boolean())?,
     })
 }
 
@@ -49,6 +58,7 @@ fn subject(table: &Table<'_>, kind: OperationKind, cluster: &Cluster) -> Result<
         return Ok(match kind {
             OperationKind::AddNode => Subject::Spare,
             OperationKind::TransferLeadership => Subject::Follower,
+            OperationKind::Recover => Subject::Leader,
             OperationKind::ReplaceNode | OperationKind::RemoveNode => Subject::AnyBroker,
         });
     };

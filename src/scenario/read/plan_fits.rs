@@ -268,6 +268,7 @@ pub(super) fn operation_fits(
         Operation::AddNode { node } => (None, Some(node)),
         Operation::RemoveNode { victim } => (Some(victim), None),
         Operation::TransferLeadership { to } => (Some(to), None),
+        Operation::Recover { survivor, .. } => (Some(survivor), None),
     };
     machine.map_or(Ok(()), |number| frame.machine(&field, number))?;
     match victim {

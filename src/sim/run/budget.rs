@@ -131,7 +131,18 @@ impl Run<'_> {
             .cluster
             .brokers
             .saturating_sub(removed.count() as u32);
-        members.saturating_sub(1) / 2
+        let minority = members.saturating_sub(1) / 2;
+        match self.has_been_recovered {
+            true => minority.min(self.minority_since_recovery()),
+            false => minority,
+        }
+    }
+
+    /// After a recovery there is one member, until blank disks are let in.
+    fn minority_since_recovery(&self) -> u32 {
+        let inner = self.world.lock();
+        let cluster = inner.tap.cluster().filter(|_| self.recovering.is_none());
+        cluster.map_or(0, |cluster| cluster.seats().minority() as u32)
     }
 
     /// Whether these nodes may forget now.

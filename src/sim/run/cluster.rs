@@ -48,6 +48,12 @@ pub(super) struct Machine {
     pub(super) formatted_ns: u64,
     /// The name that it then got.
     pub(super) disk_id: u64,
+    /// When it was last made the only member of its cluster.
+    pub(super) recovered_ns: Option<u64>,
+    /// It stays down until a recovery without it is over.
+    pub(super) is_kept_away: bool,
+    /// It was refused once, as of an older epoch.
+    pub(super) was_refused_as_old: bool,
     /// It is left out of the core that heals, and stays down.
     pub(super) retired: bool,
 }
@@ -93,6 +99,9 @@ impl Machine {
             start_planned: false,
             formatted_ns: 0,
             disk_id: 0,
+            recovered_ns: None,
+            is_kept_away: false,
+            was_refused_as_old: false,
             retired: false,
         }
     }
@@ -125,7 +134,7 @@ impl Machine {
 
     /// Whether the start of that number is to be made.
     pub(super) fn is_due(&self, start: u64) -> bool {
-        start == self.start && !self.is_up() && !self.retired
+        start == self.start && !self.is_up() && !self.retired && !self.is_kept_away
     }
 
     /// Says whether the number of queues of new topics may change at the next start.
@@ -211,8 +220,10 @@ impl Machine {
         let mut said = process.ear.said();
         self.disk_id = said.disk_id.take().unwrap_or(self.disk_id);
         if let Some(done_ns) = said.operator_done_ns.take() {
-            if matches!(self.duty, Operator::Format(_)) {
-                self.formatted_ns = done_ns;
+            match self.duty {
+                Operator::Format(_) => self.formatted_ns = done_ns,
+                Operator::Recover => self.recovered_ns = Some(done_ns),
+                Operator::None | Operator::Salvage => {}
             }
             self.duty = Operator::None;
         }

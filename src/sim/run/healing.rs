@@ -37,7 +37,10 @@ impl Run<'_> {
                 self.machines[machine].retired = true;
             } else if !core.contains(&node) {
                 self.retire(machine);
-            } else if self.machines[machine].is_up() || self.machines[machine].start_planned {
+            } else if self.machines[machine].is_up()
+                || self.machines[machine].start_planned
+                || self.machines[machine].is_kept_away
+            {
                 // It is back, or about to be.
             } else if self.machines[machine].refused.is_some() {
                 self.call_operator(machine);

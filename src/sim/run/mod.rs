@@ -35,6 +35,7 @@ mod operator;
 mod pauses;
 mod phases;
 mod process;
+mod recovery;
 mod steps;
 mod strangers;
 mod tale;

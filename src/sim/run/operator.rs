@@ -79,6 +79,10 @@ impl Run<'_> {
                 self.world.process_dies(self.machines[machine].node, false);
             }
             match exit {
+                Some(Exit::Refused {
+                    blames: Blames::Recovery,
+                    ..
+                }) => self.was_refused_as_old(machine),
                 Some(Exit::Clean) => {
                     let down_ns = self.machines[machine].down_ns.max(2 * MS_NS);
                     let at_ns = self.world.now_ns() + down_ns;
@@ -112,6 +116,8 @@ impl Run<'_> {
             }
             // He goes on with those that serve.
             Blames::Others if self.somebody_forgot() => self.replace_disk(machine),
+            // A recovery that failed half-way is made again.
+            _ if self.machines[machine].duty() == Operator::Recover => (Operator::None, AT_ONCE_NS),
             _ => (Operator::None, PATIENCE_NS),
         };
         let at_ns = self.world.now_ns() + pause_ns;
@@ -127,9 +133,15 @@ impl Run<'_> {
     /// many others are being replaced that nobody could take it in.
     fn replace_disk(&mut self, machine: usize) -> (Operator, u64) {
         let node = machine as NodeId;
-        if !self.has_room_for_blank(node) {
-            return (Operator::None, PATIENCE_NS);
+        match self.has_room_for_blank(node) {
+            true => self.put_in_blank_disk(machine),
+            false => (Operator::None, PATIENCE_NS),
         }
+    }
+
+    /// Puts a blank disk into a machine.
+    pub(super) fn put_in_blank_disk(&mut self, machine: usize) -> (Operator, u64) {
+        let node = machine as NodeId;
         {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
@@ -194,6 +206,9 @@ impl Run<'_> {
         // A cluster with fewer members has less room.
         self.world.lock().traps.take_room();
         let operation = self.plan.operations[number].operation;
+        if let Operation::Recover { survivor, .. } = operation {
+            return self.recover(number, survivor);
+        }
         let Some((action, node)) = self.action(operation) else {
             return;
         };
@@ -219,6 +234,7 @@ impl Run<'_> {
                 node: node(victim)?,
             },
             Operation::TransferLeadership { to } => Action::Transfer { to: node(to)? },
+            Operation::Recover { .. } => return None,
         };
         Some((action, action.node()))
     }

@@ -15,6 +15,7 @@ use super::cuts::Links;
 use super::follower::Follower;
 use super::links;
 use super::process::Operator;
+use super::recovery::Recovery;
 use super::strangers::Stranger;
 use super::watch;
 use super::windows::Window;
@@ -114,6 +115,9 @@ pub(super) struct Run<'a> {
     /// Where transactions stand.
     pub(super) follower: Follower,
     pub(super) admin: Option<Admin>,
+    /// The recovery that is not over.
+    pub(super) recovering: Option<Recovery>,
+    pub(super) has_been_recovered: bool,
     pub(super) stranger: Option<Stranger>,
     pub(super) probe: Probe,
     pub(super) last_reader: LastReader,
@@ -179,6 +183,8 @@ impl<'a> Run<'a> {
             outstanding: Outstanding::default(),
             follower: Follower::new(scenario),
             admin: None,
+            recovering: None,
+            has_been_recovered: false,
             stranger: None,
             steps: Vec::new(),
             phase: Phase::Safety,
@@ -268,6 +274,7 @@ impl<'a> Run<'a> {
 
     fn tick(&mut self) -> ControlFlow<()> {
         self.note_exits();
+        self.watch_recovery();
         self.note_fired();
         self.watch_windows();
         if self.storms() {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::broker::{
-    Broker, BrokerConfig, BrokerError, Replication, StoreError, format_replica, salvage,
+    Broker, BrokerConfig, BrokerError, Replication, StoreError, format_replica, recover_unsafe,
+    salvage,
 };
 use crate::env::Env;
 use crate::log::{
@@ -22,6 +23,8 @@ pub(super) enum Operator {
     Format(NewDisk),
     /// Salvages a log that is corrupt.
     Salvage,
+    /// Makes it the only member of its cluster.
+    Recover,
 }
 
 /// The kind that a blank disk is formatted as.
@@ -60,11 +63,14 @@ pub(super) enum Blames {
     Blank,
     /// Other replicas, which have forgotten what this one knows.
     Others,
+    /// Its operator: the cluster was recovered without it.
+    Recovery,
 }
 
 fn blames(error: &BrokerError) -> Blames {
     match error {
         BrokerError::Store(StoreError::Diverged(_)) => Blames::Others,
+        BrokerError::Store(StoreError::NewerEpoch { .. }) => Blames::Recovery,
         BrokerError::Store(StoreError::Open(OpenError::Identity(IdentityError::NotFormatted))) => {
             Blames::Blank
         }
@@ -156,11 +162,15 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
             let salvaged = salvage(&env.disk(), &life.config, env.random_u64()).await;
             salvaged.map(drop).map_err(|why| why.to_string())
         }
+        Operator::Recover => {
+            let recovered = recover_unsafe(&env, &life.config).await;
+            recovered.map(drop).map_err(|why| why.to_string())
+        }
     };
     if let Err(why) = by_hand {
         let blames = match life.operator {
             Operator::Salvage => Blames::Disk,
-            Operator::None | Operator::Format(_) => Blames::Nobody,
+            Operator::None | Operator::Format(_) | Operator::Recover => Blames::Nobody,
         };
         return Exit::Refused { why, blames };
     }

@@ -14,6 +14,9 @@ use super::image::View;
 /// Bytes of a small file before its payload.
 const ASIDE_HEADER_BYTES: usize = 24;
 
+/// How such a file begins.
+const ASIDE_MAGIC: u64 = u64::from_be_bytes(*b"ZLA1\0\0\0\0");
+
 /// The payload of a small file that is replaced as a whole, where it verifies.
 pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
     let content = match view {
@@ -27,9 +30,13 @@ pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>>
         return None;
     }
     let mut bytes = content.to_vec();
-    let checksum = u64::from_be_bytes(*bytes.get(16..)?.first_chunk()?);
-    let payload = bytes.split_off(ASIDE_HEADER_BYTES.min(bytes.len()));
-    (checksum == xxh3_64_with_seed(&payload, xxh3_64(path.as_bytes()))).then_some(payload)
+    let word = |at: usize| Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (magic, length, checksum) = (word(0)?, word(8)?, word(16)?);
+    let payload = bytes.split_off(ASIDE_HEADER_BYTES);
+    let verifies = magic == ASIDE_MAGIC
+        && length == payload.len() as u64
+        && checksum == xxh3_64_with_seed(&payload, xxh3_64(path.as_bytes()));
+    verifies.then_some(payload)
 }
 
 /// The id of a disk, once it is formatted.
