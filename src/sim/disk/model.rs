@@ -73,6 +73,7 @@ pub struct DiskModel {
     pub(super) speed: DiskSpeed,
     pub(super) met: Met,
     pub(super) next_ino: u64,
+    pub(super) reverts: u64,
     next_fd: u64,
 }
 
@@ -95,6 +96,7 @@ impl DiskModel {
             speed: DiskSpeed::default(),
             met: Met::default(),
             next_ino: 1,
+            reverts: 0,
             next_fd: 0,
         }
     }

@@ -54,6 +54,11 @@ impl DiskModel {
         self.faults.lies()
     }
 
+    /// How often a write that failed left the page cache with older bytes.
+    pub fn reverts(&self) -> u64 {
+        self.reverts
+    }
+
     /// The newest change of the disk.
     pub fn last_seq(&self) -> Seq {
         self.seq

@@ -208,6 +208,7 @@ impl DiskModel {
         file.errors += 1;
         if cache == CacheAfterError::Reverts {
             file.evict_clean();
+            self.reverts += 1;
         }
     }
 

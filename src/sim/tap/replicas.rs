@@ -54,6 +54,9 @@ struct Known {
     is_spoiled: bool,
     /// Lies that its disk had told when the power last went.
     lies_before: u64,
+    /// How often a write that failed had taken bytes from its page cache, when the
+    /// cached log was read last.
+    reverts_before: u64,
     /// Where records do not verify, though they had been synced; `None` as long as
     /// no sector went bad.
     holes: Option<Holes>,
@@ -155,7 +158,17 @@ impl Replicas {
                 .for_each(|(_, is_cut)| *is_cut = true);
         }
         let image = Image::of(disk, View::Cached, self.harm(node));
-        self.becomes(moment, node, Medium::Cached, image, Cause::Replica);
+        // A write that failed took what is gone, where one did since: the process
+        // learns of it only when its sync returns.
+        let reverts = std::mem::replace(
+            &mut self.nodes[node as usize].reverts_before,
+            disk.reverts(),
+        );
+        let cause = match reverts == disk.reverts() {
+            true => Cause::Replica,
+            false => Cause::Crash,
+        };
+        self.becomes(moment, node, Medium::Cached, image, cause);
     }
 
     /// A base is stored: what it may stand for, before what becomes of the log.
