@@ -51,8 +51,7 @@ impl<E: Env> Broker<E> {
         let Some(request) = self.parse::<SendBack<'_>>(conn, command) else {
             return Ok(());
         };
-        let bytes_max = self.config.max_message_bytes;
-        if let Err((code, remark)) = self.admit_what_goes_on(serving, bytes_max) {
+        if let Err((code, remark)) = self.admit_what_goes_on(serving, 0) {
             self.outbox.refuse(conn, reply_to, code, &remark);
             return Ok(());
         }
@@ -64,6 +63,10 @@ impl<E: Env> Broker<E> {
                 return Ok(());
             }
         };
+        if let Err((code, remark)) = self.admit_what_goes_on(serving, record.len()) {
+            self.outbox.refuse(conn, reply_to, code, &remark);
+            return Ok(());
+        }
         let message = Message::decode_enveloped(&record)
             .map_err(|why| StoreError::undecodable(request.offset as u64, why))?;
         let back = match Back::of(&message, &request) {

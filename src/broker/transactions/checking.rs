@@ -136,6 +136,11 @@ impl<E: Env> Broker<E> {
             }
             let open = serving.store.open_half(half_address).cloned();
             let Some(half) = open else { continue };
+            // A question whose answer would be refused would only bring the half
+            // nearer to being discarded.
+            if self.admit_in_time(serving, half.record_bytes as usize).is_err() {
+                continue;
+            }
             match due(&half, age_ms, &self.config) {
                 Due::Nothing => {}
                 Due::Question => self.note_check(serving, half_address, &half).await?,

@@ -86,11 +86,12 @@ impl<E: Env> Broker<E> {
                 Ok(())
             }
             Standing::Open { half_address } => {
-                let bytes_max = match asked {
-                    Outcome::Committed => self.config.max_message_bytes,
+                let half = serving.store.open_half(half_address);
+                let bytes = match asked {
+                    Outcome::Committed => half.map_or(0, |half| half.record_bytes as usize),
                     Outcome::RolledBack | Outcome::Discarded => 0,
                 };
-                if let Err((code, remark)) = self.admit_what_goes_on(serving, bytes_max) {
+                if let Err((code, remark)) = self.admit_what_goes_on(serving, bytes) {
                     self.outbox.refuse(conn, reply_to, code, &remark);
                     return Ok(());
                 }
