@@ -11,8 +11,8 @@ use super::groups::Locks;
 use super::replica;
 use super::server::{Broker, Serving, StoreDisk};
 use super::store::Store;
-use crate::env::{Env, Net, NetEvent, Pooled, Timer};
-use crate::remoting::ResponseCode;
+use crate::env::{ConnId, Env, Net, NetEvent, Pooled, Timer};
+use crate::remoting::{Command, ResponseCode};
 
 /// Pause before a store that failed is opened again, nanoseconds.
 const REOPEN_PAUSE_NS: u64 = 500_000_000;
@@ -93,13 +93,17 @@ impl<E: Env> Broker<E> {
         }
     }
 
+    pub(super) fn refuse_closed(&mut self, conn: ConnId, command: &Command, why: &str) {
+        let code = ResponseCode::SERVICE_NOT_AVAILABLE;
+        self.outbox.refuse(conn, command.reply_to(), code, why);
+    }
+
     pub(super) fn refuse_event(&mut self, event: NetEvent, why: &str) {
         match event {
             NetEvent::Data { conn, bytes } => {
                 self.sessions.feed(conn, bytes);
                 while let Some(command) = self.next_command(conn) {
-                    let code = ResponseCode::SERVICE_NOT_AVAILABLE;
-                    self.outbox.refuse(conn, command.reply_to(), code, why);
+                    self.refuse_closed(conn, &command, why);
                 }
                 while let Some(slow) = self.sessions.too_slow(&self.config.bounds) {
                     self.close_stream(slow);

@@ -364,11 +364,12 @@ impl<E: Env> Broker<E> {
         if serving.room_bytes < 2 * self.config.segment_bytes {
             self.look_for_room(serving).await;
         }
-        let mut next = Some(first);
-        for _ in 0..EVENTS_PER_STEP {
-            let Some(event) = next else { break };
+        self.handle_event(serving, first).await?;
+        for _ in 1..EVENTS_PER_STEP {
+            let Some(event) = self.net.try_next() else {
+                break;
+            };
             self.handle_event(serving, event).await?;
-            next = self.net.try_next();
         }
         Ok(())
     }
@@ -381,8 +382,14 @@ impl<E: Env> Broker<E> {
         match event {
             NetEvent::Data { conn, bytes } => {
                 self.sessions.feed(conn, bytes);
+                let mut handled = Ok(());
                 while let Some(command) = self.next_command(conn) {
-                    self.handle_command(serving, conn, command).await?;
+                    if handled.is_ok() {
+                        handled = self.handle_command(serving, conn, command).await;
+                    } else {
+                        // Nothing else of this stream may come that would lead here again.
+                        self.refuse_closed(conn, &command, "the log failed");
+                    }
                     if self.outbox.is_full() {
                         self.outbox.flush(&mut self.net);
                     }
@@ -394,6 +401,7 @@ impl<E: Env> Broker<E> {
                 while let Some(slow) = self.sessions.too_slow(&self.config.bounds) {
                     self.give_up_stream(serving, slow);
                 }
+                handled?;
             }
             NetEvent::Accepted { conn, from } => {
                 if let Some(unused) = self.accepted(conn, from) {

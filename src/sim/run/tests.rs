@@ -144,6 +144,44 @@ outcome = "zero-loss"
     }
 }
 
+/// What came while a broker stood still is more than it takes in one step: each
+/// request is answered, and none is between two steps.
+#[test]
+fn what_waited_for_a_broker_that_stood_still_is_answered() {
+    let text = r#"
+title = "a burst"
+why = "more waits than one step takes"
+
+[cluster]
+flush = "sync"
+
+[client]
+send_timeout_ms = 5_000
+
+[[workload]]
+kind = "send"
+producers = 4
+in_flight = 300
+rate_per_s = 2_000
+
+[[fault]]
+kind = "pause"
+at_ms = [500, 510]
+lasts_ms = 500
+
+[run]
+seeds = "0..1"
+duration_ms = 1_500
+
+[expect]
+outcome = "zero-loss"
+"#;
+    let scenario = parse("burst", "burst.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    let report = run_on_a_thread(scenario);
+    assert_eq!(report.counts.unknown, 0, "unanswered");
+    assert!(report.counts.acknowledged > 1_000, "{:?}", report.counts);
+}
+
 /// How many faults of a kind could matter, where producers are at work or have
 /// sent a single message long before.
 fn eligible(kind: FaultKind, keys: &str, busy: bool) -> (u64, u64) {
