@@ -7,7 +7,7 @@ use super::error::ReadError;
 use super::frames::Frame;
 use super::read::Place;
 use super::recovery::WINDOW_BYTES;
-use super::segment::{Group, header_stands, segment_path};
+use super::segment::{header_stands, segment_path};
 use crate::env::Disk;
 use crate::record::LogPart;
 
@@ -98,16 +98,18 @@ struct Stretch<D: Disk> {
 }
 
 impl<D: Disk> Stretch<D> {
-    /// From the beginning of the group on: an address may since have been cut
-    /// off, and another entry may have taken it.
+    /// From the entry on that the step before came to; where none begins there (the
+    /// address may since have been cut off, and another entry may have taken it),
+    /// from the beginning of the group.
     async fn verify(&self, bytes: u64) -> Result<Scrubbed, ReadError> {
-        let Group {
-            address,
-            mut position,
-            ..
-        } = self.place.group;
         let mut frames = self.place.frames(WINDOW_BYTES.min(bytes));
-        let mut at = address;
+        let from = self.place.frame_at(&mut frames, self.place.position);
+        let (mut at, mut position) = match from.await? {
+            Frame::Entry { envelope, .. } if envelope.log.address == self.from_address => {
+                (self.from_address, self.place.position)
+            }
+            _ => (self.place.group.address, self.place.group.position),
+        };
         let mut behind = None;
         let upto_address = self.from_address.saturating_add(bytes.max(1));
         while at < self.upto_address.min(upto_address) {

@@ -29,6 +29,9 @@ impl<E: Env> Broker<E> {
             return Ok(());
         }
         let round_begins = replica.scrub_left_bytes == ROUND_BYTES;
+        // Before anything can fail: a part that does is not tried again at once, nor
+        // before anybody else has had a turn.
+        replica.scrub_at_ns = now_ns + replica.scrub_interval_ns;
         let part_bytes = self.config.slice_bytes.min(replica.scrub_left_bytes);
         replica.scrub_left_bytes -= part_bytes;
         if round_begins {
