@@ -83,6 +83,9 @@ pub(super) struct Frames<F: File> {
     window_bytes: u64,
     window: Bytes,
     window_from: u64,
+    /// The end of the shortest read ahead that failed, once one did: what the medium
+    /// lost is before it.
+    lost_before: u64,
 }
 
 impl<F: File> Frames<F> {
@@ -96,6 +99,7 @@ impl<F: File> Frames<F> {
             window_bytes,
             window: Bytes::new(),
             window_from: 0,
+            lost_before: 0,
         }
     }
 
@@ -224,10 +228,11 @@ impl<F: File> Frames<F> {
         if self.is_seen(position, length) {
             return Ok(Ok(()));
         }
-        let ahead = self.window_bytes.clamp(length, self.end - position);
+        let ahead = self.ahead(position, length);
         let read = match self.file.read_at(position, ahead as usize).await {
             // A bad sector further on must not hide the good ones before it.
             Err(error) if medium_lost_data(&error) && ahead > length => {
+                self.lost_before = position + ahead;
                 self.file.read_at(position, length as usize).await
             }
             read => read,
@@ -244,6 +249,17 @@ impl<F: File> Frames<F> {
             }
             Err(error) if medium_lost_data(&error) => Ok(Err(error.to_string())),
             Err(error) => Err(error),
+        }
+    }
+
+    /// How much to read at `position`, of which `length` bytes are needed: half of the
+    /// way to where a read failed, so that not each of those before it fails again
+    /// and the bytes are gone through about twice.
+    fn ahead(&self, position: u64, length: u64) -> u64 {
+        let ahead = self.window_bytes.clamp(length, self.end - position);
+        match self.lost_before.saturating_sub(position) {
+            0 => ahead,
+            near => ahead.min(near / 2).max(length),
         }
     }
 

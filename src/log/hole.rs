@@ -107,8 +107,9 @@ impl<D: Disk> CommitLog<D> {
 
     /// Looks at the entry at `address`, which a read or a scrub found damaged
     /// ([`ReadError::Corrupt`] names the address), and makes a hole of the first
-    /// damage in its segment up to there; `None` where there is none, or where
-    /// the hole is known. Reads the segment up to there.
+    /// damage in its group up to there; `None` where there is none, or where
+    /// the hole is known. Reads the group up to there; where its beginning is not
+    /// whole, the segment.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -123,7 +124,10 @@ impl<D: Disk> CommitLog<D> {
             path: segment.path(),
             source,
         };
-        let mut walk = Walk::of(segment, self.holes.iter().copied());
+        let holes = self.holes.iter().copied();
+        let mut walk = Walk::near(segment, holes, address, |index| self.term_at(index))
+            .await
+            .map_err(failed)?;
         while walk.at.address <= address {
             match walk.next().await {
                 Ok(_) => {}

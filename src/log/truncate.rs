@@ -76,7 +76,9 @@ impl<D: Disk> CommitLog<D> {
             .segments
             .partition_point(|segment| segment.header.base.address <= address);
         let segment = &self.segments[after.checked_sub(1).expect("not below the first segment")];
-        let mut walk = Walk::of(segment, self.holes.iter().copied());
+        let holes = self.holes.iter().copied();
+        let term_of = |index| self.term_at(index);
+        let mut walk = Walk::near(segment, holes, address, term_of).await?;
         while walk.at.address < address {
             walk.next().await?;
         }

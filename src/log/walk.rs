@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Position;
 use super::frames::{Frame, Frames, follow};
 use super::hole::Hole;
-use super::recovery::WINDOW_BYTES;
+use super::recovery::{WINDOW_BYTES, before};
 use super::segment::{Group, Segment};
 use crate::env::Disk;
 use crate::record::LogPart;
@@ -50,6 +50,45 @@ impl<D: Disk> Walk<D> {
             groups: segment.groups.clone(),
             at: header.base,
         }
+    }
+
+    /// As [`Walk::of`], from the beginning of the group on that holds the entry at
+    /// `address`, where that beginning is whole and `term_of` tells the term of the
+    /// entry before it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) async fn near(
+        segment: &Segment<D>,
+        holes: impl IntoIterator<Item = Hole>,
+        address: u64,
+        term_of: impl Fn(u64) -> Option<u64>,
+    ) -> io::Result<Self> {
+        let mut walk = Self::of(segment, holes);
+        let Some(group) = segment.group_of(address) else {
+            return Ok(walk);
+        };
+        let Some(term) = term_of(group.index.saturating_sub(1)) else {
+            return Ok(walk);
+        };
+        let over = |(hole, _): &(Hole, _)| {
+            hole.from.address <= group.address && group.address < hole.upto.address
+        };
+        if walk.holes.iter().any(over) {
+            return Ok(walk);
+        }
+        if let Frame::Entry { envelope, .. } = walk.frames.at(group.position).await?
+            && (envelope.log.index, envelope.log.address) == (group.index, group.address)
+        {
+            walk.holes
+                .retain(|(hole, _)| hole.from.address > group.address);
+            walk.position = group.position;
+            walk.at = Position {
+                term,
+                ..before(&envelope.log)
+            };
+        }
+        Ok(walk)
     }
 
     /// The first whole entry behind the damage that the walk has come to, and

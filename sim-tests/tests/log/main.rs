@@ -13,6 +13,7 @@ mod names;
 mod poison;
 mod queues;
 mod read;
+mod rereading;
 mod restart;
 mod salvage;
 mod scrub;
