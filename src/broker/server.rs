@@ -51,6 +51,8 @@ use crate::remoting::{Command, ResponseCode};
 
 /// Events taken from the network before what they staged is written.
 const EVENTS_PER_STEP: usize = 256;
+/// For how long events are handled before deadlines are looked at again, nanoseconds.
+const EVENTS_NS: u64 = 5_000_000;
 
 /// A broker's disk as its store sees it: with few descriptors.
 pub(super) type StoreDisk<E> = Pooled<<E as Env>::Disk>;
@@ -364,8 +366,13 @@ impl<E: Env> Broker<E> {
         if serving.room_bytes < 2 * self.config.segment_bytes {
             self.look_for_room(serving).await;
         }
+        let until_ns = self.env.now_ns() + EVENTS_NS;
         self.handle_event(serving, first).await?;
         for _ in 1..EVENTS_PER_STEP {
+            // On a slow machine so many events take longer than a heartbeat may wait.
+            if self.env.now_ns() >= until_ns {
+                break;
+            }
             let Some(event) = self.net.try_next() else {
                 break;
             };
