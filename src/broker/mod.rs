@@ -31,6 +31,7 @@ mod expiry;
 mod foreign;
 mod founding;
 mod groups;
+mod inbox;
 mod kind;
 mod names;
 mod open;

@@ -34,6 +34,7 @@ use super::expiry::{Expiring, Part};
 use super::foreign::Refusals;
 use super::founding::Founded;
 use super::groups::{Locks, Members};
+use super::inbox::{EVENTS_NS, Inbox};
 use super::outbox::Outbox;
 use super::parked::{Parked, Pull};
 use super::replica::{Reads, Replica, Wanted};
@@ -51,8 +52,6 @@ use crate::remoting::{Command, ResponseCode};
 
 /// Events taken from the network before what they staged is written.
 const EVENTS_PER_STEP: usize = 256;
-/// For how long events are handled before deadlines are looked at again, nanoseconds.
-const EVENTS_NS: u64 = 5_000_000;
 
 /// A broker's disk as its store sees it: with few descriptors.
 pub(super) type StoreDisk<E> = Pooled<<E as Env>::Disk>;
@@ -74,6 +73,7 @@ pub struct Broker<E: Env> {
     pub(super) refusals: Refusals,
     /// Pulls whose groups begin with them, to be served in this step.
     pub(super) begun: Vec<Pull>,
+    pub(super) inbox: Inbox,
 }
 
 /// The parts that a reopened store begins anew.
@@ -152,6 +152,7 @@ impl<E: Env> Broker<E> {
             reserve: Reserve::default(),
             refusals: Refusals::default(),
             begun: Vec::new(),
+            inbox: Inbox::default(),
         })
     }
 
@@ -245,7 +246,10 @@ impl<E: Env> Broker<E> {
                     self.offer_again(serving).await?;
                 }
                 Wake::Net(event) => self.handle_events(serving, event).await?,
-                Wake::Deadline => self.handle_deadlines(serving).await?,
+                Wake::Deadline => {
+                    self.hear_peers(serving).await?;
+                    self.handle_deadlines(serving).await?;
+                }
             }
         }
     }
@@ -285,9 +289,10 @@ impl<E: Env> Broker<E> {
         {
             return Poll::Ready(part);
         }
-        let others = match pin!(self.timer.fired()).poll(context) {
-            Poll::Ready(()) => Poll::Ready(Wake::Deadline),
-            Poll::Pending => pin!(self.net.next()).poll(context).map(Wake::Net),
+        let is_due = pin!(self.timer.fired()).poll(context).is_ready();
+        let others = match is_due {
+            true => Poll::Ready(Wake::Deadline),
+            false => self.poll_event(context).map(Wake::Net),
         };
         if serving.gives_way && others.is_pending() {
             return serving.poll_long_work(context);
@@ -373,7 +378,7 @@ impl<E: Env> Broker<E> {
             if self.env.now_ns() >= until_ns {
                 break;
             }
-            let Some(event) = self.net.try_next() else {
+            let Some(event) = self.take_event() else {
                 break;
             };
             self.handle_event(serving, event).await?;
@@ -381,7 +386,7 @@ impl<E: Env> Broker<E> {
         Ok(())
     }
 
-    async fn handle_event(
+    pub(super) async fn handle_event(
         &mut self,
         serving: &mut Serving<E>,
         event: NetEvent,

@@ -138,7 +138,10 @@ impl<E: Env> Broker<E> {
             let Some(half) = open else { continue };
             // A question whose answer would be refused would only bring the half
             // nearer to being discarded.
-            if self.admit_in_time(serving, half.record_bytes as usize).is_err() {
+            if self
+                .admit_in_time(serving, half.record_bytes as usize)
+                .is_err()
+            {
                 continue;
             }
             match due(&half, age_ms, &self.config) {
