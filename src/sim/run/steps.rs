@@ -11,9 +11,9 @@ use crate::sim::world::LongestStep;
 
 /// Parts of long work that may come together, and what else a step may look up: the
 /// places in the log where followers go on, what is due for delivery, and a look for
-/// rot that reads again around what it finds.
+/// rot that reads on behind what it finds.
 const PARTS_MAX: u64 = 4;
-const LOOKED_UP_BYTES_MAX: u64 = 4 << 20;
+const LOOKED_UP_BYTES_MAX: u64 = 3 << 20;
 
 /// Looks at an entry that is longer than a part: nothing of it verifies before all of
 /// it is there, so it is no work that could come in parts. A broker that sends one

@@ -157,6 +157,7 @@ flush = "sync"
 
 [client]
 send_timeout_ms = 5_000
+send_retries = 0
 
 [[workload]]
 kind = "send"
