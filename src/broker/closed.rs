@@ -11,7 +11,7 @@ use super::groups::Locks;
 use super::replica;
 use super::server::{Broker, Serving, StoreDisk};
 use super::store::Store;
-use crate::env::{ConnId, Env, NetEvent, Pooled, Timer};
+use crate::env::{ConnId, Env, Net, NetEvent, Pooled, Timer};
 use crate::remoting::{Command, ResponseCode};
 
 /// Pause before a store that failed is opened again, nanoseconds.
@@ -50,7 +50,7 @@ impl<E: Env> Broker<E> {
                     .poll(context)
                     .map(|()| None)
                     .map(Ok),
-                Poll::Pending => self.poll_event(context).map(Some).map(Ok),
+                Poll::Pending => pin!(self.net.next()).poll(context).map(Some).map(Ok),
             });
             match event.await {
                 Ok(None) => patient = false,

@@ -31,7 +31,6 @@ mod expiry;
 mod foreign;
 mod founding;
 mod groups;
-mod inbox;
 mod kind;
 mod names;
 mod open;

@@ -34,7 +34,6 @@ use super::expiry::{Expiring, Part};
 use super::foreign::Refusals;
 use super::founding::Founded;
 use super::groups::{Locks, Members};
-use super::inbox::{EVENTS_NS, Inbox};
 use super::outbox::Outbox;
 use super::parked::{Parked, Pull};
 use super::replica::{Reads, Replica, Wanted};
@@ -52,6 +51,8 @@ use crate::remoting::{Command, ResponseCode};
 
 /// Events taken from the network before what they staged is written.
 const EVENTS_PER_STEP: usize = 256;
+/// For how long events are handled before something else has its turn, nanoseconds.
+const EVENTS_NS: u64 = 5_000_000;
 
 /// A broker's disk as its store sees it: with few descriptors.
 pub(super) type StoreDisk<E> = Pooled<<E as Env>::Disk>;
@@ -73,7 +74,6 @@ pub struct Broker<E: Env> {
     pub(super) refusals: Refusals,
     /// Pulls whose groups begin with them, to be served in this step.
     pub(super) begun: Vec<Pull>,
-    pub(super) inbox: Inbox,
 }
 
 /// The parts that a reopened store begins anew.
@@ -152,7 +152,6 @@ impl<E: Env> Broker<E> {
             reserve: Reserve::default(),
             refusals: Refusals::default(),
             begun: Vec::new(),
-            inbox: Inbox::default(),
         })
     }
 
@@ -292,7 +291,7 @@ impl<E: Env> Broker<E> {
         let is_due = pin!(self.timer.fired()).poll(context).is_ready();
         let others = match is_due {
             true => Poll::Ready(Wake::Deadline),
-            false => self.poll_event(context).map(Wake::Net),
+            false => pin!(self.net.next()).poll(context).map(Wake::Net),
         };
         if serving.gives_way && others.is_pending() {
             return serving.poll_long_work(context);
@@ -378,7 +377,7 @@ impl<E: Env> Broker<E> {
             if self.env.now_ns() >= until_ns {
                 break;
             }
-            let Some(event) = self.take_event() else {
+            let Some(event) = self.net.try_next() else {
                 break;
             };
             self.handle_event(serving, event).await?;
@@ -386,7 +385,21 @@ impl<E: Env> Broker<E> {
         Ok(())
     }
 
-    pub(super) async fn handle_event(
+    /// Handles what peers have said by now, for a while. Whatever is here has come in
+    /// time, however late it is handled: a leader that looked at its deadlines first
+    /// would miss answers that it has (D17).
+    async fn hear_peers(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+        let until_ns = self.env.now_ns() + EVENTS_NS;
+        while let Some(event) = self.net.try_next_peer() {
+            self.handle_event(serving, event).await?;
+            if self.env.now_ns() >= until_ns {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_event(
         &mut self,
         serving: &mut Serving<E>,
         event: NetEvent,

@@ -359,6 +359,9 @@ impl Net for FakeEnv {
     fn try_next(&mut self) -> Option<NetEvent> {
         self.world().events.pop_front()
     }
+    fn try_next_peer(&mut self) -> Option<NetEvent> {
+        None
+    }
     async fn next(&mut self) -> NetEvent {
         poll_fn(|_| self.try_next().map_or(Poll::Pending, Poll::Ready)).await
     }

@@ -240,8 +240,12 @@ pub trait Net: Send + 'static {
     fn streams_max(&self) -> usize {
         usize::MAX
     }
-    /// An event that is already there.
+    /// An event that is already there. What peers said comes before what happens on
+    /// streams: behind the requests of too many clients, a leader would not hear its
+    /// followers, and take itself for cut off.
     fn try_next(&mut self) -> Option<NetEvent>;
-    /// The next event. Cancel-safe.
+    /// A peer's message that is already there.
+    fn try_next_peer(&mut self) -> Option<NetEvent>;
+    /// The next event, in the same order. Cancel-safe.
     fn next(&mut self) -> impl Future<Output = NetEvent> + Send;
 }

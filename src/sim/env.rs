@@ -70,12 +70,22 @@ impl Inner {
     /// A process takes an event from its endpoint.
     fn takes_event(&mut self, node: NodeId, endpoint: EndpointId) -> Option<NetEvent> {
         let event = self.net.take_event(endpoint)?;
-        let bytes = match &event {
+        self.hears(node, &event);
+        Some(event)
+    }
+
+    fn takes_peer_event(&mut self, node: NodeId, endpoint: EndpointId) -> Option<NetEvent> {
+        let event = self.net.take_peer_event(endpoint)?;
+        self.hears(node, &event);
+        Some(event)
+    }
+
+    fn hears(&mut self, node: NodeId, event: &NetEvent) {
+        let bytes = match event {
             NetEvent::Data { bytes, .. } | NetEvent::Peer { bytes, .. } => bytes.len(),
             _ => 0,
         };
         self.core.works(node, Work::Hears(bytes));
-        Some(event)
     }
 }
 
@@ -291,6 +301,13 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env
             .with(|inner| inner.takes_event(node, endpoint))
+            .flatten()
+    }
+
+    fn try_next_peer(&mut self) -> Option<NetEvent> {
+        let (node, endpoint) = (self.env.node, self.endpoint);
+        self.env
+            .with(|inner| inner.takes_peer_event(node, endpoint))
             .flatten()
     }
 

@@ -199,7 +199,7 @@ impl<E: Env> Broker<E> {
             if pin!(self.timer.fired()).poll(context).is_ready() {
                 return Poll::Ready(PauseEnd::Over);
             }
-            self.poll_event(context).map(PauseEnd::Net)
+            pin!(self.net.next()).poll(context).map(PauseEnd::Net)
         })
         .await
     }

@@ -87,6 +87,8 @@ pub struct RealNet {
     tasks: JoinSet<()>,
     sender: mpsc::Sender<NetEvent>,
     receiver: mpsc::Receiver<NetEvent>,
+    peer_sender: mpsc::Sender<NetEvent>,
+    peer_receiver: mpsc::Receiver<NetEvent>,
     /// Events of the endpoint's own making.
     own_events: VecDeque<NetEvent>,
     listener: Option<Acceptor>,
@@ -148,12 +150,15 @@ enum Wake {
 impl RealNet {
     pub(super) fn new(runtime: Handle, limits: Limits) -> Self {
         let (sender, receiver) = mpsc::channel(limits.events_max);
+        let (peer_sender, peer_receiver) = mpsc::channel(limits.events_max);
         Self {
             runtime,
             limits,
             tasks: JoinSet::new(),
             sender,
             receiver,
+            peer_sender,
+            peer_receiver,
             own_events: VecDeque::new(),
             listener: None,
             peer_listener: None,
@@ -197,11 +202,14 @@ impl RealNet {
         if let Some(event) = self.own_events.pop_front() {
             return Poll::Ready(Wake::Event(event));
         }
-        match self.receiver.poll_recv(cx) {
-            Poll::Ready(Some(event)) => Poll::Ready(Wake::Event(event)),
-            Poll::Ready(None) => unreachable!("the endpoint holds a sender itself"),
-            Poll::Pending => Poll::Pending,
+        for receiver in [&mut self.peer_receiver, &mut self.receiver] {
+            match receiver.poll_recv(cx) {
+                Poll::Ready(Some(event)) => return Poll::Ready(Wake::Event(event)),
+                Poll::Ready(None) => unreachable!("the endpoint holds a sender itself"),
+                Poll::Pending => {}
+            }
         }
+        Poll::Pending
     }
 
     /// The event that the owner learns of a wake, if any.
@@ -211,7 +219,7 @@ impl RealNet {
             Wake::AcceptedPeer(stream, from) => {
                 // One too many is closed at once: a peer tries again.
                 if let Some(place) = self.peer_budget.place() {
-                    let (budget, events) = (self.peer_budget.clone(), self.sender.clone());
+                    let (budget, events) = (self.peer_budget.clone(), self.peer_sender.clone());
                     self.spawn(peers::receive(stream, from, events, (budget, place)));
                 }
                 None
@@ -341,12 +349,19 @@ impl Net for RealNet {
         loop {
             let event = match self.own_events.pop_front() {
                 Some(event) => event,
-                None => self.receiver.try_recv().ok()?,
+                None => match self.peer_receiver.try_recv() {
+                    Ok(event) => event,
+                    Err(_) => self.receiver.try_recv().ok()?,
+                },
             };
             if let Some(event) = self.admit(event) {
                 return Some(event);
             }
         }
+    }
+
+    fn try_next_peer(&mut self) -> Option<NetEvent> {
+        self.peer_receiver.try_recv().ok()
     }
 
     async fn next(&mut self) -> NetEvent {

@@ -129,6 +129,7 @@ struct Endpoint {
     node: NodeId,
     open: bool,
     inbox: VecDeque<NetEvent>,
+    peer_inbox: VecDeque<NetEvent>,
     waker: Option<Waker>,
     peer_address: Option<SocketAddr>,
 }
@@ -180,6 +181,7 @@ impl Network {
             node,
             open: true,
             inbox: VecDeque::new(),
+            peer_inbox: VecDeque::new(),
             waker: None,
             peer_address: None,
         });
@@ -218,10 +220,18 @@ impl Network {
 
     /// The next event of an endpoint.
     pub(crate) fn take_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
-        self.held.settled(endpoint);
+        if let Some(event) = self.take_peer_event(endpoint) {
+            return Some(event);
+        }
         let event = self.endpoints[endpoint].inbox.pop_front()?;
         self.held.handed(endpoint, &event);
         Some(event)
+    }
+
+    /// The next thing that a peer said.
+    pub(crate) fn take_peer_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
+        self.held.settled(endpoint);
+        self.endpoints[endpoint].peer_inbox.pop_front()
     }
 
     /// The task to wake when an event comes.
@@ -288,6 +298,7 @@ impl Network {
         let closed = &mut self.endpoints[endpoint];
         closed.open = false;
         closed.inbox = VecDeque::new();
+        closed.peer_inbox = VecDeque::new();
         closed.waker = None;
         self.listeners.retain(|_, owner| *owner != endpoint);
         self.peer_listeners.retain(|_, owner| *owner != endpoint);
@@ -360,7 +371,10 @@ impl Network {
 
     fn deliver(&mut self, endpoint: EndpointId, event: NetEvent) {
         let endpoint = &mut self.endpoints[endpoint];
-        endpoint.inbox.push_back(event);
+        match event {
+            NetEvent::Peer { .. } => endpoint.peer_inbox.push_back(event),
+            _ => endpoint.inbox.push_back(event),
+        }
         if let Some(waker) = &endpoint.waker {
             waker.wake_by_ref();
         }
