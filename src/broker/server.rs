@@ -51,6 +51,8 @@ use crate::remoting::{Command, ResponseCode};
 
 /// Events taken from the network before what they staged is written.
 const EVENTS_PER_STEP: usize = 256;
+/// Messages of peers that are handled before deadlines are looked at.
+const PEER_EVENTS_PER_STEP: usize = 1_024;
 /// For how long events are handled before something else has its turn, nanoseconds.
 const EVENTS_NS: u64 = 5_000_000;
 
@@ -385,16 +387,15 @@ impl<E: Env> Broker<E> {
         Ok(())
     }
 
-    /// Handles what peers have said by now, for a while. Whatever is here has come in
-    /// time, however late it is handled: a leader that looked at its deadlines first
-    /// would miss answers that it has (D17).
+    /// Handles what peers have said by now. What is here has come in time, however
+    /// late it is handled: a leader that looked at its deadlines first would miss
+    /// answers that it has (D17).
     async fn hear_peers(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
-        let until_ns = self.env.now_ns() + EVENTS_NS;
-        while let Some(event) = self.net.try_next_peer() {
-            self.handle_event(serving, event).await?;
-            if self.env.now_ns() >= until_ns {
+        for _ in 0..PEER_EVENTS_PER_STEP {
+            let Some(event) = self.net.try_next_peer() else {
                 break;
-            }
+            };
+            self.handle_event(serving, event).await?;
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Unreadable {
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// [`super::Raft::deadline_ns`] has come.
+    /// [`super::Raft::deadline_ns`] has come, and what had come before was handed over.
     Timeout,
     /// A message for this replica: its cluster id and its addressee were
     /// checked, and its `heads` filled in.

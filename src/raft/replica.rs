@@ -179,7 +179,7 @@ impl Raft {
             return self.begin_save();
         }
         match input {
-            Input::Timeout => {}
+            Input::Timeout => self.tick(),
             Input::Message {
                 from,
                 term,
@@ -197,7 +197,6 @@ impl Raft {
             Input::Transfer { node } => self.begin_transfer(node),
             Input::LogFailed => self.on_log_failed(),
         }
-        self.tick();
         if !self.stopped {
             self.begin_save();
         }
@@ -242,7 +241,9 @@ impl Raft {
         }
     }
 
-    /// The changes that time alone brings about.
+    /// The changes that time alone brings about, and these only when the driver says
+    /// that time is up: it has handed over by then what has come. Else the first of
+    /// several answers that waited would end a leadership before the others are heard.
     fn tick(&mut self) {
         if self.stopped {
             return;

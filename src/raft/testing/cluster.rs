@@ -325,6 +325,9 @@ impl Cluster {
             .map(|_| self.stage_only(node, term, None))
             .collect();
         self.now_ns += late_ns;
+        let now_ns = self.clock_ns(node);
+        let raft = self.node(node).raft.as_mut().expect("it is on");
+        raft.step(now_ns, Input::Timeout);
         for head in staged {
             self.propose_head(node, head);
         }

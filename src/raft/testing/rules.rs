@@ -337,7 +337,10 @@ fn a_lost_append_is_sent_again_while_reads_come_all_the_time() {
     let mut sent_again = 0;
     for read in 1..=40 {
         lone.now_ns += 10_000_000;
-        let outputs = lone.step(Input::Read { id: read });
+        let mut outputs = lone.step(Input::Read { id: read });
+        if lone.raft.deadline_ns() <= lone.now_ns {
+            outputs.extend(lone.step(Input::Timeout));
+        }
         let to_silent = outputs.iter().filter(|output| {
             matches!(output, Output::Replicate { to, upto_index: 3, .. } if *to == replica(2))
         });
@@ -435,8 +438,8 @@ fn a_leader_that_cannot_lead_steps_down() {
     }
 }
 
-/// Time passes between staging and proposing: the first of two entries brings
-/// the tick that ends the leadership. Both stay as an uncommitted tail.
+/// Time is up between staging and proposing, and the leadership ends. Both entries
+/// stay as an uncommitted tail.
 #[test]
 fn an_entry_of_a_leadership_that_is_over_is_a_tail() {
     let mut lone = Lone::leading(&[1]);
@@ -446,8 +449,9 @@ fn an_entry_of_a_leadership_that_is_over_is_a_tail() {
             .election_timeout_ns
             .max(settings.own_sync_timeout_ns);
     let [first, second] = [id(3, 6), id(4, 6)];
-    let outputs = lone.step(Input::Proposed(first.into()));
+    let outputs = lone.step(Input::Timeout);
     assert!(outputs.contains(&Output::SteppedDown { term: 6 }));
+    lone.step(Input::Proposed(first.into()));
     let others = Configuration::of_voters((0..2).map(replica));
     let outputs = lone.step(Input::Proposed(EntryHead {
         id: second,
