@@ -17,6 +17,15 @@ const ASIDE_HEADER_BYTES: usize = 24;
 /// How such a file begins.
 const ASIDE_MAGIC: u64 = u64::from_be_bytes(*b"ZLA1\0\0\0\0");
 
+/// The bytes of a small file, verified or not.
+pub(super) fn aside_bytes(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
+    let content = match view {
+        View::Cached => disk.cached_file(path)?,
+        View::Durable => disk.durable_file(path)?,
+    };
+    Some(content.to_vec())
+}
+
 /// The payload of a small file that is replaced as a whole, where it verifies.
 pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
     let content = match view {

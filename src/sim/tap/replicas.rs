@@ -18,7 +18,7 @@ mod notes;
 
 use std::ops::RangeFrom;
 
-use super::codecs::{Base, Said, base, disk_id, hard_state, said};
+use super::codecs::{Base, Said, aside_bytes, base, disk_id, hard_state, said};
 use super::harm::{Harm, Holes, Remembered};
 use super::holdings::Holdings;
 use super::image::{Image, View};
@@ -47,6 +47,8 @@ pub(crate) enum Taken {
 struct Known {
     disk: Option<u64>,
     state: Option<HardState>,
+    /// The last one that verified where it has its name, durably or not.
+    named_state: Option<HardState>,
     /// Identity or hard state got a new file that may not be durable yet.
     is_renamed: bool,
     /// A sector of the hard state went bad: what it said counts until it says
@@ -272,6 +274,7 @@ impl Replicas {
         self.nodes[node as usize].lies_before = disk.lies();
         self.nodes[node as usize].durable_at_failure = None;
         self.nodes[node as usize].is_spoiled &= taken != Taken::Disk;
+        self.nodes[node as usize].named_state = None;
         if taken == Taken::Cache {
             self.settle_cut(moment, node, &image);
         }
@@ -450,11 +453,12 @@ impl Replicas {
             Medium::Durable if !has_lied => View::Durable,
             _ => View::Cached,
         };
-        let state = hard_state(disk, view);
+        let mut state = hard_state(disk, view);
+        let cached = hard_state(disk, View::Cached);
         let known = &mut self.nodes[node as usize];
         let id = disk_id(disk, View::Durable);
-        let is_behind =
-            state != hard_state(disk, View::Cached) || id != disk_id(disk, View::Cached);
+        let is_behind = state != cached || id != disk_id(disk, View::Cached);
+        known.named_state = cached.or(known.named_state);
         known.is_renamed &= is_behind;
         if let Some(disk) = id
             && id != known.disk
@@ -463,9 +467,15 @@ impl Replicas {
             self.cluster.note(moment, Fact::Disk { node, disk });
         }
         let known = &mut self.nodes[node as usize];
-        known.is_spoiled &= state.is_none() || hard_state(disk, View::Cached).is_none();
+        known.is_spoiled &= state.is_none() || cached.is_none();
         if known.is_spoiled && state.is_none() {
-            return;
+            let stands = |view| aside_bytes(disk, HARD_STATE_FILE, view);
+            // The newest one got its name durably, and its sector was bad by then: that
+            // is no fault of the replica's.
+            if stands(View::Durable) != stands(View::Cached) || known.named_state.is_none() {
+                return;
+            }
+            state = known.named_state;
         }
         if known.disk.is_some() && known.state != state {
             known.state = state;
