@@ -55,6 +55,11 @@ pub struct CpuSpeed {
     pub slowdown: u64,
 }
 
+impl CpuSpeed {
+    /// A byte that is copied and summed up, at full speed, nanoseconds.
+    pub const COPIED_BYTE_NS: u64 = 2;
+}
+
 impl Cluster {
     /// Members and spares: the first machines of a run.
     pub fn machines(&self) -> u32 {

@@ -42,6 +42,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     settings(&mut drawn, swarm, &mut Stream::new(seed, Purpose::Settings));
     habits::draw(&mut drawn, swarm.habits, seed);
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
+    in_time(&mut drawn);
     bounds(&mut drawn, swarm, &mut lane(seed, Lane::Bounds));
     calm(&mut drawn, swarm, &mut lane(seed, Lane::Calm));
     drawn.faults = faults(&drawn, swarm, seed);
@@ -189,6 +190,26 @@ fn cpu(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
         slowdown: by_magnitude(slowdown, stream),
     };
     drawn.cluster.cpu = stream.chance(swarm.keep_feature).then_some(speed);
+}
+
+/// Keeps a machine fast enough for Raft's timing requirement (paper, section 5.6): the
+/// longest message is handed to all replicas within half an election timeout. Where
+/// that takes longer, leaders come and go, and nothing is due.
+fn in_time(drawn: &mut Scenario) {
+    let longest = drawn.workloads.iter().map(|workload| match workload {
+        Workload::Send(send) => send
+            .long
+            .map_or(send.body_bytes.high, |long| long.bytes.high),
+        Workload::Pay(_) | Workload::Consume(_) | Workload::RedPacket(_) => 0,
+    });
+    // It is heard once, and said to each of the others.
+    let copies = u64::from(drawn.cluster.brokers);
+    let broadcast_ns = copies * longest.max().unwrap_or(0) * CpuSpeed::COPIED_BYTE_NS;
+    let half_ns = drawn.cluster.election_timeout_ms.low * 500_000;
+    if let Some(cpu) = &mut drawn.cluster.cpu {
+        let most = half_ns / broadcast_ns.max(1);
+        cpu.slowdown = cpu.slowdown.min(most.max(1));
+    }
 }
 
 /// Whether brokers start again with other settings, and whether some bodies are long.

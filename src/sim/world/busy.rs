@@ -26,7 +26,7 @@ const GRACE_NS: u64 = 200_000;
 /// A call of the operating system, and what a loop does around it.
 const CALL_NS: u64 = 2_000;
 /// A byte that is copied and summed up: of a request, of a record.
-const COPIED_BYTE_PS: u64 = 2_000;
+const COPIED_BYTE_PS: u64 = 1_000 * CpuSpeed::COPIED_BYTE_NS;
 /// A byte of derived state, which is written and read as text.
 const ENCODED_BYTE_PS: u64 = 10_000;
 
