@@ -85,6 +85,7 @@ impl Case {
                 level_ns: Some(10 * S),
                 held_in_the_end: Vec::new(),
                 leaderships_ns: Vec::new(),
+                operations_ns: Vec::new(),
             },
             ending: self.ending.clone(),
         })

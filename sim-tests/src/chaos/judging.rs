@@ -80,6 +80,7 @@ pub(super) fn judge_run(
         waived: Vec::new(),
         has_lapsed: false,
         liveness: Liveness {
+            operations_ns: Vec::new(),
             core: true,
             healed_ns,
             bound_ns: BOUND_NS,

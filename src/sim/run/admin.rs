@@ -42,7 +42,15 @@ pub(super) struct Admin {
 
 /// The requests, in order, and whether each was done. A request that was given up may
 /// have been done all the same.
-type Asked = Arc<Mutex<Vec<(Ask, bool)>>>;
+type Asked = Arc<Mutex<Vec<Answered>>>;
+
+/// What became of a request, and when.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    ask: Ask,
+    done: bool,
+    at_ns: u64,
+}
 
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,11 +116,21 @@ impl Run<'_> {
         let mut members = (0..self.scenario.cluster.brokers).collect();
         if let Some(admin) = &self.admin {
             let asked = admin.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            for (ask, done) in &*asked {
+            for Answered { ask, done, .. } in &*asked {
                 change(&mut members, *ask, *done);
             }
         }
         members
+    }
+
+    /// When the operator's requests were done, in the run's time.
+    pub(super) fn done_ns(&self) -> Vec<u64> {
+        let Some(admin) = &self.admin else {
+            return Vec::new();
+        };
+        let asked = admin.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = asked.iter().filter(|it| it.done);
+        done.map(|it| it.at_ns).collect()
     }
 
     /// Ends the operator's work.
@@ -143,7 +161,8 @@ fn change(members: &mut BTreeSet<NodeId>, ask: Ask, done: bool) {
 async fn carry_out(env: SimEnv, brokers: Vec<SocketAddr>, asks: Vec<Ask>, asked: Asked) {
     let note = |ask, done| {
         let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push((ask, done));
+        let at_ns = env.world.now_ns();
+        asked.push(Answered { ask, done, at_ns });
     };
     let until_ns = env.now_ns() + PATIENCE_NS;
     let mut broker = brokers.iter().cycle();

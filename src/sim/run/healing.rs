@@ -263,6 +263,7 @@ impl Run<'_> {
         drop(inner);
         Liveness {
             leaderships_ns,
+            operations_ns: self.done_ns(),
             core: !has_lost_majority,
             healed_ns: self.healed_ns,
             bound_ns: self.bound_ns(),
