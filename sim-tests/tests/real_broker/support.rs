@@ -294,6 +294,7 @@ pub(crate) fn judged(history: &History, finished: Finished, restarted_ns: u64) -
             level_ns: finished.caught_up_ns,
             held_in_the_end: Vec::new(),
             leaderships_ns: Vec::new(),
+            operations_ns: Vec::new(),
         },
         ending: Ending::Completed,
     })
