@@ -15,6 +15,7 @@ use super::wire::{Happening, Wire, ms};
 use crate::env::Env;
 use crate::remoting::heartbeat::Heartbeat;
 use crate::remoting::route::{PRIMARY_ID, QueueData, RouteRequest, TopicRouteData};
+use crate::remoting::send::DEFAULT_TOPIC;
 use crate::remoting::{Command, Request, ResponseCode};
 
 /// Looks at a route that did not come, or is doubted, are so far apart.
@@ -71,6 +72,8 @@ struct Topic {
     /// Brokers that have said, one after the other, that there is no such topic. A
     /// replica may lag behind the leader.
     denials: usize,
+    /// All of them did: the route of a topic to be made is that of `TBW102`.
+    is_to_be_made: bool,
     asked_ns: Option<u64>,
     ask_at_ns: u64,
 }
@@ -135,6 +138,7 @@ impl<E: Env, T: Copy> Session<E, T> {
             broker_name: String::new(),
             asking: false,
             denials: 0,
+            is_to_be_made: false,
             asked_ns: None,
             ask_at_ns: 0,
         });
@@ -301,7 +305,10 @@ impl<E: Env, T: Copy> Session<E, T> {
             if topic.asking || topic.ask_at_ns > now_ns {
                 continue;
             }
-            let name = Arc::clone(&topic.name);
+            let name: Arc<str> = match topic.is_to_be_made {
+                true => DEFAULT_TOPIC.into(),
+                false => Arc::clone(&topic.name),
+            };
             let Some(asked) = self.next_broker() else {
                 return;
             };
@@ -334,29 +341,43 @@ impl<E: Env, T: Copy> Session<E, T> {
 
     fn on_route(&mut self, id: TopicId, asked: SocketAddr, command: &Command) {
         let now_ns = self.env().now_ns();
+        let new_queues = self.new_topic_queues;
         let topic = &mut self.topics[id.0];
         let is_denied = command.code == ResponseCode::TOPIC_NOT_EXIST.0;
-        topic.denials = if is_denied { topic.denials + 1 } else { 0 };
-        if is_denied && topic.denials < self.config.brokers.len() {
+        let was_to_be_made = std::mem::take(&mut topic.is_to_be_made);
+        topic.denials = match is_denied && !was_to_be_made {
+            true => topic.denials + 1,
+            false => 0,
+        };
+        let by_all = topic.denials >= self.config.brokers.len();
+        if by_all {
+            self.events.push_back(SessionEvent::NoSuchTopic(id));
+        }
+        if topic.denials > 0 && (!by_all || new_queues.is_some()) {
+            topic.is_to_be_made = by_all;
             topic.asking = false;
             topic.ask_at_ns = now_ns;
             return;
         }
+        topic.denials = 0;
         let found = match ResponseCode(command.code) {
             ResponseCode::SUCCESS => read_route(&command.body),
-            ResponseCode::TOPIC_NOT_EXIST => {
-                topic.denials = 0;
-                self.events.push_back(SessionEvent::NoSuchTopic(id));
-                self.new_topic_queues.map(|queues| {
-                    let broker = asked;
-                    (Route { queues, broker }, String::new())
-                })
-            }
+            // A broker without such a topic makes it itself.
+            ResponseCode::TOPIC_NOT_EXIST if was_to_be_made => new_queues.map(|queues| {
+                let broker = asked;
+                (Route { queues, broker }, String::new())
+            }),
             _ => None,
         };
+        let found = found.map(
+            |(route, name)| match new_queues.filter(|_| was_to_be_made) {
+                Some(queues) => (Route { queues, ..route }, name),
+                None => (route, name),
+            },
+        );
         // A route that is only assumed is looked at again as one that is not
         // known: the first send makes the topic.
-        let known = found.is_some() && command.code == ResponseCode::SUCCESS.0;
+        let known = found.is_some() && !was_to_be_made;
         let pause_ms = if known {
             self.config.route_interval_ms
         } else {

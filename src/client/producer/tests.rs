@@ -3,6 +3,7 @@
 use super::*;
 use crate::client::config::ClientConfig;
 use crate::client::fake::{Asked, FakeEnv, broker, config, other_broker, poll};
+use crate::remoting::route::RouteRequest;
 use crate::remoting::{NO_BODY, RequestCode, SerializeType};
 
 const SEND: RequestCode = RequestCode::SEND_MESSAGE_V2;
@@ -308,6 +309,11 @@ fn a_topic_that_no_broker_knows_is_made_by_the_first_send() {
     env.accept();
     assert_eq!(poll(producer.next()), None);
     env.refuse_request(&env.asked_one(ROUTE), ResponseCode::TOPIC_NOT_EXIST);
+    assert_eq!(poll(producer.next()), None);
+    let asked = env.asked_one(ROUTE);
+    let request: RouteRequest<'_> = asked.command.header().unwrap();
+    assert_eq!(request.topic, DEFAULT_TOPIC, "whose route it gets");
+    env.answer_route(&asked, 16, broker());
     assert_eq!(poll(producer.next()), None);
     let asked = env.asked_one(SEND);
     let request: SendRequest<'_> = asked.command.header().unwrap();
