@@ -63,7 +63,7 @@ fn row(row: Row) -> In {
         Row::SyncDataSize | Row::SyncDataName => SINGLE,
         Row::SyncDirBoth => In::None("a file never leaves its directory"),
         Row::RenameUnordered => In::Scenario("weak/dledger-power-quorum"),
-        Row::SetLenRecycled => In::None("no file is used again"),
+        Row::SetLenRecycled => In::Scenario("swarm"),
         Row::Kill | Row::KillInFlight => In::Scenario("raft/kill-then-power"),
         Row::PowerNone
         | Row::PowerPrefix
