@@ -131,6 +131,26 @@ impl<F: File> Frames<F> {
         Ok(data.clamp(position, self.end))
     }
 
+    /// The entry at `position` by its header alone, where more of it would have to be
+    /// read: its checksum verifies, its record's is not looked at.
+    ///
+    /// # Errors
+    /// As [`Frames::at`].
+    pub(super) async fn long_at(&mut self, position: u64) -> io::Result<Option<LogPart>> {
+        if self.see(position, ENVELOPE_BYTES as u64).await?.is_err() {
+            return Ok(None);
+        }
+        Ok(
+            match parse(self.seen(position), self.incarnation, position) {
+                Parsed::Short {
+                    header: Some(header),
+                    ..
+                } => Some(header.log),
+                _ => None,
+            },
+        )
+    }
+
     /// The frame at `position`.
     ///
     /// # Errors

@@ -234,6 +234,13 @@ impl<D: Disk> Place<D> {
             && at.next_index < upto.index
             && at.address - from_address < bytes_max
         {
+            // One that does not fit any more is not read to be left out.
+            let long = self.long_at(&mut frames, position).await?;
+            let fits =
+                |part: &LogPart| at.address - from_address + part.framed_bytes() <= bytes_max;
+            if long.is_some_and(|part| !fits(&part)) {
+                break;
+            }
             match self.frame_at(&mut frames, position).await? {
                 Frame::Padding | Frame::Mark(_) => position = frames.next_sector(position),
                 Frame::Entry { envelope, frame } => {
@@ -291,6 +298,17 @@ impl<D: Disk> Place<D> {
         let mut frames = self.frames(SEEK_BYTES);
         let (mut at, mut position) = (self.group.address, self.group.position);
         loop {
+            // The records of long entries before it are not read.
+            if let Some(part) = self.long_at(&mut frames, position).await?
+                && part.address == at
+            {
+                if part.index == index {
+                    return Ok((part, position));
+                }
+                at = part.end_address();
+                position += part.framed_bytes();
+                continue;
+            }
             match self.frame_at(&mut frames, position).await? {
                 Frame::Entry { envelope, .. } if envelope.log.address == at => {
                     if envelope.log.index == index {
@@ -322,6 +340,19 @@ impl<D: Disk> Place<D> {
         Ok(match at == address {
             true => self.corrupt(position, address, flaw),
             false => ReadError::NotAnEntry { address },
+        })
+    }
+
+    async fn long_at(
+        &self,
+        frames: &mut Frames<D::File>,
+        position: u64,
+    ) -> Result<Option<LogPart>, ReadError> {
+        let path = || self.path();
+        let long = frames.long_at(position).await;
+        long.map_err(|source| ReadError::Io {
+            path: path(),
+            source,
         })
     }
 
