@@ -212,6 +212,13 @@ mod tests {
         // The commit was applied, and its answer lost.
         let text = "resume none; begin 3; final 0..3: 1@0 2@1 3@2; recorded 3";
         assert_eq!(skipped(text), 0);
+        // It was told 0, asked for that, and told later that nothing is recorded.
+        let text = "resume 0; resume none; begin 3; final 0..3: 1@0 2@1 3@2; recorded 3";
+        assert_eq!(skipped(text), 0);
+        assert_eq!(
+            skipped("resume 0; begin 3; final 0..3: 1@0 2@1 3@2; recorded 3"),
+            1
+        );
         // A later commit does not move the beginning.
         let text = "resume none; begin 2; begin 3; final 0..3: 1@0 2@1 3@2; recorded 3";
         assert_eq!(skipped(text), 1);

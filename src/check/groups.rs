@@ -21,8 +21,11 @@ pub(super) struct GroupFacts {
     pub(super) steps: Vec<Step>,
     /// The offset of the first pull that was answered.
     pub(super) began: Option<u64>,
-    /// When the first consumer was told, an index.
-    pub(super) first_resumed_at: usize,
+    /// When a consumer was told that nothing is recorded, before any pull was answered:
+    /// for the last time, an index.
+    told_none: Option<usize>,
+    /// The offsets that were asked for, or sent to be committed, since then.
+    asked_since: BTreeSet<u64>,
     /// Offsets that were asked for before any pull was answered: the broker may
     /// have recorded any of them as the group's beginning.
     pub(super) pulled: BTreeSet<u64>,
@@ -95,24 +98,18 @@ impl GroupFacts {
     /// was nothing, at the queue's first message while that may not have expired,
     /// as `expires` says of an index, else where its first answered pull began. Where
     /// no pull was answered, at the lowest offset that one asked for, or that was
-    /// committed unpulled: the broker may have recorded any of them.
+    /// committed unpulled: the broker may have recorded any of them. A consumer that is
+    /// told 0 may be told later that nothing is recorded: then that 0 was none (D32).
     pub(super) fn start(&self, expires: impl Fn(usize) -> bool) -> u64 {
+        let told_none = self.told_none.filter(|at| expires(*at));
         match self.first_resumed {
-            Some(Some(recorded)) => recorded,
-            Some(None) if expires(self.first_resumed_at) => {
-                let asked = || self.pulled.iter().copied().chain(self.commits()).min();
+            Some(Some(recorded)) if recorded > 0 || told_none.is_none() => recorded,
+            Some(_) if told_none.is_some() => {
+                let asked = || self.asked_since.iter().copied().min();
                 self.began.or_else(asked).unwrap_or(0)
             }
             _ => 0,
         }
-    }
-
-    /// The offsets of the commits that were sent.
-    fn commits(&self) -> impl Iterator<Item = u64> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::CommitBegan { offset, .. } => Some(*offset),
-            Step::CommitEnded { .. } | Step::Recorded { .. } => None,
-        })
     }
 
     /// Whether that message was processed.
@@ -193,6 +190,7 @@ impl<'a> GroupPairs<'a> {
         let facts = self.facts_of(groups, client, queue);
         if let Some(facts) = facts.filter(|it| it.began.is_none()) {
             facts.pulled.insert(offset);
+            facts.asked_since.insert(offset);
         }
     }
 
@@ -273,8 +271,9 @@ pub(super) fn add<'a>(
             let (key, began, offset) = ((group, queue), index, *offset);
             let commit = Commit { key, began, offset };
             pairs.commits.insert((client, *op), commit);
-            let steps = &mut groups.entry(key).or_default().steps;
-            steps.push(Step::CommitBegan { began, offset });
+            let facts = groups.entry(key).or_default();
+            facts.steps.push(Step::CommitBegan { began, offset });
+            facts.asked_since.insert(offset);
         }
         Event::CommitEnded { op, acknowledged } => {
             let commit = pairs.commits.remove(&(client, *op));
@@ -299,9 +298,10 @@ pub(super) fn add<'a>(
             let began = pairs.resumes.remove(&(client, (group, queue)));
             pairs.group_of.insert(client, group);
             let facts = groups.entry((group, queue)).or_default();
-            if facts.first_resumed.is_none() {
-                facts.first_resumed = Some(*offset);
-                facts.first_resumed_at = index;
+            facts.first_resumed.get_or_insert(*offset);
+            if offset.is_none() && facts.began.is_none() {
+                facts.told_none = Some(index);
+                facts.asked_since.clear();
             }
             facts.steps.push(Step::Recorded {
                 began: began.unwrap_or(index),
