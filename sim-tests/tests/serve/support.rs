@@ -105,9 +105,13 @@ impl Served {
         out.read_line(&mut line).expect("it says where it listens");
         let address = line.strip_prefix("listening on ").map(str::trim_end);
         let address = address.and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| {
+            let said = std::fs::read_to_string(told.path()).unwrap_or_default();
+            panic!("no address in {line:?}; it said: {said}")
+        });
         Self {
             process,
-            address: address.unwrap_or_else(|| panic!("no address in {line:?}")),
+            address,
             told,
         }
     }
