@@ -79,20 +79,23 @@ impl DelayClock {
         self.due.retain(|(_, waiting)| *waiting != address);
     }
 
-    /// Log addresses of what is due, those due first first. Each is given again
-    /// after a pause while it waits.
-    pub(super) fn take_due(&mut self, delays: &Delays, now_ns: u64) -> Vec<u64> {
+    /// Log addresses of what is due, those due first first: as many as have so many
+    /// bytes, and one at least. Each is given again after a pause while it waits.
+    pub(super) fn take_due(&mut self, delays: &Delays, now_ns: u64, bytes_max: u64) -> Vec<u64> {
         let mut taken = Vec::new();
+        let mut bytes = 0;
         if self.deadline_ns().is_none_or(|due_ns| due_ns > now_ns) {
             return taken;
         }
         self.look_at_ns = now_ns + PAUSE_NS;
         while taken.len() < LOOK_MAX
+            && bytes < bytes_max
             && let Some((due_ns, address)) = self.due.first().copied()
             && due_ns <= now_ns
         {
             self.due.remove(&(due_ns, address));
-            if delays.get(address).is_some() {
+            if let Some(delayed) = delays.get(address) {
+                bytes += u64::from(delayed.record_bytes);
                 self.due.insert((now_ns + AGAIN_NS, address));
                 taken.push(address);
             }
@@ -133,12 +136,16 @@ mod tests {
         with(&mut delays, 20, 0, u64::MAX);
         clock.follow(&delays, &LEVELS_MS, 30, (2 * NS_PER_MS, 9_000));
         assert_eq!(clock.deadline_ns(), Some(102 * NS_PER_MS));
-        assert!(clock.take_due(&delays, 102 * NS_PER_MS - 1).is_empty());
-        assert_eq!(clock.take_due(&delays, 102 * NS_PER_MS), [20]);
+        assert!(
+            clock
+                .take_due(&delays, 102 * NS_PER_MS - 1, u64::MAX)
+                .is_empty()
+        );
+        assert_eq!(clock.take_due(&delays, 102 * NS_PER_MS, u64::MAX), [20]);
         delays.apply(Effect::Delivered {
             scheduled_address: 20,
         });
-        assert_eq!(clock.take_due(&delays, 501 * NS_PER_MS), [10]);
+        assert_eq!(clock.take_due(&delays, 501 * NS_PER_MS, u64::MAX), [10]);
     }
 
     #[test]
@@ -162,18 +169,24 @@ mod tests {
             with(&mut delays, address, 0, 0);
         }
         clock.follow(&delays, &LEVELS_MS, 1_000, (0, 1_000));
-        assert_eq!(clock.take_due(&delays, 0).len(), LOOK_MAX);
+        assert_eq!(clock.take_due(&delays, 0, u64::MAX).len(), LOOK_MAX);
         assert_eq!(clock.deadline_ns(), Some(PAUSE_NS));
-        assert!(clock.take_due(&delays, PAUSE_NS - 1).is_empty());
-        assert_eq!(clock.take_due(&delays, PAUSE_NS), [LOOK_MAX as u64]);
+        assert!(clock.take_due(&delays, PAUSE_NS - 1, u64::MAX).is_empty());
+        assert_eq!(
+            clock.take_due(&delays, PAUSE_NS, u64::MAX),
+            [LOOK_MAX as u64]
+        );
         assert_eq!(clock.deadline_ns(), Some(AGAIN_NS));
         for scheduled_address in 1..LOOK_MAX as u64 + 1 {
             delays.apply(Effect::Delivered { scheduled_address });
         }
-        assert_eq!(clock.take_due(&delays, AGAIN_NS), [0]);
+        assert_eq!(clock.take_due(&delays, AGAIN_NS, u64::MAX), [0]);
         let last_ns = PAUSE_NS + AGAIN_NS;
         assert_eq!(clock.deadline_ns(), Some(last_ns));
-        assert!(clock.take_due(&delays, last_ns).is_empty(), "delivered");
+        assert!(
+            clock.take_due(&delays, last_ns, u64::MAX).is_empty(),
+            "delivered"
+        );
         assert_eq!(clock.deadline_ns(), Some(2 * AGAIN_NS));
     }
 

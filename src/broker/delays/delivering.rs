@@ -31,7 +31,9 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         let now_ns = self.env.now_ns();
         let delays = &serving.store.state.delays;
-        for address in serving.delay_clock.take_due(delays, now_ns) {
+        // Each is read whole, and nobody is served meanwhile.
+        let slice_bytes = self.config.slice_bytes;
+        for address in serving.delay_clock.take_due(delays, now_ns, slice_bytes) {
             if !self.accepts_own(serving) {
                 return Ok(());
             }

@@ -116,8 +116,13 @@ impl Tap {
     }
 
     /// A broker writes a request: about a transaction whose end was answered, it
-    /// would have forgotten what it said.
+    /// would have forgotten what it said. One that was replaced as the leader and has
+    /// not heard of it does not know what was answered since.
     pub(super) fn broker_asks(&mut self, core: &Core, node: NodeId, request: &Glance<'_>) {
+        let replaced = self.leader().is_some_and(|leader| leader != node);
+        if self.replicas.is_some() && replaced {
+            return;
+        }
         let Some(transactions) = &mut self.transactions else {
             return;
         };
