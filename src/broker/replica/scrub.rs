@@ -65,6 +65,9 @@ impl<E: Env> Broker<E> {
             };
             at = scrubbed.next_address;
         }
+        // From its end on: a part with a long entry may take longer than the pause, and a
+        // time that is past already would leave nobody else a turn.
+        let now_ns = self.env.now_ns();
         if let Some(replica) = &mut serving.replica {
             replica.scrubbed_address = at;
             replica.scrub_at_ns = now_ns
