@@ -27,6 +27,7 @@ mod delays;
 mod effect;
 mod entries;
 mod error;
+mod events;
 mod expiry;
 mod foreign;
 mod founding;

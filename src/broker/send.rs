@@ -457,9 +457,9 @@ impl<E: Env> Broker<E> {
     }
 }
 
-/// What goes on while sends are refused is refused, too, once the oldest entry has
-/// been waiting for so many times as long. Clients have given up by then, and ask
-/// again.
+/// Offsets, decisions and what comes back go on while sends are refused, until the
+/// oldest entry has been waiting for so many times as long. Clients have given up by
+/// then, and ask again.
 const GOES_ON_FACTOR: u64 = 3;
 
 /// The answer of a full disk.

@@ -348,12 +348,8 @@ impl<D: Disk> Place<D> {
         frames: &mut Frames<D::File>,
         position: u64,
     ) -> Result<Option<LogPart>, ReadError> {
-        let path = || self.path();
         let long = frames.long_at(position).await;
-        long.map_err(|source| ReadError::Io {
-            path: path(),
-            source,
-        })
+        long.map_err(|source| self.failed(source))
     }
 
     pub(super) async fn frame_at(
@@ -361,11 +357,15 @@ impl<D: Disk> Place<D> {
         frames: &mut Frames<D::File>,
         position: u64,
     ) -> Result<Frame, ReadError> {
-        let failed = |source: io::Error| ReadError::Io {
+        let frame = frames.at(position).await;
+        frame.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> ReadError {
+        ReadError::Io {
             path: self.path(),
             source,
-        };
-        frames.at(position).await.map_err(failed)
+        }
     }
 
     fn corrupt(&self, position: u64, address: u64, flaw: Flaw) -> ReadError {

@@ -1,4 +1,4 @@
-//! What is long is gone through once: no part of it starts again from the beginning.
+//! A long log is gone through once: no part of it starts again from the beginning.
 
 use zeroloss::env::Disk;
 use zeroloss::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, Position};

@@ -44,7 +44,7 @@ pub(super) struct Admin {
 /// have been done all the same.
 type Asked = Arc<Mutex<Vec<Answered>>>;
 
-/// What became of a request, and when.
+/// The outcome of a request, and its time.
 #[derive(Debug, Clone, Copy)]
 struct Answered {
     ask: Ask,

@@ -144,8 +144,8 @@ outcome = "zero-loss"
     }
 }
 
-/// What came while a broker stood still is more than it takes in one step: each
-/// request is answered, and none is between two steps.
+/// More requests come while a broker stands still than it takes in one step: each is
+/// answered, and none is lost between two steps.
 #[test]
 fn what_waited_for_a_broker_that_stood_still_is_answered() {
     let text = r#"
