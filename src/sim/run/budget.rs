@@ -80,13 +80,13 @@ impl Run<'_> {
         self.outstanding.unaware.insert(machine as NodeId);
     }
 
-    /// A sector of a file went bad; the log had reached `held_before`.
-    pub(super) fn was_damaged(&mut self, machine: usize, path: &str, held_before: u64) {
+    /// A sector of a file went bad; the log had reached `held_end`.
+    pub(super) fn was_damaged(&mut self, machine: usize, path: &str, held_end: u64) {
         let node = machine as NodeId;
         self.world.lock().traps.take_room();
         if path.starts_with(super::faults::COMMIT_LOG) {
             let reached = self.outstanding.damaged.entry(node).or_default();
-            *reached = held_before.max(*reached);
+            *reached = held_end.max(*reached);
         } else if let Some(own) = OWN.into_iter().find(|own| *own == path) {
             self.outstanding
                 .spoiled

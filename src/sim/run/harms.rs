@@ -329,15 +329,17 @@ impl Run<'_> {
         };
         let dirty = self.dirty(machine as u32);
         let entry = self.ledger.fired.len();
-        let (held_before, harmed) = {
+        let (reached, harmed) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
-            let held_before = inner.tap.durable_end(disk, machine as u32);
+            // The durable log ends before its first hole. What was synced behind that
+            // one can be lost as well.
+            let reached = inner.tap.believed_end(disk, machine as u32);
             let harmed = disk.model.harm_some_sector(aim_of(file), rot, seed, entry);
             let harmed = harmed.map(|place| (place, inner.tap.held_now(disk)));
             inner.tap.harmed(&inner.core, disk, machine as u32);
-            (held_before, harmed)
+            (reached, harmed)
         };
         let Some(((path, position), held_after)) = harmed else {
             return;
@@ -348,7 +350,7 @@ impl Run<'_> {
         if path.starts_with(COMMIT_LOG) {
             self.leaves(held_after);
         }
-        self.was_damaged(machine, &path, held_before);
+        self.was_damaged(machine, &path, reached);
     }
 
     fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass, seed: u64) {

@@ -301,7 +301,9 @@ impl Replicas {
         let took = image.prefix().last().index < upto;
         // The replica reads what has the name now, and cannot read the other.
         let took_named = || named.iter().any(|hole| durable.index_at_end(*hole) < upto);
-        if took || took_named() {
+        // What was synced behind an older hole may be gone now, too.
+        if took || took_named() || !image.holes.is_empty() {
+            let upto = upto.max(remembered.upto);
             self.cluster.forgets(node, Forgot::Record { upto });
         }
         if took {
