@@ -341,7 +341,7 @@ impl Tap {
             Some(_) => Image::of(&disk.model, View::Durable, Harm::None),
             None => Image::alone(&disk.model),
         }
-        .end_address()
+        .certain_end()
     }
 
     /// Whether a small file verifies, by the names that are seen and by those that
@@ -356,7 +356,7 @@ impl Tap {
     /// whether it is one (D12), or a segment without its header.
     pub(crate) fn is_ambiguous(&self, disk: &DiskIo) -> bool {
         let image = Image::of(&disk.model, View::Cached, Harm::None);
-        codecs::is_in_doubt(&disk.model) || image.has_ragged_end || image.is_beheaded
+        codecs::is_in_doubt(&disk.model) || image.has_ragged_end || image.beheaded_address.is_some()
     }
 
     /// One past the last log address that a broker may believe it holds durably,

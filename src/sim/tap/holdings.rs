@@ -300,7 +300,7 @@ impl Holdings {
             self.renamed.retain(|ino| !disk.is_linked_durably(*ino));
             // A segment without its header stands in the way of what a repair put in
             // its place, until its file is gone.
-            let is_beheaded = self.image.as_ref().is_some_and(|image| image.is_beheaded);
+            let is_beheaded = self.image.as_ref().is_some_and(|image| image.beheaded_address.is_some());
             self.stale = !self.renamed.is_empty() || is_beheaded;
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);

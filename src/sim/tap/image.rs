@@ -44,15 +44,24 @@ pub(super) struct Image {
     /// Something stands behind the last entry that does not verify: whether it had
     /// been synced, the bytes do not say (D11).
     pub(super) has_ragged_end: bool,
-    /// The header of a segment does not verify: what stands in the segment, a
-    /// replica that opens it cannot say, and whether something was meant to.
-    pub(super) is_beheaded: bool,
+    /// The log address of the first segment whose header does not verify: what
+    /// stands in the segment, a replica that opens it cannot say, and whether
+    /// something was meant to.
+    pub(super) beheaded_address: Option<u64>,
 }
 
 impl Image {
     /// One past its last log address.
     pub(super) fn end_address(&self) -> u64 {
         self.last().end_address
+    }
+
+    /// One past the last log address of which a replica that opens it can be sure. An
+    /// older segment may still have what the one without a header took over; nothing
+    /// says that this is all.
+    pub(super) fn certain_end(&self) -> u64 {
+        let end = self.end_address();
+        self.beheaded_address.map_or(end, |address| end.min(address))
     }
 
     /// The last entry, or the base.
@@ -88,8 +97,8 @@ impl Image {
             stands: base(disk, view),
             ..Self::default()
         };
-        let (segments, is_beheaded) = live(disk, view, harm);
-        image.is_beheaded = is_beheaded;
+        let (segments, beheaded_address) = live(disk, view, harm);
+        image.beheaded_address = beheaded_address;
         let mut successors = segments.keys().copied().skip(1);
         for (number, segment) in segments.values().enumerate() {
             let successor = successors.next();
@@ -349,7 +358,7 @@ impl Segment {
 /// The segments that count, by first address: the newest, and below it what the
 /// older ones still have. One whose header has gone bad takes nothing with it, where
 /// it is known what it follows; and whether there is one.
-fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>, bool) {
+fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>, Option<u64>) {
     let names = match view {
         View::Cached => disk.list(COMMIT_LOG_DIR).unwrap_or_default(),
         View::Durable => disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default(),
@@ -379,14 +388,14 @@ fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>
             live.insert(address, segment);
         }
     }
-    let is_beheaded = !beheaded.is_empty();
+    let beheaded_address = beheaded.iter().map(|(address, _)| *address).min();
     for (address, bytes) in beheaded {
         if let Some(base) = harm.ends_at(address) {
             let sector_bytes = disk.sector_bytes() as usize;
             live.insert(address, Segment::headless(bytes, base, sector_bytes));
         }
     }
-    (live, is_beheaded)
+    (live, beheaded_address)
 }
 
 /// A file's bytes; a sector that the medium does not give back holds nothing that
