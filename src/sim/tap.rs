@@ -255,6 +255,20 @@ impl Tap {
         }
     }
 
+    /// A broker removed a file.
+    pub(crate) fn removed(&mut self, core: &Core, disk: &DiskIo, node: NodeId, path: &str) {
+        let (Some(holdings), Some(replicas)) =
+            (self.holdings.get_mut(node as usize), &mut self.replicas)
+        else {
+            return;
+        };
+        // What a hole took is remembered as long as a later segment chains to it.
+        if holdings.removed(path) && replicas.is_harmed(node) {
+            replicas.read_cached(moment(core), &disk.model, node);
+            self.trail_becomes(node);
+        }
+    }
+
     /// The log of a replica was read anew: as that one's, so that of transactions.
     fn trail_becomes(&mut self, node: NodeId) {
         if let (Some(replicas), Some(transactions)) = (&self.replicas, &mut self.transactions) {

@@ -74,7 +74,7 @@ impl SimDisk {
         (kind, verb): (DiskVerb, &'static str),
         path: &str,
         asked: impl FnOnce() -> Call,
-        act: impl FnOnce(&mut DiskModel) -> io::Result<R>,
+        act: impl FnOnce(&mut Inner, NodeId) -> io::Result<R>,
     ) -> io::Result<R> {
         self.change(|inner, node| {
             inner.asked(node, asked);
@@ -86,7 +86,7 @@ impl SimDisk {
                 .trace(TraceKind::Disk, node, 0, path.as_bytes(), || {
                     format!("{verb} {path}")
                 });
-            act(&mut inner.disks[node as usize].model)
+            act(inner, node)
         })
         .await
     }
@@ -218,8 +218,11 @@ impl Disk for SimDisk {
 
     async fn remove(&self, path: &str) -> io::Result<()> {
         let asked = || Call::Remove(path.to_owned());
-        self.named((DiskVerb::Remove, "remove"), path, asked, |disk| {
-            disk.remove(path)
+        self.named((DiskVerb::Remove, "remove"), path, asked, |inner, node| {
+            inner.disks[node as usize].model.remove(path)?;
+            let disk = &inner.disks[node as usize];
+            inner.tap.removed(&inner.core, disk, node, path);
+            Ok(())
         })
         .await
     }
@@ -236,8 +239,10 @@ impl Disk for SimDisk {
     async fn create_dir(&self, directory: &str) -> io::Result<()> {
         let asked = || Call::CreateDir(directory.to_owned());
         let verb = (DiskVerb::CreateDir, "create directory");
-        self.named(verb, directory, asked, |disk| disk.create_dir(directory))
-            .await
+        self.named(verb, directory, asked, |inner, node| {
+            inner.disks[node as usize].model.create_dir(directory)
+        })
+        .await
     }
 
     async fn sync_dir(&self, directory: &str) -> io::Result<()> {
@@ -338,9 +343,12 @@ impl File for SimFile {
         let OpenFile { disk, handle, path } = &*self.open;
         let asked = || Call::SetLen(handle.number(), length);
         let verb = (DiskVerb::SetLen, "set length of");
-        disk.named(verb, path, asked, |disk| disk.set_len(*handle, length))
-            .await
-            .map(drop)
+        disk.named(verb, path, asked, |inner, node| {
+            let disk = &mut inner.disks[node as usize];
+            disk.model.set_len(*handle, length)
+        })
+        .await
+        .map(drop)
     }
 
     async fn size_bytes(&self) -> io::Result<u64> {

@@ -99,6 +99,8 @@ pub(crate) struct Holdings {
     stale: bool,
     /// The files that made it stale, until their names are durable.
     renamed: Vec<Ino>,
+    /// The segments that are removed, and of which a power loss brings the names back.
+    removed: Vec<String>,
 }
 
 impl Holdings {
@@ -204,6 +206,8 @@ impl Holdings {
             return false;
         };
         self.segments.insert(ino, seq);
+        self.removed
+            .retain(|removed| name.strip_prefix('/') != Some(removed));
         let aside = self.aside.remove(&ino).unwrap_or_default();
         if !self.by_image {
             for (entry, seq) in aside {
@@ -219,6 +223,18 @@ impl Holdings {
             self.renamed.push(ino);
         }
         is_new
+    }
+
+    /// A file lost its name: whether a replica may now read another log.
+    pub(super) fn removed(&mut self, path: &str) -> bool {
+        let name = path.strip_prefix(COMMIT_LOG_DIR);
+        let name = name.and_then(|name| name.strip_prefix('/'));
+        let Some(name) = name.filter(|name| self.by_image && name.parse::<u64>().is_ok()) else {
+            return false;
+        };
+        self.removed.push(name.to_owned());
+        self.stale = true;
+        true
     }
 
     /// The log as it was read off the bytes since the last call.
@@ -277,6 +293,7 @@ impl Holdings {
         self.believed_end = self.durable_end;
         self.stale = false;
         self.renamed.clear();
+        self.removed.clear();
         self.aside.clear();
         self.pieces.clear();
         let end = self.durable_end;
@@ -300,8 +317,13 @@ impl Holdings {
             self.renamed.retain(|ino| !disk.is_linked_durably(*ino));
             // A segment without its header stands in the way of what a repair put in
             // its place, until its file is gone.
-            let is_beheaded = self.image.as_ref().is_some_and(|image| image.beheaded_address.is_some());
-            self.stale = !self.renamed.is_empty() || is_beheaded;
+            let is_beheaded = self
+                .image
+                .as_ref()
+                .is_some_and(|image| image.beheaded_address.is_some());
+            let names = disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default();
+            self.removed.retain(|name| names.contains(name));
+            self.stale = !(self.renamed.is_empty() && self.removed.is_empty()) || is_beheaded;
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);
             if disk.lies() > self.lies_before {

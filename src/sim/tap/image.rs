@@ -61,7 +61,8 @@ impl Image {
     /// says that this is all.
     pub(super) fn certain_end(&self) -> u64 {
         let end = self.end_address();
-        self.beheaded_address.map_or(end, |address| end.min(address))
+        self.beheaded_address
+            .map_or(end, |address| end.min(address))
     }
 
     /// The last entry, or the base.

@@ -159,6 +159,16 @@ impl Replicas {
                 .range_mut(from_there)
                 .for_each(|(_, is_cut)| *is_cut = true);
         }
+        self.read_cached(moment, disk, node);
+    }
+
+    /// Whether a sector of a node's disk went bad.
+    pub(super) fn is_harmed(&self, node: NodeId) -> bool {
+        self.nodes[node as usize].holes.is_some()
+    }
+
+    /// The cached log is read off the bytes.
+    pub(super) fn read_cached(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
         let image = Image::of(disk, View::Cached, self.harm(node));
         // A write that failed took what is gone, where one did since: the process
         // learns of it only when its sync returns.
