@@ -223,6 +223,19 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_a_log_that_was_cut_do_not_count_for_the_new_ones() {
+        let recut = "hard 0 1; write 0 1.1 2.1 3.1; sync 0 3; hard 0 2; hard 1 2; lead 1 2;
+                     write 1 1.1 2.2; sync 1 2; recut 0 2; write 0 2.2;";
+        insta::assert_snapshot!(
+            findings(&format!("{recut} answer 0 2 2")),
+            @"acknowledgement: b0 answered all up to entry 2, synced only up to 1"
+        );
+        // The disk said so, of the new ones.
+        let told = format!("{recut} believe 0 2; answer 0 2 2; ack 1 2");
+        assert_eq!(findings(&told), "");
+    }
+
+    #[test]
     fn a_vote_is_stored_before_it_is_given() {
         assert!(findings("hard 0 2 1; vote 0 2 1").is_empty());
         insta::assert_snapshot!(

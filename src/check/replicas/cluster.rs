@@ -214,7 +214,15 @@ impl Cluster {
     /// The last index that a node's disk lets it believe to be durable.
     pub fn believed(&self, node: u32) -> u64 {
         let node = &self.nodes[node as usize];
-        node.believed.max(node.durable.last().index)
+        // Where the replica has cut its log, and the cut is not durable, what the disk
+        // has behind it is not what the replica means.
+        let upto = node.durable.last().index.min(node.cached.last().index);
+        let is_meant = |index: &u64| {
+            let durable = node.durable.get(*index);
+            durable.is_none_or(|head| node.cached.has(&head))
+        };
+        let meant = (0..=upto).rev().find(is_meant).unwrap_or(0);
+        node.believed.max(meant)
     }
 
     /// A node's hard state, where it has one.

@@ -211,8 +211,8 @@ impl Cluster {
     }
 
     fn note_believed(&mut self, moment: Moment, node: u32, index: u64) {
+        let from = self.believed(node) + 1;
         let state = self.node_mut(node);
-        let from = state.believed.max(state.durable.last().index) + 1;
         state.believed = index.max(state.believed);
         if self.media.log == Medium::Durable {
             for index in from..=index {

@@ -13,7 +13,7 @@
 //!                          committed, where disk 9 of b2 has a vote
 //! base 1 1 drops           it drops what is behind that, too
 //! base 1 1 own             the base is its own entry 1, committed or not
-//! cut 0 2                  b0 cuts its log from entry 2 on
+//! cut 0 2 · recut 0 2      b0 cuts its log from entry 2 on; in its cache only
 //! power 0 1 · rot 0 1      the power, or a bad sector, leaves b0 entry 1
 //! destroy 0                a blank disk
 //! speak 2 9                b2 says something in the name of disk 9
@@ -98,6 +98,12 @@ impl Teller {
         match verb {
             "sync" => self.sync(node, first),
             "cut" => self.cut(node, first, Cause::Replica),
+            "recut" => self.note(Fact::Cut {
+                node,
+                medium: Medium::Cached,
+                from_index: first,
+                cause: Cause::Replica,
+            }),
             "power" => self.cut(node, first + 1, Cause::Crash),
             "rot" => {
                 let upto = self.cluster.log(node, Medium::Durable).last().index;
