@@ -149,13 +149,13 @@ impl<E: Env> Serving<E> {
         self.start_checkpoint();
     }
 
-    /// Writes the snapshot that waits for a log that is durable by now: what it
-    /// took of the queues to sync, nothing later syncs.
-    pub(super) async fn finish_snapshot(&mut self) -> Result<(), StoreError> {
-        match self.snapshot.take() {
-            Some(snapshot) => snapshot.write.await,
-            None => Ok(()),
+    /// Ends the store as the next start wants it. A snapshot that waits is written
+    /// before the last one: what it took of the queues to sync, nothing later syncs.
+    pub(super) async fn close(mut self) -> Result<(), StoreError> {
+        if let Some(snapshot) = self.snapshot.take() {
+            snapshot.write.await?;
         }
+        self.store.close().await
     }
 
     /// Writes the snapshot that waits, once the log is durable up to it: first

@@ -30,6 +30,18 @@ pub enum BrokerError {
     },
 }
 
+impl BrokerError {
+    /// Whether the operating system refused something, and the medium lost nothing by
+    /// it. No broker that has its address ends for that (D32).
+    #[must_use]
+    pub fn says_nothing_of_stored_data(&self) -> bool {
+        match self {
+            Self::Store(error) => error.says_nothing_of_stored_data(),
+            Self::Listen { .. } => false,
+        }
+    }
+}
+
 /// Why stored data cannot be opened or used.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -321,6 +333,11 @@ impl StoreError {
             | Self::UnknownMember { .. }
             | Self::WrongNode { .. } => false,
         }
+    }
+
+    /// Whether the operating system refused something, and the medium lost nothing by it.
+    pub(super) fn says_nothing_of_stored_data(&self) -> bool {
+        failure::io_behind(self).is_some_and(|error| !failure::medium_lost_data(error))
     }
 
     /// The reason for which the store is opened again.

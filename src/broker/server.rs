@@ -387,36 +387,49 @@ impl<E: Env> Broker<E> {
     }
 
     /// Finishes what is under way, answers it, and leaves a store that the next
-    /// start trusts.
+    /// start trusts. Where the operating system refuses that for now, nothing is lost:
+    /// the next start recovers from the log.
     async fn stop_cleanly(&mut self, mut serving: Serving<E>) -> Result<(), BrokerError> {
+        let finished = self.finish(&mut serving).await;
+        let is_sync = self.config.flush_disk_type == FlushDiskType::Sync;
+        let is_durable = finished.is_ok() || is_sync;
+        let closed = match finished {
+            Ok(()) => {
+                self.look_for_room(&mut serving).await;
+                serving.close().await
+            }
+            failed => {
+                self.give_up(&mut serving);
+                failed
+            }
+        };
+        match closed {
+            Err(failed) if is_durable && failed.says_nothing_of_stored_data() => {
+                let why = failed.to_string();
+                self.env.report(Notice::StopUnrecorded { why });
+                Ok(())
+            }
+            closed => Ok(closed?),
+        }
+    }
+
+    /// Makes durable and answers what is under way.
+    async fn finish(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
         if let Some(job) = serving.job.take() {
-            serving
-                .store
-                .log
-                .job_done(job.await)
-                .map_err(StoreError::from)?;
+            serving.store.log.job_done(job.await)?;
         }
         if let Some(chore) = serving.chore.take() {
-            chore.await?;
+            let done = chore.await;
+            self.chore_done(serving, done)?;
         }
         if let Some(saving) = serving.replica.as_mut().and_then(|it| it.saving.take()) {
             saving.await?;
         }
-        serving
-            .store
-            .make_durable()
-            .await
-            .map_err(StoreError::from)?;
-        self.step(&mut serving).await?;
+        serving.store.make_durable().await?;
+        self.step(serving).await?;
         if let Some(job) = serving.job.take() {
-            serving
-                .store
-                .log
-                .job_done(job.await)
-                .map_err(StoreError::from)?;
+            serving.store.log.job_done(job.await)?;
         }
-        serving.finish_snapshot().await?;
-        serving.store.close().await?;
         Ok(())
     }
 }

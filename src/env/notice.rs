@@ -141,6 +141,12 @@ notices! {
         /// Its bytes.
         held_bytes: u64,
     } Error "no room is left to open the store: the reserve of {held_bytes} bytes is given back";
+    /// A stop could not record that it was a clean one.
+    StopUnrecorded {
+        /// The failure.
+        why: String,
+    } Warning "{why}; the stop is not recorded as a clean one. Nothing is lost: the next start \
+               recovers from the log, as after a crash";
     /// The process may hold few descriptors.
     FewDescriptors {
         /// How many.

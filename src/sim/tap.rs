@@ -43,11 +43,12 @@ pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
 use crate::env::ConnId;
 use crate::history::Happening;
+use crate::log::COMMIT_LOG_DIR;
 use crate::raft::Packet;
 use ends::Transactions;
 use harm::Harm;
-use holdings::Holdings;
 pub(crate) use holdings::WrittenEntry;
+use holdings::{Holdings, entries_in};
 use image::{Image, View};
 pub(crate) use probes::Happened;
 use replicas::Replicas;
@@ -223,6 +224,26 @@ impl Tap {
         }
         for early in discarded_early {
             self.discarded_early(core, node, early);
+        }
+    }
+
+    /// A write of a broker failed: some of its entries may be there all the same.
+    pub(crate) fn write_failed(
+        &mut self,
+        core: &Core,
+        node: NodeId,
+        path: &str,
+        position: u64,
+        bytes: &[u8],
+    ) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        if node < self.brokers && path.starts_with(COMMIT_LOG_DIR) {
+            for (part, record) in entries_in(bytes, position) {
+                let at_ns = core.here_ns(node);
+                transactions.trail.tried(at_ns, &part, record);
+            }
         }
     }
 

@@ -132,3 +132,30 @@ async fn another_program_s_files_stop_sends_and_nothing_else() {
     }
     assert_eq!(broker.signal("-TERM"), Some(0), "a clean stop");
 }
+
+/// Seen before: a broker that was asked to stop on a full disk ended with status 1,
+/// for it could not write what would have saved the next start some work.
+#[tokio::test]
+async fn a_stop_on_a_full_disk_is_a_clean_exit() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(disk) = Mounted::new(root.path().join("disk")) else {
+        return;
+    };
+    let dir = disk.at.join("broker");
+    assert!(ran(&["format"], &dir).status.success());
+    let env = RealEnv::new(root.path().join("client")).unwrap();
+    // Without a reserve there is nothing to take from.
+    let without = ["--listen", "127.0.0.1:0", "--reserve-bytes", "0"];
+    let broker = Served::with(&without, &dir);
+    let mut sender = Sender::to(&env, broker.address, 0);
+    for _ in 0..20 {
+        assert!(sender.send().await);
+    }
+    let other = disk.fill();
+    assert_eq!(broker.signal("-TERM"), Some(0), "nothing is lost by it");
+    std::fs::remove_file(other).unwrap();
+
+    let broker = Served::with(&without, &dir);
+    assert_eq!(count(&env, broker.address, "after").await, 20);
+    assert_eq!(broker.signal("-TERM"), Some(0));
+}

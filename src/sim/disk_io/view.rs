@@ -307,6 +307,10 @@ impl File for SimFile {
                 inner.touched(node, Event::Write, Some(path));
                 inner.happened(node, Event::Append, appends);
                 inner.may_be_committed(node);
+            } else {
+                inner
+                    .tap
+                    .write_failed(&inner.core, node, path, position, &bytes);
             }
             disk_full(&mut inner.disks[node as usize], &written);
             written.map(drop)

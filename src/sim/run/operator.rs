@@ -8,7 +8,7 @@ use super::clients::Client;
 use super::phases::{Phase, Run, Step};
 use super::process::{Blames, Exit, NewDisk, Operator};
 use crate::check::replicas::Cluster;
-use crate::check::{Flush, Outcome};
+use crate::check::{At, Finding, Flush, Outcome, Promise};
 use crate::history::{FaultKind, Happening};
 use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::{Operation, Victim};
@@ -94,6 +94,9 @@ impl Run<'_> {
                     let node = self.machines[machine].node;
                     self.world
                         .note(TraceKind::Node, node, 0, text.as_bytes(), || text.clone());
+                    if blames == Blames::Passing {
+                        self.ended_for_what_passes(machine, &why);
+                    }
                     let attended = self.scenario.cluster.is_replicated();
                     if attended || self.phase != Phase::Safety {
                         self.call_operator(machine);
@@ -102,6 +105,22 @@ impl Run<'_> {
                 None => {}
             }
         }
+    }
+
+    /// An error that harmed nothing ended a process. Its operator starts it again;
+    /// others' do not.
+    fn ended_for_what_passes(&mut self, machine: usize, why: &str) {
+        let (event, at_ns) = (self.world.trace_state().1, self.world.now_ns());
+        self.ended_early.push(Finding {
+            promise: Promise::Liveness,
+            lines: vec![
+                format!("b{machine} ended by itself at {}: {why}", At(at_ns)),
+                "no process ends for an error that harms nothing (D32)".to_owned(),
+            ],
+            at_ns,
+            event,
+            moments_ns: Vec::new(),
+        });
     }
 
     /// Helps a broker that refuses to serve.

@@ -65,10 +65,13 @@ pub(super) enum Blames {
     Others,
     /// Its operator: the cluster was recovered without it.
     Recovery,
+    /// Nobody, for what passes and harms nothing: no process may end for that (D32).
+    Passing,
 }
 
 fn blames(error: &BrokerError) -> Blames {
     match error {
+        _ if error.says_nothing_of_stored_data() => Blames::Passing,
         BrokerError::Store(StoreError::Diverged(_)) => Blames::Others,
         BrokerError::Store(StoreError::NewerEpoch { .. }) => Blames::Recovery,
         BrokerError::Store(StoreError::Open(OpenError::Identity(IdentityError::NotFormatted))) => {

@@ -406,6 +406,17 @@ fn begins_entry(bytes: &[u8], position: u64) -> bool {
     is_cut && bytes.iter().any(|byte| *byte != 0)
 }
 
+/// The entries that `bytes` begin with, each with its record.
+pub(super) fn entries_in(bytes: &[u8], position: u64) -> impl Iterator<Item = (LogPart, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (part, _) = entry_at(&bytes[at..], position + at as u64)?;
+        let record_at = at + ENVELOPE_BYTES;
+        at += part.framed_bytes() as usize;
+        Some((part, &bytes[record_at..at]))
+    })
+}
+
 /// The entry that `bytes` begin with.
 fn entry_at(bytes: &[u8], position: u64) -> Option<(LogPart, WrittenEntry)> {
     let incarnation = u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?);

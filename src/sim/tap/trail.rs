@@ -101,7 +101,7 @@ pub(crate) struct Trail {
     /// By address, the newest half message there: whose, and since when any
     /// broker has it.
     since: BTreeMap<u64, (Option<Order>, u64)>,
-    /// All that any broker ever wrote, by where it ends and its hash in the chain,
+    /// All that any broker ever had written, by where it ends and its hash in the chain,
     /// with its address.
     written: BTreeMap<(u64, u64), (u64, Said)>,
 }
@@ -131,17 +131,12 @@ impl Trail {
         } else if self.nodes[node as usize].said.contains_key(&part.address) {
             return None;
         }
-        if part.kind != EntryKind::Message {
-            return None;
-        }
-        let said = said(&Message::decode_enveloped(record).ok()?)?;
         let address = part.address;
+        let said = self.tried(at_ns, part, record)?;
         let is_new = self
             .any_decision(node, said.half_address(address))
             .is_none();
         self.nodes[node as usize].add(address, part.end_address(), said);
-        let place = (part.end_address(), part.hash);
-        self.written.insert(place, (address, said));
         self.steps.push(Step {
             at_ns,
             node,
@@ -149,17 +144,27 @@ impl Trail {
             said,
         });
         match said {
-            Said::Half(order) => {
-                let since = self.since.entry(address).or_insert((order, at_ns));
-                if since.0 != order {
-                    *since = (order, at_ns);
-                }
-                None
-            }
             // The others copy what one of them decided.
             Said::Decided(half, Ruling::Discarded) if is_new => self.too_early(at_ns, node, half),
-            Said::Checked(_) | Said::Decided(..) => None,
+            Said::Half(_) | Said::Checked(_) | Said::Decided(..) => None,
         }
+    }
+
+    /// A broker had an entry written. Whole or not: where it is read later it was.
+    pub(super) fn tried(&mut self, at_ns: u64, part: &LogPart, record: &[u8]) -> Option<Said> {
+        if part.kind != EntryKind::Message {
+            return None;
+        }
+        let said = said(&Message::decode_enveloped(record).ok()?)?;
+        let place = (part.end_address(), part.hash);
+        self.written.insert(place, (part.address, said));
+        if let Said::Half(order) = said {
+            let since = self.since.entry(part.address).or_insert((order, at_ns));
+            if since.0 != order {
+                *since = (order, at_ns);
+            }
+        }
+        Some(said)
     }
 
     /// Whether a half message of that age may be discarded for it.
