@@ -390,10 +390,7 @@ impl<E: Env> Broker<E> {
     /// start trusts. Where the operating system refuses that for now, nothing is lost:
     /// the next start recovers from the log.
     async fn stop_cleanly(&mut self, mut serving: Serving<E>) -> Result<(), BrokerError> {
-        let finished = self.finish(&mut serving).await;
-        let is_sync = self.config.flush_disk_type == FlushDiskType::Sync;
-        let is_durable = finished.is_ok() || is_sync;
-        let closed = match finished {
+        let closed = match self.finish(&mut serving).await {
             Ok(()) => {
                 self.look_for_room(&mut serving).await;
                 serving.close().await
@@ -404,7 +401,7 @@ impl<E: Env> Broker<E> {
             }
         };
         match closed {
-            Err(failed) if is_durable && failed.says_nothing_of_stored_data() => {
+            Err(failed) if failed.says_nothing_of_stored_data() => {
                 let why = failed.to_string();
                 self.env.report(Notice::StopUnrecorded { why });
                 Ok(())

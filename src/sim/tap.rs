@@ -37,14 +37,14 @@ use super::disk_io::{DiskIo, Synced};
 use super::net::NodeId;
 use super::world::Core;
 use crate::broker::{BASE_FILE, founding_speaker};
-use crate::check::Finding;
 use crate::check::read_committed::CommitFact;
 pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
+use crate::check::{Finding, Promise};
 use crate::env::ConnId;
 use crate::history::Happening;
 use crate::log::COMMIT_LOG_DIR;
-use crate::raft::Packet;
+use crate::raft::{Message, Packet};
 use ends::Transactions;
 use harm::Harm;
 pub(crate) use holdings::WrittenEntry;
@@ -80,6 +80,8 @@ pub(crate) struct Tap {
     /// The nodes that reported that the cluster halted.
     halted: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
+    /// The longest piece of a base that the brokers' settings allow, bytes.
+    piece_bytes_max: usize,
     on_lies: BTreeMap<NodeId, u64>,
     happened: Happened,
     /// When a broker first said that its store is opened again, nanoseconds.
@@ -88,6 +90,9 @@ pub(crate) struct Tap {
     pub(crate) served_early: Vec<CommitFact>,
     pub(crate) sightings: Sightings,
 }
+
+/// What stands before a piece's bytes: total, digest, offset, checksum.
+const PIECE_HEAD_BYTES: usize = 32;
 
 /// How often the tap saw what faults may wait for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +120,7 @@ impl Tap {
             acknowledged: BTreeMap::new(),
             halted: BTreeSet::new(),
             refusals: BTreeMap::new(),
+            piece_bytes_max: usize::MAX,
             on_lies: BTreeMap::new(),
             happened: Happened::new(),
             reopened_ns: None,
@@ -136,6 +142,12 @@ impl Tap {
     /// The same, of brokers with such a reserve.
     pub(crate) fn with_reserve(mut self, reserve_bytes: u64) -> Self {
         self.reserve_bytes = reserve_bytes;
+        self
+    }
+
+    /// The same, of brokers that send so much of a base at once.
+    pub(crate) fn with_pieces(mut self, piece_bytes_max: usize) -> Self {
+        self.piece_bytes_max = piece_bytes_max;
         self
     }
 
@@ -352,6 +364,24 @@ impl Tap {
         let Ok(packet) = Packet::decode(bytes.clone()) else {
             return;
         };
+        let of_a_base = matches!(
+            packet.message,
+            Message::Install { .. } | Message::Expired { .. } | Message::BasePiece { .. }
+        );
+        if of_a_base && packet.frames.len() > self.piece_bytes_max.saturating_add(PIECE_HEAD_BYTES)
+        {
+            self.findings.push(Finding {
+                promise: Promise::Bounds,
+                lines: vec![format!(
+                    "b{node} sent {} bytes of a base at once; {} are the most",
+                    packet.frames.len(),
+                    self.piece_bytes_max
+                )],
+                at_ns: core.now_ns,
+                event: core.trace_events(),
+                moments_ns: Vec::new(),
+            });
+        }
         replicas.spoke(moment(core), node, packet.from.disk);
         let votes = replicas.sent(moment(core), node, &packet);
         self.sightings.votes += u64::from(votes);

@@ -233,12 +233,25 @@ impl Run<'_> {
     }
 
     /// Whether all members that came back hold the same, durably, or as far as
-    /// their disks let them know.
+    /// their disks let them know, and no bad sector of it is left (D28).
     fn is_level(&self) -> bool {
         let held = self.held();
         let mut ends = held.iter().map(|(_, end)| *end);
         let first = ends.next();
-        ends.all(|end| Some(end) == first)
+        ends.all(|end| Some(end) == first) && held == self.verified(&held)
+    }
+
+    /// The same as far as it verifies: what is rotten and was not found is not held.
+    fn verified(&self, held: &[(NodeId, u64)]) -> Vec<(NodeId, u64)> {
+        let inner = self.world.lock();
+        let verified = held.iter().map(|(node, end)| {
+            let disk = &inner.disks[*node as usize];
+            match disk.model.lies() {
+                0 => (*node, inner.tap.held_now(disk).min(*end)),
+                _ => (*node, *end),
+            }
+        });
+        verified.collect()
     }
 
     /// How far each member that came back holds the log, by node.
@@ -270,7 +283,7 @@ impl Run<'_> {
             probed_ns: self.probed_ns,
             caught_up_ns: finished.caught_up_ns,
             level_ns: self.level_ns,
-            held_in_the_end: self.held(),
+            held_in_the_end: self.verified(&self.held()),
         }
     }
 }

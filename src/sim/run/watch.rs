@@ -26,7 +26,9 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
             Tap::of_replicas(cluster.brokers, cluster.machines(), media)
         }
     };
-    let tap = tap.with_reserve(cluster.broker.log_config().reserve_bytes);
+    let tap = tap
+        .with_reserve(cluster.broker.log_config().reserve_bytes)
+        .with_pieces(cluster.broker.bounds.peer_message_bytes);
     match scenario.producer_groups().is_empty() {
         true => tap,
         false => {
