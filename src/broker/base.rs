@@ -1,7 +1,7 @@
-//! Where a replica's log begins, and what everything before it amounts to
-//! (D8).
+//! Where a log begins, and what everything before it amounts to (D8). A broker that
+//! stands alone has none stored before something expires.
 //!
-//! Promise: base and log together are the whole replica. The base is derived
+//! Promise: base and log together are the whole broker. The base is derived
 //! state, with the place in the log from which on every unexpired record is
 //! found: so a snapshot is the base and the live segments, referenced, not
 //! copied. It is stored before anything below it goes.
@@ -15,7 +15,7 @@ use crate::env::Disk;
 use crate::log::{Aside, Position, read_aside, replace_aside};
 use crate::raft::{EntryId, NUMBER_MAX};
 
-/// The base's file, at the root of a replica's disk.
+/// The base's file, at the root of a disk.
 pub const BASE_FILE: &str = "base";
 
 /// See the module.
@@ -23,7 +23,8 @@ pub const BASE_FILE: &str = "base";
 pub(super) struct Base {
     /// Where the log begins.
     pub(super) position: Position,
-    /// The state that the entries before it lead to; with a configuration, always.
+    /// The state that the entries before it lead to; of a replica with a configuration,
+    /// always.
     pub(super) state: AppliedState,
 }
 
@@ -73,6 +74,23 @@ impl Base {
         std::iter::once(first).chain(state)
     }
 
+    /// Where nothing has expired: the log's own beginning.
+    pub(super) fn start() -> Self {
+        Self {
+            position: Position::START,
+            state: AppliedState::default(),
+        }
+    }
+
+    /// Reads a replica's base; the error says why it is none.
+    pub(super) fn decode_of_replica(bytes: &[u8]) -> Result<Self, String> {
+        let base = Self::decode(bytes)?;
+        match base.state.configuration {
+            Some(_) => Ok(base),
+            None => Err("a base without a configuration".to_owned()),
+        }
+    }
+
     /// Reads a base; the error says why it is none.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
@@ -82,9 +100,6 @@ impl Base {
             Some(_) => AppliedState::decode(rest)?,
             None => AppliedState::decode(stored.state.as_bytes())?,
         };
-        if state.configuration.is_none() {
-            return Err("a base without a configuration".to_owned());
-        }
         let numbers = [stored.next_index, stored.term, stored.address];
         if stored.next_index == 0 || numbers.iter().any(|number| *number > NUMBER_MAX) {
             return Err("a base at a place that no log has".to_owned());
@@ -100,8 +115,21 @@ impl Base {
         })
     }
 
-    /// The base on a disk; `None` on a blank one (D14).
+    /// The base on a replica's disk; `None` on a blank one (D14).
     pub(super) async fn read<D: Disk>(disk: &D) -> Result<Option<Self>, StoreError> {
+        Self::read_as(disk, Self::decode_of_replica).await
+    }
+
+    /// The base on the disk of a broker that stands alone.
+    pub(super) async fn read_single<D: Disk>(disk: &D) -> Result<Self, StoreError> {
+        let read = Self::read_as(disk, Self::decode).await?;
+        Ok(read.unwrap_or_else(Self::start))
+    }
+
+    async fn read_as<D: Disk>(
+        disk: &D,
+        decode: fn(&[u8]) -> Result<Self, String>,
+    ) -> Result<Option<Self>, StoreError> {
         let failed = |source| StoreError::Io {
             doing: "reading the base",
             source,
@@ -113,7 +141,7 @@ impl Base {
         match read_aside(disk, BASE_FILE).await.map_err(failed)? {
             Aside::Missing => Ok(None),
             Aside::Corrupt { why } => Err(forgotten(why)),
-            Aside::Whole(payload) => Self::decode(&payload).map(Some).map_err(forgotten),
+            Aside::Whole(payload) => decode(&payload).map(Some).map_err(forgotten),
         }
     }
 

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::config::FlushDiskType;
+use super::config::Replication;
 use super::error::StoreError;
 use super::open::STATE_FILE;
 use super::replica::Replica;
@@ -201,7 +202,7 @@ impl<D: Disk> Store<D> {
             self.apply()?;
         }
         assert!(
-            self.unapplied.is_empty() || self.base.is_some(),
+            self.unapplied.is_empty() || matches!(self.config.replication, Replication::Raft(_)),
             "what is durable is applied, but for what is not known to be committed"
         );
         self.snapshot().await?;

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use super::ages::Ages;
 use super::config::{BrokerConfig, Replication};
 use super::error::StoreError;
 use super::groups::Locks;
@@ -65,8 +66,10 @@ impl<E: Env> Broker<E> {
             Replication::None => {
                 let entropy = env.random_u64();
                 let disk = store_disk(&env, &config);
-                let opened = Store::open(disk, &config, entropy, rebuild).await;
-                let (store, notices) = opened?;
+                let opened = Store::open(disk.clone(), &config, entropy, rebuild).await;
+                let (mut store, notices) = opened?;
+                let applied_address = store.state.applied_address;
+                store.ages = Ages::read(&disk, env.now_ns(), applied_address).await?;
                 (store, None, notices)
             }
             Replication::Raft(raft) => {

@@ -61,9 +61,6 @@ pub struct RaftConfig {
     /// Pause between two looks at a stretch of the log for rot (D28),
     /// milliseconds.
     pub scrub_interval_ms: u64,
-    /// Messages older than this may be dropped, whole segments at a time
-    /// (`fileReservedTime`), milliseconds; `None`: nothing expires.
-    pub retention_ms: Option<u64>,
 }
 
 impl Default for RaftConfig {
@@ -77,7 +74,6 @@ impl Default for RaftConfig {
             preferred_leader: None,
             hard_state_sync: true,
             scrub_interval_ms: 1_000,
-            retention_ms: None,
         }
     }
 }
@@ -126,6 +122,9 @@ pub struct BrokerConfig {
     pub open_files_max: usize,
     /// Sends are refused once less than this is free (D31), bytes.
     pub reserve_bytes: u64,
+    /// Messages older than this may be dropped, whole segments at a time
+    /// (`fileReservedTime`), milliseconds; `None`: nothing expires.
+    pub retention_ms: Option<u64>,
     /// The reserve is held as a file, so that nobody else can take it.
     pub holds_reserve: bool,
     /// A half message is not asked about before it is this old
@@ -190,6 +189,7 @@ impl Default for BrokerConfig {
             busy_timeout_ms: 1_000,
             open_files_max: 256,
             reserve_bytes: 64 << 20,
+            retention_ms: None,
             holds_reserve: true,
             transaction_timeout_ms: 6_000,
             transaction_check_interval_ms: 30_000,

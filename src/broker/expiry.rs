@@ -1,5 +1,5 @@
-//! Expiry of entries that are older than the retention: decided once, by the leader,
-//! as an entry of the log (D30); done by each replica for itself.
+//! Expiry of entries that are older than the retention: decided once, by the leader or
+//! the only broker, as an entry of the log (D30); done by each replica for itself.
 //!
 //! ```text
 //!   base ───────── expired ──────────────── applied ─── end
@@ -19,7 +19,6 @@ use bytes::Bytes;
 
 use super::base::{BASE_FILE, Base};
 use super::change::{Change, Unapplied};
-use super::config::Replication;
 use super::entries::Expire;
 use super::error::StoreError;
 use super::replica::BASE_BYTES_MAX;
@@ -155,19 +154,21 @@ impl<E: Env> Broker<E> {
         if let (Some(replica), Doing::Stored(encoded)) = (&mut serving.replica, expiring.doing) {
             replica.set_base(encoded);
         }
-        self.happened(serving, Input::Dropped { base: id }).await
+        match serving.replica {
+            Some(_) => self.happened(serving, Input::Dropped { base: id }).await,
+            None => Ok(()),
+        }
     }
 
     /// How far the log has expired beyond what was said before, by a segment's
     /// worth at least: less frees nothing. `None` where it has not, or it is not
     /// this replica's to say.
     fn has_expired(&self, serving: &mut Serving<E>) -> Option<Expire> {
-        let Replication::Raft(raft) = &self.config.replication else {
-            return None;
+        let retention_ms = self.config.retention_ms?;
+        let decides = match &serving.replica {
+            Some(replica) => replica.serves && replica.raft.accepts_proposals(),
+            None => true,
         };
-        let retention_ms = raft.retention_ms?;
-        let replica = serving.replica.as_ref()?;
-        let leads = replica.serves && replica.raft.accepts_proposals();
         let store = &mut serving.store;
         let base_address = store.base.as_ref()?.position.address;
         let said_address = store.state.expired_address.max(base_address);
@@ -187,7 +188,10 @@ impl<E: Env> Broker<E> {
         let needed = oldest_half.into_iter().chain(oldest_delayed).min();
         let needed_address = needed.unwrap_or(u64::MAX);
         let upto = store.ages.older_than(retention_ms, needed_address)?;
-        (leads && upto.address >= said_address + self.config.segment_bytes).then_some(upto)
+        (decides
+            && serving.own_room_bytes > 0
+            && upto.address >= said_address + self.config.segment_bytes)
+            .then_some(upto)
     }
 }
 

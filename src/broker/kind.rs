@@ -6,7 +6,6 @@
 //! others that could give it back what a recovery or a replacement takes. So the
 //! wrong one is refused before anything is written.
 
-use super::base::BASE_FILE;
 use super::error::StoreError;
 use super::founding::FOUNDING_FILE;
 use crate::env::Disk;
@@ -29,7 +28,7 @@ pub async fn disk_kind<D: Disk>(disk: &D) -> Result<(Identity, DiskKind), StoreE
 /// Of a disk that was formatted before kinds were written down: a replica's has a
 /// hard state from the beginning.
 async fn kind_by_files<D: Disk>(disk: &D) -> Result<DiskKind, StoreError> {
-    for path in [HARD_STATE_FILE, BASE_FILE, FOUNDING_FILE] {
+    for path in [HARD_STATE_FILE, FOUNDING_FILE] {
         let read = read_aside(disk, path).await;
         let read = read.map_err(|source| StoreError::Io {
             doing: "looking what the disk was formatted as",

@@ -52,7 +52,10 @@ impl<D: Disk> Store<D> {
         rebuild: bool,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
         require(&disk, DiskKind::Single).await?;
-        let (log, recovery) = CommitLog::open(disk.clone(), config.log_config(), entropy).await?;
+        let base = Base::read_single(&disk).await?;
+        let (position, log_config) = (base.position, config.log_config());
+        let (log, recovery) =
+            CommitLog::open_at(disk.clone(), log_config, position, entropy).await?;
         if log.tail().term > 0 {
             // Alone, a broker writes in term 0; in one that falls nothing is written.
             let identity = log.identity();
@@ -67,28 +70,22 @@ impl<D: Disk> Store<D> {
             true => None,
             false => read_snapshot(&disk, &mut notices).await?,
         };
-        let (mut state, tails) = snapshot.unwrap_or_default();
         let log_end = log.flushed().address;
-        if state.applied_address > log_end {
-            let applied = state.applied_address;
+        if let Some((state, _)) = &snapshot
+            && state.applied_address > log_end
+        {
             return Err(StoreError::LogBehindState {
                 log_end,
-                applied,
+                applied: state.applied_address,
                 path: STATE_FILE,
             });
         }
-        let topics = match open_topics(&disk, &tails).await {
-            Ok(topics) => topics,
-            Err(why) => {
-                notices.push(Notice::DerivedUnreadable {
-                    why: why.to_string(),
-                    from: MadeFrom::Log,
-                });
-                state = AppliedState::default();
-                Topics::default()
-            }
+        let from = match base.position.address {
+            0 => MadeFrom::Log,
+            _ => MadeFrom::Base,
         };
-        let mut store = Self::new(disk, config.clone(), log, state, topics);
+        let found = (snapshot, Some(base));
+        let mut store = Self::on_base(disk, config, log, found, (from, &mut notices)).await?;
         store.replay().await?;
         Ok((store, notices))
     }
@@ -108,6 +105,20 @@ impl<D: Disk> Store<D> {
             true => None,
             false => read_snapshot(&disk, &mut notices).await?,
         };
+        let found = (snapshot, base);
+        let store = Self::on_base(disk, config, log, found, (MadeFrom::Base, &mut notices)).await?;
+        Ok((store, notices))
+    }
+
+    /// A store whose applied state is the snapshot, or, where that is of no use, the
+    /// base.
+    async fn on_base(
+        disk: D,
+        config: &BrokerConfig,
+        log: CommitLog<D>,
+        (snapshot, base): (Option<(AppliedState, QueueTails)>, Option<Base>),
+        (from, notices): (MadeFrom, &mut Vec<Notice>),
+    ) -> Result<Self, StoreError> {
         // One from before an installed base, or of entries that rotted since,
         // describes another log. One that ends where the base does says no more
         // than the base; that of a disk that was blank says less.
@@ -131,7 +142,7 @@ impl<D: Disk> Store<D> {
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
                     why: why.to_string(),
-                    from: MadeFrom::Base,
+                    from,
                 });
                 let (state, tails) = from_base();
                 let topics = open_topics(&disk, &tails).await?;
@@ -140,7 +151,7 @@ impl<D: Disk> Store<D> {
         };
         let mut store = Self::new(disk, config.clone(), log, state, topics);
         store.base = base;
-        Ok((store, notices))
+        Ok(store)
     }
 
     /// Applies what the log has above the snapshot.
@@ -311,7 +322,12 @@ pub async fn salvage<D: Disk>(
     if kind.1 == DiskKind::Replica {
         return Err(SalvageError::OfReplica);
     }
-    let report = match crate::log::salvage(disk.clone(), config.log_config(), entropy).await {
+    let base = Base::read_single(disk).await.map_err(|why| OpenError::Io {
+        doing: "reading the base",
+        source: std::io::Error::other(why),
+    })?;
+    let (position, log_config) = (base.position, config.log_config());
+    let report = match crate::log::salvage(disk.clone(), log_config, position, entropy).await {
         Ok(report) => Some(report),
         Err(SalvageError::NotCorrupt) => None,
         Err(error) => return Err(error),

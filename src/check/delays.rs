@@ -97,8 +97,13 @@ fn miscounted(facts: &Facts<'_>, waits: &BTreeMap<Value, Wait>) -> Vec<Finding> 
             }
         }
     }
+    // The schedule is before what comes of it, and expires first.
+    let is_wrong = |value: Value, copies: &Copies| {
+        let expired = || facts.may_have_expired(value, copies.index, copies.index);
+        copies.scheduled > copies.came || copies.scheduled < copies.came && !expired()
+    };
     // Nobody looked at the schedule.
-    copies.retain(|_, copies| any_schedule && copies.scheduled != copies.came);
+    copies.retain(|value, copies| any_schedule && is_wrong(*value, copies));
     let wrong = copies.into_iter().map(|(value, copies)| {
         let Copies {
             scheduled,
@@ -162,6 +167,19 @@ mod tests {
         client 1 #3 was scheduled 0 times, and came 1 times
         ");
         assert_eq!(wrong_where(text, false), "");
+    }
+
+    #[test]
+    fn a_schedule_expires_before_what_came_of_it() {
+        let came = |scheduled| {
+            let text = format!("delay 1 1; send 1; {scheduled}; final 0..1: 1@0");
+            let history = story(&text);
+            let facts = Facts::new(&history).with_retention(Some(1));
+            super::check(&facts, true).len()
+        };
+        assert_eq!(came("scheduled"), 0);
+        assert_eq!(came("scheduled 1"), 0);
+        assert_eq!(came("scheduled 1 1"), 1, "one of them never came");
     }
 
     #[test]

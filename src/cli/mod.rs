@@ -246,8 +246,8 @@ struct ServeArgs {
     #[arg(long, value_name = "ID", requires = "peers")]
     preferred_leader: Option<u64>,
     /// Messages older than this may be dropped (fileReservedTime, there in
-    /// hours), milliseconds; replicas only.
-    #[arg(long, value_name = "MS", requires = "peers")]
+    /// hours), milliseconds; segments that are wholly older go.
+    #[arg(long, value_name = "MS")]
     retention_ms: Option<u64>,
 }
 

@@ -138,7 +138,6 @@ fn replicate(
     config.replication = Replication::Raft(RaftConfig {
         node_id,
         preferred_leader: args.preferred_leader,
-        retention_ms: args.retention_ms,
         peers,
         ..RaftConfig::default()
     });
@@ -157,6 +156,7 @@ fn config(args: &ServeArgs) -> Result<BrokerConfig, DirectoryError> {
     Ok(BrokerConfig {
         broker_name: args.broker_name.clone(),
         listen,
+        retention_ms: args.retention_ms,
         flush_disk_type: match args.flush {
             Flush::Sync => FlushDiskType::Sync,
             Flush::Async => FlushDiskType::Async,

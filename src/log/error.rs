@@ -205,6 +205,18 @@ pub enum OpenError {
         /// The cluster that it belongs to.
         cluster_id: u64,
     },
+    /// The log ends before the place at which it is said to begin.
+    #[error(
+        "the log ends at address {end_address}, and the file `base` stands for all below \
+         {base_address}: what was synced between is gone, or `base` is of another log. Nothing was \
+         changed. Restore both from a copy, if there is one"
+    )]
+    BelowBase {
+        /// Where the log ends.
+        end_address: u64,
+        /// Where it is said to begin.
+        base_address: u64,
+    },
     /// A file has a segment's name, and nothing in it verifies.
     #[error(
         "{path} bears a segment's name, and neither its header nor any entry in it verifies. \

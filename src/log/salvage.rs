@@ -7,12 +7,12 @@
 //! over by a new one.
 
 use super::COMMIT_LOG_DIR;
-use super::LogConfig;
 use super::error::{Corruption, Doing, OpenError};
 use super::frames::{Frame, Frames};
 use super::identity::read_identity;
 use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, strays, survey};
 use super::segment::{GIVEN_UP, Segment, finish_naming, remove_dead, segment_path};
+use super::{LogConfig, Position};
 use crate::env::Disk;
 
 /// The part that was given up.
@@ -58,6 +58,7 @@ pub enum SalvageError {
 pub async fn salvage<D: Disk>(
     disk: D,
     config: LogConfig,
+    base: Position,
     entropy: u64,
 ) -> Result<SalvageReport, SalvageError> {
     let config = checked(&disk, config)?;
@@ -65,7 +66,7 @@ pub async fn salvage<D: Disk>(
     finish_naming(&disk)
         .await
         .doing("finishing to name a segment")?;
-    let mut survey = survey(&disk, identity, None).await?;
+    let mut survey = survey(&disk, identity, base, false).await?;
     // An unreadable header takes no whole entry with it.
     let unrecognizable = std::mem::take(&mut survey.unrecognizable);
     survey

@@ -82,11 +82,11 @@ impl Scenario {
             broker::Replication::None => Configuration::single(flush),
             broker::Replication::Raft(raft) => Configuration {
                 hard_state_synced: raft.hard_state_sync,
-                retention_ms: raft.retention_ms,
                 ..Configuration::raft(self.cluster.brokers, flush)
             },
         };
         Configuration {
+            retention_ms: broker.retention_ms,
             stores_once: broker.producer_dedup,
             decides_once: broker.op_batch_interval_ms.is_none(),
             ..configuration

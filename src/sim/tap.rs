@@ -272,6 +272,10 @@ impl Tap {
             return;
         };
         let is_new_log = holdings.renamed(ino, seq, to);
+        if self.replicas.is_none() && to == BASE_FILE {
+            // Alone, a broker stores a base when something has expired.
+            self.happens(Happening::LogExpired);
+        }
         if let Some(replicas) = &mut self.replicas {
             match is_new_log {
                 true => replicas.renamed_segment(moment(core), &disk.model, node, to),

@@ -5,7 +5,8 @@ use crate::files::scribble;
 use crate::support::*;
 use zeroloss::env::Disk;
 use zeroloss::log::{
-    CHECKPOINT_FILE, COMMIT_LOG_DIR, Flaw, OpenError, SalvageError, SalvageReport, salvage,
+    CHECKPOINT_FILE, COMMIT_LOG_DIR, Flaw, OpenError, Position, SalvageError, SalvageReport,
+    salvage,
 };
 use zeroloss::sim::disk::{DiskModel, StepDisk, Survival, block_on};
 
@@ -31,7 +32,7 @@ fn five_segments() -> DiskModel {
 }
 
 async fn run(disk: &StepDisk) -> Result<SalvageReport, SalvageError> {
-    salvage(disk.clone(), SMALL, ENTROPY ^ 1).await
+    salvage(disk.clone(), SMALL, Position::START, ENTROPY ^ 1).await
 }
 
 /// The name of the third segment.

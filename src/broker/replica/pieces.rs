@@ -190,7 +190,7 @@ impl Incoming {
             if xxh3_64(&bytes) != self.digest {
                 return Err("its digest is another one".to_owned());
             }
-            let base = Base::decode(&bytes)?;
+            let base = Base::decode_of_replica(&bytes)?;
             if base.id() != self.base {
                 return Err(format!("it is that of entry {}", base.id()));
             }

@@ -34,6 +34,11 @@ impl<D: Disk> Survey<D> {
         if live.peek().is_none() {
             self.verdict = self.judge_no_segments();
         }
+        if let Some((address, Ok(first))) = live.peek()
+            && *address < self.base.address
+        {
+            self.end = first.header.base;
+        }
         while let Some((address, opened)) = live.next() {
             let successor = live.peek().map(|(address, _)| *address);
             let segment = match self.admit(address, opened) {

@@ -110,10 +110,14 @@ impl<D: Disk> Survey<D> {
     /// Sees to it that the log begins at the base or goes through it. One that
     /// does neither is what a reset left that a crash cut short: it begins anew.
     pub(super) fn settle_base(&mut self) {
+        let base = self.base;
         if !self.replicated {
+            // Where it does not reach the base, its owner is told.
+            if self.holds_base {
+                self.terms.raise(base.next_index, self.end.next_index);
+            }
             return;
         }
-        let base = self.base;
         let over =
             |hole: &Hole| hole.from.address <= base.address && base.address < hole.upto.address;
         let holds_base = self.holds_base || self.known_holes().any(|hole| over(&hole));

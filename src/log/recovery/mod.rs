@@ -125,11 +125,10 @@ impl<D: Disk> CommitLog<D> {
         identity::renew(&disk, identity)
             .await
             .doing("writing the identity once more")?;
-        let base = config.replicated.then_some(base);
         finish_naming(&disk)
             .await
             .doing("finishing to name a segment")?;
-        let mut survey = survey(&disk, identity, base).await?;
+        let mut survey = survey(&disk, identity, base, config.replicated).await?;
         let opening = Opening {
             disk,
             config,
@@ -144,6 +143,12 @@ impl<D: Disk> CommitLog<D> {
             true => survey.replica_end(doubtful)?,
             false => survey.log_end()?,
         };
+        if !config.replicated && survey.end.address < base.address {
+            return Err(OpenError::BelowBase {
+                end_address: survey.end.address,
+                base_address: base.address,
+            });
+        }
         let strays = strays::move_aside(&opening.disk, &survey.strays).await?;
         opening.remove_drafts(&survey).await?;
         opening.remake_headless(&mut survey).await?;

@@ -104,11 +104,12 @@ pub(in crate::log) struct Damage {
 /// A named file: its first address and what its header says.
 pub(super) type Named<D> = (u64, Result<Segment<D>, HeaderFlaw>);
 
-/// Surveys the disk of `identity`; `base` is given for a replica's.
+/// Surveys the disk of `identity`, whose log begins at `base`.
 pub(in crate::log) async fn survey<D: Disk>(
     disk: &D,
     identity: Identity,
-    base: Option<Position>,
+    base: Position,
+    replicated: bool,
 ) -> Result<Survey<D>, OpenError> {
     let listing = list(disk).await.doing("listing the segments")?;
     let checkpoint = checkpoint::read(disk)
@@ -116,7 +117,7 @@ pub(in crate::log) async fn survey<D: Disk>(
         .doing("reading the checkpoint")?;
     let (mut named, mut strays, mut unrecognizable) = (Vec::new(), listing.strays, Vec::new());
     for address in listing.segments {
-        let looked = look(disk, identity, address, base.is_some()).await;
+        let looked = look(disk, identity, address, replicated).await;
         match looked.doing("opening a segment")? {
             Look::Segment(opened) => {
                 if let Ok(segment) = &opened {
@@ -135,14 +136,13 @@ pub(in crate::log) async fn survey<D: Disk>(
         .max()
         .unwrap_or(0);
     let checkpoint_address = checkpoint_claim(&checkpoint, headers);
-    let base_or_start = base.unwrap_or(Position::START);
-    let Split { live, dead, beyond } = match base {
-        None => split(named),
-        Some(base) => split_replica(named, base),
+    let Split { live, dead, beyond } = match replicated {
+        false => split_single(named, base),
+        true => split_replica(named, base),
     };
     let mut survey = Survey {
-        replicated: base.is_some(),
-        base: base_or_start,
+        replicated,
+        base,
         holds_base: false,
         segments: Vec::new(),
         dead,
@@ -151,7 +151,7 @@ pub(in crate::log) async fn survey<D: Disk>(
         drafts: listing.drafts,
         strays,
         unrecognizable,
-        end: base_or_start,
+        end: base,
         stop_position: 0,
         write_position: 0,
         proved_address: 0,
@@ -162,9 +162,9 @@ pub(in crate::log) async fn survey<D: Disk>(
         holes: Vec::new(),
         verdict: Verdict::Clean,
     };
-    match base {
-        None => survey.walk(live, checkpoint_address).await,
-        Some(_) => {
+    match replicated {
+        false => survey.walk(live, checkpoint_address).await,
+        true => {
             let whose = (disk, identity);
             survey
                 .walk_past_damage(whose, live, checkpoint_address)
@@ -243,6 +243,22 @@ fn split<D: Disk>(mut named: Vec<Named<D>>) -> Split<D> {
         }
     }
     split.live.reverse();
+    split
+}
+
+/// As [`split`] of the log of a broker that stands alone: what is wholly below the
+/// base is dead, be its header readable or not.
+fn split_single<D: Disk>(mut named: Vec<Named<D>>, base: Position) -> Split<D> {
+    let reaches_base = |named: &&Named<D>| named.1.is_ok() && named.0 <= base.address;
+    let first = named
+        .iter()
+        .filter(reaches_base)
+        .map(|(address, _)| *address);
+    let first = first.max().unwrap_or(Position::START.address);
+    let below = named.extract_if(.., |(address, _)| *address < first);
+    let below: Vec<u64> = below.map(|(address, _)| address).collect();
+    let mut split = split(named);
+    split.dead.extend(below);
     split
 }
 

@@ -37,6 +37,8 @@ const ANY: &[&str] = &[
     "partial_bytes_max",
     "idle_ms",
     "peer_message_bytes",
+    "retention_ms",
+    "restart_with_retention_ms",
 ];
 
 /// The keys that only brokers that replicate by Raft know.
@@ -50,8 +52,6 @@ const RAFT: &[&str] = &[
     "scrub_interval_ms",
     "preferred_leader",
     "preferences_differ",
-    "retention_ms",
-    "restart_with_retention_ms",
 ];
 
 /// The keys that `preset = "dledger"` decides, whatever RocketMQ's own keys say.
@@ -105,15 +105,16 @@ fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
             )
             .help("brokers = 1, or replication = \"raft\""));
     }
+    let broker = broker(table, flush(table)?)?;
     Ok(Cluster {
         brokers,
         spares: 0,
         replication: Replication::None,
-        broker: broker(table, flush(table)?)?,
+        restart_with: restart_with(table, broker.retention_ms)?,
+        broker,
         election_timeout_ms: Between { low: 0, high: 0 },
         preferences_differ: false,
         cpu: cpu(table)?,
-        restart_with: restart_with(table, None)?,
         first_start_ms: Between { low: 0, high: 0 },
     })
 }
@@ -128,7 +129,6 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
     let brokers = members(&table.require("brokers")?)?;
     let election_timeout_ms = table.between("election_timeout_ms", 1..MS.end, (100, 200))?;
     let raft = raft_config(table, brokers, election_timeout_ms)?;
-    let retention_ms = raft.retention_ms;
     let preset = table.get("preset");
     let broker = match &preset {
         None => BrokerConfig {
@@ -142,7 +142,7 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
         first_start_ms: table.between("first_start_ms", 0..MS.end, (0, 0))?,
         spares: table.integer("spares", 0..SPARES_MAX + 1, 0)? as u32,
         replication: Replication::Raft,
-        restart_with: restart_with(table, retention_ms)?,
+        restart_with: restart_with(table, broker.retention_ms)?,
         broker,
         election_timeout_ms,
         preferences_differ: preferences_differ(table)?,
@@ -245,17 +245,12 @@ fn raft_config(
     }
     let preferred = table.get("preferred_leader");
     let preferred = preferred.map(|field| member(&field, brokers)).transpose()?;
-    let retention = table.get("retention_ms");
-    let retention = retention
-        .map(|field| field.integer(1..MS.end))
-        .transpose()?;
     Ok(RaftConfig {
         heartbeat_ms,
         election_timeout_ms: election_timeout_ms.low,
         own_sync_timeout_ms: ms("own_sync_timeout_ms", 500)?,
         scrub_interval_ms: ms("scrub_interval_ms", default.scrub_interval_ms)?,
         preferred_leader: preferred.map(u64::from),
-        retention_ms: retention,
         ..default
     })
 }
@@ -289,8 +284,13 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
     let dedup = dedup.map(|field| field.boolean()).transpose()?;
     let holds_reserve = table.get("holds_reserve");
     let holds_reserve = holds_reserve.map(|field| field.boolean()).transpose()?;
+    let retention = table.get("retention_ms");
+    let retention = retention
+        .map(|field| field.integer(1..MS.end))
+        .transpose()?;
     Ok(BrokerConfig {
         flush_disk_type: flush,
+        retention_ms: retention,
         segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
         sync_flush_timeout_ms: ms("sync_flush_timeout_ms", default.sync_flush_timeout_ms)?,
         flush_interval_ms: ms("flush_interval_ms", default.flush_interval_ms)?,

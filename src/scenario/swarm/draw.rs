@@ -151,9 +151,9 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, seed: u64, stream: &mut Stream)
     let operator = keeps();
     let broker = &mut drawn.cluster.broker;
     broker.producer_dedup &= dedup;
+    broker.retention_ms = broker.retention_ms.filter(|_| retention);
     if let Replication::Raft(raft) = &mut broker.replication {
         raft.preferred_leader = raft.preferred_leader.filter(|_| preferred);
-        raft.retention_ms = raft.retention_ms.filter(|_| retention);
     }
     if !operator {
         drawn.operations.clear();

@@ -6,7 +6,6 @@
 
 use super::phases::{MS_NS, Run};
 use super::windows::Lasting;
-use crate::broker::Replication;
 use crate::history::ClockChange;
 use crate::sim::net::NodeId;
 use crate::sim::world::Clock;
@@ -72,10 +71,7 @@ impl Run<'_> {
         let timeout_ns = self.scenario.client.send_timeout_ms * MS_NS;
         let broker = &self.scenario.cluster.broker;
         let check_ns = broker.transaction_timeout_ms * MS_NS;
-        let retention_ns = match &broker.replication {
-            Replication::Raft(raft) => raft.retention_ms.map(|ms| ms * MS_NS),
-            Replication::None => None,
-        };
+        let retention_ns = broker.retention_ms.map(|ms| ms * MS_NS);
         let any_sent = self.clients.iter().any(|it| it.progress.acknowledged() > 0);
         (self.sends_in_flight() > 0 && timeout_ns <= by_ns)
             || self.follower.is_any_due(now_ns..=now_ns + by_ns)

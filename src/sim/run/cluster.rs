@@ -158,11 +158,8 @@ impl Machine {
         if let Some(queues) = cluster.queues.filter(|_| self.queues_may_change) {
             config.default_topic_queue_nums = queues.draw(stream) as u32;
         }
-        if let (Some(retention_ms), Replication::Raft(raft)) =
-            (cluster.retention_ms, &mut config.replication)
-            && raft.retention_ms.is_some()
-        {
-            raft.retention_ms = Some(retention_ms.draw(stream));
+        if let (Some(retention_ms), Some(_)) = (cluster.retention_ms, config.retention_ms) {
+            config.retention_ms = Some(retention_ms.draw(stream));
         }
         self.config != before
     }

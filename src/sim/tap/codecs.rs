@@ -99,7 +99,9 @@ pub(super) fn base(disk: &DiskModel, view: View) -> Option<Base> {
     let stored: serde_json::Value = serde_json::from_slice(lines.next()?).ok()?;
     let number = |key: &str| stored.get(key)?.as_u64();
     let state: serde_json::Value = serde_json::from_slice(lines.next()?).ok()?;
-    let configuration = bytes_of(state.get("head")?.get("configuration")?.as_str()?)?;
+    // That of a broker that stands alone has none.
+    let configuration = state.get("head")?.get("configuration");
+    let configuration = configuration.and_then(|told| bytes_of(told.as_str()?));
     Some(Base {
         head: Head {
             index: number("next_index")?.checked_sub(1)?,
@@ -107,7 +109,7 @@ pub(super) fn base(disk: &DiskModel, view: View) -> Option<Base> {
             hash: number("hash")?,
             end_address: number("address")?,
         },
-        seats: seats_of(&configuration),
+        seats: configuration.and_then(|told| seats_of(&told)),
         digest: xxh3_64(&payload),
     })
 }

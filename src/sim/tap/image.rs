@@ -82,13 +82,13 @@ impl Image {
         prefix
     }
 
-    /// The durable log of a broker that stands alone. It has no base: without the
-    /// segment that it began with, nothing chains to anything.
+    /// The durable log of a broker that stands alone. Without the segment that it
+    /// begins with, or the one that has its base, nothing chains to anything.
     pub(super) fn alone(disk: &DiskModel) -> Self {
         let image = Self::of(disk, View::Durable, Harm::None);
-        match image.base.end_address {
-            0 => image,
-            _ => Self::default(),
+        match image.base.end_address == 0 || image.stands.is_some() {
+            true => image,
+            false => Self::default(),
         }
     }
 

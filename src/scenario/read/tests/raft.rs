@@ -98,7 +98,7 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(cluster.election_timeout_ms, timeout);
     let raft = raft(&scenario);
     assert_eq!((raft.heartbeat_ms, raft.preferred_leader), (40, Some(2)));
-    assert_eq!(raft.retention_ms, Some(60_000));
+    assert_eq!(scenario.cluster.broker.retention_ms, Some(60_000));
     assert_eq!(cluster.broker.flush_disk_type, FlushDiskType::Sync);
     assert!(raft.hard_state_sync);
     assert_eq!(scenario.expect.core, Core::Majority);
