@@ -71,7 +71,13 @@ fn missed_by_final_read(
     let due = places.all().iter().filter(|place| {
         let below = place.offset < read.min_offset;
         let expired = || facts.may_have_expired(place.value, place.known, read.index);
-        place.known < read.index && !(below && expired())
+        // Another one that took its offset since shows that it was gone before.
+        let was_replaced = || {
+            let here = places.within(place.offset..place.offset + 1).iter();
+            let mut later = here.filter(|other| other.known > place.known);
+            later.any(|other| other.value != place.value)
+        };
+        place.known < read.index && !(below && expired() && !was_replaced())
     });
     let served = Served::new(read.messages);
     for place in due {
