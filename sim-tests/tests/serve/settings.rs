@@ -5,7 +5,7 @@ use zeroloss::env::real::RealEnv;
 use zeroloss::env::{Env, Timer};
 use zeroloss::history::SendOutcome;
 
-use crate::support::{Served, ran};
+use crate::support::{Served, ran, until};
 use crate::{TOPIC, read};
 
 /// The message is in no segment of the size that its second broker makes.
@@ -39,5 +39,46 @@ async fn a_long_message_that_waits_comes_under_smaller_segments() {
         pause.fired().await;
     }
     assert!(delivered == [body], "{} messages", delivered.len());
+    assert_eq!(second.signal("-INT"), Some(0), "a clean stop");
+}
+
+/// Seen before: `--retention-ms` was refused without `--peer`, so a single broker's
+/// disk only ever filled.
+#[tokio::test]
+async fn a_single_broker_frees_the_segments_of_old_messages() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("broker");
+    assert!(ran(&["format"], &dir).status.success());
+    let env = RealEnv::new(root.path().join("client")).unwrap();
+    let settings = [
+        "--listen",
+        "127.0.0.1:0",
+        "--segment-bytes",
+        "1048576",
+        "--retention-ms",
+        "500",
+    ];
+    let first = Served::with_settings(&settings, &dir);
+    let client = ClientConfig::new("producer", vec![first.address]);
+    let mut producer = Producer::new(env.clone(), ProducerConfig::new(client, "orders"));
+    let mut body = vec![b'x'; 16 << 10];
+    for number in 0..200_u32 {
+        body[..4].copy_from_slice(&number.to_be_bytes());
+        producer.submit(TOPIC, Some(0), body.clone().into(), "");
+        let (_, outcome) = producer.next().await;
+        assert!(matches!(outcome, SendOutcome::Acknowledged { .. }));
+    }
+    let begins = dir.join("commitlog").join("00000000000000000000");
+    until(&env, || !begins.exists()).await;
+    body.fill(b'z');
+    producer.submit(TOPIC, Some(0), body.clone().into(), "");
+    let (_, outcome) = producer.next().await;
+    assert!(matches!(outcome, SendOutcome::Acknowledged { .. }));
+    assert_eq!(first.signal("-KILL"), None, "killed");
+
+    let second = Served::with_settings(&settings, &dir);
+    let kept = read(&env, second.address).await;
+    assert!(kept.len() <= 200, "all {} are kept", kept.len());
+    assert_eq!(kept.last(), Some(&body), "the newest is");
     assert_eq!(second.signal("-INT"), Some(0), "a clean stop");
 }
