@@ -53,6 +53,10 @@ impl<D: Disk> Store<D> {
     ) -> Result<(Self, Vec<Notice>), StoreError> {
         require(&disk, DiskKind::Single).await?;
         let base = Base::read_single(&disk).await?;
+        if base.position.address > 0 {
+            // What is read is not durable (D23), and below it segments go.
+            Base::store(&disk, &base.encode()).await?;
+        }
         let (position, log_config) = (base.position, config.log_config());
         let (log, recovery) =
             CommitLog::open_at(disk.clone(), log_config, position, entropy).await?;
