@@ -17,5 +17,6 @@ mod rereading;
 mod restart;
 mod salvage;
 mod scrub;
+mod single_base;
 mod stalling;
 mod support;

@@ -134,7 +134,8 @@ impl<D: Disk> Survey<D> {
     }
 
     /// Goes on behind what does not verify: gives the position of the next whole entry,
-    /// if there is one. A single broker goes on only where none is missing in between.
+    /// if there is one. A single broker goes on only where none above its base is missing
+    /// in between.
     /// The part of the last segment that it looked at is left in `tail`.
     async fn pass(
         &mut self,
@@ -155,11 +156,16 @@ impl<D: Disk> Survey<D> {
         };
         // Otherwise it was padding or a mark that has rotted.
         if upto.next_index > self.end.next_index {
-            if !self.replicated {
+            if self.replicated {
+                let path = self.segments.last().expect("just entered").path();
+                self.leave_hole(upto, path, position, flaw.clone());
+            } else if upto.address <= self.base.address {
+                // Nobody misses what is below the base.
+                self.end = upto;
+                self.holds_base |= upto.is_same_place(&self.base);
+            } else {
                 return Ok(None);
             }
-            let path = self.segments.last().expect("just entered").path();
-            self.leave_hole(upto, path, position, flaw.clone());
         }
         self.add_group(resumed);
         Ok(Some(resumed))
