@@ -16,6 +16,7 @@ use super::latency::Latency;
 use super::net::NodeId;
 use super::random::Stream;
 use super::world::{Core, Due, TraceKind};
+use crate::env::failure::Failure;
 use crate::scenario::{DiskVerb, Refusal};
 
 pub use view::{SimDisk, SimFile};
@@ -52,6 +53,8 @@ pub(crate) struct DiskIo {
     refusing: Vec<(Refusal, DiskVerb)>,
     /// A broker works on the disk, and not its operator.
     may_refuse: bool,
+    /// It refused something with an error that means lost data.
+    has_told_of_loss: bool,
     pub(crate) counts: DiskCounts,
     /// Syncs that took longer than a healthy disk ever takes.
     late: u64,
@@ -136,6 +139,7 @@ impl DiskIo {
             is_awaited_in_vain: false,
             refusing: Vec::new(),
             may_refuse: false,
+            has_told_of_loss: false,
             counts: DiskCounts::default(),
             late: 0,
         }
@@ -156,6 +160,12 @@ impl DiskIo {
         self.may_refuse = may;
     }
 
+    /// Whether a broker has a reason to take something on it for lost: it may be, or the
+    /// disk said so.
+    pub(crate) fn may_be_damaged(&self) -> bool {
+        self.has_told_of_loss || self.model.may_be_damaged()
+    }
+
     /// Whether any operation is refused now.
     pub(crate) fn is_refusing(&self) -> bool {
         !self.refusing.is_empty()
@@ -168,7 +178,9 @@ impl DiskIo {
         match refused {
             Some((error, _)) if self.may_refuse => {
                 self.counts.refused += 1;
-                Err(error.errno().into())
+                let error = error.errno().into();
+                self.has_told_of_loss |= Failure::of(&error) == Failure::LostData;
+                Err(error)
             }
             _ => Ok(()),
         }

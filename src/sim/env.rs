@@ -147,6 +147,9 @@ impl Env for SimEnv {
             if matches!(&notice, Notice::StoreReopened { reason, .. } if *reason == full) {
                 tap.opens_without_room(core, &disks[self.node as usize], self.node);
             }
+            if !disks[self.node as usize].may_be_damaged() {
+                tap.told_of_damage(core, self.node, &notice);
+            }
             match notice {
                 Notice::LogOpened { .. } => core.set_serving(self.node, true),
                 // A replica that repairs its log does not take part meanwhile.

@@ -80,6 +80,8 @@ pub(crate) struct Tap {
     /// The nodes that reported that the cluster halted.
     halted: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
+    /// The nodes whose disks became older ones than they were.
+    rolled_back: BTreeSet<NodeId>,
     /// The longest piece of a base that the brokers' settings allow, bytes.
     piece_bytes_max: usize,
     on_lies: BTreeMap<NodeId, u64>,
@@ -120,6 +122,7 @@ impl Tap {
             acknowledged: BTreeMap::new(),
             halted: BTreeSet::new(),
             refusals: BTreeMap::new(),
+            rolled_back: BTreeSet::new(),
             piece_bytes_max: usize::MAX,
             on_lies: BTreeMap::new(),
             happened: Happened::new(),
@@ -327,6 +330,9 @@ impl Tap {
 
     /// A broker's disk lost what it had not made durable, or was replaced.
     pub(crate) fn lost_cache(&mut self, core: &Core, disk: &DiskIo, node: NodeId, taken: Taken) {
+        if taken == Taken::Newer {
+            self.rolled_back.insert(node);
+        }
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
             let harm = match (&self.replicas, taken) {
                 (Some(replicas), Taken::Cache) => replicas.harm(node),

@@ -48,6 +48,12 @@ impl DiskModel {
         self.pending(under).bytes
     }
 
+    /// Whether anything but a crash may have taken what was synced: a bad sector, a lie,
+    /// a failed write that took the cache along.
+    pub fn may_be_damaged(&self) -> bool {
+        self.faults.harms() + self.faults.lies() + self.reverts > 0
+    }
+
     /// How often the disk said that something was durable that was not, without
     /// an error ever.
     pub fn lies(&self) -> u64 {

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use super::Tap;
 use super::codecs::is_in_doubt;
+use crate::check::{Finding, Promise};
 use crate::env::{FoundEnd, FoundTail, Notice, Reopening, Stop};
 use crate::history::Happening;
 use crate::raft::Message;
 use crate::sim::disk::DiskModel;
+use crate::sim::net::NodeId;
+use crate::sim::world::Core;
 
 /// How often what happened.
 pub(crate) type Happened = BTreeMap<Happening, u64>;
@@ -72,6 +75,30 @@ impl Tap {
         told_by(notice)
             .into_iter()
             .for_each(|what| self.happens(what));
+    }
+
+    /// A broker told its operator something, and nothing has harmed its disk: then
+    /// nothing is damaged (D32).
+    pub(crate) fn told_of_damage(&mut self, core: &Core, node: NodeId, notice: &Notice) {
+        let is_of_damage = match notice {
+            Notice::EntriesDamaged { .. } => true,
+            Notice::StoreReopened { reason, .. } => {
+                matches!(reason, Reopening::Damaged | Reopening::Headless)
+            }
+            _ => false,
+        };
+        if is_of_damage && !self.rolled_back.contains(&node) {
+            self.findings.push(Finding {
+                promise: Promise::Liveness,
+                lines: vec![
+                    format!("b{node} told of damage, and nothing has harmed its disk:"),
+                    notice.to_string(),
+                ],
+                at_ns: core.now_ns,
+                event: core.trace_events(),
+                moments_ns: Vec::new(),
+            });
+        }
     }
 
     /// A replica with that disk sent a message to a peer.
