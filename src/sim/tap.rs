@@ -349,6 +349,16 @@ impl Tap {
         }
     }
 
+    /// Whatever has become durable by now is accounted for, by no sync that was
+    /// answered: a failed one may have written all the same.
+    pub(crate) fn settles(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
+        if let Some(holdings) = self.holdings.get_mut(node as usize)
+            && let Some(replicas) = &mut self.replicas
+        {
+            replicas.settle(moment(core), &disk.model, node, holdings);
+        }
+    }
+
     /// A sector of a broker's disk went bad.
     pub(crate) fn harmed(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
         if let Some(replicas) = &mut self.replicas {

@@ -333,6 +333,8 @@ impl Run<'_> {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
+            // Otherwise the account would hold it for durable after it is gone.
+            inner.tap.settles(&inner.core, disk, machine as u32);
             // The durable log ends before its first hole. What was synced behind that
             // one can be lost as well.
             let reached = inner.tap.believed_end(disk, machine as u32);
