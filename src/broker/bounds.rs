@@ -369,7 +369,7 @@ pub const BOUNDS: &[Bound] = &[
     peer(
         "terms-ahead",
         TERMS_AHEAD_MAX,
-        "terms beyond this replica's own, of a stranger",
+        "terms by which a stranger's message raises this replica's",
         Beyond::Dropped,
     ),
     peer("base", BASE_BYTES_MAX, "bytes of a base", Beyond::Dropped),

@@ -3,8 +3,8 @@
 use super::replica::Raft;
 use super::{EntryId, Message, ReplicaId, UNASKED};
 
-/// Terms that a message of somebody who is no member as far as is known here may be
-/// ahead, at most: one message must not use up all the terms there are.
+/// Terms by which a message of somebody who is no member as far as is known here raises
+/// a replica's own, at most: one message must not use up all the terms there are.
 pub const TERMS_AHEAD_MAX: u64 = 1 << 32;
 
 impl Raft {
@@ -52,10 +52,13 @@ impl Raft {
             self.joins.remove(&from.node);
         }
         if term > self.term() {
-            if !self.may_adopt(from, term, &message) {
+            let Some(adopted) = self.adoptable(from, term, &message) else {
+                return;
+            };
+            self.adopt_term(adopted);
+            if adopted < term {
                 return;
             }
-            self.adopt_term(term);
         } else if term < self.term() {
             return self.on_stale(from, &message);
         }
@@ -112,15 +115,17 @@ impl Raft {
         self.knows(from) || !self.is_blank() && previous > self.log.last()
     }
 
-    /// A blank disk follows nobody before it has a base, and takes the term that comes
-    /// with the base, whichever it is. A member is followed however far it is ahead: else
-    /// a replica that did not hear a stranger raise the others' terms could never follow
-    /// them again.
-    fn may_adopt(&self, from: ReplicaId, term: u64, message: &Message) -> bool {
-        let is_near = self.knows(from) || term - self.term() <= TERMS_AHEAD_MAX;
+    /// The term to take up for a message of a higher one. A blank disk follows nobody
+    /// before it has a base, and takes the term that comes with the base, whichever it
+    /// is. A member is followed however far it is ahead. Anybody else is followed a step
+    /// at a time: it may be a leader whose disk this replica does not know yet, and its
+    /// next message is nearer.
+    fn adoptable(&self, from: ReplicaId, term: u64, message: &Message) -> Option<u64> {
         match message {
-            Message::Install { .. } if self.is_blank() => true,
-            _ => is_near && !self.is_blank(),
+            Message::Install { .. } if self.is_blank() => Some(term),
+            _ if self.is_blank() => None,
+            _ if self.knows(from) => Some(term),
+            _ => Some(term.min(self.term() + TERMS_AHEAD_MAX)),
         }
     }
 
