@@ -12,8 +12,8 @@ use super::server::{Broker, Serving};
 use super::store::Store;
 use super::tags::TagFilter;
 use crate::env::{ConnId, Disk, Env};
-use crate::log::QueueEntry;
-use crate::record::{Message, Properties, key, tag_hash};
+use crate::log::{Entry, QueueEntry, ReadError};
+use crate::record::{EntryKind, Message, Properties, key, tag_hash};
 use crate::remoting::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest, PullResponse};
 use crate::remoting::{Command, ReplyTo, ResponseCode};
 use bytes::Bytes;
@@ -345,8 +345,8 @@ impl<D: Disk> Store<D> {
                 return Ok(found);
             }
             for entry in entries {
-                let read = self.log.read(entry.address, entry.record_bytes);
-                let record = read.await?.into_record();
+                let place = (pull.topic.as_str(), pull.queue_id, found.next_begin_offset);
+                let record = self.led_to(place, entry).await?.into_record();
                 self.belongs(&record, pull, found.next_begin_offset, entry)?;
                 looked_at += record.len();
                 if pull.filter.passes(entry.tag_hash) {
@@ -358,6 +358,28 @@ impl<D: Disk> Store<D> {
                 }
                 found.next_begin_offset += 1;
             }
+        }
+    }
+
+    /// The message that an entry of a queue leads to. It carries no checksum: one that
+    /// leads to no message has rotted.
+    pub(super) async fn led_to(
+        &self,
+        (topic, queue_id, offset): (&str, u32, u64),
+        entry: QueueEntry,
+    ) -> Result<Entry, StoreError> {
+        let address = entry.address;
+        match self.log.read(address, entry.record_bytes).await {
+            Ok(read) if read.kind == EntryKind::Message => Ok(read),
+            Ok(_) | Err(ReadError::BeyondEnd { .. } | ReadError::NotAnEntry { .. }) => {
+                Err(StoreError::QueueDisagrees {
+                    topic: topic.to_owned(),
+                    queue_id,
+                    offset,
+                    address,
+                })
+            }
+            Err(failed) => Err(failed.into()),
         }
     }
 

@@ -91,7 +91,7 @@ impl<D: Disk> Store<D> {
         let Some(entry) = entries.first() else {
             return Ok(None);
         };
-        let read = self.log.read(entry.address, entry.record_bytes).await?;
+        let read = self.led_to((topic, queue_id, offset), *entry).await?;
         let message = Message::decode_enveloped(read.record())
             .map_err(|why| StoreError::undecodable(entry.address, why))?;
         Ok(Some(message.store_timestamp_ms))

@@ -79,6 +79,10 @@ pub struct Batch {
     pub next_address: u64,
 }
 
+/// A length that is told is believed so far: it may come from a queue's entry, which
+/// carries no checksum.
+const BELIEVED_BYTES_MAX: u64 = 1 << 20;
+
 impl<D: Disk> CommitLog<D> {
     /// Reads the entry that begins at `address`, which must be below
     /// [`CommitLog::appended`]. `record_bytes` is how long the caller believes
@@ -211,7 +215,8 @@ pub(super) struct Place<D: Disk> {
 
 impl<D: Disk> Place<D> {
     async fn read(&self, address: u64, record_bytes: u32) -> Result<Entry, ReadError> {
-        let mut frames = self.frames(ENVELOPE_BYTES as u64 + u64::from(record_bytes));
+        let told_bytes = u64::from(record_bytes).min(BELIEVED_BYTES_MAX);
+        let mut frames = self.frames(ENVELOPE_BYTES as u64 + told_bytes);
         let (envelope, frame) = self.first(&mut frames, address).await?;
         Ok(Entry::from_frame(&envelope.log, frame))
     }
