@@ -117,15 +117,17 @@ impl Raft {
 
     /// The term to take up for a message of a higher one. A blank disk follows nobody
     /// before it has a base, and takes the term that comes with the base, whichever it
-    /// is. A member is followed however far it is ahead. Anybody else is followed a step
-    /// at a time: it may be a leader whose disk this replica does not know yet, and its
-    /// next message is nearer.
+    /// is. A member is followed however far it is ahead. Anybody else who is too far ahead
+    /// is followed a step at a time, and only by a replica without a leader: it may be a
+    /// leader whose disk this replica does not know yet, and its next message is nearer.
     fn adoptable(&self, from: ReplicaId, term: u64, message: &Message) -> Option<u64> {
         match message {
             Message::Install { .. } if self.is_blank() => Some(term),
             _ if self.is_blank() => None,
             _ if self.knows(from) => Some(term),
-            _ => Some(term.min(self.term() + TERMS_AHEAD_MAX)),
+            _ if term - self.term() <= TERMS_AHEAD_MAX => Some(term),
+            _ if self.is_loyal() => None,
+            _ => Some(self.term() + TERMS_AHEAD_MAX),
         }
     }
 

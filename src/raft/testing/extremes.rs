@@ -264,6 +264,18 @@ fn a_stranger_raises_the_term_a_step_at_a_time() {
     for term in [furthest + 1, NUMBER_MAX] {
         assert_eq!(heard(replica(1), term), term, "a member");
     }
+    let mut led = follower();
+    settle(&mut led, 0);
+    for (from, term) in [(replica(1), TERM), (stranger, furthest + 1)] {
+        let append = Append {
+            request: 1,
+            prev: EntryId::ZERO,
+            commit_index: 0,
+            heads: Vec::new(),
+        };
+        hear(&mut led, 0, from, term, Message::Append(append));
+    }
+    assert_eq!(led.term(), TERM, "a replica that has a leader");
 }
 
 /// Else one message from anybody would leave a blank disk in a term that no leader
