@@ -230,7 +230,7 @@ fn tested_elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
         ),
         "terms-ahead" => test_of!(
             "raft/testing/extremes.rs",
-            "a_term_is_taken_that_is_a_little_ahead_and_no_other"
+            "a_stranger_raises_the_term_a_step_at_a_time"
         ),
         "base" => test_of!(
             "broker/replica/pieces.rs",
