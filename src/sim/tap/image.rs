@@ -13,6 +13,7 @@
 //! that base and what follows it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::codecs::{Base, base, expired_address_of, seats_of};
 use super::harm::Harm;
@@ -229,6 +230,9 @@ impl Image {
                     let sector = &bytes[..bytes.len().min(next_sector - position)];
                     self.has_ragged_end |= sector.iter().any(|byte| *byte != 0);
                     let resumed = self.known(harm).resumes(self.last(), segment, position);
+                    // The base may end within a sector, and rot below it is nobody's loss.
+                    let rest = position + 1..next_sector.min(segment.bytes.len());
+                    let resumed = resumed.or_else(|| self.first_behind_base(segment, rest));
                     position = resumed.unwrap_or(next_sector);
                 }
             }
@@ -242,6 +246,17 @@ impl Image {
                 && (part.index, part.address, part.previous_hash)
                     == (head.index + 1, head.end_address, head.hash)
         })
+    }
+
+    /// Where the first entry behind the base begins, in bytes that the chain does not
+    /// lead through.
+    fn first_behind_base(&self, segment: &Segment, mut positions: Range<usize>) -> Option<usize> {
+        let base = self.stands.as_ref()?.head;
+        let begins = |position: &usize| {
+            let part = segment.part_at(*position);
+            part.is_some_and(|part| self.is_behind_base(&part))
+        };
+        (self.last().index < base.index).then(|| positions.find(begins))?
     }
 
     fn is_next(&mut self, part: &LogPart, harm: Harm<'_>) -> bool {
