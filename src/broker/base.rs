@@ -120,10 +120,14 @@ impl Base {
         Self::read_as(disk, Self::decode_of_replica).await
     }
 
-    /// The base on the disk of a broker that stands alone.
-    pub(super) async fn read_single<D: Disk>(disk: &D) -> Result<Self, StoreError> {
-        let read = Self::read_as(disk, Self::decode).await?;
-        Ok(read.unwrap_or_else(Self::start))
+    /// The base on the disk of a broker that stands alone, stored once more: a file that
+    /// is read need not be durable (D23), and below it segments go.
+    pub(super) async fn renewed_single<D: Disk>(disk: &D) -> Result<Self, StoreError> {
+        let Some(base) = Self::read_as(disk, Self::decode).await? else {
+            return Ok(Self::start());
+        };
+        Self::store(disk, &base.encode()).await?;
+        Ok(base)
     }
 
     async fn read_as<D: Disk>(

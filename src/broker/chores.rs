@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::config::FlushDiskType;
-use super::config::Replication;
+use super::config::{FlushDiskType, Replication};
 use super::error::StoreError;
 use super::open::STATE_FILE;
 use super::replica::Replica;

@@ -52,11 +52,7 @@ impl<D: Disk> Store<D> {
         rebuild: bool,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
         require(&disk, DiskKind::Single).await?;
-        let base = Base::read_single(&disk).await?;
-        if base.position.address > 0 {
-            // What is read is not durable (D23), and below it segments go.
-            Base::store(&disk, &base.encode()).await?;
-        }
+        let base = Base::renewed_single(&disk).await?;
         let (position, log_config) = (base.position, config.log_config());
         let (log, recovery) =
             CommitLog::open_at(disk.clone(), log_config, position, entropy).await?;
@@ -326,10 +322,12 @@ pub async fn salvage<D: Disk>(
     if kind.1 == DiskKind::Replica {
         return Err(SalvageError::OfReplica);
     }
-    let base = Base::read_single(disk).await.map_err(|why| OpenError::Io {
-        doing: "reading the base",
-        source: std::io::Error::other(why),
-    })?;
+    let base = Base::renewed_single(disk)
+        .await
+        .map_err(|why| OpenError::Io {
+            doing: "reading the base, and storing it once more",
+            source: std::io::Error::other(why),
+        })?;
     let (position, log_config) = (base.position, config.log_config());
     let report = match crate::log::salvage(disk.clone(), log_config, position, entropy).await {
         Ok(report) => Some(report),

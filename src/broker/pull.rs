@@ -347,7 +347,6 @@ impl<D: Disk> Store<D> {
             for entry in entries {
                 let place = (pull.topic.as_str(), pull.queue_id, found.next_begin_offset);
                 let record = self.led_to(place, entry).await?.into_record();
-                self.belongs(&record, pull, found.next_begin_offset, entry)?;
                 looked_at += record.len();
                 if pull.filter.passes(entry.tag_hash) {
                     bytes += record.len();
@@ -361,54 +360,40 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// The message that an entry of a queue leads to. It carries no checksum: one that
-    /// leads to no message has rotted.
+    /// The message that an entry of a queue leads to. The entry is derived and carries no
+    /// checksum: the message has to say the same, or the entry has rotted.
     pub(super) async fn led_to(
         &self,
         (topic, queue_id, offset): (&str, u32, u64),
         entry: QueueEntry,
     ) -> Result<Entry, StoreError> {
         let address = entry.address;
-        match self.log.read(address, entry.record_bytes).await {
-            Ok(read) if read.kind == EntryKind::Message => Ok(read),
-            Ok(_) | Err(ReadError::BeyondEnd { .. } | ReadError::NotAnEntry { .. }) => {
-                Err(StoreError::QueueDisagrees {
-                    topic: topic.to_owned(),
-                    queue_id,
-                    offset,
-                    address,
-                })
-            }
-            Err(failed) => Err(failed.into()),
-        }
-    }
-
-    /// A queue's entry is derived and carries no checksum: what it leads to has
-    /// to say the same.
-    fn belongs(
-        &self,
-        record: &[u8],
-        pull: &Pull,
-        offset: u64,
-        entry: QueueEntry,
-    ) -> Result<(), StoreError> {
-        let address = entry.address;
-        let message = Message::decode_enveloped(record)
-            .map_err(|why| StoreError::undecodable(address, why))?;
-        let tag = Properties::new(message.properties).get(key::TAGS);
-        let same = message.topic == pull.topic
-            && message.queue_id == pull.queue_id
-            && message.queue_offset == offset
-            && tag.map_or(0, tag_hash) == entry.tag_hash;
-        if same {
-            return Ok(());
-        }
-        Err(StoreError::QueueDisagrees {
-            topic: pull.topic.clone(),
-            queue_id: pull.queue_id,
+        let is_same = |message: Message<'_>| {
+            let tag = Properties::new(message.properties).get(key::TAGS);
+            message.topic == topic
+                && message.queue_id == queue_id
+                && message.queue_offset == offset
+                && tag.map_or(0, tag_hash) == entry.tag_hash
+        };
+        let disagrees = || StoreError::QueueDisagrees {
+            topic: topic.to_owned(),
+            queue_id,
             offset,
             address,
-        })
+        };
+        let read = match self.log.read(address, entry.record_bytes).await {
+            Ok(read) if read.kind == EntryKind::Message => read,
+            Ok(_) | Err(ReadError::BeyondEnd { .. } | ReadError::NotAnEntry { .. }) => {
+                return Err(disagrees());
+            }
+            Err(failed) => return Err(failed.into()),
+        };
+        let message = Message::decode_enveloped(read.record())
+            .map_err(|why| StoreError::undecodable(address, why))?;
+        match is_same(message) {
+            true => Ok(read),
+            false => Err(disagrees()),
+        }
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) struct Tap {
     pub(crate) sightings: Sightings,
 }
 
-/// What stands before a piece's bytes: total, digest, offset, checksum.
+/// Bytes before a piece's own: total, digest, offset, checksum.
 const PIECE_HEAD_BYTES: usize = 32;
 
 /// How often the tap saw what faults may wait for.
@@ -321,11 +321,8 @@ impl Tap {
     pub(crate) fn synced(&mut self, core: &Core, disk: &DiskIo, node: NodeId, synced: Synced) {
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
             holdings.synced(synced);
-            holdings.settle(&disk.model);
-            if let Some(replicas) = &mut self.replicas {
-                replicas.settle(moment(core), &disk.model, node, holdings);
-            }
         }
+        self.settles(core, disk, node);
     }
 
     /// A broker's disk lost what it had not made durable, or was replaced.
@@ -349,13 +346,14 @@ impl Tap {
         }
     }
 
-    /// Whatever has become durable by now is accounted for, by no sync that was
-    /// answered: a failed one may have written all the same.
+    /// Accounts for all that has become durable by now, whether a sync said so or not: a
+    /// failed one may have written all the same.
     pub(crate) fn settles(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
-        if let Some(holdings) = self.holdings.get_mut(node as usize)
-            && let Some(replicas) = &mut self.replicas
-        {
-            replicas.settle(moment(core), &disk.model, node, holdings);
+        if let Some(holdings) = self.holdings.get_mut(node as usize) {
+            holdings.settle(&disk.model);
+            if let Some(replicas) = &mut self.replicas {
+                replicas.settle(moment(core), &disk.model, node, holdings);
+            }
         }
     }
 

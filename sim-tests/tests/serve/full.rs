@@ -87,6 +87,14 @@ async fn count(env: &RealEnv, broker: SocketAddr, name: &str) -> usize {
     queues.iter().map(|queue| queue.messages.len()).sum()
 }
 
+/// A formatted directory on a small file system of its own.
+fn formatted(root: &Path) -> Option<(Mounted, PathBuf)> {
+    let disk = Mounted::new(root.join("disk"))?;
+    let dir = disk.at.join("broker");
+    assert!(ran(&["format"], &dir).status.success());
+    Some((disk, dir))
+}
+
 fn served(dir: &Path) -> Served {
     Served::with(&ARGUMENTS, dir)
 }
@@ -96,11 +104,9 @@ fn served(dir: &Path) -> Served {
 #[tokio::test]
 async fn another_program_s_files_stop_sends_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
-    let Some(disk) = Mounted::new(root.path().join("disk")) else {
+    let Some((disk, dir)) = formatted(root.path()) else {
         return;
     };
-    let dir = disk.at.join("broker");
-    assert!(ran(&["format"], &dir).status.success());
     let env = RealEnv::new(root.path().join("client")).unwrap();
     let broker = served(&dir);
     let mut sender = Sender::to(&env, broker.address, 0);
@@ -138,11 +144,9 @@ async fn another_program_s_files_stop_sends_and_nothing_else() {
 #[tokio::test]
 async fn a_stop_on_a_full_disk_is_a_clean_exit() {
     let root = tempfile::tempdir().unwrap();
-    let Some(disk) = Mounted::new(root.path().join("disk")) else {
+    let Some((disk, dir)) = formatted(root.path()) else {
         return;
     };
-    let dir = disk.at.join("broker");
-    assert!(ran(&["format"], &dir).status.success());
     let env = RealEnv::new(root.path().join("client")).unwrap();
     // Without a reserve there is nothing to take from.
     let without = ["--listen", "127.0.0.1:0", "--reserve-bytes", "0"];

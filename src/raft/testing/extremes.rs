@@ -240,6 +240,15 @@ fn the_greatest_numbers_commit_nothing_and_end_nobody() {
     }
 }
 
+fn heartbeat() -> Message {
+    Message::Append(Append {
+        request: 1,
+        prev: EntryId::ZERO,
+        commit_index: 0,
+        heads: Vec::new(),
+    })
+}
+
 /// One message of a stranger cannot use up the terms. Members are followed wherever
 /// they are: a stranger may have raised their terms and not this replica's.
 #[test]
@@ -247,13 +256,7 @@ fn a_stranger_raises_the_term_a_step_at_a_time() {
     let heard = |from, term| {
         let mut raft = follower();
         settle(&mut raft, 0);
-        let append = Append {
-            request: 1,
-            prev: EntryId::ZERO,
-            commit_index: 0,
-            heads: Vec::new(),
-        };
-        hear(&mut raft, 0, from, term, Message::Append(append));
+        hear(&mut raft, 0, from, term, heartbeat());
         raft.term()
     };
     let furthest = TERM + TERMS_AHEAD_MAX;
@@ -267,13 +270,7 @@ fn a_stranger_raises_the_term_a_step_at_a_time() {
     let mut led = follower();
     settle(&mut led, 0);
     for (from, term) in [(replica(1), TERM), (stranger, furthest + 1)] {
-        let append = Append {
-            request: 1,
-            prev: EntryId::ZERO,
-            commit_index: 0,
-            heads: Vec::new(),
-        };
-        hear(&mut led, 0, from, term, Message::Append(append));
+        hear(&mut led, 0, from, term, heartbeat());
     }
     assert_eq!(led.term(), TERM, "a replica that has a leader");
 }
