@@ -170,6 +170,17 @@ impl Tap {
         Self::new(0, Medium::Durable)
     }
 
+    /// A promise is broken now.
+    pub(crate) fn finds(&mut self, core: &Core, promise: Promise, lines: Vec<String>) {
+        self.findings.push(Finding {
+            promise,
+            lines,
+            at_ns: core.now_ns,
+            event: core.trace_events(),
+            moments_ns: Vec::new(),
+        });
+    }
+
     /// The breaches, as far as the tap saw.
     pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
         let mut findings = std::mem::take(&mut self.findings);
@@ -382,27 +393,16 @@ impl Tap {
         let Ok(packet) = Packet::decode(bytes.clone()) else {
             return;
         };
-        let of_a_base = matches!(
-            packet.message,
-            Message::Install { .. } | Message::Expired { .. } | Message::BasePiece { .. }
-        );
-        if of_a_base && packet.frames.len() > self.piece_bytes_max.saturating_add(PIECE_HEAD_BYTES)
-        {
-            self.findings.push(Finding {
-                promise: Promise::Bounds,
-                lines: vec![format!(
-                    "b{node} sent {} bytes of a base at once; {} are the most",
-                    packet.frames.len(),
-                    self.piece_bytes_max
-                )],
-                at_ns: core.now_ns,
-                event: core.trace_events(),
-                moments_ns: Vec::new(),
-            });
-        }
+        let piece_bytes = piece_bytes(&packet);
         replicas.spoke(moment(core), node, packet.from.disk);
         let votes = replicas.sent(moment(core), node, &packet);
         self.sightings.votes += u64::from(votes);
+        let most = self.piece_bytes_max;
+        if piece_bytes > most {
+            let line =
+                format!("b{node} sent {piece_bytes} bytes of a base at once; {most} are the most");
+            self.finds(core, Promise::Bounds, vec![line]);
+        }
         self.probe_message(&disk.model, &packet.message);
         self.note_leader(core.now_ns);
     }
@@ -521,6 +521,16 @@ impl Tap {
         } else {
             self.client_asks(core.now_ns, stream, bytes);
         }
+    }
+}
+
+/// Bytes of a base that travel with a message.
+fn piece_bytes(packet: &Packet) -> usize {
+    match packet.message {
+        Message::Install { .. } | Message::Expired { .. } | Message::BasePiece { .. } => {
+            packet.frames.len().saturating_sub(PIECE_HEAD_BYTES)
+        }
+        _ => 0,
     }
 }
 

@@ -249,7 +249,6 @@ impl Observed {
         let mut findings = tap.take_findings();
         findings.extend(steps::too_long(core.longest_step(), run.scenario));
         findings.extend(exceeded);
-        findings.extend(run.ended_early.iter().cloned());
         Self {
             findings,
             waived: tap.take_waived(),

@@ -8,13 +8,13 @@ use super::clients::Client;
 use super::phases::{Phase, Run, Step};
 use super::process::{Blames, Exit, NewDisk, Operator};
 use crate::check::replicas::Cluster;
-use crate::check::{At, Finding, Flush, Outcome, Promise};
+use crate::check::{At, Flush, Outcome, Promise};
 use crate::history::{FaultKind, Happening};
 use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::{Operation, Victim};
 use crate::sim::net::NodeId;
 use crate::sim::tap::Taken;
-use crate::sim::world::TraceKind;
+use crate::sim::world::{Inner, TraceKind};
 
 const MS_NS: u64 = 1_000_000;
 /// The lane of [`Purpose::Operator`] from which on each machine has its own.
@@ -109,18 +109,14 @@ impl Run<'_> {
 
     /// An error that harmed nothing ended a process. Its operator starts it again;
     /// others' do not.
-    fn ended_for_what_passes(&mut self, machine: usize, why: &str) {
-        let (event, at_ns) = (self.world.trace_state().1, self.world.now_ns());
-        self.ended_early.push(Finding {
-            promise: Promise::Liveness,
-            lines: vec![
-                format!("b{machine} ended by itself at {}: {why}", At(at_ns)),
-                "no process ends for an error that harms nothing (D32)".to_owned(),
-            ],
-            at_ns,
-            event,
-            moments_ns: Vec::new(),
-        });
+    fn ended_for_what_passes(&self, machine: usize, why: &str) {
+        let mut inner = self.world.lock();
+        let Inner { core, tap, .. } = &mut *inner;
+        let lines = vec![
+            format!("b{machine} ended by itself at {}: {why}", At(core.now_ns)),
+            "no process ends for an error that harms nothing (D32)".to_owned(),
+        ];
+        tap.finds(core, Promise::Liveness, lines);
     }
 
     /// Helps a broker that refuses to serve.

@@ -19,7 +19,7 @@ use super::recovery::Recovery;
 use super::strangers::Stranger;
 use super::watch;
 use super::windows::Window;
-use crate::check::{Ending, Finding};
+use crate::check::Ending;
 use crate::history::{Ledger, Recorder};
 use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::{FaultPlan, RunOptions, Scenario, Workload, plan};
@@ -119,8 +119,6 @@ pub(super) struct Run<'a> {
     pub(super) recovering: Option<Recovery>,
     pub(super) has_been_recovered: bool,
     pub(super) stranger: Option<Stranger>,
-    /// The processes that ended by themselves, though nothing was harmed.
-    pub(super) ended_early: Vec<Finding>,
     pub(super) probe: Probe,
     pub(super) last_reader: LastReader,
     steps: Vec<Step>,
@@ -188,7 +186,6 @@ impl<'a> Run<'a> {
             recovering: None,
             has_been_recovered: false,
             stranger: None,
-            ended_early: Vec::new(),
             steps: Vec::new(),
             phase: Phase::Safety,
             healed_ns: 0,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Tap;
 use super::codecs::is_in_doubt;
-use crate::check::{Finding, Promise};
+use crate::check::Promise;
 use crate::env::{FoundEnd, FoundTail, Notice, Reopening, Stop};
 use crate::history::Happening;
 use crate::raft::Message;
@@ -88,16 +88,8 @@ impl Tap {
             _ => false,
         };
         if is_of_damage && !self.rolled_back.contains(&node) {
-            self.findings.push(Finding {
-                promise: Promise::Liveness,
-                lines: vec![
-                    format!("b{node} told of damage, and nothing has harmed its disk:"),
-                    notice.to_string(),
-                ],
-                at_ns: core.now_ns,
-                event: core.trace_events(),
-                moments_ns: Vec::new(),
-            });
+            let line = format!("b{node} told of damage, and nothing has harmed its disk:");
+            self.finds(core, Promise::Liveness, vec![line, notice.to_string()]);
         }
     }
 
