@@ -266,7 +266,7 @@ impl Tap {
             return;
         };
         if node < self.brokers && path.starts_with(COMMIT_LOG_DIR) {
-            for (part, record) in entries_in(bytes, position) {
+            for (part, _, record) in entries_in(bytes, position) {
                 let at_ns = core.here_ns(node);
                 transactions.trail.tried(at_ns, &part, record);
             }

@@ -137,15 +137,14 @@ impl Holdings {
         // By its number: a file keeps it when it is given its name.
         let named = self.segments.contains_key(&ino);
         let mut at = 0;
-        while let Some((part, entry)) = entry_at(&bytes[at..], position + at as u64) {
-            let record_at = at + ENVELOPE_BYTES;
+        for (part, entry, record) in entries_in(bytes, position) {
             at += part.framed_bytes() as usize;
             let entry = WrittenEntry {
                 written_ns: now_ns,
                 ..entry
             };
             if named {
-                seen(&part, &bytes[record_at..at]);
+                seen(&part, record);
                 self.everything.push(entry);
                 self.add(entry, ino, seq);
             } else {
@@ -407,13 +406,16 @@ fn begins_entry(bytes: &[u8], position: u64) -> bool {
 }
 
 /// The entries that `bytes` begin with, each with its record.
-pub(super) fn entries_in(bytes: &[u8], position: u64) -> impl Iterator<Item = (LogPart, &[u8])> {
+pub(super) fn entries_in(
+    bytes: &[u8],
+    position: u64,
+) -> impl Iterator<Item = (LogPart, WrittenEntry, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        let (part, _) = entry_at(&bytes[at..], position + at as u64)?;
+        let (part, entry) = entry_at(&bytes[at..], position + at as u64)?;
         let record_at = at + ENVELOPE_BYTES;
         at += part.framed_bytes() as usize;
-        Some((part, &bytes[record_at..at]))
+        Some((part, entry, &bytes[record_at..at]))
     })
 }
 
