@@ -221,10 +221,16 @@ impl<D: Disk> Store<D> {
             return nothing();
         };
         let led_to = queue.entries.read(message.queue_offset, 1).await?;
-        match led_to.first() {
-            Some(led_to) if led_to.address == address => Ok(Ok(entry.into_record())),
-            _ => nothing(),
+        let Some(led_to) = led_to.first() else {
+            return nothing();
+        };
+        if led_to.address != address {
+            // Bytes that look like a message, in another's body: or the queue has rotted.
+            let place = (message.topic, message.queue_id, message.queue_offset);
+            self.led_to(place, *led_to).await?;
+            return nothing();
         }
+        Ok(Ok(entry.into_record()))
     }
 
     /// Stages a message that is to come later, at a level from 1 on.

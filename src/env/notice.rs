@@ -74,6 +74,9 @@ notices! {
     FoundingWaits {
         /// The missing replicas, and the operator's part.
         why: String,
+        /// Nodes whose blank disks were formatted as replacements, once everybody has
+        /// answered: only their operator can end the wait.
+        replacements: Vec<u64>,
     } Warning "{why}";
     /// A cluster began, with this disk among its first ones (D13).
     Founded {

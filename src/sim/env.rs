@@ -70,6 +70,7 @@ impl Inner {
     /// A process takes an event from its endpoint.
     fn takes_event(&mut self, node: NodeId, endpoint: EndpointId) -> Option<NetEvent> {
         let event = self.net.take_event(endpoint)?;
+        self.tap.takes(self.core.now_ns, node, &event);
         self.hears(node, &event);
         Some(event)
     }
@@ -281,6 +282,7 @@ impl Net for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::Close(endpoint, conn));
+            inner.tap.closes(node, conn);
             inner.net.close(&mut inner.core, conn);
         });
     }
@@ -342,6 +344,7 @@ impl Drop for SimNet {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env.with(|inner| {
             inner.asked(node, || Call::DropNet(endpoint));
+            inner.tap.listens_no_more(node);
             inner.net.close_endpoint(&mut inner.core, endpoint);
         });
     }

@@ -17,6 +17,7 @@ mod full;
 mod harm;
 mod holdings;
 mod image;
+mod owed;
 mod probes;
 mod replicas;
 #[cfg(test)]
@@ -41,7 +42,7 @@ use crate::check::read_committed::CommitFact;
 pub(crate) use crate::check::replicas::Medium;
 use crate::check::replicas::{Media, Moment};
 use crate::check::{Finding, Promise};
-use crate::env::ConnId;
+use crate::env::{ConnId, NetEvent};
 use crate::history::Happening;
 use crate::log::COMMIT_LOG_DIR;
 use crate::raft::{Message, Packet};
@@ -50,6 +51,7 @@ use harm::Harm;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, entries_in};
 use image::{Image, View};
+use owed::{Owed, Owing};
 pub(crate) use probes::Happened;
 use replicas::Replicas;
 pub(crate) use replicas::Taken;
@@ -79,7 +81,10 @@ pub(crate) struct Tap {
     acknowledged: BTreeMap<NodeId, u64>,
     /// The nodes that reported that the cluster halted.
     halted: BTreeSet<NodeId>,
+    /// The nodes whose blank disks wait to be formatted as first ones.
+    to_format: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
+    owed: Owed,
     /// The nodes whose disks became older ones than they were.
     rolled_back: BTreeSet<NodeId>,
     /// The longest piece of a base that the brokers' settings allow, bytes.
@@ -121,7 +126,9 @@ impl Tap {
             leaderships: Vec::new(),
             acknowledged: BTreeMap::new(),
             halted: BTreeSet::new(),
+            to_format: BTreeSet::new(),
             refusals: BTreeMap::new(),
+            owed: Owed::default(),
             rolled_back: BTreeSet::new(),
             piece_bytes_max: usize::MAX,
             on_lies: BTreeMap::new(),
@@ -179,6 +186,33 @@ impl Tap {
             event: core.trace_events(),
             moments_ns: Vec::new(),
         });
+    }
+
+    /// A process takes an event of the network.
+    pub(crate) fn takes(&mut self, now_ns: u64, node: NodeId, event: &NetEvent) {
+        if node < self.brokers {
+            self.owed.takes(now_ns, node, event);
+        }
+    }
+
+    /// A process closes a stream.
+    pub(crate) fn closes(&mut self, node: NodeId, conn: ConnId) {
+        self.owed.ended(node, conn);
+    }
+
+    /// A process is no more, or does not listen any more.
+    pub(crate) fn listens_no_more(&mut self, node: NodeId) {
+        self.owed.died(node);
+    }
+
+    /// Of these nodes' processes: a request that one took long ago, and neither answered
+    /// nor refused.
+    pub(crate) fn overdue(
+        &self,
+        now_ns: u64,
+        nodes: impl Fn(NodeId) -> bool,
+    ) -> Option<(NodeId, Owing)> {
+        self.owed.overdue(now_ns, nodes)
     }
 
     /// The breaches, as far as the tap saw.

@@ -3,7 +3,7 @@
 
 use crate::client::{ClientConfig, FullReader, ReadError};
 use crate::env::{Env, Timer};
-use crate::history::{ClientId, Event, Queue, Recorder, Value};
+use crate::history::{ClientId, Event, Queue, Recorder, SCHEDULE_TOPIC, Value};
 
 /// The things that there are to read.
 #[derive(Debug, Clone)]
@@ -50,15 +50,24 @@ pub async fn read_everything<E: Env>(
         config,
         recorder,
     };
-    let caught_up_ns = reading.wait_for_groups().await;
-    let mut read = true;
-    for (topic, groups) in &reading.plan.topics {
-        read &= reading.read_topic(topic, groups).await.is_some();
+    let deadline_ns = reading.env.now_ns() + reading.plan.catch_up_ms * 1_000_000;
+    loop {
+        let caught_up = reading.wait_for_groups(deadline_ns).await;
+        let read = reading.read_topics().await;
+        // A message that was sent back meanwhile was read in one place and not in the
+        // other.
+        let is_still = match &caught_up {
+            Some((_, ends)) => reading.caught_up().await.as_ref() == Some(ends),
+            None => true,
+        };
+        if !is_still && reading.env.now_ns() < deadline_ns {
+            continue;
+        }
+        return Finished {
+            caught_up_ns: caught_up.map(|(since_ns, _)| since_ns),
+            read: read && reading.read_discards().await.is_some(),
+        };
     }
-    if let Some(topic) = &reading.plan.discards {
-        read &= reading.read_discards(topic).await.is_some();
-    }
-    Finished { caught_up_ns, read }
 }
 
 struct Reading<E: Env> {
@@ -69,8 +78,9 @@ struct Reading<E: Env> {
 }
 
 impl<E: Env> Reading<E> {
-    async fn wait_for_groups(&self) -> Option<u64> {
-        let deadline_ns = self.env.now_ns() + self.plan.catch_up_ms * 1_000_000;
+    /// Since when every group is at the end of every queue, and these ends; `None`:
+    /// they do not come there.
+    async fn wait_for_groups(&self, deadline_ns: u64) -> Option<(u64, Vec<u64>)> {
         let settle_ns = self.plan.settle_ms * 1_000_000;
         let mut pause = self.env.timer();
         let mut level: Option<(u64, Vec<u64>)> = None;
@@ -81,10 +91,11 @@ impl<E: Env> Reading<E> {
                 (Some(ends), _) => Some((now_ns, ends)),
                 (None, _) => None,
             };
-            if let Some((since_ns, _)) = level
-                && now_ns >= since_ns + settle_ns
+            if level
+                .as_ref()
+                .is_some_and(|(since_ns, _)| now_ns >= since_ns + settle_ns)
             {
-                return Some(since_ns);
+                return level;
             }
             if now_ns >= deadline_ns + settle_ns {
                 return None;
@@ -99,11 +110,16 @@ impl<E: Env> Reading<E> {
     async fn caught_up(&self) -> Option<Vec<u64>> {
         let mut all_ends = Vec::new();
         for (topic, groups) in &self.plan.topics {
-            if groups.is_empty() {
+            // Of a message that waits, no group knows yet.
+            if groups.is_empty() && topic != SCHEDULE_TOPIC {
                 continue;
             }
             let mut reader = self.reader(1_000);
-            let ends = reader.queue_ends(topic).await.ok()?;
+            let ends = match reader.queue_ends(topic).await {
+                // No message has waited yet.
+                Err(ReadError::NoSuchTopic(_)) if groups.is_empty() => Vec::new(),
+                ends => ends.ok()?,
+            };
             for group in groups {
                 let offsets = reader.group_offsets(group, topic).await.ok()?;
                 let lags = offsets
@@ -139,8 +155,21 @@ impl<E: Env> Reading<E> {
         None
     }
 
-    /// Reads the discard topic; one that there is not holds nothing.
-    async fn read_discards(&self, topic: &str) -> Option<()> {
+    /// Reads every topic; says whether it could.
+    async fn read_topics(&self) -> bool {
+        let mut read = true;
+        for (topic, groups) in &self.plan.topics {
+            read &= self.read_topic(topic, groups).await.is_some();
+        }
+        read
+    }
+
+    /// Reads the discard topic, where there is one to read; one that there is not
+    /// holds nothing.
+    async fn read_discards(&self) -> Option<()> {
+        let Some(topic) = &self.plan.discards else {
+            return Some(());
+        };
         let contents = match self.reader(self.plan.read_ms).read_all(topic).await {
             Err(ReadError::NoSuchTopic(_)) => Vec::new(),
             read => read.ok()?,

@@ -234,6 +234,16 @@ impl Unfounded {
     }
 }
 
+impl Waiting {
+    /// The replacements, where everybody else is as it should be.
+    pub(super) fn only_for_replacements(self) -> Vec<u64> {
+        match self.silent.is_empty() && self.differ.is_empty() {
+            true => self.replacements.into_iter().collect(),
+            false => Vec::new(),
+        }
+    }
+}
+
 impl std::fmt::Display for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the cluster is not founded yet: that takes every first member once.")?;

@@ -113,8 +113,10 @@ impl<E: Env> Broker<E> {
             }
             if now_ns >= word_at_ns {
                 word_at_ns = now_ns + NEXT_WORD_NS;
-                let why = unfounded.waiting().to_string();
-                self.env.report(Notice::FoundingWaits { why });
+                let waiting = unfounded.waiting();
+                let why = waiting.to_string();
+                let replacements = waiting.only_for_replacements();
+                self.env.report(Notice::FoundingWaits { why, replacements });
             }
             self.timer.reset(Some(ask_at_ns.min(word_at_ns)));
             let event = match self.next_while_closed(stop.as_mut()).await {

@@ -244,11 +244,12 @@ struct Observed {
 
 impl Observed {
     fn taken(run: &Run<'_>) -> Self {
-        let exceeded = run.exceeded_bounds();
+        let (exceeded, unanswered) = (run.exceeded_bounds(), run.unanswered());
         let Inner { core, tap, .. } = &mut *run.world.lock();
         let mut findings = tap.take_findings();
         findings.extend(steps::too_long(core.longest_step(), run.scenario));
         findings.extend(exceeded);
+        findings.extend(unanswered);
         Self {
             findings,
             waived: tap.take_waived(),

@@ -107,6 +107,21 @@ impl Run<'_> {
         }
     }
 
+    /// Formats disks again that were formatted as replacements of what was founded
+    /// then, and is not any more: the disks that knew of it are gone.
+    pub(super) fn format_again(&mut self) {
+        let nodes = self.world.lock().tap.take_to_format();
+        for node in nodes {
+            let machine = node as usize;
+            if !self.machines[machine].is_up() || self.new_disk(machine) != NewDisk::First {
+                continue;
+            }
+            self.end_process(machine, false);
+            let (operator, pause_ns) = self.put_in_blank_disk(machine);
+            self.plan_start(machine, self.world.now_ns() + pause_ns, operator);
+        }
+    }
+
     /// An error that harmed nothing ended a process. Its operator starts it again;
     /// others' do not.
     fn ended_for_what_passes(&self, machine: usize, why: &str) {
@@ -139,7 +154,6 @@ impl Run<'_> {
         self.plan_start(machine, at_ns, operator);
         if self.phase == Phase::Reading {
             // The salvaged log may lack the topic itself: the next send makes it anew.
-            // who sends makes it anew.
             self.start_probe();
         }
     }

@@ -274,6 +274,7 @@ impl<'a> Run<'a> {
 
     fn tick(&mut self) -> ControlFlow<()> {
         self.note_exits();
+        self.format_again();
         self.watch_recovery();
         self.note_fired();
         self.watch_windows();

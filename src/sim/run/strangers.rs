@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::clients::add_client;
 use super::phases::Run;
-use crate::check::{Finding, Promise};
+use crate::check::{At, Finding, Promise};
 use crate::history::Happening;
 use crate::scenario::Workload;
 use crate::sim::env::SimEnv;
+use crate::sim::net::NodeId;
 use crate::workload::{StrangerPlan, Turned, stranger};
 
 /// Told apart from the clients' streams of chance.
@@ -75,6 +76,26 @@ impl Run<'_> {
             at_ns: inner.core.now_ns,
             event: 0,
             moments_ns: Vec::new(),
+        })
+    }
+
+    /// A request that a broker took, and neither answered nor refused, though it lives.
+    pub(super) fn unanswered(&self) -> Option<Finding> {
+        let stays = |node: NodeId| !self.machines[node as usize].retired;
+        let inner = self.world.lock();
+        let (node, owing) = inner.tap.overdue(inner.core.now_ns, stays)?;
+        let line = format!(
+            "{} took a request with code {} at {}, and has not answered it",
+            inner.core.name_of(node),
+            owing.code,
+            At(owing.taken_ns)
+        );
+        Some(Finding {
+            promise: Promise::Liveness,
+            lines: vec![line],
+            at_ns: inner.core.now_ns,
+            event: 0,
+            moments_ns: vec![owing.taken_ns],
         })
     }
 

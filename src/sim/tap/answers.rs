@@ -82,6 +82,7 @@ impl Tap {
         if !answer.is_response() {
             return self.broker_asks(core, node, answer);
         }
+        self.owed.answered(node, stream, answer.opaque);
         let commit = self.commits.remove(&(stream, answer.opaque));
         let transactions = self.transactions.as_mut();
         let end = transactions.and_then(|it| it.ends.remove(&(stream, answer.opaque)));

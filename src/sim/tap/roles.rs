@@ -111,6 +111,10 @@ impl Tap {
             Notice::LeaderSteppedDown { .. } if core.stopped_in_a_step(node) => {
                 self.happens(Happening::LeadershipLostInAStep);
             }
+            Notice::FoundingWaits { replacements, .. } => {
+                let nodes = replacements.iter().map(|node| *node as NodeId);
+                self.to_format.extend(nodes);
+            }
             Notice::Halted { blank_nodes } => {
                 self.halted.insert(node);
                 if let Some(replicas) = &mut self.replicas {
@@ -119,6 +123,12 @@ impl Tap {
             }
             _ => {}
         }
+    }
+
+    /// The nodes whose blank disks wait for another formatting, as brokers told their
+    /// operator since the last call.
+    pub(crate) fn take_to_format(&mut self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.to_format)
     }
 
     /// Whether any broker said that the cluster has lost its majority for good.
