@@ -159,6 +159,8 @@ pub struct BrokerConfig {
     /// in parts of so many bytes, and between two of them the waiting requests are
     /// served.
     pub slice_bytes: u64,
+    /// Events of the network that are handled before what they staged is written.
+    pub events_per_step: usize,
     /// Bounds of the resources that clients and peers may use.
     pub bounds: Bounds,
 }
@@ -200,6 +202,7 @@ impl Default for BrokerConfig {
             queue_lock_ms: 60_000,
             delay_levels_ms: DEFAULT_LEVELS_MS.to_vec(),
             slice_bytes: 128 << 10,
+            events_per_step: 256,
             bounds: Bounds::DEFAULT,
         }
     }

@@ -7,8 +7,6 @@ use super::server::{Broker, Serving};
 use crate::env::{ConnId, Env, Net, NetEvent};
 use crate::remoting::Command;
 
-/// Events taken from the network before what they staged is written.
-const EVENTS_PER_STEP: usize = 256;
 /// Messages of peers that are handled before deadlines are looked at.
 const PEER_EVENTS_PER_STEP: usize = 1_024;
 /// For how long events are handled before something else has its turn, nanoseconds.
@@ -25,7 +23,7 @@ impl<E: Env> Broker<E> {
         }
         let until_ns = self.env.now_ns() + EVENTS_NS;
         self.handle_event(serving, first).await?;
-        for _ in 1..EVENTS_PER_STEP {
+        for _ in 1..self.config.events_per_step {
             // On a slow machine so many events take longer than a heartbeat may wait.
             if self.env.now_ns() >= until_ns {
                 break;

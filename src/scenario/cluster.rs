@@ -44,6 +44,8 @@ pub struct RestartWith {
     pub queues: Option<Between>,
     /// How long messages are kept.
     pub retention_ms: Option<Between>,
+    /// Events of the network that are handled in one step.
+    pub events_per_step: Option<Between>,
 }
 
 /// The speed of a machine, against the one of the cost model: a call of its

@@ -39,6 +39,7 @@ const ANY: &[&str] = &[
     "peer_message_bytes",
     "retention_ms",
     "restart_with_retention_ms",
+    "restart_with_events_per_step",
 ];
 
 /// The keys that only brokers that replicate by Raft know.
@@ -172,6 +173,7 @@ fn restart_with(table: &Table<'_>, retention_ms: Option<u64>) -> Result<RestartW
         segment_bytes: range("restart_with_segment_bytes", 8_192..BYTES.end)?,
         queues: range("restart_with_queues", 1..256)?,
         retention_ms: range("restart_with_retention_ms", least_ms..MS.end)?,
+        events_per_step: range("restart_with_events_per_step", 1..4_096)?,
     })
 }
 

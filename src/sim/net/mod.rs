@@ -116,6 +116,8 @@ pub struct NetworkFates {
     pub pieces_delivered: u64,
     /// Of these, such as came alone: the rest was still on its way.
     pub pieces_alone: u64,
+    /// Arrivals on streams that were read together with what had come before.
+    pub joined: u64,
     /// Arrivals that a cut link swallowed or held.
     pub cut: u64,
     /// Arrivals delivered.

@@ -395,6 +395,25 @@ impl Network {
         }
     }
 
+    /// Adds bytes, by that chance, to those of the stream that its owner has not taken
+    /// yet: a read gives whatever has come.
+    fn joins(&mut self, endpoint: EndpointId, id: ConnId, more: &Bytes, chance: f64) -> bool {
+        let inbox = self.endpoints[endpoint].inbox.iter_mut().rev();
+        let mut untaken = inbox.filter_map(|event| match event {
+            NetEvent::Data { conn, bytes } if *conn == id => Some(bytes),
+            _ => None,
+        });
+        let Some(before) = untaken.next() else {
+            return false;
+        };
+        if !self.random.chance(chance) {
+            return false;
+        }
+        *before = [&before[..], &more[..]].concat().into();
+        self.fates.joined += 1;
+        true
+    }
+
     fn hand_over(&mut self, core: &mut Core, conn: usize, side: Side, segment: Segment) {
         match segment {
             Segment::Bytes(bytes) | Segment::Piece(bytes) => {
@@ -405,13 +424,13 @@ impl Network {
                 core.trace(TraceKind::Deliver, node, conn as u64, &bytes, || {
                     format!("stream {conn}: {} bytes", bytes.len())
                 });
-                self.deliver(
-                    endpoint,
-                    NetEvent::Data {
-                        conn: conn_id(conn, side),
-                        bytes,
-                    },
-                );
+                let (from, to) = self.nodes(conn, side.other());
+                let split = self.links.config(from, to).split;
+                let id = conn_id(conn, side);
+                if split > 0.0 && self.joins(endpoint, id, &bytes, split) {
+                    return;
+                }
+                self.deliver(endpoint, NetEvent::Data { conn: id, bytes });
             }
             Segment::Fin => self.end_side(core, conn, side, CloseReason::Eof),
             Segment::Reset => self.end_side(core, conn, side, CloseReason::Reset),

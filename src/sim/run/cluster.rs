@@ -155,6 +155,10 @@ impl Machine {
             let bits = stream.between(bytes.low.ilog2().into(), bytes.high.ilog2().into());
             config.segment_bytes = 1 << bits;
         }
+        if let Some(events) = cluster.events_per_step {
+            let bits = stream.between(events.low.ilog2().into(), events.high.ilog2().into());
+            config.events_per_step = 1 << bits;
+        }
         if let Some(queues) = cluster.queues.filter(|_| self.queues_may_change) {
             config.default_topic_queue_nums = queues.draw(stream) as u32;
         }
