@@ -38,9 +38,10 @@ impl<E: Env> Broker<E> {
 
     /// Handles what peers have said by now. What is here has come in time, however
     /// late it is handled: a leader that looked at its deadlines first would miss
-    /// answers that it has (D17).
+    /// answers that it has (D17). What comes meanwhile waits for its turn: followers
+    /// that are behind answer as fast as they are sent to.
     pub(super) async fn hear_peers(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
-        for _ in 0..PEER_EVENTS_PER_STEP {
+        for _ in 0..self.net.peer_events().min(PEER_EVENTS_PER_STEP) {
             let Some(event) = self.net.try_next_peer() else {
                 break;
             };

@@ -359,6 +359,9 @@ impl Net for FakeEnv {
     fn try_next(&mut self) -> Option<NetEvent> {
         self.world().events.pop_front()
     }
+    fn peer_events(&self) -> usize {
+        0
+    }
     fn try_next_peer(&mut self) -> Option<NetEvent> {
         None
     }

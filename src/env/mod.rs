@@ -244,6 +244,8 @@ pub trait Net: Send + 'static {
     /// streams: behind the requests of too many clients, a leader would not hear its
     /// followers, and take itself for cut off.
     fn try_next(&mut self) -> Option<NetEvent>;
+    /// How many messages of peers are already there.
+    fn peer_events(&self) -> usize;
     /// A peer's message that is already there.
     fn try_next_peer(&mut self) -> Option<NetEvent>;
     /// The next event, in the same order. Cancel-safe.

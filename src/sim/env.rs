@@ -309,6 +309,12 @@ impl Net for SimNet {
             .flatten()
     }
 
+    fn peer_events(&self) -> usize {
+        let endpoint = self.endpoint;
+        let waiting = self.env.with(|inner| inner.net.peer_events(endpoint));
+        waiting.unwrap_or(0)
+    }
+
     fn try_next_peer(&mut self) -> Option<NetEvent> {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env

@@ -232,6 +232,7 @@ impl<E: Env> Broker<E> {
         serving.store.truncate(from_index).await?;
         let replica = serving.replica.as_mut().expect("only replicas are cut");
         replica.recent.truncate(from_index);
+        replica.cursors.truncate(from_index);
         Ok(())
     }
 }

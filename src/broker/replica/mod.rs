@@ -15,6 +15,7 @@
 
 mod admin;
 mod condemned;
+mod cursors;
 mod drive;
 mod epochs;
 mod fetch;
@@ -39,6 +40,7 @@ use super::error::StoreError;
 use crate::raft::{EntryId, Epoch, HardState, Raft, ReplicaId, Role};
 use admin::Asked;
 use bytes::Bytes;
+use cursors::Cursors;
 use fetch::Fetching;
 use pieces::{Incoming, Outgoing};
 use recent::RecentFrames;
@@ -66,6 +68,7 @@ pub(super) struct Replica {
     pub(super) epoch: Epoch,
     peers: BTreeMap<u64, Peer>,
     recent: RecentFrames,
+    cursors: Cursors,
     pub(super) saving: Option<Saving>,
     hard_state_sync: bool,
     /// Clients are served: this replica leads, and what was committed before is

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::Replica;
 use super::condemned::Condemned;
+use super::cursors::Cursors;
 use super::fetch::Fetching;
 use super::pieces::Outgoing;
 use super::recent::RecentFrames;
@@ -151,6 +152,7 @@ pub(in crate::broker) async fn open<E: Env>(
         },
         peers: raft.peers.clone(),
         recent: RecentFrames::default(),
+        cursors: Cursors::default(),
         saving: None,
         hard_state_sync: raft.hard_state_sync,
         serves: false,

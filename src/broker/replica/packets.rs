@@ -10,6 +10,7 @@ use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
+use crate::log::Batch;
 use crate::log::RECORD_BYTES_MAX;
 use crate::raft::{
     ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, Packet, ReplicaId,
@@ -242,23 +243,56 @@ impl<E: Env> Broker<E> {
         if indices.is_empty() {
             return Ok(Bytes::new());
         }
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
+        let replica = serving.replica.as_mut().expect("only replicas have peers");
         let bytes_max = self.config.bounds.peer_message_bytes;
         if let Some(recent) = replica.recent.get(from, upto) {
             return Ok(concat(recent, bytes_max));
         }
         // An entry that is not written yet is recent; what is read is.
         let log = &serving.store.log;
-        let batch = log.read_indices(from, upto + 1, bytes_max as u64).await;
+        let batch = match replica.cursors.address_of(from) {
+            Some(address) => {
+                let batch = log.read_batch(address, u64::MAX, bytes_max as u64).await;
+                batch.map(|batch| upto_index(batch, upto))
+            }
+            None => log.read_indices(from, upto + 1, bytes_max as u64).await,
+        };
         match batch.map_err(StoreError::from) {
             Ok(batch) => {
                 let frames = batch.entries.iter().map(|entry| &entry.frame);
-                Ok(concat(frames, bytes_max))
+                let bytes = concat(frames, bytes_max);
+                if let Some((index, address)) = behind(&batch, bytes.len()) {
+                    replica.cursors.leave(index, address);
+                }
+                Ok(bytes)
             }
             // As if they were lost on their way: they are asked for again.
             Err(failed) => self.put_off(Err(failed)).map(|()| Bytes::new()),
         }
     }
+}
+
+/// The batch without the entries behind that index.
+fn upto_index(mut batch: Batch, index: u64) -> Batch {
+    let wanted = batch.entries.partition_point(|entry| entry.index <= index);
+    if let Some(next) = batch.entries.get(wanted) {
+        batch.next_address = next.address;
+    }
+    batch.entries.truncate(wanted);
+    batch
+}
+
+/// Index and address of the entry behind the first so many bytes of a batch.
+fn behind(batch: &Batch, bytes: usize) -> Option<(u64, u64)> {
+    let mut taken = 0;
+    for entry in &batch.entries {
+        if taken == bytes {
+            return Some((entry.index, entry.address));
+        }
+        taken += entry.frame.len();
+    }
+    let last = batch.entries.last()?;
+    Some((last.index + 1, batch.next_address))
 }
 
 /// As many frames as fit one message; the first one goes however long it is.

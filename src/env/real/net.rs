@@ -360,6 +360,10 @@ impl Net for RealNet {
         }
     }
 
+    fn peer_events(&self) -> usize {
+        self.peer_receiver.len()
+    }
+
     fn try_next_peer(&mut self) -> Option<NetEvent> {
         self.peer_receiver.try_recv().ok()
     }

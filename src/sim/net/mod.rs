@@ -230,6 +230,11 @@ impl Network {
         Some(event)
     }
 
+    /// How many things peers said that wait.
+    pub(crate) fn peer_events(&self, endpoint: EndpointId) -> usize {
+        self.endpoints[endpoint].peer_inbox.len()
+    }
+
     /// The next thing that a peer said.
     pub(crate) fn take_peer_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
         self.held.settled(endpoint);
