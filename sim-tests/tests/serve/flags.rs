@@ -3,7 +3,7 @@
 
 use sim_tests::ports::free_addresses;
 
-use crate::support::{complaint, ran};
+use crate::support::{Served, complaint, ran};
 
 /// Each list of first members that is refused, and a word of the reason.
 #[test]
@@ -77,4 +77,28 @@ fn peers_that_contradict_each_other_or_the_directory_are_refused() {
         assert_eq!(exit, Some(2), "{arguments:?}: {said}");
         assert!(said.contains(why), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn an_address_or_a_directory_that_somebody_else_has_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let mine = root.path().join("mine");
+    assert!(ran(&["format"], &mine).status.success());
+    let owner = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = owner.local_addr().unwrap().to_string();
+    for (address, why) in [
+        (taken.as_str(), "Address already in use"),
+        ("192.0.2.1:10911", "Cannot assign requested address"),
+    ] {
+        let (exit, said) = complaint(&["serve", "--listen", address], &mine);
+        assert_eq!(exit, Some(1), "{said}");
+        assert!(said.contains(address) && said.contains(why), "{said}");
+        assert!(said.contains("choose another address"), "{said}");
+    }
+    // Nothing has happened to the directory: it is served.
+    let broker = Served::start(&mine);
+    let (exit, said) = complaint(&["serve", "--listen", "127.0.0.1:0"], &mine);
+    assert_eq!(exit, Some(2), "{said}");
+    assert!(said.contains("another process works on"), "{said}");
+    drop(broker);
 }
