@@ -119,15 +119,19 @@ impl<D: Disk> Opening<D> {
         Ok(())
     }
 
-    /// Names the segments once more that were made anew in the middle of the log:
-    /// their entries are durable, their names perhaps not.
+    /// Names the segments once more that were made anew in the middle of the log, and the
+    /// last one: their entries are durable, their names perhaps not. A last one that was
+    /// repaired is like any other, and a checkpoint may speak for all of its entries, so
+    /// that none of them is copied.
     pub(super) async fn name_again(&self, survey: &Survey<D>) -> Result<(), OpenError> {
-        let sealed = survey.segments.split_last().map_or(&[][..], |(_, it)| it);
-        let made_anew = |segment: &&Segment<D>| {
-            segment.header.durable_address > segment.header.base.address && !segment.headless
+        let last = survey.segments.len().saturating_sub(1);
+        let made_anew = |(number, segment): &(usize, &Segment<D>)| {
+            let header = &segment.header;
+            let is_repaired = header.durable_address > header.base.address;
+            (is_repaired || *number == last) && !segment.headless
         };
         let mut any = false;
-        for segment in sealed.iter().filter(made_anew) {
+        for (_, segment) in survey.segments.iter().enumerate().filter(made_anew) {
             let path = segment.path();
             let again = path.clone() + AGAIN_SUFFIX;
             let doing = "naming a repaired segment once more";
