@@ -24,6 +24,10 @@ rate_per_s = 2_000
 [[workload]]
 kind = "consume"
 
+# Bytes that are read together depend on when they are read.
+[network]
+split = 0.0
+
 [[fault]]
 kind = "power-loss"
 at_ms = [100, 200]
