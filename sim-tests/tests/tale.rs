@@ -8,7 +8,7 @@ use zeroloss::sim;
 
 /// Of so many seeds one has a leader that dies with a commit, and nobody has heard
 /// of it.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 200;
 
 fn scenario() -> Scenario {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/transactions");
