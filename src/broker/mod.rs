@@ -67,6 +67,7 @@ pub use error::{BrokerError, StoreError};
 pub use founding::{FOUNDING_FILE, founding_speaker};
 pub use kind::disk_kind;
 pub use open::{STATE_FILE, salvage};
+pub use pull::suspended_ms;
 pub use replica::{CONDEMNED_FILE, FirstMembers, Survivor, format_replica};
 pub use replica::{recover_unsafe, survivor};
 pub use reserve::RESERVE_FILE;

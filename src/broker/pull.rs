@@ -397,8 +397,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
-/// How long a pull waits that asks for so long.
-fn suspended_ms(asked_ms: i64) -> u64 {
+/// How long a pull waits that asks for so long, milliseconds.
+pub fn suspended_ms(asked_ms: i64) -> u64 {
     u64::try_from(asked_ms).unwrap_or(0).min(SUSPEND_MS_MAX)
 }
 

@@ -35,7 +35,7 @@ use bytes::Bytes;
 
 use super::disk::{Ino, Seq};
 use super::disk_io::{DiskIo, Synced};
-use super::net::NodeId;
+use super::net::{NodeId, stream_of};
 use super::world::Core;
 use crate::broker::{BASE_FILE, founding_speaker};
 use crate::check::read_committed::CommitFact;
@@ -546,7 +546,7 @@ impl Tap {
         conn: ConnId,
         bytes: &Bytes,
     ) {
-        let stream = conn.0 >> 1;
+        let stream = stream_of(conn);
         if self.brokers == 0 {
             return;
         }

@@ -108,6 +108,28 @@ fn lists_that_differ_and_replacements_found_nothing_and_are_named() {
 }
 
 #[test]
+fn a_replacement_is_to_be_formatted_again_once_all_others_are_as_they_should_be() {
+    let asked_again = |heard: &[u64], is_blank: bool| {
+        let mut founder = unfounded(0, 10, 1);
+        for node in heard {
+            let members = vec![0, 1, 2];
+            let said = Said::Unfounded {
+                question: 1,
+                members,
+            };
+            founder.hear(replica(*node, 10 + node), said, 2);
+        }
+        if is_blank {
+            founder.hear(replica(2, 12), Said::Blank { question: 1 }, 2);
+        }
+        founder.waiting().only_for_replacements()
+    };
+    assert_eq!(asked_again(&[1], true), [2]);
+    assert!(asked_again(&[], true).is_empty(), "1 may know of a cluster");
+    assert!(asked_again(&[1], false).is_empty());
+}
+
+#[test]
 fn packets_come_back_as_they_were_and_nothing_else_does() {
     let epoch = Epoch {
         founding: 1,

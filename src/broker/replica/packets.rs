@@ -10,8 +10,7 @@ use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
-use crate::log::Batch;
-use crate::log::RECORD_BYTES_MAX;
+use crate::log::{Batch, RECORD_BYTES_MAX};
 use crate::raft::{
     ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, Packet, ReplicaId,
 };
@@ -251,16 +250,13 @@ impl<E: Env> Broker<E> {
         // An entry that is not written yet is recent; what is read is.
         let log = &serving.store.log;
         let batch = match replica.cursors.address_of(from) {
-            Some(address) => {
-                let batch = log.read_batch(address, u64::MAX, bytes_max as u64).await;
-                batch.map(|batch| upto_index(batch, upto))
-            }
+            Some(address) => log.read_batch(address, u64::MAX, bytes_max as u64).await,
             None => log.read_indices(from, upto + 1, bytes_max as u64).await,
         };
         match batch.map_err(StoreError::from) {
             Ok(batch) => {
-                let frames = batch.entries.iter().map(|entry| &entry.frame);
-                let bytes = concat(frames, bytes_max);
+                let wanted = batch.entries.iter().take_while(|it| it.index <= upto);
+                let bytes = concat(wanted.map(|entry| &entry.frame), bytes_max);
                 if let Some((index, address)) = behind(&batch, bytes.len()) {
                     replica.cursors.leave(index, address);
                 }
@@ -270,16 +266,6 @@ impl<E: Env> Broker<E> {
             Err(failed) => self.put_off(Err(failed)).map(|()| Bytes::new()),
         }
     }
-}
-
-/// The batch without the entries behind that index.
-fn upto_index(mut batch: Batch, index: u64) -> Batch {
-    let wanted = batch.entries.partition_point(|entry| entry.index <= index);
-    if let Some(next) = batch.entries.get(wanted) {
-        batch.next_address = next.address;
-    }
-    batch.entries.truncate(wanted);
-    batch
 }
 
 /// Index and address of the entry behind the first so many bytes of a batch.

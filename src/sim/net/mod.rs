@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 pub(crate) use held::HeldMax;
 pub use link::{LinkConfig, NodeId};
-pub(crate) use stream::{Conn, Flight, Side};
+pub(crate) use stream::{Conn, Flight, Side, stream_of};
 
 use super::random::Stream;
 use super::world::{Core, Due};

@@ -124,6 +124,11 @@ fn reason_name(reason: CloseReason) -> &'static str {
     }
 }
 
+/// The number of a stream, the same for both sides.
+pub(crate) fn stream_of(id: ConnId) -> u64 {
+    id.0 >> 1
+}
+
 /// The stream and the end behind an id.
 pub(crate) fn locate(id: ConnId) -> (usize, Side) {
     let side = if id.0 & 1 == 1 {
@@ -131,7 +136,7 @@ pub(crate) fn locate(id: ConnId) -> (usize, Side) {
     } else {
         Side::Client
     };
-    ((id.0 >> 1) as usize, side)
+    (stream_of(id) as usize, side)
 }
 
 impl Network {

@@ -6,7 +6,7 @@ use madsim::runtime::Handle;
 
 use super::process::{self, Blames, Ear, Exit, Life, NewDisk, Operator, StopSignal};
 use crate::broker::{BrokerConfig, Peer, RaftConfig, Replication};
-use crate::scenario::{Cluster, RestartWith, Scenario, Workload};
+use crate::scenario::{Between, Cluster, RestartWith, Scenario, Workload};
 use crate::sim::disk::{DiskConfig, DiskModel};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::env::SimEnv;
@@ -151,13 +151,10 @@ impl Machine {
         }
         let (config, cluster) = (&mut self.config, with);
         if let Some(bytes) = cluster.segment_bytes {
-            // Each power of two about as likely as the next.
-            let bits = stream.between(bytes.low.ilog2().into(), bytes.high.ilog2().into());
-            config.segment_bytes = 1 << bits;
+            config.segment_bytes = power_of_two(bytes, stream);
         }
         if let Some(events) = cluster.events_per_step {
-            let bits = stream.between(events.low.ilog2().into(), events.high.ilog2().into());
-            config.events_per_step = 1 << bits;
+            config.events_per_step = power_of_two(events, stream) as usize;
         }
         if let Some(queues) = cluster.queues.filter(|_| self.queues_may_change) {
             config.default_topic_queue_nums = queues.draw(stream) as u32;
@@ -239,6 +236,11 @@ impl Machine {
         }
         Some(exit)
     }
+}
+
+/// Each power of two about as likely as the next.
+fn power_of_two(range: Between, stream: &mut Stream) -> u64 {
+    1 << stream.between(range.low.ilog2().into(), range.high.ilog2().into())
 }
 
 /// Kills a process, stopped or not. madsim drops what a stopped one was about to

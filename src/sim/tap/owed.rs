@@ -4,17 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::broker::suspended_ms;
 use crate::env::{ConnId, NetEvent};
 use crate::remoting::pull::PullRequest;
 use crate::remoting::{Command, FrameDecoder, RequestCode};
-use crate::sim::net::NodeId;
+use crate::sim::net::{NodeId, stream_of};
 
 /// How long an answer takes at most, beyond the time for which a pull asked, nanoseconds:
 /// RocketMQ's `syncFlushTimeout`, after which every send is answered, and a second.
 const ANSWERED_WITHIN_NS: u64 = 6_000_000_000;
-
-/// For how long a pull is kept at most, milliseconds (`broker::BOUNDS`).
-const SUSPEND_MS_MAX: u64 = 60_000;
 
 /// A request without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +63,10 @@ fn suspended_ns(command: &Command) -> u64 {
     {
         return 0;
     }
-    let asked_ms = command
-        .header::<PullRequest<'_>>()
-        .map_or(0, |pull| pull.suspend_timeout_millis);
-    u64::try_from(asked_ms).unwrap_or(0).min(SUSPEND_MS_MAX) * 1_000_000
+    let pull = command.header::<PullRequest<'_>>();
+    pull.map_or(0, |pull| {
+        suspended_ms(pull.suspend_timeout_millis) * 1_000_000
+    })
 }
 
 /// See the module.
@@ -83,10 +81,10 @@ impl Owed {
         match event {
             NetEvent::Accepted { conn, .. } => {
                 self.streams
-                    .insert((node, conn.0 >> 1), OfStream::default());
+                    .insert((node, stream_of(*conn)), OfStream::default());
             }
             NetEvent::Data { conn, bytes } => {
-                let key = (node, conn.0 >> 1);
+                let key = (node, stream_of(*conn));
                 let stream = self.streams.get_mut(&key);
                 if stream.is_some_and(|stream| !stream.takes(now_ns, bytes)) {
                     self.streams.remove(&key);
@@ -106,7 +104,7 @@ impl Owed {
 
     /// A stream is its process's no more.
     pub(super) fn ended(&mut self, node: NodeId, conn: ConnId) {
-        self.streams.remove(&(node, conn.0 >> 1));
+        self.streams.remove(&(node, stream_of(conn)));
     }
 
     /// A process is no more.
