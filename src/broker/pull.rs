@@ -132,10 +132,16 @@ impl<E: Env> Broker<E> {
 
     /// Serves the pulls whose groups begin with them, and are recorded now.
     pub(super) async fn serve_begun(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+        let mut served = Ok(());
         for pull in std::mem::take(&mut self.begun) {
-            self.park_or_answer(serving, pull).await?;
+            let (conn, reply_to) = (pull.conn, pull.reply_to);
+            if served.is_err() {
+                self.refuse_behind_failure(conn, reply_to);
+            } else if let Err(failed) = self.park_or_answer(serving, pull).await {
+                served = self.refuse_unread(conn, reply_to, failed);
+            }
         }
-        Ok(())
+        served
     }
 
     /// Records where a group begins: at the first offset that it pulls of a queue,
@@ -208,10 +214,8 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         let store = &serving.store;
         let grown = |topic: &str, queue_id, offset| store.queue_end(topic, queue_id) > offset;
-        for pull in serving.parked.take_served(grown) {
-            self.answer_parked(serving, &pull).await?;
-        }
-        Ok(())
+        let pulls = serving.parked.take_served(grown);
+        self.answer_parked(serving, pulls).await
     }
 
     /// Answers the parked pulls that have waited long enough.
@@ -219,14 +223,28 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
-        for pull in serving.parked.take_expired(self.env.now_ns()) {
-            self.answer_parked(serving, &pull).await?;
+        let pulls = serving.parked.take_expired(self.env.now_ns());
+        self.answer_parked(serving, pulls).await
+    }
+
+    async fn answer_parked(
+        &mut self,
+        serving: &mut Serving<E>,
+        pulls: Vec<Pull>,
+    ) -> Result<(), StoreError> {
+        let mut served = Ok(());
+        for pull in pulls {
+            if served.is_err() {
+                self.refuse_behind_failure(pull.conn, pull.reply_to);
+            } else if let Err(failed) = self.begin_or_answer(serving, &pull).await {
+                served = self.refuse_unread(pull.conn, pull.reply_to, failed);
+            }
         }
-        Ok(())
+        served
     }
 
     /// The topic may be there only since the pull waits.
-    async fn answer_parked(
+    async fn begin_or_answer(
         &mut self,
         serving: &mut Serving<E>,
         pull: &Pull,
@@ -262,10 +280,7 @@ impl<E: Env> Broker<E> {
             self.outbox.answer(pull.conn, pull.reply_to, code, &fields);
             return Ok(());
         }
-        let found = match serving.store.read_queue(pull, end).await {
-            Ok(found) => found,
-            Err(failed) => return self.refuse_unread(pull.conn, pull.reply_to, failed),
-        };
+        let found = serving.store.read_queue(pull, end).await?;
         fields.next_begin_offset = found.next_begin_offset as i64;
         if found.records.is_empty() {
             let code = match found.next_begin_offset > pull.offset {

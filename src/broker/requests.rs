@@ -37,7 +37,7 @@ impl<E: Env> Broker<E> {
         self.serve_command(serving, conn, &command, false).await
     }
 
-    /// Serves a command; one that fails to be read is refused, and no other is.
+    /// Serves a command; one that meets a failure is refused.
     /// `known`: this replica was found to lead after it came, or is none, and
     /// everything committed is applied.
     async fn serve_command(
@@ -111,13 +111,16 @@ impl<E: Env> Broker<E> {
         if serving.store.has_more() {
             return Ok(());
         }
+        let mut served = Ok(());
         for Wanted { conn, command } in serving.reads.take_ready() {
-            // Some of them append, where it comes to that.
-            if self.serves(serving, conn, &command) {
-                self.serve_command(serving, conn, &command, true).await?;
+            if served.is_err() {
+                self.refuse_behind_failure(conn, command.reply_to());
+            } else if self.serves(serving, conn, &command) {
+                // Some of them append, where it comes to that.
+                served = self.serve_command(serving, conn, &command, true).await;
             }
         }
-        Ok(())
+        served
     }
 
     fn answer_at_once(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {

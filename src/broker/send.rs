@@ -324,13 +324,12 @@ impl<E: Env> Broker<E> {
         error: AppendError,
     ) -> Result<(), StoreError> {
         let remark = error.to_string();
-        let failed = error.into_fatal();
-        let code = match failed {
-            None => ResponseCode::MESSAGE_ILLEGAL,
-            Some(_) => ResponseCode::SERVICE_NOT_AVAILABLE,
-        };
+        if let Some(failed) = error.into_fatal() {
+            return Err(failed);
+        }
+        let code = ResponseCode::MESSAGE_ILLEGAL;
         self.outbox.refuse(conn, reply_to, code, &remark);
-        failed.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// Queues an answer behind its entry, and counts what the entry takes.

@@ -44,21 +44,32 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    /// The same of what a client asked for, which is refused.
+    /// The same of what a client asked for, which is refused: in any case, since it waits
+    /// nowhere any more.
     pub(super) fn refuse_unread(
         &mut self,
         conn: ConnId,
         reply_to: ReplyTo,
         failed: StoreError,
     ) -> Result<(), StoreError> {
-        if !failed.is_of_this_read() {
+        let is_of_this_read = failed.is_of_this_read();
+        let (code, remark) = match is_of_this_read {
+            true => (ResponseCode::SYSTEM_BUSY, failed.for_the_operator()),
+            false => (ResponseCode::SERVICE_NOT_AVAILABLE, failed.to_string()),
+        };
+        self.outbox.refuse(conn, reply_to, code, &remark);
+        if !is_of_this_read {
             return Err(failed);
         }
         self.tell(&failed);
-        let remark = failed.for_the_operator();
-        self.outbox
-            .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, &remark);
         Ok(())
+    }
+
+    /// Refuses what was taken together with something that met a failure of the store,
+    /// and waits nowhere any more.
+    pub(super) fn refuse_behind_failure(&mut self, conn: ConnId, reply_to: ReplyTo) {
+        let code = ResponseCode::SERVICE_NOT_AVAILABLE;
+        self.outbox.refuse(conn, reply_to, code, "the log failed");
     }
 
     /// Tells the operator what failed and what cures it, now and then.

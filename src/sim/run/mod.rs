@@ -213,6 +213,7 @@ async fn to_its_end(mut run: Run<'_>) -> (Run<'_>, Ending) {
     };
     run.note_fired();
     run.judge_unseen();
+    run.judge_unanswered();
     run.end().await;
     (run, ending)
 }
@@ -244,12 +245,11 @@ struct Observed {
 
 impl Observed {
     fn taken(run: &Run<'_>) -> Self {
-        let (exceeded, unanswered) = (run.exceeded_bounds(), run.unanswered());
+        let exceeded = run.exceeded_bounds();
         let Inner { core, tap, .. } = &mut *run.world.lock();
         let mut findings = tap.take_findings();
         findings.extend(steps::too_long(core.longest_step(), run.scenario));
         findings.extend(exceeded);
-        findings.extend(unanswered);
         Self {
             findings,
             waived: tap.take_waived(),

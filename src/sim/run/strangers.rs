@@ -9,6 +9,7 @@ use crate::history::Happening;
 use crate::scenario::Workload;
 use crate::sim::env::SimEnv;
 use crate::sim::net::NodeId;
+use crate::sim::world::Inner;
 use crate::workload::{StrangerPlan, Turned, stranger};
 
 /// Told apart from the clients' streams of chance.
@@ -79,24 +80,22 @@ impl Run<'_> {
         })
     }
 
-    /// A request that a broker took, and neither answered nor refused, though it lives.
-    pub(super) fn unanswered(&self) -> Option<Finding> {
+    /// Looks for a request that a broker took, and neither answered nor refused, while all
+    /// processes still live: one that is gone owes nothing.
+    pub(super) fn judge_unanswered(&self) {
         let stays = |node: NodeId| !self.machines[node as usize].retired;
-        let inner = self.world.lock();
-        let (node, owing) = inner.tap.overdue(inner.core.now_ns, stays)?;
+        let mut inner = self.world.lock();
+        let Inner { core, tap, .. } = &mut *inner;
+        let Some((node, owing)) = tap.overdue(core.now_ns, stays) else {
+            return;
+        };
         let line = format!(
             "{} took a request with code {} at {}, and has not answered it",
-            inner.core.name_of(node),
+            core.name_of(node),
             owing.code,
             At(owing.taken_ns)
         );
-        Some(Finding {
-            promise: Promise::Liveness,
-            lines: vec![line],
-            at_ns: inner.core.now_ns,
-            event: 0,
-            moments_ns: vec![owing.taken_ns],
-        })
+        tap.finds(core, Promise::Liveness, vec![line]);
     }
 
     /// Ends the stranger.
