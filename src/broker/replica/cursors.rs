@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// Cursors kept; the one that is behind most goes first.
 const CURSORS_MAX: usize = 16;
 
-/// Log addresses of entries that are asked for next, by index.
+/// Log addresses of entries that are asked for next, or once more, by index.
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
     addresses: BTreeMap<u64, u64>,

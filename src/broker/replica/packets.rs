@@ -257,7 +257,12 @@ impl<E: Env> Broker<E> {
             Ok(batch) => {
                 let wanted = batch.entries.iter().take_while(|it| it.index <= upto);
                 let bytes = concat(wanted.map(|entry| &entry.frame), bytes_max);
-                if let Some((index, address)) = behind(&batch, bytes.len()) {
+                // What is lost on its way is asked for again.
+                let first = batch
+                    .entries
+                    .first()
+                    .map(|first| (first.index, first.address));
+                for (index, address) in first.into_iter().chain(behind(&batch, bytes.len())) {
                     replica.cursors.leave(index, address);
                 }
                 Ok(bytes)
