@@ -11,9 +11,9 @@ use super::image::{Segment, follows};
 use crate::check::replicas::{Entry, Head, Log};
 use crate::record::LogPart;
 
-/// Log addresses at which holes begin, and of each whether a segment was named since
-/// that begins there or before: so the replica cut its log there, unless something
-/// stands behind.
+/// Log addresses of entries that do not verify, at each of which a hole may begin, and
+/// whether a segment was named since that begins there or before: so the replica cut
+/// its log there, unless something stands behind.
 pub(super) type Holes = BTreeMap<u64, bool>;
 
 /// Where holes may be, and what stood there.

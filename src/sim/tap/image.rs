@@ -37,9 +37,9 @@ pub(super) struct Image {
     /// The entry before the first.
     pub(super) base: Head,
     pub(super) entries: Vec<Entry>,
-    /// Log addresses at which entries do not verify any more. They are among the
-    /// entries as they were.
-    pub(super) holes: Vec<u64>,
+    /// Log addresses between which entries do not verify any more. They are among
+    /// the entries as they were.
+    pub(super) holes: Vec<Range<u64>>,
     /// The base that the disk says that it begins with.
     pub(super) stands: Option<Base>,
     /// Something stands behind the last entry that does not verify: whether it had
@@ -74,13 +74,22 @@ impl Image {
     /// The part before the first hole.
     pub(super) fn prefix(&self) -> Self {
         let mut prefix = self.clone();
-        if let Some(hole) = prefix.holes.first().copied() {
+        if let Some(hole) = prefix.holes.first() {
             prefix
                 .entries
-                .retain(|entry| entry.head.end_address <= hole);
+                .retain(|entry| entry.head.end_address <= hole.start);
             prefix.holes.clear();
         }
         prefix
+    }
+
+    /// Log addresses of the entries that do not verify any more. A repair may make a
+    /// hole whole from its beginning on, in part: the rest is a hole as well.
+    pub(super) fn harmed_addresses(&self) -> Vec<u64> {
+        let ends = self.entries.iter().map(|entry| entry.head.end_address);
+        let begins = std::iter::once(self.base.end_address).chain(ends);
+        let is_harmed = |address: &u64| self.holes.iter().any(|hole| hole.contains(address));
+        begins.filter(is_harmed).collect()
     }
 
     /// The durable log of a broker that stands alone. Without the segment that it
@@ -154,7 +163,7 @@ impl Image {
         let Some(missing) = harm.between(last, entry) else {
             return false;
         };
-        self.holes.push(last.end_address);
+        self.holes.push(last.end_address..entry.end_address);
         self.entries.extend(missing);
         true
     }
@@ -196,7 +205,7 @@ impl Image {
         if !found.is_some_and(|found| found.is(&head)) {
             self.begin(head);
         }
-        self.holes.retain(|hole| *hole >= head.end_address);
+        self.holes.retain(|hole| hole.start >= head.end_address);
     }
 
     fn follow(&mut self, segment: &Segment, successor: Option<u64>, harm: Harm<'_>) {

@@ -235,7 +235,7 @@ impl Replicas {
         if let Some(image) = holdings.take_image() {
             let named = match self.harm(node) {
                 Harm::None => Vec::new(),
-                harm => Image::of(disk, View::Cached, harm).holes,
+                harm => Image::of(disk, View::Cached, harm).harmed_addresses(),
             };
             self.read_durable(moment, node, image, Cause::Replica);
             self.nodes[node as usize].adds(&named);
@@ -305,7 +305,7 @@ impl Replicas {
         let harm = Harm::Anywhere(remembered);
         let image = Image::of(disk, View::Durable, harm);
         // A segment that was just named anew is not that of the durable name yet.
-        let named = Image::of(disk, View::Cached, harm).holes;
+        let named = Image::of(disk, View::Cached, harm).harmed_addresses();
         let durable = self.cluster.log(node, Medium::Durable);
         let upto = durable.last().index;
         let took = image.prefix().last().index < upto;
@@ -319,7 +319,7 @@ impl Replicas {
         if took {
             self.read_durable(moment, node, image, Cause::Detected);
         } else {
-            self.nodes[node as usize].sees(&image.holes);
+            self.nodes[node as usize].sees(&image.harmed_addresses());
         }
         self.nodes[node as usize].adds(&named);
         self.nodes[node as usize].is_spoiled = true;
@@ -452,7 +452,7 @@ impl Replicas {
             self.note_cut(moment, node, Medium::Durable, hole, Cause::Detected);
         }
         if cause == Cause::Detected || self.nodes[node as usize].holes.is_some() {
-            self.nodes[node as usize].sees(&image.holes);
+            self.nodes[node as usize].sees(&image.harmed_addresses());
         }
         self.becomes(moment, node, Medium::Durable, prefix, cause);
     }
