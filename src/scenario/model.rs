@@ -152,7 +152,7 @@ impl Scenario {
 
 /// `[disk]`: sizes and latencies of a broker's disk. An operation that needs no sync
 /// is answered by the page cache, at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DiskSettings {
     /// 512 or 4096.
     pub sector_bytes: u32,
@@ -160,6 +160,10 @@ pub struct DiskSettings {
     pub capacity_bytes: u64,
     /// A sync of a file or of a directory.
     pub sync_us: Between,
+    /// Share of syncs that take longer: a sync outlasts several others.
+    pub sync_tail: f64,
+    /// How long those take at most; at least `sync_us.high`.
+    pub sync_tail_max_us: u64,
 }
 
 /// `[network]`: every link, both ways; and `[[link]]`: some of them, one way.

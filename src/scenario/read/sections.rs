@@ -35,7 +35,13 @@ fn section<T>(
     }
 }
 
-const DISK: &[&str] = &["sector_bytes", "capacity_bytes", "sync_us"];
+const DISK: &[&str] = &[
+    "sector_bytes",
+    "capacity_bytes",
+    "sync_us",
+    "sync_tail",
+    "sync_tail_max_us",
+];
 
 pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, Problem> {
     section(top, "disk", DISK, |table| {
@@ -54,10 +60,18 @@ pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, P
             let label = format!("reserve and two segments need {least}");
             return Err(Problem::new(span, message, label));
         }
+        let sync_us = table.between("sync_us", US, (100, 2_000))?;
+        let default_max_us = sync_us.high.saturating_mul(20).min(US.end - 1);
         Ok(DiskSettings {
             sector_bytes: sector_bytes as u32,
             capacity_bytes,
-            sync_us: table.between("sync_us", US, (100, 2_000))?,
+            sync_us,
+            sync_tail: table.share("sync_tail", 0.0)?,
+            sync_tail_max_us: table.integer(
+                "sync_tail_max_us",
+                sync_us.high..US.end,
+                default_max_us,
+            )?,
         })
     })
 }

@@ -170,7 +170,8 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, seed: u64, stream: &mut Stream)
     if !Stream::lane(seed, Purpose::Operator, FIRST_STARTS).chance(swarm.keep_feature) {
         drawn.cluster.first_start_ms = Between { low: 0, high: 0 };
     }
-    for trouble in [loss, duplicate, reorder, split, garbage] {
+    let sync_tail = &mut drawn.disk.sync_tail;
+    for trouble in [loss, duplicate, reorder, split, garbage, sync_tail] {
         let percent = stream.between(1, 100) as f64;
         *trouble = match stream.chance(swarm.keep_feature) {
             true => *trouble * percent / 100.0,

@@ -31,6 +31,9 @@ topic = "orders"
 kind = "red-packet"
 topic = "orders"
 
+[disk]
+sync_tail = 0.1
+
 [network]
 loss = 0.1
 duplicate = 0.1
@@ -90,12 +93,13 @@ fn every_feature_is_sometimes_there_and_sometimes_left_out() {
     let full = scenario();
     let drawn: Vec<Scenario> = (0..200).map(|seed| full.drawn(seed)).collect();
     let broker = |it: &Scenario| it.cluster.broker.clone();
-    let features: [(&str, Has<'_>); 9] = [
+    let features: [(&str, Has<'_>); 10] = [
         ("five brokers", &|it| it.cluster.brokers == 5),
         ("small segments", &|it| broker(it).segment_bytes < 16_384),
         ("deduplication", &|it| broker(it).producer_dedup),
         ("operator", &|it| !it.operations.is_empty()),
         ("loss", &|it| it.network.loss > 0.0),
+        ("long syncs", &|it| it.disk.sync_tail > 0.0),
         ("orders", &|it| !it.producer_groups().is_empty()),
         ("plain", &|it| {
             it.workloads.iter().any(|of| of.topic() == "plain")

@@ -20,6 +20,13 @@ pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
         ),
         format!("topics {}; faults {}", list(&topics), list(&kinds)),
     ];
+    if drawn.disk.sync_tail > 0.0 {
+        lines.push(format!(
+            "{:.1} % of the syncs take up to {} us",
+            100.0 * drawn.disk.sync_tail,
+            drawn.disk.sync_tail_max_us
+        ));
+    }
     if let Some(cpu) = cluster.cpu {
         lines.push(format!(
             "brokers' work takes {} times as long",

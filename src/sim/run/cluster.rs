@@ -295,9 +295,19 @@ pub(super) fn disk(scenario: &Scenario, seed: u64, broker: u32) -> DiskIo {
         sector_bytes: u64::from(scenario.disk.sector_bytes),
         capacity_bytes: scenario.disk.capacity_bytes,
     };
-    let sync = scenario.disk.sync_us;
+    let settings = scenario.disk;
+    let sync = settings.sync_us;
     let latency = DiskLatency {
-        sync: Latency::uniform(sync.low * 1_000, sync.high * 1_000),
+        sync: Latency {
+            min_ns: sync.low * 1_000,
+            max_ns: sync.high * 1_000,
+            tail_share: settings.sync_tail,
+            tail_max_ns: 1_000
+                * match settings.sync_tail > 0.0 {
+                    true => settings.sync_tail_max_us,
+                    false => sync.high,
+                },
+        },
     };
     let random = Stream::lane(seed, Purpose::Disk, broker);
     DiskIo::new(broker, DiskModel::new(shape), latency, random)
