@@ -350,6 +350,7 @@ impl StoreError {
             Self::FoundingAgain => Reopening::FoundingAgain,
             Self::Headless { .. } => Reopening::Headless,
             Self::Overruled(_) => Reopening::Overruled,
+            _ if self.wants_rebuild() => Reopening::QueueDamaged,
             _ if self.is_of_a_full_disk() => Reopening::Full,
             _ => Reopening::Failure,
         }
@@ -390,7 +391,10 @@ impl StoreError {
 
     /// Whether nothing failed: the store is opened again without a pause.
     pub(super) fn is_planned(&self) -> bool {
-        !matches!(self.reopening(), Reopening::Failure | Reopening::Full)
+        !matches!(
+            self.reopening(),
+            Reopening::Failure | Reopening::Full | Reopening::QueueDamaged
+        )
     }
 
     /// Whether what is derived has to be made again from the log.

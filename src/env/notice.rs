@@ -393,6 +393,8 @@ pub enum Reopening {
     Failure,
     /// There was no room left.
     Full,
+    /// A queue does not say what the log does: it is made again from it.
+    QueueDamaged,
     /// A base was stored, where the log begins anew (D8).
     BaseInstalled,
     /// Damaged entries were filled in from another replica (D12).

@@ -34,6 +34,7 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
             Reopening::Headless => vec![Happening::StoreReopened, Happening::HeaderRemade],
             Reopening::Failure
             | Reopening::Full
+            | Reopening::QueueDamaged
             | Reopening::Damaged
             | Reopening::Superseded
             | Reopening::FoundingAgain
@@ -81,10 +82,14 @@ impl Tap {
     /// nothing is damaged (D32).
     pub(crate) fn told_of_damage(&mut self, core: &Core, node: NodeId, notice: &Notice) {
         let is_of_damage = match notice {
-            Notice::EntriesDamaged { .. } => true,
-            Notice::StoreReopened { reason, .. } => {
-                matches!(reason, Reopening::Damaged | Reopening::Headless)
-            }
+            Notice::EntriesDamaged { .. }
+            | Notice::DerivedUnreadable { .. }
+            | Notice::StateUnreadable { .. }
+            | Notice::OwnFileRewritten { .. } => true,
+            Notice::StoreReopened { reason, .. } => matches!(
+                reason,
+                Reopening::Damaged | Reopening::Headless | Reopening::QueueDamaged
+            ),
             _ => false,
         };
         if is_of_damage && !self.rolled_back.contains(&node) {
