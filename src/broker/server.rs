@@ -87,6 +87,8 @@ pub(super) struct Serving<E: Env> {
     pub(super) expiring: Option<Expiring>,
     /// Long work had its turn, and gives way to whatever else there is to do.
     pub(super) gives_way: bool,
+    /// The last wake was a deadline: what came over the network goes before the next.
+    was_deadline: bool,
     pub(super) flush_due_ns: u64,
     pub(super) checkpoint_due_ns: u64,
     pub(super) mark_due_ns: Option<u64>,
@@ -283,14 +285,20 @@ impl<E: Env> Broker<E> {
             return Poll::Ready(part);
         }
         let is_due = pin!(self.timer.fired()).poll(context).is_ready();
-        let others = match is_due {
-            true => Poll::Ready(Wake::Deadline),
-            false => pin!(self.net.next()).poll(context).map(Wake::Net),
+        // On a slow machine one deadline's work may last until the next.
+        let is_net_s_turn = !is_due || serving.was_deadline;
+        let mut others = match is_net_s_turn {
+            true => pin!(self.net.next()).poll(context).map(Wake::Net),
+            false => Poll::Pending,
         };
+        if is_due && others.is_pending() {
+            others = Poll::Ready(Wake::Deadline);
+        }
         if serving.gives_way && others.is_pending() {
             return serving.poll_long_work(context);
         }
         serving.gives_way = false;
+        serving.was_deadline = matches!(others, Poll::Ready(Wake::Deadline));
         others
     }
 
@@ -453,6 +461,7 @@ impl<E: Env> Serving<E> {
             chore: None,
             expiring: None,
             gives_way: false,
+            was_deadline: false,
             flush_due_ns: env.now_ns(),
             checkpoint_due_ns: env.now_ns(),
             mark_due_ns: None,

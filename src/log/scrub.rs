@@ -104,16 +104,25 @@ impl<D: Disk> Stretch<D> {
     async fn verify(&self, bytes: u64) -> Result<Scrubbed, ReadError> {
         let mut frames = self.place.frames(WINDOW_BYTES.min(bytes));
         let from = self.place.frame_at(&mut frames, self.place.position);
-        let (mut at, mut position) = match from.await? {
-            Frame::Entry { envelope, .. } if envelope.log.address == self.from_address => {
-                (self.from_address, self.place.position)
+        let (mut at, mut position) = (self.from_address, self.place.position);
+        // A long entry is not read once more.
+        let mut first = match from.await? {
+            Frame::Entry { envelope, frame } if envelope.log.address == at => {
+                Some(Frame::Entry { envelope, frame })
             }
-            _ => (self.place.group.address, self.place.group.position),
+            _ => None,
         };
+        if first.is_none() {
+            (at, position) = (self.place.group.address, self.place.group.position);
+        }
         let mut behind = None;
         let upto_address = self.from_address.saturating_add(bytes.max(1));
         while at < self.upto_address.min(upto_address) {
-            match self.place.frame_at(&mut frames, position).await? {
+            let frame = match first.take() {
+                Some(frame) => frame,
+                None => self.place.frame_at(&mut frames, position).await?,
+            };
+            match frame {
                 Frame::Padding | Frame::Mark(_) => position = frames.next_sector(position),
                 Frame::Entry { envelope, .. } if continues(behind, at, &envelope.log) => {
                     at = envelope.log.end_address();

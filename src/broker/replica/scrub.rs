@@ -11,8 +11,11 @@ use crate::env::{Env, Notice};
 
 /// Bytes of the log that are looked at in one interval, in parts.
 pub(super) const ROUND_BYTES: u64 = 4 << 20;
-/// Pause between two parts, nanoseconds.
+/// Least pause between two parts, nanoseconds.
 const PAUSE_NS: u64 = 5_000_000;
+/// Least pause, by the time that the part before it took: on a slow machine with long
+/// messages, nothing else would have its turn.
+const PAUSE_FACTOR: u64 = 4;
 
 impl<E: Env> Broker<E> {
     /// Looks at the next stretch, when it is time. Damage that is found is repaired as it
@@ -67,13 +70,14 @@ impl<E: Env> Broker<E> {
         }
         // From its end on: a part with a long entry may take longer than the pause, and a
         // time that is past already would leave nobody else a turn.
-        let now_ns = self.env.now_ns();
+        let took_ns = self.env.now_ns() - now_ns;
+        let now_ns = now_ns + took_ns;
         if let Some(replica) = &mut serving.replica {
             replica.scrubbed_address = at;
             replica.scrub_at_ns = now_ns
                 + match round_ends {
                     true => replica.scrub_interval_ns,
-                    false => PAUSE_NS,
+                    false => PAUSE_NS.max(PAUSE_FACTOR * took_ns),
                 };
             if round_ends {
                 replica.scrub_left_bytes = ROUND_BYTES;

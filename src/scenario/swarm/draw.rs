@@ -43,6 +43,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     habits::draw(&mut drawn, swarm.habits, seed);
     topics(&mut drawn, swarm, &mut lane(seed, Lane::Topics));
     in_time(&mut drawn);
+    in_measure(&mut drawn);
     bounds(&mut drawn, swarm, &mut lane(seed, Lane::Bounds));
     calm(&mut drawn, swarm, &mut lane(seed, Lane::Calm));
     drawn.faults = faults(&drawn, swarm, seed);
@@ -210,6 +211,33 @@ fn in_time(drawn: &mut Scenario) {
     if let Some(cpu) = &mut drawn.cluster.cpu {
         let most = half_ns / broadcast_ns.max(1);
         cpu.slowdown = cpu.slowdown.min(most.max(1));
+    }
+}
+
+/// The longest body of a topic whose consumers multiply it, bytes.
+const MULTIPLIED_BODY_BYTES_MAX: u64 = 60_000;
+
+/// Keeps what a group sends back within the disks. Members with one id each consume
+/// every message, and send back each copy of one that fails: the third attempt at it is
+/// made of 27. Five long ones filled the disks for good.
+fn in_measure(drawn: &mut Scenario) {
+    let multiplies = |workload: &Workload| match workload {
+        Workload::Consume(consume) => consume
+            .membership
+            .as_ref()
+            .is_some_and(|members| members.equal_ids && members.failing.is_some()),
+        Workload::Send(_) | Workload::Pay(_) | Workload::RedPacket(_) => false,
+    };
+    let multiplied = drawn.workloads.iter().filter(|it| multiplies(it));
+    let topics: BTreeSet<String> = multiplied.map(|it| it.topic().to_owned()).collect();
+    for workload in &mut drawn.workloads {
+        if let Workload::Send(send) = workload
+            && topics.contains(&send.topic)
+            && let Some(long) = &mut send.long
+        {
+            long.bytes.high = long.bytes.high.min(MULTIPLIED_BODY_BYTES_MAX);
+            long.bytes.low = long.bytes.low.min(long.bytes.high);
+        }
     }
 }
 

@@ -63,6 +63,12 @@ fn has_room(outstanding: &BTreeSet<NodeId>, victims: &[NodeId], minority: u32) -
 }
 
 impl Run<'_> {
+    /// A machine's disk is a blank one.
+    pub(super) fn was_blanked(&mut self, machine: usize) {
+        self.machines[machine].blank_ns = self.world.now_ns();
+        self.forgot(machine);
+    }
+
     /// A machine's disk is gone, or is another one.
     pub(super) fn forgot(&mut self, machine: usize) {
         let now_ns = self.world.now_ns();

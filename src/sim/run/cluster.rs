@@ -44,6 +44,8 @@ pub(super) struct Machine {
     start: u64,
     /// Whether that one is still to come.
     pub(super) start_planned: bool,
+    /// When its disk was put in, or taken, blank; nanoseconds since the start of the run.
+    pub(super) blank_ns: u64,
     /// When its disk was last formatted, nanoseconds since the start of the run.
     pub(super) formatted_ns: u64,
     /// The name that it then got.
@@ -97,6 +99,7 @@ impl Machine {
             down_ns: 0,
             start: 0,
             start_planned: false,
+            blank_ns: 0,
             formatted_ns: 0,
             disk_id: 0,
             recovered_ns: None,

@@ -267,7 +267,7 @@ impl Run<'_> {
         self.is_observed(held_anything);
         self.leaves(0);
         self.start_later(machine, down_ns, Operator::Format(self.new_disk(machine)));
-        self.forgot(machine);
+        self.was_blanked(machine);
     }
 
     fn roll_back(&mut self, machine: usize, image: &DiskImage, down_ns: u64) {

@@ -5,6 +5,7 @@
 //! as its users would say.
 
 use super::clients::Client;
+use super::cluster::Machine;
 use super::phases::{Phase, Run, Step};
 use super::process::{Blames, Exit, NewDisk, Operator};
 use crate::check::replicas::Cluster;
@@ -179,7 +180,7 @@ impl Run<'_> {
             disk.machine_died();
             inner.tap.lost_cache(&inner.core, disk, node, Taken::Disk);
         }
-        self.forgot(machine);
+        self.was_blanked(machine);
         let text = "operator puts in a blank disk";
         self.world
             .note(TraceKind::Node, node, 0, text.as_bytes(), || {
@@ -197,15 +198,12 @@ impl Run<'_> {
     }
 
     /// Whether a fault took or changed what the machine's disk had synced, since
-    /// it was put in.
+    /// it was put in: that may be a file which formatting had just written.
     fn has_been_harmed(&self, machine: usize) -> bool {
-        let (node, since_ns) = (
-            self.machines[machine].node,
-            self.machines[machine].formatted_ns,
-        );
+        let Machine { node, blank_ns, .. } = self.machines[machine];
         let mut fired = self.ledger.fired.iter();
         fired.any(|fault| {
-            fault.node == node && fault.at_ns >= since_ns && self.harms_disk(fault.kind)
+            fault.node == node && fault.at_ns > blank_ns && self.harms_disk(fault.kind)
         })
     }
 
