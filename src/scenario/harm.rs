@@ -130,6 +130,8 @@ pub enum Harm {
         error: Option<Refusal>,
         /// The operations; `None`: drawn.
         operation: Option<DiskVerb>,
+        /// On these files only; `None`: drawn.
+        file: Option<FileClass>,
         /// Until they succeed again.
         lasts_ms: Between,
     },

@@ -12,12 +12,13 @@ use std::io;
 use std::task::{Poll, Waker};
 
 use super::disk::{DiskModel, DiskSpeed, Ino, Row, Seq, SyncId};
+use super::files::paths_of;
 use super::latency::Latency;
 use super::net::NodeId;
 use super::random::Stream;
 use super::world::{Core, Due, TraceKind};
 use crate::env::failure::Failure;
-use crate::scenario::{DiskVerb, Refusal};
+use crate::scenario::{DiskVerb, FileClass, Refusal};
 
 pub use view::{SimDisk, SimFile};
 
@@ -30,6 +31,22 @@ pub struct DiskLatency {
     /// A sync of a file or a directory. Everything else the page cache answers
     /// at once.
     pub sync: Latency,
+}
+
+/// Operations that are refused, and with which error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) error: Refusal,
+    pub(crate) operation: DiskVerb,
+    /// Of these files and their directories only.
+    pub(crate) file: FileClass,
+}
+
+impl Refused {
+    fn strikes(&self, verb: DiskVerb, path: &str) -> bool {
+        let is_verb = [DiskVerb::Any, verb].contains(&self.operation);
+        is_verb && path.starts_with(paths_of(self.file).trim_end_matches('/'))
+    }
 }
 
 /// A node's disk, and what is in flight on it.
@@ -50,7 +67,7 @@ pub(crate) struct DiskIo {
     /// The process waits for a sync that a hung disk never ends.
     is_awaited_in_vain: bool,
     /// The operations that are refused now, and with which error.
-    refusing: Vec<(Refusal, DiskVerb)>,
+    refusing: Vec<Refused>,
     /// A broker works on the disk, and not its operator.
     may_refuse: bool,
     /// It refused something with an error that means lost data.
@@ -146,12 +163,12 @@ impl DiskIo {
     }
 
     /// Refuses operations from now on.
-    pub(crate) fn refuse(&mut self, error: Refusal, operation: DiskVerb) {
-        self.refusing.push((error, operation));
+    pub(crate) fn refuse(&mut self, refused: Refused) {
+        self.refusing.push(refused);
     }
 
     /// Refuses these operations, and no others.
-    pub(crate) fn refuse_only(&mut self, refused: Vec<(Refusal, DiskVerb)>) {
+    pub(crate) fn refuse_only(&mut self, refused: Vec<Refused>) {
         self.refusing = refused;
     }
 
@@ -171,14 +188,14 @@ impl DiskIo {
         !self.refusing.is_empty()
     }
 
-    /// The error that an operation is refused with: of several the first.
-    fn refuses(&mut self, verb: DiskVerb) -> io::Result<()> {
+    /// The error that an operation on a file or directory is refused with: of several the
+    /// first.
+    fn refuses(&mut self, verb: DiskVerb, path: &str) -> io::Result<()> {
         let mut refusing = self.refusing.iter();
-        let refused = refusing.find(|(_, refused)| [DiskVerb::Any, verb].contains(refused));
-        match refused {
-            Some((error, _)) if self.may_refuse => {
+        match refusing.find(|refused| refused.strikes(verb, path)) {
+            Some(refused) if self.may_refuse => {
                 self.counts.refused += 1;
-                let error = error.errno().into();
+                let error = refused.error.errno().into();
                 self.has_told_of_loss |= Failure::of(&error) == Failure::LostData;
                 Err(error)
             }

@@ -274,14 +274,20 @@ fn effect(harm: &Harm, stream: &mut Stream) -> Effect {
         Harm::DiskError {
             error,
             operation,
+            file,
             lasts_ms,
         } => {
             let lasts_ns = ns(lasts_ms);
             let error = error.unwrap_or_else(|| pick(Refusal::ALL, stream).1);
             let operation = operation.unwrap_or_else(|| pick(DiskVerb::ALL, stream).1);
+            let file = file.unwrap_or_else(|| match stream.below(2) {
+                0 => FileClass::Any,
+                _ => some_file(None, false, stream),
+            });
             Effect::DiskError {
                 error,
                 operation,
+                file,
                 lasts_ns,
             }
         }

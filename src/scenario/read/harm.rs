@@ -25,7 +25,7 @@ pub(super) fn own_keys(kind: FaultKind) -> &'static [&'static str] {
         | FaultKind::DiskLying
         | FaultKind::ClientPause => &["lasts_ms"],
         FaultKind::Pause => &["lasts_ms", "reading"],
-        FaultKind::DiskError => &["error", "operation", "lasts_ms"],
+        FaultKind::DiskError => &["error", "operation", "file", "lasts_ms"],
         FaultKind::DiskSlow => &["extra_ms", "lasts_ms"],
         FaultKind::DiskLimping => &["factor", "lasts_ms"],
         FaultKind::LinkLimping => &["links", "way", "factor", "lasts_ms"],
@@ -86,6 +86,10 @@ pub(super) fn harm(table: &Table<'_>, kind: FaultKind) -> Result<Harm, Problem> 
         FaultKind::DiskError => Harm::DiskError {
             error: drawn(table, "error", Refusal::ALL)?,
             operation: drawn(table, "operation", DiskVerb::ALL)?,
+            file: match table.get("file") {
+                None => Some(FileClass::Any),
+                Some(_) => file(table, false)?,
+            },
             lasts_ms: lasts_ms()?,
         },
         FaultKind::DiskHung => Harm::DiskHung {

@@ -79,7 +79,7 @@ impl SimDisk {
         self.change(|inner, node| {
             inner.asked(node, asked);
             inner.core.works(node, Work::Calls);
-            inner.disks[node as usize].refuses(kind)?;
+            inner.disks[node as usize].refuses(kind, path)?;
             inner.disks[node as usize].counts.changes += 1;
             inner
                 .core
@@ -105,10 +105,11 @@ impl SimDisk {
             .call(|inner, node| {
                 inner.asked(node, asked);
                 let disk = &mut inner.disks[node as usize];
-                disk.refuses(verb)?;
+                disk.refuses(verb, path.unwrap_or_default())?;
                 let sync = begin(&mut disk.model)?;
                 let op = disk.begin(&mut inner.core, sync, of);
-                inner.touched(node, Event::Sync, path);
+                let file = path.filter(|_| matches!(of, OpOf::File(_)));
+                inner.touched(node, Event::Sync, file);
                 Ok::<_, io::Error>(op)
             })
             .await?;
@@ -148,7 +149,7 @@ impl Disk for SimDisk {
         let free_bytes = self.call(|inner, node| {
             inner.asked(node, || Call::FreeBytes);
             let disk = &mut inner.disks[node as usize];
-            disk.refuses(DiskVerb::Ask)?;
+            disk.refuses(DiskVerb::Ask, "")?;
             Ok(disk.model.free_bytes())
         });
         free_bytes.await
@@ -164,7 +165,7 @@ impl Disk for SimDisk {
                     });
                 let disk = &mut inner.disks[node as usize];
                 disk.counts.changes += 1;
-                let allowed = disk.refuses(DiskVerb::Create);
+                let allowed = disk.refuses(DiskVerb::Create, path);
                 let created = allowed.and_then(|()| disk.model.create(path));
                 disk_full(disk, &created);
                 inner.asked(node, || Call::Create(number_of(&created), path.to_owned()));
@@ -179,7 +180,7 @@ impl Disk for SimDisk {
         let handle = self
             .call(|inner, node| {
                 let disk = &mut inner.disks[node as usize];
-                let allowed = disk.refuses(DiskVerb::Open);
+                let allowed = disk.refuses(DiskVerb::Open, path);
                 let opened = allowed.and_then(|()| disk.model.open(path));
                 inner.asked(node, || Call::Open(number_of(&opened), path.to_owned()));
                 opened
@@ -191,7 +192,7 @@ impl Disk for SimDisk {
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.change(|inner, node| {
             inner.asked(node, || Call::Rename(from.to_owned(), to.to_owned()));
-            inner.disks[node as usize].refuses(DiskVerb::Rename)?;
+            inner.disks[node as usize].refuses(DiskVerb::Rename, from)?;
             inner.disks[node as usize].counts.changes += 1;
             inner
                 .core
@@ -230,7 +231,7 @@ impl Disk for SimDisk {
     async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         self.call(|inner, node| {
             inner.asked(node, || Call::List(directory.to_owned()));
-            inner.disks[node as usize].refuses(DiskVerb::List)?;
+            inner.disks[node as usize].refuses(DiskVerb::List, directory)?;
             inner.disks[node as usize].model.list(directory)
         })
         .await
@@ -249,7 +250,7 @@ impl Disk for SimDisk {
         self.sync_op(
             || Call::SyncDir(directory.to_owned()),
             |disk| disk.begin_sync_dir(directory),
-            (OpOf::Directory, None),
+            (OpOf::Directory, Some(directory)),
         )
         .await
     }
@@ -286,7 +287,7 @@ impl File for SimFile {
             inner.asked(node, || {
                 Call::WriteAt(handle.number(), position, bytes.len())
             });
-            inner.disks[node as usize].refuses(DiskVerb::Write)?;
+            inner.disks[node as usize].refuses(DiskVerb::Write, path)?;
             inner
                 .core
                 .trace(TraceKind::Disk, node, position, &bytes, || {
@@ -324,7 +325,7 @@ impl File for SimFile {
             inner.core.works(node, Work::read_of(path, length));
             inner.asked(node, || Call::ReadAt(handle.number(), position, length));
             let disk = &mut inner.disks[node as usize];
-            disk.refuses(DiskVerb::Read)?;
+            disk.refuses(DiskVerb::Read, path)?;
             disk.counts.reads += 1;
             disk.counts.read_bytes += length as u64;
             disk.model.read(*handle, position, length)
@@ -356,11 +357,11 @@ impl File for SimFile {
     }
 
     async fn size_bytes(&self) -> io::Result<u64> {
-        let OpenFile { disk, handle, .. } = &*self.open;
+        let OpenFile { disk, handle, path } = &*self.open;
         disk.call(|inner, node| {
             inner.asked(node, || Call::Size(handle.number()));
             let disk = &mut inner.disks[node as usize];
-            disk.refuses(DiskVerb::Ask)?;
+            disk.refuses(DiskVerb::Ask, path)?;
             disk.model.size(*handle)
         })
         .await

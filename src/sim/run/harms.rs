@@ -15,6 +15,7 @@ use crate::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, RotKind,
     Survival,
 };
+use crate::sim::disk_io::Refused;
 use crate::sim::files::paths_of;
 use crate::sim::net::NodeId;
 use crate::sim::random::{Purpose, Stream};
@@ -104,10 +105,16 @@ impl Run<'_> {
             Effect::DiskError {
                 error,
                 operation,
+                file,
                 lasts_ns,
             } => {
-                self.world.lock().disks[machine].refuse(error, operation);
-                let what = Lasting::Refusing(error, operation);
+                let refused = Refused {
+                    error,
+                    operation,
+                    file,
+                };
+                self.world.lock().disks[machine].refuse(refused);
+                let what = Lasting::Refusing(refused);
                 self.open_window(machine, what, Some(lasts_ns));
             }
             Effect::DiskSlow { extra_ns, lasts_ns } => {

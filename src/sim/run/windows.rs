@@ -7,8 +7,8 @@ use super::cuts::Links;
 use super::phases::{Run, Step};
 use super::process::Operator;
 use crate::history::FaultKind;
-use crate::scenario::{DiskVerb, Refusal};
 use crate::sim::disk::DiskSpeed;
+use crate::sim::disk_io::Refused;
 use crate::sim::net::NodeId;
 
 /// The effect of a lasting fault.
@@ -17,7 +17,7 @@ pub(super) enum Lasting {
     /// The disk takes no more bytes.
     Full,
     /// Operations of the disk are refused.
-    Refusing(Refusal, DiskVerb),
+    Refusing(Refused),
     /// Every sync takes so much longer, nanoseconds.
     Slow(u64),
     /// Every sync takes so many times as long.
@@ -271,7 +271,7 @@ impl Run<'_> {
             }
             Lasting::Refusing(..) => {
                 let refused = others.iter().filter_map(|other| match other {
-                    Lasting::Refusing(error, operation) => Some((*error, *operation)),
+                    Lasting::Refusing(refused) => Some(*refused),
                     _ => None,
                 });
                 self.world.lock().disks[machine].refuse_only(refused.collect());
