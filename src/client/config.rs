@@ -128,10 +128,6 @@ pub struct GroupConfig {
     /// Pause between looks at who is in the group (`rebalanceInterval`),
     /// milliseconds. A broker that notices a change says so before.
     pub rebalance_interval_ms: u64,
-    /// An offset that does not change is committed again after so long,
-    /// milliseconds: a commit of the queue's last owner may have come late, and
-    /// have set it back.
-    pub recommit_interval_ms: u64,
     /// After so many further attempts without success a message is given up
     /// (`maxReconsumeTimes`).
     pub reconsume_times_max: u32,
@@ -147,7 +143,6 @@ impl Default for GroupConfig {
     fn default() -> Self {
         Self {
             rebalance_interval_ms: 20_000,
-            recommit_interval_ms: 5_000,
             reconsume_times_max: 16,
             retry_delay_level: 0,
             lock: None,
@@ -241,6 +236,10 @@ pub struct ConsumerConfig {
     /// Pause between commits of offsets (`persistConsumerOffsetInterval`),
     /// milliseconds.
     pub commit_interval_ms: u64,
+    /// An offset that does not change is committed again after so long,
+    /// milliseconds: a commit of the queue's last owner may have come late, and
+    /// have set it back; and a broker that flushes asynchronously may have lost it.
+    pub recommit_interval_ms: u64,
     /// No offset is committed before, on the environment's clock.
     pub commit_from_ns: u64,
     /// Where the group begins.
@@ -264,6 +263,7 @@ impl ConsumerConfig {
             retry_delay_ms: 1_000,
             unprocessed_max: 1_000,
             commit_interval_ms: 5_000,
+            recommit_interval_ms: 5_000,
             commit_from_ns: 0,
             consume_from: ConsumeFrom::default(),
             spelling: Spelling::default(),

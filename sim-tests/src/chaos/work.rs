@@ -121,9 +121,9 @@ impl Work {
         };
         let mut config = ConsumerConfig::new(self.client(client), PARCEL_DESK, PARCELS);
         config.commit_interval_ms = 200;
+        config.recommit_interval_ms = 1_000;
         config.share = Share::Group(GroupConfig {
             rebalance_interval_ms: 1_000,
-            recommit_interval_ms: 1_000,
             ..GroupConfig::default()
         });
         let (env, recorder) = (self.root.clone(), self.recorder.clone());
@@ -168,6 +168,7 @@ impl Work {
         };
         let mut config = ConsumerConfig::new(self.client(client), RED_PACKET, ORDERS);
         config.commit_interval_ms = 200;
+        config.recommit_interval_ms = 1_000;
         let env = self.root.with_disk(settings.root.join("red-packets"))?;
         let recorder = self.recorder.clone();
         let issuing = issue_packets(env, plan, config, recorder, Progress::default());

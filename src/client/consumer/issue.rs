@@ -37,10 +37,7 @@ impl<E: Env> Consumer<E> {
     }
 
     fn issue_commit(&mut self, at: usize, now_ns: u64) -> Option<ConsumerEvent> {
-        let recommit_ns = match self.group() {
-            Some(group) => ms(group.recommit_interval_ms),
-            None => u64::MAX,
-        };
+        let recommit_ns = ms(self.config.recommit_interval_ms);
         let may_commit = self.config.commit_from_ns <= now_ns;
         let state = &mut self.queues[at];
         state.commit_due &= may_commit;

@@ -388,6 +388,11 @@ fn a_pull_that_was_given_up_is_answered_in_vain() {
     // Something is heard: the stream is alive, the answer alone is missing.
     env.advance_ms(17_000);
     env.answer_nothing(&first);
+    let event = poll(consumer.next());
+    assert!(
+        matches!(event, Some(ConsumerEvent::CommitBegan { offset: 10, .. })),
+        "an offset that stays is committed again: {event:?}"
+    );
     assert_eq!(poll(consumer.next()), None);
     env.advance_ms(1_000);
     let event = poll(consumer.next());

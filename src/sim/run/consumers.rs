@@ -118,6 +118,7 @@ pub(super) fn config(
     config.pull_batch_size = what.batch_max;
     config.suspend_timeout_ms = scenario.client.pull_suspend_ms;
     config.commit_interval_ms = what.commit_interval_ms;
+    config.recommit_interval_ms = RECOMMIT_INTERVALS * what.commit_interval_ms;
     config.commit_from_ns = if what.commits_late { late_ns } else { 0 };
     config.consume_from = match what.from {
         Begin::First => ConsumeFrom::FirstOffset,
@@ -137,16 +138,15 @@ pub(super) fn config(
             config.unprocessed_max = membership.in_hand_max as usize;
             config.retry_delay_ms = config.retry_delay_ms.min(membership.rebalance_interval_ms);
             config.client.heartbeat_interval_ms = HEARTBEAT_MS;
-            Share::Group(group(what, membership, lease_ms))
+            Share::Group(group(membership, lease_ms))
         }
     };
     config
 }
 
-fn group(what: &Consumers, membership: &Membership, lease_ms: u64) -> GroupConfig {
+fn group(membership: &Membership, lease_ms: u64) -> GroupConfig {
     let mut group = GroupConfig {
         rebalance_interval_ms: membership.rebalance_interval_ms,
-        recommit_interval_ms: RECOMMIT_INTERVALS * what.commit_interval_ms,
         // A member believes in its lock for as long as it may, from when it asked.
         lock: membership.ordered.then_some(LockConfig {
             renew_interval_ms: lease_ms / RENEWALS,
