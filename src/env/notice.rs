@@ -203,6 +203,8 @@ notices! {
     LeaderSteppedDown {
         /// In this term.
         term: u64,
+        /// It heard no majority of replicas for an election timeout.
+        unheard: bool,
     } Info "led in term {term} and no longer does";
     /// This replica got a vote.
     Promoted Info "promoted: votes and counts from now on";

@@ -210,6 +210,11 @@ impl Raft {
 
     /// Back to following; waiting clients learn nothing ("unknown", D25).
     pub(super) fn step_down(&mut self) {
+        self.step_down_as(false);
+    }
+
+    /// As [`Raft::step_down`]; `unheard`: since no majority was heard.
+    pub(super) fn step_down_as(&mut self, unheard: bool) {
         if self.is_blank() {
             return;
         }
@@ -228,7 +233,8 @@ impl Raft {
                 )
             });
             let term = leader.term;
-            self.outputs.push_back(Output::SteppedDown { term });
+            self.outputs
+                .push_back(Output::SteppedDown { term, unheard });
             self.reset_election_timer();
         }
     }

@@ -100,6 +100,8 @@ pub enum Output {
     SteppedDown {
         /// The term in which it led.
         term: u64,
+        /// No majority was heard for an election timeout (check-quorum, D17).
+        unheard: bool,
     },
     /// The read may be served once `index` is applied.
     ReadReady {

@@ -107,7 +107,7 @@ impl Raft {
         if now_ns >= leader.quorum_due_ns {
             leader.quorum_due_ns = now_ns + timeout_ns;
             if !self.hears_quorum() {
-                return self.step_down();
+                return self.step_down_as(true);
             }
         }
         let State::Leader(leader) = &mut self.state else {

@@ -141,12 +141,23 @@ impl Env for SimEnv {
         let line = notice.to_string();
         self.with(|inner| {
             let Inner {
-                core, tap, disks, ..
+                core,
+                tap,
+                disks,
+                net,
+                ..
             } = &mut *inner;
             tap.reported(core, self.node, &notice);
             let full = Reopening::Full;
             if matches!(&notice, Notice::StoreReopened { reason, .. } if *reason == full) {
                 tap.opens_without_room(core, &disks[self.node as usize], self.node);
+            }
+            if let Notice::LeaderSteppedDown {
+                term,
+                unheard: true,
+            } = notice
+            {
+                tap.stepped_down_unheard(core, self.node, term, net.unheard(self.node));
             }
             if !disks[self.node as usize].may_be_damaged() {
                 tap.told_of_damage(core, self.node, &notice);
@@ -189,8 +200,12 @@ impl Timer for SimTimer {
         poll_fn(|context| {
             let node = self.env.node;
             let fired = self.env.with(|inner| {
-                !inner.core.holds_back(node, context.waker())
-                    && inner.timers.poll(&inner.core, timer, context.waker())
+                let fired = !inner.core.holds_back(node, context.waker())
+                    && inner.timers.poll(&inner.core, timer, context.waker());
+                if fired {
+                    inner.net.timer_fired(node);
+                }
+                fired
             });
             if fired == Some(true) {
                 Poll::Ready(())

@@ -142,7 +142,7 @@ impl<E: Env> Broker<E> {
             Output::BecameLeader { term } => {
                 self.env.report(Notice::LeaderElected { term });
             }
-            Output::SteppedDown { term } => self.stepped_down(serving, term),
+            Output::SteppedDown { term, unheard } => self.stepped_down(serving, term, unheard),
             Output::ReadReady { id, .. } => serving.reads.ready(id),
             Output::ReadFailed { id } => self.refuse_read(serving, id),
             Output::ChangeRefused(change) => self.change_refused(serving, change),

@@ -33,8 +33,8 @@ impl<E: Env> Broker<E> {
 
     /// Clients that wait for an entry are told that its outcome is unknown (D25): a new
     /// leader may have it, or not.
-    pub(super) fn stepped_down(&mut self, serving: &mut Serving<E>, term: u64) {
-        self.env.report(Notice::LeaderSteppedDown { term });
+    pub(super) fn stepped_down(&mut self, serving: &mut Serving<E>, term: u64, unheard: bool) {
+        self.env.report(Notice::LeaderSteppedDown { term, unheard });
         if let Some(replica) = &mut serving.replica {
             replica.serves = false;
         }

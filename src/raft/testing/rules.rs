@@ -421,7 +421,10 @@ fn a_repair_is_not_answered() {
 fn a_leader_that_cannot_lead_steps_down() {
     for answers in [false, true] {
         let mut lone = Lone::leading(&[1]);
-        let stepped_down = Output::SteppedDown { term: 6 };
+        let stepped_down = Output::SteppedDown {
+            term: 6,
+            unheard: false,
+        };
         let mut outputs = Vec::new();
         while !outputs.contains(&stepped_down) {
             outputs = lone.wait();
@@ -450,7 +453,10 @@ fn an_entry_of_a_leadership_that_is_over_is_a_tail() {
             .max(settings.own_sync_timeout_ns);
     let [first, second] = [id(3, 6), id(4, 6)];
     let outputs = lone.step(Input::Timeout);
-    assert!(outputs.contains(&Output::SteppedDown { term: 6 }));
+    assert!(outputs.contains(&Output::SteppedDown {
+        term: 6,
+        unheard: false,
+    }));
     lone.step(Input::Proposed(first.into()));
     let others = Configuration::of_voters((0..2).map(replica));
     let outputs = lone.step(Input::Proposed(EntryHead {

@@ -132,6 +132,9 @@ struct Endpoint {
     open: bool,
     inbox: VecDeque<NetEvent>,
     peer_inbox: VecDeque<NetEvent>,
+    /// How many of each waited when a timer of the node fired last, and still wait:
+    /// events, and things that peers said.
+    due: (usize, usize),
     waker: Option<Waker>,
     peer_address: Option<SocketAddr>,
 }
@@ -184,6 +187,7 @@ impl Network {
             open: true,
             inbox: VecDeque::new(),
             peer_inbox: VecDeque::new(),
+            due: (0, 0),
             waker: None,
             peer_address: None,
         });
@@ -225,7 +229,9 @@ impl Network {
         if let Some(event) = self.take_peer_event(endpoint) {
             return Some(event);
         }
-        let event = self.endpoints[endpoint].inbox.pop_front()?;
+        let inbox = &mut self.endpoints[endpoint];
+        let event = inbox.inbox.pop_front()?;
+        inbox.due.0 = inbox.due.0.saturating_sub(1);
         self.held.handed(endpoint, &event);
         Some(event)
     }
@@ -238,7 +244,34 @@ impl Network {
     /// The next thing that a peer said.
     pub(crate) fn take_peer_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
         self.held.settled(endpoint);
-        self.endpoints[endpoint].peer_inbox.pop_front()
+        let inbox = &mut self.endpoints[endpoint];
+        let event = inbox.peer_inbox.pop_front()?;
+        inbox.due.1 = inbox.due.1.saturating_sub(1);
+        Some(event)
+    }
+
+    /// A timer of the node fired: what waits by now has come in time.
+    pub(crate) fn timer_fired(&mut self, node: NodeId) {
+        for endpoint in self.endpoints.iter_mut().filter(|it| it.node == node) {
+            endpoint.due = (endpoint.inbox.len(), endpoint.peer_inbox.len());
+        }
+    }
+
+    /// The things that peers said to the node before its timer fired, and that it has not
+    /// taken since.
+    pub(crate) fn unheard(&self, node: NodeId) -> impl Iterator<Item = &Bytes> {
+        let endpoints = self.endpoints.iter().filter(move |it| it.node == node);
+        let waiting = endpoints.flat_map(|it| {
+            let (events, said) = it.due;
+            it.inbox
+                .iter()
+                .take(events)
+                .chain(it.peer_inbox.iter().take(said))
+        });
+        waiting.filter_map(|event| match event {
+            NetEvent::Peer { bytes, .. } => Some(bytes),
+            _ => None,
+        })
     }
 
     /// The task to wake when an event comes.
@@ -306,6 +339,7 @@ impl Network {
         closed.open = false;
         closed.inbox = VecDeque::new();
         closed.peer_inbox = VecDeque::new();
+        closed.due = (0, 0);
         closed.waker = None;
         self.listeners.retain(|_, owner| *owner != endpoint);
         self.peer_listeners.retain(|_, owner| *owner != endpoint);

@@ -1,14 +1,16 @@
 //! The happenings in brokers, read off their messages: to their operator, and to each
 //! other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
 
 use super::Tap;
 use super::codecs::is_in_doubt;
 use crate::check::Promise;
 use crate::env::{FoundEnd, FoundTail, Notice, Reopening, Stop};
 use crate::history::Happening;
-use crate::raft::Message;
+use crate::raft::{Message, Packet};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Core;
@@ -95,6 +97,32 @@ impl Tap {
         if is_of_damage && !self.rolled_back.contains(&node) {
             let line = format!("b{node} told of damage, and nothing has harmed its disk:");
             self.finds(core, Promise::Liveness, vec![line, notice.to_string()]);
+        }
+    }
+
+    /// A leader stepped down because it heard no majority; `waiting`: the things that
+    /// peers had said to it before it looked at its deadlines, and that it had not heard
+    /// then (D17).
+    pub(crate) fn stepped_down_unheard<'b>(
+        &mut self,
+        core: &Core,
+        node: NodeId,
+        term: u64,
+        waiting: impl Iterator<Item = &'b Bytes>,
+    ) {
+        let packets = waiting.filter_map(|bytes| Packet::decode(bytes.clone()).ok());
+        let answers = packets
+            .filter(|packet| packet.term == term)
+            .filter(|packet| matches!(packet.message, Message::AppendAnswer(_)));
+        let mut speakers: BTreeSet<u64> = answers.map(|packet| packet.from.node).collect();
+        // It counts itself.
+        speakers.insert(u64::from(node));
+        if 2 * speakers.len() > self.brokers() as usize {
+            let line = format!(
+                "b{node} led in term {term} and stepped down for it heard no majority, while the \
+                 answers of {speakers:?} had come"
+            );
+            self.finds(core, Promise::Liveness, vec![line]);
         }
     }
 
