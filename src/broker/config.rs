@@ -120,6 +120,9 @@ pub struct BrokerConfig {
     pub busy_timeout_ms: u64,
     /// Descriptors that the store keeps of files it may close and open again.
     pub open_files_max: usize,
+    /// Bytes of the frames appended last that a replica keeps in memory for followers
+    /// that keep up; older ones are read from the log.
+    pub recent_bytes: usize,
     /// Sends are refused once less than this is free (D31), bytes.
     pub reserve_bytes: u64,
     /// Messages older than this may be dropped, whole segments at a time
@@ -190,6 +193,7 @@ impl Default for BrokerConfig {
             pending_max: 10_000,
             busy_timeout_ms: 1_000,
             open_files_max: 256,
+            recent_bytes: 4 << 20,
             reserve_bytes: 64 << 20,
             retention_ms: None,
             holds_reserve: true,

@@ -151,7 +151,7 @@ pub(in crate::broker) async fn open<E: Env>(
             false => record.epoch,
         },
         peers: raft.peers.clone(),
-        recent: RecentFrames::default(),
+        recent: RecentFrames::new(config.recent_bytes),
         cursors: Cursors::default(),
         saving: None,
         hard_state_sync: raft.hard_state_sync,

@@ -7,18 +7,26 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// Bytes kept, at most; the newest frame is kept however long it is.
-const KEPT_BYTES_MAX: usize = 4 << 20;
-
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RecentFrames {
+    /// Bytes kept, at most; the newest frame is kept however long it is.
+    bytes_max: usize,
     first_index: u64,
     frames: VecDeque<Bytes>,
     bytes: usize,
 }
 
 impl RecentFrames {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            first_index: 0,
+            frames: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
     /// Adds the entry behind the last one.
     ///
     /// # Panics
@@ -30,7 +38,7 @@ impl RecentFrames {
         assert_eq!(index, self.next_index(), "frames are kept without a gap");
         self.bytes += frame.len();
         self.frames.push_back(frame);
-        while self.bytes > KEPT_BYTES_MAX && self.frames.len() > 1 {
+        while self.bytes > self.bytes_max && self.frames.len() > 1 {
             let oldest = self.frames.pop_front().expect("there are two");
             self.bytes -= oldest.len();
             self.first_index += 1;
@@ -76,7 +84,7 @@ mod tests {
 
     #[test]
     fn gives_runs_that_are_whole_and_nothing_else() {
-        let mut recent = RecentFrames::default();
+        let mut recent = RecentFrames::new(4 << 20);
         assert_eq!(first_bytes(&recent, 1, 1), None);
         for index in 5..9 {
             recent.push(index, frame(index as u8, 10));
@@ -95,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_when_there_are_too_many_bytes() {
-        let mut recent = RecentFrames::default();
+        let mut recent = RecentFrames::new(4 << 20);
         for index in 1..=5 {
             recent.push(index, frame(index as u8, 1 << 20));
         }

@@ -29,6 +29,7 @@ const ANY: &[&str] = &[
     "reserve_bytes",
     "holds_reserve",
     "open_files_max",
+    "recent_bytes",
     "cpu_slowdown",
     "slice_bytes",
     "restart_with_segment_bytes",
@@ -315,6 +316,7 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
         holds_reserve: holds_reserve.unwrap_or(false),
         open_files_max: table.count("open_files_max", 4)? as usize,
+        recent_bytes: bytes("recent_bytes", default.recent_bytes as u64)? as usize,
         slice_bytes: bytes("slice_bytes", default.slice_bytes)?,
         bounds: bounds(table, default.bounds)?,
         ..default

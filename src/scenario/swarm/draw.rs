@@ -123,6 +123,9 @@ fn bounds(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     if let Some(bytes) = size(swarm.partial_bytes_max) {
         bounds.partial_bytes = bytes;
     }
+    if let Some(bytes) = size(swarm.recent_bytes) {
+        drawn.cluster.broker.recent_bytes = bytes;
+    }
     drawn.stranger = drawn.stranger.filter(|_| stream.chance(swarm.keep_feature));
 }
 

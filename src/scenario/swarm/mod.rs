@@ -32,6 +32,8 @@ pub struct Swarm {
     pub batch_max: Option<Between>,
     /// Descriptors that a store keeps.
     pub open_files_max: Option<Between>,
+    /// Frames that a replica keeps in memory for its followers.
+    pub recent_bytes: Option<Between>,
     /// Of one message between brokers.
     pub peer_message_bytes: Option<Between>,
     /// Streams that a broker bears.
