@@ -72,6 +72,8 @@ pub(crate) struct DiskIo {
     may_refuse: bool,
     /// It refused something with an error that means lost data.
     has_told_of_loss: bool,
+    /// It refused something, or a sync failed.
+    has_failed: bool,
     pub(crate) counts: DiskCounts,
     /// Syncs that took longer than a healthy disk ever takes.
     late: u64,
@@ -157,6 +159,7 @@ impl DiskIo {
             refusing: Vec::new(),
             may_refuse: false,
             has_told_of_loss: false,
+            has_failed: false,
             counts: DiskCounts::default(),
             late: 0,
         }
@@ -183,6 +186,11 @@ impl DiskIo {
         self.has_told_of_loss || self.model.may_be_damaged()
     }
 
+    /// Whether a broker has a reason to find that something on it failed.
+    pub(crate) fn may_have_failed(&self) -> bool {
+        self.has_failed || self.counts.full > 0 || self.may_be_damaged()
+    }
+
     /// Whether any operation is refused now.
     pub(crate) fn is_refusing(&self) -> bool {
         !self.refusing.is_empty()
@@ -195,6 +203,7 @@ impl DiskIo {
         match refusing.find(|refused| refused.strikes(verb, path)) {
             Some(refused) if self.may_refuse => {
                 self.counts.refused += 1;
+                self.has_failed = true;
                 let error = refused.error.errno().into();
                 self.has_told_of_loss |= Failure::of(&error) == Failure::LostData;
                 Err(error)
@@ -338,6 +347,7 @@ impl DiskIo {
                 Err(error) => format!("sync failed: {error}"),
             },
         );
+        self.has_failed |= result.is_err();
         state.result = Some(result);
         match state.waker.take() {
             Some(waker) => waker.wake(),

@@ -159,6 +159,9 @@ impl Env for SimEnv {
             {
                 tap.stepped_down_unheard(core, self.node, term, net.unheard(self.node));
             }
+            if !disks[self.node as usize].may_have_failed() {
+                tap.told_of_failure(core, self.node, &notice);
+            }
             if !disks[self.node as usize].may_be_damaged() {
                 tap.told_of_damage(core, self.node, &notice);
             }

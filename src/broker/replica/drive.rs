@@ -189,8 +189,10 @@ impl<E: Env> Broker<E> {
             configuration,
         } in serving.store.fresh.drain(..)
         {
-            let frame = Bytes::copy_from_slice(serving.store.log.staged_frame(&staged));
-            replica.recent.push(staged.index, frame);
+            let log = &serving.store.log;
+            let frame = Bytes::copy_from_slice(log.staged_frame(&staged));
+            let unwritten_index = log.appended().next_index;
+            replica.recent.push(staged.index, frame, unwritten_index);
             let id = EntryId {
                 term: staged.term,
                 index: staged.index,
@@ -212,7 +214,10 @@ impl<E: Env> Broker<E> {
             .replica
             .as_mut()
             .expect("only replicas store frames");
-        replica.recent.push(part.index, frame.clone());
+        let unwritten_index = store.log.appended().next_index;
+        replica
+            .recent
+            .push(part.index, frame.clone(), unwritten_index);
         if store.whole {
             let change = store
                 .change_of(&Entry::from_frame(part, frame.clone()))

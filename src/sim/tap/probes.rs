@@ -100,6 +100,19 @@ impl Tap {
         }
     }
 
+    /// A broker told its operator something, and its disk has never failed: it has no
+    /// reason to close its store.
+    pub(crate) fn told_of_failure(&mut self, core: &Core, node: NodeId, notice: &Notice) {
+        if let Notice::StoreReopened {
+            reason: Reopening::Failure,
+            ..
+        } = notice
+        {
+            let line = format!("b{node} opened its store again, and its disk has never failed:");
+            self.finds(core, Promise::Liveness, vec![line, notice.to_string()]);
+        }
+    }
+
     /// A leader stepped down because it heard no majority; `waiting`: the things that
     /// peers had said to it before it looked at its deadlines, and that it had not heard
     /// then (D17).
