@@ -91,10 +91,8 @@ impl<E: Env> Broker<E> {
                 append,
                 upto_index,
             } => {
-                let frames = self
-                    .frames(serving, append.prev.index + 1..=upto_index)
+                self.replicate(serving, (to, term), append, upto_index)
                     .await?;
-                self.send_peer(serving, to, term, Message::Append(append), frames);
             }
             Output::SendTail {
                 to,

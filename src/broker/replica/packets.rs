@@ -12,7 +12,8 @@ use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
 use crate::log::{Batch, RECORD_BYTES_MAX};
 use crate::raft::{
-    ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, Packet, ReplicaId,
+    ANY_DISK, Append, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, Packet,
+    ReplicaId,
 };
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
 
@@ -21,6 +22,9 @@ use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
 const _: () = assert!(
     RECORD_BYTES_MAX as usize + ENVELOPE_BYTES + HEADER_BYTES_MAX <= PEER_MESSAGE_BYTES_MAX
 );
+
+/// Messages that one append is sent in, at most: so much longer a step may be.
+const APPEND_MESSAGES_MAX: usize = 16;
 
 /// Bytes of a packet before its entries: all fields of fixed size, far fewer.
 const HEADER_BYTES_MAX: usize = 4 << 10;
@@ -231,6 +235,30 @@ impl<E: Env> Broker<E> {
         }
     }
 
+    /// Sends an append, in several messages where its entries do not fit one. Each is an
+    /// append of its own, behind the last entry of the one before, and all are the same
+    /// request: the core counts on all that it asked for being under way, and would
+    /// find out otherwise one message and one round trip at a time.
+    pub(super) async fn replicate(
+        &mut self,
+        serving: &mut Serving<E>,
+        (to, term): (ReplicaId, u64),
+        mut append: Append,
+        upto_index: u64,
+    ) -> Result<(), StoreError> {
+        for _ in 0..APPEND_MESSAGES_MAX {
+            let indices = append.prev.index + 1..=upto_index;
+            let frames = self.frames(serving, indices).await?;
+            let last = last_entry(&frames);
+            self.send_peer(serving, to, term, Message::Append(append.clone()), frames);
+            match last {
+                Some(last) if last.index < upto_index => append.prev = last,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
     /// The frames of a run of entries, or of as many as fit a message: from
     /// memory where they are recent, otherwise from the log, verified (D28).
     pub(super) async fn frames(
@@ -270,6 +298,23 @@ impl<E: Env> Broker<E> {
             // As if they were lost on their way: they are asked for again.
             Err(failed) => self.put_off(Err(failed)).map(|()| Bytes::new()),
         }
+    }
+}
+
+/// The last one of entries that follow each other.
+fn last_entry(frames: &Bytes) -> Option<EntryId> {
+    let mut rest = frames.clone();
+    loop {
+        let length = rest.get(72..76)?.first_chunk::<4>()?;
+        let framed_bytes = ENVELOPE_BYTES + u32::from_be_bytes(*length) as usize;
+        if rest.len() <= framed_bytes {
+            let part = parse_sealed(&rest).ok()?;
+            return Some(EntryId {
+                term: part.term,
+                index: part.index,
+            });
+        }
+        rest = rest.split_off(framed_bytes);
     }
 }
 
