@@ -74,6 +74,8 @@ pub(crate) struct DiskIo {
     has_told_of_loss: bool,
     /// It refused something, or a sync failed.
     has_failed: bool,
+    /// A sync failed: what is derived may lack what it brought.
+    has_failed_sync: bool,
     pub(crate) counts: DiskCounts,
     /// Syncs that took longer than a healthy disk ever takes.
     late: u64,
@@ -160,6 +162,7 @@ impl DiskIo {
             may_refuse: false,
             has_told_of_loss: false,
             has_failed: false,
+            has_failed_sync: false,
             counts: DiskCounts::default(),
             late: 0,
         }
@@ -184,6 +187,11 @@ impl DiskIo {
     /// disk said so.
     pub(crate) fn may_be_damaged(&self) -> bool {
         self.has_told_of_loss || self.model.may_be_damaged()
+    }
+
+    /// Whether what is derived from the log may lack something.
+    pub(crate) fn may_lack_derived(&self) -> bool {
+        self.has_failed_sync || self.may_be_damaged()
     }
 
     /// Whether a broker has a reason to find that something on it failed.
@@ -348,6 +356,7 @@ impl DiskIo {
             },
         );
         self.has_failed |= result.is_err();
+        self.has_failed_sync |= result.is_err();
         state.result = Some(result);
         match state.waker.take() {
             Some(waker) => waker.wake(),

@@ -165,6 +165,9 @@ impl Env for SimEnv {
             if !disks[self.node as usize].may_be_damaged() {
                 tap.told_of_damage(core, self.node, &notice);
             }
+            if !disks[self.node as usize].may_lack_derived() {
+                tap.told_of_lack(core, self.node, &notice);
+            }
             match notice {
                 Notice::LogOpened { .. } => core.set_serving(self.node, true),
                 // A replica that repairs its log does not take part meanwhile.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Tap;
 use super::codecs::is_in_doubt;
 use crate::check::Promise;
+use crate::check::replicas::Medium;
 use crate::env::{FoundEnd, FoundTail, Notice, Reopening, Stop};
 use crate::history::Happening;
 use crate::raft::{Message, Packet};
@@ -84,17 +85,35 @@ impl Tap {
     /// nothing is damaged (D32).
     pub(crate) fn told_of_damage(&mut self, core: &Core, node: NodeId, notice: &Notice) {
         let is_of_damage = match notice {
-            Notice::EntriesDamaged { .. }
-            | Notice::DerivedUnreadable { .. }
-            | Notice::StateUnreadable { .. }
-            | Notice::OwnFileRewritten { .. } => true,
-            Notice::StoreReopened { reason, .. } => matches!(
-                reason,
-                Reopening::Damaged | Reopening::Headless | Reopening::QueueDamaged
-            ),
+            Notice::EntriesDamaged { .. } => true,
+            Notice::StoreReopened { reason, .. } => {
+                matches!(reason, Reopening::Damaged | Reopening::Headless)
+            }
             _ => false,
         };
-        if is_of_damage && !self.rolled_back.contains(&node) {
+        if is_of_damage {
+            self.finds_no_harm(core, node, notice);
+        }
+    }
+
+    /// A broker told its operator something, and nothing has harmed its disk, of which no
+    /// sync failed either: it has no reason to make anything again.
+    pub(crate) fn told_of_lack(&mut self, core: &Core, node: NodeId, notice: &Notice) {
+        let is_of_lack = match notice {
+            Notice::DerivedUnreadable { .. }
+            | Notice::StateUnreadable { .. }
+            | Notice::OwnFileRewritten { .. } => true,
+            Notice::StoreReopened { reason, .. } => *reason == Reopening::QueueDamaged,
+            _ => false,
+        };
+        // From a page cache alone anything may be gone.
+        if is_of_lack && self.medium == Medium::Durable {
+            self.finds_no_harm(core, node, notice);
+        }
+    }
+
+    fn finds_no_harm(&mut self, core: &Core, node: NodeId, notice: &Notice) {
+        if !self.rolled_back.contains(&node) {
             let line = format!("b{node} told of damage, and nothing has harmed its disk:");
             self.finds(core, Promise::Liveness, vec![line, notice.to_string()]);
         }
@@ -107,6 +126,7 @@ impl Tap {
             reason: Reopening::Failure,
             ..
         } = notice
+            && self.medium == Medium::Durable
         {
             let line = format!("b{node} opened its store again, and its disk has never failed:");
             self.finds(core, Promise::Liveness, vec![line, notice.to_string()]);
