@@ -105,13 +105,9 @@ impl<D: Disk> Stretch<D> {
         let mut frames = self.place.frames(WINDOW_BYTES.min(bytes));
         let from = self.place.frame_at(&mut frames, self.place.position);
         let (mut at, mut position) = (self.from_address, self.place.position);
+        let begins = |frame: &Frame| matches!(frame, Frame::Entry { envelope, .. } if envelope.log.address == at);
         // A long entry is not read once more.
-        let mut first = match from.await? {
-            Frame::Entry { envelope, frame } if envelope.log.address == at => {
-                Some(Frame::Entry { envelope, frame })
-            }
-            _ => None,
-        };
+        let mut first = Some(from.await?).filter(begins);
         if first.is_none() {
             (at, position) = (self.place.group.address, self.place.group.position);
         }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The files that a fault of single sectors or syncs aims at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileClass {
     /// Segments of the commit log.
@@ -30,6 +30,7 @@ pub enum FileClass {
     /// Why a replica must not take part.
     Condemned,
     /// Any file of the broker.
+    #[default]
     Any,
 }
 

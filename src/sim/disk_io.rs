@@ -72,8 +72,6 @@ pub(crate) struct DiskIo {
     may_refuse: bool,
     /// It refused something with an error that means lost data.
     has_told_of_loss: bool,
-    /// It refused something, or a sync failed.
-    has_failed: bool,
     /// A sync failed: what is derived may lack what it brought.
     has_failed_sync: bool,
     pub(crate) counts: DiskCounts,
@@ -161,7 +159,6 @@ impl DiskIo {
             refusing: Vec::new(),
             may_refuse: false,
             has_told_of_loss: false,
-            has_failed: false,
             has_failed_sync: false,
             counts: DiskCounts::default(),
             late: 0,
@@ -196,7 +193,7 @@ impl DiskIo {
 
     /// Whether a broker has a reason to find that something on it failed.
     pub(crate) fn may_have_failed(&self) -> bool {
-        self.has_failed || self.counts.full > 0 || self.may_be_damaged()
+        self.counts.refused + self.counts.full > 0 || self.may_lack_derived()
     }
 
     /// Whether any operation is refused now.
@@ -211,7 +208,6 @@ impl DiskIo {
         match refusing.find(|refused| refused.strikes(verb, path)) {
             Some(refused) if self.may_refuse => {
                 self.counts.refused += 1;
-                self.has_failed = true;
                 let error = refused.error.errno().into();
                 self.has_told_of_loss |= Failure::of(&error) == Failure::LostData;
                 Err(error)
@@ -355,7 +351,6 @@ impl DiskIo {
                 Err(error) => format!("sync failed: {error}"),
             },
         );
-        self.has_failed |= result.is_err();
         self.has_failed_sync |= result.is_err();
         state.result = Some(result);
         match state.waker.take() {

@@ -74,12 +74,7 @@ impl Cargo {
 fn parse_frames(mut bytes: Bytes) -> Option<Vec<(LogPart, Bytes)>> {
     let mut frames: Vec<(LogPart, Bytes)> = Vec::new();
     while !bytes.is_empty() {
-        let length = bytes.get(72..76)?.first_chunk::<4>()?;
-        let framed_bytes = ENVELOPE_BYTES + u32::from_be_bytes(*length) as usize;
-        if bytes.len() < framed_bytes {
-            return None;
-        }
-        let frame = bytes.split_to(framed_bytes);
+        let frame = split_frame(&mut bytes)?;
         let part = parse_sealed(&frame).ok()?;
         if [part.index, part.term, part.address]
             .iter()
@@ -95,6 +90,13 @@ fn parse_frames(mut bytes: Bytes) -> Option<Vec<(LogPart, Bytes)>> {
         frames.push((part, frame));
     }
     Some(frames)
+}
+
+/// Takes the first frame off, by its length alone; `None`: it is cut short.
+fn split_frame(bytes: &mut Bytes) -> Option<Bytes> {
+    let length = bytes.get(72..76)?.first_chunk::<4>()?;
+    let framed_bytes = ENVELOPE_BYTES + u32::from_be_bytes(*length) as usize;
+    (framed_bytes <= bytes.len()).then(|| bytes.split_to(framed_bytes))
 }
 
 fn heads(frames: &[(LogPart, Bytes)]) -> Option<Vec<EntryHead>> {
@@ -249,11 +251,11 @@ impl<E: Env> Broker<E> {
         for _ in 0..APPEND_MESSAGES_MAX {
             let indices = append.prev.index + 1..=upto_index;
             let frames = self.frames(serving, indices).await?;
-            let last = last_entry(&frames);
+            let behind = left_behind(&frames, append.prev.index, upto_index);
             self.send_peer(serving, to, term, Message::Append(append.clone()), frames);
-            match last {
-                Some(last) if last.index < upto_index => append.prev = last,
-                _ => break,
+            match behind {
+                Some(last) => append.prev = last,
+                None => break,
             }
         }
         Ok(())
@@ -301,21 +303,18 @@ impl<E: Env> Broker<E> {
     }
 }
 
-/// The last one of entries that follow each other.
-fn last_entry(frames: &Bytes) -> Option<EntryId> {
+/// The last entry of frames that begin behind `prev_index`, where they end before
+/// `upto_index`. Their checksums are looked at only there: most appends fit a message.
+fn left_behind(frames: &Bytes, prev_index: u64, upto_index: u64) -> Option<EntryId> {
     let mut rest = frames.clone();
-    loop {
-        let length = rest.get(72..76)?.first_chunk::<4>()?;
-        let framed_bytes = ENVELOPE_BYTES + u32::from_be_bytes(*length) as usize;
-        if rest.len() <= framed_bytes {
-            let part = parse_sealed(&rest).ok()?;
-            return Some(EntryId {
-                term: part.term,
-                index: part.index,
-            });
-        }
-        rest = rest.split_off(framed_bytes);
-    }
+    let (count, last) = std::iter::from_fn(|| split_frame(&mut rest))
+        .fold((0, None), |(count, _), frame| (count + 1, Some(frame)));
+    let last = last.filter(|_| prev_index + count < upto_index)?;
+    let part = parse_sealed(&last).ok()?;
+    Some(EntryId {
+        term: part.term,
+        index: part.index,
+    })
 }
 
 /// Index and address of the entry behind the first so many bytes of a batch.

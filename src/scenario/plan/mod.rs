@@ -195,7 +195,7 @@ pub enum Effect {
     DiskError {
         error: Refusal,
         operation: DiskVerb,
-        #[serde(default = "any_file", skip_serializing_if = "is_any")]
+        #[serde(default, skip_serializing_if = "is_usual")]
         file: FileClass,
         lasts_ns: u64,
     },
@@ -273,14 +273,6 @@ impl Effect {
 
 fn is_usual<T: Default + PartialEq>(form: &T) -> bool {
     *form == T::default()
-}
-
-fn any_file() -> FileClass {
-    FileClass::Any
-}
-
-fn is_any(file: &FileClass) -> bool {
-    *file == FileClass::Any
 }
 
 fn is_zero(draw: &u32) -> bool {

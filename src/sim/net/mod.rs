@@ -252,15 +252,20 @@ impl Network {
 
     /// A timer of the node fired: what waits by now has come in time.
     pub(crate) fn timer_fired(&mut self, node: NodeId) {
-        for endpoint in self.endpoints.iter_mut().filter(|it| it.node == node) {
-            endpoint.due = (endpoint.inbox.len(), endpoint.peer_inbox.len());
+        // Only brokers listen to peers, and timers fire often.
+        for endpoint in self.peer_listeners.values() {
+            let endpoint = &mut self.endpoints[*endpoint];
+            if endpoint.node == node {
+                endpoint.due = (endpoint.inbox.len(), endpoint.peer_inbox.len());
+            }
         }
     }
 
     /// The things that peers said to the node before its timer fired, and that it has not
     /// taken since.
     pub(crate) fn unheard(&self, node: NodeId) -> impl Iterator<Item = &Bytes> {
-        let endpoints = self.endpoints.iter().filter(move |it| it.node == node);
+        let endpoints = self.peer_listeners.values().map(|it| &self.endpoints[*it]);
+        let endpoints = endpoints.filter(move |it| it.node == node);
         let waiting = endpoints.flat_map(|it| {
             let (events, said) = it.due;
             it.inbox
