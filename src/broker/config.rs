@@ -162,7 +162,7 @@ pub struct BrokerConfig {
     /// in parts of so many bytes, and between two of them the waiting requests are
     /// served.
     pub slice_bytes: u64,
-    /// Events of the network that are handled before what they staged is written.
+    /// Events of streams that are handled before what they staged is written.
     pub events_per_step: usize,
     /// Bounds of the resources that clients and peers may use.
     pub bounds: Bounds,

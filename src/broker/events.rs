@@ -1,15 +1,16 @@
-//! Events of the network, as the loop takes them: for how long, and peers first.
+//! Events of the network, as the loop takes them: peers first, then requests, and each
+//! for so long.
 
 use std::net::SocketAddr;
 
 use super::error::StoreError;
 use super::server::{Broker, Serving};
-use crate::env::{ConnId, Env, Net, NetEvent};
+use crate::env::{ConnId, Env, Net, NetEvent, Source};
 use crate::remoting::Command;
 
 /// Messages of peers that are handled before deadlines are looked at.
 const PEER_EVENTS_PER_STEP: usize = 1_024;
-/// For how long events are handled before something else has its turn, nanoseconds.
+/// For how long requests are handled before something else has its turn, nanoseconds.
 const EVENTS_NS: u64 = 5_000_000;
 
 impl<E: Env> Broker<E> {
@@ -21,28 +22,32 @@ impl<E: Env> Broker<E> {
         if serving.room_bytes < 2 * self.config.segment_bytes {
             self.look_for_room(serving).await;
         }
-        let until_ns = self.env.now_ns() + EVENTS_NS;
+        let of_streams = usize::from(!matches!(first, NetEvent::Peer { .. }));
         self.handle_event(serving, first).await?;
-        for _ in 1..self.config.events_per_step {
+        self.hear_peers(serving).await?;
+        serving.checks.heard(of_streams);
+        let until_ns = self.env.now_ns() + EVENTS_NS;
+        for _ in of_streams..self.config.events_per_step {
+            let Some(event) = self.net.try_next_of(Source::Streams) else {
+                break;
+            };
+            self.handle_event(serving, event).await?;
+            serving.checks.heard(1);
             // On a slow machine so many events take longer than a heartbeat may wait.
             if self.env.now_ns() >= until_ns {
                 break;
             }
-            let Some(event) = self.net.try_next() else {
-                break;
-            };
-            self.handle_event(serving, event).await?;
         }
         Ok(())
     }
 
     /// Handles what peers have said by now. What is here has come in time, however
     /// late it is handled: a leader that looked at its deadlines first would miss
-    /// answers that it has (D17). What comes meanwhile waits for its turn: followers
-    /// that are behind answer as fast as they are sent to.
+    /// answers that it has (D17). What comes meanwhile waits for its turn, or nothing else
+    /// would have one: followers that are behind answer as fast as they are sent to.
     pub(super) async fn hear_peers(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
-        for _ in 0..self.net.peer_events().min(PEER_EVENTS_PER_STEP) {
-            let Some(event) = self.net.try_next_peer() else {
+        for _ in 0..self.net.waiting(Source::Peers).min(PEER_EVENTS_PER_STEP) {
+            let Some(event) = self.net.try_next_of(Source::Peers) else {
                 break;
             };
             self.handle_event(serving, event).await?;

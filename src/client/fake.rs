@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 
 use super::config::ClientConfig;
-use crate::env::{CloseReason, ConnId, Disk, Env, File, Net, NetEvent, Notice, Timer};
+use crate::env::{CloseReason, ConnId, Disk, Env, File, Net, NetEvent, Notice, Source, Timer};
 use crate::record::Message;
 use crate::remoting::offset::OffsetResponse;
 use crate::remoting::pull::PullResponse;
@@ -356,14 +356,17 @@ impl Net for FakeEnv {
     fn send(&mut self, _to: SocketAddr, _bytes: Bytes) {
         unreachable!("clients have no peers");
     }
-    fn try_next(&mut self) -> Option<NetEvent> {
-        self.world().events.pop_front()
+    fn waiting(&self, from: Source) -> usize {
+        match from {
+            Source::Peers => 0,
+            Source::Streams => self.world().events.len(),
+        }
     }
-    fn peer_events(&self) -> usize {
-        0
-    }
-    fn try_next_peer(&mut self) -> Option<NetEvent> {
-        None
+    fn try_next_of(&mut self, from: Source) -> Option<NetEvent> {
+        match from {
+            Source::Peers => None,
+            Source::Streams => self.world().events.pop_front(),
+        }
     }
     async fn next(&mut self) -> NetEvent {
         poll_fn(|_| self.try_next().map_or(Poll::Pending, Poll::Ready)).await

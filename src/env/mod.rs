@@ -167,6 +167,15 @@ pub enum CloseReason {
     Overflow,
 }
 
+/// The two kinds of events: what peers said, and what happens on streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// [`NetEvent::Peer`].
+    Peers,
+    /// All others.
+    Streams,
+}
+
 /// A report of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetEvent {
@@ -243,11 +252,14 @@ pub trait Net: Send + 'static {
     /// An event that is already there. What peers said comes before what happens on
     /// streams: behind the requests of too many clients, a leader would not hear its
     /// followers, and take itself for cut off.
-    fn try_next(&mut self) -> Option<NetEvent>;
-    /// How many messages of peers are already there.
-    fn peer_events(&self) -> usize;
-    /// A peer's message that is already there.
-    fn try_next_peer(&mut self) -> Option<NetEvent>;
+    fn try_next(&mut self) -> Option<NetEvent> {
+        self.try_next_of(Source::Peers)
+            .or_else(|| self.try_next_of(Source::Streams))
+    }
+    /// How many events of one source are already there.
+    fn waiting(&self, from: Source) -> usize;
+    /// An event of one source that is already there.
+    fn try_next_of(&mut self, from: Source) -> Option<NetEvent>;
     /// The next event, in the same order. Cancel-safe.
     fn next(&mut self) -> impl Future<Output = NetEvent> + Send;
 }

@@ -15,7 +15,7 @@ use super::disk_io::SimDisk;
 use super::net::{EndpointId, NodeId};
 use super::skeleton::Call;
 use super::world::{Inner, TimerId, Work, World};
-use crate::env::{ConnId, Env, Net, NetEvent, Notice, Reopening, Timer};
+use crate::env::{ConnId, Env, Net, NetEvent, Notice, Reopening, Source, Timer};
 use crate::scenario::Event;
 
 /// One process' view of the world.
@@ -69,24 +69,27 @@ impl SimEnv {
 impl Inner {
     /// A process takes an event from its endpoint.
     fn takes_event(&mut self, node: NodeId, endpoint: EndpointId) -> Option<NetEvent> {
-        let event = self.net.take_event(endpoint)?;
+        self.takes_event_of(node, endpoint, Source::Peers)
+            .or_else(|| self.takes_event_of(node, endpoint, Source::Streams))
+    }
+
+    fn takes_event_of(
+        &mut self,
+        node: NodeId,
+        endpoint: EndpointId,
+        from: Source,
+    ) -> Option<NetEvent> {
+        let event = self.net.take_event(endpoint, from)?;
         self.tap.takes(self.core.now_ns, node, &event);
-        self.hears(node, &event);
-        Some(event)
-    }
-
-    fn takes_peer_event(&mut self, node: NodeId, endpoint: EndpointId) -> Option<NetEvent> {
-        let event = self.net.take_peer_event(endpoint)?;
-        self.hears(node, &event);
-        Some(event)
-    }
-
-    fn hears(&mut self, node: NodeId, event: &NetEvent) {
-        let bytes = match event {
+        let bytes = match &event {
             NetEvent::Data { bytes, .. } | NetEvent::Peer { bytes, .. } => bytes.len(),
             _ => 0,
         };
         self.core.works(node, Work::Hears(bytes));
+        let keeps_waiting =
+            from == Source::Peers && self.net.waiting(endpoint, Source::Streams) > 0;
+        self.core.took(node, keeps_waiting);
+        Some(event)
     }
 }
 
@@ -323,23 +326,16 @@ impl Net for SimNet {
         });
     }
 
-    fn try_next(&mut self) -> Option<NetEvent> {
-        let (node, endpoint) = (self.env.node, self.endpoint);
-        self.env
-            .with(|inner| inner.takes_event(node, endpoint))
-            .flatten()
-    }
-
-    fn peer_events(&self) -> usize {
+    fn waiting(&self, from: Source) -> usize {
         let endpoint = self.endpoint;
-        let waiting = self.env.with(|inner| inner.net.peer_events(endpoint));
+        let waiting = self.env.with(|inner| inner.net.waiting(endpoint, from));
         waiting.unwrap_or(0)
     }
 
-    fn try_next_peer(&mut self) -> Option<NetEvent> {
+    fn try_next_of(&mut self, from: Source) -> Option<NetEvent> {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env
-            .with(|inner| inner.takes_peer_event(node, endpoint))
+            .with(|inner| inner.takes_event_of(node, endpoint, from))
             .flatten()
     }
 

@@ -2,11 +2,13 @@
 //! after enough questions, or enough time, the half message is discarded.
 //!
 //! A question counts when its note is in the log, and only then it is asked: so
-//! it counts after a change of the leader too. Ages are counted from when this
-//! broker first saw the half message, on the clock that no one sets (D30): a
-//! jump of the wall clock discards nothing, and a new leader counts anew.
+//! it counts after a change of the leader too. There is one at a time, and before
+//! the next one, or the discard, the broker hears what had come from clients by then:
+//! the answer may be there. Ages are counted from when this broker first saw the half
+//! message, on the clock that no one sets (D30): a jump of the wall clock discards
+//! nothing, and a new leader counts anew.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -17,11 +19,13 @@ use super::super::server::{Broker, Serving};
 use super::super::store::{NewMessage, Store};
 use super::ending::DecideError;
 use super::{Half, OP_TOPIC, Outcome};
-use crate::env::{ConnId, Disk, Env};
+use crate::env::{ConnId, Disk, Env, Net, Source};
 use crate::remoting::MessageId;
 use crate::remoting::transaction::CheckTransactionState;
 
 const NS_PER_MS: u64 = 1_000_000;
+/// After so long it is looked again whether all has been heard, nanoseconds.
+const HEARS_NS: u64 = 10 * NS_PER_MS;
 
 /// A question that is asked once its note is durable enough.
 #[derive(Debug)]
@@ -44,6 +48,9 @@ pub(in crate::broker) struct Checks {
     /// All below this log address have been seen.
     seen_address: u64,
     due_ns: u64,
+    /// Events of streams that had come when half messages were to be looked at, and that
+    /// are heard before; `None`: they are not due.
+    unheard: Option<usize>,
     /// In the order of their notes.
     noted: VecDeque<CheckBack>,
     asked: u64,
@@ -61,6 +68,13 @@ impl Checks {
     /// When half messages are to be looked at; `None`: there are none.
     pub(in crate::broker) fn deadline_ns(&self) -> Option<u64> {
         (!self.seen_ns.is_empty()).then_some(self.due_ns)
+    }
+
+    /// So many events of streams were handled.
+    pub(in crate::broker) fn heard(&mut self, events: usize) {
+        if let Some(unheard) = &mut self.unheard {
+            *unheard = unheard.saturating_sub(events);
+        }
     }
 
     /// Another broker asks from now on.
@@ -119,6 +133,14 @@ impl<E: Env> Broker<E> {
         {
             return Ok(());
         }
+        let waiting = self.net.waiting(Source::Streams);
+        let unheard = serving.checks.unheard.map_or(waiting, |it| it.min(waiting));
+        if unheard > 0 {
+            serving.checks.unheard = Some(unheard);
+            serving.checks.due_ns = now_ns + HEARS_NS;
+            return Ok(());
+        }
+        serving.checks.unheard = None;
         serving.checks.due_ns = now_ns + self.config.transaction_check_interval_ms * NS_PER_MS;
         let Serving { checks, store, .. } = serving;
         let book = &store.state.transactions;
@@ -130,7 +152,9 @@ impl<E: Env> Broker<E> {
             .iter()
             .map(|(address, seen_ns)| (*address, (now_ns - seen_ns) / NS_PER_MS))
             .collect();
-        for (half_address, age_ms) in seen {
+        let under_way: BTreeSet<u64> = checks.noted.iter().map(|it| it.half_address).collect();
+        let ages = seen.into_iter().filter(|(it, _)| !under_way.contains(it));
+        for (half_address, age_ms) in ages {
             if !self.accepts_own(serving) {
                 return Ok(());
             }

@@ -31,7 +31,7 @@ use super::limits::{connections_share, descriptors};
 use super::peers::{self, PeerLink};
 use super::streams::{self, StreamHalf, Unsent};
 use crate::env::{
-    CloseReason, ConnId, Net, NetEvent, PEER_MESSAGE_BYTES_MAX, UNSENT_BYTES_MAX,
+    CloseReason, ConnId, Net, NetEvent, PEER_MESSAGE_BYTES_MAX, Source, UNSENT_BYTES_MAX,
     UNSENT_OF_STREAM_BYTES_MAX,
 };
 
@@ -345,27 +345,26 @@ impl Net for RealNet {
         self.limits.streams_max - self.limits.streams_max / 4
     }
 
-    fn try_next(&mut self) -> Option<NetEvent> {
+    fn waiting(&self, from: Source) -> usize {
+        match from {
+            Source::Peers => self.peer_receiver.len(),
+            Source::Streams => self.own_events.len() + self.receiver.len(),
+        }
+    }
+
+    fn try_next_of(&mut self, from: Source) -> Option<NetEvent> {
+        if from == Source::Peers {
+            return self.peer_receiver.try_recv().ok();
+        }
         loop {
             let event = match self.own_events.pop_front() {
                 Some(event) => event,
-                None => match self.peer_receiver.try_recv() {
-                    Ok(event) => event,
-                    Err(_) => self.receiver.try_recv().ok()?,
-                },
+                None => self.receiver.try_recv().ok()?,
             };
             if let Some(event) = self.admit(event) {
                 return Some(event);
             }
         }
-    }
-
-    fn peer_events(&self) -> usize {
-        self.peer_receiver.len()
-    }
-
-    fn try_next_peer(&mut self) -> Option<NetEvent> {
-        self.peer_receiver.try_recv().ok()
     }
 
     async fn next(&mut self) -> NetEvent {

@@ -29,7 +29,7 @@ pub(crate) use stream::{Conn, Flight, Side, stream_of};
 
 use super::random::Stream;
 use super::world::{Core, Due};
-use crate::env::{NetEvent, PEER_MESSAGE_BYTES_MAX};
+use crate::env::{NetEvent, PEER_MESSAGE_BYTES_MAX, Source};
 use link::Links;
 
 /// An endpoint's number in the run.
@@ -224,30 +224,27 @@ impl Network {
         Some((self.endpoints[*endpoint].node, what))
     }
 
-    /// The next event of an endpoint.
-    pub(crate) fn take_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
-        if let Some(event) = self.take_peer_event(endpoint) {
-            return Some(event);
-        }
+    /// The next event of one source, at an endpoint.
+    pub(crate) fn take_event(&mut self, endpoint: EndpointId, from: Source) -> Option<NetEvent> {
+        self.held.settled(endpoint);
         let inbox = &mut self.endpoints[endpoint];
-        let event = inbox.inbox.pop_front()?;
-        inbox.due.0 = inbox.due.0.saturating_sub(1);
+        let (events, due) = match from {
+            Source::Peers => (&mut inbox.peer_inbox, &mut inbox.due.1),
+            Source::Streams => (&mut inbox.inbox, &mut inbox.due.0),
+        };
+        let event = events.pop_front()?;
+        *due = due.saturating_sub(1);
         self.held.handed(endpoint, &event);
         Some(event)
     }
 
-    /// How many things peers said that wait.
-    pub(crate) fn peer_events(&self, endpoint: EndpointId) -> usize {
-        self.endpoints[endpoint].peer_inbox.len()
-    }
-
-    /// The next thing that a peer said.
-    pub(crate) fn take_peer_event(&mut self, endpoint: EndpointId) -> Option<NetEvent> {
-        self.held.settled(endpoint);
-        let inbox = &mut self.endpoints[endpoint];
-        let event = inbox.peer_inbox.pop_front()?;
-        inbox.due.1 = inbox.due.1.saturating_sub(1);
-        Some(event)
+    /// How many events of one source wait.
+    pub(crate) fn waiting(&self, endpoint: EndpointId, from: Source) -> usize {
+        let endpoint = &self.endpoints[endpoint];
+        match from {
+            Source::Peers => endpoint.peer_inbox.len(),
+            Source::Streams => endpoint.inbox.len(),
+        }
     }
 
     /// A timer of the node fired: what waits by now has come in time.

@@ -6,7 +6,7 @@ mod peers;
 use bytes::Bytes;
 
 use super::{EndpointId, GIVE_UP_NS, LinkConfig, Network, NodeId};
-use crate::env::{CloseReason, ConnId, NetEvent};
+use crate::env::{CloseReason, ConnId, NetEvent, Source};
 use crate::sim::latency::Latency;
 use crate::sim::random::{Purpose, Stream};
 use crate::sim::world::{Core, Due, address};
@@ -74,7 +74,11 @@ impl Bench {
     }
 
     fn events(&mut self, endpoint: EndpointId) -> Vec<NetEvent> {
-        std::iter::from_fn(|| self.net.take_event(endpoint)).collect()
+        let next = |net: &mut Network| {
+            let said = net.take_event(endpoint, Source::Peers);
+            said.or_else(|| net.take_event(endpoint, Source::Streams))
+        };
+        std::iter::from_fn(|| next(&mut self.net)).collect()
     }
 
     fn write(&mut self, conn: ConnId, bytes: &'static [u8]) {

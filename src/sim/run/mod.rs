@@ -249,6 +249,7 @@ impl Observed {
         let Inner { core, tap, .. } = &mut *run.world.lock();
         let mut findings = tap.take_findings();
         findings.extend(steps::too_long(core.longest_step(), run.scenario));
+        findings.extend(steps::kept_waiting(core.longest_row()));
         findings.extend(exceeded);
         Self {
             findings,

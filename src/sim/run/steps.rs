@@ -7,7 +7,7 @@
 use crate::check::{At, Finding, Promise};
 use crate::record::PROPERTIES_BYTES_MAX;
 use crate::scenario::Scenario;
-use crate::sim::world::LongestStep;
+use crate::sim::world::{LongestRow, LongestStep};
 
 /// Parts of long work that may come together, and what else a step may look up: the
 /// places in the log where followers go on, what is due for delivery, and a look for
@@ -20,6 +20,32 @@ const LOOKED_UP_BYTES_MAX: u64 = 3 << 20;
 /// looks it up, meets its beginning with a window, and reads the whole; once of that
 /// answers somebody.
 const LOOKS_AT_LONG: u64 = 2;
+
+/// Messages of peers that may be taken one after the other while a request waits: those
+/// that are there when a deadline is due, and those that are there when the next step
+/// begins, a thousand each.
+const PEERS_IN_A_ROW_MAX: u64 = 2_100;
+
+/// The finding, where requests waited for too many messages of peers.
+pub(super) fn kept_waiting(longest: LongestRow) -> Option<Finding> {
+    let LongestRow {
+        messages,
+        at_ns,
+        node,
+        event,
+    } = longest;
+    (messages > PEERS_IN_A_ROW_MAX).then(|| Finding {
+        promise: Promise::BoundedStep,
+        lines: vec![format!(
+            "broker {node} heard {messages} messages of peers up to {}, and no request that had \
+             come: {PEERS_IN_A_ROW_MAX} are the most",
+            At(at_ns)
+        )],
+        at_ns,
+        event,
+        moments_ns: Vec::new(),
+    })
+}
 
 /// The finding, where the longest step was too long.
 pub(super) fn too_long(longest: LongestStep, scenario: &Scenario) -> Option<Finding> {

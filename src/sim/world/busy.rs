@@ -107,6 +107,22 @@ pub(super) struct Busy {
     /// Bytes that it went through since it last looked at its input, and that
     /// answered nobody.
     silent_bytes: i64,
+    /// Messages of peers that it took one after the other while requests waited.
+    kept_waiting: u64,
+}
+
+/// The most messages of peers that a broker took one after the other, while at least
+/// one event of a stream waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LongestRow {
+    /// So many.
+    pub(crate) messages: u64,
+    /// When it took the last one, nanoseconds.
+    pub(crate) at_ns: u64,
+    /// The broker.
+    pub(crate) node: NodeId,
+    /// The event of the trace.
+    pub(crate) event: u64,
 }
 
 /// The longest work that answered nobody, between two looks of a broker at its
@@ -127,6 +143,7 @@ impl Busy {
     /// Work up to now is no step of serving.
     pub(super) fn forget_step(&mut self) {
         self.silent_bytes = 0;
+        self.kept_waiting = 0;
     }
 }
 
@@ -168,6 +185,33 @@ impl Core {
         if state.serves && bytes > self.longest_step.bytes {
             self.longest_step = LongestStep {
                 bytes,
+                at_ns,
+                node,
+                event,
+            };
+        }
+    }
+
+    /// The longest row of peers' messages that any broker took so far.
+    pub(crate) fn longest_row(&self) -> LongestRow {
+        self.longest_row
+    }
+
+    /// A process took an event; of a peer, while events of streams wait, where so.
+    pub(crate) fn took(&mut self, node: NodeId, keeps_waiting: bool) {
+        if node >= self.brokers {
+            return;
+        }
+        let (at_ns, event) = (self.here_ns(node), self.trace.events());
+        let state = &mut self.nodes[node as usize];
+        let messages = match keeps_waiting {
+            true => state.busy.kept_waiting + 1,
+            false => 0,
+        };
+        state.busy.kept_waiting = messages;
+        if state.serves && messages > self.longest_row.messages {
+            self.longest_row = LongestRow {
+                messages,
                 at_ns,
                 node,
                 event,

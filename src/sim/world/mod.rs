@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
 use busy::Busy;
-pub(crate) use busy::{LongestStep, Work};
+pub(crate) use busy::{LongestRow, LongestStep, Work};
 pub(crate) use clock::Clock;
 #[cfg(test)]
 pub(crate) use driver::fire_due;
@@ -114,6 +114,7 @@ pub(crate) struct Core {
     /// How fast brokers work; `None`: what they do takes no time.
     cpu: Option<CpuSpeed>,
     longest_step: LongestStep,
+    longest_row: LongestRow,
 }
 
 impl Core {
@@ -231,6 +232,7 @@ impl Core {
             brokers: machines,
             cpu: None,
             longest_step: LongestStep::default(),
+            longest_row: LongestRow::default(),
         }
     }
 
@@ -315,6 +317,7 @@ impl World {
             brokers: tap.brokers(),
             cpu: None,
             longest_step: LongestStep::default(),
+            longest_row: LongestRow::default(),
         };
         let inner = Inner {
             core,
