@@ -196,6 +196,22 @@ mod tests {
         assert!(findings(&format!("{LEADER} ack 0 2")).contains("no such entry"));
     }
 
+    /// A message that is sent again is answered with the place it had, which may be below
+    /// the base by now.
+    #[test]
+    fn what_was_committed_below_a_base_may_be_acknowledged_again() {
+        let expired = "hard 0 1; hard 1 1; lead 0 1; write 0 1.1 2.1!100; write 1 1.1 2.1!100;
+                       sync 0 2; sync 1 2; base 0 1; base 1 1;";
+        assert_eq!(findings(&format!("{expired} ack 0 1")), "");
+        assert!(findings(&format!("{expired} ack 1 1")).contains("which never led"));
+        assert!(findings(&format!("{expired} ack 0 3")).contains("no such entry"));
+        let next = "hard 1 2; hard 2 2; lead 1 2; write 1 3.2;";
+        assert!(
+            findings(&format!("{expired} {next} ack 1 1"))
+                .contains("of term 2 at or above it synced at none")
+        );
+    }
+
     #[test]
     fn a_follower_answers_for_what_it_holds() {
         let held = "sync 0 1; sync 1 1; answer 1 1 1";

@@ -120,6 +120,7 @@ impl Cluster {
             self.advance(moment, term, node);
         }
         let head = self.entry_of(moment, node, address);
+        let head = head.or_else(|| self.below_base(node, address));
         let holders = head.map_or_else(Vec::new, |head| self.holders(&head));
         let log = &self.nodes[node as usize].cached;
         let seated = self.nodes[node as usize].seated.as_ref();
@@ -371,6 +372,14 @@ impl Cluster {
             let fixed = self.committed.get(sent.index)?;
             (fixed.is(&sent) && sent.term == term).then_some(sent)
         })
+    }
+
+    /// The committed entry at a log address that a node has a base in place of: a message
+    /// that was stored before is answered with the place that it had.
+    fn below_base(&self, node: u32, address: u64) -> Option<Head> {
+        let base = self.nodes[node as usize].cached.base();
+        let is_below = address < base.end_address;
+        self.committed.at_address(address).filter(|_| is_below)
     }
 
     pub(super) fn report(&mut self, moment: Moment, broken: impl IntoIterator<Item = Broken>) {

@@ -49,6 +49,14 @@ impl Committed {
         self.fixed.get(index.checked_sub(1)? as usize).copied()
     }
 
+    /// The committed entry that covers a log address.
+    pub fn at_address(&self, address: u64) -> Option<Head> {
+        let place = self
+            .fixed
+            .partition_point(|head| head.end_address <= address);
+        self.fixed.get(place).copied()
+    }
+
     /// The last index that a majority held together with an entry of that term.
     pub fn upto_in(&self, term: u64) -> u64 {
         self.by_term.get(&term).copied().unwrap_or(0)

@@ -13,13 +13,13 @@ use crate::sim::world::{LongestRow, LongestStep};
 /// places in the log where followers go on, what is due for delivery, and a look for
 /// rot that reads on behind what it finds.
 const PARTS_MAX: u64 = 4;
-const LOOKED_UP_BYTES_MAX: u64 = 3 << 20;
+const LOOKED_UP_BYTES_MAX: u64 = 512 << 10;
 
 /// Looks at an entry that is longer than a part: nothing of it verifies before all of
 /// it is there, so it is no work that could come in parts. A broker that sends one
 /// looks it up, meets its beginning with a window, and reads the whole; once of that
-/// answers somebody.
-const LOOKS_AT_LONG: u64 = 2;
+/// answers somebody. A look for rot may meet one in the same step.
+const LOOKS_AT_LONG: u64 = 3;
 
 /// Messages of peers that may be taken one after the other while a request waits: those
 /// that are there when a deadline is due, and those that are there when the next step
