@@ -10,7 +10,7 @@ use crate::remoting::Command;
 
 /// Messages of peers that are handled before deadlines are looked at.
 const PEER_EVENTS_PER_STEP: usize = 1_024;
-/// For how long requests are handled before something else has its turn, nanoseconds.
+/// For how long peers are heard in a step, and then requests, nanoseconds.
 const EVENTS_NS: u64 = 5_000_000;
 
 impl<E: Env> Broker<E> {
@@ -24,7 +24,8 @@ impl<E: Env> Broker<E> {
         }
         let of_streams = usize::from(!matches!(first, NetEvent::Peer { .. }));
         self.handle_event(serving, first).await?;
-        self.hear_peers(serving).await?;
+        let until_ns = self.env.now_ns() + EVENTS_NS;
+        self.hear_peers(serving, until_ns).await?;
         serving.checks.heard(of_streams);
         let until_ns = self.env.now_ns() + EVENTS_NS;
         for _ in of_streams..self.config.events_per_step {
@@ -41,16 +42,24 @@ impl<E: Env> Broker<E> {
         Ok(())
     }
 
-    /// Handles what peers have said by now. What is here has come in time, however
-    /// late it is handled: a leader that looked at its deadlines first would miss
-    /// answers that it has (D17). What comes meanwhile waits for its turn, or nothing else
-    /// would have one: followers that are behind answer as fast as they are sent to.
-    pub(super) async fn hear_peers(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+    /// Handles what peers have said by now; with a time after which it stops. What is
+    /// here has come in time, however late it is handled: a leader that looked at its
+    /// deadlines first would miss answers that it has (D17). What comes meanwhile waits for
+    /// its turn, or nothing else would have one: followers that are behind answer as fast
+    /// as they are sent to.
+    pub(super) async fn hear_peers(
+        &mut self,
+        serving: &mut Serving<E>,
+        until_ns: u64,
+    ) -> Result<(), StoreError> {
         for _ in 0..self.net.waiting(Source::Peers).min(PEER_EVENTS_PER_STEP) {
             let Some(event) = self.net.try_next_of(Source::Peers) else {
                 break;
             };
             self.handle_event(serving, event).await?;
+            if self.env.now_ns() >= until_ns {
+                break;
+            }
         }
         Ok(())
     }

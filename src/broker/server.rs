@@ -242,7 +242,7 @@ impl<E: Env> Broker<E> {
                 }
                 Wake::Net(event) => self.handle_events(serving, event).await?,
                 Wake::Deadline => {
-                    self.hear_peers(serving).await?;
+                    self.hear_peers(serving, u64::MAX).await?;
                     self.handle_deadlines(serving).await?;
                 }
             }
