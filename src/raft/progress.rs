@@ -9,6 +9,9 @@ pub(super) enum Feed {
     Probe {
         /// It is under way.
         sent: bool,
+        /// One was sent and has not been answered: the next ones carry no entries, for
+        /// the follower may be gone for long.
+        unanswered: bool,
     },
     /// Its log equals ours up to `next_index`: appends follow each other.
     Replicate,
@@ -18,6 +21,17 @@ pub(super) enum Feed {
         sent: Option<(u64, u64)>,
     },
 }
+
+impl Feed {
+    /// A probe is due, with entries.
+    pub(super) const PROBE: Self = Self::Probe {
+        sent: false,
+        unanswered: false,
+    };
+}
+
+/// Probes whose answers still count, at most.
+const PROBES_MAX: usize = 8;
 
 /// A follower, as the leader of one term sees it. Requests are numbered
 /// through the whole leadership, over all followers.
@@ -34,7 +48,8 @@ pub(super) struct Progress {
     pub(super) matched_index: u64,
     pub(super) next_index: u64,
     pub(super) feed: Feed,
-    /// (request, last index) of appends under way.
+    /// (request, last index) of appends under way; of a probe that was sent again, of
+    /// the ones before it, too.
     pub(super) inflight: VecDeque<(u64, u64)>,
     /// The latest request that was answered, accepted or not: the follower was
     /// not in a later term then.
@@ -55,7 +70,7 @@ impl Progress {
             disk,
             matched_index: 0,
             next_index: last_index + 1,
-            feed: Feed::Probe { sent: false },
+            feed: Feed::PROBE,
             inflight: VecDeque::new(),
             answered_request: 0,
             heard_ns: now_ns,
@@ -73,8 +88,11 @@ impl Progress {
             self.floor_request = next_request;
         }
         self.next_index = self.next_index.max(self.matched_index + 1);
-        self.inflight
-            .retain(|(_, upto_index)| *upto_index > self.matched_index);
+        // A probe says where the logs part, however far that is matched.
+        if self.feed == Feed::Replicate {
+            self.inflight
+                .retain(|(_, upto_index)| *upto_index > self.matched_index);
+        }
     }
 
     /// It has the `prev` of `request`, hence all entries sent before it.
@@ -87,13 +105,14 @@ impl Progress {
         if let Feed::Probe { .. } = self.feed {
             self.next_index = self.next_index.max(upto_index + 1);
             self.feed = Feed::Replicate;
+            self.inflight.clear();
         }
     }
 
     /// Our logs part, at the latest, behind `index`.
     pub(super) fn probe_from(&mut self, index: u64, next_request: u64) {
         self.next_index = index.max(self.matched_index) + 1;
-        self.feed = Feed::Probe { sent: false };
+        self.feed = Feed::PROBE;
         self.inflight.clear();
         self.probed_request = next_request;
     }
@@ -109,7 +128,7 @@ impl Progress {
     /// Whether another append may leave.
     pub(super) fn has_room(&self, inflight_max: usize) -> bool {
         match self.feed {
-            Feed::Probe { sent } => !sent,
+            Feed::Probe { sent, .. } => !sent,
             Feed::Replicate => self.inflight.len() < inflight_max,
             Feed::Base { .. } => false,
         }
@@ -128,18 +147,22 @@ impl Progress {
         assert!(self.valid(), "entries that are held are not sent again");
         self.inflight.push_back((request, upto_index));
         match &mut self.feed {
-            Feed::Probe { sent } => *sent = true,
+            Feed::Probe { sent, .. } => *sent = true,
             Feed::Replicate => self.next_index = upto_index + 1,
             Feed::Base { .. } => unreachable!("a base is sent otherwise"),
         }
     }
 
-    /// A heartbeat is due: what was sent once and not answered is sent again.
+    /// A heartbeat is due: what was sent once and not answered is asked again. An answer
+    /// to the one before may take longer than that, and still counts.
     pub(super) fn ask_again(&mut self, now_ns: u64, timeout_ns: u64) {
         match &mut self.feed {
-            Feed::Probe { sent } => {
+            Feed::Probe { sent, unanswered } => {
+                *unanswered |= *sent;
                 *sent = false;
-                self.inflight.clear();
+                if self.inflight.len() >= PROBES_MAX {
+                    self.inflight.pop_front();
+                }
             }
             Feed::Base { sent } => {
                 sent.take_if(|(_, sent_ns)| now_ns >= *sent_ns + timeout_ns);
@@ -157,7 +180,7 @@ impl Progress {
         } = self.feed
             && self.matched_index >= base_index
         {
-            self.feed = Feed::Probe { sent: false };
+            self.feed = Feed::PROBE;
             self.next_index = self.matched_index + 1;
         }
     }
@@ -194,7 +217,7 @@ mod tests {
         progress.sent(1, 10);
         assert!(!progress.has_room(2), "one probe at a time");
         progress.accepted(7);
-        assert_eq!(progress.feed, Feed::Probe { sent: true }, "not the probe's");
+        assert!(!progress.has_room(2), "not the probe's");
         progress.accepted(1);
         progress.sent(2, 12);
         progress.sent(3, 14);
@@ -202,6 +225,29 @@ mod tests {
         assert!(!progress.has_room(2), "two under way");
         progress.accepted(3);
         assert!(progress.has_room(2), "what lies before it has arrived, too");
+    }
+
+    /// Finding 083: entries went out to a follower that was gone, with each heartbeat.
+    #[test]
+    fn a_probe_that_is_not_answered_is_repeated_without_entries() {
+        let mut progress = Progress::new(1, 10, 0);
+        let carries = |progress: &Progress| match progress.feed {
+            Feed::Probe { unanswered, .. } => !unanswered,
+            _ => true,
+        };
+        assert!(carries(&progress), "at first it may be there");
+        progress.sent(1, 12);
+        for request in 2..20 {
+            progress.ask_again(0, 0);
+            assert!(!carries(&progress) && progress.has_room(2));
+            progress.sent(request, 10);
+        }
+        assert_eq!(progress.inflight.len(), PROBES_MAX);
+        // A round trip may take longer than a heartbeat's interval.
+        progress.matched(10, 20);
+        progress.accepted(18);
+        assert_eq!((progress.feed, progress.next_index), (Feed::Replicate, 11));
+        assert!(carries(&progress) && progress.has_room(2));
     }
 
     #[test]

@@ -351,6 +351,11 @@ fn next_batch(
     if !progress.has_room(settings.inflight_max) {
         return None;
     }
-    let upto_index = last_index.min(prev.index + settings.append_entries_max);
-    Some((prev, upto_index))
+    let entries = match progress.feed {
+        Feed::Probe {
+            unanswered: true, ..
+        } => 0,
+        _ => settings.append_entries_max,
+    };
+    Some((prev, last_index.min(prev.index + entries)))
 }

@@ -201,6 +201,7 @@ impl Timer for SimTimer {
         self.env.with(|inner| {
             inner.asked(node, || Call::Reset(timer, deadline_ns));
             inner.timers.reset(&mut inner.core, timer, deadline_ns);
+            inner.core.waits_until(node, deadline_ns);
         });
     }
 

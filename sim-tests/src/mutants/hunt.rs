@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::tree::Tree;
+use super::tree::{Binary, Tree};
 
 /// Seeds of each scenario in the first round; each further round has twice as
 /// many, so that what is found early costs little.
@@ -56,6 +56,9 @@ pub struct Hunted {
     /// Those of them that ended in an assertion of the product's, where that is
     /// no kill.
     pub panics: u64,
+    /// Runs that are red without the mutant, too, by scenario and seed: they kill
+    /// nothing, and the tree is to be mended.
+    pub red_anyway: Vec<(String, u64)>,
     /// The CPU time of all runs of the hunt, seconds.
     pub cpu_s: f64,
 }
@@ -130,6 +133,7 @@ pub fn hunt(
         kill: None,
         runs: 0,
         panics: 0,
+        red_anyway: Vec::new(),
         cpu_s: 0.0,
     };
     go_on(begun, tree, scenarios, seeds, judging, cap_cpu_s)
@@ -151,7 +155,7 @@ fn go_on(
             let mut left = from..upto;
             while !left.is_empty() && hunted.cpu_s < cap_cpu_s {
                 let before_s = children_cpu_s()?;
-                let kill = run(tree, scenario, &left, judging)?;
+                let kill = run(tree, Binary::Planted, scenario, &left, judging)?;
                 hunted.cpu_s += children_cpu_s()? - before_s;
                 let Some(kill) = kill else {
                     hunted.runs += left.end - left.start;
@@ -161,6 +165,13 @@ fn go_on(
                 hunted.runs += next - left.start;
                 if judging == Judging::BlackBox && kill.check == PANICKED {
                     hunted.panics += 1;
+                    left.start = next;
+                    continue;
+                }
+                if let Some(seed) = kill.seed
+                    && run(tree, Binary::Tree, scenario, &(seed..next), judging)?.is_some()
+                {
+                    hunted.red_anyway.push((kill.scenario, seed));
                     left.start = next;
                     continue;
                 }
@@ -176,11 +187,12 @@ fn go_on(
 
 fn run(
     tree: &Tree,
+    binary: Binary,
     scenario: &str,
     seeds: &Range<u64>,
     judging: Judging,
 ) -> io::Result<Option<Kill>> {
-    let mut zeroloss = tree.zeroloss();
+    let mut zeroloss = tree.zeroloss(binary);
     zeroloss
         .args(["run", scenario, "--json", "--seeds"])
         .arg(format!("{}..{}", seeds.start, seeds.end))
@@ -214,7 +226,7 @@ fn run(
 /// One sweep, up to the first point that does not fit. An assertion of the
 /// product's ends it without a kill where those kill nothing.
 fn sweep(tree: &Tree, judging: Judging) -> io::Result<Hunted> {
-    let mut zeroloss = tree.zeroloss();
+    let mut zeroloss = tree.zeroloss(Binary::Planted);
     zeroloss.args(["sweep", BLIND_SWEEP, "--first"]);
     zeroloss.args(["--watchdog-s", &HANGS_AFTER_S.to_string()]);
     if judging == Judging::BlackBox {
@@ -242,6 +254,7 @@ fn sweep(tree: &Tree, judging: Judging) -> io::Result<Hunted> {
         }),
         runs: runs_of(&text).unwrap_or(0),
         panics: u64::from(panicked),
+        red_anyway: Vec::new(),
         cpu_s: 0.0,
     })
 }

@@ -13,15 +13,25 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Whether every hunt came out as the mutant expects. A blind one may miss what
-    /// has to be aimed at; what is harmless it must not report.
+    /// Whether every hunt came out as the mutant expects, and met no run that is red
+    /// without it. A blind one may miss what has to be aimed at; what is harmless it must
+    /// not report.
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
         let killed = self.mutant.expect == Expect::Killed;
         self.hunts.iter().all(|(ground, _, hunted)| {
             let may_miss = *ground == Ground::Blind && killed;
-            may_miss || hunted.kill.is_some() == killed
+            hunted.red_anyway.is_empty() && (may_miss || hunted.kill.is_some() == killed)
         })
+    }
+
+    /// Whether a blind hunt missed it, though it is to be killed.
+    #[must_use]
+    pub fn is_missed_blind(&self) -> bool {
+        let missed = |(ground, _, hunted): &(Ground, Judging, Hunted)| {
+            *ground == Ground::Blind && hunted.kill.is_none()
+        };
+        self.mutant.expect == Expect::Killed && self.hunts.iter().any(missed)
     }
 }
 
@@ -65,6 +75,11 @@ pub fn lines(row: &Row<'_>) -> String {
         text.push_str(&format!(
             "| {id} | {ground} | {judged} | {out} | {check} | {scenario} | {seed} | {runs} | {panics} | {cpu_s:.1} |\n"
         ));
+        for (scenario, seed) in &hunted.red_anyway {
+            text.push_str(&format!(
+                "| {id} | {ground} | {judged} | RED WITHOUT IT | - | {scenario} | {seed} | - | - | - |\n"
+            ));
+        }
     }
     text
 }

@@ -15,6 +15,15 @@ use super::patch::Mutant;
 /// Not part of the sources.
 const LEFT_OUT: [&str; 3] = ["target", ".git", ".ci"];
 
+/// A build of the copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binary {
+    /// As built last.
+    Planted,
+    /// Without a mutant.
+    Tree,
+}
+
 /// The copy, beside its own target folder, under the workspace's `target`.
 #[derive(Debug)]
 pub struct Tree {
@@ -102,12 +111,31 @@ impl Tree {
         }
     }
 
-    /// `zeroloss`, as built last, in the copy's folder.
+    /// Builds `zeroloss` from the copy as it is, without a mutant, and keeps it for
+    /// [`Binary::Tree`].
+    ///
+    /// # Errors
+    /// It does not build, or cannot be kept.
+    pub fn build_unplanted(&self) -> Result<(), Box<dyn std::error::Error>> {
+        self.restore()?;
+        self.build()?;
+        fs::copy(self.binary(Binary::Planted), self.binary(Binary::Tree))?;
+        Ok(())
+    }
+
+    /// A `zeroloss`, in the copy's folder.
     #[must_use]
-    pub fn zeroloss(&self) -> Command {
-        let mut zeroloss = Command::new(self.target.join("mutant").join("zeroloss"));
+    pub fn zeroloss(&self, which: Binary) -> Command {
+        let mut zeroloss = Command::new(self.binary(which));
         zeroloss.current_dir(&self.copy);
         zeroloss
+    }
+
+    fn binary(&self, which: Binary) -> PathBuf {
+        self.target.join("mutant").join(match which {
+            Binary::Planted => "zeroloss",
+            Binary::Tree => "zeroloss-unplanted",
+        })
     }
 }
 

@@ -342,7 +342,7 @@ fn a_lost_append_is_sent_again_while_reads_come_all_the_time() {
             outputs.extend(lone.step(Input::Timeout));
         }
         let to_silent = outputs.iter().filter(|output| {
-            matches!(output, Output::Replicate { to, upto_index: 3, .. } if *to == replica(2))
+            matches!(output, Output::Replicate { to, append, .. } if *to == replica(2) && append.prev.index == 2)
         });
         sent_again += to_silent.count();
     }

@@ -250,6 +250,7 @@ impl Observed {
         let mut findings = tap.take_findings();
         findings.extend(steps::too_long(core.longest_step(), run.scenario));
         findings.extend(steps::kept_waiting(core.longest_row()));
+        findings.extend(steps::spun(core.longest_spin()));
         findings.extend(exceeded);
         Self {
             findings,

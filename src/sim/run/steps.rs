@@ -7,7 +7,7 @@
 use crate::check::{At, Finding, Promise};
 use crate::record::PROPERTIES_BYTES_MAX;
 use crate::scenario::Scenario;
-use crate::sim::world::{LongestRow, LongestStep};
+use crate::sim::world::{LongestRow, LongestSpin, LongestStep};
 
 /// Parts of long work that may come together, and what else a step may look up: the
 /// places in the log where followers go on, what is due for delivery, and a look for
@@ -39,6 +39,31 @@ pub(super) fn kept_waiting(longest: LongestRow) -> Option<Finding> {
         lines: vec![format!(
             "broker {node} heard {messages} messages of peers up to {}, and no request that had \
              come: {PEERS_IN_A_ROW_MAX} are the most",
+            At(at_ns)
+        )],
+        at_ns,
+        event,
+        moments_ns: Vec::new(),
+    })
+}
+
+/// Waits in a row that may be over when they begin, each followed by hardly any work:
+/// a deadline whose work fails is due again later, not at once.
+const SPIN_WAITS_MAX: u64 = 100;
+
+/// The finding, where a broker was busy with its own deadlines.
+pub(super) fn spun(longest: LongestSpin) -> Option<Finding> {
+    let LongestSpin {
+        waits,
+        at_ns,
+        node,
+        event,
+    } = longest;
+    (waits > SPIN_WAITS_MAX).then(|| Finding {
+        promise: Promise::BoundedStep,
+        lines: vec![format!(
+            "broker {node} had something due at once {waits} times in a row up to {}, and did \
+             hardly anything: {SPIN_WAITS_MAX} are the most",
             At(at_ns)
         )],
         at_ns,

@@ -23,6 +23,8 @@ use crate::sim::net::NodeId;
 /// A process that is ahead by less is not held back: the driver's step stands for
 /// as much, and holding back costs an event.
 const GRACE_NS: u64 = 200_000;
+/// A loop that takes less for each wait is not busy with work, but with itself.
+const SPIN_NS: u64 = 500_000;
 /// A call of the operating system, and what a loop does around it.
 const CALL_NS: u64 = 2_000;
 /// A byte that is copied and summed up: of a request, of a record.
@@ -109,6 +111,22 @@ pub(super) struct Busy {
     silent_bytes: i64,
     /// Messages of peers that it took one after the other while requests waited.
     kept_waiting: u64,
+    /// How often in a row it set its timer to a time that was past, and since when.
+    overdue: (u64, u64),
+}
+
+/// The longest row of waits of a broker that were over when they began, faster than
+/// any work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LongestSpin {
+    /// So many waits.
+    pub(crate) waits: u64,
+    /// When the last one began, nanoseconds.
+    pub(crate) at_ns: u64,
+    /// The broker.
+    pub(crate) node: NodeId,
+    /// The event of the trace.
+    pub(crate) event: u64,
 }
 
 /// The most messages of peers that a broker took one after the other, while at least
@@ -144,6 +162,7 @@ impl Busy {
     pub(super) fn forget_step(&mut self) {
         self.silent_bytes = 0;
         self.kept_waiting = 0;
+        self.overdue = (0, 0);
     }
 }
 
@@ -212,6 +231,36 @@ impl Core {
         if state.serves && messages > self.longest_row.messages {
             self.longest_row = LongestRow {
                 messages,
+                at_ns,
+                node,
+                event,
+            };
+        }
+    }
+
+    /// The longest spin of any broker so far.
+    pub(crate) fn longest_spin(&self) -> LongestSpin {
+        self.longest_spin
+    }
+
+    /// A process waits until its clock says so, or for something else.
+    pub(crate) fn waits_until(&mut self, node: NodeId, deadline_ns: Option<u64>) {
+        if node >= self.brokers {
+            return;
+        }
+        let (at_ns, event) = (self.here_ns(node), self.trace.events());
+        let state = &mut self.nodes[node as usize];
+        let is_over = deadline_ns.is_some_and(|due_ns| due_ns <= state.clock.own_ns(at_ns));
+        let (waits, since_ns) = match state.busy.overdue {
+            _ if !is_over => (0, at_ns),
+            (0, _) => (1, at_ns),
+            (waits, since_ns) => (waits + 1, since_ns),
+        };
+        state.busy.overdue = (waits, since_ns);
+        let is_fast = at_ns - since_ns < waits * SPIN_NS;
+        if state.serves && is_fast && waits > self.longest_spin.waits {
+            self.longest_spin = LongestSpin {
+                waits,
                 at_ns,
                 node,
                 event,

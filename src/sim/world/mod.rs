@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
 use busy::Busy;
-pub(crate) use busy::{LongestRow, LongestStep, Work};
+pub(crate) use busy::{LongestRow, LongestSpin, LongestStep, Work};
 pub(crate) use clock::Clock;
 #[cfg(test)]
 pub(crate) use driver::fire_due;
@@ -115,6 +115,7 @@ pub(crate) struct Core {
     cpu: Option<CpuSpeed>,
     longest_step: LongestStep,
     longest_row: LongestRow,
+    longest_spin: LongestSpin,
 }
 
 impl Core {
@@ -233,6 +234,7 @@ impl Core {
             cpu: None,
             longest_step: LongestStep::default(),
             longest_row: LongestRow::default(),
+            longest_spin: LongestSpin::default(),
         }
     }
 
@@ -318,6 +320,7 @@ impl World {
             cpu: None,
             longest_step: LongestStep::default(),
             longest_row: LongestRow::default(),
+            longest_spin: LongestSpin::default(),
         };
         let inner = Inner {
             core,
