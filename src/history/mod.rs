@@ -506,6 +506,27 @@ impl Recorder {
         });
     }
 
+    /// Begins something, and appends the entry that says so. Over real sockets others
+    /// may see at once that it has begun: they record nothing in between.
+    pub fn record_begun<T>(
+        &self,
+        at_ns: u64,
+        client: ClientId,
+        begin: impl FnOnce() -> T,
+        event: impl FnOnce(&T) -> Event,
+    ) -> T {
+        let at_ns = self.clock.as_ref().map_or(at_ns, |clock| clock());
+        let mut history = self.lock();
+        let begun = begin();
+        let event = event(&begun);
+        history.entries.push(Entry {
+            at_ns,
+            client,
+            event,
+        });
+        begun
+    }
+
     /// Shows what was recorded so far.
     pub fn look<R>(&self, look: impl FnOnce(&History) -> R) -> R {
         look(&self.lock())

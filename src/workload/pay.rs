@@ -170,13 +170,16 @@ impl<E: Env> Paying<E> {
         let order = u64::from(self.plan.life) << 32 | self.begun;
         self.begun += 1;
         let (value, body) = Value::make(self.plan.client, order, BODY_BYTES, self.plan.seed);
-        let half = self
-            .producer
-            .submit_half(&self.plan.topic, None, body.into(), "");
-        let op = half.expect("a plain group name is a property's value");
+        let (producer, topic) = (&mut self.producer, &*self.plan.topic);
+        let submit = || {
+            let half = producer.submit_half(topic, None, body.into(), "");
+            half.expect("a plain group name is a property's value")
+        };
+        let (now_ns, client) = (self.env.now_ns(), self.plan.client);
+        let begun = |op: &OpId| Event::HalfBegan { op: *op, value };
+        let op = self.recorder.record_begun(now_ns, client, submit, begun);
         self.halves.insert(op, value);
         self.progress.0.begun.fetch_add(1, Ordering::Relaxed);
-        self.record(Event::HalfBegan { op, value });
     }
 
     fn settle_what_is_due(&mut self) {
@@ -231,16 +234,17 @@ impl<E: Env> Paying<E> {
 
     fn end(&mut self, value: Value, half: HalfName, commit: bool) -> OpId {
         let half_address = half.address;
-        let op = self
-            .producer
-            .end_transaction(&self.plan.topic, half, commit);
-        self.ends.insert(op, value);
-        self.record(Event::EndBegan {
-            op,
+        let (producer, topic) = (&mut self.producer, &*self.plan.topic);
+        let end = || producer.end_transaction(topic, half, commit);
+        let (now_ns, client) = (self.env.now_ns(), self.plan.client);
+        let begun = |op: &OpId| Event::EndBegan {
+            op: *op,
             value,
             half_address,
             commit,
-        });
+        };
+        let op = self.recorder.record_begun(now_ns, client, end, begun);
+        self.ends.insert(op, value);
         op
     }
 

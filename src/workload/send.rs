@@ -150,13 +150,19 @@ impl<E: Env> Sending<E> {
         let (topic, body) = (&*self.plan.topic, body.into());
         let one_in = self.plan.oneway_one_in;
         let oneway = one_in > 0 && (dice >> 32).is_multiple_of(one_in);
-        let op = match oneway {
-            true => self.producer.submit_oneway(topic, body, &properties),
-            false => self.producer.submit(topic, None, body, &properties),
+        let producer = &mut self.producer;
+        let submit = || match oneway {
+            true => producer.submit_oneway(topic, body, &properties),
+            false => producer.submit(topic, None, body, &properties),
         };
+        let (now_ns, client) = (self.env.now_ns(), self.plan.client);
+        self.recorder
+            .record_begun(now_ns, client, submit, |op| Event::SendBegan {
+                op: *op,
+                value,
+            });
         self.progress.0.in_flight.fetch_add(1, Ordering::Relaxed);
         self.progress.0.begun.fetch_add(1, Ordering::Relaxed);
-        self.record(Event::SendBegan { op, value });
         if oneway {
             self.record(Event::Noticed(Happening::SentOneWay));
         }
