@@ -430,6 +430,9 @@ impl<E: Env> Broker<E> {
         if let Some(saving) = serving.replica.as_mut().and_then(|it| it.saving.take()) {
             saving.await?;
         }
+        // A request that waited for a read may have staged something since the last step,
+        // and the core is told of an entry before it is written.
+        self.pursue(serving).await?;
         serving.store.make_durable().await?;
         self.step(serving).await?;
         if let Some(job) = serving.job.take() {
