@@ -31,12 +31,13 @@ impl Tap {
         self.has_room(core, disk, node, "fails to open its store");
     }
 
-    /// Whether most of the reserve is there; not while the disk refuses to give it
-    /// back.
+    /// Whether most of the reserve is there, and nobody's yet; not while the disk refuses
+    /// to give it back.
     fn has_room(&mut self, core: &Core, disk: &DiskIo, node: NodeId, does: &str) {
         let held_bytes = disk.model.size_at(RESERVE_FILE).unwrap_or(0);
         let most_bytes = self.reserve_bytes / 4 * 3;
-        if held_bytes <= most_bytes || disk.is_refusing() {
+        let spoken_for_bytes = self.owed.body_bytes(node);
+        if held_bytes <= most_bytes + spoken_for_bytes || disk.is_refusing() {
             return;
         }
         self.findings.push(Finding {

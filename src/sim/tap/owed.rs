@@ -23,6 +23,8 @@ pub(crate) struct Owing {
     pub(crate) taken_ns: u64,
     /// When it should have been answered, nanoseconds.
     pub(crate) due_ns: u64,
+    /// Bytes that came with it.
+    pub(crate) body_bytes: u64,
 }
 
 /// The requests of one stream, by their `opaque`.
@@ -46,6 +48,7 @@ impl OfStream {
                         code: command.code,
                         taken_ns: now_ns,
                         due_ns,
+                        body_bytes: command.body.len() as u64,
                     };
                     self.owing.insert(command.opaque, owing);
                 }
@@ -100,6 +103,14 @@ impl Owed {
         if let Some(stream) = self.streams.get_mut(&(node, stream)) {
             stream.owing.remove(&opaque);
         }
+    }
+
+    /// Bytes that came with the requests that a process has not answered: so much of its
+    /// room is spoken for, whether or not it is written yet.
+    pub(super) fn body_bytes(&self, node: NodeId) -> u64 {
+        let of_node = self.streams.range((node, 0)..=(node, u64::MAX));
+        let owing = of_node.flat_map(|(_, stream)| stream.owing.values());
+        owing.map(|owing| owing.body_bytes).sum()
     }
 
     /// A stream is its process's no more.
@@ -172,6 +183,7 @@ mod tests {
             code: RequestCode::GET_MAX_OFFSET.0,
             taken_ns: 5,
             due_ns: 5 + ANSWERED_WITHIN_NS,
+            body_bytes: 0,
         };
         assert_eq!(overdue(&owed, owing.due_ns), None);
         assert_eq!(overdue(&owed, owing.due_ns + 1), Some((1, owing)));
