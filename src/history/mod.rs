@@ -498,12 +498,7 @@ impl Recorder {
 
     /// Appends one entry; `at_ns` as the client's own clock has it.
     pub fn record(&self, at_ns: u64, client: ClientId, event: Event) {
-        let at_ns = self.clock.as_ref().map_or(at_ns, |clock| clock());
-        self.lock().entries.push(Entry {
-            at_ns,
-            client,
-            event,
-        });
+        self.record_begun(at_ns, client, || (), |()| event);
     }
 
     /// Begins something, and appends the entry that says so. Over real sockets others

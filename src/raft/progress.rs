@@ -89,7 +89,7 @@ impl Progress {
         }
         self.next_index = self.next_index.max(self.matched_index + 1);
         // A probe says where the logs part, however far that is matched.
-        if self.feed == Feed::Replicate {
+        if !matches!(self.feed, Feed::Probe { .. }) {
             self.inflight
                 .retain(|(_, upto_index)| *upto_index > self.matched_index);
         }

@@ -248,9 +248,7 @@ impl Observed {
         let exceeded = run.exceeded_bounds();
         let Inner { core, tap, .. } = &mut *run.world.lock();
         let mut findings = tap.take_findings();
-        findings.extend(steps::too_long(core.longest_step(), run.scenario));
-        findings.extend(steps::kept_waiting(core.longest_row()));
-        findings.extend(steps::spun(core.longest_spin()));
+        findings.extend(steps::check(core.loops(), run.scenario));
         findings.extend(exceeded);
         Self {
             findings,

@@ -7,7 +7,7 @@
 use crate::check::{At, Finding, Promise};
 use crate::record::PROPERTIES_BYTES_MAX;
 use crate::scenario::Scenario;
-use crate::sim::world::{LongestRow, LongestSpin, LongestStep};
+use crate::sim::world::{Longest, Loops};
 
 /// Parts of long work that may come together, and what else a step may look up: the
 /// places in the log where followers go on, what is due for delivery, and a look for
@@ -18,81 +18,65 @@ const LOOKED_UP_BYTES_MAX: u64 = 512 << 10;
 /// Looks at an entry that is longer than a part: nothing of it verifies before all of
 /// it is there, so it is no work that could come in parts. A broker that sends one
 /// looks it up, meets its beginning with a window, and reads the whole; once of that
-/// answers somebody. A look for rot may meet one in the same step.
-const LOOKS_AT_LONG: u64 = 3;
+/// answers somebody.
+const LOOKS_AT_LONG: u64 = 2;
+/// A look for rot may meet one in the same step, and so much of it counts.
+const ROT_BYTES_MAX: u64 = 2_560 << 10;
 
 /// Messages of peers that may be taken one after the other while a request waits: those
 /// that are there when a deadline is due, and those that are there when the next step
 /// begins, a thousand each.
 const PEERS_IN_A_ROW_MAX: u64 = 2_100;
 
-/// The finding, where requests waited for too many messages of peers.
-pub(super) fn kept_waiting(longest: LongestRow) -> Option<Finding> {
-    let LongestRow {
-        messages,
-        at_ns,
-        node,
-        event,
-    } = longest;
-    (messages > PEERS_IN_A_ROW_MAX).then(|| Finding {
-        promise: Promise::BoundedStep,
-        lines: vec![format!(
-            "broker {node} heard {messages} messages of peers up to {}, and no request that had \
-             come: {PEERS_IN_A_ROW_MAX} are the most",
-            At(at_ns)
-        )],
-        at_ns,
-        event,
-        moments_ns: Vec::new(),
-    })
-}
-
 /// Waits in a row that may be over when they begin, each followed by hardly any work:
 /// a deadline whose work fails is due again later, not at once.
 const SPIN_WAITS_MAX: u64 = 100;
 
-/// The finding, where a broker was busy with its own deadlines.
-pub(super) fn spun(longest: LongestSpin) -> Option<Finding> {
-    let LongestSpin {
-        waits,
-        at_ns,
-        node,
-        event,
-    } = longest;
-    (waits > SPIN_WAITS_MAX).then(|| Finding {
-        promise: Promise::BoundedStep,
-        lines: vec![format!(
-            "broker {node} had something due at once {waits} times in a row up to {}, and did \
-             hardly anything: {SPIN_WAITS_MAX} are the most",
-            At(at_ns)
-        )],
-        at_ns,
-        event,
-        moments_ns: Vec::new(),
-    })
+/// The findings, one for each measure that is above its bound.
+pub(super) fn check(loops: Loops, scenario: &Scenario) -> impl Iterator<Item = Finding> {
+    let Loops {
+        step_bytes,
+        row_messages,
+        spin_waits,
+    } = loops;
+    let step = exceeds(step_bytes, step_bytes_max(scenario), |bytes, at| {
+        format!(
+            "went through {bytes} bytes in one step that ended at {at}, and answered nobody meanwhile"
+        )
+    });
+    let row = exceeds(row_messages, PEERS_IN_A_ROW_MAX, |messages, at| {
+        format!("heard {messages} messages of peers up to {at}, and no request that had come")
+    });
+    let spin = exceeds(spin_waits, SPIN_WAITS_MAX, |waits, at| {
+        format!(
+            "had something due at once {waits} times in a row up to {at}, and did hardly anything"
+        )
+    });
+    [step, row, spin].into_iter().flatten()
 }
 
-/// The finding, where the longest step was too long.
-pub(super) fn too_long(longest: LongestStep, scenario: &Scenario) -> Option<Finding> {
+fn step_bytes_max(scenario: &Scenario) -> u64 {
     let broker = &scenario.cluster.broker;
     let longest_entry = (broker.max_message_bytes + PROPERTIES_BYTES_MAX) as u64;
     let long_bytes = match longest_entry > broker.slice_bytes {
-        true => LOOKS_AT_LONG * longest_entry,
+        true => LOOKS_AT_LONG * longest_entry + longest_entry.min(ROT_BYTES_MAX),
         false => 0,
     };
-    let most = PARTS_MAX * broker.slice_bytes + LOOKED_UP_BYTES_MAX + long_bytes;
-    let LongestStep {
-        bytes,
+    PARTS_MAX * broker.slice_bytes + LOOKED_UP_BYTES_MAX + long_bytes
+}
+
+fn exceeds(longest: Longest, most: u64, did: impl FnOnce(u64, At) -> String) -> Option<Finding> {
+    let Longest {
+        length,
         at_ns,
         node,
         event,
     } = longest;
-    (bytes > most).then(|| Finding {
+    (length > most).then(|| Finding {
         promise: Promise::BoundedStep,
         lines: vec![format!(
-            "broker {node} went through {bytes} bytes in one step that ended at {}, and answered \
-             nobody meanwhile: {most} are the most",
-            At(at_ns)
+            "broker {node} {}: {most} are the most",
+            did(length, At(at_ns))
         )],
         at_ns,
         event,

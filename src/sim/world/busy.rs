@@ -115,46 +115,37 @@ pub(super) struct Busy {
     overdue: (u64, u64),
 }
 
-/// The longest row of waits of a broker that were over when they began, faster than
-/// any work.
+/// The longest of something that any broker did so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LongestSpin {
-    /// So many waits.
-    pub(crate) waits: u64,
-    /// When the last one began, nanoseconds.
-    pub(crate) at_ns: u64,
-    /// The broker.
-    pub(crate) node: NodeId,
-    /// The event of the trace.
-    pub(crate) event: u64,
-}
-
-/// The most messages of peers that a broker took one after the other, while at least
-/// one event of a stream waited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LongestRow {
-    /// So many.
-    pub(crate) messages: u64,
-    /// When it took the last one, nanoseconds.
-    pub(crate) at_ns: u64,
-    /// The broker.
-    pub(crate) node: NodeId,
-    /// The event of the trace.
-    pub(crate) event: u64,
-}
-
-/// The longest work that answered nobody, between two looks of a broker at its
-/// input.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LongestStep {
-    /// Bytes gone through.
-    pub(crate) bytes: u64,
+pub(crate) struct Longest {
+    /// So many: bytes, messages or waits.
+    pub(crate) length: u64,
     /// When it ended, nanoseconds.
     pub(crate) at_ns: u64,
     /// The broker.
     pub(crate) node: NodeId,
     /// The event of the trace.
     pub(crate) event: u64,
+}
+
+/// The measures of a broker's loop, over all brokers that serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Loops {
+    /// Bytes gone through between two looks at its input, that answered nobody.
+    pub(crate) step_bytes: Longest,
+    /// Messages of peers that it took one after the other, while at least one event of a
+    /// stream waited.
+    pub(crate) row_messages: Longest,
+    /// Waits in a row that were over when they began, faster than any work.
+    pub(crate) spin_waits: Longest,
+}
+
+impl Longest {
+    fn or_longer(&mut self, other: Option<Self>) {
+        if let Some(other) = other.filter(|other| other.length > self.length) {
+            *self = other;
+        }
+    }
 }
 
 impl Busy {
@@ -177,9 +168,19 @@ impl Core {
         self.cpu = Some(speed);
     }
 
-    /// The longest step of any broker so far.
-    pub(crate) fn longest_step(&self) -> LongestStep {
-        self.longest_step
+    /// The measures of the brokers' loops so far.
+    pub(crate) fn loops(&self) -> Loops {
+        self.loops
+    }
+
+    /// A broker's loop did so much of something; `None` while it does not serve.
+    fn lasted(&self, node: NodeId, length: u64) -> Option<Longest> {
+        self.nodes[node as usize].serves.then(|| Longest {
+            length,
+            at_ns: self.here_ns(node),
+            node,
+            event: self.trace.events(),
+        })
     }
 
     /// A process works.
@@ -198,22 +199,10 @@ impl Core {
     /// A process looks at what came for it. While it opens its store it serves
     /// nobody, and says so.
     pub(crate) fn looks(&mut self, node: NodeId) {
-        let (at_ns, event) = (self.here_ns(node), self.trace.events());
-        let state = &mut self.nodes[node as usize];
-        let bytes = std::mem::take(&mut state.busy.silent_bytes).max(0) as u64;
-        if state.serves && bytes > self.longest_step.bytes {
-            self.longest_step = LongestStep {
-                bytes,
-                at_ns,
-                node,
-                event,
-            };
-        }
-    }
-
-    /// The longest row of peers' messages that any broker took so far.
-    pub(crate) fn longest_row(&self) -> LongestRow {
-        self.longest_row
+        let busy = &mut self.nodes[node as usize].busy;
+        let bytes = std::mem::take(&mut busy.silent_bytes).max(0) as u64;
+        let step = self.lasted(node, bytes);
+        self.loops.step_bytes.or_longer(step);
     }
 
     /// A process took an event; of a peer, while events of streams wait, where so.
@@ -221,26 +210,14 @@ impl Core {
         if node >= self.brokers {
             return;
         }
-        let (at_ns, event) = (self.here_ns(node), self.trace.events());
-        let state = &mut self.nodes[node as usize];
-        let messages = match keeps_waiting {
-            true => state.busy.kept_waiting + 1,
+        let busy = &mut self.nodes[node as usize].busy;
+        busy.kept_waiting = match keeps_waiting {
+            true => busy.kept_waiting + 1,
             false => 0,
         };
-        state.busy.kept_waiting = messages;
-        if state.serves && messages > self.longest_row.messages {
-            self.longest_row = LongestRow {
-                messages,
-                at_ns,
-                node,
-                event,
-            };
-        }
-    }
-
-    /// The longest spin of any broker so far.
-    pub(crate) fn longest_spin(&self) -> LongestSpin {
-        self.longest_spin
+        let messages = busy.kept_waiting;
+        let row = self.lasted(node, messages);
+        self.loops.row_messages.or_longer(row);
     }
 
     /// A process waits until its clock says so, or for something else.
@@ -248,7 +225,7 @@ impl Core {
         if node >= self.brokers {
             return;
         }
-        let (at_ns, event) = (self.here_ns(node), self.trace.events());
+        let at_ns = self.here_ns(node);
         let state = &mut self.nodes[node as usize];
         let is_over = deadline_ns.is_some_and(|due_ns| due_ns <= state.clock.own_ns(at_ns));
         let (waits, since_ns) = match state.busy.overdue {
@@ -257,14 +234,9 @@ impl Core {
             (waits, since_ns) => (waits + 1, since_ns),
         };
         state.busy.overdue = (waits, since_ns);
-        let is_fast = at_ns - since_ns < waits * SPIN_NS;
-        if state.serves && is_fast && waits > self.longest_spin.waits {
-            self.longest_spin = LongestSpin {
-                waits,
-                at_ns,
-                node,
-                event,
-            };
+        if at_ns - since_ns < waits * SPIN_NS {
+            let spin = self.lasted(node, waits);
+            self.loops.spin_waits.or_longer(spin);
         }
     }
 

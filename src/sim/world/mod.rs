@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agenda::Agenda;
 use busy::Busy;
-pub(crate) use busy::{LongestRow, LongestSpin, LongestStep, Work};
+pub(crate) use busy::{Longest, Loops, Work};
 pub(crate) use clock::Clock;
 #[cfg(test)]
 pub(crate) use driver::fire_due;
@@ -113,9 +113,7 @@ pub(crate) struct Core {
     brokers: u32,
     /// How fast brokers work; `None`: what they do takes no time.
     cpu: Option<CpuSpeed>,
-    longest_step: LongestStep,
-    longest_row: LongestRow,
-    longest_spin: LongestSpin,
+    loops: Loops,
 }
 
 impl Core {
@@ -232,9 +230,7 @@ impl Core {
             nodes: (0..machines).map(machine).collect(),
             brokers: machines,
             cpu: None,
-            longest_step: LongestStep::default(),
-            longest_row: LongestRow::default(),
-            longest_spin: LongestSpin::default(),
+            loops: Loops::default(),
         }
     }
 
@@ -318,9 +314,7 @@ impl World {
             nodes: Vec::new(),
             brokers: tap.brokers(),
             cpu: None,
-            longest_step: LongestStep::default(),
-            longest_row: LongestRow::default(),
-            longest_spin: LongestSpin::default(),
+            loops: Loops::default(),
         };
         let inner = Inner {
             core,
