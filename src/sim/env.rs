@@ -89,6 +89,9 @@ impl Inner {
         let keeps_waiting =
             from == Source::Peers && self.net.waiting(endpoint, Source::Streams) > 0;
         self.core.took(node, keeps_waiting);
+        if let NetEvent::Peer { from, .. } = &event {
+            self.core.hears(node, *from);
+        }
         Some(event)
     }
 }
@@ -317,6 +320,7 @@ impl Net for SimNet {
         self.env.with(|inner| {
             inner.asked(node, || Call::Send(endpoint, to, bytes.len()));
             inner.core.works(node, Work::Says(bytes.len()));
+            inner.core.sends(node, to, bytes.len());
             let before = inner.tap.sightings.votes;
             let disk = &inner.disks[node as usize];
             inner.tap.peer_message(&inner.core, disk, node, &bytes);

@@ -32,12 +32,17 @@ const PEERS_IN_A_ROW_MAX: u64 = 2_100;
 /// a deadline whose work fails is due again later, not at once.
 const SPIN_WAITS_MAX: u64 = 100;
 
+/// Bytes that may be sent to a peer that says nothing: what was under way when it fell
+/// silent, and after that heartbeats and the beginnings of a base.
+const UNHEARD_BYTES_MAX: u64 = 16 << 20;
+
 /// The findings, one for each measure that is above its bound.
 pub(super) fn check(loops: Loops, scenario: &Scenario) -> impl Iterator<Item = Finding> {
     let Loops {
         step_bytes,
         row_messages,
         spin_waits,
+        unheard_bytes,
     } = loops;
     let step = exceeds(step_bytes, step_bytes_max(scenario), |bytes, at| {
         format!(
@@ -52,7 +57,10 @@ pub(super) fn check(loops: Loops, scenario: &Scenario) -> impl Iterator<Item = F
             "had something due at once {waits} times in a row up to {at}, and did hardly anything"
         )
     });
-    [step, row, spin].into_iter().flatten()
+    let unheard = exceeds(unheard_bytes, UNHEARD_BYTES_MAX, |bytes, at| {
+        format!("sent {bytes} bytes up to {at} to a peer that it has not heard meanwhile")
+    });
+    [step, row, spin, unheard].into_iter().flatten()
 }
 
 fn step_bytes_max(scenario: &Scenario) -> u64 {

@@ -12,6 +12,8 @@
 //! far ahead, what it sends leaves then, and nothing that it waits for is ready
 //! before the run has come as far.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::task::Waker;
 
 use super::{Core, Due, Inner, TraceKind};
@@ -113,6 +115,8 @@ pub(super) struct Busy {
     kept_waiting: u64,
     /// How often in a row it set its timer to a time that was past, and since when.
     overdue: (u64, u64),
+    /// Bytes that it sent to each peer since it heard of it.
+    unheard_bytes: BTreeMap<SocketAddr, u64>,
 }
 
 /// The longest of something that any broker did so far.
@@ -138,6 +142,8 @@ pub(crate) struct Loops {
     pub(crate) row_messages: Longest,
     /// Waits in a row that were over when they began, faster than any work.
     pub(crate) spin_waits: Longest,
+    /// Bytes sent to a peer since it was heard.
+    pub(crate) unheard_bytes: Longest,
 }
 
 impl Longest {
@@ -237,6 +243,27 @@ impl Core {
         if at_ns - since_ns < waits * SPIN_NS {
             let spin = self.lasted(node, waits);
             self.loops.spin_waits.or_longer(spin);
+        }
+    }
+
+    /// A process sends something to a peer.
+    pub(crate) fn sends(&mut self, node: NodeId, to: SocketAddr, bytes: usize) {
+        if node >= self.brokers {
+            return;
+        }
+        let unheard = &mut self.nodes[node as usize].busy.unheard_bytes;
+        let sum = unheard.entry(to).or_default();
+        *sum += bytes as u64;
+        let sum = *sum;
+        let unheard = self.lasted(node, sum);
+        self.loops.unheard_bytes.or_longer(unheard);
+    }
+
+    /// A process hears a peer.
+    pub(crate) fn hears(&mut self, node: NodeId, from: SocketAddr) {
+        if node < self.brokers {
+            let unheard = &mut self.nodes[node as usize].busy.unheard_bytes;
+            unheard.remove(&from);
         }
     }
 
