@@ -216,6 +216,9 @@ notices! {
     Halted {
         /// The nodes that announced blank disks.
         blank_nodes: Vec<u64>,
+        /// The log index of the configuration that they are a majority of; 0: the
+        /// replica is blank itself.
+        configuration_index: u64,
     } Error "halted: the disks of nodes {blank_nodes:?} are blank, and no majority of disks is \
              left; what they alone held is lost. `recover --unsafe` goes on without them";
 }
@@ -444,6 +447,7 @@ mod tests {
         assert_eq!(opened.level(), Level::Info);
         let halted = Notice::Halted {
             blank_nodes: vec![1, 2],
+            configuration_index: 0,
         };
         assert!(halted.to_string().contains("nodes [1, 2] are blank"));
         assert_eq!(halted.level(), Level::Error);

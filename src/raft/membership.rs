@@ -110,13 +110,18 @@ impl Raft {
             true => 1,
             false => nodes.len() / 2 + 1,
         };
-        let halted = nodes.len() - blank.len() < quorum;
+        // A leader that is heard has a majority, or steps down: what it knows of the
+        // members may be newer.
+        let halted = !self.is_loyal() && nodes.len() - blank.len() < quorum;
         let now = if halted { blank } else { BTreeSet::new() };
         if now != self.halted {
             self.halted = now.clone();
             if halted {
                 let blank_nodes = now.into_iter().collect();
-                self.outputs.push_back(Output::Halted { blank_nodes });
+                self.outputs.push_back(Output::Halted {
+                    blank_nodes,
+                    configuration_index: self.configurations.latest_index(),
+                });
             }
         }
     }

@@ -126,6 +126,9 @@ pub enum Output {
     Halted {
         /// The nodes whose disks are blank.
         blank_nodes: Vec<u64>,
+        /// Where the configuration stands by which that is no majority; 0: this
+        /// replica is blank itself, and knows none.
+        configuration_index: u64,
     },
     /// A leader contradicts what is committed here. This replica must stop: who
     /// is right, only the operator can say.

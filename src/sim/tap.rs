@@ -15,6 +15,7 @@ mod codecs;
 mod ends;
 mod full;
 mod harm;
+mod heard;
 mod holdings;
 mod image;
 mod owed;
@@ -48,6 +49,7 @@ use crate::log::COMMIT_LOG_DIR;
 use crate::raft::{Message, Packet};
 use ends::Transactions;
 use harm::Harm;
+use heard::Heard;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, entries_in};
 use image::{Image, View};
@@ -85,6 +87,9 @@ pub(crate) struct Tap {
     to_format: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u64>,
     owed: Owed,
+    heard: Heard,
+    /// For so long at least, nanoseconds, a replica follows a leader that it has heard.
+    follows_for_ns: u64,
     /// The nodes whose disks became older ones than they were.
     rolled_back: BTreeSet<NodeId>,
     /// The longest piece of a base that the brokers' settings allow, bytes.
@@ -129,6 +134,8 @@ impl Tap {
             to_format: BTreeSet::new(),
             refusals: BTreeMap::new(),
             owed: Owed::default(),
+            heard: Heard::default(),
+            follows_for_ns: 0,
             rolled_back: BTreeSet::new(),
             piece_bytes_max: usize::MAX,
             on_lies: BTreeMap::new(),
@@ -158,6 +165,13 @@ impl Tap {
     /// The same, of brokers that send so much of a base at once.
     pub(crate) fn with_pieces(mut self, piece_bytes_max: usize) -> Self {
         self.piece_bytes_max = piece_bytes_max;
+        self
+    }
+
+    /// The same, of replicas that follow a leader for so long at least, nanoseconds,
+    /// after they have heard it.
+    pub(crate) fn with_followers(mut self, follows_for_ns: u64) -> Self {
+        self.follows_for_ns = follows_for_ns;
         self
     }
 
@@ -192,6 +206,9 @@ impl Tap {
     pub(crate) fn takes(&mut self, now_ns: u64, node: NodeId, event: &NetEvent) {
         if node < self.brokers {
             self.owed.takes(now_ns, node, event);
+            if let NetEvent::Peer { from, bytes } = event {
+                self.heard.takes(now_ns, node, *from, bytes);
+            }
         }
     }
 

@@ -146,7 +146,13 @@ impl<E: Env> Broker<E> {
             Output::ChangeRefused(change) => self.change_refused(serving, change),
             Output::AlreadyChanged(_) => self.already_changed(serving),
             Output::DoubtOver => self.env.report(Notice::DoubtOver),
-            Output::Halted { blank_nodes } => self.env.report(Notice::Halted { blank_nodes }),
+            Output::Halted {
+                blank_nodes,
+                configuration_index,
+            } => self.env.report(Notice::Halted {
+                blank_nodes,
+                configuration_index,
+            }),
             Output::Diverged(found) => {
                 return Err(Condemned::Diverged(found).store(&self.env.disk()).await);
             }

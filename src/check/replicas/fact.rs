@@ -261,6 +261,11 @@ pub enum Fact {
         node: u32,
         /// The nodes whose disks it calls blank.
         named: Vec<u32>,
+        /// Where the configuration stands by which they are too many.
+        seats_index: u64,
+        /// The leader that it heard so lately that it must follow it, and the term that
+        /// one leads.
+        heard: Option<(u32, u64)>,
     },
     /// The node stored the state that applying the log up to there gives.
     Applied {

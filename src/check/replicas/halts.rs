@@ -29,9 +29,12 @@ pub struct Halt<'a> {
     pub named: &'a [u32],
     /// The newest configuration in its own log; `None`: it is blank itself.
     pub seats: Option<&'a Seats>,
+    /// The leader that it hears, of its own term or a later one, and that term.
+    pub heard: Option<(u32, u64)>,
 }
 
-/// Whether all that it names are blank, by what it can know, and too many.
+/// Whether all that it names are blank, by what it can know, and too many; and nobody
+/// leads, for a leader has a majority or steps down.
 pub fn check(halt: &Halt<'_>, announced: impl Fn(u32) -> Option<Announced>) -> Option<Broken> {
     let (replica, named) = (halt.replica, halt.named);
     let whole = named
@@ -41,11 +44,10 @@ pub fn check(halt: &Halt<'_>, announced: impl Fn(u32) -> Option<Announced>) -> O
         let gone = named.iter().filter(|node| seats.0.contains_key(node));
         seats.0.len() - gone.count() >= seats.quorum()
     });
-    let why = match (whole, too_few) {
-        (Some(why), _) => why,
-        (None, Some(seats)) => format!("that leaves a majority of {}", seats.0.len()),
-        (None, None) => return None,
-    };
+    let led = halt.heard;
+    let led = led.map(|(leader, term)| format!("it hears b{leader} lead term {term}"));
+    let too_few = too_few.map(|seats| format!("that leaves a majority of {}", seats.0.len()));
+    let why = whole.or(too_few).or(led)?;
     let line = format!("{replica} says that it has halted, for {named:?} are blank: {why}");
     Some(Broken::new(Promise::Liveness, line))
 }
@@ -81,6 +83,21 @@ mod tests {
         let replaced = format!("{BEGIN} write 0 2.1=0:0,1:0,2:-; blank 1 8; halt 0 1 2");
         assert_eq!(findings(&replaced), "");
         assert_eq!(findings(&format!("{BEGIN} blank 2 9; halt 1 1 2")), "");
+    }
+
+    #[test]
+    fn a_replica_knows_a_configuration_before_it_has_written_it() {
+        let other = format!("{BEGIN} write 1 2.1=0:0,1:-,2:0; blank 2 9;");
+        assert_eq!(findings(&format!("{other} halt 0 1 2 by 2")), "");
+        assert!(findings(&format!("{other} halt 0 1 2 by 3")).contains("b1 never said so"));
+        assert!(findings(&format!("{other} halt 0 1 2")).contains("b1 never said so"));
+    }
+
+    #[test]
+    fn nobody_has_halted_who_hears_a_leader() {
+        let both = format!("{BEGIN} hard 0 3; blank 2 9; blank 1 8; halt 0 1 2");
+        assert!(findings(&format!("{both} hears 2 3")).contains("it hears b2 lead term 3"));
+        assert_eq!(findings(&format!("{both} hears 2 2")), "", "an old one");
     }
 
     #[test]

@@ -67,7 +67,12 @@ impl Cluster {
                 let at_ns = moment.at_ns;
                 self.announced.insert(node, Announced { disk, at_ns });
             }
-            Fact::Halted { node, named } => self.note_halted(moment, node, &named),
+            Fact::Halted {
+                node,
+                named,
+                seats_index,
+                heard,
+            } => self.note_halted(moment, (node, &named), seats_index, heard),
             Fact::Applied {
                 node,
                 index,
@@ -370,15 +375,27 @@ impl Cluster {
         }
     }
 
-    fn note_halted(&mut self, moment: Moment, node: u32, named: &[u32]) {
+    fn note_halted(
+        &mut self,
+        moment: Moment,
+        (node, named): (u32, &[u32]),
+        seats_index: u64,
+        heard: Option<(u32, u64)>,
+    ) {
+        let own_term = self.nodes[node as usize].state.term;
         let log = &self.nodes[node as usize].cached;
-        let (_, newest, _) = log.latest_seats();
-        let known = newest.unwrap_or(&self.initial);
+        let (index, newest, _) = log.latest_seats();
+        // A configuration holds from when it is heard of, and is written a little later.
+        let mut logs = self.nodes.iter().map(|node| &node.cached);
+        let mut taken = || logs.find_map(|log| log.entry(seats_index)?.seats);
+        let ahead = (seats_index > index).then(|| taken()).flatten();
+        let known = ahead.as_ref().or(newest).unwrap_or(&self.initial);
         let halt = halts::Halt {
             replica: self.replica(node),
             at_ns: moment.at_ns,
             named,
             seats: (log.last().index > 0).then_some(known),
+            heard: heard.filter(|(_, term)| *term >= own_term),
         };
         let broken = halts::check(&halt, |node| self.announced.get(&node).copied());
         self.report(moment, broken);

@@ -19,6 +19,8 @@
 //! speak 2 9                b2 says something in the name of disk 9
 //! blank 2 9 · halt 0 1 2   b2 says that its disk 9 is blank; b0 has halted, for
 //!                          b1 and b2 are
+//! halt 0 1 2 by 4          by the configuration of entry 4
+//! halt 0 1 2 hears 2 3     while it hears b2 lead term 3
 //! lead 0 1 · vote 0 1 2 · answer 0 1 5 · applied 0 5 77
 //! ack 0 1 · serve 0 1      b0 acknowledges, or serves, what stands at entry 1
 //! ```
@@ -123,6 +125,7 @@ impl Teller {
                     .note(self.moment, Fact::Founded { node, seats });
             }
             "hard" => self.hard(node, &numbers, Cause::Replica),
+            "halt" => self.halt(node, &numbers, statement),
             "ack" => {
                 let what = format!("entry {first}");
                 self.cluster.acknowledges(self.moment, node, address, &what);
@@ -160,13 +163,23 @@ impl Teller {
             },
             ("speak", [disk]) => Fact::Spoke { node, disk: *disk },
             ("blank", [disk]) => Fact::Announced { node, disk: *disk },
-            ("halt", named) => Fact::Halted {
-                node,
-                named: named.iter().map(|node| *node as u32).collect(),
-            },
             other => panic!("a story has no {other:?}"),
         };
         self.note(fact);
+    }
+
+    fn halt(&mut self, node: u32, named: &[u64], statement: &str) {
+        let by = statement.split_once(" by ");
+        let hears = statement.split_once(" hears ").map(|(_, heard)| {
+            let (leader, term) = heard.split_once(' ').expect("hears NODE TERM");
+            (number(leader) as u32, number(term))
+        });
+        self.note(Fact::Halted {
+            node,
+            named: named.iter().map(|node| *node as u32).collect(),
+            seats_index: by.map_or(0, |(_, index)| number(index)),
+            heard: hears,
+        });
     }
 
     fn note(&mut self, fact: Fact) {

@@ -14,7 +14,7 @@ fn blank(node: u64, disk: u64) -> Input {
 
 fn halted(outputs: &[Output]) -> Vec<u64> {
     let halted = outputs.iter().find_map(|output| match output {
-        Output::Halted { blank_nodes } => Some(blank_nodes.clone()),
+        Output::Halted { blank_nodes, .. } => Some(blank_nodes.clone()),
         _ => None,
     });
     halted.unwrap_or_default()
@@ -28,6 +28,7 @@ fn a_spare_that_was_promoted_is_not_blank() {
         let mut lone = Lone::new(3, &[1], None);
         assert!(halted(&lone.step(blank(3, announced))).is_empty());
         lone.append_configuration(Configuration::of_voters((0..4).map(replica)));
+        lone.now_ns += 2 * Settings::default().election_timeout_ns;
         assert!(halted(&lone.step(blank(2, 99))).is_empty(), "3 of 4");
         assert_eq!(halted(&lone.step(blank(3, 98))), [2, 3]);
     }
@@ -42,6 +43,18 @@ fn a_disk_that_was_blank_long_ago_may_be_whole() {
     lone.now_ns += 20 * Settings::default().election_timeout_ns;
     assert!(halted(&lone.step(blank(2, 99))).is_empty(), "2 of 3");
     assert_eq!(halted(&lone.step(blank(1, 98))), [1, 2]);
+}
+
+/// D16: a replica that lags may know an old configuration only. As long as it hears a
+/// leader, that one has a majority.
+#[test]
+fn a_replica_that_hears_a_leader_does_not_halt() {
+    let mut lone = Lone::new(3, &[1], None);
+    lone.append(5, lone.raft.last(), &[], 0);
+    assert!(halted(&lone.step(blank(1, 98))).is_empty());
+    assert!(halted(&lone.step(blank(2, 99))).is_empty());
+    lone.now_ns += 2 * Settings::default().election_timeout_ns;
+    assert_eq!(halted(&lone.step(blank(2, 99))), [1, 2]);
 }
 
 /// D16: who goes on alone lets the others back in: a blank disk is fed, and

@@ -214,7 +214,7 @@ impl Cluster {
                 self.check.leads(me, term, &self.nodes[&node].disk);
             }
             Output::ReadReady { id, index } => self.check.answered(id, index),
-            Output::Halted { blank_nodes } => {
+            Output::Halted { blank_nodes, .. } => {
                 self.told
                     .push(format!("{node} reports: halted, blank {blank_nodes:?}"));
             }

@@ -28,7 +28,8 @@ pub(super) fn tap_on(scenario: &Scenario) -> Tap {
     };
     let tap = tap
         .with_reserve(cluster.broker.log_config().reserve_bytes)
-        .with_pieces(cluster.broker.bounds.peer_message_bytes);
+        .with_pieces(cluster.broker.bounds.peer_message_bytes)
+        .with_followers(cluster.election_timeout_ms.low * 500_000);
     match scenario.producer_groups().is_empty() {
         true => tap,
         false => {

@@ -27,11 +27,13 @@ pub(super) enum Harm<'a> {
     Anywhere(Remembered<'a>),
 }
 
-/// A log as it was written, and up to which index it had been synced.
+/// A log as it was written, up to which index it had been synced, and the base that
+/// stood for its beginning when the base's file was last read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remembered<'a> {
     pub(super) log: &'a Log,
     pub(super) upto: u64,
+    pub(super) base: Option<Head>,
 }
 
 impl<'a> Harm<'a> {
@@ -57,6 +59,11 @@ impl<'a> Harm<'a> {
             Self::None => None,
             Self::At(_, remembered) | Self::Anywhere(remembered) => Some(remembered),
         }
+    }
+
+    /// The base that is remembered.
+    pub(super) fn base(self) -> Option<Head> {
+        self.remembered()?.base
     }
 
     /// The last entry that had been synced, where nothing verifies from that log
@@ -85,25 +92,22 @@ impl<'a> Harm<'a> {
         (before.index <= known.upto && follows(&before, part)).then_some(before)
     }
 
-    /// The entries that a hole behind `last` took, up to `entry`.
+    /// The entries that a hole behind `last` took, up to `entry`. All of them, or it is
+    /// not known what stood there: a log knows nothing of what lies below its base.
     pub(super) fn between(self, last: Head, entry: &Head) -> Option<Vec<Entry>> {
-        let Remembered { log, upto } = self.known_at(last.end_address)?;
+        let Remembered { log, upto, .. } = self.known_at(last.end_address)?;
         let there = log.get(entry.index)?;
         let chained = log.has(&last) && there.hash == entry.hash;
         let taken = last.index < entry.index && entry.index <= upto;
-        let mut missing = last.index + 1..=entry.index;
-        (chained && taken).then(|| {
-            missing
-                .by_ref()
-                .map_while(|index| log.entry(index))
-                .collect()
-        })
+        let missing = last.index + 1..=entry.index;
+        let all = || missing.map(|index| log.entry(index)).collect();
+        (chained && taken).then(all)?
     }
 
     /// Where in a segment the log goes on behind the entries that follow `last` and
     /// do not verify at `position`, without a gap.
     pub(super) fn resumes(self, last: Head, segment: &Segment, position: usize) -> Option<usize> {
-        let Remembered { log, upto } = self.known_at(last.end_address)?;
+        let Remembered { log, upto, .. } = self.known_at(last.end_address)?;
         let missing = (last.index + 1..=upto).map_while(|index| log.get(index));
         let mut behind = missing.map(|entry| {
             let bytes = entry.end_address - last.end_address;

@@ -116,7 +116,7 @@ impl Image {
             if number == 0 {
                 image.base = segment.base;
             } else if !image.reaches(&segment.base, harm) {
-                if !image.is_below_base(&segment.base) {
+                if !image.is_below_base(&segment.base, harm) {
                     image.begin_at_base();
                     return image;
                 }
@@ -185,10 +185,12 @@ impl Image {
         self.holes.clear();
     }
 
-    /// Whether the base stands for that entry.
-    fn is_below_base(&self, head: &Head) -> bool {
-        let stands = self.stands.as_ref();
-        stands.is_some_and(|stands| head.index <= stands.head.index)
+    /// Whether the base stands for that entry. Where a bad sector took its file, what
+    /// the file said is remembered.
+    fn is_below_base(&self, head: &Head, harm: Harm<'_>) -> bool {
+        let stands = self.stands.as_ref().map(|stands| stands.head);
+        let base = stands.or_else(|| harm.base());
+        base.is_some_and(|base| head.index <= base.index)
     }
 
     /// Where the chain does not lead up to the base, it is of another log. Nothing

@@ -20,6 +20,7 @@ use std::ops::RangeFrom;
 
 use super::codecs::{Base, Said, aside_bytes, base, disk_id, hard_state, said};
 use super::harm::{Harm, Holes, Remembered};
+use super::heard::HeardLeader;
 use super::holdings::Holdings;
 use super::image::{Image, View};
 use crate::broker::BASE_FILE;
@@ -49,6 +50,8 @@ struct Known {
     state: Option<HardState>,
     /// The last one that verified where it has its name, durably or not.
     named_state: Option<HardState>,
+    /// The last base that verified.
+    base: Option<Head>,
     /// Identity or hard state got a new file that may not be durable yet.
     is_renamed: bool,
     /// A sector of the hard state went bad: what it said counts until it says
@@ -194,6 +197,7 @@ impl Replicas {
         }) = base(disk, View::Cached)
         {
             let base = head;
+            self.nodes[node as usize].base = Some(base);
             if let Some(seats) = seats.filter(|_| base.index == 0) {
                 self.cluster.note(moment, Fact::Founded { node, seats });
             }
@@ -278,9 +282,13 @@ impl Replicas {
             }
             Taken::Cache | Taken::Newer => {}
         }
-        if base(disk, View::Cached).is_none() {
+        let stands = base(disk, View::Cached).map(|base| base.head);
+        if stands.is_none() {
             self.cluster.unfounded(node);
         }
+        let before = self.nodes[node as usize].base;
+        let remembered = before.filter(|_| taken != Taken::Disk);
+        self.nodes[node as usize].base = stands.or(remembered);
         self.nodes[node as usize].lies_before = disk.lies();
         self.nodes[node as usize].durable_at_failure = None;
         self.nodes[node as usize].is_spoiled &= taken != Taken::Disk;
@@ -301,6 +309,7 @@ impl Replicas {
                 true => self.cluster.log(node, Medium::Durable).last().index,
                 false => self.cluster.believed(node),
             },
+            base: self.nodes[node as usize].base,
         };
         let harm = Harm::Anywhere(remembered);
         let image = Image::of(disk, View::Durable, harm);
@@ -375,9 +384,21 @@ impl Replicas {
 
     /// A replica told its operator that no majority of disks is left, for those are
     /// blank.
-    pub(super) fn halted(&mut self, moment: Moment, node: NodeId, blank_nodes: &[u64]) {
+    pub(super) fn halted(
+        &mut self,
+        moment: Moment,
+        node: NodeId,
+        (blank_nodes, seats_index): (&[u64], u64),
+        heard: Option<HeardLeader>,
+    ) {
         let named = blank_nodes.iter().map(|node| *node as NodeId).collect();
-        self.cluster.note(moment, Fact::Halted { node, named });
+        let halted = Fact::Halted {
+            node,
+            named,
+            seats_index,
+            heard: heard.map(|leader| (leader.node, leader.term)),
+        };
+        self.cluster.note(moment, halted);
     }
 
     /// One past the last log address that a node holds durably.
@@ -402,16 +423,12 @@ impl Replicas {
         let cached = self.cluster.log(node, Medium::Cached);
         let durable = self.cluster.log(node, Medium::Durable);
         // A base that stands for more than the log had is stored, and not durable yet.
-        let remembered = match cached.base().index > durable.last().index {
-            true => Remembered {
-                log: durable,
-                upto: durable.last().index,
-            },
-            false => Remembered {
-                log: cached,
-                upto: self.cluster.believed(node),
-            },
+        let (log, upto) = match cached.base().index > durable.last().index {
+            true => (durable, durable.last().index),
+            false => (cached, self.cluster.believed(node)),
         };
+        let base = self.nodes[node as usize].base;
+        let remembered = Remembered { log, upto, base };
         match &self.nodes[node as usize].holes {
             None => Harm::None,
             Some(holes) => Harm::At(holes, remembered),

@@ -115,10 +115,16 @@ impl Tap {
                 let nodes = replacements.iter().map(|node| *node as NodeId);
                 self.to_format.extend(nodes);
             }
-            Notice::Halted { blank_nodes } => {
+            Notice::Halted {
+                blank_nodes,
+                configuration_index,
+            } => {
                 self.halted.insert(node);
                 if let Some(replicas) = &mut self.replicas {
-                    replicas.halted(moment(core), node, blank_nodes);
+                    let since_ns = core.now_ns.saturating_sub(self.follows_for_ns);
+                    let heard = self.heard.leader(node, since_ns);
+                    let named = (blank_nodes.as_slice(), *configuration_index);
+                    replicas.halted(moment(core), node, named, heard);
                 }
             }
             _ => {}
