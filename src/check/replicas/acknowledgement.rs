@@ -167,6 +167,15 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_in_place_of_one_that_rotted_counts() {
+        let cut =
+            "sync 0 1; sync 1 1; write 0 2.1; sync 0 2; hard 0 2; hard 1 2; lead 1 2; recut 0 2";
+        let rotten = format!("{LEADER} {cut}; rot 0 1");
+        let again = "write 1 2.2; write 0 2.2; sync 1 2; believe 0 2; ack 1 2";
+        assert_eq!(findings(&format!("{rotten}; {again}")), "");
+    }
+
+    #[test]
     fn an_entry_that_a_fault_took_since_counts() {
         assert!(findings(&format!("{LEADER} sync 0 1; sync 1 1; rot 1 0; ack 0 1")).is_empty());
     }

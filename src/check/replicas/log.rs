@@ -90,6 +90,15 @@ impl Log {
         head.index <= self.base.index || self.get(head.index).is_some_and(here)
     }
 
+    /// The last index up to which this log and another one have the same entries.
+    pub fn agrees_upto(&self, other: &Self) -> u64 {
+        let from = self.base.index.max(other.base.index);
+        let upto = self.last().index.min(other.last().index);
+        let mut both = from + 1..=upto;
+        let parts = both.find(|index| self.get(*index) != other.get(*index));
+        parts.map_or(upto, |index| index - 1)
+    }
+
     /// The newest configuration, with its index, and the one before it; 0 and
     /// `None` where the log has none.
     pub fn latest_seats(&self) -> (u64, Option<&Seats>, Option<&Seats>) {
@@ -228,6 +237,32 @@ mod tests {
             log.spans(&head(2, 2)).next().map(|gone| gone.cause),
             Some(Cause::Silent)
         );
+    }
+
+    #[test]
+    fn two_logs_agree_up_to_where_they_part() {
+        let of = |base: u64, hashes: &[u64]| {
+            let mut log = Log::default();
+            log.rebase(head(base, base), None, 0);
+            for (place, hash) in hashes.iter().enumerate() {
+                log.push(&entry(base + 1 + place as u64, *hash), 0);
+            }
+            log
+        };
+        let log = of(0, &[1, 2, 3, 4]);
+        let others = [
+            (of(0, &[1, 2, 3, 4, 5]), 4),
+            (of(0, &[1, 2]), 2),
+            (of(0, &[1, 2, 7, 8, 9]), 2),
+            (of(2, &[3, 4]), 4),
+            (of(2, &[7]), 2),
+            (of(6, &[7]), 4),
+            (of(0, &[]), 0),
+        ];
+        for (other, upto) in others {
+            assert_eq!(log.agrees_upto(&other), upto);
+            assert_eq!(other.agrees_upto(&log), upto);
+        }
     }
 
     #[test]

@@ -283,8 +283,9 @@ impl Cluster {
         let state = self.node_mut(node);
         state.believed = match cause {
             // The replica believes that it holds rotten entries until it reads them: it
-            // did hold it, until a ledgered fault took it.
-            Cause::Detected => state.believed.max(state.durable.last().index),
+            // did hold it, until a ledgered fault took it. Not so what it has cut itself,
+            // though the cut may not be durable yet.
+            Cause::Detected => state.believed.max(state.durable.agrees_upto(&state.cached)),
             _ => state.believed.min(from_index.saturating_sub(1)),
         };
         self.log_mut(node, medium)

@@ -120,3 +120,55 @@ impl<'a> Harm<'a> {
         behind.find(goes_on).map(|(_, at)| at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Harm, Holes, Remembered};
+    use crate::check::replicas::{Entry, Head, Log};
+
+    fn head(index: u64) -> Head {
+        Head {
+            index,
+            term: 1,
+            hash: index,
+            end_address: 100 * index,
+        }
+    }
+
+    /// Entries 6 to 8 behind a base at 5.
+    fn log() -> Log {
+        let mut log = Log::default();
+        log.rebase(head(5), None, 0);
+        for index in 6..=8 {
+            let entry = Entry {
+                head: head(index),
+                seats: None,
+                expired_address: None,
+            };
+            log.push(&entry, 0);
+        }
+        log
+    }
+
+    #[test]
+    fn two_ends_are_joined_only_by_entries_that_are_known() {
+        let log = log();
+        let remembered = Remembered {
+            log: &log,
+            upto: 8,
+            base: Some(head(5)),
+        };
+        let harm = Harm::Anywhere(remembered);
+        let between = |from, upto| harm.between(head(from), &head(upto));
+        let joined = between(5, 7).expect("both are known");
+        assert_eq!(joined.len(), 2);
+        assert_eq!(between(3, 7), None, "entries 4 and 5 are below the base");
+        assert_eq!(between(5, 9), None, "it was never synced");
+        let holes = Holes::from([(500, false)]);
+        let at = Harm::At(&holes, remembered);
+        assert!(at.between(head(5), &head(7)).is_some());
+        assert_eq!(at.between(head(6), &head(7)), None, "no hole begins there");
+        assert_eq!(at.base(), Some(head(5)));
+        assert_eq!(Harm::None.base(), None);
+    }
+}
