@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_replica_knows_a_configuration_before_it_has_written_it() {
-        let other = format!("{BEGIN} write 1 2.1=0:0,1:-,2:0; blank 2 9;");
+        let log = "1.1=0:0,1:0,2:0 2.1=0:0,1:-,2:0";
+        let other = format!("{BEGIN} write 1 {log}; blank 2 9;");
         assert_eq!(findings(&format!("{other} halt 0 1 2 by 2")), "");
         assert!(findings(&format!("{other} halt 0 1 2 by 3")).contains("b1 never said so"));
         assert!(findings(&format!("{other} halt 0 1 2")).contains("b1 never said so"));
