@@ -340,7 +340,10 @@ impl Net for SimNet {
     fn try_next_of(&mut self, from: Source) -> Option<NetEvent> {
         let (node, endpoint) = (self.env.node, self.endpoint);
         self.env
-            .with(|inner| inner.takes_event_of(node, endpoint, from))
+            .with(|inner| {
+                inner.core.looks_on(node);
+                inner.takes_event_of(node, endpoint, from)
+            })
             .flatten()
     }
 

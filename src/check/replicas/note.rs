@@ -388,8 +388,8 @@ impl Cluster {
         let (index, newest, _) = log.latest_seats();
         // A configuration holds from when it is heard of, and is written a little later.
         let mut logs = self.nodes.iter().map(|node| &node.cached);
-        let mut taken = || logs.find_map(|log| log.entry(seats_index)?.seats);
-        let ahead = (seats_index > index).then(|| taken()).flatten();
+        let taken = || logs.find_map(|log| log.entry(seats_index)?.seats);
+        let ahead = (seats_index > index).then(taken).flatten();
         let known = ahead.as_ref().or(newest).unwrap_or(&self.initial);
         let halt = halts::Halt {
             replica: self.replica(node),

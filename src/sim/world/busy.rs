@@ -211,6 +211,14 @@ impl Core {
         self.loops.step_bytes.or_longer(step);
     }
 
+    /// As [`Core::looks`], for one more of what has come. A broker takes these for a time;
+    /// where no work takes time, that ends nothing, and each is a step of its own.
+    pub(crate) fn looks_on(&mut self, node: NodeId) {
+        if self.cpu.is_none() {
+            self.looks(node);
+        }
+    }
+
     /// A process took an event; of a peer, while events of streams wait, where so.
     pub(crate) fn took(&mut self, node: NodeId, keeps_waiting: bool) {
         if node >= self.brokers {
