@@ -103,6 +103,11 @@ impl<F: File> Frames<F> {
         }
     }
 
+    /// From here on so many bytes are read at a time.
+    pub(super) fn read_ahead(&mut self, window_bytes: u64) {
+        self.window_bytes = window_bytes;
+    }
+
     /// One past the last position that is read.
     pub(super) fn end(&self) -> u64 {
         self.end

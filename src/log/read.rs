@@ -18,7 +18,7 @@ use super::segment::{Group, SegmentHeader, segment_path};
 use crate::env::Disk;
 use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope, LogPart};
 
-/// Looking for an index reads ahead so many bytes.
+/// Looking for an index, or for the rest of a batch, reads ahead so many bytes.
 const SEEK_BYTES: u64 = 16 << 10;
 
 /// An entry as read.
@@ -239,6 +239,10 @@ impl<D: Disk> Place<D> {
             && at.next_index < upto.index
             && at.address - from_address < bytes_max
         {
+            // Where groups are padded the window ends before the batch: the next one
+            // reads what is left of that, and not as much again.
+            let left_bytes = wanted_bytes.saturating_sub(at.address - from_address);
+            frames.read_ahead(left_bytes.max(SEEK_BYTES));
             // One that does not fit any more is not read to be left out.
             let long = self.long_at(&mut frames, position).await?;
             let fits =
