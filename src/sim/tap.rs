@@ -51,7 +51,7 @@ use ends::Transactions;
 use harm::Harm;
 use heard::Heard;
 pub(crate) use holdings::WrittenEntry;
-use holdings::{Holdings, entries_in};
+use holdings::{Holdings, entries_in, most_written};
 use image::{Image, View};
 use owed::{Owed, Owing};
 pub(crate) use probes::Happened;
@@ -88,8 +88,6 @@ pub(crate) struct Tap {
     refusals: BTreeMap<NodeId, u64>,
     owed: Owed,
     heard: Heard,
-    /// For so long at least, nanoseconds, a replica follows a leader that it has heard.
-    follows_for_ns: u64,
     /// The nodes whose disks became older ones than they were.
     rolled_back: BTreeSet<NodeId>,
     /// The longest piece of a base that the brokers' settings allow, bytes.
@@ -135,7 +133,6 @@ impl Tap {
             refusals: BTreeMap::new(),
             owed: Owed::default(),
             heard: Heard::default(),
-            follows_for_ns: 0,
             rolled_back: BTreeSet::new(),
             piece_bytes_max: usize::MAX,
             on_lies: BTreeMap::new(),
@@ -171,7 +168,7 @@ impl Tap {
     /// The same, of replicas that follow a leader for so long at least, nanoseconds,
     /// after they have heard it.
     pub(crate) fn with_followers(mut self, follows_for_ns: u64) -> Self {
-        self.follows_for_ns = follows_for_ns;
+        self.heard = Heard::by_followers(follows_for_ns);
         self
     }
 
@@ -583,21 +580,6 @@ fn piece_bytes(packet: &Packet) -> usize {
         }
         _ => 0,
     }
-}
-
-/// Of entries that replicas wrote in one place, the one that most of them did.
-fn most_written<'a>(entries: impl Iterator<Item = &'a WrittenEntry>) -> Option<WrittenEntry> {
-    let mut copies = BTreeMap::<(u64, u64), (u64, u64, WrittenEntry)>::new();
-    for entry in entries {
-        let key = (entry.head.term, entry.head.hash);
-        let (count, newest_ns, _) = copies.entry(key).or_insert((0, 0, *entry));
-        *count += 1;
-        *newest_ns = entry.written_ns.max(*newest_ns);
-    }
-    let most = copies
-        .into_values()
-        .max_by_key(|(count, newest_ns, _)| (*count, *newest_ns));
-    most.map(|(_, _, entry)| entry)
 }
 
 /// Where in the run something happens.

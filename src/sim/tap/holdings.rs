@@ -371,6 +371,23 @@ impl Holdings {
     }
 }
 
+/// Of entries that replicas wrote in one place, the one that most of them did.
+pub(super) fn most_written<'a>(
+    entries: impl Iterator<Item = &'a WrittenEntry>,
+) -> Option<WrittenEntry> {
+    let mut copies = BTreeMap::<(u64, u64), (u64, u64, WrittenEntry)>::new();
+    for entry in entries {
+        let key = (entry.head.term, entry.head.hash);
+        let (count, newest_ns, _) = copies.entry(key).or_insert((0, 0, *entry));
+        *count += 1;
+        *newest_ns = entry.written_ns.max(*newest_ns);
+    }
+    let most = copies
+        .into_values()
+        .max_by_key(|(count, newest_ns, _)| (*count, *newest_ns));
+    most.map(|(_, _, entry)| entry)
+}
+
 /// Takes from the front what has arrived, and gives the end of the furthest of
 /// it. `arrived` says up to which change a file has, unless that is before the
 /// one given; it is asked once about entries of one file in a row.

@@ -20,7 +20,6 @@ use std::ops::RangeFrom;
 
 use super::codecs::{Base, Said, aside_bytes, base, disk_id, hard_state, said};
 use super::harm::{Harm, Holes, Remembered};
-use super::heard::HeardLeader;
 use super::holdings::Holdings;
 use super::image::{Image, View};
 use crate::broker::BASE_FILE;
@@ -389,14 +388,14 @@ impl Replicas {
         moment: Moment,
         node: NodeId,
         (blank_nodes, seats_index): (&[u64], u64),
-        heard: Option<HeardLeader>,
+        heard: Option<(NodeId, u64)>,
     ) {
         let named = blank_nodes.iter().map(|node| *node as NodeId).collect();
         let halted = Fact::Halted {
             node,
             named,
             seats_index,
-            heard: heard.map(|leader| (leader.node, leader.term)),
+            heard,
         };
         self.cluster.note(moment, halted);
     }

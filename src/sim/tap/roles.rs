@@ -121,8 +121,7 @@ impl Tap {
             } => {
                 self.halted.insert(node);
                 if let Some(replicas) = &mut self.replicas {
-                    let since_ns = core.now_ns.saturating_sub(self.follows_for_ns);
-                    let heard = self.heard.leader(node, since_ns);
+                    let heard = self.heard.leader(core.now_ns, node);
                     let named = (blank_nodes.as_slice(), *configuration_index);
                     replicas.halted(moment(core), node, named, heard);
                 }
