@@ -7,7 +7,7 @@ use super::error::ReadError;
 use super::frames::Frame;
 use super::read::Place;
 use super::recovery::WINDOW_BYTES;
-use super::segment::{header_stands, segment_path};
+use super::segment::{Group, header_stands, segment_path};
 use crate::env::Disk;
 use crate::record::LogPart;
 
@@ -16,8 +16,7 @@ use crate::record::LogPart;
 pub struct Scrubbed {
     /// Where the next step begins: the log's base once the end was reached.
     pub next_address: u64,
-    /// Something before the end of the entry at this address does not verify:
-    /// for [`CommitLog::mark_damaged`], which tells an entry from mere padding.
+    /// The entry at this address does not verify: for [`CommitLog::mark_damaged`].
     pub damaged: Option<u64>,
     /// The segment that begins at this address has lost its header, which the next
     /// opening needs: it makes it anew.
@@ -37,7 +36,8 @@ impl Scrubbed {
 impl<D: Disk> CommitLog<D> {
     /// Verifies about `bytes` of the durable log from `from_address` on, at most
     /// to the end of a segment, and that segment's header: `next_address` of the
-    /// step before, or 0. Known holes are passed over. Stands alone.
+    /// step before, or 0. Known holes are passed over, and padding that has rotted,
+    /// which nobody needs. Stands alone.
     ///
     /// # Errors
     /// A read failed for a reason other than the medium.
@@ -46,7 +46,7 @@ impl<D: Disk> CommitLog<D> {
         from_address: u64,
         bytes: u64,
     ) -> impl Future<Output = Result<Scrubbed, ReadError>> + Send + use<D> {
-        let stretch = self.stretch(from_address);
+        let stretch = self.stretch(from_address, bytes);
         let base_address = self.base.address;
         let number = stretch.as_ref().map(|stretch| stretch.place.number);
         let segment = &self.segments[number.unwrap_or(self.segments.len() - 1)];
@@ -54,7 +54,7 @@ impl<D: Disk> CommitLog<D> {
         async move {
             let scrubbed = match stretch {
                 None => Scrubbed::whole_up_to(base_address),
-                Some(stretch) => stretch.verify(bytes).await?,
+                Some(stretch) => stretch.verify(WINDOW_BYTES.min(bytes)).await?,
             };
             let stands = header_stands(&file, &header).await;
             let stands = stands.map_err(|source| ReadError::Io {
@@ -68,9 +68,9 @@ impl<D: Disk> CommitLog<D> {
         }
     }
 
-    /// The stretch to verify from `from_address` on; `None` behind the last durable
-    /// entry.
-    fn stretch(&self, from_address: u64) -> Option<Stretch<D>> {
+    /// The stretch of about `bytes` to verify from `from_address` on; `None` behind the
+    /// last durable entry.
+    fn stretch(&self, from_address: u64, bytes: u64) -> Option<Stretch<D>> {
         let mut from_address = from_address.max(self.base.address);
         while let Some(hole) = self.hole_at(from_address) {
             from_address = hole.upto.address;
@@ -80,11 +80,16 @@ impl<D: Disk> CommitLog<D> {
         }
         let place = self.place(from_address).ok()?;
         let end_address = self.end_of(place.number).address;
-        let upto_address = self.readable_upto(from_address, end_address);
+        let upto_address = self
+            .readable_upto(from_address, end_address)
+            .min(self.flushed.address)
+            .min(from_address.saturating_add(bytes.max(1)));
+        let segment = &self.segments[place.number];
         Some(Stretch {
+            groups: segment.groups_in(place.group.address..upto_address),
             place,
             from_address,
-            upto_address: upto_address.min(self.flushed.address),
+            upto_address,
         })
     }
 }
@@ -93,7 +98,10 @@ impl<D: Disk> CommitLog<D> {
 struct Stretch<D: Disk> {
     /// Its first entry, or one in the same group.
     place: Place<D>,
+    /// The segment's map of it: an entry that begins a group is looked for there alone.
+    groups: Vec<Group>,
     from_address: u64,
+    /// The last entry begins below.
     upto_address: u64,
 }
 
@@ -101,8 +109,8 @@ impl<D: Disk> Stretch<D> {
     /// From the entry on that the step before came to; where none begins there (the
     /// address may since have been cut off, and another entry may have taken it),
     /// from the beginning of the group.
-    async fn verify(&self, bytes: u64) -> Result<Scrubbed, ReadError> {
-        let mut frames = self.place.frames(WINDOW_BYTES.min(bytes));
+    async fn verify(&self, window_bytes: u64) -> Result<Scrubbed, ReadError> {
+        let mut frames = self.place.frames(window_bytes);
         let from = self.place.frame_at(&mut frames, self.place.position);
         let (mut at, mut position) = (self.from_address, self.place.position);
         let begins = |frame: &Frame| matches!(frame, Frame::Entry { envelope, .. } if envelope.log.address == at);
@@ -112,8 +120,7 @@ impl<D: Disk> Stretch<D> {
             (at, position) = (self.place.group.address, self.place.group.position);
         }
         let mut behind = None;
-        let upto_address = self.from_address.saturating_add(bytes.max(1));
-        while at < self.upto_address.min(upto_address) {
+        while at < self.upto_address {
             let frame = match first.take() {
                 Some(frame) => frame,
                 None => self.place.frame_at(&mut frames, position).await?,
@@ -125,15 +132,26 @@ impl<D: Disk> Stretch<D> {
                     position += envelope.log.framed_bytes();
                     behind = Some(envelope.log);
                 }
-                _ => {
-                    return Ok(Scrubbed {
-                        damaged: Some(at),
-                        ..Scrubbed::whole_up_to(at)
-                    });
-                }
+                _ => match self.group_behind(position, at) {
+                    Some(group) => position = group,
+                    None => {
+                        return Ok(Scrubbed {
+                            damaged: Some(at),
+                            ..Scrubbed::whole_up_to(at)
+                        });
+                    }
+                },
             }
         }
         Ok(Scrubbed::whole_up_to(at))
+    }
+
+    /// Where the entry at `at` stands, if it begins a group behind `position`: there is
+    /// no entry then, but padding or a mark.
+    fn group_behind(&self, position: u64, at: u64) -> Option<u64> {
+        let number = self.groups.binary_search_by_key(&at, |group| group.address);
+        let group = self.groups[number.ok()?];
+        (group.position > position).then_some(group.position)
     }
 }
 

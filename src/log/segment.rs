@@ -23,6 +23,7 @@
 //! tail can come back to life in it (D6, mutant S14).
 
 use std::io;
+use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
 
@@ -229,6 +230,12 @@ impl<D: Disk> Segment<D> {
     pub(super) fn group_of_index(&self, index: u64) -> Option<Group> {
         let after = self.groups.partition_point(|group| group.index <= index);
         self.groups.get(after.checked_sub(1)?).copied()
+    }
+
+    /// The groups that begin at these addresses.
+    pub(super) fn groups_in(&self, addresses: Range<u64>) -> Vec<Group> {
+        let below = |address| self.groups.partition_point(|group| group.address < address);
+        self.groups[below(addresses.start)..below(addresses.end)].to_vec()
     }
 
     /// The group that an entry at `address` would be in.

@@ -74,6 +74,43 @@ fn all_rot_of_entries_is_found_marked_and_repaired() {
     assert!(found > 40, "{found}");
 }
 
+/// A part of the scrub has no bound that looks at each damaged padding twice.
+#[test]
+fn rot_of_padding_is_passed_by_at_the_first_look() {
+    on_simulated(async |disk| {
+        let chain = Chain::of(60, |_| 20);
+        let mut log = try_open_at(&disk, Position::START).await.unwrap().0;
+        for frame in &chain.frames {
+            log.stage_frame(frame).unwrap();
+            flush(&mut log).await.unwrap();
+        }
+        let mut rotten = 0;
+        for name in disk.list(COMMIT_LOG_DIR).await.unwrap() {
+            let path = format!("{COMMIT_LOG_DIR}/{name}");
+            for sector in 1..8 {
+                let harm = disk
+                    .model()
+                    .rot(&path, 512 * sector, RotKind::Bit, 100 + sector);
+                rotten += usize::from(harm.is_ok());
+            }
+        }
+        let (mut at, mut holes) = (0, 0);
+        loop {
+            let step = log.scrub_step(at, 700).await.unwrap();
+            if let Some(address) = step.damaged {
+                let hole = log.mark_damaged(address).await.unwrap();
+                assert!(hole.is_some(), "{address} is whole");
+                holes += 1;
+            } else if step.next_address <= at {
+                break;
+            }
+            at = step.next_address;
+        }
+        assert!(holes > 0 && rotten > 2 * holes, "{holes} of {rotten}");
+        assert_is(&log, &chain, "padding has rotted").await;
+    });
+}
+
 /// Its addresses may be anybody's: of entries that were cut off since, of the
 /// inside of an entry, behind the end.
 #[test]

@@ -52,21 +52,24 @@ impl<E: Env> Broker<E> {
             if let Some(address) = scrubbed.headless {
                 return Err(StoreError::Headless { address });
             }
-            // Rot of mere padding costs nothing.
-            if let Some(address) = scrubbed.damaged
-                && log.mark_damaged(address).await?.is_some()
-            {
-                return Err(StoreError::Damaged { address });
+            let went_on = scrubbed.next_address.checked_sub(at);
+            at = scrubbed.next_address;
+            if let Some(address) = scrubbed.damaged {
+                if log.mark_damaged(address).await?.is_some() {
+                    return Err(StoreError::Damaged { address });
+                }
+                // It is whole after all: the next part begins there. A second look costs
+                // more than a part, and no part has two.
+                break;
             }
             // Round once at most: the end of the log leads back to its beginning.
-            left = match scrubbed.next_address > at {
-                true => left.saturating_sub(scrubbed.next_address - at),
-                false => {
+            left = match went_on {
+                Some(bytes @ 1..) => left.saturating_sub(bytes),
+                _ => {
                     round_ends = true;
                     0
                 }
             };
-            at = scrubbed.next_address;
         }
         // From its end on: a part with a long entry may take longer than the pause, and a
         // time that is past already would leave nobody else a turn.
