@@ -189,7 +189,8 @@ struct CommonArgs {
     /// Judge by what clients saw alone.
     #[arg(long)]
     no_oracle: bool,
-    /// Wall-clock seconds after which a run counts as hung.
+    /// CPU seconds after which a run counts as hung; 20 times as many of wall time, where
+    /// it uses none.
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     watchdog_s: u64,
 }

@@ -1,15 +1,24 @@
 //! A fresh thread for each run, and a watchdog over them.
 //!
 //! The simulator needs the fresh thread for its determinism (its hash seeds are
-//! taken from a thread's first use). The watchdog needs wall time: a run that
-//! loops without ever yielding cannot be ended from inside.
+//! taken from a thread's first use). The watchdog stands outside: a run that loops
+//! without ever yielding cannot be ended from inside. It counts CPU time, since a
+//! machine that is busy with other work slows a run down as much as it likes; only a
+//! run that waits for ever, and needs none, is given a multiple of it as wall time.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Simulated nodes run on the stack of their run's thread.
 const STACK_BYTES: usize = 16 << 20;
+
+/// So many times longer than it may compute, a run may take.
+const WALL_FACTOR: u32 = 20;
+
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// A run that did not return.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -33,7 +42,25 @@ pub(super) struct Threads<K, T> {
 
 struct Running {
     if_hung: Hung,
-    since: Instant,
+    since: Spent,
+}
+
+/// Time that has gone by.
+#[derive(Debug, Clone, Copy)]
+struct Spent {
+    wall: Instant,
+    /// CPU time of this process, all its threads together.
+    cpu: Duration,
+}
+
+impl Spent {
+    fn now() -> Self {
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        Self {
+            wall: now(),
+            cpu: Duration::new(cpu.tv_sec as u64, cpu.tv_nsec as u32),
+        }
+    }
 }
 
 impl<K: Ord + Copy + Send + 'static, T: Send + 'static> Threads<K, T> {
@@ -62,7 +89,7 @@ impl<K: Ord + Copy + Send + 'static, T: Send + 'static> Threads<K, T> {
         if_hung: Hung,
         work: impl FnOnce() -> T + Send + 'static,
     ) {
-        let since = now();
+        let since = Spent::now();
         self.running.insert(key, Running { if_hung, since });
         let sender = self.sender.clone();
         // Nobody listens any more once an exploration ended early.
@@ -74,25 +101,27 @@ impl<K: Ord + Copy + Send + 'static, T: Send + 'static> Threads<K, T> {
     /// Waits for a run to end.
     pub(super) fn next(&mut self) -> Result<(K, T), Hung> {
         loop {
-            let oldest = self.running.values().min_by_key(|run| run.since);
-            let oldest = oldest.expect("waits only for what was started");
-            let left = self.hang_after.saturating_sub(now() - oldest.since);
-            match self.results.recv_timeout(left) {
+            self.check_hung()?;
+            match self.results.recv_timeout(LOOKS_EVERY) {
                 Ok((key, report)) => {
                     self.running.remove(&key);
                     return Ok((key, report));
                 }
-                Err(RecvTimeoutError::Timeout) => self.check_hung()?,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("a sender is kept here"),
             }
         }
     }
 
     fn check_hung(&self) -> Result<(), Hung> {
-        let now = now();
-        let hung = self.running.values();
-        let mut hung = hung.filter(|run| now - run.since >= self.hang_after);
-        match hung.next() {
+        let now = Spent::now();
+        // All that run have a share in the process' time.
+        let runs = self.running.len() as u32;
+        let is_hung = |run: &&Running| {
+            now.cpu - run.since.cpu >= self.hang_after * runs
+                || now.wall - run.since.wall >= self.hang_after * WALL_FACTOR
+        };
+        match self.running.values().find(is_hung) {
             None => Ok(()),
             Some(run) => Err(run.if_hung.clone()),
         }

@@ -70,7 +70,7 @@ pub struct Kill {
     pub check: String,
     /// The scenario's id.
     pub scenario: String,
-    /// The seed; `None` where the process hung and said nothing.
+    /// The seed; `None` in a sweep.
     pub seed: Option<u64>,
 }
 
@@ -210,17 +210,22 @@ fn run(
             seed: Some(unfit.seed),
         }));
     }
-    match ended.status.code() {
-        Some(11) => Ok(Some(Kill {
+    let why = String::from_utf8_lossy(&ended.stderr);
+    match (ended.status.code(), hung_seed(&why)) {
+        (Some(11), Some(seed)) => Ok(Some(Kill {
             check: "hung".to_owned(),
             scenario: scenario.to_owned(),
-            seed: None,
+            seed: Some(seed),
         })),
-        _ => Err(io::Error::other(format!(
-            "zeroloss run {scenario}: {}",
-            String::from_utf8_lossy(&ended.stderr)
-        ))),
+        _ => Err(io::Error::other(format!("zeroloss run {scenario}: {why}"))),
     }
+}
+
+/// The seed of `HUNG scenario  seed=N`.
+fn hung_seed(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter(|line| line.contains("HUNG "));
+    let (_, seed) = lines.next()?.split_once("  seed=")?;
+    seed.trim().parse().ok()
 }
 
 /// One sweep, up to the first point that does not fit. An assertion of the
