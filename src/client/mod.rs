@@ -24,6 +24,7 @@ mod config;
 mod consumer;
 mod convert;
 mod full_reader;
+mod outcome;
 mod producer;
 mod progress;
 mod records;
@@ -43,6 +44,7 @@ pub use config::{
 };
 pub use consumer::{Consumer, ConsumerEvent, PullEnd};
 pub use full_reader::{FullReader, QueueContents, ReadError};
+pub use outcome::{EndOutcome, OpId, Queue, SendOutcome};
 pub use producer::Producer;
 pub use records::{BadRecord, Received};
 pub use transactions::{HalfName, ProducerEvent, Question};

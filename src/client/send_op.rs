@@ -15,7 +15,7 @@
 use bytes::Bytes;
 
 use super::session::TopicId;
-use crate::history::SendOutcome;
+use crate::client::SendOutcome;
 use crate::remoting::ResponseCode;
 
 /// How an attempt ended that did not bring `SEND_OK`.

@@ -12,6 +12,9 @@ mod juncture;
 mod ledger;
 mod words;
 
+/// Queues, operations and their ends, as clients name them.
+pub use crate::client::{EndOutcome, OpId, Queue, SendOutcome};
+pub use crate::remoting::retry::SCHEDULE_TOPIC;
 pub use happening::Happening;
 pub use juncture::{Death, Juncture, Mortal};
 pub use ledger::{ClockChange, FaultEvent, FaultKind, Ledger, SettingCount};
@@ -23,49 +26,6 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// A client of the run, unique within it.
 pub type ClientId = u32;
-/// A client's own count of its operations.
-pub type OpId = u64;
-
-/// A queue: the unit of order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Queue {
-    /// The topic's name.
-    pub topic: Arc<str>,
-    /// The queue's number in the topic.
-    pub queue_id: u32,
-}
-
-/// The prefix of the topic in which messages of a group come again that were sent
-/// back (RocketMQ's `RETRY_GROUP_TOPIC_PREFIX`).
-const RETRY_PREFIX: &str = "%RETRY%";
-/// And that of its dead letters (`DLQ_GROUP_TOPIC_PREFIX`).
-const DEAD_LETTER_PREFIX: &str = "%DLQ%";
-/// The topic in which messages wait for their time (`RMQ_SYS_SCHEDULE_TOPIC`).
-pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
-
-impl Queue {
-    /// Whether a group's messages come again here.
-    pub fn is_of_retries(&self) -> bool {
-        self.topic.starts_with(RETRY_PREFIX)
-    }
-
-    /// Whether messages wait here for their time.
-    pub fn is_schedule(&self) -> bool {
-        &*self.topic == SCHEDULE_TOPIC
-    }
-
-    /// The group whose dead letters stand here, if any do.
-    pub fn group_of_dead_letters(&self) -> Option<&str> {
-        self.topic.strip_prefix(DEAD_LETTER_PREFIX)
-    }
-}
-
-/// `topic/queue`.
-impl fmt::Display for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.topic, self.queue_id)
-    }
-}
 
 /// The content of a message, as far as judgement cares: who sent it, its number
 /// there, and a digest of the whole body. Two sends never share a value.
@@ -132,41 +92,6 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "client {} #{}", self.client, self.sequence)
     }
-}
-
-/// How a send ended. Three outcomes, never two (guarantee.md, section 1).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum SendOutcome {
-    /// `SEND_OK`.
-    Acknowledged {
-        /// Where.
-        queue: Queue,
-        /// The queue offset.
-        offset: u64,
-        /// The log address out of the message id.
-        address: u64,
-    },
-    /// Every attempt was answered with an error given only before an append.
-    Rejected {
-        /// The last response code.
-        code: i32,
-    },
-    /// Anything else.
-    Unknown,
-}
-
-/// How the end of a transaction ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EndOutcome {
-    /// It is decided so, durably.
-    Acknowledged,
-    /// It is decided otherwise, or not to be decided any more.
-    Refused {
-        /// The response code.
-        code: i32,
-    },
-    /// Nobody knows.
-    Unknown,
 }
 
 /// One thing that a client did or saw.

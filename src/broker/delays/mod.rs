@@ -28,8 +28,7 @@ pub use book::{Delayed, Delays};
 pub(super) use clock::DelayClock;
 pub(super) use keeping::{Scheduled, at_most, level_of};
 
-/// Where messages wait, a queue for each level (`SCHEDULE_TOPIC_XXXX`).
-pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
+pub use crate::remoting::retry::SCHEDULE_TOPIC;
 /// Levels, at most: the queues of the schedule topic.
 pub const LEVELS_MAX: u32 = 18;
 /// RocketMQ's levels (`messageDelayLevel`), milliseconds.

@@ -2,12 +2,12 @@
 
 use super::queue::{Claim, Phase, Pull};
 use super::{Asked, Consumer, ConsumerEvent, PullEnd};
+use crate::client::OpId;
 use crate::client::convert::{bounds_of, offset_of};
 use crate::client::progress::Progress;
 use crate::client::records::{Received, decode};
 use crate::client::wire::ms;
 use crate::env::Env;
-use crate::history::OpId;
 use crate::remoting::{Command, ResponseCode};
 
 impl<E: Env> Consumer<E> {

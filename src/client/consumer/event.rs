@@ -1,7 +1,7 @@
 //! The reports of a consumer.
 
 use crate::client::records::{BadRecord, Received};
-use crate::history::{OpId, Queue};
+use crate::client::{OpId, Queue};
 use crate::remoting::ResponseCode;
 
 /// A report of a consumer.

@@ -2,12 +2,12 @@
 
 use super::queue::{Claim, Commit, Phase, Pull};
 use super::{Asked, Consumer, ConsumerEvent};
+use crate::client::Queue;
 use crate::client::config::ConsumeFrom;
 use crate::client::convert::{as_i32, as_i64};
 use crate::client::session::TopicId;
 use crate::client::wire::ms;
 use crate::env::Env;
-use crate::history::Queue;
 use crate::remoting::offset::{MaxOffset, MinOffset, QueryOffset, SearchOffset, UpdateOffset};
 use crate::remoting::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest};
 

@@ -1,7 +1,7 @@
 //! Where one queue of a consumer stands.
 
 use crate::client::progress::Progress;
-use crate::history::{OpId, Queue};
+use crate::client::{OpId, Queue};
 
 /// One holding of a queue: from when it was taken to when it is let go. A queue
 /// that comes again is another one.

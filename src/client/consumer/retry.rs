@@ -6,8 +6,8 @@ use super::{Asked, Consumer, ConsumerEvent};
 use crate::client::convert::{as_i32, as_i64};
 use crate::client::records::Received;
 use crate::client::wire::ms;
+use crate::client::{OpId, Queue};
 use crate::env::Env;
-use crate::history::{OpId, Queue};
 use crate::remoting::retry::SendBack;
 
 /// Messages of one consumer that are sent back at the same time. A message that a
