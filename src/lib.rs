@@ -35,23 +35,14 @@
 //!
 #![doc = include_str!("guarantee.md")]
 
-pub mod broker;
 pub mod check;
-pub mod client;
-pub mod env;
+pub mod cli;
+pub mod explore;
 pub mod history;
-pub mod log;
-pub mod raft;
-pub mod record;
-pub mod remoting;
 pub mod report;
+pub mod scenario;
+pub mod sim;
 pub mod workload;
 
-#[cfg(feature = "sim")]
-pub mod cli;
-#[cfg(feature = "sim")]
-pub mod explore;
-#[cfg(feature = "sim")]
-pub mod scenario;
-#[cfg(feature = "sim")]
-pub mod sim;
+#[doc(no_inline)]
+pub use zeroloss_broker::{broker, client, env, log, raft, record, remoting};

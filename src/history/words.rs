@@ -2,21 +2,10 @@
 
 use std::fmt;
 
-use super::{EndOutcome, Event, Queue, SendOutcome, Value};
+use super::{Event, Value};
 
 /// Ranges of offsets that a line names; further ones are counted.
 const RANGES_MAX: usize = 4;
-
-/// How a transaction's end ended.
-impl fmt::Display for EndOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Acknowledged => f.write_str("acknowledged"),
-            Self::Refused { code } => write!(f, "refused with code {code}"),
-            Self::Unknown => f.write_str("unknown"),
-        }
-    }
-}
 
 /// One line, without whose it is and when.
 impl fmt::Display for Event {
@@ -163,29 +152,6 @@ impl fmt::Display for Event {
             }
         }
     }
-}
-
-impl fmt::Display for SendOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Acknowledged {
-                queue,
-                offset,
-                address,
-            } => write_place(f, queue, *offset, *address),
-            Self::Rejected { code } => write!(f, "rejected, code {code}"),
-            Self::Unknown => f.write_str("unknown"),
-        }
-    }
-}
-
-fn write_place(
-    f: &mut fmt::Formatter<'_>,
-    queue: &Queue,
-    offset: u64,
-    address: u64,
-) -> fmt::Result {
-    write!(f, "acknowledged {queue}@{offset} addr {address}")
 }
 
 fn write_recorded(f: &mut fmt::Formatter<'_>, offset: Option<u64>) -> fmt::Result {

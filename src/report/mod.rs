@@ -14,9 +14,7 @@ mod ledger;
 mod numbers;
 mod run;
 mod scenario;
-#[cfg(feature = "sim")]
 mod sweep;
-#[cfg(feature = "sim")]
 mod sweep_text;
 pub mod text;
 
@@ -24,7 +22,5 @@ pub use json::json;
 pub use ledger::ledger;
 pub use run::{FaultCount, RunReport, TimelineLine, Trace};
 pub use scenario::{About, ScenarioReport};
-#[cfg(feature = "sim")]
 pub use sweep::{Crash, Ends, Survives, SweepReport, SweepRow, Victims};
-#[cfg(feature = "sim")]
 pub use sweep_text::{sweep as sweep_text, sweep_point};

@@ -7,7 +7,6 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::check::{Assessment, Counts, Finding, Outcome, Promise, Tally, Verdict, assess};
 use crate::history::{FaultKind, Happening, Juncture, Mortal};
 
-#[cfg(feature = "sim")]
 use crate::scenario::Scenario;
 
 use super::{FaultCount, RunReport};
@@ -31,7 +30,6 @@ pub struct About {
     pub sometimes: Vec<Happening>,
 }
 
-#[cfg(feature = "sim")]
 impl About {
     /// The facts about `scenario` that a report needs.
     pub fn of(scenario: &Scenario) -> Self {

@@ -78,3 +78,28 @@ pub enum EndOutcome {
     /// Nobody knows.
     Unknown,
 }
+
+impl fmt::Display for SendOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acknowledged {
+                queue,
+                offset,
+                address,
+            } => write!(f, "acknowledged {queue}@{offset} addr {address}"),
+            Self::Rejected { code } => write!(f, "rejected, code {code}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// How a transaction's end ended.
+impl fmt::Display for EndOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acknowledged => f.write_str("acknowledged"),
+            Self::Refused { code } => write!(f, "refused with code {code}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}

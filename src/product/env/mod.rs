@@ -27,7 +27,7 @@ pub(crate) mod conformance;
 mod either;
 pub mod failure;
 mod notice;
-pub(crate) mod path;
+pub mod path;
 mod pool;
 pub mod real;
 mod yielding;

@@ -5,9 +5,10 @@ use std::io;
 
 /// The components of `path`; none for `""`, the root.
 ///
+/// # Errors
 /// `InvalidInput` for an absolute path, an empty component, `.` or `..`, and a
 /// NUL byte.
-pub(crate) fn components(path: &str) -> io::Result<Vec<&str>> {
+pub fn components(path: &str) -> io::Result<Vec<&str>> {
     if path.is_empty() {
         return Ok(Vec::new());
     }
@@ -24,9 +25,11 @@ pub(crate) fn components(path: &str) -> io::Result<Vec<&str>> {
     }
 }
 
-/// The parent directory and the last component of `path`; `InvalidInput` for
-/// the root, which has neither.
-pub(crate) fn split(path: &str) -> io::Result<(Vec<&str>, &str)> {
+/// The parent directory and the last component of `path`.
+///
+/// # Errors
+/// As [`components`]; `InvalidInput` for the root, which has neither.
+pub fn split(path: &str) -> io::Result<(Vec<&str>, &str)> {
     let mut parts = components(path)?;
     match parts.pop() {
         Some(name) => Ok((parts, name)),
