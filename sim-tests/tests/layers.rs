@@ -1,7 +1,9 @@
 //! The layers, kept: who may use whom, and what the product must never name.
 //!
-//! A layer is a folder of `src/`. The uses of a file are read off its text: every
-//! `crate::layer` in code, tests included.
+//! A layer is a folder of `src/`, or of `src/product/`: the product is a crate of its
+//! own, so that the compiler keeps it from all that is above it. The uses of a file are
+//! read off its text: every `crate::layer` and `crate::{layer, …}` in code, tests
+//! included.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +16,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("log", &["record", "env"]),
     ("raft", &["record"]),
     ("broker", &["record", "env", "remoting", "log", "raft"]),
-    ("history", &[]),
-    ("client", &["record", "env", "remoting", "history"]),
+    ("operator", &["env", "log", "broker"]),
+    ("client", &["record", "env", "remoting"]),
+    ("history", &["client", "remoting"]),
     ("check", &["history", "broker"]),
     (
         "workload",
@@ -30,14 +33,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Layers that must not know that they may be simulated.
 const PRODUCT: &[&str] = &[
-    "record", "env", "remoting", "log", "raft", "broker", "client",
+    "record", "env", "remoting", "log", "raft", "broker", "operator", "client",
 ];
 /// Layers that judge, and must not know the simulator either.
 const JUDGEMENT: &[&str] = &["history", "check"];
 
 /// Names that product and judgement must not use.
 const BANNED: &[&str] = &["madsim", "feature = \"sim\"", "crate::sim", "rand_chacha"];
-/// Further for every product layer but the real world's own folder.
+/// Further for every product layer but those of the real world.
 const BANNED_OUTSIDE_REAL: &[&str] = &[
     "tokio",
     "std::fs",
@@ -67,6 +70,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 fn layer_of(file: &Path) -> Option<String> {
     let inside = file.strip_prefix(source()).expect("a file below src");
+    let inside = inside.strip_prefix("product").unwrap_or(inside);
     let first = inside.components().next()?.as_os_str().to_str()?;
     (inside.components().count() > 1).then(|| first.to_owned())
 }
@@ -80,15 +84,36 @@ fn code(text: &str) -> String {
 }
 
 fn layers_used(code: &str) -> Vec<String> {
-    code.match_indices("crate::")
-        .map(|(at, found)| {
-            let rest = &code[at + found.len()..];
-            rest.chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect::<String>()
-        })
+    let after = code
+        .match_indices("crate::")
+        .map(|(at, found)| at + found.len());
+    after
+        .flat_map(|at| first_names(&code[at..]))
         .filter(|name| MAY_USE.iter().any(|(layer, _)| layer == name))
         .collect()
+}
+
+/// The first name of a path, or of each path in braces.
+fn first_names(text: &str) -> Vec<String> {
+    let name = |text: &str| {
+        let name = text.trim_start().chars();
+        name.take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
+    let Some(inside) = text.strip_prefix('{') else {
+        return vec![name(text)];
+    };
+    let (mut names, mut depth) = (vec![name(inside)], 0);
+    for (at, c) in inside.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(name(&inside[at + 1..])),
+            _ => {}
+        }
+    }
+    names
 }
 
 /// The problems of a file of `layer` with that code, in words.
@@ -127,7 +152,11 @@ fn every_layer_uses_only_what_its_row_allows() {
             continue;
         };
         let text = fs::read_to_string(&file).expect("src is readable");
-        let in_real = file.components().any(|part| part.as_os_str() == "real");
+        let in_real = file.components().any(|part| {
+            ["real", "operator"]
+                .iter()
+                .any(|real| part.as_os_str() == *real)
+        });
         let shown = file
             .strip_prefix(source())
             .expect("below src")
@@ -144,6 +173,9 @@ fn every_layer_uses_only_what_its_row_allows() {
 fn the_check_sees_what_it_bans() {
     let seen = |layer: &str, code: &str| !complaints(layer, code, false).is_empty();
     assert!(seen("record", "use crate::log::CommitLog;"));
+    assert!(seen("record", "use crate::{record::key, log::CommitLog};"));
+    assert!(seen("record", "use crate::{record::{key, x}, log};"));
+    assert!(!seen("record", "use crate::{record::{key, log}};"));
     assert!(seen("broker", "use madsim::time::sleep;"));
     assert!(seen("broker", "#[cfg(feature = \"sim\")]"));
     assert!(seen("log", "use tokio::fs;"));

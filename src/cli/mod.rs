@@ -7,37 +7,31 @@
 
 mod allocations;
 mod bench;
-mod directory;
-mod flags;
 mod fresh;
 mod list;
 mod plan;
 mod progress;
 mod replay;
 mod run;
-mod serve;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use zeroloss_broker::operator::{Ending, Operation, OperationError};
 
 pub use allocations::CountingAllocator;
 
-use crate::broker::Peer;
 use crate::check::Exit;
 use crate::explore::{ExploreError, Runner};
 use crate::scenario::{CrashPoint, ScenarioError};
-
-use directory::DirectoryError;
 
 /// A message broker, and the simulation that judges what it promises.
 #[derive(Debug, Parser)]
@@ -86,22 +80,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// List scenarios: id, expectation, seeds, faults, why.
     List(ListArgs),
-    /// Serve a formatted directory on real sockets, until Ctrl-C.
-    ///
-    /// Ends with 15 where a replica must not take part before its operator has decided:
-    /// its disk forgot what it promised, or other replicas have another entry than the
-    /// one committed here. Its finding and the operator's part stand on standard error,
-    /// and again at every start.
-    Serve(ServeArgs),
-    /// Make a directory a broker's own, once.
-    Format(FormatArgs),
-    /// Give up what is corrupt in a broker's directory, and all behind it.
-    Salvage(SalvageArgs),
-    /// Go on with one replica where a majority of disks is lost.
-    ///
-    /// Says what that may cost. Without --unsafe nothing else happens, and the
-    /// command ends with 2.
-    Recover(RecoverArgs),
+    #[command(flatten)]
+    Operate(Operation),
 }
 
 #[derive(Debug, Args)]
@@ -208,110 +188,6 @@ struct ListArgs {
     paths: Vec<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct ServeArgs {
-    /// The directory (storePathRootDir), made by `zeroloss format`.
-    dir: PathBuf,
-    /// Where clients connect (brokerIP1, listenPort); port 0: any. Of a replica,
-    /// --peer says it. [default: 127.0.0.1:10911]
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<SocketAddr>,
-    /// The broker's name in routes (brokerName).
-    #[arg(long, value_name = "NAME", default_value = "broker-a")]
-    broker_name: String,
-    /// When a message is acknowledged (flushDiskType).
-    #[arg(long, value_enum, default_value = "sync")]
-    flush: Flush,
-    /// Size of a commit log file (mapedFileSizeCommitLog). So much must be free
-    /// for a message to be taken.
-    #[arg(long, value_name = "N", default_value_t = 1 << 30, value_parser = segment_bytes())]
-    segment_bytes: u64,
-    /// Room that is kept for what goes on when the disk is full, bytes: offsets,
-    /// decisions, starts. So much and a commit log file must be free for a message
-    /// to be taken.
-    #[arg(long, value_name = "N", default_value_t = 64 << 20)]
-    reserve_bytes: u64,
-    /// Queues of a topic that its first message makes (defaultTopicQueueNums).
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    queues: u32,
-    /// Store a retried send once, of producers that number their messages. The
-    /// same on every replica of a cluster.
-    #[arg(long)]
-    producer_dedup: bool,
-    /// A replica of the cluster, this one included: its broker id, where its
-    /// peers reach it and where clients do. Once for each; the directory was
-    /// formatted with `--members` or `--replacement`.
-    #[arg(long = "peer", value_name = "ID=PEER_ADDR/CLIENT_ADDR", value_parser = serve::peer)]
-    peers: Vec<(u64, Peer)>,
-    /// The replica that leads when it can (preferredLeaderId).
-    #[arg(long, value_name = "ID", requires = "peers")]
-    preferred_leader: Option<u64>,
-    /// Messages older than this may be dropped (fileReservedTime, there in
-    /// hours), milliseconds; segments that are wholly older go.
-    #[arg(long, value_name = "MS")]
-    retention_ms: Option<u64>,
-}
-
-/// RocketMQ's `flushDiskType`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Flush {
-    /// Once it is on the disk (SYNC_FLUSH).
-    Sync,
-    /// Once it is in the page cache (ASYNC_FLUSH): a power loss loses it.
-    Async,
-}
-
-#[derive(Debug, Args)]
-struct FormatArgs {
-    /// The directory; made where it is missing. Must hold no broker's data.
-    dir: PathBuf,
-    /// The cluster (brokerClusterName, as a number).
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    cluster_id: u64,
-    /// The broker within the cluster (brokerId).
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    broker_id: u64,
-    /// The first replicas of a replicated cluster, this broker included: an odd
-    /// number, and the same list on each of them. Without it the broker stands
-    /// alone.
-    #[arg(long, value_name = "ID,ID,…", value_delimiter = ',')]
-    members: Vec<u64>,
-    /// The disk replaces a lost one, or is a new replica's: it waits until the
-    /// cluster lets it in and catches up before it counts.
-    #[arg(long, conflicts_with = "members")]
-    replacement: bool,
-}
-
-#[derive(Debug, Args)]
-struct RecoverArgs {
-    /// The directory of a replica that survived.
-    dir: PathBuf,
-    /// Yes: acknowledged messages may be lost by this.
-    #[arg(long = "unsafe")]
-    is_unsafe: bool,
-    /// Size of a commit log file (mapedFileSizeCommitLog).
-    #[arg(long, value_name = "N", default_value_t = 1 << 30, value_parser = segment_bytes())]
-    segment_bytes: u64,
-}
-
-#[derive(Debug, Args)]
-struct SalvageArgs {
-    /// The directory.
-    dir: PathBuf,
-    /// Yes: acknowledged messages may be lost by this.
-    #[arg(long = "unsafe")]
-    is_unsafe: bool,
-    /// Size of the commit log file that the log goes on in
-    /// (mapedFileSizeCommitLog).
-    #[arg(long, value_name = "N", default_value_t = 1 << 30, value_parser = segment_bytes())]
-    segment_bytes: u64,
-}
-
-/// From what holds RocketMQ's smallest records to what a page cache bears.
-fn segment_bytes() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(65_536..=1 << 34)
-}
-
 fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -328,18 +204,30 @@ enum CommandError {
     #[error(transparent)]
     Explore(#[from] ExploreError),
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Operation(#[from] OperationError),
     #[error("error: {0} has faults of its own: a sweep wants a run without, `faults = \"none\"`")]
     HasFaults(String),
     #[error("error: cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
 
+/// A command of the operator's, which this program runs, too.
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::Success,
+            Ending::Io => Self::TestbedIo,
+            Ending::Usage => Self::Usage,
+            Ending::Refused => Self::Refused,
+        }
+    }
+}
+
 impl CommandError {
     fn exit(&self) -> Exit {
         match self {
             Self::Scenario(_) | Self::HasFaults(_) => Exit::Usage,
-            Self::Directory(error) => error.exit(),
+            Self::Operation(error) => error.ending().into(),
             Self::Explore(ExploreError::Hung(_)) => Exit::Stuck,
             Self::Explore(ExploreError::Output(_)) | Self::Output(_) => Exit::TestbedIo,
         }
@@ -351,6 +239,7 @@ impl CommandError {
             Self::Explore(ExploreError::Output(error)) | Self::Output(error) => {
                 error.kind() == ErrorKind::BrokenPipe
             }
+            Self::Operation(error) => error.is_broken_pipe(),
             _ => false,
         }
     }
@@ -373,10 +262,10 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
         Command::Sweep(args) => sweep::command(args, out),
         Command::List(args) => list::list(args, out),
         Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),
-        Command::Serve(args) => serve::serve(args, out),
-        Command::Format(args) => directory::format(args, out),
-        Command::Salvage(args) => directory::salvage(args, out),
-        Command::Recover(args) => directory::recover(args, out),
+        Command::Operate(operation) => operation
+            .execute(out)
+            .map(|()| Exit::Success)
+            .map_err(CommandError::from),
     };
     result.unwrap_or_else(|error| {
         if !error.is_broken_pipe() {

@@ -20,6 +20,7 @@ pub mod broker;
 pub mod client;
 pub mod env;
 pub mod log;
+pub mod operator;
 pub mod raft;
 pub mod record;
 pub mod remoting;

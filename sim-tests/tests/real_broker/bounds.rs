@@ -168,7 +168,7 @@ fn records(answer: &Command) -> usize {
 fn tested_elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
     macro_rules! test_of {
         ($file:literal, $name:literal) => {
-            Some((include_str!(concat!("../../../src/", $file)), $name))
+            Some((include_str!(concat!("../../../src/product/", $file)), $name))
         };
     }
     match name {

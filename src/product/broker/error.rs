@@ -114,7 +114,7 @@ pub enum StoreError {
          {} (term {}): other replicas have forgotten what they acknowledged, their disks were set \
          back or lied about a sync. Nothing was cut here, and nothing is served. Keep this \
          directory: it may hold the last copy of acknowledged messages. To go on with what it \
-         holds, stop the others, run `zeroloss recover` on it, and replace their disks; to go on \
+         holds, stop the others, run `recover` on it, and replace their disks; to go on \
          with the others, move this directory away and format a new one with --replacement: what \
          was acknowledged from entry {} on is then lost, but for what you keep",
         .0.leader.node, .0.theirs, .0.ours, .0.commit_index, .0.term, .0.ours
@@ -147,7 +147,7 @@ pub enum StoreError {
     #[error(
         "two survivors were recovered apart from each other: broker {} is of epoch {theirs}, and \
          this replica of epoch {own}. Both stop, for each may have acknowledged what the other \
-         lacks. Decide which goes on: `zeroloss recover --unsafe` on that one again, and new \
+         lacks. Decide which goes on: `recover --unsafe` on that one again, and new \
          directories, formatted with --replacement, for the others. Keep the old ones",
         .by.node
     )]
@@ -160,7 +160,7 @@ pub enum StoreError {
         by: ReplicaId,
     },
     /// An unsafe recovery was cut short.
-    #[error("`zeroloss recover --unsafe` was cut short on this directory: run it again")]
+    #[error("`recover --unsafe` was cut short on this directory: run it again")]
     Recovering,
     /// A replica's disk that holds nothing yet.
     #[error(
@@ -296,7 +296,7 @@ fn cure_of_kind(kind: DiskKind) -> &'static str {
         }
         DiskKind::Replica => {
             "Serve it with --peer ID=PEER_ADDR/CLIENT_ADDR, once for each replica; what is damaged \
-             comes back from the others. Where a majority of the disks is lost: zeroloss recover"
+             comes back from the others. Where a majority of the disks is lost: recover"
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 
 use bytes::Bytes;
 
-use super::{Disk, File};
+use crate::env::{Disk, File};
 
 /// Runs the suite; `fresh` gives an empty disk for the test of that name.
 pub(crate) async fn all<D: Disk>(mut fresh: impl FnMut(&str) -> D) {

@@ -77,8 +77,12 @@ fn cached(disk: &mut DiskModel, path: &str) -> Vec<u8> {
     disk.read(file, 0, length).unwrap().to_vec()
 }
 
+/// The suite that the product runs on its real disk.
+#[path = "../../../product/env/conformance.rs"]
+mod conformance;
+
 #[test]
 fn a_step_disk_means_what_every_disk_means() {
     let fresh = |_: &str| StepDisk::new(std::sync::Arc::new(std::sync::Mutex::new(blank())));
-    block_on(crate::env::conformance::all(fresh));
+    block_on(conformance::all(fresh));
 }

@@ -1,5 +1,4 @@
-//! `zeroloss serve`: the broker of the simulations, on this machine's sockets
-//! and files.
+//! Serving a directory on this machine's sockets and files.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,21 +9,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::broker::{
     Broker, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication, StoreError, disk_kind,
 };
-use crate::check::Exit;
 use crate::env::real::{DESCRIPTORS_MIN, RealEnv, descriptors, raise_descriptors, store_share};
 use crate::env::{Env, Notice, either};
 use crate::log::{DiskKind, IdentityError, OpenError};
 
 use super::directory::{DirectoryError, lock, runtime, shown};
 use super::flags::peers;
-use super::{CommandError, Flush, ServeArgs};
+use super::{Flush, OperationError, ServeArgs};
 
 /// Of a process that was interrupted twice, as a shell reports it.
 const INTERRUPTED: i32 = 130;
 
 /// Serves a formatted directory until it is asked to stop, or until what is
 /// stored cannot be served. Standard output gets the bound address.
-pub(super) fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+pub(super) fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<(), OperationError> {
     let config = config(args)?;
     let path = &args.dir;
     if !path.is_dir() {
@@ -82,7 +80,7 @@ async fn serve_until_asked(
     config: BrokerConfig,
     path: &Path,
     out: &mut dyn Write,
-) -> Result<Exit, CommandError> {
+) -> Result<(), OperationError> {
     let mut asked = Asked::new().map_err(DirectoryError::io(path))?;
     let ended = match config.replication {
         Replication::None => DirectoryError::of_broker,
@@ -102,7 +100,7 @@ async fn serve_until_asked(
     };
     let served = broker.run(stop).await;
     served.map_err(|source| ended(path, source))?;
-    Ok(Exit::Success)
+    Ok(())
 }
 
 /// `ID=PEER_ADDR/CLIENT_ADDR`.

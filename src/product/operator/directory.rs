@@ -1,5 +1,5 @@
-//! A broker's directory under an operator's hand: `zeroloss format` and
-//! `zeroloss salvage`, and the lock that keeps it to one process.
+//! A broker's directory under an operator's hand: `format`, `salvage` and
+//! `recover`, and the lock that keeps it to one process.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -11,7 +11,6 @@ use crate::broker::{
     BrokerConfig, BrokerError, RaftConfig, Replication, StoreError, Survivor, format_replica,
     recover_unsafe, salvage as salvage_store, survivor,
 };
-use crate::check::Exit;
 use crate::env::Env;
 use crate::env::failure::cure;
 use crate::env::real::RealEnv;
@@ -21,7 +20,7 @@ use crate::log::{
 };
 
 use super::flags::check_members;
-use super::{CommandError, FormatArgs, RecoverArgs, SalvageArgs};
+use super::{Ending, FormatArgs, OperationError, RecoverArgs, SalvageArgs, program};
 
 /// Held by every process that works on a directory (RocketMQ's `lock` in the store).
 const LOCK_FILE: &str = "lock";
@@ -29,11 +28,11 @@ const LOCK_FILE: &str = "lock";
 /// Why a command on a broker's directory did not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DirectoryError {
-    #[error("error: there is no directory {0}\n  make one: zeroloss format {0}")]
+    #[error("error: there is no directory {0}\n  make one: {p} format {0}", p = program())]
     Missing(String),
     #[error("error: another process works on {0}; end it first")]
     InUse(String),
-    #[error("error: {0} is not formatted\n  make it a broker's: zeroloss format {0}")]
+    #[error("error: {0} is not formatted\n  make it a broker's: {p} format {0}", p = program())]
     NotFormatted(String),
     #[error("error: {flag}: {why}")]
     Flags { flag: &'static str, why: String },
@@ -42,17 +41,17 @@ pub(super) enum DirectoryError {
     #[error(
         "error: {path}: {source}\n  see first whether a copy can be restored, and keep one of the \
          directory as it is; then give up what cannot be read, acknowledged messages among it: \
-         zeroloss salvage {path} --unsafe"
+         {p} salvage {path} --unsafe", p = program()
     )]
     Damaged { path: String, source: StoreError },
     #[error(
         "error: salvage gives up acknowledged messages; where no copy of the files can be \
-         restored, say so: zeroloss salvage {0} --unsafe"
+         restored, say so: {p} salvage {0} --unsafe", p = program()
     )]
     NotUnsafe(String),
     #[error(
         "error: nothing was changed. Compare the survivors; on the one with the highest entry (the \
-         later term first): zeroloss recover {0} --unsafe"
+         later term first): {p} recover {0} --unsafe", p = program()
     )]
     NotRecovered(String),
     #[error("error: {address}: {why}")]
@@ -66,7 +65,7 @@ pub(super) enum DirectoryError {
 }
 
 impl DirectoryError {
-    pub(super) fn exit(&self) -> Exit {
+    pub(super) fn ending(&self) -> Ending {
         match self {
             Self::Missing(_)
             | Self::InUse(_)
@@ -75,7 +74,7 @@ impl DirectoryError {
             | Self::Flags { .. }
             | Self::NotRecovered(_)
             | Self::Address { .. }
-            | Self::NotBlank { .. } => Exit::Usage,
+            | Self::NotBlank { .. } => Ending::Usage,
             Self::Broker {
                 source:
                     BrokerError::Store(StoreError::WrongKind { .. } | StoreError::UnknownMember { .. }),
@@ -84,7 +83,7 @@ impl DirectoryError {
             | Self::Salvage {
                 source: SalvageError::OfReplica,
                 ..
-            } => Exit::Usage,
+            } => Ending::Usage,
             Self::Broker {
                 source:
                     BrokerError::Store(
@@ -97,9 +96,9 @@ impl DirectoryError {
                         | StoreError::Amnesia { .. },
                     ),
                 ..
-            } => Exit::Refused,
+            } => Ending::Refused,
             Self::Damaged { .. } | Self::Broker { .. } | Self::Salvage { .. } | Self::Io { .. } => {
-                Exit::TestbedIo
+                Ending::Io
             }
         }
     }
@@ -223,7 +222,7 @@ fn try_threads(count: usize) -> io::Result<()> {
 }
 
 /// Makes a directory a broker's own.
-pub(super) fn format(args: &FormatArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+pub(super) fn format(args: &FormatArgs, out: &mut dyn Write) -> Result<(), OperationError> {
     let path = &args.dir;
     check_members(args)?;
     std::fs::create_dir_all(path).map_err(DirectoryError::io(path))?;
@@ -266,7 +265,7 @@ pub(super) fn format(args: &FormatArgs, out: &mut dyn Write) -> Result<Exit, Com
         "{} is the disk {disk_id:#018x} of broker {node_id}, cluster {cluster_id}",
         shown(path)
     )?;
-    Ok(Exit::Success)
+    Ok(())
 }
 
 /// The directory's own name is as durable as what is in it.
@@ -279,7 +278,7 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Gives up what cannot be read, by the operator's explicit word.
-pub(super) fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+pub(super) fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<(), OperationError> {
     let path = &args.dir;
     if !args.is_unsafe {
         return Err(DirectoryError::NotUnsafe(shown(path)).into());
@@ -303,11 +302,11 @@ pub(super) fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<Exit, C
         })
     })?;
     out.write_all(words(report.as_ref()).as_bytes())?;
-    Ok(Exit::Success)
+    Ok(())
 }
 
 /// Makes a survivor of a lost majority the only member of its cluster.
-pub(super) fn recover(args: &RecoverArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
+pub(super) fn recover(args: &RecoverArgs, out: &mut dyn Write) -> Result<(), OperationError> {
     let path = &args.dir;
     let _locked = lock(path)?;
     let config = BrokerConfig {
@@ -332,7 +331,7 @@ pub(super) fn recover(args: &RecoverArgs, out: &mut dyn Write) -> Result<Exit, C
              epoch. Until then, a majority of them would serve among themselves, without what is \
              acknowledged from now on: keep them off, and keep them"
         )?;
-        return Ok(Exit::Success);
+        return Ok(());
     }
     Err(DirectoryError::NotRecovered(shown(path)).into())
 }
