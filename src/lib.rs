@@ -27,8 +27,8 @@
 //! ```
 //!
 //! Product: [`record`], [`env`], [`remoting`], [`log`], [`raft`], [`broker`],
-//! [`client`].
-//! None of them knows that it may be simulated. Judgement: [`history`] and
+//! [`client`], and the operator's commands: the crate `zeroloss-broker`, in `src/product`,
+//! which knows nothing of the simulation. Judgement: [`history`] and
 //! [`check`], which do not know the simulator either; [`workload`] feeds them
 //! on real sockets as in a simulation. Only `sim` and what is above it know
 //! everything. A test keeps the layers (`sim-tests/tests/layers.rs`).
