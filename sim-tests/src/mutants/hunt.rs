@@ -20,8 +20,11 @@ const BLIND_SWEEP: &str = "scenarios/sweep/single-sync.toml";
 const BLIND_SWARM: &str = "scenarios/swarm.toml";
 /// Seeds of the swarm, at most.
 pub const BLIND_SEEDS: u64 = 2_000;
-/// A run that takes longer than this hangs, wall seconds.
+/// A run that takes longer than this hangs, CPU seconds.
 const HANGS_AFTER_S: u64 = 60;
+/// The word for runs that are all right, each by itself, and do not meet together what
+/// their scenario expects of its own seeds.
+const EXPECTATION: &str = "expectation";
 /// The verdict of a run that ended in an assertion of the product's.
 const PANICKED: &str = "crashed";
 /// The unit of time in `/proc`, on every Linux.
@@ -47,7 +50,7 @@ pub enum Judging {
 }
 
 /// The outcome of a hunt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hunted {
     /// The run that noticed the mutant, if one did.
     pub kill: Option<Kill>,
@@ -70,7 +73,7 @@ pub struct Kill {
     pub check: String,
     /// The scenario's id.
     pub scenario: String,
-    /// The seed; `None` in a sweep.
+    /// The seed; `None` in a sweep, and of an expectation.
     pub seed: Option<u64>,
 }
 
@@ -78,6 +81,7 @@ pub struct Kill {
 #[derive(Deserialize)]
 struct Line {
     scenario: String,
+    shortfalls: Vec<String>,
     first_unfit: Option<Unfit>,
 }
 
@@ -100,7 +104,9 @@ struct FindingLine {
 /// As [`hunt`].
 pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<Hunted> {
     let swarm = [BLIND_SWARM.to_owned()];
-    let mut hunted = hunt(tree, &swarm, &(0..FIRST_ROUND), judging, cap_cpu_s)?;
+    let begun = Hunted::default();
+    let first = 0..FIRST_ROUND;
+    let mut hunted = go_on(begun, tree, &swarm, &first, judging, cap_cpu_s)?;
     if hunted.kill.is_some() {
         return Ok(hunted);
     }
@@ -117,8 +123,9 @@ pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<H
     go_on(hunted, tree, &swarm, &rest, judging, cap_cpu_s)
 }
 
-/// Runs `scenarios` over `seeds`, in growing rounds, until one is not as it
-/// should be or `cap_cpu_s` is used up.
+/// Runs `scenarios` over their own seeds, as the gate does, and where they meet what is
+/// expected of them over `seeds`, in growing rounds, until one is not as it should be or
+/// `cap_cpu_s` is used up.
 ///
 /// # Errors
 /// `zeroloss` cannot be run, or says what cannot be read.
@@ -129,14 +136,44 @@ pub fn hunt(
     judging: Judging,
     cap_cpu_s: f64,
 ) -> io::Result<Hunted> {
-    let begun = Hunted {
-        kill: None,
-        runs: 0,
-        panics: 0,
-        red_anyway: Vec::new(),
-        cpu_s: 0.0,
+    let before_s = children_cpu_s()?;
+    let kill = match judging {
+        Judging::AllChecks => falls_short(tree, scenarios)?,
+        Judging::BlackBox => None,
     };
-    go_on(begun, tree, scenarios, seeds, judging, cap_cpu_s)
+    let begun = Hunted {
+        kill,
+        cpu_s: children_cpu_s()? - before_s,
+        ..Hunted::default()
+    };
+    match begun.kill {
+        Some(_) => Ok(begun),
+        None => go_on(begun, tree, scenarios, seeds, judging, cap_cpu_s),
+    }
+}
+
+/// The first of them whose own seeds do not meet together what it expects. The gate
+/// keeps the tree from that.
+fn falls_short(tree: &Tree, scenarios: &[String]) -> io::Result<Option<Kill>> {
+    for scenario in scenarios.iter().filter(|scenario| *scenario != BLIND_SWARM) {
+        let mut zeroloss = tree.zeroloss(Binary::Planted);
+        zeroloss.args(["run", scenario, "--json"]);
+        let ended = zeroloss.output()?;
+        let text = String::from_utf8_lossy(&ended.stdout);
+        // A run that hangs is met again, and said, over the seeds.
+        let Some(line) = text.lines().next() else {
+            continue;
+        };
+        let line: Line = serde_json::from_str(line)?;
+        if line.first_unfit.is_none() && !line.shortfalls.is_empty() {
+            return Ok(Some(Kill {
+                check: EXPECTATION.to_owned(),
+                scenario: line.scenario,
+                seed: None,
+            }));
+        }
+    }
+    Ok(None)
 }
 
 fn go_on(
