@@ -72,7 +72,8 @@ fn layer_of(file: &Path) -> Option<String> {
     let inside = file.strip_prefix(source()).expect("a file below src");
     let inside = inside.strip_prefix("product").unwrap_or(inside);
     let first = inside.components().next()?.as_os_str().to_str()?;
-    (inside.components().count() > 1).then(|| first.to_owned())
+    // A crate's own tests use what is public.
+    (inside.components().count() > 1 && first != "tests").then(|| first.to_owned())
 }
 
 /// The text with comments taken out: prose may name what it likes.

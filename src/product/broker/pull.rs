@@ -360,12 +360,19 @@ impl<D: Disk> Store<D> {
                 return Ok(found);
             }
             for entry in entries {
+                let is_wanted = pull.filter.passes(entry.tag_hash);
+                let fits = |bytes: usize| bytes <= ANSWER_BYTES_MAX || found.records.is_empty();
+                // One that does not fit any more is not read to be left out. Should its
+                // queue lie about its length, it comes first in the next answer.
+                if is_wanted && !fits(bytes + entry.record_bytes as usize) {
+                    return Ok(found);
+                }
                 let place = (pull.topic.as_str(), pull.queue_id, found.next_begin_offset);
                 let record = self.led_to(place, entry).await?.into_record();
                 looked_at += record.len();
-                if pull.filter.passes(entry.tag_hash) {
+                if is_wanted {
                     bytes += record.len();
-                    if bytes > ANSWER_BYTES_MAX && !found.records.is_empty() {
+                    if !fits(bytes) {
                         return Ok(found);
                     }
                     found.records.push(record);

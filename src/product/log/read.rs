@@ -80,7 +80,7 @@ pub struct Batch {
 }
 
 /// A length that is told is believed so far: it may come from a queue's entry, which
-/// carries no checksum.
+/// carries no checksum. Where more is told, the entry's own header is asked first.
 const BELIEVED_BYTES_MAX: u64 = 1 << 20;
 
 impl<D: Disk> CommitLog<D> {
@@ -215,7 +215,10 @@ pub(super) struct Place<D: Disk> {
 
 impl<D: Disk> Place<D> {
     async fn read(&self, address: u64, record_bytes: u32) -> Result<Entry, ReadError> {
-        let told_bytes = u64::from(record_bytes).min(BELIEVED_BYTES_MAX);
+        let told_bytes = match u64::from(record_bytes) {
+            believed @ ..=BELIEVED_BYTES_MAX => believed,
+            _ => 0,
+        };
         let mut frames = self.frames(ENVELOPE_BYTES as u64 + told_bytes);
         let (envelope, frame) = self.first(&mut frames, address).await?;
         Ok(Entry::from_frame(&envelope.log, frame))
