@@ -225,7 +225,7 @@ async fn a_replica_that_knows_better_refuses_at_every_start() {
         let found = "node 1 leads, or led, with entry 7/3 where entry 7/2 was committed here, as \
                      was all up to 9";
         assert!(why.contains(found), "{why}");
-        assert!(why.contains("`zeroloss recover`"), "{why}");
+        assert!(why.contains("run `recover` on it"), "{why}");
     }
     assert_eq!(replicas.recover(0, &["--unsafe"]).0, Some(0));
     let alone = replicas.serve(0);
