@@ -111,8 +111,10 @@ impl Raft {
             false => nodes.len() / 2 + 1,
         };
         // A leader that is heard has a majority, or steps down: what it knows of the
-        // members may be newer.
-        let halted = !self.is_loyal() && nodes.len() - blank.len() < quorum;
+        // members may be newer. One that leads says so within an election timeout.
+        let has_listened = self.now_ns >= self.began_ns + self.settings.election_timeout_ns;
+        let is_led = self.is_loyal() || !has_listened;
+        let halted = !is_led && nodes.len() - blank.len() < quorum;
         let now = if halted { blank } else { BTreeSet::new() };
         if now != self.halted {
             self.halted = now.clone();

@@ -73,6 +73,8 @@ pub struct Raft {
     pub(super) holes: Vec<Unreadable>,
     pub(super) state: State,
     pub(super) leader: Option<ReplicaId>,
+    /// When it began: a leader may be there that it has not heard yet.
+    pub(super) began_ns: u64,
     /// When a leader was last heard; its followers are loyal for a while.
     pub(super) leader_heard_ns: Option<u64>,
     pub(super) election_due_ns: u64,
@@ -125,6 +127,7 @@ impl Raft {
             configurations,
             state,
             leader: None,
+            began_ns: start.now_ns,
             leader_heard_ns: None,
             election_due_ns: 0,
             matched_index: 0,
