@@ -14,7 +14,6 @@ mod words;
 
 /// Queues, operations and their ends, as clients name them.
 pub use crate::client::{EndOutcome, OpId, Queue, SendOutcome};
-pub use crate::remoting::retry::SCHEDULE_TOPIC;
 pub use happening::Happening;
 pub use juncture::{Death, Juncture, Mortal};
 pub use ledger::{ClockChange, FaultEvent, FaultKind, Ledger, SettingCount};

@@ -3,7 +3,8 @@
 
 use crate::client::{ClientConfig, FullReader, ReadError};
 use crate::env::{Env, Timer};
-use crate::history::{ClientId, Event, Queue, Recorder, SCHEDULE_TOPIC, Value};
+use crate::history::{ClientId, Event, Queue, Recorder, Value};
+use crate::remoting::send::SCHEDULE_TOPIC;
 
 /// The things that there are to read.
 #[derive(Debug, Clone)]

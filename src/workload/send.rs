@@ -9,8 +9,9 @@ use super::Progress;
 use super::consume::tag;
 use crate::client::{Producer, ProducerConfig};
 use crate::env::{Env, Timer};
-use crate::history::{ClientId, Event, Happening, Recorder, SCHEDULE_TOPIC, SendOutcome, Value};
+use crate::history::{ClientId, Event, Happening, Recorder, SendOutcome, Value};
 use crate::record::{PropertyBuf, key};
+use crate::remoting::send::SCHEDULE_TOPIC;
 
 /// The actions of one producer.
 #[derive(Debug, Clone)]

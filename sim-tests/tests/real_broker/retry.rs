@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use zeroloss::broker::{BrokerConfig, HALF_TOPIC, SCHEDULE_TOPIC};
+use zeroloss::broker::{BrokerConfig, HALF_TOPIC};
 use zeroloss::client::{FullReader, Received};
 use zeroloss::env::Env;
 use zeroloss::remoting::MessageId;
+use zeroloss::remoting::send::SCHEDULE_TOPIC;
 
 use crate::raw::{Raw, json};
 use crate::support::{Clients, Server, TOPIC, config, formatted};

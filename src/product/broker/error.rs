@@ -296,7 +296,7 @@ fn cure_of_kind(kind: DiskKind) -> &'static str {
         }
         DiskKind::Replica => {
             "Serve it with --peer ID=PEER_ADDR/CLIENT_ADDR, once for each replica; what is damaged \
-             comes back from the others. Where a majority of the disks is lost: recover"
+             comes back from the others. Where a majority of the disks is lost: `recover`"
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Topics with a meaning: who writes to them, and how many queues they have.
 
-use super::delays::{LEVELS_MAX, SCHEDULE_TOPIC};
+use super::delays::LEVELS_MAX;
 use super::transactions::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC};
 use crate::record::TOPIC_BYTES_MAX;
 use crate::remoting::retry::{DEAD_LETTER_PREFIX, RETRY_PREFIX};
+use crate::remoting::send::SCHEDULE_TOPIC;
 
 /// Topics whose messages are kept for later: nobody reads it as what it will be.
 const KEPT: [&str; 4] = [HALF_TOPIC, OP_TOPIC, DISCARD_TOPIC, SCHEDULE_TOPIC];

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::remoting::retry::{DEAD_LETTER_PREFIX, RETRY_PREFIX, SCHEDULE_TOPIC};
+use crate::remoting::retry::{DEAD_LETTER_PREFIX, RETRY_PREFIX};
+use crate::remoting::send::SCHEDULE_TOPIC;
 
 /// A client's own count of its operations.
 pub type OpId = u64;

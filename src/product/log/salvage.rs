@@ -39,7 +39,7 @@ pub enum SalvageError {
     /// A replica's log: the others have what is lost.
     #[error(
         "this is the directory of a replica, whose log is repaired from the others: serve it with \
-         its peers. Where a majority of the disks is lost: recover"
+         its peers. Where a majority of the disks is lost: `recover`"
     )]
     OfReplica,
     /// The disk is not ours, or fails.

@@ -7,7 +7,7 @@ use super::error::ReadError;
 use super::frames::Frame;
 use super::read::Place;
 use super::recovery::WINDOW_BYTES;
-use super::segment::{Group, header_stands, segment_path};
+use super::segment::{Group, begins_behind, header_stands, segment_path};
 use crate::env::Disk;
 use crate::record::LogPart;
 
@@ -132,7 +132,7 @@ impl<D: Disk> Stretch<D> {
                     position += envelope.log.framed_bytes();
                     behind = Some(envelope.log);
                 }
-                _ => match self.group_behind(position, at) {
+                _ => match begins_behind(&self.groups, at, position) {
                     Some(group) => position = group,
                     None => {
                         return Ok(Scrubbed {
@@ -144,14 +144,6 @@ impl<D: Disk> Stretch<D> {
             }
         }
         Ok(Scrubbed::whole_up_to(at))
-    }
-
-    /// Where the entry at `at` stands, if it begins a group behind `position`: there is
-    /// no entry then, but padding or a mark.
-    fn group_behind(&self, position: u64, at: u64) -> Option<u64> {
-        let number = self.groups.binary_search_by_key(&at, |group| group.address);
-        let group = self.groups[number.ok()?];
-        (group.position > position).then_some(group.position)
     }
 }
 

@@ -186,6 +186,15 @@ pub(super) struct Segment<D: Disk> {
     pub(super) headless: bool,
 }
 
+/// Where the entry at `address` stands, if it begins one of the groups, which are in
+/// order, and that one is behind `position`: nothing in between is an entry, but padding
+/// or a mark.
+pub(super) fn begins_behind(groups: &[Group], address: u64, position: u64) -> Option<u64> {
+    let number = groups.binary_search_by_key(&address, |group| group.address);
+    let group = groups[number.ok()?];
+    (group.position > position).then_some(group.position)
+}
+
 impl<D: Disk> Segment<D> {
     pub(super) fn path(&self) -> String {
         segment_path(self.header.base.address)

@@ -9,7 +9,7 @@ use super::Position;
 use super::frames::{Frame, Frames, follow};
 use super::hole::Hole;
 use super::recovery::{WINDOW_BYTES, before};
-use super::segment::{Group, Segment};
+use super::segment::{Group, Segment, begins_behind};
 use crate::env::Disk;
 use crate::record::LogPart;
 
@@ -100,17 +100,6 @@ impl<D: Disk> Walk<D> {
         self.frames.find_entry(self.position + 1, is_wanted).await
     }
 
-    /// Where the next entry stands, if it begins a group further on: what does
-    /// not verify is then no entry but padding, or a mark.
-    fn next_group(&self) -> Option<u64> {
-        let address = self.at.address;
-        let number = self
-            .groups
-            .binary_search_by_key(&address, |group| group.address);
-        let position = self.groups[number.ok()?].position;
-        (position > self.position).then_some(position)
-    }
-
     /// Goes to the other side of the hole that begins here.
     fn skip(&mut self) -> Option<Hole> {
         let here = |(hole, _): &&(Hole, _)| hole.from.address == self.at.address;
@@ -141,7 +130,8 @@ impl<D: Disk> Walk<D> {
                     return Ok(Step::Entry(frame));
                 }
                 _ => {
-                    self.position = self.next_group().ok_or_else(not_whole)?;
+                    let next = begins_behind(&self.groups, self.at.address, self.position);
+                    self.position = next.ok_or_else(not_whole)?;
                 }
             }
         }

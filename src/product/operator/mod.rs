@@ -141,7 +141,7 @@ impl Ending {
 /// The flags of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The directory (storePathRootDir), made by `zeroloss format`.
+    /// The directory (storePathRootDir), made by `format`.
     dir: PathBuf,
     /// Where clients connect (brokerIP1, listenPort); port 0: any. Of a replica,
     /// --peer says it. [default: 127.0.0.1:10911]

@@ -9,9 +9,6 @@ use super::schema::header;
 pub const RETRY_PREFIX: &str = "%RETRY%";
 /// The prefix of a group's dead-letter topic (`DLQ_GROUP_TOPIC_PREFIX`).
 pub const DEAD_LETTER_PREFIX: &str = "%DLQ%";
-/// The topic in which messages wait for their time, a queue for each level
-/// (`RMQ_SYS_SCHEDULE_TOPIC`).
-pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
 /// So many vain attempts are made where a consumer does not say
 /// (`retryMaxTimes`).
 pub const RECONSUME_TIMES_MAX: i32 = 16;

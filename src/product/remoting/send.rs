@@ -7,6 +7,9 @@ use super::schema::header;
 /// The topic whose settings a topic gets that is made by its first send
 /// (`TBW102`).
 pub const DEFAULT_TOPIC: &str = "TBW102";
+/// The topic in which messages wait for their time, a queue for each level
+/// (`RMQ_SYS_SCHEDULE_TOPIC`).
+pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
 
 /// Where a broker is that was not told otherwise (`DEFAULT_REGION_ID`).
 pub const REGION: &str = "DefaultRegion";

@@ -14,6 +14,16 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 #[test]
+fn its_help_names_no_other_program() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for command in ["serve", "format", "salvage", "recover"] {
+        let help = text(program(dir.path(), &format!("{command} --help")).stdout);
+        assert!(help.contains("Usage: zeroloss-broker "), "{help}");
+        assert!(!help.contains("zeroloss "), "{help}");
+    }
+}
+
+#[test]
 fn its_advice_names_it() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let served = program(dir.path(), "serve here");

@@ -2,9 +2,10 @@
 
 use super::clients::{HEARTBEAT_MS, Setting};
 use crate::client::{ClientConfig, ConsumeFrom, ConsumerConfig, GroupConfig, LockConfig, Share};
-use crate::history::{ClientId, SCHEDULE_TOPIC};
+use crate::history::ClientId;
 use crate::remoting::heartbeat;
 use crate::remoting::retry::{dead_letter_topic, retry_topic};
+use crate::remoting::send::SCHEDULE_TOPIC;
 use crate::scenario::{
     Begin, Between, Consumers, Failing, Membership, Producers, Scenario, Spelling, Workload,
 };

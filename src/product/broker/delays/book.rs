@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SCHEDULE_TOPIC;
 use crate::broker::chunked::{Chunk, Chunked};
 use crate::record::Message;
+use crate::remoting::send::SCHEDULE_TOPIC;
 
 /// A message that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! A message that is to come later: taken in under another topic, and turned
 //! back into what its sender meant.
 
-use super::{LEVELS_MAX, SCHEDULE_TOPIC};
+use super::LEVELS_MAX;
 use crate::broker::store::NewMessage;
 use crate::record::{Message, Properties, PropertyBuf, PropertyError, key};
+use crate::remoting::send::SCHEDULE_TOPIC;
 
 /// Properties of the waiting alone. The producer's own number of a message is
 /// that of the one it sent (D19), which is the scheduled one.

@@ -28,7 +28,6 @@ pub use book::{Delayed, Delays};
 pub(super) use clock::DelayClock;
 pub(super) use keeping::{Scheduled, at_most, level_of};
 
-pub use crate::remoting::retry::SCHEDULE_TOPIC;
 /// Levels, at most: the queues of the schedule topic.
 pub const LEVELS_MAX: u32 = 18;
 /// RocketMQ's levels (`messageDelayLevel`), milliseconds.

@@ -52,7 +52,7 @@ impl<E: Env> Broker<E> {
             if let Some(address) = scrubbed.headless {
                 return Err(StoreError::Headless { address });
             }
-            let went_on = scrubbed.next_address.checked_sub(at);
+            let bytes = scrubbed.next_address.saturating_sub(at);
             at = scrubbed.next_address;
             if let Some(address) = scrubbed.damaged {
                 if log.mark_damaged(address).await?.is_some() {
@@ -63,13 +63,11 @@ impl<E: Env> Broker<E> {
                 break;
             }
             // Round once at most: the end of the log leads back to its beginning.
-            left = match went_on {
-                Some(bytes @ 1..) => left.saturating_sub(bytes),
-                _ => {
-                    round_ends = true;
-                    0
-                }
-            };
+            if bytes == 0 {
+                round_ends = true;
+                break;
+            }
+            left = left.saturating_sub(bytes);
         }
         // From its end on: a part with a long entry may take longer than the pause, and a
         // time that is past already would leave nobody else a turn.
