@@ -46,6 +46,9 @@ pub(crate) enum Taken {
 #[derive(Debug, Default)]
 struct Known {
     disk: Option<u64>,
+    /// The last id that verified where it has its name, durably or not, since that
+    /// name or the power last went.
+    named_disk: Option<u64>,
     state: Option<HardState>,
     /// The last one that verified where it has its name, durably or not.
     named_state: Option<HardState>,
@@ -217,6 +220,9 @@ impl Replicas {
         node: NodeId,
         path: &str,
     ) {
+        if path == IDENTITY_FILE {
+            self.nodes[node as usize].named_disk = None;
+        }
         if path == IDENTITY_FILE || path == HARD_STATE_FILE {
             self.nodes[node as usize].is_renamed = true;
             self.read_state(moment, disk, node, Cause::Replica);
@@ -292,6 +298,7 @@ impl Replicas {
         self.nodes[node as usize].durable_at_failure = None;
         self.nodes[node as usize].is_spoiled &= taken != Taken::Disk;
         self.nodes[node as usize].named_state = None;
+        self.nodes[node as usize].named_disk = None;
         if taken == Taken::Cache {
             self.settle_cut(moment, node, &image);
         }
@@ -484,8 +491,15 @@ impl Replicas {
         let mut state = hard_state(disk, view);
         let cached = hard_state(disk, View::Cached);
         let known = &mut self.nodes[node as usize];
-        let id = disk_id(disk, View::Durable);
-        let is_behind = state != cached || id != disk_id(disk, View::Cached);
+        let stands =
+            |path| aside_bytes(disk, path, View::Durable) == aside_bytes(disk, path, View::Cached);
+        let named_id = disk_id(disk, View::Cached);
+        known.named_disk = named_id.or(known.named_disk);
+        // A file that got its name durably, and whose sector was bad by then, has the
+        // id that its replica wrote: the bad sector is no fault of the replica's.
+        let spoilt_id = || known.named_disk.filter(|_| stands(IDENTITY_FILE));
+        let id = disk_id(disk, View::Durable).or_else(spoilt_id);
+        let is_behind = state != cached || id != named_id.or(known.named_disk);
         known.named_state = cached.or(known.named_state);
         known.is_renamed &= is_behind;
         if let Some(disk) = id
@@ -497,10 +511,9 @@ impl Replicas {
         let known = &mut self.nodes[node as usize];
         known.is_spoiled &= state.is_none() || cached.is_none();
         if known.is_spoiled && state.is_none() {
-            let stands = |view| aside_bytes(disk, HARD_STATE_FILE, view);
             // The newest one got its name durably, and its sector was bad by then: that
             // is no fault of the replica's.
-            if stands(View::Durable) != stands(View::Cached) || known.named_state.is_none() {
+            if !stands(HARD_STATE_FILE) || known.named_state.is_none() {
                 return;
             }
             state = known.named_state;

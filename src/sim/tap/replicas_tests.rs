@@ -7,7 +7,7 @@ use self::bench::{Bench, SYNCED};
 use super::{Medium, Taken};
 use crate::check::Promise;
 use crate::check::replicas::Media;
-use crate::log::{Position, Staged};
+use crate::log::{IDENTITY_FILE, Position, Staged};
 use crate::raft;
 use crate::sim::disk::{ArmedFault, DiskFault, DiskModel, Survival};
 use crate::sim::random::{Purpose, Stream};
@@ -179,6 +179,27 @@ fn a_blank_disk_is_outstanding_and_not_a_broken_promise() {
     bench.open(1);
     assert_eq!(bench.outstanding(), [1], "until it is promoted");
     assert!(bench.committed_end() > 0, "what was committed stays");
+    assert_eq!(bench.findings(), []);
+}
+
+#[test]
+fn a_name_whose_sector_goes_bad_before_it_is_durable_is_durable_all_the_same() {
+    let voted = || raft::Message::VoteAnswer { granted: false };
+    let mut bench = Bench::new(SYNCED);
+    bench.harm(1, Taken::Disk, DiskModel::replace);
+    let names = ArmedFault::next(DiskFault::DirSyncError, IDENTITY_FILE, 1);
+    bench.world.lock().disks[1].model.arm(names);
+    bench
+        .begin_to_format(1, 99)
+        .expect_err("its name may be lost");
+    bench.renames_identity(1);
+    bench.says(1, 0, 1, voted());
+    assert_eq!(bench.findings(), [Promise::PromisesKept], "not durable yet");
+    bench.spoil_file(1, IDENTITY_FILE, 0);
+    bench.says(1, 0, 1, voted());
+    assert_eq!(bench.findings(), [Promise::PromisesKept], "nor now");
+    bench.syncs_names(1);
+    bench.says(1, 0, 1, voted());
     assert_eq!(bench.findings(), []);
 }
 

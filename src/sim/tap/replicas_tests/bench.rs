@@ -8,8 +8,11 @@ use bytes::Bytes;
 use crate::broker::BASE_FILE;
 use crate::check::Promise;
 use crate::check::replicas::Media;
-use crate::env::{ConnId, Env};
-use crate::log::{CommitLog, Identity, LogConfig, Position, Staged, format, replace_aside};
+use crate::env::{ConnId, Disk as _, Env};
+use crate::log::{
+    CommitLog, FormatError, IDENTITY_FILE, Identity, LogConfig, Position, Staged, format,
+    replace_aside,
+};
 use crate::raft;
 use crate::record::EntryKind;
 use crate::sim::disk::{DiskModel, Survival};
@@ -35,6 +38,8 @@ pub(super) const SYNCED: Media = Media {
 pub(super) struct Bench {
     pub(super) world: Arc<World>,
     envs: Vec<SimEnv>,
+    /// The name of each node's disk.
+    disk_ids: Vec<u64>,
     pub(super) logs: Vec<Option<CommitLog<SimDisk>>>,
     entropy: u64,
 }
@@ -54,6 +59,7 @@ impl Bench {
         let mut bench = Self {
             world,
             envs,
+            disk_ids: (0..3).map(first_disk).collect(),
             logs: vec![None, None, None],
             entropy: 0,
         };
@@ -69,7 +75,12 @@ impl Bench {
         wait(&self.world, future)
     }
 
-    pub(super) fn format(&self, node: usize, disk_id: u64) {
+    pub(super) fn format(&mut self, node: usize, disk_id: u64) {
+        self.begin_to_format(node, disk_id).expect("a blank disk");
+    }
+
+    pub(super) fn begin_to_format(&mut self, node: usize, disk_id: u64) -> Result<(), FormatError> {
+        self.disk_ids[node] = disk_id;
         let identity = Identity {
             cluster_id: 1,
             node_id: node as u64,
@@ -77,7 +88,7 @@ impl Bench {
             kind: None,
         };
         let disk = self.envs[node].disk();
-        self.wait(format(&disk, identity)).expect("a blank disk");
+        self.wait(format(&disk, identity))
     }
 
     pub(super) fn hard(&self, node: usize, term: u64, vote: Option<usize>) {
@@ -97,7 +108,7 @@ impl Bench {
     fn store(&self, node: usize, term: u64, vote: Option<usize>, doubt: Option<raft::Doubt>) {
         let state = raft::HardState {
             term,
-            vote: vote.map(replica),
+            vote: vote.map(|node| self.replica(node)),
             doubt,
         };
         let disk = self.envs[node].disk();
@@ -166,12 +177,32 @@ impl Bench {
         self.logs[node] = Some(log);
     }
 
+    /// The identity gets its name once more, which is not durable yet.
+    pub(super) fn renames_identity(&self, node: usize) {
+        let disk = self.envs[node].disk();
+        for (from, to) in [(IDENTITY_FILE, "again"), ("again", IDENTITY_FILE)] {
+            self.wait(disk.rename(from, to)).expect("it is there");
+        }
+    }
+
+    pub(super) fn syncs_names(&self, node: usize) {
+        let disk = self.envs[node].disk();
+        self.wait(disk.sync_dir("")).expect("it syncs");
+    }
+
+    fn replica(&self, node: usize) -> raft::ReplicaId {
+        raft::ReplicaId {
+            node: node as u64,
+            disk: self.disk_ids[node],
+        }
+    }
+
     pub(super) fn says(&self, from: usize, to: usize, term: u64, message: raft::Message) {
         let packet = raft::Packet {
             epoch: raft::Epoch::OLD,
             cluster_id: 1,
-            from: replica(from),
-            to: replica(to),
+            from: self.replica(from),
+            to: self.replica(to),
             term,
             message,
             frames: Bytes::new(),
@@ -241,20 +272,31 @@ impl Bench {
     /// The sector in the middle of the record with that body goes bad, or that of
     /// the segment's header.
     pub(super) fn spoil(&mut self, node: usize, body: Option<u8>) {
-        let mut inner = self.world.lock();
-        let Inner {
-            core, tap, disks, ..
-        } = &mut *inner;
-        let model = &mut disks[node].model;
         let path = "commitlog/00000000000000000000";
-        let bytes = model.cached_file(path).expect("there").to_vec();
+        let bytes = {
+            let inner = self.world.lock();
+            inner.disks[node]
+                .model
+                .cached_file(path)
+                .expect("there")
+                .to_vec()
+        };
         let position = body.map_or(0, |byte| {
             let whole = [byte; 600];
             let mut records = bytes.windows(600).enumerate();
             let found = records.find(|(_, window)| *window == whole);
             found.expect("written").0 + 300
         });
-        let spoilt = model.make_unreadable(path, position as u64);
+        self.spoil_file(node, path, position as u64);
+    }
+
+    /// The sector there goes bad.
+    pub(super) fn spoil_file(&mut self, node: usize, path: &str, position: u64) {
+        let mut inner = self.world.lock();
+        let Inner {
+            core, tap, disks, ..
+        } = &mut *inner;
+        let spoilt = disks[node].model.make_unreadable(path, position);
         spoilt.expect("there");
         tap.harmed(core, &disks[node], node as u32);
     }
@@ -282,13 +324,6 @@ impl Bench {
 
     pub(super) fn outstanding(&self) -> Vec<u32> {
         self.world.lock().tap.outstanding().into_iter().collect()
-    }
-}
-
-fn replica(node: usize) -> raft::ReplicaId {
-    raft::ReplicaId {
-        node: node as u64,
-        disk: first_disk(node),
     }
 }
 
