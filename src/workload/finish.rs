@@ -35,6 +35,9 @@ pub struct Finished {
 
 /// Pause between two looks at the groups' offsets, nanoseconds.
 const LOOK_EVERY_NS: u64 = 100_000_000;
+/// Limit of one look, milliseconds: it asks for each queue of each group, one after
+/// the other, however far away the brokers are.
+const LOOK_MS: u64 = 10_000;
 /// A reading that does not come to its end is begun anew so many times, at least.
 const READINGS: u64 = 6;
 
@@ -115,7 +118,7 @@ impl<E: Env> Reading<E> {
             if groups.is_empty() && topic != SCHEDULE_TOPIC {
                 continue;
             }
-            let mut reader = self.reader(1_000);
+            let mut reader = self.reader(LOOK_MS);
             let ends = match reader.queue_ends(topic).await {
                 // No message has waited yet.
                 Err(ReadError::NoSuchTopic(_)) if groups.is_empty() => Vec::new(),
