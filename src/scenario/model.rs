@@ -360,6 +360,8 @@ pub struct Consumers {
     /// Pause between commits of the group's offsets
     /// (`persistConsumerOffsetInterval`).
     pub commit_interval_ms: u64,
+    /// When each of them begins, from the run's start on.
+    pub begins_ms: Between,
     /// No offset is committed before the faults are over.
     pub commits_late: bool,
     /// Where the group begins.

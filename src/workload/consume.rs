@@ -28,6 +28,12 @@ pub async fn consume<E: Env>(
     recorder: Recorder,
     progress: Progress,
 ) {
+    let begins_at_ns = drawn(&plan.begins_at_ns, 0, plan.seed ^ 2);
+    if env.now_ns() < begins_at_ns {
+        let mut beginning = env.timer();
+        beginning.reset(Some(begins_at_ns));
+        beginning.fired().await;
+    }
     if let Some(wanted) = &plan.wanted {
         config.tags = wanted.tags.iter().map(|number| tag(*number)).collect();
         let subscribed = Event::Subscribed {

@@ -112,6 +112,7 @@ impl Work {
     fn consume(&mut self, client: ClientId) {
         let plan = ConsumePlan {
             client,
+            begins_at_ns: 0..=0,
             processing_ns: 10_000..=500_000,
             wanted: None,
             failing: None,

@@ -206,6 +206,7 @@ impl Clients {
     ) -> (JoinHandle<()>, Progress) {
         let plan = ConsumePlan {
             client,
+            begins_at_ns: 0..=0,
             processing_ns: 0..=100_000,
             wanted: None,
             failing: None,

@@ -51,6 +51,7 @@ const CONSUME: &[&str] = &[
     "processing_us",
     "commit_interval_ms",
     "members",
+    "begins_ms",
     "commits_late",
     "from",
     "spelling",
@@ -261,6 +262,7 @@ fn consume(table: &Table<'_>, before: &[Workload]) -> Result<Consumers, Problem>
         batch_max: table.count("batch_max", 32)?,
         processing_us: table.between("processing_us", US, (0, 100))?,
         commit_interval_ms: table.integer("commit_interval_ms", 1..MS.end, 500)?,
+        begins_ms: table.between("begins_ms", 0..MS.end, (0, 0))?,
         commits_late: is_set(table, "commits_late")?,
         from: match table.get("from") {
             Some(field) => field.word(&[

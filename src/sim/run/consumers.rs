@@ -33,6 +33,7 @@ pub(super) fn plan(
     let tags = membership.and_then(|it| it.tags.as_ref());
     ConsumePlan {
         client,
+        begins_at_ns: ns(what.begins_ms, 1_000_000),
         processing_ns: ns(what.processing_us, 1_000),
         wanted: tags.map(|tags| Wanted {
             of: u64::from(tags.of),

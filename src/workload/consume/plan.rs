@@ -12,6 +12,8 @@ use crate::history::ClientId;
 pub struct ConsumePlan {
     /// Its name in the history.
     pub client: ClientId,
+    /// It begins at this time, on the environment's clock.
+    pub begins_at_ns: RangeInclusive<u64>,
     /// The time that processing one message takes, nanoseconds.
     pub processing_ns: RangeInclusive<u64>,
     /// The messages that it wants, as their tags say; `None`: all.
