@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::history::{FaultEvent, FaultKind};
+use crate::history::{FaultEvent, FaultKind, Takes};
 
 /// How brokers replicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -134,66 +134,41 @@ pub enum Promised {
 /// Bad sectors of a single broker: "L, U once detected"; since it has no other
 /// copy, what is detected is gone all the same.
 pub fn promised(configuration: Configuration, kind: FaultKind, hit: Hit) -> Promised {
+    let takes = kind.takes();
     match (configuration.replication, configuration.flush) {
-        (Replication::None, Flush::Async) => single_async(kind),
-        (Replication::None, Flush::Sync) => single_sync(kind),
-        (Replication::Raft, Flush::Async) => raft_async(kind, hit),
-        (Replication::Raft, Flush::Sync) if configuration.hard_state_synced => raft_sync(kind, hit),
-        (Replication::Raft, Flush::Sync) => raft_async(kind, hit),
-    }
-}
-
-fn single_async(kind: FaultKind) -> Promised {
-    match kind {
-        FaultKind::PowerLoss | FaultKind::SyncError => Promised::Nothing,
-        FaultKind::DiskSlow | FaultKind::DiskLimping => Promised::ZeroLoss,
-        _ => single_any_flush(kind),
-    }
-}
-
-fn single_sync(kind: FaultKind) -> Promised {
-    match kind {
-        FaultKind::PowerLoss => Promised::ZeroLoss,
-        FaultKind::SyncError | FaultKind::DiskSlow | FaultKind::DiskLimping => {
-            Promised::Unavailable
+        (Replication::None, Flush::Async) => single_async(takes),
+        (Replication::None, Flush::Sync) => single_sync(takes),
+        (Replication::Raft, Flush::Async) => raft_async(takes, hit),
+        (Replication::Raft, Flush::Sync) if configuration.hard_state_synced => {
+            raft_sync(takes, hit)
         }
-        _ => single_any_flush(kind),
+        (Replication::Raft, Flush::Sync) => raft_async(takes, hit),
+    }
+}
+
+fn single_async(takes: Takes) -> Promised {
+    match takes {
+        Takes::Unsynced | Takes::UnsyncedAndService => Promised::Nothing,
+        Takes::Speed => Promised::ZeroLoss,
+        _ => single_any_flush(takes),
+    }
+}
+
+fn single_sync(takes: Takes) -> Promised {
+    match takes {
+        Takes::Unsynced => Promised::ZeroLoss,
+        Takes::UnsyncedAndService | Takes::Speed => Promised::Unavailable,
+        _ => single_any_flush(takes),
     }
 }
 
 /// The promises that the flush does not change: there is one copy.
-fn single_any_flush(kind: FaultKind) -> Promised {
-    match kind {
-        FaultKind::Kill
-        | FaultKind::Restart
-        | FaultKind::ClientKill
-        | FaultKind::ClientPower
-        | FaultKind::ClientPause
-        | FaultKind::NetworkLoss
-        | FaultKind::NetworkDuplicate
-        | FaultKind::NetworkReorder
-        | FaultKind::NetworkSplit
-        | FaultKind::ClockSkew
-        | FaultKind::ClockJump
-        | FaultKind::ClockDrift
-        | FaultKind::ClientClockDrift => Promised::ZeroLoss,
-        FaultKind::Partition
-        | FaultKind::LinkLimping
-        | FaultKind::Pause
-        | FaultKind::DiskFull
-        | FaultKind::DiskError
-        | FaultKind::DiskHung => Promised::Unavailable,
-        FaultKind::DiskDestroyed
-        | FaultKind::DiskRolledBack
-        | FaultKind::ReadError
-        | FaultKind::Rot
-        | FaultKind::DiskLying
-        | FaultKind::MisdirectedWrite
-        | FaultKind::LostWrite => Promised::Nothing,
-        FaultKind::PowerLoss
-        | FaultKind::SyncError
-        | FaultKind::DiskSlow
-        | FaultKind::DiskLimping => {
+fn single_any_flush(takes: Takes) -> Promised {
+    match takes {
+        Takes::Nothing | Takes::Process => Promised::ZeroLoss,
+        Takes::Service | Takes::ServiceWithoutEnd => Promised::Unavailable,
+        Takes::Synced | Takes::SyncedUnseen => Promised::Nothing,
+        Takes::Unsynced | Takes::UnsyncedAndService | Takes::Speed => {
             unreachable!("the rows of the flush decide these")
         }
     }
@@ -201,42 +176,32 @@ fn single_any_flush(kind: FaultKind) -> Promised {
 
 /// The dledger preset promises the same; what a fault takes of term and vote
 /// besides waives more (guarantee.md, section 3, "Where loss is allowed").
-fn raft_async(kind: FaultKind, hit: Hit) -> Promised {
-    match kind {
-        FaultKind::PowerLoss | FaultKind::SyncError => Promised::Nothing,
-        _ => raft_any_flush(kind, hit),
+fn raft_async(takes: Takes, hit: Hit) -> Promised {
+    match takes {
+        Takes::Unsynced | Takes::UnsyncedAndService => Promised::Nothing,
+        _ => raft_any_flush(takes, hit),
     }
 }
 
-fn raft_sync(kind: FaultKind, hit: Hit) -> Promised {
-    match (kind, hit) {
-        (FaultKind::PowerLoss | FaultKind::SyncError, Hit::Minority) => Promised::ZeroLoss,
-        (FaultKind::PowerLoss | FaultKind::SyncError, Hit::Majority) => Promised::Unavailable,
-        _ => raft_any_flush(kind, hit),
+fn raft_sync(takes: Takes, hit: Hit) -> Promised {
+    match (takes, hit) {
+        (Takes::Unsynced | Takes::UnsyncedAndService, Hit::Minority) => Promised::ZeroLoss,
+        (Takes::Unsynced | Takes::UnsyncedAndService, Hit::Majority) => Promised::Unavailable,
+        _ => raft_any_flush(takes, hit),
     }
 }
 
 /// The promises that the flush does not change: there are other copies, as long as a
 /// majority has them.
-fn raft_any_flush(kind: FaultKind, hit: Hit) -> Promised {
-    match (kind, hit) {
-        (kind, _) if kind.is_client_s() || kind.is_a_setting() || kind.is_of_clocks() => {
-            Promised::ZeroLoss
-        }
-        // Silent amnesia: the replica cannot know that it forgot.
-        (
-            FaultKind::DiskRolledBack
-            | FaultKind::DiskLying
-            | FaultKind::MisdirectedWrite
-            | FaultKind::LostWrite,
-            _,
-        ) => Promised::Nothing,
+fn raft_any_flush(takes: Takes, hit: Hit) -> Promised {
+    match (takes, hit) {
+        (Takes::Nothing, _) => Promised::ZeroLoss,
+        // The replica cannot know that it forgot.
+        (Takes::SyncedUnseen, _) => Promised::Nothing,
         // D13, D14; D10 to D12; D16.
-        (FaultKind::DiskDestroyed | FaultKind::ReadError | FaultKind::Rot, Hit::Majority) => {
-            Promised::Halt
-        }
+        (Takes::Synced, Hit::Majority) => Promised::Halt,
         // "U until a hung leader steps down".
-        (FaultKind::DiskHung, _) | (_, Hit::Majority) => Promised::Unavailable,
+        (Takes::ServiceWithoutEnd, _) | (_, Hit::Majority) => Promised::Unavailable,
         (_, Hit::Minority) => Promised::ZeroLoss,
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Times are nanoseconds since the start of the run.
 
+mod fault_kind;
 mod happening;
 mod juncture;
 mod ledger;
@@ -14,9 +15,10 @@ mod words;
 
 /// Queues, operations and their ends, as clients name them.
 pub use crate::client::{EndOutcome, OpId, Queue, SendOutcome};
+pub use fault_kind::{FaultKind, Hits, Takes};
 pub use happening::Happening;
 pub use juncture::{Death, Juncture, Mortal};
-pub use ledger::{ClockChange, FaultEvent, FaultKind, Ledger, SettingCount};
+pub use ledger::{ClockChange, FaultEvent, Ledger, SettingCount};
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
