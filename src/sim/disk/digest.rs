@@ -18,7 +18,7 @@ impl DiskModel {
         let entries = &self.names.directories[&directory].durable;
         // A directory's end is told by the number of its entries.
         let mut digest = xxh3_64_with_seed(&(entries.len() as u64).to_le_bytes(), before);
-        for (name, ino) in entries {
+        for (name, ino) in entries.iter() {
             digest = xxh3_64_with_seed(name.as_bytes(), digest);
             digest = match self.names.is_directory(*ino) {
                 true => self.digest_under(*ino, digest),

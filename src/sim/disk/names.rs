@@ -12,6 +12,7 @@
 //! neither name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use super::{Ino, Seq};
 
@@ -23,8 +24,45 @@ pub(super) type Name = (Ino, String);
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Directory {
-    pub(super) cached: BTreeMap<String, Ino>,
-    pub(super) durable: BTreeMap<String, Ino>,
+    pub(super) cached: Entries,
+    pub(super) durable: Entries,
+}
+
+/// The entries of a directory, found by their names and by their inodes.
+///
+/// Invariant: an inode has one name in each of the two trees, for nothing makes a hard
+/// link, and a rename takes the old name away with the change that gives the new one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entries {
+    by_name: BTreeMap<String, Ino>,
+    names: BTreeMap<Ino, String>,
+}
+
+impl Entries {
+    fn insert(&mut self, name: String, ino: Ino) {
+        self.names.insert(ino, name.clone());
+        if let Some(replaced) = self.by_name.insert(name, ino)
+            && replaced != ino
+        {
+            self.names.remove(&replaced);
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(ino) = self.by_name.remove(name)
+            && self.names.get(&ino).is_some_and(|known| known == name)
+        {
+            self.names.remove(&ino);
+        }
+    }
+}
+
+impl Deref for Entries {
+    type Target = BTreeMap<String, Ino>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_name
+    }
 }
 
 /// A change to names: `gone` no longer stands, `stands` does.
@@ -144,7 +182,7 @@ impl Names {
         self.pending.push(change);
     }
 
-    fn cached(&mut self, directory: Ino) -> &mut BTreeMap<String, Ino> {
+    fn cached(&mut self, directory: Ino) -> &mut Entries {
         &mut self
             .directories
             .get_mut(&directory)
@@ -219,7 +257,7 @@ impl Names {
         }
     }
 
-    fn durable(&mut self, directory: Ino) -> &mut BTreeMap<String, Ino> {
+    fn durable(&mut self, directory: Ino) -> &mut Entries {
         &mut self
             .directories
             .get_mut(&directory)
@@ -307,8 +345,8 @@ impl Names {
             } else {
                 &directory.cached
             };
-            let mut named = entries.iter().filter(|(_, entry)| **entry == ino);
-            named.next().map(|(name, _)| (*parent, name.as_str()))
+            let name = entries.names.get(&ino)?;
+            Some((*parent, name.as_str()))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The facts about a disk that an oracle, or a test, may know, and a process cannot.
 
 use super::content::Content;
-use super::file::Change;
+use super::file::{Change, FileNode};
 use super::model::DiskModel;
 use super::{Ino, Seq};
 use crate::env::path;
@@ -22,15 +22,15 @@ impl DiskModel {
     /// directories whose path with a `/` behind it does; `""` is the whole disk.
     pub fn pending(&self, under: &str) -> Pending {
         let mut pending = Pending::default();
-        for (ino, file) in &self.files {
-            if file.pending.is_empty() || !self.path_or_ino(*ino).starts_with(under) {
-                continue;
-            }
+        for file in self.pending_files(under) {
             pending.bytes += file.pending_bytes();
             let size = |change: &Change| matches!(change, Change::Grow(_) | Change::Shrink(_));
             pending.sizes += file.pending.iter().filter(|op| size(&op.change)).count() as u64;
         }
         let names = &self.names;
+        if names.pending.is_empty() {
+            return pending;
+        }
         let inside = |ino: &Ino| {
             under.is_empty() || format!("{}/", self.path_or_ino(*ino)).starts_with(under)
         };
@@ -45,7 +45,16 @@ impl DiskModel {
 
     /// [`DiskModel::pending`]'s bytes.
     pub fn pending_bytes(&self, under: &str) -> u64 {
-        self.pending(under).bytes
+        self.pending_files(under).map(FileNode::pending_bytes).sum()
+    }
+
+    fn pending_files(&self, under: &str) -> impl Iterator<Item = &FileNode> {
+        let pending = self
+            .files
+            .iter()
+            .filter(|(_, file)| !file.pending.is_empty());
+        let inside = move |ino: Ino| under.is_empty() || self.path_or_ino(ino).starts_with(under);
+        pending.filter_map(move |(ino, file)| inside(*ino).then_some(file))
     }
 
     /// Whether anything but a crash may have taken what was synced: a bad sector, a lie,
