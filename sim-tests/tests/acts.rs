@@ -1,4 +1,5 @@
-//! The seed's four acts, held: what is lost, to whom, and what is not.
+//! The four acts (`scenarios/acts`), held: which messages are lost, to which fault, and
+//! which are not.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -56,7 +56,8 @@ pub enum Promise {
     Liveness,
     /// No step of a broker's loop is longer than a bounded one.
     BoundedStep,
-    /// No broker holds more of what others send than it bears.
+    /// No broker holds more of what others send than it bears, nor sends more of a base at
+    /// once than it may.
     Bounds,
     /// The run's events stay within a budget per simulated second.
     EventBudget,

@@ -99,7 +99,7 @@ impl GroupFacts {
     /// as `expires` says of an index, else where its first answered pull began. Where
     /// no pull was answered, at the lowest offset that one asked for, or that was
     /// committed unpulled: the broker may have recorded any of them. A consumer that is
-    /// told 0 may be told later that nothing is recorded: then that 0 was none (D32).
+    /// told 0 may be told later that nothing is recorded: then that 0 was none (D38).
     pub(super) fn start(&self, expires: impl Fn(usize) -> bool) -> u64 {
         let told_none = self.told_none.filter(|at| expires(*at));
         match self.first_resumed {

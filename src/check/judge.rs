@@ -23,11 +23,11 @@ pub enum Verdict {
     ExpectedLoss,
     /// A majority's disks are gone and the cluster refuses to serve.
     Halted,
-    /// No eligible fault fired.
+    /// No eligible fault fired, or something that the scenario needs did not happen.
     Void,
     /// A promise broken inside the guarantee.
     Fail,
-    /// Liveness missed with an eligible core.
+    /// Only progress is missed: liveness, a bounded step, or the event budget.
     Stuck,
     /// Panic in product code.
     Crashed,

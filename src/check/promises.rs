@@ -1,4 +1,4 @@
-//! The promises of each configuration: guarantee.md, section 6, as code.
+//! The promises of each configuration that is built: guarantee.md, section 6, as code.
 //!
 //! The table is a claim that the testbed tests. A cell that comes out otherwise
 //! is a finding, and is corrected here and there together.
@@ -220,7 +220,8 @@ mod tests {
         }
     }
 
-    /// The rows as they stand in guarantee.md, section 6.
+    /// A row for each kind of fault: asynchronous flush, synchronous flush. More kinds than
+    /// guarantee.md, section 6, has columns for.
     #[test]
     fn the_table_of_a_single_broker() {
         let rows = FaultKind::ALL.map(|kind| {

@@ -50,9 +50,9 @@ fn faults(scenario: &Scenario) -> String {
 
 /// `kill then power-loss ×3`; `×n` where there are as many as there is time for.
 fn fault(rule: &FaultRule) -> String {
-    let mut text = rule.harm.kind().to_string();
+    let mut text = rule.action.kind().to_string();
     if let Some(then) = &rule.then {
-        text.push_str(&format!(" then {}", then.harm.kind()));
+        text.push_str(&format!(" then {}", then.action.kind()));
     }
     if let Some(at) = &rule.at_event {
         text.push_str(&format!(" at {}", at.event.name()));

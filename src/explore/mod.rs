@@ -62,7 +62,8 @@ pub struct Settings {
     pub jobs: usize,
     /// Ask the white-box oracles too.
     pub oracle: bool,
-    /// A run that takes longer, by the wall clock, hangs.
+    /// A run that uses more CPU time hangs; so does one that takes twenty times as long by
+    /// the wall clock.
     pub hang_after: Duration,
 }
 

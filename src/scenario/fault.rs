@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Between, EventRule, Harm};
+use super::{Between, EventRule, FaultAction};
 use crate::history::Juncture;
 
 /// One `[[fault]]` of a file.
@@ -30,20 +30,20 @@ pub struct FaultRule {
     /// Held back while it would exceed the fault budget (guarantee.md,
     /// section 3).
     pub within_budget: bool,
-    /// The harm that it does.
-    pub harm: Harm,
-    /// The harm that the same victim meets soon after.
+    /// The action, with the ranges that it is drawn from.
+    pub action: FaultAction,
+    /// The action that hits the same victim soon after.
     pub then: Option<ThenRule>,
 }
 
-/// `then` of a rule: the second blow. It falls whether or not the victim is up
+/// `then` of a rule: a second action. It comes whether or not the victim is up
 /// again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThenRule {
     /// After the first.
     pub after_ms: Between,
-    /// The harm that it does.
-    pub harm: Harm,
+    /// The action.
+    pub action: FaultAction,
 }
 
 /// The targets that a rule may hit.

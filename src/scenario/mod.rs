@@ -11,28 +11,30 @@
 //!                                                                 └─ plan.toml ┘ edited, read again
 //! ```
 
+mod action;
 mod cluster;
 mod crash;
 mod event;
 mod fault;
 mod files;
-mod harm;
 mod members;
 mod model;
 mod operation;
+mod parameter;
 mod partition;
 mod plan;
 pub mod random;
 mod read;
 mod refusal;
+mod survival;
 mod swarm;
 
+pub use action::{DRIFT_PPM_MAX, FaultAction};
 pub use cluster::{Cluster, CpuSpeed, RestartWith};
 pub use crash::{Blow, CrashPoint, Fate, Kept, NoCrashPoint};
 pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenRule};
 pub use files::{FileClass, RotForm, SyncErrorCache, SyncForm};
-pub use harm::{DRIFT_PPM_MAX, Harm, Survival};
 pub use members::{Failing, Membership, Stays, Tags};
 pub use model::{
     Begin, Between, ClientSettings, Consumers, Core, DiskSettings, EndsBy, Expectation, LinkEnd,
@@ -40,12 +42,14 @@ pub use model::{
     RunSettings, Scenario, Spelling, Stranger, Workload,
 };
 pub use operation::{OperationKind, OperationRule, Subject};
+pub use parameter::{Choice, Files, Maybe, Span, Survivors, Until, Way};
 pub use partition::{CutDirection, CutLinks, PartitionShape};
 pub use plan::{
-    Effect, FaultPlan, Hit, Operation, PlannedFault, PlannedOperation, SecondBlow, Surviving,
-    Trigger, VERSION, Victim, plan, written,
+    FaultPlan, Hit, Operation, PlannedFault, PlannedOperation, Then, Trigger, VERSION, Victim,
+    plan, written,
 };
 pub(crate) use read::seeds;
 pub use read::{ScenarioError, find, load, load_plan, parse, parse_plan};
 pub use refusal::{DiskVerb, Refusal};
+pub use survival::Survival;
 pub use swarm::Swarm;

@@ -8,7 +8,8 @@
 //!   answers     ──▶ is what this answer depends on held? (acknowledgement oracle)
 //! ```
 //!
-//! It sees bytes only, never a variable of the product.
+//! It sees bytes, and the notices that brokers give their operators (they lead, they
+//! halt, they cut their logs); never a variable of the product.
 
 mod answers;
 mod codecs;

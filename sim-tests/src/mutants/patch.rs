@@ -30,8 +30,7 @@ pub enum Expect {
 /// A mutant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
-    /// Its number: S is for storage, Q for queues, C and P for clients, K for
-    /// crashes, O for order, H for harmless.
+    /// Its number, behind the letter of a group of mutants; H is for harmless.
     pub id: String,
     /// The promise that it breaks, and how.
     pub breaks: String,

@@ -1,10 +1,10 @@
-//! How long entries have stood in a replica's log: what expiry is decided by
+//! How long entries have stood in a broker's log: what expiry is decided by
 //! (D30: "against bounded time; a clock jump expires nothing").
 //!
 //! The wall clock is not asked, since it jumps. Time counts while the broker
 //! runs; while it does not, and since the last snapshot before a crash, none
-//! passes. So what a leader lets expire is older than the retention, never
-//! younger.
+//! passes. So what a leader, or the only broker, lets expire is older than the
+//! retention, never younger.
 //!
 //! ```text
 //!   ran     1 h        2 h        3 h  now
@@ -20,7 +20,7 @@ use super::error::StoreError;
 use crate::env::Disk;
 use crate::log::{Aside, read_aside, replace_aside};
 
-/// The ages' file, at the root of a replica's disk.
+/// The ages' file, at the root of a broker's disk, alone or a replica.
 pub const AGES_FILE: &str = "ages";
 const NS_PER_MS: u64 = 1_000_000;
 

@@ -162,7 +162,7 @@ impl<E: Env> Broker<E> {
 
     /// Every topic has a route: one that is not there is made by its first send
     /// (`autoCreateTopicEnable`), at the leader, with as many queues as its settings
-    /// say. Only the leader speaks for such a topic (D33). Another replica may lag
+    /// say. Only the leader speaks for such a topic (D39). Another replica may lag
     /// behind, or have other settings, and members of one group that hear of
     /// different numbers share the queues out differently.
     fn route(

@@ -1,9 +1,10 @@
 //! Answers that wait until what they depend on is durable enough.
 //!
 //! Invariant: waiters are in the order of their entries, so of `end_address`;
-//! each is released by a position at or past its entry's *end*, answered once,
-//! and keyed by (index, term), so that an entry rewritten at the same address
-//! releases nobody (D25).
+//! each is released by a position at or past its entry's *end*, and answered
+//! once. Index and term only show that order. A leader that steps down dismisses
+//! all of them before its log is cut, so that an entry rewritten at the same
+//! address releases nobody (D25).
 
 use std::collections::VecDeque;
 

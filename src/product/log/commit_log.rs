@@ -7,7 +7,9 @@
 //! ```
 //!
 //! 1. flushed ≤ appended ≤ tail.
-//! 2. Only a [`Done`] moves `flushed`.
+//! 2. A [`Done`] moves `flushed` on, and so does a repair of the last segment,
+//!    which makes all that is cached durable. A cut below `appended`, and a reset,
+//!    set all three positions to where a new, durable segment begins.
 //! 3. At most one job is under way.
 //! 4. A write or sync that failed, or was given up halfway, poisons: nothing is
 //!    known of what was pending, and a retry that succeeds would prove nothing

@@ -1,9 +1,9 @@
 //! The jobs that make the log durable, as futures that stand alone.
 //!
 //! Promise: a [`Job`] borrows nothing from the log, so the owner's loop polls it
-//! beside everything else; a [`Done`] names what it covers, and handing it to
-//! [`super::CommitLog::job_done`] is the only way in which the flushed position
-//! moves.
+//! beside everything else; a [`Done`] names what it covers, and that counts as
+//! flushed once [`super::CommitLog::job_done`] has it. No job is under way while a
+//! repair, a cut or a reset sets the flushed position.
 
 use std::fmt;
 use std::future::Future;
@@ -40,7 +40,7 @@ pub struct Job<D: Disk> {
 }
 
 /// A job's outcome.
-#[must_use = "the flushed position moves only by CommitLog::job_done"]
+#[must_use = "the log waits for it: hand it to CommitLog::job_done"]
 pub struct Done<D: Disk> {
     pub(super) kind: JobKind,
     pub(super) outcome: io::Result<Option<Segment<D>>>,

@@ -36,7 +36,7 @@
 //!
 //! Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus
 //! Algorithm" (the Raft paper); Ongaro's thesis, "Consensus: Bridging Theory
-//! and Practice". Rule numbers (D1–D31) are those of the crate's guarantee.
+//! and Practice". Rule numbers (D1, D2, …) are those of guarantee.md.
 
 mod codec;
 mod configuration;

@@ -160,7 +160,7 @@ impl HardState {
 pub struct Doubt {
     /// The first index in doubt.
     pub from_index: u64,
-    /// The hard state's term before it was first raised for this doubt: no
+    /// The hard state's term before it was last raised for this doubt: no
     /// entry in doubt has a later one.
     pub term_before: u64,
     /// Log address up to which the log had been synced for certain, as far as

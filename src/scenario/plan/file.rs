@@ -10,7 +10,7 @@ use super::{FaultPlan, Hit, PlannedFault, PlannedOperation};
 use crate::scenario::{Condition, Scenario};
 
 /// Of the form of plan files. A reader refuses any other.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// The plan of `scenario` with `seed`, as a file's text.
 pub fn written(scenario: &Scenario, seed: u64, plan: &FaultPlan) -> String {
@@ -23,7 +23,7 @@ pub fn written(scenario: &Scenario, seed: u64, plan: &FaultPlan) -> String {
          #\n\
          # A fault comes at `from_ns`, or, where it waits for `when` or `at_event`, at the\n\
          # first moment until `until_ns` at which that is so. Times are since the start of\n\
-         # the run. What an effect leaves to chance (which sectors survive, which one rots)\n\
+         # the run. What an action leaves to chance (which sectors survive, which one rots)\n\
          # follows from the `draw` beside it, any number. Instead of a word, `survival` may be\n\
          # {{ keep_pending = [0, 3, 4] }}: what was pending, in the order of the operations,\n\
          # from 0 (each sector of a write, then its size where that grew; each name).\n\
@@ -66,12 +66,19 @@ fn write_fault(text: &mut String, fault: &PlannedFault) {
 fn write_hit(text: &mut String, hit: &Hit) {
     text.push_str("[[fault.hit]]\n");
     field(text, "victim", &hit.victim);
-    field(text, "does", &hit.effect);
+    field(text, "does", &hit.action.written());
     if hit.draw != 0 {
         field(text, "draw", &hit.draw);
     }
     if let Some(then) = &hit.then {
-        field(text, "then", then);
+        let mut table = toml::Table::new();
+        let after_ns = Value::Integer(then.after_ns as i64);
+        table.insert("after_ns".to_owned(), after_ns);
+        table.insert("does".to_owned(), then.action.written());
+        if then.draw != 0 {
+            table.insert("draw".to_owned(), Value::Integer(i64::from(then.draw)));
+        }
+        field(text, "then", &Value::Table(table));
     }
 }
 

@@ -10,31 +10,25 @@ mod file;
 mod tests;
 mod victims;
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
-use super::harm::counted_by_its_kind;
 use super::random::{Purpose, Stream};
-use super::{AtEvent, Condition, CutDirection, CutLinks, DiskVerb, FileClass, PartitionShape};
-use super::{Refusal, RotForm, Scenario, Survival, SyncErrorCache, SyncForm};
+use super::{AtEvent, Condition, FaultAction, Scenario};
 
 pub use file::{VERSION, written};
 
 /// All faults of one run, ordered by the earliest moment at which they may
 /// fire, and what the operator does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultPlan {
     /// The faults.
     pub faults: Vec<PlannedFault>,
     /// The operations, in the order of time.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<PlannedOperation>,
 }
 
 /// One fault, with nothing left to draw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFault {
     /// When it fires.
     pub trigger: Trigger,
@@ -43,34 +37,27 @@ pub struct PlannedFault {
 }
 
 /// A fault's part that hits one victim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
     /// The victim.
     pub victim: Victim,
-    /// The effect.
-    #[serde(rename = "does")]
-    pub effect: Effect,
-    /// The number that decides everything that the effect leaves to chance: which sectors
+    /// The action.
+    pub action: FaultAction,
+    /// The number that decides everything that the action leaves to chance: which sectors
     /// survive, which one rots. 0 where it leaves nothing.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub draw: u32,
-    /// The effect that the same victim meets soon after.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub then: Option<SecondBlow>,
+    /// The action that hits the same victim soon after.
+    pub then: Option<Then>,
 }
 
-/// The effect that a victim meets after it was hit, up or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SecondBlow {
+/// The action that hits a victim after another, up or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Then {
     /// So long after the hit, nanoseconds.
     pub after_ns: u64,
-    /// The effect.
-    #[serde(rename = "does")]
-    pub effect: Effect,
+    /// The action.
+    pub action: FaultAction,
     /// As of a [`Hit`].
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub draw: u32,
 }
 
@@ -156,146 +143,6 @@ pub enum Operation {
         alone_ns: u64,
         /// Each of the others comes back once those before it were replaced.
         one_by_one: bool,
-    },
-}
-
-/// The effect of a fault. Times in nanoseconds; see [`super::Harm`] for their meaning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are Harm's, drawn")]
-pub enum Effect {
-    /// See [`super::Harm::Kill`].
-    Kill { down_ns: u64 },
-    /// See [`super::Harm::Restart`].
-    Restart { down_ns: u64 },
-    /// See [`super::Harm::PowerLoss`].
-    PowerLoss { survival: Surviving, down_ns: u64 },
-    /// See [`super::Harm::DiskDestroyed`].
-    DiskDestroyed { down_ns: u64 },
-    /// See [`super::Harm::DiskRolledBack`].
-    DiskRolledBack { age_ns: u64, down_ns: u64 },
-    /// See [`super::Harm::SyncError`].
-    SyncError {
-        file: FileClass,
-        cache: SyncErrorCache,
-        #[serde(default, skip_serializing_if = "is_usual")]
-        form: SyncForm,
-    },
-    /// See [`super::Harm::ReadError`].
-    ReadError { file: FileClass },
-    /// See [`super::Harm::Rot`].
-    Rot {
-        file: FileClass,
-        #[serde(default, skip_serializing_if = "is_usual")]
-        form: RotForm,
-    },
-    /// See [`super::Harm::DiskFull`].
-    DiskFull { lasts_ns: u64 },
-    /// See [`super::Harm::DiskError`].
-    DiskError {
-        error: Refusal,
-        operation: DiskVerb,
-        #[serde(default, skip_serializing_if = "is_usual")]
-        file: FileClass,
-        lasts_ns: u64,
-    },
-    /// See [`super::Harm::DiskSlow`].
-    DiskSlow { extra_ns: u64, lasts_ns: u64 },
-    /// See [`super::Harm::DiskLimping`].
-    DiskLimping { factor: u32, lasts_ns: u64 },
-    /// See [`super::Harm::DiskHung`].
-    DiskHung { lasts_ns: u64 },
-    /// See [`super::Harm::DiskLying`].
-    DiskLying { lasts_ns: u64 },
-    /// See [`super::Harm::MisdirectedWrite`].
-    MisdirectedWrite { file: FileClass },
-    /// See [`super::Harm::LostWrite`].
-    LostWrite { file: FileClass },
-    /// See [`super::Harm::Partition`].
-    Partition {
-        shape: PartitionShape,
-        links: CutLinks,
-        cut: CutDirection,
-        lasts_ns: u64,
-    },
-    /// See [`super::Harm::LinkLimping`].
-    LinkLimping {
-        links: CutLinks,
-        way: CutDirection,
-        factor: u32,
-        lasts_ns: u64,
-    },
-    /// See [`super::Harm::ClockSkew`]; ahead where it is positive.
-    ClockSkew { by_ns: i64 },
-    /// See [`super::Harm::ClockJump`]; forward where it is positive.
-    ClockJump { by_ns: i64, lasts_ns: Option<u64> },
-    /// See [`super::Harm::ClockDrift`]; faster where it is positive.
-    ClockDrift { by_ppm: i64, lasts_ns: Option<u64> },
-    /// See [`super::Harm::Pause`].
-    Pause {
-        lasts_ns: u64,
-        #[serde(default, skip_serializing_if = "is_zero")]
-        reading: u32,
-    },
-    /// See [`super::Harm::ClientKill`].
-    ClientKill { down_ns: Option<u64> },
-    /// See [`super::Harm::ClientPower`].
-    ClientPower {
-        survival: Surviving,
-        down_ns: Option<u64>,
-    },
-    /// See [`super::Harm::ClientPause`].
-    ClientPause { lasts_ns: u64 },
-    /// See [`super::Harm::ClientClockDrift`]; faster where it is positive.
-    ClientClockDrift { by_ppm: i64, lasts_ns: Option<u64> },
-}
-
-counted_by_its_kind!(Effect);
-
-impl Effect {
-    /// Whether a draw decides about it further.
-    pub fn leaves_to_chance(&self) -> bool {
-        match self {
-            Self::PowerLoss { survival, .. } | Self::ClientPower { survival, .. } => {
-                matches!(survival, Surviving::Drawn(_))
-            }
-            Self::SyncError { .. }
-            | Self::ReadError { .. }
-            | Self::Rot { .. }
-            | Self::DiskFull { .. }
-            | Self::DiskHung { .. }
-            | Self::MisdirectedWrite { .. }
-            | Self::LostWrite { .. } => true,
-            _ => false,
-        }
-    }
-}
-
-fn is_usual<T: Default + PartialEq>(form: &T) -> bool {
-    *form == T::default()
-}
-
-fn is_zero(draw: &u32) -> bool {
-    *draw == 0
-}
-
-/// The part that a power loss leaves of writes that were not synced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    deny_unknown_fields,
-    expecting = "`survival` is a word of a scenario's (\"none\", \"all\", \"prefix\", \"sector-subset\", \
-                 \"torn\", \"garbage\", \"size-without-data\", \"data-without-size\", \"entry-subset\") \
-                 or { keep_pending = [0, 3, 4] }"
-)]
-pub enum Surviving {
-    /// In this way; which pieces exactly follows from the hit's draw.
-    Drawn(Survival),
-    /// These pieces and no others.
-    Kept {
-        /// Pending pieces are counted from 0 in the order of the operations: each sector
-        /// of a write, then the size where it grew, each change of a name.
-        keep_pending: BTreeSet<usize>,
     },
 }
 

@@ -5,15 +5,15 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::event::at_event;
-use super::harm::{harm, own_keys};
 use super::problem::Problem;
 use super::sections::{MS, window};
 use super::table::{Table, union};
 use super::target::target;
 use crate::check::Outcome;
 use crate::history::{FaultKind, Juncture, Mortal};
+use crate::scenario::parameter::Unit;
 use crate::scenario::{
-    Between, Cluster, Condition, CutDirection, CutLinks, FaultRule, Harm, PartitionShape,
+    Between, Cluster, Condition, CutDirection, CutLinks, FaultAction, FaultRule, PartitionShape,
     RunSettings, Target, ThenRule, Workload,
 };
 
@@ -45,10 +45,10 @@ pub(super) fn read(
     frame: &Frame<'_>,
 ) -> Result<FaultRule, Problem> {
     let own = FaultKind::ALL.map(own_keys);
-    let any = union(std::iter::once(COMMON).chain(own));
+    let any = union(std::iter::once(COMMON).chain(own.iter().map(Vec::as_slice)));
     let table = Table::new("[[fault]]", span.clone(), entries, &any)?;
     let kind = kind(&table)?;
-    let keys = union([common_keys(kind), own_keys(kind)]);
+    let keys = union([common_keys(kind), &own_keys(kind)]);
     let name = format!("a fault of kind \"{kind}\"");
     let table = Table::new(name, span, entries, &keys)?;
     let target = target(&table, kind, frame.cluster, frame.workloads)?;
@@ -57,11 +57,11 @@ pub(super) fn read(
         _ => window(&table, "at_ms", frame.run)?,
     };
     let (every_ms, count) = repetition(&table)?;
-    let harm = harm(&table, kind)?;
-    partition_fits(&table, target, &harm, frame.cluster)?;
-    let spread_ms = spread(&table, target, &harm)?;
+    let action = FaultAction::read(kind, &table, Unit::Ms)?;
+    partition_fits(&table, target, &action, frame.cluster)?;
+    let spread_ms = spread(&table, target, &action)?;
     let then = then(&table, kind)?;
-    let kinds = std::iter::once(kind).chain(then.as_ref().map(|then| then.harm.kind()));
+    let kinds = std::iter::once(kind).chain(then.as_ref().map(|then| then.action.kind()));
     let within_budget = within_budget(&table, &kinds.collect::<Vec<_>>(), frame)?;
     Ok(FaultRule {
         target,
@@ -72,12 +72,17 @@ pub(super) fn read(
         spread_ms,
         count,
         within_budget,
-        harm,
+        action,
         then,
     })
 }
 
-fn kind(table: &Table<'_>) -> Result<FaultKind, Problem> {
+/// The keys that one kind has beside the common ones.
+fn own_keys(kind: FaultKind) -> Vec<&'static str> {
+    FaultAction::keys(kind, Unit::Ms)
+}
+
+pub(super) fn kind(table: &Table<'_>) -> Result<FaultKind, Problem> {
     let kinds = FaultKind::ALL.into_iter();
     let kinds = kinds.filter(|kind| !kind.is_a_setting());
     let kinds: Vec<_> = kinds.map(|kind| (kind.name(), kind)).collect();
@@ -160,7 +165,7 @@ fn is_never_harmless(kind: FaultKind) -> bool {
 }
 
 /// Where zero loss is expected of replicas, what they forget stays within the
-/// budget unless the file says otherwise. `kinds`: of both blows.
+/// budget unless the file says otherwise. `kinds`: of both actions.
 fn within_budget(
     table: &Table<'_>,
     kinds: &[FaultKind],
@@ -197,14 +202,15 @@ fn within_budget(
     }
 }
 
-/// The second blow: an inline table with `kind`, `after_ms` and the kind's keys.
+/// A second action: an inline table with `kind`, `after_ms` and the kind's keys.
 fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem> {
     let Some(field) = table.get("then") else {
         return Ok(None);
     };
     const THEN: &[&str] = &["kind", "after_ms"];
     let own = FaultKind::ALL.map(own_keys);
-    let any = field.table("`then`", &union(std::iter::once(THEN).chain(own)))?;
+    let keys = union(std::iter::once(THEN).chain(own.iter().map(Vec::as_slice)));
+    let any = field.table("`then`", &keys)?;
     let kind = kind(&any)?;
     if first.is_client_s() || kind.is_client_s() {
         return Err(field.problem("`then` is for brokers", "a client dies"));
@@ -213,21 +219,25 @@ fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem
         kind,
         FaultKind::DiskRolledBack | FaultKind::Partition | FaultKind::ClockSkew
     ) {
-        let message = format!("{kind} cannot be a second blow");
+        let message = format!("{kind} cannot come second");
         return Err(field.problem(message, "give it a [[fault]] of its own"));
     }
     let table = field.table(
         &format!("`then` of kind \"{kind}\""),
-        &union([THEN, own_keys(kind)]),
+        &union([THEN, &own_keys(kind)]),
     )?;
     Ok(Some(ThenRule {
         after_ms: table.require("after_ms")?.between(0..MS.end)?,
-        harm: harm(&table, kind)?,
+        action: FaultAction::read(kind, &table, Unit::Ms)?,
     }))
 }
 
 /// `spread_ms`: several victims, one after another.
-fn spread(table: &Table<'_>, target: Target, harm: &Harm) -> Result<Option<Between>, Problem> {
+fn spread(
+    table: &Table<'_>,
+    target: Target,
+    action: &FaultAction,
+) -> Result<Option<Between>, Problem> {
     let Some(field) = table.get("spread_ms") else {
         return Ok(None);
     };
@@ -236,11 +246,8 @@ fn spread(table: &Table<'_>, target: Target, harm: &Harm) -> Result<Option<Betwe
         Target::Minority | Target::Quorum | Target::All | Target::AnyProducerGroup
     );
     let together = matches!(
-        harm,
-        Harm::Partition {
-            shape: PartitionShape::Split,
-            ..
-        }
+        action,
+        FaultAction::Partition { shape, .. } if shape.get() == PartitionShape::Split
     );
     let problem = if one {
         Some(("one victim is not hit one after another", "a single one"))
@@ -264,15 +271,16 @@ fn spread(table: &Table<'_>, target: Target, harm: &Harm) -> Result<Option<Betwe
 fn partition_fits(
     table: &Table<'_>,
     target: Target,
-    harm: &Harm,
+    action: &FaultAction,
     cluster: &Cluster,
 ) -> Result<(), Problem> {
-    let Harm::Partition {
+    let FaultAction::Partition {
         shape, links, cut, ..
-    } = *harm
+    } = action
     else {
         return Ok(());
     };
+    let (shape, links, cut) = (shape.get(), links.get(), cut.chosen());
     let at = |key: &str, message: &str, label: &str| match table.get(key) {
         Some(field) => Err(field.problem(message, label)),
         None => Err(Problem::new(table.span.clone(), message, label)),

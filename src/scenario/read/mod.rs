@@ -6,7 +6,6 @@ mod cluster;
 mod event;
 mod fault;
 mod files;
-mod harm;
 mod link;
 mod members;
 mod operation;
@@ -26,14 +25,16 @@ use std::path::Path;
 use toml::de::DeTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::problem::Problem;
-use self::table::{Field, Table};
+use self::table::Field;
 use super::{Cluster, FaultRule, OperationRule, RunSettings, Scenario, Workload};
 
 pub use files::find;
 pub use plan::{load_plan, parse_plan};
+pub(super) use problem::Problem;
 pub use problem::ScenarioError;
+pub(super) use sections::MS;
 pub(crate) use sections::seeds;
+pub(super) use table::Table;
 
 /// Reads and validates one scenario file.
 ///

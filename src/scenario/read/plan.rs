@@ -6,12 +6,16 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::fault::kind;
 use super::files;
 use super::plan_fits::{Frame, fault_fits, operation_fits};
 use super::problem::{Problem, ScenarioError};
-use super::table::Table;
+use super::table::{Field, Table, union};
+use crate::history::FaultKind;
+use crate::scenario::parameter::Unit;
 use crate::scenario::{
-    Condition, FaultPlan, Hit, PlannedFault, PlannedOperation, Scenario, Trigger, VERSION,
+    Condition, FaultAction, FaultPlan, Hit, PlannedFault, PlannedOperation, Scenario, Then,
+    Trigger, VERSION,
 };
 
 const KEYS: &[&str] = &["plan", "fault", "operation", "end"];
@@ -25,6 +29,8 @@ const FAULT: &[&str] = &[
     "hit",
 ];
 const HIT: &[&str] = &["victim", "does", "draw", "then"];
+const THEN: &[&str] = &["after_ns", "does", "draw"];
+const KIND: &[&str] = &["kind"];
 const OPERATION: &[&str] = &["at_ns", "does"];
 const ANY: Range<u64> = 0..i64::MAX as u64;
 
@@ -181,14 +187,45 @@ fn fault(
 }
 
 fn hit(table: &Table<'_>, text: &str) -> Result<Hit, Problem> {
-    let then = table.get("then").map(|field| field.decoded(text));
-    let draw = table.integer("draw", 0..u64::from(u32::MAX) + 1, 0)?;
+    let then = table.get("then").map(|field| {
+        let table = field.table("`then`", THEN)?;
+        Ok(Then {
+            after_ns: table.require("after_ns")?.integer(ANY)?,
+            action: action(&table.require("does")?)?,
+            draw: draw(&table)?,
+        })
+    });
     Ok(Hit {
         victim: table.require("victim")?.decoded(text)?,
-        effect: table.require("does")?.decoded(text)?,
-        draw: draw as u32,
+        action: action(&table.require("does")?)?,
+        draw: draw(table)?,
         then: then.transpose()?,
     })
+}
+
+fn draw(table: &Table<'_>) -> Result<u32, Problem> {
+    let draw = table.integer("draw", 0..u64::from(u32::MAX) + 1, 0)?;
+    Ok(draw as u32)
+}
+
+/// As in a scenario, with times in nanoseconds and with nothing left to draw.
+fn action(field: &Field<'_>) -> Result<FaultAction, Problem> {
+    let own = FaultKind::ALL.map(|kind| FaultAction::keys(kind, Unit::Ns));
+    let any = union(std::iter::once(KIND).chain(own.iter().map(Vec::as_slice)));
+    let kind = kind(&field.table("`does`", &any)?)?;
+    let own = FaultAction::keys(kind, Unit::Ns);
+    let name = format!("an action of kind \"{kind}\"");
+    let table = field.table(&name, &union([KIND, &own]))?;
+    let action = FaultAction::read(kind, &table, Unit::Ns)?;
+    match action.is_drawn() {
+        true => Ok(action),
+        false => Err(field
+            .problem("a plan leaves nothing to draw", "something is open here")
+            .help(format!(
+                "keys of {name}: {}, each with one value",
+                own.join(", ")
+            ))),
+    }
 }
 
 fn operation(

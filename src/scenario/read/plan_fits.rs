@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::table::{Field, Table};
 use crate::history::FaultKind;
 use crate::scenario::{
-    Condition, CutLinks, Effect, FileClass, Hit, Operation, PartitionShape, PlannedFault,
+    Condition, CutLinks, FaultAction, FileClass, Hit, Operation, PartitionShape, PlannedFault,
     PlannedOperation, Scenario, Victim, Workload,
 };
 
@@ -119,7 +119,7 @@ pub(super) fn fault_fits(
 fn hit_fits(table: &Table<'_>, hit: &Hit, frame: &Frame<'_>) -> Result<(), Problem> {
     let victim = table.require("victim")?;
     frame.victim(&victim, hit.victim)?;
-    let kind = hit.effect.kind();
+    let kind = hit.action.kind();
     match (kind.is_client_s(), is_client_s(hit.victim)) {
         (true, false) => {
             let message = format!("{kind} is for clients");
@@ -135,9 +135,9 @@ fn hit_fits(table: &Table<'_>, hit: &Hit, frame: &Frame<'_>) -> Result<(), Probl
         }
         _ => {}
     }
-    if let Effect::Partition { shape, links, .. } = hit.effect
+    if let FaultAction::Partition { shape, links, .. } = &hit.action
         && !frame.replicated()
-        && (shape != PartitionShape::Isolate || links == CutLinks::Brokers)
+        && (shape.get() != PartitionShape::Isolate || links.get() == CutLinks::Brokers)
     {
         return Err(at(
             table,
@@ -149,12 +149,12 @@ fn hit_fits(table: &Table<'_>, hit: &Hit, frame: &Frame<'_>) -> Result<(), Probl
     let Some(then) = &hit.then else {
         return Ok(());
     };
-    let kind = then.effect.kind();
+    let kind = then.action.kind();
     if kind.is_client_s() || is_client_s(hit.victim) {
         return Err(at(table, "then", "`then` is for brokers", "a client dies"));
     }
     if matches!(kind, FaultKind::DiskRolledBack | FaultKind::Partition) {
-        let message = format!("{kind} cannot be a second blow");
+        let message = format!("{kind} cannot come second");
         return Err(at(table, "then", message, "give it a [[fault]] of its own"));
     }
     Ok(())
@@ -197,7 +197,7 @@ fn waiting_fits(table: &Table<'_>, fault: &PlannedFault, frame: &Frame<'_>) -> R
         return Ok(());
     };
     let name = event.event.name();
-    let is_rolled_back = |hit: &Hit| hit.effect.kind() == FaultKind::DiskRolledBack;
+    let is_rolled_back = |hit: &Hit| hit.action.kind() == FaultKind::DiskRolledBack;
     let problem = if when != Condition::Always {
         Some((
             "a fault waits for a condition or for an event".to_owned(),
@@ -234,11 +234,11 @@ fn waiting_fits(table: &Table<'_>, fault: &PlannedFault, frame: &Frame<'_>) -> R
 }
 
 fn budget_fits(table: &Table<'_>, fault: &PlannedFault, frame: &Frame<'_>) -> Result<(), Problem> {
-    let blows = fault.hits.iter().flat_map(|hit| {
-        let then = hit.then.as_ref().map(|then| then.effect.kind());
-        std::iter::once(hit.effect.kind()).chain(then)
+    let actions = fault.hits.iter().flat_map(|hit| {
+        let then = hit.then.as_ref().map(|then| then.action.kind());
+        std::iter::once(hit.action.kind()).chain(then)
     });
-    let mut kinds = blows.filter(|kind| kind.harms_what_was_synced());
+    let mut kinds = actions.filter(|kind| kind.harms_what_was_synced());
     let is_bound = frame.replicated() && kinds.next().is_some();
     match fault.trigger.within_budget && !is_bound {
         false => Ok(()),

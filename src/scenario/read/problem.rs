@@ -42,17 +42,17 @@ pub enum ScenarioError {
 
 /// One thing wrong, at a range of bytes of the text.
 #[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) message: String,
-    pub(super) span: Range<usize>,
+pub(in crate::scenario) struct Problem {
+    pub(in crate::scenario) message: String,
+    pub(in crate::scenario) span: Range<usize>,
     /// Beside the caret.
-    pub(super) label: String,
+    pub(in crate::scenario) label: String,
     /// The right way to write it.
-    pub(super) help: Option<String>,
+    pub(in crate::scenario) help: Option<String>,
 }
 
 impl Problem {
-    pub(super) fn new(
+    pub(in crate::scenario) fn new(
         span: Range<usize>,
         message: impl Into<String>,
         label: impl Into<String>,
@@ -65,13 +65,13 @@ impl Problem {
         }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(in crate::scenario) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// The diagnostic's text.
-    pub(super) fn render(&self, file: &str, text: &str) -> ScenarioError {
+    pub(in crate::scenario) fn render(&self, file: &str, text: &str) -> ScenarioError {
         let caret = AnnotationKind::Primary
             .span(self.span.clone())
             .label(&self.label);

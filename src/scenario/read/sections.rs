@@ -16,7 +16,7 @@ use crate::scenario::{
 /// No time or size of a scenario is above this (a day of milliseconds, a disk
 /// of a tebibyte): products of two such numbers still fit 64 bits.
 pub(super) const BYTES: Range<u64> = 1..(1 << 40) + 1;
-pub(super) const MS: Range<u64> = 0..86_400_001;
+pub(in crate::scenario) const MS: Range<u64> = 0..86_400_001;
 pub(super) const US: Range<u64> = 0..60_000_001;
 
 /// Runs `read` on a table that may be left out.

@@ -43,7 +43,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
     if !frame
         .faults
         .iter()
-        .any(|rule| !rule.harm.kind().is_client_s())
+        .any(|rule| !rule.action.kind().is_client_s())
     {
         let message = "a swarm leaves faults out, and one that harms brokers stays";
         return Err(field.problem(message, "no [[fault]] here harms a broker"));

@@ -11,24 +11,24 @@ use super::problem::Problem;
 use crate::scenario::Between;
 
 /// A table whose keys are all known.
-pub(super) struct Table<'a> {
+pub(in crate::scenario) struct Table<'a> {
     /// As a user would write it: `[cluster]`.
-    pub(super) name: String,
-    pub(super) span: Range<usize>,
+    pub(in crate::scenario) name: String,
+    pub(in crate::scenario) span: Range<usize>,
     entries: &'a DeTable<'a>,
 }
 
 /// A key that is present.
 #[derive(Clone)]
-pub(super) struct Field<'a> {
-    pub(super) key: String,
-    pub(super) span: Range<usize>,
+pub(in crate::scenario) struct Field<'a> {
+    pub(in crate::scenario) key: String,
+    pub(in crate::scenario) span: Range<usize>,
     value: &'a DeValue<'a>,
 }
 
 impl<'a> Table<'a> {
     /// Takes a table and refuses what is not in `keys`.
-    pub(super) fn new(
+    pub(in crate::scenario) fn new(
         name: impl Into<String>,
         span: Range<usize>,
         entries: &'a DeTable<'a>,
@@ -49,7 +49,7 @@ impl<'a> Table<'a> {
     }
 
     /// The value of a key, where there is one.
-    pub(super) fn get(&self, key: &str) -> Option<Field<'a>> {
+    pub(in crate::scenario) fn get(&self, key: &str) -> Option<Field<'a>> {
         let value = self.entries.get(key)?;
         Some(Field {
             key: key.to_owned(),
@@ -59,7 +59,7 @@ impl<'a> Table<'a> {
     }
 
     /// The value of a key that must be there.
-    pub(super) fn require(&self, key: &str) -> Result<Field<'a>, Problem> {
+    pub(in crate::scenario) fn require(&self, key: &str) -> Result<Field<'a>, Problem> {
         self.get(key).ok_or_else(|| {
             let message = format!("{} lacks `{key}`", self.name);
             Problem::new(self.span.clone(), message, format!("`{key}` is required"))
@@ -67,7 +67,7 @@ impl<'a> Table<'a> {
     }
 
     /// An integer in `bounds`, or `default`.
-    pub(super) fn integer(
+    pub(in crate::scenario) fn integer(
         &self,
         key: &str,
         bounds: Range<u64>,
@@ -78,13 +78,13 @@ impl<'a> Table<'a> {
     }
 
     /// As [`Table::integer`], for counts.
-    pub(super) fn count(&self, key: &str, default: u32) -> Result<u32, Problem> {
+    pub(in crate::scenario) fn count(&self, key: &str, default: u32) -> Result<u32, Problem> {
         let count = self.integer(key, 1..COUNT_MAX, u64::from(default))?;
         Ok(u32::try_from(count).expect("COUNT_MAX fits"))
     }
 
     /// An inclusive range of integers in `bounds`, or `default`.
-    pub(super) fn between(
+    pub(in crate::scenario) fn between(
         &self,
         key: &str,
         bounds: Range<u64>,
@@ -96,13 +96,13 @@ impl<'a> Table<'a> {
     }
 
     /// A string, or `default`.
-    pub(super) fn string(&self, key: &str, default: &str) -> Result<String, Problem> {
+    pub(in crate::scenario) fn string(&self, key: &str, default: &str) -> Result<String, Problem> {
         self.get(key)
             .map_or(Ok(default.to_owned()), |field| field.string())
     }
 
     /// A number in 0..=1, or `default`.
-    pub(super) fn share(&self, key: &str, default: f64) -> Result<f64, Problem> {
+    pub(in crate::scenario) fn share(&self, key: &str, default: f64) -> Result<f64, Problem> {
         self.get(key).map_or(Ok(default), |field| field.share())
     }
 }
@@ -118,26 +118,30 @@ impl<'a> Field<'a> {
     }
 
     /// A problem with this value.
-    pub(super) fn problem(&self, message: impl Into<String>, label: impl Into<String>) -> Problem {
+    pub(in crate::scenario) fn problem(
+        &self,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Problem {
         Problem::new(self.span.clone(), message, label)
     }
 
-    pub(super) fn integer(&self, bounds: Range<u64>) -> Result<u64, Problem> {
+    pub(in crate::scenario) fn integer(&self, bounds: Range<u64>) -> Result<u64, Problem> {
         integer(&self.key, self.value, self.span.clone(), &bounds)
     }
 
-    pub(super) fn is_string(&self) -> bool {
+    pub(in crate::scenario) fn is_string(&self) -> bool {
         matches!(self.value, DeValue::String(_))
     }
 
-    pub(super) fn boolean(&self) -> Result<bool, Problem> {
+    pub(in crate::scenario) fn boolean(&self) -> Result<bool, Problem> {
         match self.value {
             DeValue::Boolean(value) => Ok(*value),
             _ => Err(self.wrong_type("true or false")),
         }
     }
 
-    pub(super) fn string(&self) -> Result<String, Problem> {
+    pub(in crate::scenario) fn string(&self) -> Result<String, Problem> {
         match self.value {
             DeValue::String(text) if text.trim().is_empty() => {
                 Err(self.problem(format!("`{}` is empty", self.key), "say something"))
@@ -147,7 +151,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    pub(super) fn share(&self) -> Result<f64, Problem> {
+    pub(in crate::scenario) fn share(&self) -> Result<f64, Problem> {
         let number = match self.value {
             DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
             DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
@@ -162,7 +166,7 @@ impl<'a> Field<'a> {
     }
 
     /// `[low, high]`, or one number for both.
-    pub(super) fn between(&self, bounds: Range<u64>) -> Result<Between, Problem> {
+    pub(in crate::scenario) fn between(&self, bounds: Range<u64>) -> Result<Between, Problem> {
         let array = match self.value {
             DeValue::Integer(_) => {
                 let only = self.integer(bounds)?;
@@ -187,7 +191,7 @@ impl<'a> Field<'a> {
     }
 
     /// A list of integers in `bounds`.
-    pub(super) fn integers(&self, bounds: Range<u64>) -> Result<Vec<u64>, Problem> {
+    pub(in crate::scenario) fn integers(&self, bounds: Range<u64>) -> Result<Vec<u64>, Problem> {
         let DeValue::Array(array) = self.value else {
             return Err(self.wrong_type("a list of whole numbers"));
         };
@@ -198,7 +202,7 @@ impl<'a> Field<'a> {
     }
 
     /// One of several words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Problem> {
+    pub(in crate::scenario) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Problem> {
         let DeValue::String(text) = self.value else {
             return Err(self.wrong_type("a string"));
         };
@@ -215,7 +219,10 @@ impl<'a> Field<'a> {
     }
 
     /// As [`Field::word`], or an array of such words.
-    pub(super) fn words<T: Copy>(&self, words: &[(&str, T)]) -> Result<Vec<T>, Problem> {
+    pub(in crate::scenario) fn words<T: Copy>(
+        &self,
+        words: &[(&str, T)],
+    ) -> Result<Vec<T>, Problem> {
         let DeValue::Array(array) = self.value else {
             return Ok(vec![self.word(words)?]);
         };
@@ -228,7 +235,10 @@ impl<'a> Field<'a> {
     }
 
     /// As what serde makes of it. `text`: of the whole file.
-    pub(super) fn decoded<T: DeserializeOwned>(&self, text: &str) -> Result<T, Problem> {
+    pub(in crate::scenario) fn decoded<T: DeserializeOwned>(
+        &self,
+        text: &str,
+    ) -> Result<T, Problem> {
         let written = &text[self.span.clone()];
         if matches!(self.value, DeValue::Table(_)) && !written.starts_with('{') {
             let message = format!("`{}` must be written in one line", self.key);
@@ -245,7 +255,11 @@ impl<'a> Field<'a> {
     }
 
     /// As a table with known keys.
-    pub(super) fn table(&self, name: &str, keys: &[&str]) -> Result<Table<'a>, Problem> {
+    pub(in crate::scenario) fn table(
+        &self,
+        name: &str,
+        keys: &[&str],
+    ) -> Result<Table<'a>, Problem> {
         match self.value {
             DeValue::Table(entries) => Table::new(name, self.span.clone(), entries, keys),
             _ => Err(self.wrong_type("a table")),
@@ -253,7 +267,9 @@ impl<'a> Field<'a> {
     }
 
     /// As an array of tables, each with its span.
-    pub(super) fn tables(&self) -> Result<Vec<(Range<usize>, &'a DeTable<'a>)>, Problem> {
+    pub(in crate::scenario) fn tables(
+        &self,
+    ) -> Result<Vec<(Range<usize>, &'a DeTable<'a>)>, Problem> {
         let DeValue::Array(array) = self.value else {
             let written = format!("written [[{}]]", self.key);
             return Err(self.wrong_type(&format!("an array of tables, {written}")));
@@ -326,7 +342,9 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The keys of several shapes of one table, each once.
-pub(super) fn union<'k>(shapes: impl IntoIterator<Item = &'k [&'static str]>) -> Vec<&'static str> {
+pub(in crate::scenario) fn union<'k>(
+    shapes: impl IntoIterator<Item = &'k [&'static str]>,
+) -> Vec<&'static str> {
     let mut keys = Vec::new();
     for key in shapes.into_iter().flatten() {
         if !keys.contains(key) {

@@ -10,7 +10,7 @@ use crate::broker::FlushDiskType;
 use crate::check::Outcome;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, Condition, Effect, Harm, LinkEnd, Scenario, Survival, Surviving, Target, Victim,
+    Between, Condition, FaultAction, LinkEnd, Scenario, Survival, Survivors, Target, Victim,
     Workload, plan,
 };
 
@@ -102,9 +102,9 @@ fn a_good_file_means_what_it_says() {
         (Target::AnyBroker, Condition::Dirty, 3)
     );
     assert!(matches!(
-        fault.harm,
-        Harm::PowerLoss {
-            survival: Some(Survival::SectorSubset),
+        fault.action,
+        FaultAction::PowerLoss {
+            survival: Survivors::InThisWay(Survival::SectorSubset),
             ..
         }
     ));
@@ -115,7 +115,7 @@ fn every_kind_of_fault_can_be_written() {
     let kinds = FaultKind::ALL.into_iter();
     for kind in kinds.filter(|kind| !kind.is_a_setting()) {
         let text = GOOD.replacen("[run]", &format!("[[fault]]\nkind = \"{kind}\"\n[run]"), 1);
-        assert_eq!(good(&text).faults[2].harm.kind(), kind);
+        assert_eq!(good(&text).faults[2].action.kind(), kind);
     }
     for survival in Survival::ALL {
         good(&GOOD.replacen("sector-subset", survival.name(), 1));
@@ -125,45 +125,21 @@ fn every_kind_of_fault_can_be_written() {
 
 #[test]
 fn clocks_and_limps_mean_what_they_say() {
-    let harm = |fault: &str| {
+    let rule = |fault: &str| {
         let text = GOOD.replacen("[run]", &format!("[[fault]]\n{fault}\n[run]"), 1);
         good(&text).faults.pop().expect("it was added")
     };
-    let jump = harm("kind = \"clock-jump\"\nby_ms = 7\nway = \"back\"\nlasts_ms = \"for-good\"");
-    let by_ms = Between { low: 7, high: 7 };
-    let (ahead, lasts_ms) = (Some(false), None);
-    assert_eq!(
-        jump.harm,
-        Harm::ClockJump {
-            by_ms,
-            ahead,
-            lasts_ms
-        }
-    );
-    let skew = harm("kind = \"clock-skew\"\nby_ms = 7");
+    let skew = rule("kind = \"clock-skew\"\nby_ms = 7");
     assert_eq!(skew.at_ms, Between { low: 0, high: 0 });
-    assert_eq!(skew.harm, Harm::ClockSkew { by_ms, ahead: None });
-    let drift = harm("kind = \"clock-drift\"\nby_ppm = 7\nway = \"fast\"\nlasts_ms = 7");
-    let (by_ppm, lasts_ms) = (by_ms, Some(by_ms));
-    assert_eq!(
-        drift.harm,
-        Harm::ClockDrift {
-            by_ppm,
-            ahead: Some(true),
-            lasts_ms
-        }
-    );
-    let limping = harm("kind = \"disk-limping\"\nlasts_ms = 7");
-    assert_eq!(
-        limping.harm,
-        Harm::DiskLimping {
-            factor: Between {
-                low: 100,
-                high: 100
-            },
-            lasts_ms: by_ms
-        }
-    );
+    let of = |fault: &str| format!("{:?}", rule(fault).action);
+    insta::assert_snapshot!(of(
+        "kind = \"clock-jump\"\nby_ms = 7\nway = \"back\"\nlasts_ms = \"for-good\""
+    ));
+    insta::assert_snapshot!(format!("{:?}", skew.action));
+    insta::assert_snapshot!(of(
+        "kind = \"clock-drift\"\nby_ppm = 7\nway = \"fast\"\nlasts_ms = 7"
+    ));
+    insta::assert_snapshot!(of("kind = \"disk-limping\"\nlasts_ms = 7"));
 }
 
 #[test]
@@ -236,11 +212,11 @@ fn a_plan_is_a_function_of_scenario_and_seed() {
         let [hit] = &fault.hits[..] else {
             panic!("one victim")
         };
-        match hit.effect.clone() {
-            Effect::PowerLoss { survival, down_ns } => {
+        match hit.action.clone() {
+            FaultAction::PowerLoss { survival, down } => {
                 assert_eq!(hit.victim, Victim::Broker(0));
-                assert_eq!(survival, Surviving::Drawn(Survival::SectorSubset));
-                assert!((100_000_000..=1_000_000_000).contains(&down_ns));
+                assert_eq!(survival, Survivors::InThisWay(Survival::SectorSubset));
+                assert!((100_000_000..=1_000_000_000).contains(&down.ns()));
                 assert_eq!(fault.trigger.until_ns, 9_000_000_000);
             }
             _ => assert!(matches!(hit.victim, Victim::Client(4 | 5))),

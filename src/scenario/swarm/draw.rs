@@ -283,7 +283,7 @@ fn faults(drawn: &Scenario, swarm: &Swarm, seed: u64) -> Vec<FaultRule> {
         .iter()
         .filter(|rule| has_victims(drawn, rule))
         .collect();
-    let kinds: BTreeSet<FaultKind> = possible.iter().map(|rule| rule.harm.kind()).collect();
+    let kinds: BTreeSet<FaultKind> = possible.iter().map(|rule| rule.action.kind()).collect();
     let rates = kinds.iter().map(|kind| {
         let number = Lane::Faults as u32 + *kind as u32;
         let mut stream = Stream::lane(seed, Purpose::Swarm, number);
@@ -304,7 +304,7 @@ fn faults(drawn: &Scenario, swarm: &Swarm, seed: u64) -> Vec<FaultRule> {
     }
     let rate_of = |rule: &FaultRule| {
         let mut rates = rates.iter();
-        let found = rates.find(|(kind, kept, _)| *kept && *kind == rule.harm.kind());
+        let found = rates.find(|(kind, kept, _)| *kept && *kind == rule.action.kind());
         found.map(|(_, _, percent)| *percent)
     };
     possible

@@ -108,7 +108,9 @@ fn every_feature_is_sometimes_there_and_sometimes_left_out() {
             it.faults.iter().any(|rule| rule.every_ms.is_some())
         }),
         ("client kills", &|it| {
-            it.faults.iter().any(|rule| rule.harm.kind().is_client_s())
+            it.faults
+                .iter()
+                .any(|rule| rule.action.kind().is_client_s())
         }),
     ];
     for (name, has) in features {
@@ -124,7 +126,7 @@ fn drawn_settings_fit_together() {
         let drawn = full.drawn(seed);
         assert!(!drawn.workloads.is_empty() && !drawn.faults.is_empty());
         let harms_brokers = |it: &Scenario| {
-            let mut kinds = it.faults.iter().map(|rule| rule.harm.kind());
+            let mut kinds = it.faults.iter().map(|rule| rule.action.kind());
             kinds.any(|kind| !kind.is_client_s())
         };
         assert!(harms_brokers(&drawn));
@@ -132,7 +134,7 @@ fn drawn_settings_fit_together() {
         let client_faults = drawn
             .faults
             .iter()
-            .any(|rule| rule.harm.kind().is_client_s());
+            .any(|rule| rule.action.kind().is_client_s());
         assert!(services || !client_faults, "nobody to kill");
         for workload in &drawn.workloads {
             if let Workload::Send(send) = workload {

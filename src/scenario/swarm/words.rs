@@ -84,7 +84,7 @@ fn topics(scenario: &Scenario) -> BTreeSet<&str> {
 
 fn kinds(scenario: &Scenario) -> BTreeSet<&'static str> {
     let rules = scenario.faults.iter();
-    rules.map(|rule| rule.harm.kind().name()).collect()
+    rules.map(|rule| rule.action.kind().name()).collect()
 }
 
 fn list(names: &BTreeSet<&str>) -> String {

@@ -18,7 +18,7 @@ use super::phases::Run;
 use crate::broker::{BASE_FILE, FOUNDING_FILE};
 use crate::log::IDENTITY_FILE;
 use crate::raft::HARD_STATE_FILE;
-use crate::scenario::{Effect, Operation, PlannedFault, Victim};
+use crate::scenario::{FaultAction, Operation, PlannedFault, Victim};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
@@ -183,8 +183,8 @@ impl Run<'_> {
         let brokers: Vec<NodeId> = brokers.collect();
         let mut hits = planned.hits.iter().zip(&brokers).enumerate();
         self.has_room_for(&brokers)
-            && hits.all(|(number, (hit, broker))| match hit.effect {
-                Effect::DiskRolledBack { .. } => self.would_not_matter(fault, number, *broker),
+            && hits.all(|(number, (hit, broker))| match hit.action {
+                FaultAction::DiskRolledBack { .. } => self.would_not_matter(fault, number, *broker),
                 _ => true,
             })
     }

@@ -1,11 +1,11 @@
-//! Planned faults: waited for, fired, followed by their second blow, taken back.
+//! Planned faults: waited for, fired, followed by a second action, taken back.
 
 use std::collections::BTreeSet;
 
 use super::harms::{Blow, cut_power};
 use super::phases::{Phase, Run, Step};
 use crate::history::ClientId;
-use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
+use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Victim};
 use crate::sim::net::NodeId;
 
 /// Pause between two looks at a condition, nanoseconds.
@@ -25,12 +25,12 @@ impl Run<'_> {
         let planned = self.plan.faults[fault].clone();
         let from_ns = planned.trigger.from_ns;
         for (number, hit) in planned.hits.iter().enumerate() {
-            let then = hit.then.as_ref().map(|then| then.effect.kind());
-            for kind in [hit.effect.kind()].into_iter().chain(then) {
+            let then = hit.then.as_ref().map(|then| then.action.kind());
+            for kind in [hit.action.kind()].into_iter().chain(then) {
                 *self.ledger.armed.entry(kind).or_default() += 1;
             }
-            if let Effect::DiskRolledBack { age_ns, .. } = hit.effect {
-                let at_ns = from_ns.saturating_sub(age_ns);
+            if let FaultAction::DiskRolledBack { age, .. } = hit.action {
+                let at_ns = from_ns.saturating_sub(age.ns());
                 self.at(at_ns, Step::TakeImages(fault, number));
             }
         }
@@ -71,7 +71,7 @@ impl Run<'_> {
                 LOOK_AT_BUDGET_NS
             }
             Some(victims) => {
-                // The effects of armed faults until now come before it in the ledger.
+                // What armed faults have done until now come before it in the ledger.
                 self.note_fired();
                 self.waiting.remove(&fault);
                 self.fire(fault, &planned, &victims);
@@ -99,8 +99,12 @@ impl Run<'_> {
     /// sector would take that room again and again.
     fn is_not_its_turn(&self, fault: usize, planned: &PlannedFault) -> bool {
         let now_ns = self.world.now_ns();
-        let is_small =
-            |hit: &Hit| matches!(hit.effect, Effect::Rot { .. } | Effect::ReadError { .. });
+        let is_small = |hit: &Hit| {
+            matches!(
+                hit.action,
+                FaultAction::Rot { .. } | FaultAction::ReadError { .. }
+            )
+        };
         let mut waiting = self.waiting.iter();
         planned.trigger.within_budget
             && planned.hits.iter().all(is_small)
@@ -108,7 +112,7 @@ impl Run<'_> {
                 let mut hits = self.plan.faults[*other].hits.iter();
                 *other != fault
                     && now_ns < since_ns + PATIENCE_NS
-                    && hits.any(|hit| matches!(hit.effect, Effect::DiskDestroyed { .. }))
+                    && hits.any(|hit| matches!(hit.action, FaultAction::DiskDestroyed { .. }))
             })
     }
 
@@ -118,7 +122,7 @@ impl Run<'_> {
         self.waiting.entry(fault).or_insert(now_ns);
         if self.postponed.insert((fault, None)) {
             for hit in &self.plan.faults[fault].hits {
-                let kind = hit.effect.kind();
+                let kind = hit.action.kind();
                 *self.ledger.postponed.entry(kind).or_default() += 1;
             }
         }
@@ -137,7 +141,7 @@ impl Run<'_> {
                     let machine = broker as usize;
                     let image = self.images.remove(&(fault, number, machine));
                     let blow = Blow {
-                        effect: &hit.effect,
+                        action: &hit.action,
                         draw: hit.draw,
                         image,
                         group: &group,
@@ -145,7 +149,7 @@ impl Run<'_> {
                     self.harm_broker(machine, blow);
                     if let Some(then) = &hit.then {
                         let at_ns = self.world.now_ns() + then.after_ns;
-                        self.at(at_ns, Step::SecondBlow(fault, number, machine));
+                        self.at(at_ns, Step::Then(fault, number, machine));
                     }
                 }
                 Victim::Leader | Victim::Follower(_) | Victim::LivingProducer(_) => {
@@ -156,30 +160,30 @@ impl Run<'_> {
         self.images.retain(|(of, _, _), _| *of != fault);
     }
 
-    /// The second blow on a machine that was hit, up or not; one without room in
+    /// The second action on a machine that was hit, up or not; one without room in
     /// the budget waits for it.
-    pub(super) fn second_blow(&mut self, fault: usize, number: usize, machine: usize) {
+    pub(super) fn then(&mut self, fault: usize, number: usize, machine: usize) {
         let planned = &self.plan.faults[fault];
         let bound = planned.trigger.within_budget;
         let then = planned.hits[number].then.clone();
         let (Phase::Safety, Some(then)) = (self.phase, then) else {
             return;
         };
-        let forgets = then.effect.kind().harms_what_was_synced();
+        let forgets = then.action.kind().harms_what_was_synced();
         let node = machine as u32;
         if bound && forgets && !self.has_room_for(&[node]) {
             if self.postponed.insert((fault, Some(number))) {
-                let kind = then.effect.kind();
+                let kind = then.action.kind();
                 *self.ledger.postponed.entry(kind).or_default() += 1;
             }
             self.at(
                 self.world.now_ns() + LOOK_AT_BUDGET_NS,
-                Step::SecondBlow(fault, number, machine),
+                Step::Then(fault, number, machine),
             );
         } else {
             self.note_fired();
             let blow = Blow {
-                effect: &then.effect,
+                action: &then.action,
                 draw: then.draw,
                 image: None,
                 group: &[node],
@@ -199,32 +203,30 @@ impl Run<'_> {
     }
 
     fn harm_client(&mut self, index: usize, hit: &Hit) {
-        let (kind, node) = (hit.effect.kind(), self.clients[index].node);
-        if let Effect::ClientPause { lasts_ns } = hit.effect {
-            return self.pause(node as usize, lasts_ns, 0);
+        let (kind, node) = (hit.action.kind(), self.clients[index].node);
+        if let FaultAction::ClientPause { lasts } = hit.action {
+            return self.pause(node as usize, lasts.ns(), 0);
         }
-        if let Effect::ClientClockDrift { by_ppm, lasts_ns } = hit.effect {
-            return self.drift(node as usize, by_ppm, lasts_ns);
+        if let FaultAction::ClientClockDrift { lasts, by_ppm, way } = hit.action {
+            return self.drift(node as usize, way.signed(by_ppm.low), lasts.ns());
         }
         self.close_pauses(node as usize);
         let death = self.death_of(Victim::Client(index as u32));
         let asked = self.asked_of_client(index);
         self.clients[index].kill(&self.handle);
         self.follower.died(index as ClientId);
-        let (down_ns, note) = match &hit.effect {
-            Effect::ClientKill { down_ns } => {
-                let down_ns = *down_ns;
+        let (down_ns, note) = match &hit.action {
+            FaultAction::ClientKill { down } => {
                 self.world.process_dies(node, false);
                 self.world.lock().disks[node as usize].process_died();
-                (down_ns, "killed".to_owned())
+                (down.ns(), "killed".to_owned())
             }
-            Effect::ClientPower { survival, down_ns } => {
-                let down_ns = *down_ns;
+            FaultAction::ClientPower { down, survival } => {
                 self.world.process_dies(node, true);
                 let disk = &mut self.world.lock().disks[node as usize];
                 let note = cut_power(&mut disk.model, survival, hit.draw);
                 disk.machine_died();
-                (down_ns, note)
+                (down.ns(), note)
             }
             _ => panic!("the reader of scenarios gives clients no other fault"),
         };

@@ -8,8 +8,8 @@ use super::windows::Lasting;
 use crate::history::FaultKind;
 use crate::scenario;
 use crate::scenario::{
-    Effect, Fate, FileClass, Kept, PartitionShape, RotForm, Surviving, SyncErrorCache, SyncForm,
-    Victim,
+    Fate, FaultAction, FileClass, Kept, PartitionShape, RotForm, Survivors, SyncErrorCache,
+    SyncForm, Victim,
 };
 use crate::sim::disk::{
     ArmedFault, CacheAfterError, DiskFault, DiskImage, DiskModel, DiskSpeed, Pending, RotKind,
@@ -24,7 +24,7 @@ use crate::sim::tap::Taken;
 /// The effect on one machine.
 #[derive(Debug)]
 pub(super) struct Blow<'a> {
-    pub(super) effect: &'a Effect,
+    pub(super) action: &'a FaultAction,
     /// The number that decides everything that is left to chance.
     pub(super) draw: u32,
     /// The image that a rollback sets the disk back to.
@@ -34,17 +34,18 @@ pub(super) struct Blow<'a> {
 }
 
 /// Takes the power from a disk: what became of what was pending, in words.
-pub(super) fn cut_power(disk: &mut DiskModel, surviving: &Surviving, draw: u32) -> String {
-    let (report, how) = match surviving {
-        Surviving::Drawn(survival) => {
+pub(super) fn cut_power(disk: &mut DiskModel, survivors: &Survivors, draw: u32) -> String {
+    let (report, how) = match survivors {
+        Survivors::InThisWay(survival) => {
             let mut dice = Stream::new(u64::from(draw), Purpose::Survival);
             let report = disk.power_loss(survival_of(*survival), &mut dice);
             (report, format!("survival {survival:?}"))
         }
-        Surviving::Kept { keep_pending } => {
+        Survivors::Kept(keep_pending) => {
             let report = disk.power_loss_keeping(keep_pending);
             (report, "survival as planned".to_owned())
         }
+        Survivors::Any => panic!("a plan has drawn it"),
     };
     let (whole, all) = (report.survived(), report.pieces());
     format!("power lost, {how}: {whole} of {all} pending whole")
@@ -54,7 +55,7 @@ pub(super) fn cut_power(disk: &mut DiskModel, surviving: &Surviving, draw: u32) 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Left<'a> {
     /// The plan, and the hit's draw.
-    Planned(&'a Surviving, u32),
+    Planned(&'a Survivors, u32),
     /// A crash point.
     Told(Kept),
 }
@@ -63,122 +64,138 @@ impl Run<'_> {
     /// Harms one machine.
     pub(super) fn harm_broker(&mut self, machine: usize, blow: Blow<'_>) {
         let (draw, seed) = (blow.draw, u64::from(blow.draw));
-        match *blow.effect {
-            Effect::Kill { down_ns } => self.kill(machine, down_ns),
-            Effect::Restart { down_ns } => self.restart(machine, down_ns),
-            Effect::PowerLoss {
-                ref survival,
-                down_ns,
-            } => self.power_loss(machine, Left::Planned(survival, draw), down_ns),
-            Effect::DiskDestroyed { down_ns } => self.destroy(machine, down_ns),
-            Effect::DiskRolledBack { down_ns, .. } => {
+        match *blow.action {
+            FaultAction::Kill { down } => self.kill(machine, down.ns()),
+            FaultAction::Restart { down } => self.restart(machine, down.ns()),
+            FaultAction::PowerLoss { down, ref survival } => {
+                self.power_loss(machine, Left::Planned(survival, draw), down.ns());
+            }
+            FaultAction::DiskDestroyed { down } => self.destroy(machine, down.ns()),
+            FaultAction::DiskRolledBack { down, .. } => {
                 if let Some(image) = blow.image {
-                    self.roll_back(machine, &image, down_ns);
+                    self.roll_back(machine, &image, down.ns());
                 }
             }
-            Effect::SyncError { file, cache, form } => {
-                let cache = match cache {
+            FaultAction::SyncError { cache, file, form } => {
+                let cache = match cache.get() {
                     SyncErrorCache::Keeps => CacheAfterError::KeepsNew,
                     SyncErrorCache::Reverts => CacheAfterError::Reverts,
                 };
-                let fault = match form {
+                let fault = match form.get() {
                     SyncForm::File => DiskFault::SyncError { cache },
                     SyncForm::Writeback => DiskFault::WritebackError { cache },
                     SyncForm::Directory => DiskFault::DirSyncError,
                 };
-                self.arm_disk(machine, fault, file, seed);
+                self.arm_disk(machine, fault, file.class(), seed);
             }
-            Effect::ReadError { file } => self.harm_sector(machine, None, file, seed),
-            Effect::Rot { file, form } => {
-                let rot = match form {
+            FaultAction::ReadError { file } => self.harm_sector(machine, None, file.class(), seed),
+            FaultAction::Rot { file, form } => {
+                let rot = match form.get() {
                     RotForm::Bit => RotKind::Bit,
                     RotForm::Zeros => RotKind::Zeros,
                     RotForm::Garbage => RotKind::Garbage,
                 };
-                self.harm_sector(machine, Some(rot), file, seed);
+                self.harm_sector(machine, Some(rot), file.class(), seed);
             }
-            Effect::MisdirectedWrite { file } => {
-                self.arm_disk(machine, DiskFault::MisdirectedWrite, file, seed);
+            FaultAction::MisdirectedWrite { file } => {
+                self.arm_disk(machine, DiskFault::MisdirectedWrite, file.class(), seed);
             }
-            Effect::LostWrite { file } => self.arm_disk(machine, DiskFault::LostWrite, file, seed),
-            Effect::DiskFull { lasts_ns } => self.fill_disk(machine, lasts_ns, seed),
-            Effect::DiskError {
+            FaultAction::LostWrite { file } => {
+                self.arm_disk(machine, DiskFault::LostWrite, file.class(), seed);
+            }
+            FaultAction::DiskFull { lasts } => self.fill_disk(machine, lasts.ns(), seed),
+            FaultAction::DiskError {
+                lasts,
                 error,
                 operation,
                 file,
-                lasts_ns,
             } => {
                 let refused = Refused {
-                    error,
-                    operation,
-                    file,
+                    error: error.get(),
+                    operation: operation.get(),
+                    file: file.class(),
                 };
                 self.world.lock().disks[machine].refuse(refused);
                 let what = Lasting::Refusing(refused);
-                self.open_window(machine, what, Some(lasts_ns));
+                self.open_window(machine, what, Some(lasts.ns()));
             }
-            Effect::DiskSlow { extra_ns, lasts_ns } => {
+            FaultAction::DiskSlow { extra, lasts } => {
+                let extra_ns = extra.ns();
                 {
                     let disk = &mut self.world.lock().disks[machine];
                     disk.extra_ns = disk.extra_ns.max(extra_ns);
                 }
-                self.open_window(machine, Lasting::Slow(extra_ns), Some(lasts_ns));
+                self.open_window(machine, Lasting::Slow(extra_ns), Some(lasts.ns()));
             }
-            Effect::DiskLimping { factor, lasts_ns } => {
+            FaultAction::DiskLimping { lasts, factor } => {
+                let factor = factor.low as u32;
                 {
                     let disk = &mut self.world.lock().disks[machine];
                     disk.factor = disk.factor.max(factor);
                 }
-                self.open_window(machine, Lasting::Limping(factor), Some(lasts_ns));
+                self.open_window(machine, Lasting::Limping(factor), Some(lasts.ns()));
             }
-            Effect::DiskHung { lasts_ns } => {
+            FaultAction::DiskHung { lasts } => {
                 let speed = match seed % 2 {
                     0 => DiskSpeed::Stalled,
                     _ => DiskSpeed::Hung,
                 };
                 self.set_speed(machine, speed);
-                self.open_window(machine, Lasting::Hung, Some(lasts_ns));
+                self.open_window(machine, Lasting::Hung, Some(lasts.ns()));
             }
-            Effect::DiskLying { lasts_ns } => {
+            FaultAction::DiskLying { lasts } => {
                 let lie = ArmedFault {
                     times: u64::MAX,
                     ..ArmedFault::next(DiskFault::LyingSync, "", seed)
                 };
                 self.world.lock().disks[machine].model.arm(lie);
-                self.open_window(machine, Lasting::Lying, Some(lasts_ns));
+                self.open_window(machine, Lasting::Lying, Some(lasts.ns()));
             }
-            Effect::Partition {
+            FaultAction::Partition {
+                lasts,
                 shape,
                 links,
                 cut,
-                lasts_ns,
             } => {
-                let partition = Partition { shape, links, cut };
+                let partition = Partition {
+                    shape: shape.get(),
+                    links: links.get(),
+                    cut: cut.get(),
+                };
                 let links = self.links_of(partition, machine as u32, blow.group);
-                self.open_window(machine, Lasting::Cut(links), Some(lasts_ns));
+                self.open_window(machine, Lasting::Cut(links), Some(lasts.ns()));
                 self.renew_cuts();
             }
-            Effect::LinkLimping {
+            FaultAction::LinkLimping {
                 links,
-                way: cut,
+                lasts,
+                way,
                 factor,
-                lasts_ns,
             } => {
-                let shape = PartitionShape::Isolate;
-                let limping = Partition { shape, links, cut };
+                let limping = Partition {
+                    shape: PartitionShape::Isolate,
+                    links: links.get(),
+                    cut: way.get(),
+                };
                 let links = self.links_of(limping, machine as u32, blow.group);
-                let what = Lasting::LinksLimping(links, factor);
-                self.open_window(machine, what, Some(lasts_ns));
+                let what = Lasting::LinksLimping(links, factor.low as u32);
+                self.open_window(machine, what, Some(lasts.ns()));
                 self.renew_limping();
             }
-            Effect::ClockSkew { by_ns } => self.skew(machine, by_ns),
-            Effect::ClockJump { by_ns, lasts_ns } => self.jump(machine, by_ns, lasts_ns),
-            Effect::ClockDrift { by_ppm, lasts_ns } => self.drift(machine, by_ppm, lasts_ns),
-            Effect::Pause { lasts_ns, reading } => self.pause(machine, lasts_ns, reading),
-            Effect::ClientKill { .. }
-            | Effect::ClientPower { .. }
-            | Effect::ClientPause { .. }
-            | Effect::ClientClockDrift { .. } => {
+            FaultAction::ClockSkew { by, way } => self.skew(machine, way.signed(by.ns())),
+            FaultAction::ClockJump { lasts, by, way } => {
+                self.jump(machine, way.signed(by.ns()), lasts.ns());
+            }
+            FaultAction::ClockDrift { lasts, by_ppm, way } => {
+                self.drift(machine, way.signed(by_ppm.low), lasts.ns());
+            }
+            FaultAction::Pause { lasts, reading } => {
+                self.pause(machine, lasts.ns(), reading.or_0() as u32);
+            }
+            FaultAction::ClientKill { .. }
+            | FaultAction::ClientPower { .. }
+            | FaultAction::ClientPause { .. }
+            | FaultAction::ClientClockDrift { .. } => {
                 panic!("the reader of scenarios gives brokers no such fault")
             }
         }

@@ -48,7 +48,7 @@ pub(super) enum Step {
     /// The budget's word for a trap, by its step.
     Room(u64),
     /// The second blow after a hit: fault, hit, machine.
-    SecondBlow(usize, usize, usize),
+    Then(usize, usize, usize),
     /// Images are taken of the disks that a planned hit may roll back: fault,
     /// hit.
     TakeImages(usize, usize),
@@ -251,7 +251,7 @@ impl<'a> Run<'a> {
             Step::Fault(fault) => self.try_fault(fault),
             Step::Sprung(fault) => self.sprung(fault),
             Step::Room(trap) => self.look_for_room(trap),
-            Step::SecondBlow(fault, hit, machine) => self.second_blow(fault, hit, machine),
+            Step::Then(fault, hit, machine) => self.then(fault, hit, machine),
             Step::TakeImages(fault, hit) => self.take_images(fault, hit),
             Step::Operate(operation) => self.operate(operation),
             // A fault that outlasts the safety phase does so for good.

@@ -4,13 +4,13 @@
 use super::faults::LOOK_AT_BUDGET_NS;
 use super::phases::{Phase, Run, Step};
 use crate::history::FaultKind;
-use crate::scenario::{AtEvent, Effect, PlannedFault, Victim};
+use crate::scenario::{AtEvent, FaultAction, PlannedFault, Victim};
 use crate::sim::world::{Room, Trap};
 
 /// Whether a fault ends the process of its victim at once.
-fn is_deadly(effect: &Effect) -> bool {
+fn is_deadly(action: &FaultAction) -> bool {
     matches!(
-        effect.kind(),
+        action.kind(),
         FaultKind::Kill | FaultKind::PowerLoss | FaultKind::DiskDestroyed
     )
 }
@@ -25,7 +25,7 @@ impl Run<'_> {
             at,
             victims: planned.hits.iter().map(|hit| hit.victim).collect(),
             until_ns: planned.trigger.until_ns,
-            is_deadly: planned.hits.iter().all(|hit| is_deadly(&hit.effect)),
+            is_deadly: planned.hits.iter().all(|hit| is_deadly(&hit.action)),
             room: match bound {
                 true => Room::None,
                 false => Room::Unbound,

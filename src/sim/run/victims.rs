@@ -4,7 +4,7 @@ use super::faults::COMMIT_LOG;
 use super::harms::aim_of;
 use super::phases::Run;
 use super::process::Operator;
-use crate::scenario::{Condition, Effect, Hit, PlannedFault, Victim};
+use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Victim};
 use crate::sim::world::{Inner, follower};
 
 impl Run<'_> {
@@ -14,7 +14,7 @@ impl Run<'_> {
         let victims = planned.hits.iter().map(|hit| self.resolve(hit.victim));
         let victims: Vec<Victim> = victims.collect::<Option<_>>()?;
         // A machine has clocks whether or not a process runs on it.
-        let needs_process = |hit: &Hit| !hit.effect.kind().is_of_clocks();
+        let needs_process = |hit: &Hit| !hit.action.kind().is_of_clocks();
         let mut hits = planned.hits.iter().zip(&victims);
         let up = hits.all(|(hit, victim)| !needs_process(hit) || self.is_up(*victim));
         let met = victims
@@ -56,16 +56,19 @@ impl Run<'_> {
         let mut inner = self.world.lock();
         let Inner { tap, disks, .. } = &mut *inner;
         let mut hits = planned.hits.iter().zip(victims);
-        hits.all(|(hit, victim)| match (&hit.effect, *victim) {
-            (Effect::DiskDestroyed { .. }, Victim::Broker(broker)) => {
+        hits.all(|(hit, victim)| match (&hit.action, *victim) {
+            (FaultAction::DiskDestroyed { .. }, Victim::Broker(broker)) => {
                 let held = tap.durable_end(&disks[broker as usize], broker);
                 tap.would_be_missed(broker, held)
             }
-            (Effect::Rot { file, .. } | Effect::ReadError { file }, Victim::Broker(broker)) => {
+            (
+                FaultAction::Rot { file, .. } | FaultAction::ReadError { file },
+                Victim::Broker(broker),
+            ) => {
                 let disk = &disks[broker as usize].model;
                 // Until it is formatted nobody has stored anything there.
                 let is_formatted = self.machines[broker as usize].duty() == Operator::None;
-                is_formatted && disk.has_sector_with_data(aim_of(*file))
+                is_formatted && disk.has_sector_with_data(aim_of(file.class()))
             }
             _ => true,
         })

@@ -348,12 +348,12 @@ impl World {
         script
     }
 
-    /// Adds a machine, powered and with no process, and gives its number.
     /// The number that the next node gets.
     pub(crate) fn next_node(&self) -> NodeId {
         self.lock().core.nodes.len() as NodeId
     }
 
+    /// Adds a machine, powered and with no process, and gives its number.
     pub(crate) fn add_node(&self, disk: DiskIo) -> NodeId {
         let mut inner = self.lock();
         let node = inner.core.nodes.len() as NodeId;

@@ -102,12 +102,12 @@ fn a_plan_that_does_not_fit_is_refused() {
             whole.replacen("\nuntil_ns", "\nuntill_ns", 1),
         ),
         (
-            "no such effect",
+            "no such action",
             &made_for,
             whole.replacen("\"power-loss\"", "\"power-los\"", 1),
         ),
         (
-            "no such key of an effect",
+            "no such key of an action",
             &made_for,
             whole.replacen(", survival =", ", survivl =", 1),
         ),
@@ -149,7 +149,7 @@ fn a_plan_that_does_not_fit_is_refused() {
         (
             "another version",
             &made_for,
-            whole.replacen("version = 1", "version = 2", 1),
+            whole.replacen("version = 2", "version = 3", 1),
         ),
         (
             "another scenario",

@@ -4,8 +4,8 @@ use crate::broker::{self, FlushDiskType, RaftConfig};
 use crate::check::Replication;
 use crate::history::FaultKind;
 use crate::scenario::{
-    Between, Core, CutDirection, CutLinks, Harm, OperationKind, PartitionShape, Scenario, Subject,
-    Target, parse,
+    Between, Core, CutDirection, CutLinks, FaultAction, OperationKind, PartitionShape, Scenario,
+    Subject, Target, parse,
 };
 
 const GOOD: &str = r#"
@@ -109,18 +109,23 @@ fn a_good_file_means_what_it_says() {
     assert!(destroyed.within_budget && !kill.within_budget);
     assert!(destroyed.every_ms.is_some() && destroyed.count > 1_000);
     assert_eq!(kill.target, Target::Leader);
-    let then = kill.then.as_ref().expect("a second blow");
-    assert_eq!(then.harm.kind(), FaultKind::PowerLoss);
+    let then = kill.then.as_ref().expect("a second action");
+    assert_eq!(then.action.kind(), FaultKind::PowerLoss);
     assert_eq!(partition.target, Target::Minority);
-    assert!(matches!(
-        partition.harm,
-        Harm::Partition {
-            shape: PartitionShape::Split,
-            links: CutLinks::Brokers,
-            cut: Some(CutDirection::Both),
-            ..
-        }
-    ));
+    let FaultAction::Partition {
+        shape, links, cut, ..
+    } = &partition.action
+    else {
+        panic!("a partition")
+    };
+    assert_eq!(
+        (shape.get(), links.get(), cut.chosen()),
+        (
+            PartitionShape::Split,
+            CutLinks::Brokers,
+            Some(CutDirection::Both)
+        )
+    );
     let [added] = &scenario.operations[..] else {
         panic!("one rule")
     };

@@ -1,7 +1,7 @@
 //! Scenarios with transactions: who pays, who dies where, what is needed.
 
 use crate::history::{Happening, Juncture, Mortal};
-use crate::scenario::{Condition, Effect, Need, Scenario, Victim, parse, plan};
+use crate::scenario::{Condition, FaultAction, Need, Scenario, Victim, parse, plan};
 
 const GOOD: &str = r#"
 title = "orders"
@@ -75,14 +75,15 @@ fn a_group_dies_at_once_and_a_database_comes_back() {
                 Condition::At(Juncture::PaidNotEnded) => {
                     let groups = [[0, 1, 2], [3, 4, 5]].map(|group| group.map(Victim::Client));
                     assert!(groups.iter().any(|group| victims == group));
-                    assert_eq!(hit.effect, Effect::ClientKill { down_ns: None });
+                    assert!(matches!(&hit.action, FaultAction::ClientKill { down }
+                        if down.ns().is_none()));
                 }
                 other => {
                     assert_eq!(other, Condition::At(Juncture::CheckOpen));
                     assert!([7, 8].map(Victim::Client).contains(&hit.victim));
                     let comes_back = Some(100_000_000)..=Some(1_000_000_000);
-                    assert!(matches!(&hit.effect, Effect::ClientPower { down_ns, .. }
-                        if comes_back.contains(down_ns)));
+                    assert!(matches!(&hit.action, FaultAction::ClientPower { down, .. }
+                        if comes_back.contains(&down.ns())));
                 }
             }
         }
