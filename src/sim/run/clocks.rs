@@ -5,33 +5,14 @@
 //! earlier or later. Nobody of those whose clocks these are can know.
 
 use super::phases::{MS_NS, Run};
-use super::windows::Lasting;
 use crate::history::ClockChange;
 use crate::sim::net::NodeId;
 use crate::sim::world::Clock;
 
 impl Run<'_> {
-    /// A machine's wall clock is wrong from the start.
-    pub(super) fn skew(&mut self, node: usize, by_ns: i64) {
-        self.set_ahead(node, by_ns);
-        self.open_window(node, Lasting::Skewed(by_ns), None);
-    }
-
-    /// A machine's wall clock is set, for good or for a while.
-    pub(super) fn jump(&mut self, node: usize, by_ns: i64, lasts_ns: Option<u64>) {
-        self.set_ahead(node, by_ns);
-        let for_good = lasts_ns.is_none();
-        self.open_window(node, Lasting::Jumped { by_ns, for_good }, lasts_ns);
-    }
-
-    /// A machine's clocks go so much faster than before.
-    pub(super) fn drift(&mut self, node: usize, by_ppm: i64, lasts_ns: Option<u64>) {
-        self.set_rate(node, by_ppm);
-        let what = match node < self.machines.len() {
-            true => Lasting::Drifting(by_ppm),
-            false => Lasting::ClientDrifting(by_ppm),
-        };
-        self.open_window(node, what, lasts_ns);
+    /// How often somebody on a machine was told a wrong time.
+    pub(super) fn told_wrong_times(&self, node: usize) -> u64 {
+        self.world.lock().core.clock(node as NodeId).read_wrong()
     }
 
     pub(super) fn set_ahead(&mut self, node: usize, by_ns: i64) {

@@ -1,7 +1,7 @@
 //! Crashes at boundaries between disk operations: asked for before the run, and
 //! carried out when the world says that one fell.
 
-use super::harms::Left;
+use super::actions::Left;
 use super::phases::{Run, Step};
 use crate::history::FaultKind;
 use crate::scenario::{Blow, CrashPoint, Fate};

@@ -1,10 +1,9 @@
 //! Partitions on the run's machines: which directed links a shape cuts, and the
 //! cuts in force.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::phases::Run;
-use super::windows::Lasting;
 use crate::scenario::{CutDirection, CutLinks, PartitionShape};
 use crate::sim::net::NodeId;
 
@@ -81,28 +80,8 @@ impl Run<'_> {
         partition.links(ground, victim, group)
     }
 
-    /// Slows what open windows say, and nothing else.
-    pub(super) fn renew_limping(&mut self) {
-        let mut wanted = BTreeMap::new();
-        for window in &self.windows {
-            if let Lasting::LinksLimping(links, factor) = &window.what {
-                for link in links {
-                    let known = wanted.entry(*link).or_insert(*factor);
-                    *known = (*known).max(*factor);
-                }
-            }
-        }
-        self.world.lock().net.limp(wanted);
-    }
-
-    /// Cuts what open windows say, and heals everything else.
-    pub(super) fn renew_cuts(&mut self) {
-        let mut wanted = Links::new();
-        for window in &self.windows {
-            if let Lasting::Cut(links) = &window.what {
-                wanted.extend(links);
-            }
-        }
+    /// Cuts these links, and heals everything else.
+    pub(super) fn cut_only(&mut self, wanted: Links) {
         let mut healed: Vec<_> = self.cuts.difference(&wanted).copied().collect();
         // By machine, so that what was held comes in an order that is easy to
         // follow in a timeline.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::harms::{Blow, cut_power};
+use super::actions::Strike;
 use super::phases::{Phase, Run, Step};
-use crate::history::ClientId;
+use super::process::Operator;
 use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Victim};
 use crate::sim::net::NodeId;
 
@@ -135,26 +135,24 @@ impl Run<'_> {
         });
         let group: Vec<u32> = brokers.collect();
         for (number, (hit, victim)) in planned.hits.iter().zip(victims).enumerate() {
-            match *victim {
-                Victim::Client(client) => self.harm_client(client as usize, hit),
-                Victim::Broker(broker) => {
-                    let machine = broker as usize;
-                    let image = self.images.remove(&(fault, number, machine));
-                    let blow = Blow {
-                        action: &hit.action,
-                        draw: hit.draw,
-                        image,
-                        group: &group,
-                    };
-                    self.harm_broker(machine, blow);
-                    if let Some(then) = &hit.then {
-                        let at_ns = self.world.now_ns() + then.after_ns;
-                        self.at(at_ns, Step::Then(fault, number, machine));
-                    }
-                }
+            let node = match *victim {
+                Victim::Client(client) => self.clients[client as usize].node,
+                Victim::Broker(broker) => broker,
                 Victim::Leader | Victim::Follower(_) | Victim::LivingProducer(_) => {
                     panic!("roles are resolved by now")
                 }
+            };
+            let machine = node as usize;
+            let strike = Strike {
+                node: machine,
+                draw: hit.draw,
+                image: self.images.remove(&(fault, number, machine)),
+                group: &group,
+            };
+            self.act(&hit.action, &strike);
+            if let Some(then) = &hit.then {
+                let at_ns = self.world.now_ns() + then.after_ns;
+                self.at(at_ns, Step::Then(fault, number, machine));
             }
         }
         self.images.retain(|(of, _, _), _| *of != fault);
@@ -182,13 +180,13 @@ impl Run<'_> {
             );
         } else {
             self.note_fired();
-            let blow = Blow {
-                action: &then.action,
+            let strike = Strike {
+                node: machine,
                 draw: then.draw,
                 image: None,
                 group: &[node],
             };
-            self.harm_broker(machine, blow);
+            self.act(&then.action, &strike);
         }
     }
 
@@ -202,42 +200,23 @@ impl Run<'_> {
         }
     }
 
-    fn harm_client(&mut self, index: usize, hit: &Hit) {
-        let (kind, node) = (hit.action.kind(), self.clients[index].node);
-        if let FaultAction::ClientPause { lasts } = hit.action {
-            return self.pause(node as usize, lasts.ns(), 0);
-        }
-        if let FaultAction::ClientClockDrift { lasts, by_ppm, way } = hit.action {
-            return self.drift(node as usize, way.signed(by_ppm.low), lasts.ns());
-        }
-        self.close_pauses(node as usize);
-        let death = self.death_of(Victim::Client(index as u32));
-        let asked = self.asked_of_client(index);
-        self.clients[index].kill(&self.handle);
-        self.follower.died(index as ClientId);
-        let (down_ns, note) = match &hit.action {
-            FaultAction::ClientKill { down } => {
-                self.world.process_dies(node, false);
-                self.world.lock().disks[node as usize].process_died();
-                (down.ns(), "killed".to_owned())
-            }
-            FaultAction::ClientPower { down, survival } => {
-                self.world.process_dies(node, true);
-                let disk = &mut self.world.lock().disks[node as usize];
-                let note = cut_power(&mut disk.model, survival, hit.draw);
-                disk.machine_died();
-                (down.ns(), note)
-            }
-            _ => panic!("the reader of scenarios gives clients no other fault"),
-        };
-        self.enter(kind, node, asked > 0, (0, 0), note);
-        self.is_observed(asked > 0);
-        self.is_death(death);
-        if let Some(down_ns) = down_ns {
-            // madsim wants a millisecond between a death and the next life.
-            let at_ns = self.world.now_ns() + down_ns.max(2_000_000);
-            self.at(at_ns, Step::StartClient(index));
-        }
+    /// Whether a process has something to lose: bytes that are not durable yet, or
+    /// requests, if it leads.
+    pub(super) fn is_at_work(&self, machine: usize, (dirty_log, dirty_other): (u64, u64)) -> bool {
+        let leads = self.world.lock().tap.leader() == Some(machine as NodeId);
+        dirty_log + dirty_other > 0 || (leads && self.sends_in_flight() > 0)
+    }
+
+    pub(super) fn end_process(&mut self, machine: usize, machine_too: bool) {
+        self.close_pauses(machine);
+        self.machines[machine].kill(&self.handle);
+        self.world.process_dies(machine as u32, machine_too);
+    }
+
+    pub(super) fn start_later(&mut self, machine: usize, down_ns: u64, operator: Operator) {
+        // madsim wants a millisecond between a death and the next life.
+        let at_ns = self.world.now_ns() + down_ns.max(2_000_000);
+        self.plan_start(machine, at_ns, operator);
     }
 
     /// The safety phase is over: nothing harms any more, except machines that

@@ -12,6 +12,7 @@
 //!                           history, ledger ─▶ judge
 //! ```
 
+mod actions;
 mod admin;
 mod blame;
 mod budget;
@@ -26,13 +27,11 @@ mod databases;
 mod entries;
 mod faults;
 mod follower;
-mod harms;
 mod healing;
 mod junctures;
 mod links;
 mod observed;
 mod operator;
-mod pauses;
 mod phases;
 mod process;
 mod recovery;

@@ -1,7 +1,7 @@
 //! The victims of a fault: roles resolved, conditions looked at.
 
+use super::actions::aim_of;
 use super::faults::COMMIT_LOG;
-use super::harms::aim_of;
 use super::phases::Run;
 use super::process::Operator;
 use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Victim};

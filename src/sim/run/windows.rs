@@ -1,81 +1,63 @@
 //! Faults that last. Whether one could matter is known when it ends
 //! (guarantee.md, section 3, "Eligible").
 
+use std::any::Any;
 use std::collections::BTreeSet;
+use std::fmt;
 
-use super::cuts::Links;
 use super::phases::{Run, Step};
-use super::process::Operator;
 use crate::history::FaultKind;
-use crate::sim::disk::DiskSpeed;
-use crate::sim::disk_io::Refused;
 use crate::sim::net::NodeId;
 
-/// The effect of a lasting fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Lasting {
-    /// The disk takes no more bytes.
-    Full,
-    /// Operations of the disk are refused.
-    Refusing(Refused),
-    /// Every sync takes so much longer, nanoseconds.
-    Slow(u64),
-    /// Every sync takes so many times as long.
-    Limping(u32),
-    /// No sync returns.
-    Hung,
-    /// Syncs return OK and do nothing.
-    Lying,
-    /// Links are cut.
-    Cut(Links),
-    /// Messages on links take so many times as long.
-    LinksLimping(Links, u32),
-    /// A broker's wall clock was never right, nanoseconds ahead.
-    Skewed(i64),
-    /// A broker's wall clock is wrong.
-    Jumped {
-        /// Nanoseconds ahead.
-        by_ns: i64,
-        /// It is not set right again.
-        for_good: bool,
-    },
-    /// A broker's clocks go so much faster, parts per million.
-    Drifting(i64),
-    /// A client's.
-    ClientDrifting(i64),
-    /// A broker's process does not run.
-    Paused,
-    /// A client's.
-    ClientPaused,
+/// The condition for a lasting fault to count as eligible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// It left traces.
+    Traces,
+    /// It could matter at some moment while it lasted.
+    Asked,
+    /// Both.
+    TracesWhileAsked,
 }
 
-impl Lasting {
-    fn kind(&self) -> FaultKind {
-        match self {
-            Self::Full => FaultKind::DiskFull,
-            Self::Refusing(..) => FaultKind::DiskError,
-            Self::Slow(_) => FaultKind::DiskSlow,
-            Self::Limping(_) => FaultKind::DiskLimping,
-            Self::Hung => FaultKind::DiskHung,
-            Self::Lying => FaultKind::DiskLying,
-            Self::Cut(_) => FaultKind::Partition,
-            Self::LinksLimping(..) => FaultKind::LinkLimping,
-            Self::Skewed(_) => FaultKind::ClockSkew,
-            Self::Jumped { .. } => FaultKind::ClockJump,
-            Self::Drifting(_) => FaultKind::ClockDrift,
-            Self::ClientDrifting(_) => FaultKind::ClientClockDrift,
-            Self::Paused => FaultKind::Pause,
-            Self::ClientPaused => FaultKind::ClientPause,
-        }
+/// A fault that lasts.
+pub(super) trait Lasts: fmt::Debug + 'static {
+    /// The kind under which it is counted.
+    fn kind(&self) -> FaultKind;
+
+    /// The traces that such a fault has left on a machine so far.
+    fn traces(&self, run: &Run<'_>, machine: usize) -> u64;
+
+    /// Whether it could matter now.
+    fn could_matter(&self, run: &Run<'_>, _machine: usize) -> bool {
+        run.sends_in_flight() > 0
     }
+
+    /// The condition for it to count as eligible.
+    fn needs(&self) -> Needs;
+
+    /// Whether it is seen in what became of requests and leaders, once all is over. Else
+    /// its traces say whether it changed something.
+    fn is_seen_at_the_end(&self) -> bool {
+        false
+    }
+
+    /// Puts a machine into the state that its other open windows ask for.
+    fn end(&self, run: &mut Run<'_>, machine: usize);
+
+    /// Of what it does to links, keeps what touches these machines.
+    fn stays_for(&mut self, _stay: &BTreeSet<NodeId>) {}
+
+    /// For others of its type.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// A lasting fault that has not ended.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Window {
     number: u64,
     machine: usize,
-    pub(super) what: Lasting,
+    what: Box<dyn Lasts>,
     /// Its place in the ledger.
     entry: usize,
     /// The count that shows that it mattered, when it began.
@@ -88,9 +70,9 @@ pub(super) struct Window {
 impl Run<'_> {
     /// Begins a lasting fault, which is already in force; without an end of its
     /// own, it ends when everything heals.
-    pub(super) fn open_window(&mut self, machine: usize, what: Lasting, lasts_ns: Option<u64>) {
+    pub(super) fn open_window(&mut self, machine: usize, what: impl Lasts, lasts_ns: Option<u64>) {
         let kind = what.kind();
-        let before = self.traces_of(machine, &what);
+        let before = what.traces(self, machine);
         let dirty = self.dirty(machine as u32);
         let note = format!("{kind} begins");
         self.enter(kind, machine as u32, false, dirty, note);
@@ -99,7 +81,7 @@ impl Run<'_> {
         self.windows.push(Window {
             number,
             machine,
-            what,
+            what: Box::new(what),
             entry: self.ledger.fired.len() - 1,
             before,
             asked: false,
@@ -110,59 +92,35 @@ impl Run<'_> {
         }
     }
 
-    /// The traces that such a fault has left on a machine so far.
-    fn traces_of(&self, machine: usize, what: &Lasting) -> u64 {
-        let inner = self.world.lock();
-        let disk = &inner.disks[machine];
-        match what {
-            // An append was cut short, or refused.
-            Lasting::Full => disk.counts.full + inner.tap.refusals(machine as u32),
-            Lasting::Refusing(..) => disk.counts.refused,
-            // An operation was not back when a healthy disk would have been.
-            Lasting::Slow(_) | Lasting::Limping(_) | Lasting::Hung => {
-                disk.late_syncs(inner.core.now_ns)
-            }
-            // Something was acknowledged that is not there.
-            Lasting::Lying => inner.tap.acknowledged_on_lies(machine as u32),
-            // A message was held or dropped.
-            Lasting::Cut(links) => inner.net.cut_hits_on(links),
-            Lasting::LinksLimping(links, _) => inner.net.limped_on(links),
-            // Somebody was told a wrong time.
-            Lasting::Skewed(_) | Lasting::Jumped { .. } => {
-                inner.core.clock(machine as u32).read_wrong()
-            }
-            // A deadline came at another time.
-            Lasting::Drifting(_) | Lasting::ClientDrifting(_) => inner.timers.moved(machine as u32),
-            // Any request that was in flight is enough.
-            Lasting::Paused | Lasting::ClientPaused => 0,
-        }
+    /// The open windows of a type.
+    pub(super) fn last<T: Lasts>(&self) -> impl Iterator<Item = &T> {
+        let windows = self.windows.iter();
+        windows.filter_map(|window| window.what.as_any().downcast_ref())
+    }
+
+    /// As [`Run::last`], of one machine.
+    pub(super) fn lasts<T: Lasts>(&self, machine: usize) -> impl Iterator<Item = &T> {
+        let windows = self.windows.iter();
+        let own = windows.filter(move |window| window.machine == machine);
+        own.filter_map(|window| window.what.as_any().downcast_ref())
     }
 
     /// Looks for what windows need to see while they are open.
     pub(super) fn watch_windows(&mut self) {
-        let is_of_wall_clock =
-            |window: &Window| matches!(window.what, Lasting::Skewed(_) | Lasting::Jumped { .. });
+        let is_of_wall_clock = |window: &Window| {
+            matches!(
+                window.what.kind(),
+                FaultKind::ClockSkew | FaultKind::ClockJump
+            )
+        };
         if self.windows.iter().any(is_of_wall_clock) {
             self.follow();
         }
         let mut windows = std::mem::take(&mut self.windows);
         for window in windows.iter_mut().filter(|window| !window.asked) {
-            window.asked = self.could_matter(window);
+            window.asked = window.what.could_matter(self, window.machine);
         }
         self.windows = windows;
-    }
-
-    /// Whether a lasting fault could matter now.
-    fn could_matter(&self, window: &Window) -> bool {
-        match window.what {
-            Lasting::ClientPaused | Lasting::ClientDrifting(_) => {
-                let mut clients = self.clients.iter();
-                let own = clients.find(|client| client.node as usize == window.machine);
-                own.is_some_and(|own| own.is_at_work() || own.is_database())
-            }
-            Lasting::Skewed(by_ns) | Lasting::Jumped { by_ns, .. } => self.passes_a_deadline(by_ns),
-            _ => self.sends_in_flight() > 0,
-        }
     }
 
     /// Ends a lasting fault, unless it has ended before.
@@ -173,38 +131,22 @@ impl Run<'_> {
         };
         let window = self.windows.remove(index);
         self.judge_window(&window);
-        let kind = window.what.kind();
-        self.take_back(window.machine, &window.what);
-        self.note_end(window.machine as u32, kind);
+        window.what.end(self, window.machine);
+        self.note_end(window.machine as u32, window.what.kind());
     }
 
     /// The effect of a lasting fault so far, for the ledger.
     fn judge_window(&mut self, window: &Window) {
-        let left_behind = self.traces_of(window.machine, &window.what) > window.before;
-        let eligible = match window.what {
-            Lasting::Slow(_) | Lasting::Limping(_) | Lasting::Hung => left_behind && window.asked,
-            Lasting::Paused
-            | Lasting::ClientPaused
-            | Lasting::Skewed(_)
-            | Lasting::Jumped { .. }
-            | Lasting::Drifting(_)
-            | Lasting::ClientDrifting(_) => window.asked,
-            Lasting::Full
-            | Lasting::Refusing(..)
-            | Lasting::Lying
-            | Lasting::Cut(_)
-            | Lasting::LinksLimping(..) => left_behind,
+        let left_behind = window.what.traces(self, window.machine) > window.before;
+        let entry = window.entry;
+        self.ledger.fired[entry].eligible = match window.what.needs() {
+            Needs::Traces => left_behind,
+            Needs::Asked => window.asked,
+            Needs::TracesWhileAsked => left_behind && window.asked,
         };
-        self.ledger.fired[window.entry].eligible = eligible;
-        match window.what {
-            // Seen in what became of requests and leaders, once all is over.
-            Lasting::Slow(_)
-            | Lasting::Limping(_)
-            | Lasting::Hung
-            | Lasting::LinksLimping(..)
-            | Lasting::Paused
-            | Lasting::ClientPaused => self.lasted.push((window.entry, self.world.now_ns())),
-            _ => self.ledger.fired[window.entry].observed = left_behind,
+        match window.what.is_seen_at_the_end() {
+            true => self.lasted.push((entry, self.world.now_ns())),
+            false => self.ledger.fired[entry].observed = left_behind,
         }
     }
 
@@ -220,9 +162,7 @@ impl Run<'_> {
                 continue;
             }
             self.judge_window(&window);
-            if let Lasting::Cut(links) | Lasting::LinksLimping(links, _) = &mut window.what {
-                links.retain(|(from, to)| stay.contains(from) || stay.contains(to));
-            }
+            window.what.stays_for(stay);
             kept.push(window);
         }
         self.windows.extend(kept);
@@ -235,82 +175,12 @@ impl Run<'_> {
         }
     }
 
-    /// A process that is stopped dies: the next one runs.
-    pub(super) fn close_pauses(&mut self, node: usize) {
-        let is_pause =
-            |window: &&Window| matches!(window.what, Lasting::Paused | Lasting::ClientPaused);
-        let of_node = self.windows.iter().filter(is_pause);
-        let of_node = of_node.filter(|window| window.machine == node);
-        for number in of_node.map(|window| window.number).collect::<Vec<_>>() {
+    /// Ends those on a node that `is_meant`.
+    pub(super) fn close_windows_of(&mut self, node: usize, is_meant: fn(&dyn Lasts) -> bool) {
+        let of_node = self.windows.iter().filter(|window| window.machine == node);
+        let meant = of_node.filter(|window| is_meant(&*window.what));
+        for number in meant.map(|window| window.number).collect::<Vec<_>>() {
             self.close_window(number);
-        }
-    }
-
-    /// Puts a machine into the state that its other open windows ask for.
-    fn take_back(&mut self, machine: usize, what: &Lasting) {
-        let others = self
-            .windows
-            .iter()
-            .filter(|window| window.machine == machine);
-        let others: Vec<Lasting> = others.map(|window| window.what.clone()).collect();
-        let same = |other: &Lasting| other.kind() == what.kind();
-        match *what {
-            Lasting::Slow(_) => {
-                let extra = others.iter().map(|other| match other {
-                    Lasting::Slow(extra_ns) => *extra_ns,
-                    _ => 0,
-                });
-                self.world.lock().disks[machine].extra_ns = extra.max().unwrap_or(0);
-            }
-            Lasting::Limping(_) => {
-                let factors = others.iter().map(|other| match other {
-                    Lasting::Limping(factor) => *factor,
-                    _ => 1,
-                });
-                self.world.lock().disks[machine].factor = factors.max().unwrap_or(1);
-            }
-            Lasting::Refusing(..) => {
-                let refused = others.iter().filter_map(|other| match other {
-                    Lasting::Refusing(refused) => Some(*refused),
-                    _ => None,
-                });
-                self.world.lock().disks[machine].refuse_only(refused.collect());
-            }
-            Lasting::Cut(_) => self.renew_cuts(),
-            Lasting::LinksLimping(..) => self.renew_limping(),
-            // It goes on being as wrong: nothing jumps while everything heals.
-            Lasting::Skewed(_) | Lasting::Jumped { for_good: true, .. } => {}
-            Lasting::Jumped { by_ns, .. } => self.set_ahead(machine, -by_ns),
-            Lasting::Drifting(by_ppm) | Lasting::ClientDrifting(by_ppm) => {
-                self.set_rate(machine, -by_ppm);
-            }
-            _ if others.iter().any(same) => {}
-            Lasting::Full => {
-                let capacity_bytes = self.scenario.disk.capacity_bytes;
-                let mut inner = self.world.lock();
-                let disk = &mut inner.disks[machine].model;
-                disk.set_capacity(capacity_bytes);
-                disk.disarm_kind(what.kind());
-            }
-            Lasting::Hung => self.unhang(machine),
-            Lasting::Paused | Lasting::ClientPaused => self.unpause(machine),
-            Lasting::Lying => {
-                let mut inner = self.world.lock();
-                inner.disks[machine].model.disarm_kind(what.kind());
-            }
-        }
-    }
-
-    /// The disk answers again. The operation that it swallowed never comes back: nobody
-    /// but the operator helps a process that waits for it.
-    fn unhang(&mut self, machine: usize) {
-        self.set_speed(machine, DiskSpeed::Normal);
-        // Another hang may have come in between, and that one only stalled.
-        let in_vain = self.world.lock().disks[machine].is_awaited_in_vain();
-        if in_vain && self.machines[machine].is_up() {
-            self.end_process(machine, false);
-            self.world.lock().disks[machine].process_died();
-            self.start_later(machine, 0, Operator::None);
         }
     }
 }
