@@ -21,9 +21,17 @@ async fn filled(
     chain: &Chain,
     synced_each: usize,
 ) -> (StepDisk, Counting<StepDisk>, CommitLog<Counting<StepDisk>>) {
+    filled_as(CONFIG, chain, synced_each).await
+}
+
+async fn filled_as(
+    config: LogConfig,
+    chain: &Chain,
+    synced_each: usize,
+) -> (StepDisk, Counting<StepDisk>, CommitLog<Counting<StepDisk>>) {
     let disk = boot(&formatted());
     let counting = Counting::new(disk.clone());
-    let opened = CommitLog::open(counting.clone(), CONFIG, ENTROPY).await;
+    let opened = CommitLog::open(counting.clone(), config, ENTROPY).await;
     let mut log = opened.unwrap().0;
     for (number, frame) in chain.frames.iter().enumerate() {
         log.stage_frame(frame).unwrap();
@@ -90,6 +98,27 @@ fn a_cut_looks_at_the_group_that_it_is_in() {
                 read_bytes <= rest_bytes + 8 * 1024,
                 "{read_bytes} of {rest_bytes}"
             );
+        }
+    });
+}
+
+#[test]
+fn a_batch_reads_a_long_entry_once() {
+    block_on(async {
+        let record_bytes = 1_200_000;
+        let chain = Chain::of(5, |_| record_bytes);
+        let config = LogConfig {
+            segment_bytes: 8 << 20,
+            ..CONFIG
+        };
+        let (_, counting, log) = filled_as(config, &chain, 5).await;
+        let mut at = chain.ends[0].address;
+        for _ in 1..5 {
+            let batch = log.read_batch(at, u64::MAX, 1 << 20).await.unwrap();
+            assert_eq!(batch.entries.len(), 1, "it does not fit, and comes alone");
+            at = batch.next_address;
+            let read_bytes = counting.taken();
+            assert!(read_bytes < record_bytes + (8 << 10), "{read_bytes}");
         }
     });
 }

@@ -253,6 +253,10 @@ impl<F: File> Frames<F> {
         if self.is_seen(position, length) {
             return Ok(Ok(()));
         }
+        let kept = self.kept(position);
+        if !kept.is_empty() {
+            return self.see_the_rest(position, length, kept).await;
+        }
         let ahead = self.ahead(position, length);
         let read = match self.file.read_at(position, ahead as usize).await {
             // A bad sector further on must not hide the good ones before it.
@@ -270,6 +274,36 @@ impl<F: File> Frames<F> {
                 if is_long {
                     yield_once().await;
                 }
+                Ok(Ok(()))
+            }
+            Err(error) if medium_lost_data(&error) => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The part that the window has from `position` on, where it is long.
+    fn kept(&self, position: u64) -> Bytes {
+        let at = position.checked_sub(self.window_from);
+        let at = at.and_then(|at| usize::try_from(at).ok());
+        let has = at.filter(|at| self.window.len().saturating_sub(*at) as u64 >= LONG_BYTES);
+        has.map_or(Bytes::new(), |at| self.window.slice(at..))
+    }
+
+    /// As [`Frames::see`], where the window has the first part: that is not read again,
+    /// and nothing is read ahead. A long entry is gone through once.
+    async fn see_the_rest(
+        &mut self,
+        position: u64,
+        length: u64,
+        kept: Bytes,
+    ) -> io::Result<Result<(), String>> {
+        let rest_bytes = length - kept.len() as u64;
+        let behind = position + kept.len() as u64;
+        match self.file.read_at(behind, rest_bytes as usize).await {
+            Ok(rest) => {
+                self.window = [kept, rest].concat().into();
+                self.window_from = position;
+                yield_once().await;
                 Ok(Ok(()))
             }
             Err(error) if medium_lost_data(&error) => Ok(Err(error.to_string())),
