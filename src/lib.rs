@@ -26,7 +26,7 @@
 //!      faults as a plan      many seeds; a sweep of crash points
 //! ```
 //!
-//! Product: [`record`], [`env`], [`remoting`], [`log`], [`raft`], [`broker`],
+//! Product: [`record`], [`mod@env`], [`remoting`], [`log`], [`raft`], [`broker`],
 //! [`client`], and the operator's commands: the crate `zeroloss-broker`, in `src/product`,
 //! which knows nothing of the simulation. Judgement: [`history`] and
 //! [`check`], which do not know the simulator either; [`workload`] feeds them
@@ -34,6 +34,16 @@
 //! everything. A test keeps the layers (`sim-tests/tests/layers.rs`).
 //!
 #![doc = include_str!("guarantee.md")]
+
+/// Pages for contributors.
+pub mod pages {
+    #[doc = include_str!("architecture.md")]
+    pub mod architecture {}
+    #[doc = include_str!("contributing.md")]
+    pub mod contributing {}
+    #[doc = include_str!("glossary.md")]
+    pub mod glossary {}
+}
 
 pub mod check;
 pub mod cli;

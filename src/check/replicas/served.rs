@@ -1,5 +1,5 @@
 //! Read committed, for replicas: "every entry applied or served equals the
-//! checker's own committed[index] = (term, hash)" (guarantee.md, section 2).
+//! checker's own `committed[index]` = (term, hash)" (guarantee.md, section 2).
 
 use super::Broken;
 use super::committed::Committed;

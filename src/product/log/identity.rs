@@ -86,13 +86,13 @@ pub enum IdentityError {
     Io(#[from] io::Error),
 }
 
-/// As [`format`], for a disk that begins with more than its name: a replica's
+/// As [`format()`], for a disk that begins with more than its name: a replica's
 /// hard state, its base. `files` are paths and payloads, written as
 /// [`super::replace_aside`] does, before the identity: on a formatted disk each
 /// of them is there, so that a missing one means amnesia (D1).
 ///
 /// # Errors
-/// As [`format`].
+/// As [`format()`].
 pub async fn format_with<D: Disk>(
     disk: &D,
     identity: Identity,
