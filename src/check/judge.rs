@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{FaultKind, History, Ledger};
 
+use super::case::Case;
+use super::offset_uniqueness::{self, Reused};
 use super::read_committed::{self, CommitFact};
 use super::{At, Blame, Configuration, Counts, Facts, Finding, Liveness, Lost, Promise, Waived};
-use super::{Flush, halted, no_phantom, offset_uniqueness, queue_order, silent, stored_once};
-use super::{at_least_once, durability, group_offsets, known_stored, liveness};
-use super::{business, transactions};
-use super::{consume_order, delays, passed, rebalancing, redelivery};
+use super::{CHECKS, Flush, halted, silent};
+use super::{durability, group_offsets, known_stored, liveness, transactions};
 
 /// How a run is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -155,22 +155,14 @@ pub fn judge(evidence: Evidence<'_>) -> Judgement {
     };
     let mut allowed = in_words(&excused);
     findings.extend(in_words(&broken));
-    findings.extend(safety(&facts, &evidence, &waived));
-    let owed = business::check(&facts, excused.iter().map(|(lost, _)| lost), &waived);
-    findings.extend(owed.iter().map(|owed| owed.finding()));
-    findings.extend(passed::check(&facts, &waived));
-    findings.extend(consume_order::check(&facts, &waived));
-    findings.extend(rebalancing::check(&facts, &waived));
-    let is_kept = evidence.configuration.flush == Flush::Sync && excused.is_empty();
-    findings.extend(redelivery::check(&facts, is_kept));
-    findings.extend(delays::check(&facts, is_kept));
-    if is_kept {
-        let turned_away = transactions::turned_away(&facts);
-        findings.extend(turned_away.iter().map(|it| it.finding()));
-    }
-    if evidence.configuration.stores_once {
-        findings.extend(stored_once::check(&facts));
-    }
+    let case = Case {
+        facts: &facts,
+        evidence: &evidence,
+        excused: &excused,
+        waived: &waived,
+        is_kept: evidence.configuration.flush == Flush::Sync && excused.is_empty(),
+    };
+    findings.extend(CHECKS.iter().flat_map(|check| check(&case)));
     let unfinished = unfinished(&facts, &evidence);
     let (lapsed, due) = unfinished
         .into_iter()
@@ -324,20 +316,11 @@ fn was_taken_between(evidence: &Evidence<'_>, from_ns: u64, upto_ns: u64) -> boo
         })
 }
 
-fn safety(facts: &Facts<'_>, evidence: &Evidence<'_>, waived: &Waived) -> Vec<Finding> {
-    let phantoms = no_phantom::check(facts);
-    let mut reused = offset_uniqueness::check(facts, waived);
-    reused.retain(|it| !was_taken_between(evidence, it.first_ns, it.second_ns));
-    let disorder = queue_order::check(facts, waived);
-    let skipped = at_least_once::check(facts, waived);
-    let decided = transactions::check(facts);
-    let findings = phantoms.iter().map(|phantom| phantom.finding());
-    let findings = findings.chain(decided.iter().map(|decided| decided.finding()));
-    let findings = findings.chain(reused.iter().map(|reused| reused.finding()));
-    let findings = findings.chain(disorder.iter().map(|disorder| disorder.finding()));
-    findings
-        .chain(skipped.iter().map(|skipped| skipped.finding()))
-        .collect()
+/// Offsets that name two values, but for those that a fault explains.
+pub(super) fn reused(case: &Case<'_>) -> Vec<Reused> {
+    let mut reused = offset_uniqueness::check(case.facts, case.waived);
+    reused.retain(|it| !was_taken_between(case.evidence, it.first_ns, it.second_ns));
+    reused
 }
 
 /// The work that did not come to its end.

@@ -17,6 +17,7 @@
 
 pub mod at_least_once;
 pub mod business;
+mod case;
 mod clocks;
 mod consume_order;
 mod counts;
@@ -51,6 +52,50 @@ mod stored_once;
 #[cfg(test)]
 mod story;
 pub mod transactions;
+
+use self::case::Case;
+
+/// The checks that look at facts once it is known what may be lost, in the order of
+/// their findings. Durability, known-stored and group offsets come before: they say what
+/// is lost.
+const CHECKS: &[fn(&Case<'_>) -> Vec<Finding>] = &[
+    |it| in_words(no_phantom::check(it.facts), |found| found.finding()),
+    |it| in_words(transactions::check(it.facts), |found| found.finding()),
+    |it| in_words(judge::reused(it), |found| found.finding()),
+    |it| {
+        in_words(queue_order::check(it.facts, it.waived), |found| {
+            found.finding()
+        })
+    },
+    |it| {
+        in_words(at_least_once::check(it.facts, it.waived), |found| {
+            found.finding()
+        })
+    },
+    |it| {
+        let excused = it.excused.iter().map(|(lost, _)| lost);
+        in_words(business::check(it.facts, excused, it.waived), |owed| {
+            owed.finding()
+        })
+    },
+    |it| passed::check(it.facts, it.waived),
+    |it| consume_order::check(it.facts, it.waived),
+    |it| rebalancing::check(it.facts, it.waived),
+    |it| redelivery::check(it.facts, it.is_kept),
+    |it| delays::check(it.facts, it.is_kept),
+    |it| match it.is_kept {
+        true => in_words(transactions::turned_away(it.facts), |found| found.finding()),
+        false => Vec::new(),
+    },
+    |it| match it.evidence.configuration.stores_once {
+        true => stored_once::check(it.facts),
+        false => Vec::new(),
+    },
+];
+
+fn in_words<T>(found: Vec<T>, words: impl Fn(&T) -> Finding) -> Vec<Finding> {
+    found.iter().map(words).collect()
+}
 
 pub use counts::Counts;
 pub use expectation::{Assessment, Exit, Outcome, Tally, assess};
