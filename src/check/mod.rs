@@ -53,6 +53,16 @@ mod stored_once;
 mod story;
 pub mod transactions;
 
+pub use counts::Counts;
+pub use expectation::{Assessment, Exit, Outcome, Tally, assess};
+pub use facts::Facts;
+pub use finding::{Finding, Promise};
+pub use judge::{Ending, Evidence, Judgement, Verdict, judge};
+pub use liveness::Liveness;
+pub use lost::{Blame, Instead, Lost, LostThing, Missed, Waived};
+pub use moment::At;
+pub use promises::{Configuration, Flush, Hit, Promised, Replication};
+
 use self::case::Case;
 
 /// The checks that look at facts once it is known what may be lost, in the order of
@@ -96,13 +106,3 @@ const CHECKS: &[fn(&Case<'_>) -> Vec<Finding>] = &[
 fn in_words<T>(found: Vec<T>, words: impl Fn(&T) -> Finding) -> Vec<Finding> {
     found.iter().map(words).collect()
 }
-
-pub use counts::Counts;
-pub use expectation::{Assessment, Exit, Outcome, Tally, assess};
-pub use facts::Facts;
-pub use finding::{Finding, Promise};
-pub use judge::{Ending, Evidence, Judgement, Verdict, judge};
-pub use liveness::Liveness;
-pub use lost::{Blame, Instead, Lost, LostThing, Missed, Waived};
-pub use moment::At;
-pub use promises::{Configuration, Flush, Hit, Promised, Replication};

@@ -30,7 +30,7 @@ pub enum Takes {
     Service,
     /// A broker's service, until a leader gives up by itself what it cannot do.
     ServiceWithoutEnd,
-    /// Its speed: only who waits for the disk notices.
+    /// Its speed: requests wait longer for the disk.
     Speed,
     /// Bytes that were not synced.
     Unsynced,

@@ -72,7 +72,6 @@ macro_rules! fault_actions {
 
             /// The keys that a kind has beside the common ones.
             pub(super) fn keys(kind: FaultKind, unit: Unit) -> Vec<&'static str> {
-                let _ = unit;
                 match kind {
                     $(FaultKind::$kind => vec![$(key!(unit, $type, $key)),*],)+
                     $(FaultKind::$setting)|+ => Vec::new(),

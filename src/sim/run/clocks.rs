@@ -29,7 +29,7 @@ impl Run<'_> {
 
     /// Notes how a broker's clocks go from now on.
     fn note_clock(&mut self, node: usize) {
-        if node >= self.machines.len() {
+        if !self.is_broker_s(node) {
             return;
         }
         let inner = self.world.lock();

@@ -70,6 +70,11 @@ fn halves_apart(ground: Ground, bridge: NodeId) -> Links {
         .collect()
 }
 
+/// Keeps the links from and to these machines.
+pub(super) fn keep_touching(links: &mut Links, nodes: &BTreeSet<NodeId>) {
+    links.retain(|(from, to)| nodes.contains(from) || nodes.contains(to));
+}
+
 impl Run<'_> {
     /// The links that a partition cuts for one of its victims.
     pub(super) fn links_of(&self, partition: Partition, victim: NodeId, group: &[NodeId]) -> Links {

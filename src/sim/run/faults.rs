@@ -190,6 +190,26 @@ impl Run<'_> {
         }
     }
 
+    /// The place of the client on a node.
+    pub(super) fn client_on(&self, node: usize) -> Option<usize> {
+        let mut clients = self.clients.iter();
+        clients.position(|client| client.node as usize == node)
+    }
+
+    pub(super) fn is_broker_s(&self, node: usize) -> bool {
+        node < self.machines.len()
+    }
+
+    /// Whether a client has something under way, or is a database; of a broker, whether
+    /// any request is.
+    pub(super) fn has_work(&self, node: usize) -> bool {
+        if self.is_broker_s(node) {
+            return self.sends_in_flight() > 0;
+        }
+        let own = self.client_on(node).map(|index| &self.clients[index]);
+        own.is_some_and(|own| own.is_at_work() || own.is_database())
+    }
+
     /// The operations that a client has begun and not ended; those of all clients, where
     /// it is a database.
     pub(super) fn asked_of_client(&self, index: usize) -> u64 {

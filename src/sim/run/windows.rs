@@ -21,16 +21,13 @@ pub(super) enum Needs {
 }
 
 /// A fault that lasts.
-pub(super) trait Lasts: fmt::Debug + 'static {
-    /// The kind under which it is counted.
-    fn kind(&self) -> FaultKind;
-
+pub(super) trait Lasts: Any + fmt::Debug {
     /// The traces that such a fault has left on a machine so far.
     fn traces(&self, run: &Run<'_>, machine: usize) -> u64;
 
     /// Whether it could matter now.
-    fn could_matter(&self, run: &Run<'_>, _machine: usize) -> bool {
-        run.sends_in_flight() > 0
+    fn could_matter(&self, run: &Run<'_>, machine: usize) -> bool {
+        run.has_work(machine)
     }
 
     /// The condition for it to count as eligible.
@@ -47,9 +44,13 @@ pub(super) trait Lasts: fmt::Debug + 'static {
 
     /// Of what it does to links, keeps what touches these machines.
     fn stays_for(&mut self, _stay: &BTreeSet<NodeId>) {}
+}
 
-    /// For others of its type.
-    fn as_any(&self) -> &dyn Any;
+impl dyn Lasts {
+    fn is_a<T: Lasts>(&self) -> Option<&T> {
+        let any: &dyn Any = self;
+        any.downcast_ref()
+    }
 }
 
 /// A lasting fault that has not ended.
@@ -70,8 +71,13 @@ pub(super) struct Window {
 impl Run<'_> {
     /// Begins a lasting fault, which is already in force; without an end of its
     /// own, it ends when everything heals.
-    pub(super) fn open_window(&mut self, machine: usize, what: impl Lasts, lasts_ns: Option<u64>) {
-        let kind = what.kind();
+    pub(super) fn open_window(
+        &mut self,
+        machine: usize,
+        kind: FaultKind,
+        what: impl Lasts,
+        lasts_ns: Option<u64>,
+    ) {
         let before = what.traces(self, machine);
         let dirty = self.dirty(machine as u32);
         let note = format!("{kind} begins");
@@ -93,23 +99,27 @@ impl Run<'_> {
     }
 
     /// The open windows of a type.
-    pub(super) fn last<T: Lasts>(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn open<T: Lasts>(&self) -> impl Iterator<Item = &T> {
         let windows = self.windows.iter();
-        windows.filter_map(|window| window.what.as_any().downcast_ref())
+        windows.filter_map(|window| window.what.is_a())
     }
 
-    /// As [`Run::last`], of one machine.
-    pub(super) fn lasts<T: Lasts>(&self, machine: usize) -> impl Iterator<Item = &T> {
+    /// As [`Run::open`], of one machine.
+    pub(super) fn open_on<T: Lasts>(&self, machine: usize) -> impl Iterator<Item = &T> {
         let windows = self.windows.iter();
         let own = windows.filter(move |window| window.machine == machine);
-        own.filter_map(|window| window.what.as_any().downcast_ref())
+        own.filter_map(|window| window.what.is_a())
+    }
+
+    fn kind_of(&self, window: &Window) -> FaultKind {
+        self.ledger.fired[window.entry].kind
     }
 
     /// Looks for what windows need to see while they are open.
     pub(super) fn watch_windows(&mut self) {
         let is_of_wall_clock = |window: &Window| {
             matches!(
-                window.what.kind(),
+                self.kind_of(window),
                 FaultKind::ClockSkew | FaultKind::ClockJump
             )
         };
@@ -132,7 +142,7 @@ impl Run<'_> {
         let window = self.windows.remove(index);
         self.judge_window(&window);
         window.what.end(self, window.machine);
-        self.note_end(window.machine as u32, window.what.kind());
+        self.note_end(window.machine as u32, self.kind_of(&window));
     }
 
     /// The effect of a lasting fault so far, for the ledger.
@@ -175,10 +185,10 @@ impl Run<'_> {
         }
     }
 
-    /// Ends those on a node that `is_meant`.
-    pub(super) fn close_windows_of(&mut self, node: usize, is_meant: fn(&dyn Lasts) -> bool) {
+    /// Ends those of a type on a node.
+    pub(super) fn close_all<T: Lasts>(&mut self, node: usize) {
         let of_node = self.windows.iter().filter(|window| window.machine == node);
-        let meant = of_node.filter(|window| is_meant(&*window.what));
+        let meant = of_node.filter(|window| window.what.is_a::<T>().is_some());
         for number in meant.map(|window| window.number).collect::<Vec<_>>() {
             self.close_window(number);
         }

@@ -493,13 +493,12 @@ impl Replicas {
         let known = &mut self.nodes[node as usize];
         let stands =
             |path| aside_bytes(disk, path, View::Durable) == aside_bytes(disk, path, View::Cached);
-        let named_id = disk_id(disk, View::Cached);
-        known.named_disk = named_id.or(known.named_disk);
+        known.named_disk = disk_id(disk, View::Cached).or(known.named_disk);
         // A file that got its name durably, and whose sector was bad by then, has the
         // id that its replica wrote: the bad sector is no fault of the replica's.
         let spoilt_id = || known.named_disk.filter(|_| stands(IDENTITY_FILE));
         let id = disk_id(disk, View::Durable).or_else(spoilt_id);
-        let is_behind = state != cached || id != named_id.or(known.named_disk);
+        let is_behind = state != cached || id != known.named_disk;
         known.named_state = cached.or(known.named_state);
         known.is_renamed &= is_behind;
         if let Some(disk) = id

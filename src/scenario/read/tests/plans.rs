@@ -1,7 +1,8 @@
 //! Plan files: what is written is read, and what does not fit is refused.
 
 use super::super::parse_plan;
-use crate::scenario::{FaultPlan, Scenario, parse, plan, written};
+use crate::history::FaultKind;
+use crate::scenario::{FaultAction, FaultPlan, Scenario, Survivors, parse, plan, written};
 
 const RAFT: &str = r#"
 title = "plans"
@@ -68,6 +69,39 @@ fn a_written_plan_is_read() {
     let rules = every.map(|keys| format!("[[fault]]\n{keys}\n"));
     let scenario = scenario(&RAFT.replacen("[[fault]]", &(rules.concat() + "[[fault]]"), 1));
     assert_eq!(read(&scenario, &text(&scenario)), plan(&scenario, 7));
+}
+
+/// With each word for an end that never comes by itself.
+#[test]
+fn every_kind_of_action_is_read_as_it_was_written() {
+    let kinds = FaultKind::ALL.into_iter();
+    let kinds = kinds.filter(|kind| !kind.is_a_setting());
+    let mut rules: String = kinds
+        .map(|kind| format!("[[fault]]\nkind = \"{kind}\"\n"))
+        .collect();
+    for (kind, key, never) in [
+        ("client-kill", "down_ms", "never"),
+        ("clock-jump", "lasts_ms", "for-good"),
+        ("clock-drift", "lasts_ms", "to-the-end"),
+    ] {
+        rules.push_str(&format!(
+            "[[fault]]\nkind = \"{kind}\"\n{key} = \"{never}\"\n"
+        ));
+    }
+    rules.push_str("[[fault]]\nkind = \"pause\"\nreading = [0, 9]\n");
+    let scenario = RAFT.replacen("[[fault]]", &(rules + "[[fault]]"), 1);
+    let scenario = self::scenario(&scenario.replacen("\"zero-loss\"", "\"loss\"", 1));
+    let (text, planned) = (text(&scenario), plan(&scenario, 7));
+    assert_eq!(read(&scenario, &text), planned);
+    let kept = text.replacen("\"torn\"", "{ keep_pending = [0, 3] }", 1);
+    let edited = read(&scenario, &kept).faults;
+    let differs = edited.iter().zip(&planned.faults).filter(|(a, b)| a != b);
+    let differs: Vec<_> = differs.map(|(edited, _)| &edited.hits[0].action).collect();
+    assert!(
+        matches!(differs[..], [FaultAction::PowerLoss { survival, .. }]
+            if *survival == Survivors::Kept([0, 3].into())),
+        "{differs:?}"
+    );
 }
 
 #[test]

@@ -21,9 +21,7 @@ impl Run<'_> {
         down_ns: Option<u64>,
         die: impl FnOnce(&mut Self) -> String,
     ) {
-        let mut clients = self.clients.iter();
-        let index = clients.position(|client| client.node as usize == node);
-        let index = index.expect("a client's node");
+        let index = self.client_on(node).expect("a client's node");
         self.close_pauses(node);
         let death = self.death_of(Victim::Client(index as u32));
         let asked = self.asked_of_client(index);

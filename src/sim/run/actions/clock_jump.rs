@@ -1,7 +1,5 @@
 //! The wall clock is set, for good or for a while.
 
-use std::any::Any;
-
 use crate::history::FaultKind;
 use crate::sim::run::phases::Run;
 use crate::sim::run::windows::{Lasts, Needs};
@@ -19,15 +17,12 @@ impl Run<'_> {
     pub(super) fn jump(&mut self, node: usize, by_ns: i64, lasts_ns: Option<u64>) {
         self.set_ahead(node, by_ns);
         let for_good = lasts_ns.is_none();
-        self.open_window(node, Jumped { by_ns, for_good }, lasts_ns);
+        let jumped = Jumped { by_ns, for_good };
+        self.open_window(node, FaultKind::ClockJump, jumped, lasts_ns);
     }
 }
 
 impl Lasts for Jumped {
-    fn kind(&self) -> FaultKind {
-        FaultKind::ClockJump
-    }
-
     fn traces(&self, run: &Run<'_>, node: usize) -> u64 {
         run.told_wrong_times(node)
     }
@@ -45,9 +40,5 @@ impl Lasts for Jumped {
         if !self.for_good {
             run.set_ahead(node, -self.by_ns);
         }
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }

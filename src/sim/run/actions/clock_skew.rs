@@ -1,7 +1,5 @@
 //! The wall clock is wrong from the start, and stays so.
 
-use std::any::Any;
-
 use crate::history::FaultKind;
 use crate::sim::run::phases::Run;
 use crate::sim::run::windows::{Lasts, Needs};
@@ -13,15 +11,11 @@ struct Skewed(i64);
 impl Run<'_> {
     pub(super) fn skew(&mut self, node: usize, by_ns: i64) {
         self.set_ahead(node, by_ns);
-        self.open_window(node, Skewed(by_ns), None);
+        self.open_window(node, FaultKind::ClockSkew, Skewed(by_ns), None);
     }
 }
 
 impl Lasts for Skewed {
-    fn kind(&self) -> FaultKind {
-        FaultKind::ClockSkew
-    }
-
     fn traces(&self, run: &Run<'_>, node: usize) -> u64 {
         run.told_wrong_times(node)
     }
@@ -36,8 +30,4 @@ impl Lasts for Skewed {
 
     /// It goes on being as wrong: nothing jumps while everything heals.
     fn end(&self, _: &mut Run<'_>, _: usize) {}
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }

@@ -1,7 +1,5 @@
 //! Operations of the disk are refused, and nothing of what it holds is lost.
 
-use std::any::Any;
-
 use crate::history::FaultKind;
 use crate::scenario::{Choice, DiskVerb, Files, Refusal};
 use crate::sim::disk_io::Refused;
@@ -23,15 +21,12 @@ pub(super) fn refused(error: Choice<Refusal>, operation: Choice<DiskVerb>, file:
 impl Run<'_> {
     pub(super) fn refuse_operations(&mut self, machine: usize, refused: Refused, lasts_ns: u64) {
         self.world.lock().disks[machine].refuse(refused);
-        self.open_window(machine, Refusing(refused), Some(lasts_ns));
+        let kind = FaultKind::DiskError;
+        self.open_window(machine, kind, Refusing(refused), Some(lasts_ns));
     }
 }
 
 impl Lasts for Refusing {
-    fn kind(&self) -> FaultKind {
-        FaultKind::DiskError
-    }
-
     fn traces(&self, run: &Run<'_>, machine: usize) -> u64 {
         run.world.lock().disks[machine].counts.refused
     }
@@ -41,11 +36,7 @@ impl Lasts for Refusing {
     }
 
     fn end(&self, run: &mut Run<'_>, machine: usize) {
-        let still = run.lasts::<Self>(machine).map(|other| other.0).collect();
+        let still = run.open_on::<Self>(machine).map(|other| other.0).collect();
         run.world.lock().disks[machine].refuse_only(still);
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }

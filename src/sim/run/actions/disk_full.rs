@@ -1,7 +1,5 @@
 //! No space is left: somebody else took it.
 
-use std::any::Any;
-
 use crate::history::FaultKind;
 use crate::sim::disk::{ArmedFault, DiskFault};
 use crate::sim::run::faults::COMMIT_LOG;
@@ -21,15 +19,11 @@ impl Run<'_> {
             disk.arm(ArmedFault::next(DiskFault::NoSpace, COMMIT_LOG, seed));
             disk.fill();
         }
-        self.open_window(machine, DiskFull, Some(lasts_ns));
+        self.open_window(machine, FaultKind::DiskFull, DiskFull, Some(lasts_ns));
     }
 }
 
 impl Lasts for DiskFull {
-    fn kind(&self) -> FaultKind {
-        FaultKind::DiskFull
-    }
-
     /// An append was cut short, or refused.
     fn traces(&self, run: &Run<'_>, machine: usize) -> u64 {
         let inner = run.world.lock();
@@ -41,17 +35,13 @@ impl Lasts for DiskFull {
     }
 
     fn end(&self, run: &mut Run<'_>, machine: usize) {
-        if run.lasts::<Self>(machine).next().is_some() {
+        if run.open_on::<Self>(machine).next().is_some() {
             return;
         }
         let capacity_bytes = run.scenario.disk.capacity_bytes;
         let mut inner = run.world.lock();
         let disk = &mut inner.disks[machine].model;
         disk.set_capacity(capacity_bytes);
-        disk.disarm_kind(self.kind());
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
+        disk.disarm_kind(FaultKind::DiskFull);
     }
 }

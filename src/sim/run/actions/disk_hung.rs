@@ -1,7 +1,5 @@
 //! Operations do not return until the disk comes back, or never.
 
-use std::any::Any;
-
 use crate::history::FaultKind;
 use crate::sim::disk::DiskSpeed;
 use crate::sim::run::phases::Run;
@@ -19,7 +17,7 @@ impl Run<'_> {
             _ => DiskSpeed::Hung,
         };
         self.set_speed(machine, speed);
-        self.open_window(machine, DiskHung, Some(lasts_ns));
+        self.open_window(machine, FaultKind::DiskHung, DiskHung, Some(lasts_ns));
     }
 
     /// Syncs of a machine that were not back when a healthy disk's would have been.
@@ -36,10 +34,6 @@ impl Run<'_> {
 }
 
 impl Lasts for DiskHung {
-    fn kind(&self) -> FaultKind {
-        FaultKind::DiskHung
-    }
-
     fn traces(&self, run: &Run<'_>, machine: usize) -> u64 {
         run.late_syncs(machine)
     }
@@ -55,7 +49,7 @@ impl Lasts for DiskHung {
     /// The disk answers again. The operation that it swallowed never comes back: nobody
     /// but the operator helps a process that waits for it.
     fn end(&self, run: &mut Run<'_>, machine: usize) {
-        if run.lasts::<Self>(machine).next().is_some() {
+        if run.open_on::<Self>(machine).next().is_some() {
             return;
         }
         run.set_speed(machine, DiskSpeed::Normal);
@@ -66,9 +60,5 @@ impl Lasts for DiskHung {
             run.world.lock().disks[machine].process_died();
             run.start_later(machine, 0, Operator::None);
         }
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! Syncs return OK and do nothing.
 
-use std::any::Any;
-
 use crate::history::FaultKind;
 use crate::sim::disk::{ArmedFault, DiskFault};
 use crate::sim::run::phases::Run;
@@ -18,15 +16,11 @@ impl Run<'_> {
             ..ArmedFault::next(DiskFault::LyingSync, "", seed)
         };
         self.world.lock().disks[machine].model.arm(lie);
-        self.open_window(machine, DiskLying, Some(lasts_ns));
+        self.open_window(machine, FaultKind::DiskLying, DiskLying, Some(lasts_ns));
     }
 }
 
 impl Lasts for DiskLying {
-    fn kind(&self) -> FaultKind {
-        FaultKind::DiskLying
-    }
-
     /// Something was acknowledged that is not there.
     fn traces(&self, run: &Run<'_>, machine: usize) -> u64 {
         run.world.lock().tap.acknowledged_on_lies(machine as u32)
@@ -37,13 +31,9 @@ impl Lasts for DiskLying {
     }
 
     fn end(&self, run: &mut Run<'_>, machine: usize) {
-        if run.lasts::<Self>(machine).next().is_none() {
+        if run.open_on::<Self>(machine).next().is_none() {
             let disk = &mut run.world.lock().disks[machine];
-            disk.model.disarm_kind(self.kind());
+            disk.model.disarm_kind(FaultKind::DiskLying);
         }
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }

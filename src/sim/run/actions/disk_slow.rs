@@ -1,30 +1,36 @@
 //! Every sync takes longer.
 
-use std::any::Any;
-
 use crate::history::FaultKind;
 use crate::sim::run::phases::Run;
 use crate::sim::run::windows::{Lasts, Needs};
 
-/// So much longer, nanoseconds.
+/// Syncs that take longer than the disk's own.
 #[derive(Debug)]
-struct DiskSlow(u64);
+pub(super) struct Slowed {
+    /// In addition, nanoseconds.
+    pub(super) extra_ns: u64,
+    /// How many times as long.
+    pub(super) factor: u32,
+}
 
 impl Run<'_> {
-    pub(super) fn slow_disk(&mut self, machine: usize, extra_ns: u64, lasts_ns: u64) {
+    pub(super) fn slow_disk(
+        &mut self,
+        machine: usize,
+        kind: FaultKind,
+        slowed: Slowed,
+        lasts_ns: u64,
+    ) {
         {
             let disk = &mut self.world.lock().disks[machine];
-            disk.extra_ns = disk.extra_ns.max(extra_ns);
+            disk.extra_ns = disk.extra_ns.max(slowed.extra_ns);
+            disk.factor = disk.factor.max(slowed.factor);
         }
-        self.open_window(machine, DiskSlow(extra_ns), Some(lasts_ns));
+        self.open_window(machine, kind, slowed, Some(lasts_ns));
     }
 }
 
-impl Lasts for DiskSlow {
-    fn kind(&self) -> FaultKind {
-        FaultKind::DiskSlow
-    }
-
+impl Lasts for Slowed {
     fn traces(&self, run: &Run<'_>, machine: usize) -> u64 {
         run.late_syncs(machine)
     }
@@ -38,11 +44,11 @@ impl Lasts for DiskSlow {
     }
 
     fn end(&self, run: &mut Run<'_>, machine: usize) {
-        let extra_ns = run.lasts::<Self>(machine).map(|other| other.0).max();
-        run.world.lock().disks[machine].extra_ns = extra_ns.unwrap_or(0);
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
+        let extra_ns = run.open_on::<Self>(machine).map(|other| other.extra_ns);
+        let extra_ns = extra_ns.max().unwrap_or(0);
+        let factor = run.open_on::<Self>(machine).map(|other| other.factor);
+        let factor = factor.max().unwrap_or(1);
+        let disk = &mut run.world.lock().disks[machine];
+        (disk.extra_ns, disk.factor) = (extra_ns, factor);
     }
 }

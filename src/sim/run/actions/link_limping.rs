@@ -1,13 +1,12 @@
 //! Messages on links take so many times as long.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Strike;
 use crate::history::FaultKind;
 use crate::scenario::{Choice, CutDirection, CutLinks, PartitionShape};
 use crate::sim::net::NodeId;
-use crate::sim::run::cuts::{Links, Partition};
+use crate::sim::run::cuts::{Links, Partition, keep_touching};
 use crate::sim::run::phases::Run;
 use crate::sim::run::windows::{Lasts, Needs};
 
@@ -29,14 +28,15 @@ impl Run<'_> {
             cut: way.get(),
         };
         let links = self.links_of(limping, strike.node as NodeId, strike.group);
-        self.open_window(strike.node, LinksLimping(links, factor), Some(lasts_ns));
+        let limping = LinksLimping(links, factor);
+        self.open_window(strike.node, FaultKind::LinkLimping, limping, Some(lasts_ns));
         self.renew_limping();
     }
 
     /// Slows what open windows say, and nothing else.
     pub(in crate::sim::run) fn renew_limping(&mut self) {
         let mut wanted = BTreeMap::new();
-        for LinksLimping(links, factor) in self.last::<LinksLimping>() {
+        for LinksLimping(links, factor) in self.open::<LinksLimping>() {
             for link in links {
                 let known = wanted.entry(*link).or_insert(*factor);
                 *known = (*known).max(*factor);
@@ -47,10 +47,6 @@ impl Run<'_> {
 }
 
 impl Lasts for LinksLimping {
-    fn kind(&self) -> FaultKind {
-        FaultKind::LinkLimping
-    }
-
     fn traces(&self, run: &Run<'_>, _: usize) -> u64 {
         run.world.lock().net.limped_on(&self.0)
     }
@@ -68,11 +64,6 @@ impl Lasts for LinksLimping {
     }
 
     fn stays_for(&mut self, stay: &BTreeSet<NodeId>) {
-        self.0
-            .retain(|(from, to)| stay.contains(from) || stay.contains(to));
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
+        keep_touching(&mut self.0, stay);
     }
 }

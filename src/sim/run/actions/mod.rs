@@ -33,6 +33,7 @@ use crate::sim::disk::{ArmedFault, DiskFault, DiskImage};
 use crate::sim::files::paths_of;
 use crate::sim::net::NodeId;
 
+use disk_slow::Slowed;
 pub(super) use power_loss::Left;
 pub(super) use sector::aim_of;
 
@@ -86,7 +87,11 @@ impl Run<'_> {
                 self.refuse_operations(node, refused, lasts.ns());
             }
             FaultAction::DiskSlow { extra, lasts } => {
-                self.slow_disk(node, extra.ns(), lasts.ns());
+                let slowed = Slowed {
+                    extra_ns: extra.ns(),
+                    factor: 1,
+                };
+                self.slow_disk(node, action.kind(), slowed, lasts.ns());
             }
             FaultAction::DiskLimping { lasts, factor } => {
                 self.limp_disk(node, factor.low as u32, lasts.ns());

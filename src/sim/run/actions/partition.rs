@@ -1,13 +1,12 @@
 //! Links are cut.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 
 use super::Strike;
 use crate::history::FaultKind;
 use crate::scenario::{Choice, CutDirection, CutLinks, PartitionShape};
 use crate::sim::net::NodeId;
-use crate::sim::run::cuts::{Links, Partition};
+use crate::sim::run::cuts::{Links, Partition, keep_touching};
 use crate::sim::run::phases::Run;
 use crate::sim::run::windows::{Lasts, Needs};
 
@@ -32,22 +31,19 @@ impl Run<'_> {
             cut: cut.get(),
         };
         let links = self.links_of(partition, strike.node as NodeId, strike.group);
-        self.open_window(strike.node, Cut(links), Some(lasts_ns));
+        let kind = FaultKind::Partition;
+        self.open_window(strike.node, kind, Cut(links), Some(lasts_ns));
         self.renew_cuts();
     }
 
     /// Cuts what open windows say, and heals everything else.
     pub(in crate::sim::run) fn renew_cuts(&mut self) {
-        let wanted = self.last::<Cut>().flat_map(|cut| &cut.0).copied().collect();
+        let wanted = self.open::<Cut>().flat_map(|cut| &cut.0).copied().collect();
         self.cut_only(wanted);
     }
 }
 
 impl Lasts for Cut {
-    fn kind(&self) -> FaultKind {
-        FaultKind::Partition
-    }
-
     /// A message was held or dropped.
     fn traces(&self, run: &Run<'_>, _: usize) -> u64 {
         run.world.lock().net.cut_hits_on(&self.0)
@@ -62,11 +58,6 @@ impl Lasts for Cut {
     }
 
     fn stays_for(&mut self, stay: &BTreeSet<NodeId>) {
-        self.0
-            .retain(|(from, to)| stay.contains(from) || stay.contains(to));
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
+        keep_touching(&mut self.0, stay);
     }
 }

@@ -8,7 +8,7 @@ use crate::sim::run::faults::COMMIT_LOG;
 use crate::sim::run::phases::Run;
 
 impl Run<'_> {
-    /// A sector goes bad where it lies; who reads it will know.
+    /// A sector goes bad where it lies: a read of it shows that.
     pub(super) fn harm_sector(
         &mut self,
         machine: usize,
