@@ -23,6 +23,8 @@ const DOWN_MS: (u64, u64) = (100, 1_000);
 const LASTS_MS: (u64, u64) = (200, 2_000);
 /// A pause: longer than a leader's term survives by itself.
 const PAUSE_MS: (u64, u64) = (1_000, 5_000);
+/// Operations that pass before one that is struck.
+const SKIPS: std::ops::Range<u64> = 0..10_001;
 /// How many times as long: a hundred times, where nothing is said.
 const FACTOR: (std::ops::Range<u64>, (u64, u64)) = (2..10_001, (100, 100));
 const PPM: (std::ops::Range<u64>, (u64, u64)) = (1..DRIFT_PPM_MAX + 1, (1_000, DRIFT_PPM_MAX));
@@ -185,6 +187,8 @@ fault_actions! {
         file: "file", Files = Among::Files;
         /// The step that fails.
         form: "form", Choice<SyncForm> = LeftOut::This(SyncForm::default());
+        /// Matching operations that pass before the one that it strikes.
+        skip: "skip", Maybe = SKIPS;
     }
     /// A sector that holds data cannot be read until it is rewritten.
     ReadError, chance {
@@ -244,11 +248,15 @@ fault_actions! {
     MisdirectedWrite, chance {
         /// Of these files.
         file: "file", Files = Among::Files;
+        /// Matching operations that pass before the one that it strikes.
+        skip: "skip", Maybe = SKIPS;
     }
     /// The next write is reported and never done.
     LostWrite, chance {
         /// Of these files.
         file: "file", Files = Among::Files;
+        /// Matching operations that pass before the one that it strikes.
+        skip: "skip", Maybe = SKIPS;
     }
     /// Links are cut.
     Partition, certain {

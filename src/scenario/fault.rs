@@ -36,14 +36,29 @@ pub struct FaultRule {
     pub then: Option<ThenRule>,
 }
 
-/// `then` of a rule: a second action. It comes whether or not the victim is up
+/// `then` of a rule: a second action. It comes whether or not the victims are up
 /// again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThenRule {
     /// After the first.
     pub after_ms: Between,
+    /// The brokers that it hits.
+    pub on: ThenOn,
+    /// The condition of one of them, which it waits for until the rule's window ends.
+    pub when: Condition,
     /// The action.
     pub action: FaultAction,
+}
+
+/// The brokers that a second action hits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThenOn {
+    /// The victim of the first.
+    #[default]
+    Same,
+    /// Every broker, at the same instant.
+    All,
 }
 
 /// The targets that a rule may hit.

@@ -68,7 +68,7 @@ impl Span {
         self.low_ns
     }
 
-    fn of_ms(range: Between) -> Self {
+    pub(super) fn of_ms(range: Between) -> Self {
         Self {
             low_ns: range.low * NS_PER_MS,
             high_ns: range.high * NS_PER_MS,

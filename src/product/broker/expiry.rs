@@ -208,11 +208,15 @@ impl<D: Disk> Store<D> {
     }
 
     /// The beginning of a base that what has expired amounts to, where that is
-    /// further than the present one.
+    /// further than the present one. What was decided rests on the entries before the
+    /// decision: a delivery, the end of a transaction. While a power loss may take them,
+    /// nothing that they need goes.
     fn begin_expiring(&self) -> Option<Expiring> {
         let base = self.base.as_ref()?;
         let target = self.state.expired_address;
-        if target <= base.position.address || target > self.log.flushed().address || !self.whole {
+        let rests_on = target.max(self.expire_end_address);
+        let is_durable = rests_on <= self.log.flushed().address;
+        if target <= base.position.address || !is_durable || !self.whole {
             return None;
         }
         Some(Expiring {

@@ -93,8 +93,10 @@ pub(crate) struct Store<D: Disk> {
     pub(super) tentative: BTreeMap<Origin, Stored>,
     /// Of a replica: where its log begins.
     pub(super) base: Option<Base>,
-    /// Of a replica: since when it has what.
+    /// Since when it has what.
     pub(super) ages: Ages,
+    /// One past the applied entry that says what has expired.
+    pub(super) expire_end_address: u64,
     /// Whether all entries that are to be applied are known, up to the log's end. A hole
     /// in the log hides them (D12).
     pub(super) whole: bool,
@@ -133,6 +135,7 @@ impl<D: Disk> Store<D> {
             tentative: BTreeMap::new(),
             base: None,
             ages: Ages::default(),
+            expire_end_address: 0,
             whole: true,
             deciding: BTreeMap::new(),
             delivering: BTreeSet::new(),
@@ -451,6 +454,9 @@ impl<D: Disk> Store<D> {
 
     fn apply_one(&mut self, next: Unapplied) -> Result<(), StoreError> {
         self.forget_tentative(&next.change);
+        if let Change::Expire(_) = next.change {
+            self.expire_end_address = next.end_address;
+        }
         let Some(stored) = self.state.apply(next)? else {
             return Ok(());
         };

@@ -86,6 +86,8 @@ fn hit(
         let action = then.action.drawn(stream);
         Then {
             after_ns,
+            on: then.on,
+            when: then.when,
             draw: chance(&action, chances),
             action,
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Value;
 
 use super::{FaultPlan, Hit, PlannedFault, PlannedOperation};
-use crate::scenario::{Condition, Scenario};
+use crate::scenario::{Condition, Scenario, ThenOn};
 
 /// Of the form of plan files. A reader refuses any other.
 pub const VERSION: u64 = 2;
@@ -74,6 +74,14 @@ fn write_hit(text: &mut String, hit: &Hit) {
         let mut table = toml::Table::new();
         let after_ns = Value::Integer(then.after_ns as i64);
         table.insert("after_ns".to_owned(), after_ns);
+        if then.on != ThenOn::Same {
+            let on = Value::try_from(then.on).expect("a word");
+            table.insert("on".to_owned(), on);
+        }
+        if then.when != Condition::Always {
+            let when = Value::try_from(then.when).expect("a word");
+            table.insert("when".to_owned(), when);
+        }
         table.insert("does".to_owned(), then.action.written());
         if then.draw != 0 {
             table.insert("draw".to_owned(), Value::Integer(i64::from(then.draw)));

@@ -13,7 +13,7 @@ mod victims;
 use serde::{Deserialize, Serialize};
 
 use super::random::{Purpose, Stream};
-use super::{AtEvent, Condition, FaultAction, Scenario};
+use super::{AtEvent, Condition, FaultAction, Scenario, ThenOn};
 
 pub use file::{VERSION, written};
 
@@ -46,18 +46,22 @@ pub struct Hit {
     /// The number that decides everything that the action leaves to chance: which sectors
     /// survive, which one rots. 0 where it leaves nothing.
     pub draw: u32,
-    /// The action that hits the same victim soon after.
+    /// The action that comes soon after.
     pub then: Option<Then>,
 }
 
-/// The action that hits a victim after another, up or not.
+/// The action that comes after another, whether its victims are up or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Then {
     /// So long after the hit, nanoseconds.
     pub after_ns: u64,
+    /// The brokers that it hits.
+    pub on: ThenOn,
+    /// The condition of one of them, which it waits for as long as the fault might.
+    pub when: Condition,
     /// The action.
     pub action: FaultAction,
-    /// As of a [`Hit`].
+    /// As of a [`Hit`]; each further victim has the next number.
     pub draw: u32,
 }
 

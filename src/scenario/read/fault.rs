@@ -14,7 +14,7 @@ use crate::history::{FaultKind, Juncture, Mortal};
 use crate::scenario::parameter::Unit;
 use crate::scenario::{
     Between, Cluster, Condition, CutDirection, CutLinks, FaultAction, FaultRule, PartitionShape,
-    RunSettings, Target, ThenRule, Workload,
+    RunSettings, Target, ThenOn, ThenRule, Workload,
 };
 
 const COMMON: &[&str] = &[
@@ -60,7 +60,7 @@ pub(super) fn read(
     let action = FaultAction::read(kind, &table, Unit::Ms)?;
     partition_fits(&table, target, &action, frame.cluster)?;
     let spread_ms = spread(&table, target, &action)?;
-    let then = then(&table, kind)?;
+    let then = then(&table, (kind, target), frame)?;
     let kinds = std::iter::once(kind).chain(then.as_ref().map(|then| then.action.kind()));
     let within_budget = within_budget(&table, &kinds.collect::<Vec<_>>(), frame)?;
     Ok(FaultRule {
@@ -203,11 +203,15 @@ fn within_budget(
 }
 
 /// A second action: an inline table with `kind`, `after_ms` and the kind's keys.
-fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem> {
+fn then(
+    table: &Table<'_>,
+    (first, target): (FaultKind, Target),
+    frame: &Frame<'_>,
+) -> Result<Option<ThenRule>, Problem> {
     let Some(field) = table.get("then") else {
         return Ok(None);
     };
-    const THEN: &[&str] = &["kind", "after_ms"];
+    const THEN: &[&str] = &["kind", "after_ms", "on", "when"];
     let own = FaultKind::ALL.map(own_keys);
     let keys = union(std::iter::once(THEN).chain(own.iter().map(Vec::as_slice)));
     let any = field.table("`then`", &keys)?;
@@ -226,10 +230,26 @@ fn then(table: &Table<'_>, first: FaultKind) -> Result<Option<ThenRule>, Problem
         &format!("`then` of kind \"{kind}\""),
         &union([THEN, &own_keys(kind)]),
     )?;
+    let on = then_on(&table)?;
+    if on == ThenOn::All && is_several(target) {
+        let message = "all brokers are hit once for each victim of the first action";
+        return Err(field.problem(message, "the first has several victims"));
+    }
     Ok(Some(ThenRule {
         after_ms: table.require("after_ms")?.between(0..MS.end)?,
+        on,
+        when: when(&table, kind, frame)?,
         action: FaultAction::read(kind, &table, Unit::Ms)?,
     }))
+}
+
+/// `on` of a second action.
+pub(super) fn then_on(table: &Table<'_>) -> Result<ThenOn, Problem> {
+    let words = [("same", ThenOn::Same), ("all", ThenOn::All)];
+    match table.get("on") {
+        Some(field) => field.word(&words),
+        None => Ok(ThenOn::Same),
+    }
 }
 
 /// `spread_ms`: several victims, one after another.
@@ -241,10 +261,7 @@ fn spread(
     let Some(field) = table.get("spread_ms") else {
         return Ok(None);
     };
-    let one = !matches!(
-        target,
-        Target::Minority | Target::Quorum | Target::All | Target::AnyProducerGroup
-    );
+    let one = !is_several(target);
     let together = matches!(
         action,
         FaultAction::Partition { shape, .. } if shape.get() == PartitionShape::Split
@@ -267,6 +284,14 @@ fn spread(
     }
 }
 
+/// Whether each fault of the rule has more than one victim.
+fn is_several(target: Target) -> bool {
+    matches!(
+        target,
+        Target::Minority | Target::Quorum | Target::All | Target::AnyProducerGroup
+    )
+}
+
 /// Refuses a partition that cuts nothing, or contradicts itself.
 fn partition_fits(
     table: &Table<'_>,
@@ -285,7 +310,7 @@ fn partition_fits(
         Some(field) => Err(field.problem(message, label)),
         None => Err(Problem::new(table.span.clone(), message, label)),
     };
-    let several = matches!(target, Target::Minority | Target::Quorum | Target::All);
+    let several = is_several(target);
     if !cluster.is_replicated() && shape != PartitionShape::Isolate {
         return at(
             "shape",

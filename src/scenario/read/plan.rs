@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::fault::kind;
+use super::fault::{kind, then_on};
 use super::files;
 use super::plan_fits::{Frame, fault_fits, operation_fits};
 use super::problem::{Problem, ScenarioError};
@@ -29,7 +29,7 @@ const FAULT: &[&str] = &[
     "hit",
 ];
 const HIT: &[&str] = &["victim", "does", "draw", "then"];
-const THEN: &[&str] = &["after_ns", "does", "draw"];
+const THEN: &[&str] = &["after_ns", "on", "when", "does", "draw"];
 const KIND: &[&str] = &["kind"];
 const OPERATION: &[&str] = &["at_ns", "does"];
 const ANY: Range<u64> = 0..i64::MAX as u64;
@@ -169,14 +169,13 @@ fn fault(
         let hit = Table::new("[[fault.hit]]", span, entries, HIT)?;
         hits.push(self::hit(&hit, text)?);
     }
-    let when = table.get("when").map(|field| field.decoded(text));
     let at_event = table.get("at_event").map(|field| field.decoded(text));
     let within_budget = table.get("within_budget").map(|field| field.boolean());
     let fault = PlannedFault {
         trigger: Trigger {
             from_ns,
             until_ns: until.map_or(Ok(from_ns), |until| until.integer(ANY))?,
-            when: when.transpose()?.unwrap_or(Condition::Always),
+            when: condition(&table, text)?,
             at_event: at_event.transpose()?,
             within_budget: within_budget.transpose()?.unwrap_or(false),
         },
@@ -191,6 +190,8 @@ fn hit(table: &Table<'_>, text: &str) -> Result<Hit, Problem> {
         let table = field.table("`then`", THEN)?;
         Ok(Then {
             after_ns: table.require("after_ns")?.integer(ANY)?,
+            on: then_on(&table)?,
+            when: condition(&table, text)?,
             action: action(&table.require("does")?)?,
             draw: draw(&table)?,
         })
@@ -201,6 +202,11 @@ fn hit(table: &Table<'_>, text: &str) -> Result<Hit, Problem> {
         draw: draw(table)?,
         then: then.transpose()?,
     })
+}
+
+fn condition(table: &Table<'_>, text: &str) -> Result<Condition, Problem> {
+    let when = table.get("when").map(|field| field.decoded(text));
+    Ok(when.transpose()?.unwrap_or(Condition::Always))
 }
 
 fn draw(table: &Table<'_>) -> Result<u32, Problem> {

@@ -176,7 +176,10 @@ fn waiting_fits(table: &Table<'_>, fault: &PlannedFault, frame: &Frame<'_>) -> R
             "its disk is no broker's",
         ));
     }
-    if when == Condition::HasLeader && !frame.replicated() {
+    let thens = fault.hits.iter().filter_map(|hit| hit.then.as_ref());
+    let mut whens: Vec<Condition> = thens.map(|then| then.when).collect();
+    whens.push(when);
+    if whens.contains(&Condition::HasLeader) && !frame.replicated() {
         return Err(at(
             table,
             "when",
@@ -185,7 +188,8 @@ fn waiting_fits(table: &Table<'_>, fault: &PlannedFault, frame: &Frame<'_>) -> R
         ));
     }
     let pays = !frame.scenario.producer_groups().is_empty();
-    if matches!(when, Condition::At(_)) && !pays {
+    let is_juncture = |when: &Condition| matches!(when, Condition::At(_));
+    if whens.iter().any(is_juncture) && !pays {
         return Err(at(
             table,
             "when",

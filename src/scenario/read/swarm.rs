@@ -24,6 +24,7 @@ const KEYS: &[&str] = &[
     "keep_feature",
     "keep_fault",
     "habits",
+    "crash_after",
     "rate_percent",
 ];
 
@@ -69,6 +70,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
         keep_feature: share(&table, "keep_feature")?,
         keep_fault: share(&table, "keep_fault")?,
         habits: table.share("habits", 0.0)?,
+        crash_after: table.share("crash_after", 0.0)?,
         rate_percent: table.between("rate_percent", 1..10_001, (25, 200))?,
     }))
 }

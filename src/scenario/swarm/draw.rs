@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Swarm, habits};
+use super::{Swarm, crash_after, habits};
 use crate::broker::Replication;
 use crate::history::FaultKind;
 use crate::scenario::random::{Purpose, Stream};
@@ -14,7 +14,7 @@ use crate::scenario::{
 /// The lanes of [`Purpose::Swarm`], so that one more draw in one never shifts
 /// another. Kinds of faults have a lane each behind these.
 #[derive(Debug, Clone, Copy)]
-enum Lane {
+pub(super) enum Lane {
     Sizes,
     Features,
     Topics,
@@ -24,13 +24,20 @@ enum Lane {
     Cpu = 1_000,
     Bounds = 1_001,
     Calm = 1_002,
+    /// Kinds of faults have a lane each behind it.
+    CrashAfter = 2_000,
 }
 
 /// The lane of [`Purpose::Operator`] for whether the members start apart.
 const FIRST_STARTS: u32 = 99;
 
 fn lane(seed: u64, lane: Lane) -> Stream {
-    Stream::lane(seed, Purpose::Swarm, lane as u32)
+    lane_of(seed, lane, 0)
+}
+
+/// The lane of that number behind another.
+pub(super) fn lane_of(seed: u64, lane: Lane, number: u32) -> Stream {
+    Stream::lane(seed, Purpose::Swarm, lane as u32 + number)
 }
 
 pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
@@ -47,6 +54,7 @@ pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     bounds(&mut drawn, swarm, &mut lane(seed, Lane::Bounds));
     calm(&mut drawn, swarm, &mut lane(seed, Lane::Calm));
     drawn.faults = faults(&drawn, swarm, seed);
+    crash_after::draw(&mut drawn.faults, swarm.crash_after, seed);
     drawn
 }
 
@@ -130,7 +138,7 @@ fn bounds(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
 }
 
 /// A value of the range, each power of two in it about as likely as the next.
-fn by_magnitude(range: Between, stream: &mut Stream) -> u64 {
+pub(super) fn by_magnitude(range: Between, stream: &mut Stream) -> u64 {
     let magnitude = |value: u64| u64::from(value.checked_ilog2().map_or(0, |bits| bits + 1));
     let drawn = stream.between(magnitude(range.low), magnitude(range.high));
     let (low, high) = match drawn {
@@ -141,7 +149,7 @@ fn by_magnitude(range: Between, stream: &mut Stream) -> u64 {
 }
 
 /// A part of the range.
-fn part_of(range: Between, stream: &mut Stream) -> Between {
+pub(super) fn part_of(range: Between, stream: &mut Stream) -> Between {
     let (one, other) = (by_magnitude(range, stream), by_magnitude(range, stream));
     Between {
         low: one.min(other),
@@ -285,8 +293,7 @@ fn faults(drawn: &Scenario, swarm: &Swarm, seed: u64) -> Vec<FaultRule> {
         .collect();
     let kinds: BTreeSet<FaultKind> = possible.iter().map(|rule| rule.action.kind()).collect();
     let rates = kinds.iter().map(|kind| {
-        let number = Lane::Faults as u32 + *kind as u32;
-        let mut stream = Stream::lane(seed, Purpose::Swarm, number);
+        let mut stream = lane_of(seed, Lane::Faults, *kind as u32);
         let kept = stream.chance(swarm.keep_fault);
         (*kind, kept, by_magnitude(swarm.rate_percent, &mut stream))
     });

@@ -9,6 +9,7 @@
 //!   file ─▶ Scenario with [swarm] ─ seed ─▶ Scenario without: what runs
 //! ```
 
+mod crash_after;
 mod draw;
 mod habits;
 mod words;
@@ -54,6 +55,9 @@ pub struct Swarm {
     pub keep_fault: f64,
     /// The chance of each habit that other clients have, for each workload.
     pub habits: f64,
+    /// The chance of every kind of fault that stays to have a crash follow each of its
+    /// faults soon: a kill or a power loss, of the same broker or of all.
+    pub crash_after: f64,
     /// How often the faults of a kind that stays come, in percent of what their
     /// rules say.
     pub rate_percent: Between,

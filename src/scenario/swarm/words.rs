@@ -37,6 +37,14 @@ pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
     if !habits.is_empty() {
         lines.push(format!("habits: {}", habits.join("; ")));
     }
+    let crashes: BTreeSet<&str> = drawn
+        .faults
+        .iter()
+        .filter_map(|rule| rule.then.as_ref().map(|_| rule.action.kind().name()))
+        .collect();
+    if !crashes.is_empty() {
+        lines.push(format!("crashes soon after {}", list(&crashes)));
+    }
     let all = self::topics(full).into_iter().chain(self::kinds(full));
     let left_out: Vec<&str> = all
         .filter(|name| !topics.contains(name) && !kinds.contains(name))

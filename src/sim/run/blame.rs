@@ -60,12 +60,13 @@ fn is_damage(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Rot | FaultKind::ReadError)
 }
 
-/// Whether the entry was written above a sector that had gone bad unnoticed: it
-/// never was in the contiguous valid prefix, so nothing ever held it
+/// Whether the entry was written above a sector that had gone bad unnoticed, or above
+/// bytes whose sync had failed and not returned yet: it never was in the contiguous
+/// valid prefix, so nothing ever held it
 /// (guarantee.md, section 1, "Holds"). Once the log was cut there and went on,
 /// what is written is held again.
 fn is_hole_below(fault: &FaultEvent, entry: &WrittenEntry, tap: &Tap) -> bool {
-    is_damage(fault.kind)
+    (is_damage(fault.kind) || fault.kind == FaultKind::SyncError)
         && fault.at_ns < entry.written_ns
         && fault.held_after <= entry.address
         && !went_on_from(fault.held_after, fault.at_ns, entry.written_ns, tap)

@@ -66,6 +66,13 @@ impl Run<'_> {
             }
             // One that met no record took nothing, and may not be blamed.
             _ if harms_medium && in_log && eligible => self.leaves(held_after),
+            // What was pending is in the page cache at best. Replicas are counted by what
+            // they cut.
+            FaultKind::SyncError
+                if in_log && eligible && !self.scenario.cluster.is_replicated() =>
+            {
+                self.leaves(held_after);
+            }
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::actions::Strike;
 use super::phases::{Phase, Run, Step};
 use super::process::Operator;
-use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Victim};
+use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Then, ThenOn, Trigger, Victim};
 use crate::sim::net::NodeId;
 
 /// Pause between two looks at a condition, nanoseconds.
@@ -25,9 +25,10 @@ impl Run<'_> {
         let planned = self.plan.faults[fault].clone();
         let from_ns = planned.trigger.from_ns;
         for (number, hit) in planned.hits.iter().enumerate() {
-            let then = hit.then.as_ref().map(|then| then.action.kind());
-            for kind in [hit.action.kind()].into_iter().chain(then) {
-                *self.ledger.armed.entry(kind).or_default() += 1;
+            *self.ledger.armed.entry(hit.action.kind()).or_default() += 1;
+            if let Some(then) = &hit.then {
+                let count = self.hit_by(then, 0).len() as u64;
+                *self.ledger.armed.entry(then.action.kind()).or_default() += count;
             }
             if let FaultAction::DiskRolledBack { age, .. } = hit.action {
                 let at_ns = from_ns.saturating_sub(age.ns());
@@ -158,35 +159,58 @@ impl Run<'_> {
         self.images.retain(|(of, _, _), _| *of != fault);
     }
 
-    /// The second action on a machine that was hit, up or not; one without room in
-    /// the budget waits for it.
+    /// The machines that a second action hits, of one whose first hit `machine`.
+    fn hit_by(&self, then: &Then, machine: usize) -> Vec<usize> {
+        match then.on {
+            ThenOn::Same => vec![machine],
+            ThenOn::All => (0..self.scenario.cluster.brokers as usize).collect(),
+        }
+    }
+
+    /// The second action of a fault whose first hit `machine`, up or not; one without
+    /// room in the budget waits for it.
     pub(super) fn then(&mut self, fault: usize, number: usize, machine: usize) {
         let planned = &self.plan.faults[fault];
-        let bound = planned.trigger.within_budget;
+        let Trigger {
+            within_budget: bound,
+            until_ns,
+            ..
+        } = planned.trigger;
         let then = planned.hits[number].then.clone();
         let (Phase::Safety, Some(then)) = (self.phase, then) else {
             return;
         };
         let forgets = then.action.kind().harms_what_was_synced();
-        let node = machine as u32;
-        if bound && forgets && !self.has_room_for(&[node]) {
+        let machines = self.hit_by(&then, machine);
+        let group: Vec<u32> = machines.iter().map(|machine| *machine as u32).collect();
+        let again = Step::Then(fault, number, machine);
+        let is_met = |broker: &u32| self.meets(Victim::Broker(*broker), then.when);
+        if !group.iter().any(is_met) {
+            let next_ns = self.world.now_ns() + LOOK_NS;
+            if next_ns <= until_ns {
+                self.at(next_ns, again);
+            }
+        } else if bound && forgets && !self.has_room_for(&group) {
             if self.postponed.insert((fault, Some(number))) {
                 let kind = then.action.kind();
-                *self.ledger.postponed.entry(kind).or_default() += 1;
+                *self.ledger.postponed.entry(kind).or_default() += group.len() as u64;
             }
-            self.at(
-                self.world.now_ns() + LOOK_AT_BUDGET_NS,
-                Step::Then(fault, number, machine),
-            );
+            self.at(self.world.now_ns() + LOOK_AT_BUDGET_NS, again);
         } else {
             self.note_fired();
-            let strike = Strike {
-                node: machine,
-                draw: then.draw,
-                image: None,
-                group: &[node],
-            };
-            self.act(&then.action, &strike);
+            for (further, node) in (0..).zip(machines) {
+                let draw = match then.action.leaves_to_chance() {
+                    true => then.draw.wrapping_add(further),
+                    false => 0,
+                };
+                let strike = Strike {
+                    node,
+                    draw,
+                    image: None,
+                    group: &group,
+                };
+                self.act(&then.action, &strike);
+            }
         }
     }
 

@@ -90,7 +90,7 @@ impl Run<'_> {
         !others.any(|other| self.clients[other as usize].is_up())
     }
 
-    fn meets(&self, victim: Victim, when: Condition) -> bool {
+    pub(super) fn meets(&self, victim: Victim, when: Condition) -> bool {
         match (when, victim) {
             (Condition::Always, _) => true,
             (Condition::HasLeader, _) => self.resolve(Victim::Leader).is_some(),

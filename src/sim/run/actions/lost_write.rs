@@ -6,7 +6,7 @@ use crate::sim::disk::DiskFault;
 use crate::sim::run::phases::Run;
 
 impl Run<'_> {
-    pub(super) fn lose_write(&mut self, machine: usize, file: FileClass, seed: u64) {
-        self.arm_disk(machine, DiskFault::LostWrite, file, seed);
+    pub(super) fn lose_write(&mut self, machine: usize, aim: (FileClass, u64), seed: u64) {
+        self.arm_disk(machine, DiskFault::LostWrite, aim, seed);
     }
 }

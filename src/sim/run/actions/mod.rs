@@ -66,16 +66,23 @@ impl Run<'_> {
                     self.roll_back(node, image, down.ns());
                 }
             }
-            FaultAction::SyncError { cache, file, form } => {
+            FaultAction::SyncError {
+                cache,
+                file,
+                form,
+                skip,
+            } => {
                 let fault = sync_error::fault(cache.get(), form.get());
-                self.arm_disk(node, fault, file.class(), seed);
+                self.arm_disk(node, fault, (file.class(), skip.or_0()), seed);
             }
             FaultAction::ReadError { file } => self.read_error(node, file.class(), seed),
             FaultAction::Rot { file, form } => self.rot(node, file.class(), form.get(), seed),
-            FaultAction::MisdirectedWrite { file } => {
-                self.misdirect_write(node, file.class(), seed);
+            FaultAction::MisdirectedWrite { file, skip } => {
+                self.misdirect_write(node, (file.class(), skip.or_0()), seed);
             }
-            FaultAction::LostWrite { file } => self.lose_write(node, file.class(), seed),
+            FaultAction::LostWrite { file, skip } => {
+                self.lose_write(node, (file.class(), skip.or_0()), seed);
+            }
             FaultAction::DiskFull { lasts } => self.fill_disk(node, lasts.ns(), seed),
             FaultAction::DiskError {
                 lasts,
@@ -129,8 +136,13 @@ impl Run<'_> {
         }
     }
 
-    fn arm_disk(&mut self, machine: usize, fault: DiskFault, file: FileClass, seed: u64) {
-        let armed = ArmedFault::next(fault, paths_of(file), seed);
+    /// `aim`: the files, and so many of the matching operations that pass before.
+    fn arm_disk(&mut self, machine: usize, fault: DiskFault, aim: (FileClass, u64), seed: u64) {
+        let (file, skip) = aim;
+        let armed = ArmedFault {
+            skip,
+            ..ArmedFault::next(fault, paths_of(file), seed)
+        };
         self.world.lock().disks[machine].model.arm(armed);
     }
 }
