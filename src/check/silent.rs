@@ -37,7 +37,7 @@ fn is_proved_synced(
     taken_by: &FaultEvent,
 ) -> bool {
     let upto_ns = taken_by.at_ns;
-    let harmed = ledger.fired.iter().filter(|fault| {
+    let damaged = ledger.fired.iter().filter(|fault| {
         let unseen = matches!(
             fault.kind,
             FaultKind::LostWrite | FaultKind::MisdirectedWrite
@@ -64,7 +64,7 @@ fn is_proved_synced(
             last_ns = ended_ns;
         }
     }
-    one_after_the_other > harmed.count()
+    one_after_the_other > damaged.count()
 }
 
 /// When another message was first known at the place of the lost one.

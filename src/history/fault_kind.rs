@@ -170,7 +170,7 @@ impl FaultKind {
     }
 
     /// Whether it takes or changes bytes that a sync had made durable.
-    pub fn harms_what_was_synced(self) -> bool {
+    pub fn takes_what_was_synced(self) -> bool {
         matches!(self.takes(), Takes::Synced | Takes::SyncedUnseen)
     }
 

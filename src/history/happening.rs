@@ -64,12 +64,12 @@ pub enum Happening {
     /// A segment's header had rotted, and was made anew while the replica ran (D28).
     HeaderRemade,
     /// A replica asked what others hold behind the end that it cannot read (D12).
-    DoubtAsked,
+    UncertainTailAsked,
     /// A replica that cannot read all it has said what it can know of the end of
     /// another's log (D12).
     HoleAnswered,
-    /// A replica learnt that nothing in its log is in doubt any more (D12).
-    DoubtResolved,
+    /// A replica learnt that nothing in its log is uncertain any more (D12).
+    UncertainTailResolved,
     /// A blank disk that was formatted as a first one found a cluster (D13).
     StoodBack,
     /// A disk that has promised nothing asked to be let in (D14).
@@ -88,7 +88,7 @@ pub enum Happening {
     VoteRefused,
     /// A replica refused a vote, or the promise of one, while it could not say what its
     /// disk had lost (D12).
-    VoteRefusedInDoubt,
+    VoteRefusedUncertain,
     /// A survivor became the only member of its cluster, by its operator's word (D16).
     Recovered,
     /// A disk of before a recovery stopped, for the cluster goes on without it (D16).
@@ -149,9 +149,9 @@ impl Happening {
         Self::DamageRepaired,
         Self::OwnFileRewritten,
         Self::HeaderRemade,
-        Self::DoubtAsked,
+        Self::UncertainTailAsked,
         Self::HoleAnswered,
-        Self::DoubtResolved,
+        Self::UncertainTailResolved,
         Self::StoodBack,
         Self::BlankAnnounced,
         Self::BaseInstalled,
@@ -160,7 +160,7 @@ impl Happening {
         Self::HoleExpired,
         Self::Promoted,
         Self::VoteRefused,
-        Self::VoteRefusedInDoubt,
+        Self::VoteRefusedUncertain,
         Self::Recovered,
         Self::OldDiskRefused,
         Self::OldDiskRefusedAgain,
@@ -207,9 +207,9 @@ impl Happening {
             Self::DamageRepaired => "damage-repaired",
             Self::OwnFileRewritten => "own-file-rewritten",
             Self::HeaderRemade => "header-remade",
-            Self::DoubtAsked => "doubt-asked",
+            Self::UncertainTailAsked => "uncertain-tail-asked",
             Self::HoleAnswered => "hole-answered",
-            Self::DoubtResolved => "doubt-resolved",
+            Self::UncertainTailResolved => "uncertain-tail-resolved",
             Self::StoodBack => "stood-back",
             Self::BlankAnnounced => "blank-announced",
             Self::BaseInstalled => "base-given",
@@ -218,7 +218,7 @@ impl Happening {
             Self::HoleExpired => "hole-expired",
             Self::Promoted => "promoted",
             Self::VoteRefused => "vote-refused",
-            Self::VoteRefusedInDoubt => "vote-refused-in-doubt",
+            Self::VoteRefusedUncertain => "vote-refused-uncertain",
             Self::Recovered => "recovered",
             Self::OldDiskRefused => "old-disk-refused",
             Self::OldDiskRefusedAgain => "old-disk-refused-again",

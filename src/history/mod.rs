@@ -9,16 +9,16 @@
 
 mod fault_kind;
 mod happening;
-mod juncture;
 mod ledger;
+mod transaction_step;
 mod words;
 
 /// Queues, operations and their ends, as clients name them.
 pub use crate::client::{EndOutcome, OpId, Queue, SendOutcome};
 pub use fault_kind::{FaultKind, Hits, Takes};
 pub use happening::Happening;
-pub use juncture::{Death, Juncture, Mortal};
 pub use ledger::{ClockChange, FaultEvent, Ledger, SettingCount};
+pub use transaction_step::{Death, TransactionStep, VictimRole};
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -35,7 +35,7 @@ struct Scenario<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     without_packet: u64,
     faults: BTreeMap<&'static str, FaultCount>,
-    /// Runs in which who died at which juncture of a transaction.
+    /// Runs in which who died at which step of a transaction.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     deaths: BTreeMap<String, u64>,
     /// Runs in which it happened.
@@ -91,7 +91,9 @@ pub fn json(report: &ScenarioReport) -> String {
         paid: counts.paid,
         without_packet: counts.without_packet,
         deaths: deaths
-            .map(|((who, juncture), runs)| (format!("{}: {juncture}", who.name()), *runs))
+            .map(|((who, transaction_step), runs)| {
+                (format!("{}: {transaction_step}", who.name()), *runs)
+            })
             .collect(),
         happened: happened.map(|(what, runs)| (what.name(), *runs)).collect(),
         faults: faults.map(|(kind, count)| (kind.name(), *count)).collect(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::check::{At, Blame, Counts, Finding, Judgement, Lost, Promise, Verdict};
-use crate::history::{FaultKind, Happening, Juncture, Ledger, Mortal};
+use crate::history::{FaultKind, Happening, Ledger, TransactionStep, VictimRole};
 
 /// The result of the run of one scenario with one seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub struct RunReport {
     pub lost: Vec<(Lost, Blame)>,
     /// The faults, by kind.
     pub faults: BTreeMap<FaultKind, FaultCount>,
-    /// How many died at each juncture of a transaction.
-    pub deaths: BTreeMap<(Mortal, Juncture), u64>,
+    /// How many died at each step of a transaction.
+    pub deaths: BTreeMap<(VictimRole, TransactionStep), u64>,
     /// Other happenings that are worth counting, and how often each occurred.
     pub happened: BTreeMap<Happening, u64>,
     /// Why nothing was due after healing, where nothing was, in words.
@@ -171,12 +171,12 @@ impl RunReport {
     }
 }
 
-/// A death may be at several junctures, of several transactions.
-fn deaths(ledger: &Ledger) -> BTreeMap<(Mortal, Juncture), u64> {
+/// A death may be at several steps, of several transactions.
+fn deaths(ledger: &Ledger) -> BTreeMap<(VictimRole, TransactionStep), u64> {
     let mut counts = BTreeMap::new();
     for death in ledger.fired.iter().filter_map(|fault| fault.death.as_ref()) {
-        for juncture in &death.at {
-            *counts.entry((death.who, *juncture)).or_default() += 1;
+        for transaction_step in &death.at {
+            *counts.entry((death.who, *transaction_step)).or_default() += 1;
         }
     }
     counts

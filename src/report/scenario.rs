@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::check::{Assessment, Counts, Finding, Outcome, Promise, Tally, Verdict, assess};
-use crate::history::{FaultKind, Happening, Juncture, Mortal};
+use crate::history::{FaultKind, Happening, TransactionStep, VictimRole};
 
 use crate::scenario::Scenario;
 
@@ -66,8 +66,8 @@ pub struct ScenarioReport {
     pub simulated_ns: u64,
     /// Over all runs, by kind.
     pub faults: BTreeMap<FaultKind, FaultCount>,
-    /// In how many runs somebody died at each juncture of a transaction.
-    pub deaths: BTreeMap<(Mortal, Juncture), u64>,
+    /// In how many runs somebody died at each step of a transaction.
+    pub deaths: BTreeMap<(VictimRole, TransactionStep), u64>,
     /// In how many runs it happened.
     pub happened: BTreeMap<Happening, u64>,
     /// In how many runs nothing was due after healing: no core can be whole.

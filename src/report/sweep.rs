@@ -242,7 +242,7 @@ impl SweepReport {
         };
         if let Some((point, run)) = &self.first_unfit {
             // The recorded run itself, or a second look that was another one.
-            if point.blows.is_empty() || run.verdict == Verdict::Nondeterministic {
+            if point.crashes.is_empty() || run.verdict == Verdict::Nondeterministic {
                 tally.add(run.verdict);
             }
         }

@@ -11,7 +11,7 @@ use super::{SweepReport, SweepRow};
 
 /// The command that shows one point again.
 pub fn sweep_point(file: &str, seed: u64, point: &CrashPoint) -> String {
-    match point.blows.is_empty() {
+    match point.crashes.is_empty() {
         true => replay(file, seed),
         false => format!("zeroloss sweep {file} --seed {seed} --point {point}"),
     }

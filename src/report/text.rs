@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::check::{At, Exit, Finding, Promise, Tally, Verdict};
-use crate::history::{FaultKind, Mortal};
+use crate::history::{FaultKind, VictimRole};
 
 use super::excerpt::{excerpt, seconds};
 use super::numbers::Grouped;
@@ -156,9 +156,9 @@ fn business(report: &ScenarioReport) -> Option<String> {
 
 /// In how many runs who died where: `runs with a broker dying: check-open 8, …`.
 fn deaths(report: &ScenarioReport) -> Vec<String> {
-    let mut notes = BTreeMap::<Mortal, Vec<String>>::new();
-    for ((who, juncture), runs) in &report.deaths {
-        let note = format!("{juncture} {}", Grouped(*runs));
+    let mut notes = BTreeMap::<VictimRole, Vec<String>>::new();
+    for ((who, transaction_step), runs) in &report.deaths {
+        let note = format!("{transaction_step} {}", Grouped(*runs));
         notes.entry(*who).or_default().push(note);
     }
     let notes = notes.into_iter();
@@ -338,8 +338,12 @@ pub fn run(run: &RunReport, reproduce: &str, fits: bool) -> String {
             count.dirty
         );
     }
-    for ((who, juncture), deaths) in &run.deaths {
-        let _ = writeln!(text, "      {} died at {juncture}: {deaths}", who.name());
+    for ((who, transaction_step), deaths) in &run.deaths {
+        let _ = writeln!(
+            text,
+            "      {} died at {transaction_step}: {deaths}",
+            who.name()
+        );
     }
     for (what, times) in run.happened.iter().filter(|(_, times)| **times > 0) {
         let _ = writeln!(text, "      {}: {times}", what.name());

@@ -9,27 +9,27 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The blows of one run, in the order of their boundaries. None: the run as the
+/// The crashes of one run, in the order of their boundaries. None: the run as the
 /// scenario has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CrashPoint {
-    /// See [`Blow`].
-    pub blows: Vec<Blow>,
+    /// See [`BoundaryCrash`].
+    pub crashes: Vec<BoundaryCrash>,
 }
 
 impl CrashPoint {
-    /// This point, and one blow more.
+    /// This point, and one crash more.
     #[must_use]
-    pub fn then(&self, blow: Blow) -> Self {
-        let mut blows = self.blows.clone();
-        blows.push(blow);
-        Self { blows }
+    pub fn then(&self, crash: BoundaryCrash) -> Self {
+        let mut crashes = self.crashes.clone();
+        crashes.push(crash);
+        Self { crashes }
     }
 }
 
 /// Crashes at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Blow {
+pub struct BoundaryCrash {
     /// The boundary at which it falls: how many came before it in the run.
     pub boundary: u64,
     /// The brokers by number, and the crash of each. At least one.
@@ -67,15 +67,15 @@ pub enum Kept {
 
 impl fmt::Display for CrashPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, blow) in self.blows.iter().enumerate() {
+        for (number, crash) in self.crashes.iter().enumerate() {
             let separator = if number > 0 { "/" } else { "" };
-            write!(f, "{separator}{blow}")?;
+            write!(f, "{separator}{crash}")?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Blow {
+impl fmt::Display for BoundaryCrash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = ':';
         write!(f, "{}", self.boundary)?;
@@ -111,19 +111,20 @@ impl FromStr for CrashPoint {
     type Err = NoCrashPoint;
 
     fn from_str(text: &str) -> Result<Self, NoCrashPoint> {
-        let blows: Option<Vec<Blow>> = text.split('/').map(blow).collect();
-        let in_order = |blows: &Vec<Blow>| blows.is_sorted_by(|a, b| a.boundary < b.boundary);
-        let blows = blows.filter(in_order);
-        let blows = blows.ok_or_else(|| NoCrashPoint(text.to_owned()))?;
-        Ok(Self { blows })
+        let crashes: Option<Vec<BoundaryCrash>> = text.split('/').map(crash).collect();
+        let in_order =
+            |crashes: &Vec<BoundaryCrash>| crashes.is_sorted_by(|a, b| a.boundary < b.boundary);
+        let crashes = crashes.filter(in_order);
+        let crashes = crashes.ok_or_else(|| NoCrashPoint(text.to_owned()))?;
+        Ok(Self { crashes })
     }
 }
 
-fn blow(text: &str) -> Option<Blow> {
+fn crash(text: &str) -> Option<BoundaryCrash> {
     let (boundary, victims) = text.split_once(':')?;
     let victims: Option<Vec<_>> = victims.split(',').map(victim).collect();
     let victims = victims.filter(|victims| victims.is_sorted_by(|a, b| a.0 < b.0))?;
-    Some(Blow {
+    Some(BoundaryCrash {
         boundary: boundary.parse().ok()?,
         victims,
     })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Between, EventRule, FaultAction};
-use crate::history::Juncture;
+use crate::history::TransactionStep;
 
 /// One `[[fault]]` of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,6 +110,6 @@ pub enum Condition {
     HasLeader,
     /// The victim's process has started and does not serve yet.
     Recovering,
-    /// A transaction that the victim has to do with is at that juncture.
-    At(Juncture),
+    /// A transaction that the victim has to do with is at that transaction step.
+    At(TransactionStep),
 }

@@ -28,7 +28,7 @@ pub enum FileClass {
     /// With whom a replica's cluster began, and of which epoch the replica is.
     Founding,
     /// Why a replica must not take part.
-    Condemned,
+    Quarantined,
     /// Any file of the broker.
     #[default]
     Any,
@@ -47,7 +47,7 @@ impl FileClass {
         Self::Ages,
         Self::Identity,
         Self::Founding,
-        Self::Condemned,
+        Self::Quarantined,
         Self::Any,
     ];
 
@@ -64,7 +64,7 @@ impl FileClass {
             Self::Ages => "ages",
             Self::Identity => "identity",
             Self::Founding => "founding",
-            Self::Condemned => "condemned",
+            Self::Quarantined => "quarantined",
             Self::Any => "any",
         }
     }
@@ -73,7 +73,7 @@ impl FileClass {
     pub fn is_of_replicas(self) -> bool {
         matches!(
             self,
-            Self::HardState | Self::Base | Self::Ages | Self::Founding | Self::Condemned
+            Self::HardState | Self::Base | Self::Ages | Self::Founding | Self::Quarantined
         )
     }
 }

@@ -31,7 +31,7 @@ mod swarm;
 
 pub use action::{DRIFT_PPM_MAX, FaultAction};
 pub use cluster::{Cluster, CpuSpeed, RestartWith};
-pub use crash::{Blow, CrashPoint, Fate, Kept, NoCrashPoint};
+pub use crash::{BoundaryCrash, CrashPoint, Fate, Kept, NoCrashPoint};
 pub use event::{AtEvent, Event, EventRule};
 pub use fault::{Condition, FaultRule, Target, ThenOn, ThenRule};
 pub use files::{FileClass, RotForm, SyncErrorCache, SyncForm};

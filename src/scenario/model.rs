@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::broker::{self, FlushDiskType};
 use crate::check::{Configuration, Flush, Outcome};
-use crate::history::{Happening, Juncture, Mortal};
+use crate::history::{Happening, TransactionStep, VictimRole};
 
 use super::random::Stream;
 use super::{Cluster, FaultPlan, FaultRule, Membership, OperationRule, Swarm};
@@ -455,8 +455,8 @@ impl Expectation {
 pub enum Need {
     /// A replica began anew behind a base that another one gave it.
     BaseInstalled,
-    /// Such a one died where a transaction of his was at that juncture.
-    DeathAt(Mortal, Juncture),
+    /// Such a one died where a transaction of his was at that transaction step.
+    DeathAt(VictimRole, TransactionStep),
     /// That.
     Happening(Happening),
 }

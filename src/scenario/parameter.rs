@@ -473,9 +473,10 @@ impl Parameter for Files {
                 return FileClass::CommitLog;
             }
             let apart = |file: &FileClass| match file {
-                FileClass::CommitLog | FileClass::Ages | FileClass::Condemned | FileClass::Any => {
-                    false
-                }
+                FileClass::CommitLog
+                | FileClass::Ages
+                | FileClass::Quarantined
+                | FileClass::Any => false,
                 FileClass::SegmentHeader => self.among == Among::Sectors,
                 _ => true,
             };

@@ -24,7 +24,7 @@ use super::disk::{DiskModel, Pending, Survival};
 use super::net::NodeId;
 use super::random::{Purpose, Stream};
 use super::world::Inner;
-use crate::scenario::{Blow, Fate, Kept};
+use crate::scenario::{BoundaryCrash, Fate, Kept};
 
 /// How many subsets and torn remainders are drawn of one disk.
 const DRAWS: u32 = 8;
@@ -61,7 +61,7 @@ impl DiskAt {
     }
 }
 
-/// Counts boundaries, and lets blows fall.
+/// Counts boundaries, and makes crashes happen.
 #[derive(Debug)]
 pub(crate) struct Boundaries {
     seed: u64,
@@ -72,24 +72,30 @@ pub(crate) struct Boundaries {
     happened: (u64, u64),
     operations: Vec<u64>,
     /// Those still to come.
-    blows: VecDeque<Blow>,
+    crashes: VecDeque<BoundaryCrash>,
     /// One that fell and that the run has not yet heard of.
-    fallen: Option<Blow>,
+    fallen: Option<BoundaryCrash>,
     /// The step of the run that hears of it.
     step: u64,
-    /// Every boundary after the last blow, where somebody wants to know.
+    /// Every boundary after the last crash, where somebody wants to know.
     record: Option<Vec<Boundary>>,
 }
 
 impl Boundaries {
-    pub(crate) fn new(seed: u64, upto_ns: u64, blows: &[Blow], step: u64, record: bool) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        upto_ns: u64,
+        crashes: &[BoundaryCrash],
+        step: u64,
+        record: bool,
+    ) -> Self {
         Self {
             seed,
             upto_ns,
             passed: 0,
             happened: (0, 0),
             operations: Vec::new(),
-            blows: blows.iter().cloned().collect(),
+            crashes: crashes.iter().cloned().collect(),
             fallen: None,
             step,
             record: record.then(Vec::new),
@@ -139,32 +145,35 @@ impl Inner {
         state.happened = happened;
         state.passed += 1;
         if state
-            .blows
+            .crashes
             .front()
-            .is_some_and(|blow| blow.boundary == state.passed)
+            .is_some_and(|crash| crash.boundary == state.passed)
         {
             self.let_fall();
-        } else if state.blows.is_empty() && state.fallen.is_none() && state.record.is_some() {
+        } else if state.crashes.is_empty() && state.fallen.is_none() && state.record.is_some() {
             self.record_boundary();
         }
     }
 
-    /// Whether a blow fell that the run has not yet heard of.
+    /// Whether a crash happened that the run has not yet heard of.
     pub(super) fn has_fallen(&self) -> bool {
         let state = self.boundaries.as_ref();
         state.is_some_and(|state| state.fallen.is_some())
     }
 
-    /// The blow that fell, once.
-    pub(super) fn take_fallen(&mut self) -> Option<Blow> {
+    /// The crash that fell, once.
+    pub(super) fn take_fallen(&mut self) -> Option<BoundaryCrash> {
         self.boundaries.as_mut()?.fallen.take()
     }
 
     fn let_fall(&mut self) {
-        let state = self.boundaries.as_mut().expect("a blow is waited for");
-        let blow = state.blows.pop_front().expect("it is the next one's turn");
+        let state = self.boundaries.as_mut().expect("a crash is waited for");
+        let crash = state
+            .crashes
+            .pop_front()
+            .expect("it is the next one's turn");
         let step = state.step;
-        for (node, fate) in &blow.victims {
+        for (node, fate) in &crash.victims {
             state.operations_of(*node);
             let machine_too = matches!(fate, Fate::Power(_));
             self.core.falls_silent(*node, machine_too);
@@ -172,7 +181,7 @@ impl Inner {
                 self.disks[*node as usize].machine_died();
             }
         }
-        state.fallen = Some(blow);
+        state.fallen = Some(crash);
         self.due_control.insert(0, step);
     }
 

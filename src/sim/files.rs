@@ -1,6 +1,6 @@
 //! Where the files of each class are on a broker's disk.
 
-use crate::broker::{AGES_FILE, BASE_FILE, CONDEMNED_FILE, FOUNDING_FILE, STATE_FILE};
+use crate::broker::{AGES_FILE, BASE_FILE, FOUNDING_FILE, QUARANTINE_FILE, STATE_FILE};
 use crate::log::{CHECKPOINT_FILE, IDENTITY_FILE};
 use crate::raft::HARD_STATE_FILE;
 use crate::scenario::FileClass;
@@ -17,7 +17,7 @@ pub(crate) fn paths_of(class: FileClass) -> &'static str {
         FileClass::Ages => AGES_FILE,
         FileClass::Identity => IDENTITY_FILE,
         FileClass::Founding => FOUNDING_FILE,
-        FileClass::Condemned => CONDEMNED_FILE,
+        FileClass::Quarantined => QUARANTINE_FILE,
         FileClass::Any => "",
     }
 }

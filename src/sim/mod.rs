@@ -44,6 +44,6 @@ pub use disk_io::{DiskCounts, DiskLatency, SimDisk, SimFile};
 pub use env::{SimEnv, SimNet, SimTimer};
 pub use latency::Latency;
 pub use net::{LinkConfig, NetworkFates, NodeId};
-pub use run::{SweepOptions, Swept, run, run_measured, run_recorded, run_swept, tell_tale};
+pub use run::{SweepOptions, Swept, run, run_measured, run_recorded, run_swept, transcript_of};
 pub use skeleton::{Script, run_skeleton};
 pub use world::{TraceLine, World, address};

@@ -13,9 +13,9 @@
 
 mod answers;
 mod codecs;
+mod damage;
 mod ends;
 mod full;
-mod harm;
 mod heard;
 mod holdings;
 mod image;
@@ -47,9 +47,9 @@ use crate::check::{Finding, Promise};
 use crate::env::{ConnId, NetEvent};
 use crate::history::Happening;
 use crate::log::COMMIT_LOG_DIR;
-use crate::raft::{Message, Packet};
+use crate::raft::{Message, PeerMessage};
+use damage::Damage;
 use ends::Transactions;
-use harm::Harm;
 use heard::Heard;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, entries_in, most_written};
@@ -363,7 +363,7 @@ impl Tap {
             return;
         };
         // What a hole took is remembered as long as a later segment chains to it.
-        if holdings.removed(path) && replicas.is_harmed(node) {
+        if holdings.removed(path) && replicas.is_damaged(node) {
             replicas.read_cached(moment(core), &disk.model, node);
             self.trail_becomes(node);
         }
@@ -391,11 +391,11 @@ impl Tap {
             self.rolled_back.insert(node);
         }
         if let Some(holdings) = self.holdings.get_mut(node as usize) {
-            let harm = match (&self.replicas, taken) {
-                (Some(replicas), Taken::Cache) => replicas.harm(node),
-                _ => Harm::None,
+            let damage = match (&self.replicas, taken) {
+                (Some(replicas), Taken::Cache) => replicas.damage(node),
+                _ => Damage::None,
             };
-            holdings.lost_cache(&disk.model, harm);
+            holdings.lost_cache(&disk.model, damage);
             if let Some(replicas) = &mut self.replicas {
                 let image = holdings.take_image().unwrap_or_default();
                 replicas.lost(moment(core), &disk.model, node, image, taken);
@@ -418,9 +418,9 @@ impl Tap {
     }
 
     /// A sector of a broker's disk went bad.
-    pub(crate) fn harmed(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
+    pub(crate) fn damaged(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
         if let Some(replicas) = &mut self.replicas {
-            replicas.harmed(moment(core), &disk.model, node);
+            replicas.damaged(moment(core), &disk.model, node);
         }
     }
 
@@ -439,7 +439,7 @@ impl Tap {
         if let Some(speaker) = founding_speaker(bytes) {
             return replicas.spoke(moment(core), node, speaker.disk);
         }
-        let Ok(packet) = Packet::decode(bytes.clone()) else {
+        let Ok(packet) = PeerMessage::decode(bytes.clone()) else {
             return;
         };
         let piece_bytes = piece_bytes(&packet);
@@ -470,7 +470,7 @@ impl Tap {
     /// whatever the account says.
     pub(crate) fn held_now(&self, disk: &DiskIo) -> u64 {
         match &self.replicas {
-            Some(_) => Image::of(&disk.model, View::Durable, Harm::None),
+            Some(_) => Image::of(&disk.model, View::Durable, Damage::None),
             None => Image::alone(&disk.model),
         }
         .certain_end()
@@ -481,14 +481,16 @@ impl Tap {
     pub(crate) fn stands(&self, disk: &DiskIo, path: &str) -> bool {
         [View::Cached, View::Durable]
             .into_iter()
-            .all(|view| codecs::aside(&disk.model, path, view).is_some())
+            .all(|view| codecs::atomic_file(&disk.model, path, view).is_some())
     }
 
     /// Whether a replica has, or will find, an end of its log of which it cannot say
     /// whether it is one (D12), or a segment without its header.
     pub(crate) fn is_ambiguous(&self, disk: &DiskIo) -> bool {
-        let image = Image::of(&disk.model, View::Cached, Harm::None);
-        codecs::is_in_doubt(&disk.model) || image.has_ragged_end || image.beheaded_address.is_some()
+        let image = Image::of(&disk.model, View::Cached, Damage::None);
+        codecs::has_uncertain_tail(&disk.model)
+            || image.has_ragged_end
+            || image.corrupt_header_address.is_some()
     }
 
     /// One past the last log address that a broker may believe it holds durably,
@@ -574,7 +576,7 @@ impl Tap {
 }
 
 /// Bytes of a base that travel with a message.
-fn piece_bytes(packet: &Packet) -> usize {
+fn piece_bytes(packet: &PeerMessage) -> usize {
     match packet.message {
         Message::Install { .. } | Message::Expired { .. } | Message::BasePiece { .. } => {
             packet.frames.len().saturating_sub(PIECE_HEAD_BYTES)

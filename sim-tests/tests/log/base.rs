@@ -90,8 +90,8 @@ fn goes_on(disk: StepDisk, mut log: Log, mut chain: Chain, context: &str) {
     block_on(assert_is(&log, &chain, context));
     drop(log);
     let dark = boot(&powerless(&disk.model(), Survival::None, 0));
-    let (log, _, doubt) = block_on(open_at(&dark, chain.base)).unwrap();
-    assert!(doubt.is_none(), "{context}: {doubt:?}");
+    let (log, _, uncertain_tail) = block_on(open_at(&dark, chain.base)).unwrap();
+    assert!(uncertain_tail.is_none(), "{context}: {uncertain_tail:?}");
     block_on(assert_is(&log, &chain, context));
     assert_eq!(log.flushed(), chain.end(), "{context}");
 }
@@ -156,7 +156,7 @@ fn a_base_that_the_log_holds_keeps_what_is_above() {
 }
 
 /// A log that does not reach its base because it is damaged is no reset that
-/// crashed: what it had above the base is in doubt.
+/// crashed: what it had above the base is uncertain.
 #[test]
 fn damage_below_the_base_is_not_taken_for_a_reset() {
     let chain = Chain::of(20, |number| 200 + 40 * number);
@@ -174,7 +174,7 @@ fn damage_below_the_base_is_not_taken_for_a_reset() {
     let first = chain.ends.iter().find(|end| end.address > last).unwrap();
     let opened = block_on(try_open_at(&boot(&rotten), *first));
     match opened.map(|(_, recovery)| recovery) {
-        Err(OpenError::InDoubt(doubt)) => assert_eq!(doubt.from, *first),
+        Err(OpenError::TailUncertain(uncertain_tail)) => assert_eq!(uncertain_tail.from, *first),
         other => panic!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use zeroloss::env::Disk;
-use zeroloss::log::{CommitLog, InDoubt, OpenError, Position, ReadError, Recovery};
+use zeroloss::log::{CommitLog, OpenError, Position, ReadError, Recovery, TailUncertain};
 use zeroloss::record::{ENVELOPE_BYTES, EntryKind, LogPart, seal};
 
 use crate::support::{ENTROPY, record, replica};
@@ -190,17 +190,17 @@ pub(crate) async fn try_open_at<D: Disk>(
     CommitLog::open_at(disk.clone(), replica(disk), base, ENTROPY).await
 }
 
-/// Opens a replica's log as its owner does: in doubt, it would store it first.
+/// Opens a replica's log as its owner does: it would store an uncertain tail first.
 pub(crate) async fn open_at<D: Disk>(
     disk: &D,
     base: Position,
-) -> Result<(CommitLog<D>, Recovery, Option<InDoubt>), OpenError> {
+) -> Result<(CommitLog<D>, Recovery, Option<TailUncertain>), OpenError> {
     match try_open_at(disk, base).await {
-        Err(OpenError::InDoubt(doubt)) => {
+        Err(OpenError::TailUncertain(uncertain_tail)) => {
             let (disk, config) = (disk.clone(), replica(disk));
-            let cut = CommitLog::open_cutting_doubt(disk, config, base, ENTROPY + 1);
+            let cut = CommitLog::open_cutting_uncertain_tail(disk, config, base, ENTROPY + 1);
             let (log, recovery) = cut.await?;
-            Ok((log, recovery, Some(*doubt)))
+            Ok((log, recovery, Some(*uncertain_tail)))
         }
         opened => opened.map(|(log, recovery)| (log, recovery, None)),
     }

@@ -3,9 +3,9 @@
 use crate::support::*;
 use zeroloss::env::{Disk, File};
 use zeroloss::log::{
-    ABORT_FILE, Aside, CHECKPOINT_FILE, COMMIT_LOG_DIR, CheckpointState, FormatError,
-    IDENTITY_FILE, Identity, IdentityError, OpenError, format, read_aside, read_identity,
-    replace_aside,
+    ABORT_FILE, AtomicFile, CHECKPOINT_FILE, COMMIT_LOG_DIR, CheckpointState, FormatError,
+    IDENTITY_FILE, Identity, IdentityError, OpenError, format, read_atomic_file, read_identity,
+    replace_atomic_file,
 };
 use zeroloss::sim::disk::{DiskConfig, DiskModel, StepDisk, Survival, block_on};
 
@@ -23,11 +23,11 @@ pub(crate) async fn scribble<D: Disk>(disk: &D, path: &str, position: u64, bytes
 #[test]
 fn a_replaced_file_is_old_or_new_whatever_happens() {
     let disk = boot(&DiskModel::new(DiskConfig::default()));
-    block_on(replace_aside(&disk, "state", b"old")).unwrap();
+    block_on(replace_atomic_file(&disk, "state", b"old")).unwrap();
     let before = reborn(&disk.model());
     let operations = {
         let disk = boot(&before);
-        block_on(replace_aside(&disk, "state", b"new, and longer")).unwrap();
+        block_on(replace_atomic_file(&disk, "state", b"new, and longer")).unwrap();
         disk.operations()
     };
     let (mut old, mut new) = (0, 0);
@@ -35,19 +35,19 @@ fn a_replaced_file_is_old_or_new_whatever_happens() {
         for (number, survival) in Survival::ALL.into_iter().enumerate() {
             let disk = boot(&before);
             disk.crash_at(crash);
-            let done = block_on(replace_aside(&disk, "state", b"new, and longer")).is_ok();
+            let done = block_on(replace_atomic_file(&disk, "state", b"new, and longer")).is_ok();
             let after = boot(&powerless(
                 &disk.model(),
                 survival,
                 crash + 100 * number as u64,
             ));
-            match block_on(read_aside(&after, "state")).unwrap() {
-                Aside::Whole(payload) if payload == "old" && !done => old += 1,
-                Aside::Whole(payload) if payload == "new, and longer" => new += 1,
+            match block_on(read_atomic_file(&after, "state")).unwrap() {
+                AtomicFile::Whole(payload) if payload == "old" && !done => old += 1,
+                AtomicFile::Whole(payload) if payload == "new, and longer" => new += 1,
                 other => panic!("crash {crash}, {survival:?}: {other:?}"),
             }
             // A file that a crash left aside does not hinder the next replacement.
-            block_on(replace_aside(&after, "state", b"next")).unwrap();
+            block_on(replace_atomic_file(&after, "state", b"next")).unwrap();
         }
     }
     assert!(old > 10 && new > 10, "{old} {new}");
@@ -56,7 +56,9 @@ fn a_replaced_file_is_old_or_new_whatever_happens() {
 #[test]
 fn every_changed_byte_of_a_file_is_noticed_and_so_is_another_name() {
     on_simulated(async |disk| {
-        replace_aside(&disk, "state", b"payload").await.unwrap();
+        replace_atomic_file(&disk, "state", b"payload")
+            .await
+            .unwrap();
         let whole = disk
             .open("state")
             .await
@@ -66,20 +68,23 @@ fn every_changed_byte_of_a_file_is_noticed_and_so_is_another_name() {
             .unwrap();
         for at in 0..whole.len() {
             scribble(&disk, "state", at as u64, &[whole[at] ^ 1]).await;
-            let read = read_aside(&disk, "state").await.unwrap();
-            assert!(matches!(read, Aside::Corrupt { .. }), "byte {at}");
+            let read = read_atomic_file(&disk, "state").await.unwrap();
+            assert!(matches!(read, AtomicFile::Corrupt { .. }), "byte {at}");
             scribble(&disk, "state", at as u64, &[whole[at]]).await;
         }
         assert!(matches!(
-            read_aside(&disk, "state").await.unwrap(),
-            Aside::Whole(_)
+            read_atomic_file(&disk, "state").await.unwrap(),
+            AtomicFile::Whole(_)
         ));
         disk.rename("state", "other").await.unwrap();
         assert!(matches!(
-            read_aside(&disk, "other").await.unwrap(),
-            Aside::Corrupt { .. }
+            read_atomic_file(&disk, "other").await.unwrap(),
+            AtomicFile::Corrupt { .. }
         ));
-        assert_eq!(read_aside(&disk, "state").await.unwrap(), Aside::Missing);
+        assert_eq!(
+            read_atomic_file(&disk, "state").await.unwrap(),
+            AtomicFile::Missing
+        );
     });
 }
 

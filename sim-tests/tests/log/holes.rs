@@ -158,9 +158,9 @@ fn untouched(before: &StepDisk, after: &DiskModel, rots: &[Rot]) -> Vec<u64> {
     for (number, standing) in standings.iter().enumerate() {
         let before = number.checked_sub(1).map(|before| &standings[before]);
         if before.is_none_or(|before| before.path != standing.path) {
-            let headless = |rot: &Rot| rot.path == standing.path && rot.sectors.contains(&0);
+            let corrupt_header = |rot: &Rot| rot.path == standing.path && rot.sectors.contains(&0);
             let reached = before.is_none_or(|before| indices.contains(&before.index));
-            placed = !rots.iter().any(headless) || reached || same(standing);
+            placed = !rots.iter().any(corrupt_header) || reached || same(standing);
         }
         if placed && same(standing) {
             indices.push(standing.index);
@@ -173,10 +173,14 @@ fn untouched(before: &StepDisk, after: &DiskModel, rots: &[Rot]) -> Vec<u64> {
 async fn open_keeping(disk: &StepDisk, context: &str) -> (Log, Recovery, bool) {
     match try_open_at(disk, Position::START).await {
         Ok((log, recovery)) => (log, recovery, false),
-        Err(OpenError::InDoubt(_)) => {
+        Err(OpenError::TailUncertain(_)) => {
             let config = replica(disk);
-            let kept =
-                CommitLog::open_keeping_doubt(disk.clone(), config, Position::START, ENTROPY + 1);
+            let kept = CommitLog::open_keeping_uncertain_tail(
+                disk.clone(),
+                config,
+                Position::START,
+                ENTROPY + 1,
+            );
             let (log, recovery) = kept.await.unwrap();
             (log, recovery, true)
         }
@@ -204,7 +208,7 @@ fn frames_of(chain: &Chain, hole: Hole) -> &[Bytes] {
 #[derive(Debug, Default)]
 struct Seen {
     holes: u64,
-    doubts: u64,
+    uncertain_tails: u64,
     both: u64,
     segments: u64,
 }
@@ -229,7 +233,7 @@ fn a_hole_is_as_small_as_the_damage_and_is_filled_for_good() {
             }
             let context = format!("seed {seed}, number {number}, {rots:?}");
             let disk = boot(&rotten);
-            let (mut log, recovery, doubted) = block_on(open_keeping(&disk, &context));
+            let (mut log, recovery, uncertain) = block_on(open_keeping(&disk, &context));
             assert_eq!(recovery.holes, log.holes(), "{context}");
             block_on(assert_is(&log, &chain, &context));
             let held = block_on(holdings(&log));
@@ -239,19 +243,19 @@ fn a_hole_is_as_small_as_the_damage_and_is_filled_for_good() {
             }
             let holes = !log.holes().is_empty();
             seen.holes += u64::from(holes);
-            seen.doubts += u64::from(doubted);
-            seen.both += u64::from(holes && doubted);
+            seen.uncertain_tails += u64::from(uncertain);
+            seen.both += u64::from(holes && uncertain);
             let entries = |hole: &Hole| hole.upto.next_index - hole.from.next_index;
             seen.segments += u64::from(log.holes().iter().any(|hole| entries(hole) > 3));
             block_on(heal(&mut log, &chain, &mut dice));
             block_on(is_whole(&log, &chain, &context));
             let dark = boot(&powerless(&disk.model(), Survival::None, 0));
-            let (log, _, doubt) = block_on(open_at(&dark, Position::START)).unwrap();
-            assert!(doubt.is_none(), "{context}: {doubt:?}");
+            let (log, _, uncertain_tail) = block_on(open_at(&dark, Position::START)).unwrap();
+            assert!(uncertain_tail.is_none(), "{context}: {uncertain_tail:?}");
             block_on(is_whole(&log, &chain, &format!("{context}, dark")));
         }
     }
-    assert!(seen.holes > 100 && seen.doubts > 30, "{seen:?}");
+    assert!(seen.holes > 100 && seen.uncertain_tails > 30, "{seen:?}");
     assert!(seen.both > 10 && seen.segments > 30, "{seen:?}");
 }
 
@@ -291,8 +295,8 @@ fn a_log_with_holes_is_cut_at_any_of_its_places() {
             block_on(heal(&mut log, &chain, &mut dice));
             block_on(is_whole(&log, &chain, &context));
             let dark = boot(&powerless(&disk.model(), Survival::None, 0));
-            let (log, _, doubt) = block_on(open_at(&dark, Position::START)).unwrap();
-            assert!(doubt.is_none(), "{context}: {doubt:?}");
+            let (log, _, uncertain_tail) = block_on(open_at(&dark, Position::START)).unwrap();
+            assert!(uncertain_tail.is_none(), "{context}: {uncertain_tail:?}");
             block_on(is_whole(&log, &chain, &format!("{context}, dark")));
         }
     }
@@ -331,7 +335,7 @@ async fn is_whole(log: &Log, chain: &Chain, context: &str) {
     assert_is(log, chain, context).await;
 }
 
-/// Rot of every single sector of a log whose end is marked: nothing is in doubt
+/// Rot of every single sector of a log whose end is marked: nothing is uncertain
 /// but the last one's own, and a repair may crash anywhere.
 #[test]
 fn a_repair_may_crash_anywhere() {
@@ -397,7 +401,7 @@ fn a_header_that_rots_takes_no_entry_with_it() {
     let chain = chain(4);
     let model = replica_of(&chain, 4);
     let names = block_on(boot(&model).list(COMMIT_LOG_DIR)).unwrap();
-    // The last one is new and empty: what it may have held is in doubt.
+    // The last one is new and empty: what it may have held is uncertain.
     for name in &names {
         let mut rotten = model.clone();
         let path = format!("{COMMIT_LOG_DIR}/{name}");
@@ -433,8 +437,8 @@ fn a_missing_segment_is_a_hole_and_comes_back() {
                 block_on(disk.remove(&format!("{COMMIT_LOG_DIR}/{name}"))).unwrap();
             }
             let context = format!("{missing:?}");
-            let (mut log, recovery, doubted) = block_on(open_keeping(&disk, &context));
-            assert!(!doubted, "{context}");
+            let (mut log, recovery, uncertain) = block_on(open_keeping(&disk, &context));
+            assert!(!uncertain, "{context}");
             assert_eq!(recovery.holes.len(), 1, "{context}");
             block_on(assert_is(&log, &chain, &context));
             block_on(heal(&mut log, &chain, &mut Stream::new(1, Purpose::Faults)));

@@ -3,8 +3,8 @@
 
 use zeroloss::env::Disk;
 use zeroloss::log::{
-    Aside, COMMIT_LOG_DIR, CommitLog, FormatError, IDENTITY_FILE, Position, format, read_aside,
-    read_identity, remove_aside, renew_aside, replace_aside,
+    AtomicFile, COMMIT_LOG_DIR, CommitLog, FormatError, IDENTITY_FILE, Position, format,
+    read_atomic_file, read_identity, remove_atomic_file, renew_atomic_files, replace_atomic_file,
 };
 use zeroloss::sim::disk::{
     ArmedFault, DiskConfig, DiskFault, DiskModel, RotKind, StepDisk, Survival, block_on,
@@ -212,22 +212,22 @@ fn a_file_that_is_written_again_stays() {
     let (mut stood, mut fell) = (0, 0);
     for seed in 0..20 {
         let disk = boot(&DiskModel::new(DiskConfig::default()));
-        block_on(replace_aside(&disk, "vote", b"old")).unwrap();
+        block_on(replace_atomic_file(&disk, "vote", b"old")).unwrap();
         fail_directory(&disk, 0, seed);
-        block_on(replace_aside(&disk, "vote", b"new")).unwrap_err();
-        let read = block_on(read_aside(&disk, "vote")).unwrap();
-        let old = Aside::Whole(b"old"[..].into());
-        let lost = block_on(read_aside(&without_power(&disk), "vote")).unwrap() == old;
+        block_on(replace_atomic_file(&disk, "vote", b"new")).unwrap_err();
+        let read = block_on(read_atomic_file(&disk, "vote")).unwrap();
+        let old = AtomicFile::Whole(b"old"[..].into());
+        let lost = block_on(read_atomic_file(&without_power(&disk), "vote")).unwrap() == old;
         fell += u32::from(lost);
         // Another sync of the directory proves nothing.
         block_on(disk.sync_dir("")).unwrap();
-        let after = block_on(read_aside(&without_power(&disk), "vote")).unwrap();
+        let after = block_on(read_atomic_file(&without_power(&disk), "vote")).unwrap();
         assert_eq!(after == old, lost);
-        let Aside::Whole(payload) = &read else {
+        let AtomicFile::Whole(payload) = &read else {
             panic!("{read:?}")
         };
-        block_on(renew_aside(&disk, &[("vote", payload)])).unwrap();
-        let after = block_on(read_aside(&without_power(&disk), "vote")).unwrap();
+        block_on(renew_atomic_files(&disk, &[("vote", payload)])).unwrap();
+        let after = block_on(read_atomic_file(&without_power(&disk), "vote")).unwrap();
         assert_eq!(after, read);
         stood += 1;
     }
@@ -239,12 +239,12 @@ fn a_file_that_is_written_again_stays() {
 fn a_file_that_is_removed_again_stays_away() {
     for seed in 0..20 {
         let disk = boot(&DiskModel::new(DiskConfig::default()));
-        block_on(replace_aside(&disk, "condemned", b"why")).unwrap();
+        block_on(replace_atomic_file(&disk, "condemned", b"why")).unwrap();
         fail_directory(&disk, 0, seed);
-        block_on(remove_aside(&disk, "condemned")).unwrap_err();
-        block_on(remove_aside(&disk, "condemned")).unwrap();
-        let after = block_on(read_aside(&without_power(&disk), "condemned")).unwrap();
-        assert_eq!(after, Aside::Missing, "seed {seed}");
+        block_on(remove_atomic_file(&disk, "condemned")).unwrap_err();
+        block_on(remove_atomic_file(&disk, "condemned")).unwrap();
+        let after = block_on(read_atomic_file(&without_power(&disk), "condemned")).unwrap();
+        assert_eq!(after, AtomicFile::Missing, "seed {seed}");
     }
 }
 
@@ -253,15 +253,15 @@ fn a_file_that_is_removed_again_stays_away() {
 fn an_identity_is_durable_before_anything_rests_on_it() {
     for seed in 0..20 {
         let disk = boot(&formatted());
-        let identity = block_on(read_aside(&disk, IDENTITY_FILE)).unwrap();
-        let Aside::Whole(payload) = identity else {
+        let identity = block_on(read_atomic_file(&disk, IDENTITY_FILE)).unwrap();
+        let AtomicFile::Whole(payload) = identity else {
             panic!("formatted")
         };
         let blank = boot(&DiskModel::new(DiskConfig::default()));
         block_on(blank.create_dir(COMMIT_LOG_DIR)).unwrap();
         block_on(blank.sync_dir("")).unwrap();
         fail_directory(&blank, 0, seed);
-        block_on(replace_aside(&blank, IDENTITY_FILE, &payload)).unwrap_err();
+        block_on(replace_atomic_file(&blank, IDENTITY_FILE, &payload)).unwrap_err();
         block_on(open(&blank));
         let after = without_power(&blank);
         assert_eq!(block_on(read_identity(&after)).unwrap(), IDENTITY);

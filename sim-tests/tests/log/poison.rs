@@ -118,7 +118,7 @@ fn entries_behind_a_cut_of_copies_are_not_proved_by_their_birth() {
                 .arm(ArmedFault::next(fault, "commitlog/", seed));
             block_on(flush(&mut log)).unwrap_err();
             drop(log);
-            let log = reopen(&disk).expect("nothing is in doubt").0;
+            let log = reopen(&disk).expect("nothing is uncertain").0;
             let recovered = block_on(records(&log));
             assert_eq!(recovered[0], record(1, 300), "{context}");
             drop(log);

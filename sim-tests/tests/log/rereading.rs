@@ -73,7 +73,7 @@ fn a_scrub_in_small_parts_reads_about_each_byte_once() {
         let mut at = 0;
         loop {
             let found = log.scrub_step(at, 4096).await.unwrap();
-            assert_eq!((found.damaged, found.headless), (None, None));
+            assert_eq!((found.damaged, found.corrupt_header), (None, None));
             if found.next_address <= at {
                 break;
             }

@@ -64,7 +64,7 @@ fn all_rot_of_entries_is_found_marked_and_repaired() {
             }
             assert_is(&log, &chain, &context).await;
             drop(log);
-            // The end may be in doubt: what comes behind has rotted, too.
+            // The end may be uncertain: what comes behind has rotted, too.
             let (log, recovery, _) = open_at(&disk, Position::START).await.unwrap();
             assert_eq!(recovery.holes, [], "{context}");
             assert_is(&log, &chain, &context).await;
@@ -88,10 +88,10 @@ fn rot_of_padding_is_passed_by_at_the_first_look() {
         for name in disk.list(COMMIT_LOG_DIR).await.unwrap() {
             let path = format!("{COMMIT_LOG_DIR}/{name}");
             for sector in 1..8 {
-                let harm = disk
+                let damage = disk
                     .model()
                     .rot(&path, 512 * sector, RotKind::Bit, 100 + sector);
-                rotten += usize::from(harm.is_ok());
+                rotten += usize::from(damage.is_ok());
             }
         }
         let (mut at, mut holes) = (0, 0);
@@ -131,7 +131,7 @@ fn a_step_may_begin_anywhere() {
         let none = Scrubbed {
             next_address: 0,
             damaged: None,
-            headless: None,
+            corrupt_header: None,
         };
         assert_eq!(log.scrub_step(u64::MAX, 100).await.unwrap(), none);
     });
@@ -181,23 +181,23 @@ fn a_header_that_has_rotted_is_missed_while_the_log_is_open() {
                 false => disk.model().make_unreadable(&path, 0),
             }
             .unwrap();
-            assert_eq!(headless(&log).await, Some(name.parse().unwrap()));
+            assert_eq!(corrupt_header(&log).await, Some(name.parse().unwrap()));
             drop(log);
             let (log, recovery, _) = open_at(&disk, Position::START).await.unwrap();
             assert_eq!(recovery.holes, []);
             assert_is(&log, &chain, name).await;
-            assert_eq!(headless(&log).await, None, "made anew");
+            assert_eq!(corrupt_header(&log).await, None, "made anew");
         });
     }
 }
 
 /// The first segment without a header, in one round.
-async fn headless<D: Disk>(log: &CommitLog<D>) -> Option<u64> {
+async fn corrupt_header<D: Disk>(log: &CommitLog<D>) -> Option<u64> {
     let mut at = 0;
     loop {
         let found = log.scrub_step(at, 1 << 20).await.unwrap();
-        if found.headless.is_some() || found.next_address <= at {
-            return found.headless;
+        if found.corrupt_header.is_some() || found.next_address <= at {
+            return found.corrupt_header;
         }
         at = found.next_address;
     }

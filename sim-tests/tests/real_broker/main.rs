@@ -3,14 +3,14 @@
 //! The records of clients here are judged by the checkers that judge simulations.
 
 mod bounds;
-mod foreign;
+mod fuzz;
 mod groups;
 mod hostile;
 mod lives;
+mod other_clients;
 mod raw;
 mod replicas;
 mod retry;
-mod soup;
 mod support;
 mod tags;
 mod transactions;

@@ -10,7 +10,7 @@ use zeroloss::broker::{
 };
 use zeroloss::env::real::RealEnv;
 use zeroloss::env::{Env, Notice};
-use zeroloss::log::{Aside, read_aside, read_identity, replace_aside};
+use zeroloss::log::{AtomicFile, read_atomic_file, read_identity, replace_atomic_file};
 use zeroloss::sim::disk::{
     ArmedFault, DiskConfig, DiskFault, DiskModel, StepDisk, Survival, block_on,
 };
@@ -61,8 +61,8 @@ fn booted(model: DiskModel) -> StepDisk {
 }
 
 fn payload(disk: &StepDisk, path: &str) -> Bytes {
-    match block_on(read_aside(disk, path)).unwrap() {
-        Aside::Whole(payload) => payload,
+    match block_on(read_atomic_file(disk, path)).unwrap() {
+        AtomicFile::Whole(payload) => payload,
         other => panic!("{path}: {other:?}"),
     }
 }
@@ -79,8 +79,8 @@ async fn an_epoch_that_was_read_stays_whatever_the_power_takes() {
         served.signal("-TERM");
     });
     let identity = read_identity(&env.disk()).await.unwrap();
-    let real = async |path| match read_aside(&env.disk(), path).await.unwrap() {
-        Aside::Whole(payload) => payload,
+    let real = async |path| match read_atomic_file(&env.disk(), path).await.unwrap() {
+        AtomicFile::Whole(payload) => payload,
         other => panic!("{path}: {other:?}"),
     };
     let (record, base) = (real(FOUNDING_FILE).await, real(BASE_FILE).await);
@@ -93,12 +93,12 @@ async fn an_epoch_that_was_read_stays_whatever_the_power_takes() {
     for seed in 0..20 {
         let disk = booted(DiskModel::new(DiskConfig::default()));
         block_on(format_replica(&disk, identity, None)).unwrap();
-        block_on(replace_aside(&disk, BASE_FILE, &base)).unwrap();
+        block_on(replace_atomic_file(&disk, BASE_FILE, &base)).unwrap();
         let before = payload(&disk, FOUNDING_FILE);
         assert_ne!(before, record, "it is not founded yet");
         let failure = ArmedFault::next(DiskFault::DirSyncError, "", seed);
         disk.model().arm(failure);
-        block_on(replace_aside(&disk, FOUNDING_FILE, &record)).unwrap_err();
+        block_on(replace_atomic_file(&disk, FOUNDING_FILE, &record)).unwrap_err();
         fell += u32::from(payload(&without_power(&disk), FOUNDING_FILE) == before);
         let on_disk = OnDisk {
             real: env.clone(),

@@ -10,7 +10,7 @@ use zeroloss::client::{ClientConfig, FullReader, Producer, ProducerConfig};
 use zeroloss::env::real::RealEnv;
 use zeroloss::env::{Env, Timer};
 use zeroloss::history::SendOutcome;
-use zeroloss::log::replace_aside;
+use zeroloss::log::replace_atomic_file;
 
 use sim_tests::ports::free_addresses;
 
@@ -216,7 +216,7 @@ async fn a_replica_that_knows_better_refuses_at_every_start() {
     let disk = env.disk();
     let found = r#"{"diverged":{"leader":{"node":1,"disk":9},"term":3,
         "theirs":{"term":3,"index":7},"ours":{"term":2,"index":7},"commit_index":9}}"#;
-    let stored = replace_aside(&disk, "condemned", found.as_bytes()).await;
+    let stored = replace_atomic_file(&disk, "condemned", found.as_bytes()).await;
     stored.expect("it is stored");
     let arguments = [vec!["serve"], replicas.peer_arguments()].concat();
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::report::{Crash, Victims};
-use crate::scenario::{Blow, Cluster, CrashPoint, Fate, Kept};
+use crate::scenario::{BoundaryCrash, Cluster, CrashPoint, Fate, Kept};
 use crate::sim::{Boundary, DiskAt};
 
 /// A point of a sweep, not run yet.
@@ -14,7 +14,7 @@ pub(super) struct Planned {
     pub(super) victims: Victims,
     /// Whether anything was pending on a victim's disk.
     pub(super) is_dirty: bool,
-    /// The data that its last blow has to leave on the victims' disks.
+    /// The data that its last crash has to leave on the victims' disks.
     pub(super) left: Vec<u64>,
     /// The place in the list of an earlier point that leaves the same to the
     /// same victims at the same boundary: the rest of the run is the same too.
@@ -67,12 +67,12 @@ fn at(boundary: &Boundary, victims: Victims, nodes: &[u32], points: &mut Vec<Pla
         let first = *seen.entry(left.clone()).or_insert(place);
         let fates = nodes.iter().zip(kept);
         let victims_fates = fates.map(|(node, kept)| (*node, Fate::Power(kept)));
-        let blow = Blow {
+        let at_boundary = BoundaryCrash {
             boundary: boundary.number,
             victims: victims_fates.collect(),
         };
         points.push(Planned {
-            point: CrashPoint::default().then(blow),
+            point: CrashPoint::default().then(at_boundary),
             crash,
             victims,
             is_dirty,
@@ -114,12 +114,12 @@ pub(super) fn kills(cluster: &Cluster, boundaries: &[Boundary]) -> Vec<Planned> 
     let stretches = boundaries.chunk_by(|a, b| operations(a) == operations(b));
     let last = stretches.filter_map(|stretch| stretch.last());
     let points = last.filter(is_dirty).map(|boundary| {
-        let blow = Blow {
+        let at_boundary = BoundaryCrash {
             boundary: boundary.number,
             victims: nodes.iter().map(|node| (*node, Fate::Kill)).collect(),
         };
         Planned {
-            point: CrashPoint::default().then(blow),
+            point: CrashPoint::default().then(at_boundary),
             crash: Crash::Kill,
             victims: *victims,
             is_dirty: true,
@@ -133,19 +133,19 @@ pub(super) fn kills(cluster: &Cluster, boundaries: &[Boundary]) -> Vec<Planned> 
 /// The power of all who were killed, at every boundary after it, nothing
 /// surviving.
 pub(super) fn power_after(killed: &Planned, boundaries: &[Boundary]) -> Vec<Planned> {
-    let victims = &killed.point.blows[0].victims;
+    let victims = &killed.point.crashes[0].victims;
     let nodes: Vec<u32> = victims.iter().map(|(node, _)| *node).collect();
     let points = boundaries.iter().map(|boundary| {
         let disks = nodes.iter().map(|node| &boundary.disks[*node as usize]);
         let left = disks.clone().map(|disk| disk.left_by(Kept::None));
         let left: Option<Vec<u64>> = left.collect();
         let fates = nodes.iter().map(|node| (*node, Fate::Power(Kept::None)));
-        let blow = Blow {
+        let at_boundary = BoundaryCrash {
             boundary: boundary.number,
             victims: fates.collect(),
         };
         Planned {
-            point: killed.point.then(blow),
+            point: killed.point.then(at_boundary),
             crash: Crash::PowerAfterKill,
             victims: killed.victims,
             is_dirty: disks.clone().any(|disk| disk.pending_pieces > 0),

@@ -25,7 +25,7 @@ pub(super) struct Runs<'a> {
 pub(super) struct Judged {
     judged: RunReport,
     black_box: RunReport,
-    /// How many blows fell, and what they left; `None`: it ended in a panic.
+    /// How many crashes there were, and what they left; `None`: it ended in a panic.
     came: Option<(usize, Vec<u64>)>,
     pub(super) boundaries: Vec<Boundary>,
 }
@@ -47,9 +47,9 @@ impl Judged {
     /// Both reports, and what was recorded; where the run was not the one that
     /// was planned, it is not deterministic.
     pub(super) fn against(self, planned: &Planned) -> ((RunReport, RunReport), Vec<Boundary>) {
-        let expected = (planned.point.blows.len(), &planned.left);
+        let expected = (planned.point.crashes.len(), &planned.left);
         let astray = match &self.came {
-            Some((blows, left)) => (*blows, left) != expected,
+            Some((crashes, left)) => (*crashes, left) != expected,
             None => false,
         };
         let reports = match astray {
@@ -77,7 +77,7 @@ impl Runs<'_> {
             timeline,
         };
         let mut judged = self.alone(point, options)?;
-        if matches!(&judged.came, Some((blows, _)) if *blows < point.blows.len()) {
+        if matches!(&judged.came, Some((crashes, _)) if *crashes < point.crashes.len()) {
             judged.judged = judged.judged.astray();
             judged.black_box = judged.black_box.astray();
         }
@@ -145,7 +145,7 @@ fn run(scenario: &Scenario, seed: u64, point: &CrashPoint, options: SweepOptions
         Ok(swept) => Judged {
             judged: swept.judged,
             black_box: swept.black_box,
-            came: Some((swept.blows, swept.left)),
+            came: Some((swept.crashes, swept.left)),
             boundaries: swept.boundaries,
         },
         Err(panic) => {

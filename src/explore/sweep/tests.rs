@@ -102,7 +102,8 @@ fn of_one_disk_every_prefix_is_tried_and_equal_ones_once() {
 fn of_several_disks_one_is_swept_while_the_others_keep_nothing() {
     let points = power(&cluster(3), &[boundary(1, &[(1, 1), (1, 2), (1, 0)])]);
     let prefixes = points.into_iter().filter(|planned| {
-        planned.crash == Crash::Power(Survives::Prefix) && planned.point.blows[0].victims.len() == 2
+        planned.crash == Crash::Power(Survives::Prefix)
+            && planned.point.crashes[0].victims.len() == 2
     });
     let prefixes = prefixes.map(|planned| format!("{}\n", planned.point));
     insta::assert_snapshot!(prefixes.collect::<String>(), @"

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::entries::Expire;
 use super::error::StoreError;
 use crate::env::Disk;
-use crate::log::{Aside, read_aside, replace_aside};
+use crate::log::{AtomicFile, read_atomic_file, replace_atomic_file};
 
 /// The ages' file, at the root of a broker's disk, alone or a replica.
 pub const AGES_FILE: &str = "ages";
@@ -54,14 +54,14 @@ impl Ages {
         now_ns: u64,
         applied_address: u64,
     ) -> Result<Self, StoreError> {
-        let read = read_aside(disk, AGES_FILE).await;
+        let read = read_atomic_file(disk, AGES_FILE).await;
         let read = read.map_err(|source| StoreError::Io {
             doing: "reading the ages",
             source,
         })?;
         let mut stored: Stored = match read {
-            Aside::Whole(payload) => serde_json::from_slice(&payload).unwrap_or_default(),
-            Aside::Missing | Aside::Corrupt { .. } => Stored::default(),
+            AtomicFile::Whole(payload) => serde_json::from_slice(&payload).unwrap_or_default(),
+            AtomicFile::Missing | AtomicFile::Corrupt { .. } => Stored::default(),
         };
         // A log that was lost from there on may have other entries by now.
         stored.marks.retain(|mark| mark.address <= applied_address);
@@ -121,7 +121,7 @@ impl Ages {
             let Some(payload) = payload else {
                 return Ok(());
             };
-            let written = replace_aside(&disk, AGES_FILE, &payload).await;
+            let written = replace_atomic_file(&disk, AGES_FILE, &payload).await;
             written.map_err(|source| StoreError::Io {
                 doing: "storing the ages",
                 source,

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::snapshot::Lines;
 use super::state::AppliedState;
 use crate::env::Disk;
-use crate::log::{Aside, Position, read_aside, replace_aside};
+use crate::log::{AtomicFile, Position, read_atomic_file, replace_atomic_file};
 use crate::raft::{EntryId, NUMBER_MAX};
 
 /// The base's file, at the root of a disk.
@@ -142,16 +142,16 @@ impl Base {
             path: BASE_FILE,
             why,
         };
-        match read_aside(disk, BASE_FILE).await.map_err(failed)? {
-            Aside::Missing => Ok(None),
-            Aside::Corrupt { why } => Err(forgotten(why)),
-            Aside::Whole(payload) => decode(&payload).map(Some).map_err(forgotten),
+        match read_atomic_file(disk, BASE_FILE).await.map_err(failed)? {
+            AtomicFile::Missing => Ok(None),
+            AtomicFile::Corrupt { why } => Err(forgotten(why)),
+            AtomicFile::Whole(payload) => decode(&payload).map(Some).map_err(forgotten),
         }
     }
 
     /// Stores a base durably, from its encoded form.
     pub(super) async fn store<D: Disk>(disk: &D, encoded: &[u8]) -> Result<(), StoreError> {
-        let stored = replace_aside(disk, BASE_FILE, encoded).await;
+        let stored = replace_atomic_file(disk, BASE_FILE, encoded).await;
         stored.map_err(|source| StoreError::Io {
             doing: "storing the base",
             source,

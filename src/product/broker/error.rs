@@ -217,7 +217,7 @@ pub enum StoreError {
     /// A segment's header has rotted while the replica ran: opened again, the log
     /// makes it anew from what stands behind it, before a restart needs it (D28).
     #[error("the header of the segment at log address {address} does not verify")]
-    Headless {
+    CorruptHeader {
         /// Where the segment begins.
         address: u64,
     },
@@ -316,7 +316,7 @@ impl StoreError {
             | Self::Superseded { .. }
             | Self::Damaged { .. }
             | Self::FoundingAgain
-            | Self::Headless { .. }
+            | Self::CorruptHeader { .. }
             | Self::Overruled(_) => true,
             Self::LogBehindState { .. }
             | Self::Inconsistent { .. }
@@ -348,7 +348,7 @@ impl StoreError {
             Self::Superseded { .. } => Reopening::Superseded,
             Self::Damaged { .. } => Reopening::Damaged,
             Self::FoundingAgain => Reopening::FoundingAgain,
-            Self::Headless { .. } => Reopening::Headless,
+            Self::CorruptHeader { .. } => Reopening::CorruptHeader,
             Self::Overruled(_) => Reopening::Overruled,
             _ if self.wants_rebuild() => Reopening::QueueDamaged,
             _ if self.is_of_a_full_disk() => Reopening::Full,

@@ -25,7 +25,7 @@ use super::replica::BASE_BYTES_MAX;
 use super::server::{Broker, Serving};
 use super::store::Store;
 use crate::env::{Disk, Env, Notice, yield_once};
-use crate::log::{Batch, Entry, Position, ReadError, replace_aside_in_pieces};
+use crate::log::{Batch, Entry, Position, ReadError, replace_atomic_file_in_pieces};
 use crate::raft::Input;
 
 /// A base is encoded and stored in parts of so many bytes.
@@ -254,7 +254,7 @@ fn store<D: Disk>(
             return Ok(Stored::TooLong { state_bytes });
         }
         let pieces = encoded.chunks(PART_BYTES).map(<[u8]>::to_vec);
-        let stored = replace_aside_in_pieces(&disk, BASE_FILE, pieces).await;
+        let stored = replace_atomic_file_in_pieces(&disk, BASE_FILE, pieces).await;
         stored.map_err(|source| StoreError::Io {
             doing: "storing the base",
             source,

@@ -9,7 +9,7 @@
 use super::error::StoreError;
 use super::founding::FOUNDING_FILE;
 use crate::env::Disk;
-use crate::log::{Aside, DiskKind, Identity, OpenError, read_aside, read_identity};
+use crate::log::{AtomicFile, DiskKind, Identity, OpenError, read_atomic_file, read_identity};
 use crate::raft::HARD_STATE_FILE;
 
 /// The identity of the disk, and the kind that it was formatted as.
@@ -29,12 +29,12 @@ pub async fn disk_kind<D: Disk>(disk: &D) -> Result<(Identity, DiskKind), StoreE
 /// hard state from the beginning.
 async fn kind_by_files<D: Disk>(disk: &D) -> Result<DiskKind, StoreError> {
     for path in [HARD_STATE_FILE, FOUNDING_FILE] {
-        let read = read_aside(disk, path).await;
+        let read = read_atomic_file(disk, path).await;
         let read = read.map_err(|source| StoreError::Io {
             doing: "looking what the disk was formatted as",
             source,
         })?;
-        if read != Aside::Missing {
+        if read != AtomicFile::Missing {
             return Ok(DiskKind::Replica);
         }
     }

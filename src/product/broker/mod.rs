@@ -9,17 +9,17 @@
 //!     │                 └─ offsets, route
 //!     ├── bounds        what all of that may take
 //!     ├── open          log recovery, snapshot, replay; closed: no store yet
-//!     ├── chores        checkpoints, marks, clean stop
+//!     ├── background work        checkpoints, marks, clean stop
 //!     └── replica       peers and the consensus core; base and expiry: where
 //!                       the log begins
 //! ```
 
 mod ages;
+mod background;
 mod backlog;
 mod base;
 mod bounds;
 mod change;
-mod chores;
 mod chunked;
 mod closed;
 mod config;
@@ -29,16 +29,16 @@ mod entries;
 mod error;
 mod events;
 mod expiry;
-mod foreign;
 mod founding;
 mod groups;
+mod held_pulls;
 mod kind;
 mod names;
 mod open;
 mod outbox;
-mod parked;
 mod producers;
 mod pull;
+mod refusals;
 mod replica;
 mod requests;
 mod reserve;
@@ -68,7 +68,7 @@ pub use founding::{FOUNDING_FILE, founding_speaker};
 pub use kind::disk_kind;
 pub use open::{STATE_FILE, salvage};
 pub use pull::suspended_ms;
-pub use replica::{CONDEMNED_FILE, FirstMembers, Survivor, format_replica};
+pub use replica::{FirstMembers, QUARANTINE_FILE, Survivor, format_replica};
 pub use replica::{recover_unsafe, survivor};
 pub use reserve::RESERVE_FILE;
 pub use server::Broker;

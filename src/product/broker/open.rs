@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The derived parts are never trusted beyond the snapshot, and the snapshot
-//! never beyond the log: whatever is in doubt is made again from the log.
+//! never beyond the log: whatever is uncertain is made again from the log.
 
 use super::base::Base;
 use super::change::{Change, Unapplied};
@@ -20,8 +20,8 @@ use super::store::Store;
 use super::topics::{Topics, open_queues};
 use crate::env::{Disk, FoundEnd, FoundTail, MadeFrom, Notice, Stop, yield_once};
 use crate::log::{
-    Aside, CommitLog, DiskKind, Entry, LogConfig, OpenError, QueueTail, SalvageError,
-    SalvageReport, read_aside, remove_aside,
+    AtomicFile, CommitLog, DiskKind, Entry, LogConfig, OpenError, QueueTail, SalvageError,
+    SalvageReport, read_atomic_file, remove_atomic_file,
 };
 use crate::log::{CopiedTail, LogEnd, Recovery};
 
@@ -262,15 +262,15 @@ async fn read_snapshot<D: Disk>(
     disk: &D,
     notices: &mut Vec<Notice>,
 ) -> Result<Option<(AppliedState, QueueTails)>, StoreError> {
-    let read = read_aside(disk, STATE_FILE).await;
+    let read = read_atomic_file(disk, STATE_FILE).await;
     let read = read.map_err(|source| StoreError::Io {
         doing: "reading the state",
         source,
     })?;
     let decoded = match read {
-        Aside::Missing => return Ok(None),
-        Aside::Corrupt { why } => Err(why),
-        Aside::Whole(payload) => decode_in_parts(&payload).await,
+        AtomicFile::Missing => return Ok(None),
+        AtomicFile::Corrupt { why } => Err(why),
+        AtomicFile::Whole(payload) => decode_in_parts(&payload).await,
     };
     Ok(decoded
         .map_err(|why| {
@@ -334,7 +334,7 @@ pub async fn salvage<D: Disk>(
         Err(SalvageError::NotCorrupt) => None,
         Err(error) => return Err(error),
     };
-    let removed = remove_aside(disk, STATE_FILE).await;
+    let removed = remove_atomic_file(disk, STATE_FILE).await;
     let doing = "removing the state, which is made again";
     removed.map_err(|source| OpenError::Io { doing, source })?;
     Ok(report)

@@ -3,10 +3,10 @@
 use super::change::Change;
 use super::entries::OffsetCommit;
 use super::error::StoreError;
-use super::foreign::Missing;
 use super::groups::is_name;
+use super::held_pulls::Pull;
 use super::names::is_topic;
-use super::parked::Pull;
+use super::refusals::Missing;
 use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
 use super::store::Store;
@@ -120,10 +120,10 @@ impl<E: Env> Broker<E> {
         let end = serving.store.queue_end(&pull.topic, pull.queue_id);
         match pull.suspend_ns {
             Some(suspend_ns)
-                if pull.offset == end && serving.parked.len() < self.config.pending_max =>
+                if pull.offset == end && serving.held_pulls.len() < self.config.pending_max =>
             {
                 let deadline_ns = self.env.now_ns() + suspend_ns;
-                serving.parked.add(pull, deadline_ns);
+                serving.held_pulls.add(pull, deadline_ns);
                 Ok(())
             }
             _ => self.answer_pull(serving, &pull).await,
@@ -207,27 +207,27 @@ impl<E: Env> Broker<E> {
         self.outbox.answer(conn, reply_to, code, &fields);
     }
 
-    /// Answers the parked pulls whose queues have grown.
-    pub(super) async fn serve_parked(
+    /// Answers the held pulls whose queues have grown.
+    pub(super) async fn serve_held_pulls(
         &mut self,
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
         let store = &serving.store;
         let grown = |topic: &str, queue_id, offset| store.queue_end(topic, queue_id) > offset;
-        let pulls = serving.parked.take_served(grown);
-        self.answer_parked(serving, pulls).await
+        let pulls = serving.held_pulls.take_served(grown);
+        self.answer_held_pulls(serving, pulls).await
     }
 
-    /// Answers the parked pulls that have waited long enough.
-    pub(super) async fn expire_parked(
+    /// Answers the held pulls that have waited long enough.
+    pub(super) async fn expire_held_pulls(
         &mut self,
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
-        let pulls = serving.parked.take_expired(self.env.now_ns());
-        self.answer_parked(serving, pulls).await
+        let pulls = serving.held_pulls.take_expired(self.env.now_ns());
+        self.answer_held_pulls(serving, pulls).await
     }
 
-    async fn answer_parked(
+    async fn answer_held_pulls(
         &mut self,
         serving: &mut Serving<E>,
         pulls: Vec<Pull>,

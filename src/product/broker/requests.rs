@@ -2,8 +2,8 @@
 
 use super::entries::OffsetCommit;
 use super::error::StoreError;
-use super::foreign::Missing;
 use super::groups::is_name;
+use super::refusals::Missing;
 use super::replica::Wanted;
 use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::delays::level_of;
 use super::error::{AppendError, StoreError};
-use super::foreign::{Missing, is_half};
 use super::groups::NAME_BYTES_MAX;
+use super::held_pulls::Pull;
 use super::names::{is_brokers_own, is_topic};
-use super::parked::Pull;
 use super::producers::{Origin, Sent, Stored};
+use super::refusals::{Missing, is_half};
 use super::retry::dead_letter_of;
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};

@@ -1,7 +1,7 @@
 //! The broker's loop: what syncs before what is answered.
 //!
 //! ```text
-//!   ┌─▶ wait for: a finished sync · a finished chore · a request · a deadline · stop
+//!   ┌─▶ wait for: a finished sync · finished background work · a request · a deadline · stop
 //!   │      │
 //!   │   handle requests        stage, park, answer from the applied state
 //!   │   consensus              a replica: propose, replicate, store, commit
@@ -9,7 +9,7 @@
 //!   │   next job               sync, or roll: polled beside everything else
 //!   │   apply to read limit    state and queues
 //!   │   release                answers whose entry is durable enough
-//!   └── serve parked pulls, flush answers
+//!   └── serve held pulls, flush answers
 //! ```
 //!
 //! The read limit is what makes the difference: without replication the flushed
@@ -24,17 +24,17 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use super::background::{BackgroundWork, Snapshot};
 use super::backlog::Backlog;
-use super::chores::{Chore, Snapshot};
 use super::config::{BrokerConfig, FlushDiskType, Replication};
 use super::delays::DelayClock;
 use super::error::{BrokerError, StoreError};
 use super::expiry::{Expiring, Part};
-use super::foreign::Refusals;
 use super::founding::Founded;
 use super::groups::{Locks, Members};
+use super::held_pulls::{HeldPulls, Pull};
 use super::outbox::Outbox;
-use super::parked::{Parked, Pull};
+use super::refusals::Refusals;
 use super::replica::{Reads, Replica, Wanted};
 use super::reserve::Reserve;
 use super::send::SendAnswer;
@@ -77,13 +77,13 @@ pub(super) struct Serving<E: Env> {
     pub(super) replica: Option<Replica>,
     pub(super) reads: Reads,
     pub(super) waiters: Waiters<SendAnswer>,
-    pub(super) parked: Parked,
+    pub(super) held_pulls: HeldPulls,
     pub(super) checks: Checks,
     pub(super) operations: Operations,
     pub(super) locks: Locks,
     pub(super) delay_clock: DelayClock,
     pub(super) job: Option<Job<StoreDisk<E>>>,
-    pub(super) chore: Option<Chore>,
+    pub(super) background: Option<BackgroundWork>,
     pub(super) expiring: Option<Expiring>,
     /// Long work had its turn, and gives way to whatever else there is to do.
     pub(super) gives_way: bool,
@@ -105,7 +105,7 @@ pub(super) struct Serving<E: Env> {
 /// The reason why the loop woke.
 enum Wake<D: crate::env::Disk> {
     Job(Done<D>),
-    Chore(Result<(), StoreError>),
+    BackgroundWork(Result<(), StoreError>),
     Expired(Part),
     /// More may be applied.
     More,
@@ -231,9 +231,9 @@ impl<E: Env> Broker<E> {
                 }
                 Wake::More => {}
                 Wake::Expired(part) => self.expire_further(serving, part).await?,
-                Wake::Chore(done) => {
-                    serving.chore = None;
-                    self.chore_done(serving, done)?;
+                Wake::BackgroundWork(done) => {
+                    serving.background = None;
+                    self.background_done(serving, done)?;
                 }
                 Wake::HardState(saved) => {
                     let saved = Input::HardStateSaved(saved?);
@@ -266,10 +266,10 @@ impl<E: Env> Broker<E> {
             serving.job = None;
             return Poll::Ready(Wake::Job(done));
         }
-        if let Some(chore) = &mut serving.chore
-            && let Poll::Ready(done) = chore.as_mut().poll(context)
+        if let Some(background) = &mut serving.background
+            && let Poll::Ready(done) = background.as_mut().poll(context)
         {
-            return Poll::Ready(Wake::Chore(done));
+            return Poll::Ready(Wake::BackgroundWork(done));
         }
         if let Some(replica) = &mut serving.replica
             && let Some(saving) = &mut replica.saving
@@ -334,7 +334,7 @@ impl<E: Env> Broker<E> {
         }
         self.start_job(serving);
         if serving.store.apply()? {
-            self.serve_parked(serving).await?;
+            self.serve_held_pulls(serving).await?;
         }
         if serving.store.holds_much() {
             serving.take_snapshot();
@@ -388,7 +388,7 @@ impl<E: Env> Broker<E> {
             self.outbox.refuse(pull.conn, pull.reply_to, code, why);
         }
         let operator = serving.replica.as_mut().and_then(|it| it.asked.take());
-        for (conn, reply_to) in serving.parked.take_all().into_iter().chain(operator) {
+        for (conn, reply_to) in serving.held_pulls.take_all().into_iter().chain(operator) {
             self.outbox
                 .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, why);
         }
@@ -423,9 +423,9 @@ impl<E: Env> Broker<E> {
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }
-        if let Some(chore) = serving.chore.take() {
-            let done = chore.await;
-            self.chore_done(serving, done)?;
+        if let Some(background) = serving.background.take() {
+            let done = background.await;
+            self.background_done(serving, done)?;
         }
         if let Some(saving) = serving.replica.as_mut().and_then(|it| it.saving.take()) {
             saving.await?;
@@ -456,12 +456,12 @@ impl<E: Env> Serving<E> {
             delay_clock: DelayClock::of_log(end_address),
             reads: Reads::default(),
             waiters: Waiters::default(),
-            parked: Parked::default(),
+            held_pulls: HeldPulls::default(),
             checks: Checks::default(),
             operations: Operations::default(),
             locks,
             job: None,
-            chore: None,
+            background: None,
             expiring: None,
             gives_way: false,
             was_deadline: false,
@@ -492,7 +492,7 @@ impl<E: Env> Serving<E> {
 
     /// The stream is gone: nobody waits on it.
     pub(super) fn forget(&mut self, conn: ConnId) {
-        self.parked.forget(conn);
+        self.held_pulls.forget(conn);
         self.reads.forget(conn);
     }
 }

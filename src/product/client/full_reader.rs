@@ -267,7 +267,7 @@ impl<E: Env> FullReader<E> {
                         self.last = format!("code {} {:?}", command.code, command.remark());
                         // The broker that was said to lead may not be a member any more,
                         // and never hear of another.
-                        self.session.doubt(topic);
+                        self.session.uncertain_tail(topic);
                         break self.session.env().now_ns() + ms(RETRY_DELAY_MS);
                     }
                     SessionEvent::Unanswered { tag: of } if of == tag => break 0,

@@ -302,7 +302,7 @@ impl<E: Env> Producer<E> {
             return;
         }
         if let AttemptEnd::Error(_) = end {
-            self.session.doubt(op.topic);
+            self.session.uncertain_tail(op.topic);
         }
         if op.may_retry(end, self.config.retries) {
             let pause_ns =

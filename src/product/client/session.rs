@@ -2,7 +2,7 @@
 //!
 //! Promise: a request goes to the broker that the topic's route names, or it is
 //! not written. Routes are asked for at every broker in turn, looked at again at
-//! intervals, when a stream to the named broker ends, and when it is doubted.
+//! intervals, when a stream to the named broker ends, and when it is uncertain.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::remoting::route::{PRIMARY_ID, QueueData, RouteRequest, TopicRouteData
 use crate::remoting::send::DEFAULT_TOPIC;
 use crate::remoting::{Command, Request, ResponseCode};
 
-/// Looks at a route that did not come, or is doubted, are so far apart.
+/// Looks at a route that did not come, or is uncertain, are so far apart.
 const ASK_AGAIN_MS: u64 = 500;
 
 /// A topic of a session, by its place in it.
@@ -169,7 +169,7 @@ impl<E: Env, T: Copy> Session<E, T> {
     }
 
     /// The broker did not behave as the route's: look at the route soon.
-    pub(super) fn doubt(&mut self, topic: TopicId) {
+    pub(super) fn uncertain_tail(&mut self, topic: TopicId) {
         let now_ns = self.env().now_ns();
         let topic = &mut self.topics[topic.0];
         let soonest_ns = topic

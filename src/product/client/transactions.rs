@@ -172,7 +172,7 @@ impl<E: Env> Producer<E> {
             | ResponseCode::TRANSACTION_STATE_GROUP_WRONG => EndOutcome::Refused { code: code.0 },
             _ => {
                 if let Some(op) = self.ends.get(&attempt.op) {
-                    self.session.doubt(op.topic);
+                    self.session.uncertain_tail(op.topic);
                 }
                 return self.end_again_later(attempt.op);
             }

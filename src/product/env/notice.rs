@@ -210,8 +210,8 @@ notices! {
     Promoted Info "promoted: votes and counts from now on";
     /// This replica has a vote no more.
     Demoted Info "neither votes nor counts any more";
-    /// The doubt about entries in the log is resolved (D12).
-    DoubtOver Info "nothing in the log is in doubt any more";
+    /// The uncertain tail of the log is resolved (D12).
+    TailCertain Info "nothing in the log is uncertain any more";
     /// Too many disks are gone for a majority (D16).
     Halted {
         /// The nodes that announced blank disks.
@@ -237,7 +237,7 @@ pub enum WaitedFor {
     },
     /// The word of others on what stood behind the end of its log (D12).
     Word {
-        /// The first index in doubt.
+        /// The first uncertain index.
         from_index: u64,
         /// The nodes that have not answered.
         nodes: Vec<u64>,
@@ -407,7 +407,7 @@ pub enum Reopening {
     /// More is damaged than was known.
     Damaged,
     /// A segment's header does not verify: it is made anew (D28).
-    Headless,
+    CorruptHeader,
     /// Others were committed in place of damaged entries.
     Superseded,
     /// The founder of the cluster asks a disk that had stood back (D13).

@@ -9,7 +9,7 @@ use std::io;
 use bytes::{Buf, BufMut};
 
 use super::Position;
-use super::aside::{self, Aside};
+use super::atomic_file::{self, AtomicFile};
 use crate::env::{Disk, File};
 
 /// The file under the root that holds the checkpoint.
@@ -45,15 +45,15 @@ pub enum CheckpointState {
 
 /// Replaces the checkpoint, durably.
 pub(super) async fn write<D: Disk>(disk: &D, checkpoint: Checkpoint) -> io::Result<()> {
-    aside::replace(disk, CHECKPOINT_FILE, &encode(checkpoint)).await
+    atomic_file::replace(disk, CHECKPOINT_FILE, &encode(checkpoint)).await
 }
 
 /// Reads the checkpoint.
 pub(super) async fn read<D: Disk>(disk: &D) -> io::Result<CheckpointState> {
-    Ok(match aside::read(disk, CHECKPOINT_FILE).await? {
-        Aside::Missing => CheckpointState::Missing,
-        Aside::Corrupt { why } => CheckpointState::Corrupt { why },
-        Aside::Whole(payload) => decode(&payload).map_or_else(
+    Ok(match atomic_file::read(disk, CHECKPOINT_FILE).await? {
+        AtomicFile::Missing => CheckpointState::Missing,
+        AtomicFile::Corrupt { why } => CheckpointState::Corrupt { why },
+        AtomicFile::Whole(payload) => decode(&payload).map_or_else(
             || CheckpointState::Corrupt {
                 why: "of another version".to_owned(),
             },

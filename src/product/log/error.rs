@@ -3,10 +3,10 @@
 use std::io;
 
 use super::RECORD_BYTES_MAX;
-use super::foreign::FrameError;
 use super::frames::Flaw;
 use super::identity::IdentityError;
-use super::recovery::InDoubt;
+use super::recovery::TailUncertain;
+use super::replicated::FrameError;
 use crate::record::EncodeError;
 
 /// Why the log did not do what it was asked to.
@@ -232,8 +232,8 @@ pub enum OpenError {
     #[error("{0}")]
     Corrupt(Box<Corruption>),
     /// A replica's log may have had more than it has. Nothing was changed.
-    #[error("the log is in doubt from index {} on: {}", .0.from.next_index, .0.flaw)]
-    InDoubt(Box<InDoubt>),
+    #[error("the log is uncertain from index {} on: {}", .0.from.next_index, .0.flaw)]
+    TailUncertain(Box<TailUncertain>),
     /// Segments this small could not hold a record.
     #[error("segment_bytes = {segment_bytes} is too small: at least {segment_bytes_min}")]
     SegmentTooSmall {

@@ -8,7 +8,7 @@ use std::io;
 
 use bytes::{Buf, BufMut};
 
-use super::aside::{self, Aside};
+use super::atomic_file::{self, AtomicFile};
 use super::{COMMIT_LOG_DIR, CONSUME_QUEUE_DIR};
 use crate::env::Disk;
 
@@ -88,7 +88,7 @@ pub enum IdentityError {
 
 /// As [`format()`], for a disk that begins with more than its name: a replica's
 /// hard state, its base. `files` are paths and payloads, written as
-/// [`super::replace_aside`] does, before the identity: on a formatted disk each
+/// [`super::replace_atomic_file`] does, before the identity: on a formatted disk each
 /// of them is there, so that a missing one means amnesia (D1).
 ///
 /// # Errors
@@ -98,14 +98,14 @@ pub async fn format_with<D: Disk>(
     identity: Identity,
     files: &[(&str, &[u8])],
 ) -> Result<(), FormatError> {
-    match aside::read(disk, IDENTITY_FILE).await? {
-        Aside::Missing => {}
-        Aside::Whole(_) => {
+    match atomic_file::read(disk, IDENTITY_FILE).await? {
+        AtomicFile::Missing => {}
+        AtomicFile::Whole(_) => {
             return Err(FormatError::AlreadyFormatted {
                 found: "whole".to_owned(),
             });
         }
-        Aside::Corrupt { why } => return Err(FormatError::AlreadyFormatted { found: why }),
+        AtomicFile::Corrupt { why } => return Err(FormatError::AlreadyFormatted { found: why }),
     }
     let stood = disk.list("").await?;
     for directory in [COMMIT_LOG_DIR, CONSUME_QUEUE_DIR] {
@@ -123,9 +123,9 @@ pub async fn format_with<D: Disk>(
     }
     disk.sync_dir("").await?;
     for (path, payload) in files {
-        aside::replace(disk, path, payload).await?;
+        atomic_file::replace(disk, path, payload).await?;
     }
-    aside::replace(disk, IDENTITY_FILE, &identity.encode()).await?;
+    atomic_file::replace(disk, IDENTITY_FILE, &identity.encode()).await?;
     Ok(())
 }
 
@@ -143,19 +143,19 @@ pub async fn format<D: Disk>(disk: &D, identity: Identity) -> Result<(), FormatE
 /// # Errors
 /// The node must not start: see [`IdentityError`].
 pub async fn read_identity<D: Disk>(disk: &D) -> Result<Identity, IdentityError> {
-    match aside::read(disk, IDENTITY_FILE).await? {
-        Aside::Whole(payload) => decode(&payload).ok_or_else(|| IdentityError::Corrupt {
+    match atomic_file::read(disk, IDENTITY_FILE).await? {
+        AtomicFile::Whole(payload) => decode(&payload).ok_or_else(|| IdentityError::Corrupt {
             why: "of another version".to_owned(),
         }),
-        Aside::Missing => Err(IdentityError::NotFormatted),
-        Aside::Corrupt { why } => Err(IdentityError::Corrupt { why }),
+        AtomicFile::Missing => Err(IdentityError::NotFormatted),
+        AtomicFile::Corrupt { why } => Err(IdentityError::Corrupt { why }),
     }
 }
 
 /// Writes the identity that was read once more: it may have been read from the page
 /// cache, and everything else on the disk rests on it (D24).
 pub(super) async fn renew<D: Disk>(disk: &D, identity: Identity) -> io::Result<()> {
-    aside::renew(disk, &[(IDENTITY_FILE, &identity.encode())]).await
+    atomic_file::renew(disk, &[(IDENTITY_FILE, &identity.encode())]).await
 }
 
 impl Identity {

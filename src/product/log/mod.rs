@@ -15,7 +15,7 @@
 //! | module | promise |
 //! |---|---|
 //! | `identity` | whose disk this is; nothing starts on another's (D27) |
-//! | `aside` | small files replaced as a whole |
+//! | `atomic_file` | small files replaced as a whole |
 //! | `checkpoint` | what was durable, and whether the stop was clean |
 //! | `segment` | files, their headers, the cut by generation |
 //! | `staging` | entries in memory, sealed and chained |
@@ -33,14 +33,13 @@
 //! | `read` | entries by address, verified at every use (D28) |
 //! | `consume_queue` | a queue's entries by number; derived, rebuilt at will |
 
-mod aside;
+mod atomic_file;
 mod base;
 mod checkpoint;
 mod commit_log;
 mod consume_queue;
 mod copy;
 mod error;
-mod foreign;
 mod frames;
 mod hole;
 mod identity;
@@ -50,6 +49,7 @@ mod position;
 mod read;
 mod recovery;
 mod repair;
+mod replicated;
 mod salvage;
 mod scrub;
 mod segment;
@@ -57,16 +57,16 @@ mod staging;
 mod truncate;
 mod walk;
 
-pub use aside::{
-    Aside, read as read_aside, remove as remove_aside, renew as renew_aside,
-    replace as replace_aside, replace_in_pieces as replace_aside_in_pieces,
-    replace_unsynced as replace_aside_unsynced,
+pub use atomic_file::{
+    AtomicFile, read as read_atomic_file, remove as remove_atomic_file,
+    renew as renew_atomic_files, replace as replace_atomic_file,
+    replace_in_pieces as replace_atomic_file_in_pieces,
+    replace_unsynced as replace_atomic_file_unsynced,
 };
 pub use checkpoint::{ABORT_FILE, CHECKPOINT_FILE, Checkpoint, CheckpointState};
 pub use commit_log::{CommitLog, Written};
 pub use consume_queue::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
 pub use error::{Corruption, LogError, OpenError, Proof, ReadError};
-pub use foreign::FrameError;
 pub use frames::Flaw;
 pub use hole::Hole;
 pub use identity::{
@@ -76,8 +76,9 @@ pub use identity::{
 pub use job::{Done, Job, JobKind};
 pub use position::Position;
 pub use read::{Batch, Entry};
-pub use recovery::{CopiedTail, InDoubt, LogEnd, Recovery, Stray};
+pub use recovery::{CopiedTail, LogEnd, Recovery, Stray, TailUncertain};
 pub use repair::RepairError;
+pub use replicated::FrameError;
 pub use salvage::{SalvageError, SalvageReport, salvage};
 pub use scrub::Scrubbed;
 pub use segment::HeaderFlaw;
@@ -104,7 +105,7 @@ pub struct LogConfig {
     pub reserve_bytes: u64,
     /// The log is one of several replicas: what is damaged comes back from the
     /// others. So nothing that may have been acknowledged is cut before the
-    /// owner has written down its doubt (D12), and damage that valid entries
+    /// owner has written down its uncertain tail (D12), and damage that valid entries
     /// follow is a [`Hole`], not the end of the log.
     pub replicated: bool,
 }

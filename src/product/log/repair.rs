@@ -14,8 +14,8 @@ use super::Position;
 use super::commit_log::{CommitLog, incarnation};
 use super::copy::Copy;
 use super::error::LogError;
-use super::foreign::{FrameError, next_entry, parse_frame};
 use super::hole::Hole;
+use super::replicated::{FrameError, next_entry, parse_frame};
 use super::segment::{Draft, Segment, SegmentHeader, header_bytes, remove_dead};
 use super::walk::{Step, Walk};
 use crate::env::Disk;
@@ -43,7 +43,7 @@ pub enum RepairError {
     /// The new segment could not be written, perhaps because the disk is full. Nothing
     /// has changed.
     #[error("writing the repaired segment failed: {0}")]
-    Aside(io::Error),
+    AtomicFile(io::Error),
     /// The disk failed when the segment was renamed, or the log was poisoned
     /// before.
     #[error(transparent)]
@@ -122,14 +122,14 @@ impl<D: Disk> CommitLog<D> {
                 ErrorKind::InvalidData => RepairError::Damaged {
                     address: before.address,
                 },
-                _ => RepairError::Aside(source),
+                _ => RepairError::AtomicFile(source),
             })?;
             let copied = match step {
                 Step::Entry(frame) => copy.push(before, &frame).await,
                 Step::Hole(hole) if hole == filling.hole => filling.copy_into(&mut copy).await,
                 Step::Hole(hole) => copy.leave(hole).await,
             };
-            copied.map_err(RepairError::Aside)?;
+            copied.map_err(RepairError::AtomicFile)?;
         }
         let (segment, write_position) = self.publish(copy).await?;
         let active = number + 1 == self.segments.len();
@@ -157,7 +157,7 @@ impl<D: Disk> CommitLog<D> {
         filling
             .copy_into(&mut copy)
             .await
-            .map_err(RepairError::Aside)?;
+            .map_err(RepairError::AtomicFile)?;
         let (segment, _) = self.publish(copy).await?;
         self.segments.insert(number, segment);
         Ok(())
@@ -184,7 +184,7 @@ impl<D: Disk> CommitLog<D> {
 
     async fn draft(&self, header: SegmentHeader) -> Result<Copy<D>, RepairError> {
         let draft = Draft::create(&self.disk, header).await;
-        draft.map(Copy::into).map_err(RepairError::Aside)
+        draft.map(Copy::into).map_err(RepairError::AtomicFile)
     }
 
     /// From here on a failure leaves the old segment or the new one, who knows.

@@ -157,13 +157,13 @@ async fn move_aside<D: Disk>(
     report: &mut SalvageReport,
 ) -> Result<(), OpenError> {
     let given_up = |segment: &Segment<D>| segment.header.base.address == survey.end.address;
-    let mut aside = survey.beyond.clone();
+    let mut moved = survey.beyond.clone();
     if survey.segments.last().is_some_and(given_up) {
         // The new segment would take its name, and its bytes with it.
-        aside.insert(0, survey.end.address);
+        moved.insert(0, survey.end.address);
         survey.segments.pop();
     }
-    for address in aside.into_iter().rev() {
+    for address in moved.into_iter().rev() {
         let path = segment_path(address);
         let kept = format!("{path}{GIVEN_UP}{}", survey.generation + 1);
         disk.rename(&path, &kept)

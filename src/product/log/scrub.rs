@@ -20,7 +20,7 @@ pub struct Scrubbed {
     pub damaged: Option<u64>,
     /// The segment that begins at this address has lost its header, which the next
     /// opening needs: it makes it anew.
-    pub headless: Option<u64>,
+    pub corrupt_header: Option<u64>,
 }
 
 impl Scrubbed {
@@ -28,7 +28,7 @@ impl Scrubbed {
         Self {
             next_address,
             damaged: None,
-            headless: None,
+            corrupt_header: None,
         }
     }
 }
@@ -62,7 +62,7 @@ impl<D: Disk> CommitLog<D> {
                 source,
             })?;
             Ok(Scrubbed {
-                headless: (!stands).then_some(header.base.address),
+                corrupt_header: (!stands).then_some(header.base.address),
                 ..scrubbed
             })
         }

@@ -27,7 +27,7 @@ use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::aside::create_afresh;
+use super::atomic_file::create_afresh;
 use super::{COMMIT_LOG_DIR, Position};
 use crate::env::failure::medium_lost_data;
 use crate::env::{Disk, File};
@@ -183,7 +183,7 @@ pub(super) struct Segment<D: Disk> {
     pub(super) groups: Vec<Group>,
     /// The header in the file does not verify: this one was made out from what
     /// stands behind it.
-    pub(super) headless: bool,
+    pub(super) corrupt_header: bool,
 }
 
 /// Where the entry at `address` stands, if it begins one of the groups, which are in
@@ -220,7 +220,7 @@ impl<D: Disk> Segment<D> {
                 header,
                 file,
                 groups: Vec::new(),
-                headless: false,
+                corrupt_header: false,
             }),
         })
     }
@@ -273,7 +273,7 @@ impl<D: Disk> Draft<D> {
             header,
             file,
             groups: Vec::new(),
-            headless: false,
+            corrupt_header: false,
         };
         Ok(Self {
             disk: disk.clone(),

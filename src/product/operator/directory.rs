@@ -343,7 +343,7 @@ fn cost(survivor: &Survivor) -> String {
         end_address,
         applied_index,
         nodes,
-        in_doubt,
+        is_uncertain,
     } = survivor;
     let mut text = format!(
         "of the cluster of brokers {nodes:?} this one has everything up to entry {last}, log \
@@ -352,7 +352,7 @@ fn cost(survivor: &Survivor) -> String {
          kept, though maybe never acknowledged: entries between {applied_index} and {}\n",
         last.index
     );
-    if *in_doubt {
+    if *is_uncertain {
         text.push_str("its own log once ended in damage: acknowledged entries may be missing\n");
     }
     text

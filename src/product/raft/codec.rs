@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut};
 
 use super::configuration::{Seat, SeatState};
 use super::wire::WireError;
-use super::{Configuration, Doubt, HardState, ReplicaId};
+use super::{Configuration, HardState, ReplicaId, UncertainTail};
 
 /// The first byte of either: what is of another version is not guessed at.
 const VERSION: u8 = 1;
@@ -23,11 +23,11 @@ impl HardState {
             out.put_u64(vote.node);
             out.put_u64(vote.disk);
         }
-        out.put_u8(u8::from(self.doubt.is_some()));
-        if let Some(doubt) = self.doubt {
-            out.put_u64(doubt.from_index);
-            out.put_u64(doubt.term_before);
-            out.put_u64(doubt.had_upto_address);
+        out.put_u8(u8::from(self.uncertain_tail.is_some()));
+        if let Some(uncertain_tail) = self.uncertain_tail {
+            out.put_u64(uncertain_tail.from_index);
+            out.put_u64(uncertain_tail.term_before);
+            out.put_u64(uncertain_tail.had_upto_address);
         }
         out
     }
@@ -45,15 +45,19 @@ impl HardState {
                 disk: bytes.try_get_u64().ok()?,
             })
         })?;
-        let doubt = optional(bytes, |bytes| {
-            Some(Doubt {
+        let uncertain_tail = optional(bytes, |bytes| {
+            Some(UncertainTail {
                 from_index: bytes.try_get_u64().ok()?,
                 term_before: bytes.try_get_u64().ok()?,
                 had_upto_address: bytes.try_get_u64().ok()?,
             })
         })?;
         let whole = version == VERSION && bytes.is_empty();
-        whole.then_some(Self { term, vote, doubt })
+        whole.then_some(Self {
+            term,
+            vote,
+            uncertain_tail,
+        })
     }
 }
 
@@ -181,21 +185,21 @@ mod tests {
     #[test]
     fn hard_states_come_back_and_nothing_else_does() {
         let vote = ReplicaId { node: 2, disk: 5 };
-        let doubt = Doubt {
+        let uncertain_tail = UncertainTail {
             from_index: 9,
             term_before: 3,
             had_upto_address: 4096,
         };
-        for (vote, doubt) in [
+        for (vote, uncertain_tail) in [
             (None, None),
             (Some(vote), None),
-            (None, Some(doubt)),
-            (Some(vote), Some(doubt)),
+            (None, Some(uncertain_tail)),
+            (Some(vote), Some(uncertain_tail)),
         ] {
             let hard = HardState {
                 term: 7,
                 vote,
-                doubt,
+                uncertain_tail,
             };
             let mut bytes = hard.encode();
             assert_eq!(HardState::decode(&bytes), Some(hard));

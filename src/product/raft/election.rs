@@ -27,11 +27,11 @@ impl Raft {
         }
     }
 
-    /// A replica may lead that is a voter (D14), has nothing in doubt (D12), and whose
+    /// A replica may lead that is a voter (D14), has nothing uncertain (D12), and whose
     /// disk answers (D17). One whose removal is not committed may be the only one with
     /// the log to win (thesis, §4.2.2).
     fn may_campaign(&self) -> bool {
-        self.is_needed() && self.gate.hard().doubt.is_none() && !self.hung
+        self.is_needed() && self.gate.hard().uncertain_tail.is_none() && !self.hung
     }
 
     /// A voter, as far as is certain.
@@ -145,16 +145,16 @@ impl Raft {
     }
 
     /// The candidate's log is at least as up to date as this one (Raft paper,
-    /// §5.4.1). In doubt, this log once was longer than it is: only a candidate
-    /// that has an entry of a later term than any that is in doubt is certain
+    /// §5.4.1). With an uncertain tail, this log once was longer than it is: only a candidate
+    /// that has an entry of a later term than any uncertain one is certain
     /// to have what was committed of them (D12).
     fn is_up_to_date(&self, last: EntryId) -> bool {
-        let beyond_doubt = self
+        let certain = self
             .gate
             .hard()
-            .doubt
-            .is_none_or(|doubt| last.term > doubt.term_before);
-        last >= self.log.last() && beyond_doubt
+            .uncertain_tail
+            .is_none_or(|uncertain_tail| last.term > uncertain_tail.term_before);
+        last >= self.log.last() && certain
     }
 
     /// A candidate that my configuration does not know must have an entry that

@@ -1,8 +1,8 @@
 //! The follower's side of replication (Raft paper, §5.3 and figure 2,
 //! "AppendEntries RPC").
 
-use super::doubt::ROUND;
 use super::replica::{Raft, State};
+use super::uncertain_tail::ROUND;
 use super::{Append, AppendAnswer, Divergence, EntryHead, EntryId, Message, Output, ReplicaId};
 
 impl Raft {
@@ -42,7 +42,7 @@ impl Raft {
         self.answering = Some((from, append.request));
         self.answer_durable();
         self.note_cover(append.commit_index);
-        self.check_doubt();
+        self.check_uncertain_tail();
     }
 
     /// The leader's first entry that is not the one committed here.
@@ -158,7 +158,7 @@ impl Raft {
             matched_index: self.matched_index.min(self.durable_index),
             last_index: self.log.last().index,
             hint,
-            in_doubt: self.gate.hard().doubt.is_some(),
+            is_uncertain: self.gate.hard().uncertain_tail.is_some(),
         }
     }
 
@@ -200,7 +200,7 @@ impl Raft {
     /// this disk is an older one than it was (silent amnesia, seen).
     pub(super) fn on_you_forgot(&mut self, from: ReplicaId, acknowledged_index: u64) {
         let last = self.log.last();
-        let knows = self.gate.hard().doubt.is_some();
+        let knows = self.gate.hard().uncertain_tail.is_some();
         if self.leader == Some(from) && acknowledged_index > last.index && !knows {
             self.outputs.push_back(Output::RolledBack {
                 acknowledged: EntryId {

@@ -59,7 +59,7 @@ pub enum Message {
         /// The configuration at the base.
         configuration: Configuration,
     },
-    /// A replica in doubt asks what others hold behind `previous` (D12).
+    /// A replica with an uncertain tail asks what others hold behind `previous` (D12).
     Ask {
         /// To be answered.
         request: u64,
@@ -153,7 +153,7 @@ pub struct AppendAnswer {
     /// begin behind.
     pub hint: EntryId,
     /// The sender lost entries and knows it (D12).
-    pub in_doubt: bool,
+    pub is_uncertain: bool,
 }
 
 /// The entries of a replica behind the asker's last one.
@@ -176,7 +176,7 @@ pub struct Tail {
     pub base_index: u64,
     /// The first index that the sender itself may have had and lost, or has and
     /// cannot read.
-    pub doubtful_from: Option<u64>,
+    pub uncertain_from: Option<u64>,
     /// The first index of which the sender cannot say whether what it has there
     /// follows `previous`.
     pub silent_from: Option<u64>,

@@ -16,7 +16,7 @@
 //!   log ──────── Proposed ────▶ │ follower         │ ──── Committed ──────────▶ state
 //!   clients ──── Read ────────▶ │ membership       │ ──── ReadReady ──────────▶ clients
 //!                               │ reads, transfer  │
-//!                               │ doubt            │
+//!                               │ uncertain tail            │
 //!                               └──────────────────┘
 //! ```
 //!
@@ -40,7 +40,6 @@
 
 mod codec;
 mod configuration;
-mod doubt;
 mod election;
 mod follower;
 mod gate;
@@ -60,6 +59,7 @@ mod terms;
 mod testing;
 mod transfer;
 mod types;
+mod uncertain_tail;
 mod wire;
 
 pub use configuration::{Change, Configuration, Seat, SeatState};
@@ -70,7 +70,7 @@ pub use output::Output;
 pub use replica::{Raft, Role};
 pub use terms::TERMS_AHEAD_MAX;
 pub use types::{
-    ANY_DISK, Divergence, Doubt, EntryHead, EntryId, Epoch, HARD_STATE_FILE, HardState, ReplicaId,
-    Settings,
+    ANY_DISK, Divergence, EntryHead, EntryId, Epoch, HARD_STATE_FILE, HardState, ReplicaId,
+    Settings, UncertainTail,
 };
-pub use wire::{NUMBER_MAX, Packet, WireError};
+pub use wire::{NUMBER_MAX, PeerMessage, WireError};

@@ -34,7 +34,7 @@ pub enum Output {
     /// May leave at once, with the frames of the entries behind
     /// `tail.previous` up to `upto_index`, or of fewer.
     SendTail {
-        /// The replica in doubt.
+        /// The replica with the uncertain tail.
         to: ReplicaId,
         /// The sender's term.
         term: u64,
@@ -119,8 +119,8 @@ pub enum Output {
     ChangeRefused(Change),
     /// The committed configuration is what the change asks for: it was made before.
     AlreadyChanged(Change),
-    /// Nothing is in doubt any more (D12).
-    DoubtOver,
+    /// Nothing is uncertain any more (D12).
+    TailCertain,
     /// So many disks are gone that no quorum is left (D16). Said once for every
     /// change of the set.
     Halted {

@@ -2,15 +2,15 @@
 //!
 //! The rules are in the files beside this one: `terms` (which message counts at
 //! all), `election`, `replication` (the leader's side), `follower`, `membership`,
-//! `reads`, `transfer`, `doubt`.
+//! `reads`, `transfer`, `uncertain_tail`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::configuration::Configurations;
-use super::doubt::Doubtful;
 use super::gate::Gate;
 use super::replication::Leader;
 use super::rng::Rng;
+use super::uncertain_tail::Uncertain;
 use super::{
     EntryId, HardState, Input, LogView, Message, Output, ReplicaId, Settings, Start, Unreadable,
 };
@@ -83,7 +83,7 @@ pub struct Raft {
     pub(super) answering: Option<(ReplicaId, u64)>,
     /// Led, and its disk did not keep up (D17).
     pub(super) hung: bool,
-    pub(super) doubtful: Option<Doubtful>,
+    pub(super) uncertain: Option<Uncertain>,
     /// Blank disks that announced themselves, by node: which, and when.
     pub(super) joins: BTreeMap<u64, (u64, u64)>,
     pub(super) halted: BTreeSet<u64>,
@@ -96,13 +96,14 @@ impl Raft {
     /// A replica as its disk describes it. Outputs may be waiting.
     ///
     /// # Panics
-    /// A doubt without a raised term.
+    /// An uncertain tail without a raised term.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        let doubt = start.hard.doubt;
+        let uncertain_tail = start.hard.uncertain_tail;
         assert!(
-            doubt.is_none_or(|doubt| doubt.term_before < start.hard.term),
-            "a doubt is written with a raised term (D12)"
+            uncertain_tail
+                .is_none_or(|uncertain_tail| uncertain_tail.term_before < start.hard.term),
+            "an uncertain tail is written with a raised term (D12)"
         );
         let configurations = Configurations::new(start.configurations);
         let state = if configurations.is_blank() {
@@ -133,7 +134,7 @@ impl Raft {
             matched_index: 0,
             answering: None,
             hung: false,
-            doubtful: doubt.map(|_| Doubtful::new(start.now_ns)),
+            uncertain: uncertain_tail.map(|_| Uncertain::new(start.now_ns)),
             joins: BTreeMap::new(),
             halted: BTreeSet::new(),
             stopped: false,
@@ -225,7 +226,7 @@ impl Raft {
             State::Leader(leader) => self.leader_deadline_ns(leader),
             _ => self.election_due_ns,
         };
-        due_ns.min(self.doubt_deadline_ns())
+        due_ns.min(self.uncertain_tail_deadline_ns())
     }
 
     /// All that is said by a replica which cannot read all it has: only what it was asked
@@ -256,7 +257,7 @@ impl Raft {
             State::Leader(_) => self.tick_leader(),
             _ => self.tick_election(),
         }
-        self.tick_doubt();
+        self.tick_uncertain_tail();
     }
 
     /// A later term: whatever this replica was in the last one is over.
@@ -319,7 +320,7 @@ impl Raft {
         } else {
             self.answer_durable();
         }
-        self.check_doubt();
+        self.check_uncertain_tail();
     }
 
     /// A failed write or sync: this index and term are never used again (D3,

@@ -252,7 +252,7 @@ impl Raft {
         }
         progress.answered_request = progress.answered_request.max(answer.request);
         if answer.request >= progress.floor_request && answer.last_index < progress.matched_index {
-            if answer.in_doubt || !promises_durable {
+            if answer.is_uncertain || !promises_durable {
                 progress.lost(answer.last_index, next_request);
             } else {
                 progress.forgot = Some(progress.matched_index);

@@ -110,21 +110,21 @@ pub struct HardState {
     /// The candidate that it voted for in that term.
     pub vote: Option<ReplicaId>,
     /// Entries that it may have had and lost (D12).
-    pub doubt: Option<Doubt>,
+    pub uncertain_tail: Option<UncertainTail>,
 }
 
 impl HardState {
-    /// The state that is durable before the log is cut at `from_index`, its end in doubt
+    /// The state that is durable before the log is cut at `from_index`, its end uncertain
     /// (D12): a term above any that the lost entries can have.
     ///
-    /// A doubt that goes on keeps its beginning, and takes the term up to now:
+    /// An uncertain tail that goes on keeps its beginning, and takes the term up to now:
     /// while it was open this replica may have acknowledged entries of any term
     /// up to that, and lost them by the second cut
     /// (reports/findings/010-a-second-doubt.md).
     #[must_use]
-    pub fn doubting(self, from_index: u64, had_upto_address: u64) -> Self {
-        let old = self.doubt;
-        let doubt = Doubt {
+    pub fn is_uncertain(self, from_index: u64, had_upto_address: u64) -> Self {
+        let old = self.uncertain_tail;
+        let uncertain_tail = UncertainTail {
             from_index: old.map_or(from_index, |old| old.from_index.min(from_index)),
             term_before: self.term,
             had_upto_address: old
@@ -134,7 +134,7 @@ impl HardState {
         Self {
             term: self.term + 1,
             vote: None,
-            doubt: Some(doubt),
+            uncertain_tail: Some(uncertain_tail),
         }
     }
 
@@ -154,14 +154,14 @@ impl HardState {
 /// replica may have held, and acknowledged, entries that it has no more (D12).
 ///
 /// The driver writes it durably *before* the cut, together with a term above
-/// `term_before` and no vote. If there is a doubt already, the lower
+/// `term_before` and no vote. If there is an uncertain tail already, the lower
 /// `from_index` stays and `term_before` is the term up to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Doubt {
-    /// The first index in doubt.
+pub struct UncertainTail {
+    /// The first uncertain index.
     pub from_index: u64,
-    /// The hard state's term before it was last raised for this doubt: no
-    /// entry in doubt has a later one.
+    /// The hard state's term before it was last raised for this uncertain tail: no
+    /// uncertain entry has a later one.
     pub term_before: u64,
     /// Log address up to which the log had been synced for certain, as far as
     /// known; for the operator. Within the fault budget an entry that no other

@@ -28,7 +28,7 @@ pub const NUMBER_MAX: u64 = 1 << 62;
 
 /// A packet from one replica's driver to another's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packet {
+pub struct PeerMessage {
     /// Messages of another cluster are dropped (D27).
     pub cluster_id: u64,
     /// The sender.
@@ -66,7 +66,7 @@ impl From<TryGetError> for WireError {
     }
 }
 
-impl Packet {
+impl PeerMessage {
     /// As bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
@@ -155,7 +155,7 @@ fn put_message(out: &mut BytesMut, message: &Message) {
             out.put_u64(answer.matched_index);
             out.put_u64(answer.last_index);
             put_id(out, answer.hint);
-            out.put_u8(u8::from(answer.in_doubt));
+            out.put_u8(u8::from(answer.is_uncertain));
         }
         Message::TimeoutNow => out.put_u8(7),
         Message::Join { challenge } => {
@@ -254,7 +254,7 @@ fn get_message(bytes: &mut Bytes) -> Result<Message, WireError> {
             matched_index: get_number(bytes)?,
             last_index: get_number(bytes)?,
             hint: get_id(bytes)?,
-            in_doubt: get_bool(bytes)?,
+            is_uncertain: get_bool(bytes)?,
         }),
         7 => Message::TimeoutNow,
         8 => Message::Join {
@@ -306,7 +306,7 @@ fn put_tail(out: &mut BytesMut, tail: &Tail) {
     out.put_u8(u8::from(tail.chained));
     put_id(out, tail.last);
     out.put_u64(tail.base_index);
-    out.put_u64(tail.doubtful_from.unwrap_or(0));
+    out.put_u64(tail.uncertain_from.unwrap_or(0));
     out.put_u64(tail.silent_from.unwrap_or(0));
 }
 
@@ -317,7 +317,7 @@ fn get_tail(bytes: &mut Bytes) -> Result<Tail, WireError> {
         chained: get_bool(bytes)?,
         last: get_id(bytes)?,
         base_index: get_number(bytes)?,
-        doubtful_from: get_index(bytes)?,
+        uncertain_from: get_index(bytes)?,
         silent_from: get_index(bytes)?,
         heads: Vec::new(),
     })
@@ -386,7 +386,7 @@ mod tests {
             chained: true,
             last: ID,
             base_index: 4,
-            doubtful_from: None,
+            uncertain_from: None,
             silent_from: Some(12),
             heads: Vec::new(),
         };
@@ -416,7 +416,7 @@ mod tests {
                 matched_index: 70,
                 last_index: 71,
                 hint: ID,
-                in_doubt: false,
+                is_uncertain: false,
             }),
             Message::TimeoutNow,
             Message::Join { challenge: 8 },
@@ -453,8 +453,8 @@ mod tests {
         ]
     }
 
-    fn packet(message: Message) -> Packet {
-        Packet {
+    fn packet(message: Message) -> PeerMessage {
+        PeerMessage {
             cluster_id: 77,
             from: ME,
             to: ReplicaId { node: 2, disk: 0 },
@@ -473,7 +473,7 @@ mod tests {
     fn every_message_comes_back_as_it_was() {
         for message in messages() {
             let packet = packet(message);
-            assert_eq!(Packet::decode(packet.encode()), Ok(packet));
+            assert_eq!(PeerMessage::decode(packet.encode()), Ok(packet));
         }
     }
 
@@ -483,7 +483,10 @@ mod tests {
             let bytes = packet(message).encode();
             let fields = bytes.len() - b"frames".len();
             for length in 0..fields {
-                assert_eq!(Packet::decode(bytes.slice(..length)), Err(WireError::Short));
+                assert_eq!(
+                    PeerMessage::decode(bytes.slice(..length)),
+                    Err(WireError::Short)
+                );
             }
         }
     }
@@ -504,7 +507,7 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-            let _ = Packet::decode(Bytes::from(bytes));
+            let _ = PeerMessage::decode(Bytes::from(bytes));
         }
 
         /// Random bytes seldom get past the magic: these do.
@@ -513,8 +516,8 @@ mod tests {
             let mut bytes = packet(Message::TimeoutNow).encode()[..76].to_vec();
             bytes.push(kind);
             bytes.extend(rest);
-            if let Ok(packet) = Packet::decode(Bytes::from(bytes)) {
-                prop_assert_eq!(Packet::decode(packet.encode()), Ok(packet));
+            if let Ok(packet) = PeerMessage::decode(Bytes::from(bytes)) {
+                prop_assert_eq!(PeerMessage::decode(packet.encode()), Ok(packet));
             }
         }
     }

@@ -10,7 +10,7 @@ use super::sections::{MS, window};
 use super::table::{Table, union};
 use super::target::target;
 use crate::check::Outcome;
-use crate::history::{FaultKind, Juncture, Mortal};
+use crate::history::{FaultKind, TransactionStep, VictimRole};
 use crate::scenario::parameter::Unit;
 use crate::scenario::{
     Between, Cluster, Condition, CutDirection, CutLinks, FaultAction, FaultRule, PartitionShape,
@@ -125,8 +125,9 @@ fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Conditi
         ("has-leader", Condition::HasLeader),
         ("recovering", Condition::Recovering),
     ];
-    let junctures = Juncture::ALL.map(|juncture| (juncture.name(), Condition::At(juncture)));
-    let when = field.word(&[&conditions[..], &junctures[..]].concat())?;
+    let transaction_steps = TransactionStep::ALL
+        .map(|transaction_step| (transaction_step.name(), Condition::At(transaction_step)));
+    let when = field.word(&[&conditions[..], &transaction_steps[..]].concat())?;
     let of_client = match when {
         _ if !kind.is_client_s() => None,
         Condition::Dirty => Some(("a client has no commit log", "never dirty")),
@@ -141,9 +142,9 @@ fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Conditi
         let message = "there is no leader without replication";
         return Err(field.problem(message, "replication is \"none\""));
     }
-    if let Condition::At(juncture) = when
+    if let Condition::At(transaction_step) = when
         && !kind.is_client_s()
-        && !Mortal::Broker.can_be_at(juncture)
+        && !VictimRole::Broker.can_be_at(transaction_step)
     {
         let message = "a broker is never there";
         return Err(field.problem(message, "kind = \"client-kill\", target = \"consumer\""));
@@ -172,7 +173,7 @@ fn within_budget(
     frame: &Frame<'_>,
 ) -> Result<bool, Problem> {
     let replicated = frame.cluster.is_replicated();
-    let bound = kinds.iter().any(|kind| kind.harms_what_was_synced());
+    let bound = kinds.iter().any(|kind| kind.takes_what_was_synced());
     let never_harmless = kinds.iter().find(|kind| is_never_harmless(**kind));
     let is_default = replicated && bound && frame.outcome == Outcome::ZeroLoss;
     let Some(field) = table.get("within_budget") else {

@@ -188,8 +188,8 @@ fn waiting_fits(table: &Table<'_>, fault: &PlannedFault, frame: &Frame<'_>) -> R
         ));
     }
     let pays = !frame.scenario.producer_groups().is_empty();
-    let is_juncture = |when: &Condition| matches!(when, Condition::At(_));
-    if whens.iter().any(is_juncture) && !pays {
+    let is_transaction_step = |when: &Condition| matches!(when, Condition::At(_));
+    if whens.iter().any(is_transaction_step) && !pays {
         return Err(at(
             table,
             "when",
@@ -242,7 +242,7 @@ fn budget_fits(table: &Table<'_>, fault: &PlannedFault, frame: &Frame<'_>) -> Re
         let then = hit.then.as_ref().map(|then| then.action.kind());
         std::iter::once(hit.action.kind()).chain(then)
     });
-    let mut kinds = actions.filter(|kind| kind.harms_what_was_synced());
+    let mut kinds = actions.filter(|kind| kind.takes_what_was_synced());
     let is_bound = frame.replicated() && kinds.next().is_some();
     match fault.trigger.within_budget && !is_bound {
         false => Ok(()),

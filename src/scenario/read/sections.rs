@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::problem::Problem;
 use super::table::Table;
 use crate::check::Outcome;
-use crate::history::{Happening, Juncture, Mortal};
+use crate::history::{Happening, TransactionStep, VictimRole};
 use crate::scenario::{
     Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings, Rest,
     RunSettings, Stranger,
@@ -219,12 +219,12 @@ fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Vec<Need>, Problem> {
     };
     let mut words = vec![("base-installed".to_owned(), Need::BaseInstalled)];
     words.extend(Happening::ALL.map(|what| (what.name().to_owned(), Need::Happening(what))));
-    for who in Mortal::ALL {
-        let there = Juncture::ALL.into_iter();
-        let there = there.filter(|juncture| who.can_be_at(*juncture));
-        words.extend(there.map(|juncture| {
-            let word = format!("{}-at-{juncture}", who.word());
-            (word, Need::DeathAt(who, juncture))
+    for who in VictimRole::ALL {
+        let there = TransactionStep::ALL.into_iter();
+        let there = there.filter(|transaction_step| who.can_be_at(*transaction_step));
+        words.extend(there.map(|transaction_step| {
+            let word = format!("{}-at-{transaction_step}", who.word());
+            (word, Need::DeathAt(who, transaction_step))
         }));
     }
     let words = words.iter().map(|(word, need)| (word.as_str(), *need));

@@ -125,11 +125,11 @@ fn drawn_settings_fit_together() {
     for seed in 0..200 {
         let drawn = full.drawn(seed);
         assert!(!drawn.workloads.is_empty() && !drawn.faults.is_empty());
-        let harms_brokers = |it: &Scenario| {
+        let hits_brokers = |it: &Scenario| {
             let mut kinds = it.faults.iter().map(|rule| rule.action.kind());
             kinds.any(|kind| !kind.is_client_s())
         };
-        assert!(harms_brokers(&drawn));
+        assert!(hits_brokers(&drawn));
         let services = !drawn.producer_groups().is_empty();
         let client_faults = drawn
             .faults

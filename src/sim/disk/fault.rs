@@ -170,7 +170,7 @@ pub(super) struct Faults {
     armed: Vec<ArmedFault>,
     fired: Vec<FiredFault>,
     lies: u64,
-    harms: u64,
+    damages: u64,
     /// Sectors that were harmed and that nobody has read since, by the mark of the fault
     /// that did it.
     unmet: BTreeMap<(Ino, u64), usize>,
@@ -253,13 +253,13 @@ impl Faults {
     }
 
     /// Sectors that were harmed.
-    pub(super) fn harms(&self) -> u64 {
-        self.harms
+    pub(super) fn damages(&self) -> u64 {
+        self.damages
     }
 
     /// A sector was harmed.
-    pub(super) fn harmed(&mut self, ino: Ino, sector: u64, mark: usize) {
-        self.harms += 1;
+    pub(super) fn damaged(&mut self, ino: Ino, sector: u64, mark: usize) {
+        self.damages += 1;
         self.unmet.insert((ino, sector), mark);
     }
 

@@ -22,12 +22,12 @@
 //! ending at once, for tests that crash at each operation in turn.
 
 mod content;
+mod damage;
 mod data;
 mod digest;
 mod error;
 mod fault;
 mod file;
-mod harm;
 mod image;
 mod met;
 mod model;

@@ -1,7 +1,7 @@
 //! The disk itself: its files by name, its handles, and the process kill.
 //!
 //! Its other sides have files of their own: `data` (bytes), `sync`, `power`
-//! (what a power loss leaves), `harm` (faults and damage), `image` (forks and
+//! (what a power loss leaves), `damage` (faults and damage), `image` (forks and
 //! older states), `observe` (what an oracle may ask).
 
 use std::collections::BTreeMap;

@@ -60,7 +60,7 @@ impl DiskModel {
     /// Whether anything but a crash may have taken what was synced: a bad sector, a lie,
     /// a failed write that took the cache along.
     pub fn may_be_damaged(&self) -> bool {
-        self.faults.harms() + self.faults.lies() + self.reverts > 0
+        self.faults.damages() + self.faults.lies() + self.reverts > 0
     }
 
     /// How often the disk said that something was durable that was not, without

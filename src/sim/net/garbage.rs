@@ -10,7 +10,7 @@
 use bytes::Bytes;
 
 use crate::raft::{
-    Append, EntryId, Message, NUMBER_MAX, Packet, ReplicaId, TERMS_AHEAD_MAX, UNASKED,
+    Append, EntryId, Message, NUMBER_MAX, PeerMessage, ReplicaId, TERMS_AHEAD_MAX, UNASKED,
 };
 use crate::sim::random::Stream;
 
@@ -32,7 +32,7 @@ const STRANGER: ReplicaId = ReplicaId {
 /// Something that comes instead of, or beside, a message like `bytes`; `None` where
 /// that is no message of a replica.
 pub(super) fn of(bytes: &Bytes, stream: &mut Stream) -> Option<Bytes> {
-    let mut packet = Packet::decode(bytes.clone()).ok()?;
+    let mut packet = PeerMessage::decode(bytes.clone()).ok()?;
     Some(match stream.below(8) {
         0 => {
             let length = stream.below(200);
@@ -75,7 +75,7 @@ fn garbled(frames: &Bytes, stream: &mut Stream) -> Option<Bytes> {
 }
 
 /// An append without entries: at the bound of terms, or beyond it.
-fn of_stranger(packet: Packet, stream: &mut Stream) -> Packet {
+fn of_stranger(packet: PeerMessage, stream: &mut Stream) -> PeerMessage {
     let term = match stream.below(4) {
         // A replica that takes it has used up a term of 2^30: seldom.
         0 if stream.chance(0.05) => packet.term.saturating_add(TERMS_AHEAD_MAX),
@@ -109,7 +109,7 @@ fn of_stranger(packet: Packet, stream: &mut Stream) -> Packet {
             heads: Vec::new(),
         }),
     };
-    Packet {
+    PeerMessage {
         from: STRANGER,
         term,
         message,
@@ -168,8 +168,8 @@ mod tests {
     use crate::raft::Epoch;
     use crate::sim::random::Purpose;
 
-    fn packet() -> Packet {
-        Packet {
+    fn packet() -> PeerMessage {
+        PeerMessage {
             cluster_id: 3,
             from: ReplicaId { node: 1, disk: 4 },
             to: ReplicaId { node: 2, disk: 5 },
@@ -193,12 +193,12 @@ mod tests {
         let (mut strangers, mut unread) = (0, 0);
         for _ in 0..2_000 {
             let garbage = of(&packet().encode(), &mut stream).unwrap();
-            match Packet::decode(garbage) {
+            match PeerMessage::decode(garbage) {
                 Err(_) => unread += 1,
                 Ok(read) if read.from == STRANGER => strangers += 1,
                 Ok(read) => {
                     let frames = packet().frames;
-                    let same = Packet { frames, ..read };
+                    let same = PeerMessage { frames, ..read };
                     assert_eq!(same, packet());
                 }
             }

@@ -502,16 +502,16 @@ fn nobody_listens_and_the_connect_is_refused() {
 
 #[test]
 fn nobody_answers_and_the_connect_times_out() {
-    type Harm = fn(&mut Bench);
-    let cases: [(&str, Harm); 3] = [
+    type Damage = fn(&mut Bench);
+    let cases: [(&str, Damage); 3] = [
         ("no power", |bench| bench.dies(0, true)),
         ("the way there is cut", |bench| bench.cut(1, 0)),
         ("the way back is cut", |bench| bench.cut(0, 1)),
     ];
-    for (name, harm) in cases {
+    for (name, damage) in cases {
         let mut bench = Bench::new(plain(), 1);
         let _server = bench.listener(0);
-        harm(&mut bench);
+        damage(&mut bench);
         let client = bench.net.open(1);
         let conn = bench.net.connect(&mut bench.core, client, address(0, PORT));
         bench.run_for(2_999 * MS);

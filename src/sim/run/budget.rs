@@ -43,8 +43,8 @@ pub(super) struct Outstanding {
 impl Outstanding {
     fn nodes(&self) -> BTreeSet<NodeId> {
         let forgot = self.forgot_ns.keys();
-        let harmed = self.damaged.keys().chain(self.spoiled.keys());
-        forgot.chain(harmed).copied().collect()
+        let damaged = self.damaged.keys().chain(self.spoiled.keys());
+        forgot.chain(damaged).copied().collect()
     }
 
     /// The nodes whose disks are gone.

@@ -4,7 +4,7 @@
 use super::actions::Left;
 use super::phases::{Run, Step};
 use crate::history::FaultKind;
-use crate::scenario::{Blow, CrashPoint, Fate};
+use crate::scenario::{BoundaryCrash, CrashPoint, Fate};
 use crate::sim::boundary::Boundaries;
 
 /// How long who crashed stays down, nanoseconds.
@@ -12,27 +12,27 @@ const DOWN_NS: u64 = 10_000_000;
 
 impl Run<'_> {
     /// Lets the world count boundaries until the safety phase ends, deal the
-    /// point's blows, and `record` what comes after them.
+    /// point's crashes, and `record` what comes after them.
     pub(super) fn watch_boundaries(&mut self, point: &CrashPoint, record: bool) {
-        for (_, fate) in point.blows.iter().flat_map(|blow| &blow.victims) {
+        for (_, fate) in point.crashes.iter().flat_map(|crash| &crash.victims) {
             let kind = match fate {
                 Fate::Kill => FaultKind::Kill,
                 Fate::Power(_) => FaultKind::PowerLoss,
             };
             *self.ledger.armed.entry(kind).or_default() += 1;
         }
-        let step = self.number(Step::Blow);
+        let step = self.number(Step::BoundaryCrash);
         let upto_ns = self.setting.stop_at_ns;
-        let boundaries = Boundaries::new(self.seed, upto_ns, &point.blows, step, record);
+        let boundaries = Boundaries::new(self.seed, upto_ns, &point.crashes, step, record);
         self.world.lock().boundaries = Some(boundaries);
     }
 
-    /// Does to the run what the world has done to the victims of a blow.
-    pub(super) fn hear_of_blow(&mut self) {
-        let Some(Blow { victims, .. }) = self.world.lock().take_fallen() else {
+    /// Does to the run what the world has done to the victims of a crash at a boundary.
+    pub(super) fn hear_of_crash(&mut self) {
+        let Some(BoundaryCrash { victims, .. }) = self.world.lock().take_fallen() else {
             return;
         };
-        self.blows += 1;
+        self.crashes += 1;
         self.note_fired();
         for (node, fate) in victims {
             match fate {

@@ -17,13 +17,13 @@ impl Run<'_> {
             for fault in fired {
                 // These two were entered when their window began.
                 if !matches!(fault.fault, DiskFault::LyingSync | DiskFault::NoSpace) {
-                    self.note_harm(machine, &fault);
+                    self.note_disk_fault(machine, &fault);
                 }
             }
         }
     }
 
-    fn note_harm(&mut self, machine: usize, fault: &FiredFault) {
+    fn note_disk_fault(&mut self, machine: usize, fault: &FiredFault) {
         let (kind, node) = (fault.fault.kind(), machine as u32);
         let in_log = format!("{}/", fault.path).starts_with(COMMIT_LOG);
         let (held_before, held_after, on_lies) = {
@@ -33,7 +33,7 @@ impl Run<'_> {
             } = &mut *inner;
             let held_before = tap.durable_end(&disks[machine], node);
             if matches!(kind, FaultKind::Rot | FaultKind::ReadError) {
-                tap.harmed(core, &disks[machine], node);
+                tap.damaged(core, &disks[machine], node);
             }
             if kind == FaultKind::SyncError && in_log {
                 tap.sync_failed(node);
@@ -44,7 +44,7 @@ impl Run<'_> {
                 tap.acknowledged_on_lies(node),
             )
         };
-        let harms_medium = matches!(kind, FaultKind::Rot | FaultKind::ReadError);
+        let damages_medium = matches!(kind, FaultKind::Rot | FaultKind::ReadError);
         let eligible = match kind {
             // A live record in the sector: recovery would miss it.
             FaultKind::Rot | FaultKind::ReadError if in_log => held_after < held_before,
@@ -65,7 +65,7 @@ impl Run<'_> {
                 self.unseen.push((entry, machine, on_lies));
             }
             // One that met no record took nothing, and may not be blamed.
-            _ if harms_medium && in_log && eligible => self.leaves(held_after),
+            _ if damages_medium && in_log && eligible => self.leaves(held_after),
             // What was pending is in the page cache at best. Replicas are counted by what
             // they cut.
             FaultKind::SyncError

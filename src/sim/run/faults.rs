@@ -180,7 +180,7 @@ impl Run<'_> {
         let (Phase::Safety, Some(then)) = (self.phase, then) else {
             return;
         };
-        let forgets = then.action.kind().harms_what_was_synced();
+        let forgets = then.action.kind().takes_what_was_synced();
         let machines = self.hit_by(&then, machine);
         let group: Vec<u32> = machines.iter().map(|machine| *machine as u32).collect();
         let again = Step::Then(fault, number, machine);

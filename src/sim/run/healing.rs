@@ -138,9 +138,9 @@ impl Run<'_> {
                 let cluster = inner.tap.cluster();
                 cluster.is_none_or(|cluster| cluster.bases_installed() == 0)
             }
-            Need::DeathAt(who, juncture) => {
+            Need::DeathAt(who, transaction_step) => {
                 let mut deaths = self.ledger.fired.iter().filter_map(|it| it.death.as_ref());
-                !deaths.any(|death| death.who == *who && death.at.contains(juncture))
+                !deaths.any(|death| death.who == *who && death.at.contains(transaction_step))
             }
             Need::Happening(what) => self.happened().get(what).is_none_or(|it| *it == 0),
         })

@@ -28,7 +28,6 @@ mod entries;
 mod faults;
 mod follower;
 mod healing;
-mod junctures;
 mod links;
 mod observed;
 mod operator;
@@ -37,10 +36,11 @@ mod process;
 mod recovery;
 mod steps;
 mod strangers;
-mod tale;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod transaction_steps;
+mod transcript;
 mod traps;
 mod victims;
 mod watch;
@@ -81,7 +81,7 @@ pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (Ru
     runtime.block_on(run_here(&scenario.drawn(seed), seed, options))
 }
 
-/// The tale of one transaction of the run of `scenario` with `seed`, for somebody
+/// The transcript of one transaction of the run of `scenario` with `seed`, for somebody
 /// who knows nothing of the code: the first that was committed while the leader
 /// died, so that nobody heard of the commit, and whose order got its red packet
 /// all the same. `None`: there was none.
@@ -90,14 +90,14 @@ pub fn run_measured(scenario: &Scenario, seed: u64, options: &RunOptions) -> (Ru
 ///
 /// # Panics
 /// Where product code panics.
-pub fn tell_tale(scenario: &Scenario, seed: u64) -> Option<String> {
+pub fn transcript_of(scenario: &Scenario, seed: u64) -> Option<String> {
     let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(async {
         let scenario = scenario.drawn(seed);
         let run = Run::new(&scenario, seed, &RunOptions::default(), Handle::current());
         let (run, _) = to_its_end(run).await;
         let history = run.recorder.take();
-        tale::tell(&run, &history)
+        transcript::tell(&run, &history)
     })
 }
 
@@ -124,18 +124,18 @@ pub struct Swept {
     pub judged: RunReport,
     /// The same run, judged by what clients saw alone.
     pub black_box: RunReport,
-    /// How many blows fell.
-    pub blows: usize,
+    /// How many crashes there were.
+    pub crashes: usize,
     /// The content that power losses left, in their order: a number for each disk.
     pub left: Vec<u64>,
-    /// The boundaries behind the last blow, where they were asked for.
+    /// The boundaries behind the last crash, where they were asked for.
     pub boundaries: Vec<Boundary>,
 }
 
 /// The wishes of a sweep for a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SweepOptions {
-    /// Record the boundaries behind the last blow.
+    /// Record the boundaries behind the last crash.
     pub record: bool,
     /// Keep the full timeline.
     pub timeline: bool,
@@ -166,7 +166,7 @@ pub fn run_swept(
         Swept {
             black_box: ended.judged(&run, Observed::default()),
             judged: ended.judged(&run, Observed::taken(&run)),
-            blows: run.blows,
+            crashes: run.crashes,
             left: std::mem::take(&mut run.left),
             boundaries: boundaries.map_or_else(Vec::new, Boundaries::into_record),
         }

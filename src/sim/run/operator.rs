@@ -137,11 +137,11 @@ impl Run<'_> {
 
     /// Helps a broker that refuses to serve.
     pub(super) fn call_operator(&mut self, machine: usize) {
-        let harmed = self.has_been_harmed(machine);
+        let damaged = self.has_been_damaged(machine);
         let replicated = self.scenario.cluster.is_replicated();
         let (operator, pause_ns) = match self.machines[machine].blames {
-            _ if !replicated && harmed => (Operator::Salvage, AT_ONCE_NS),
-            Blames::Disk if replicated && harmed => self.replace_disk(machine),
+            _ if !replicated && damaged => (Operator::Salvage, AT_ONCE_NS),
+            Blames::Disk if replicated && damaged => self.replace_disk(machine),
             Blames::Blank if replicated && !self.has_been_named(machine) => {
                 (Operator::Format(self.new_disk(machine)), AT_ONCE_NS)
             }
@@ -199,11 +199,11 @@ impl Run<'_> {
 
     /// Whether a fault took or changed what the machine's disk had synced, since
     /// it was put in: that may be a file which formatting had just written.
-    fn has_been_harmed(&self, machine: usize) -> bool {
+    fn has_been_damaged(&self, machine: usize) -> bool {
         let Machine { node, blank_ns, .. } = self.machines[machine];
         let mut fired = self.ledger.fired.iter();
         fired.any(|fault| {
-            fault.node == node && fault.at_ns > blank_ns && self.harms_disk(fault.kind)
+            fault.node == node && fault.at_ns > blank_ns && self.damages_disk(fault.kind)
         })
     }
 
@@ -217,12 +217,12 @@ impl Run<'_> {
     /// replica whose entries, term or vote are not synced before they count, a
     /// power loss can, and a failed sync. A broker alone has nothing to refuse
     /// for then: one that does halts needlessly (S21), and nobody helps it.
-    fn harms_disk(&self, kind: FaultKind) -> bool {
+    fn damages_disk(&self, kind: FaultKind) -> bool {
         let promised = self.scenario.configuration();
         let unsynced = self.scenario.cluster.is_replicated()
             && (promised.flush == Flush::Async || !promised.hard_state_synced);
         let takes = matches!(kind, FaultKind::PowerLoss | FaultKind::SyncError);
-        kind.harms_what_was_synced() || (unsynced && takes)
+        kind.takes_what_was_synced() || (unsynced && takes)
     }
 
     /// Carries out a planned operation, where its subject is known.

@@ -47,7 +47,7 @@ pub(super) enum Step {
     Sprung(usize),
     /// The budget's word for a trap, by its step.
     Room(u64),
-    /// The second blow after a hit: fault, hit, machine.
+    /// The second action after a hit: fault, hit, machine.
     Then(usize, usize, usize),
     /// Images are taken of the disks that a planned hit may roll back: fault,
     /// hit.
@@ -57,7 +57,7 @@ pub(super) enum Step {
     /// A lasting fault ends.
     Close(u64),
     /// Somebody crashed at a boundary.
-    Blow,
+    BoundaryCrash,
     /// A look at everything.
     Tick,
 }
@@ -100,15 +100,15 @@ pub(super) struct Run<'a> {
     /// The images that planned rollbacks set disks back to, by planned fault,
     /// hit and machine.
     pub(super) images: BTreeMap<(usize, usize, usize), DiskImage>,
-    /// The planned faults that had to wait, and the hits whose second blow had.
+    /// The planned faults that had to wait, and the hits whose second action had.
     pub(super) postponed: BTreeSet<(usize, Option<usize>)>,
     /// Since when planned faults have been waiting for room or for something to
     /// take.
     pub(super) waiting: BTreeMap<usize, u64>,
     /// The content that power losses left, where it was asked for, each in one number.
     pub(super) left: Vec<u64>,
-    /// How many blows of a crash point fell.
-    pub(super) blows: usize,
+    /// How many crashes of a crash point happened.
+    pub(super) crashes: usize,
     /// The links that are cut.
     pub(super) cuts: Links,
     pub(super) outstanding: Outstanding,
@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
             postponed: BTreeSet::new(),
             waiting: BTreeMap::new(),
             left: Vec::new(),
-            blows: 0,
+            crashes: 0,
             cuts: Links::new(),
             outstanding: Outstanding::default(),
             follower: Follower::new(scenario),
@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
             // A fault that outlasts the safety phase does so for good.
             Step::Close(window) if self.phase == Phase::Safety => self.close_window(window),
             Step::Close(_) => {}
-            Step::Blow => self.hear_of_blow(),
+            Step::BoundaryCrash => self.hear_of_crash(),
             Step::Tick => {
                 self.at(self.world.now_ns() + TICK_NS, Step::Tick);
                 return self.tick();

@@ -104,7 +104,7 @@ impl Run<'_> {
                 !self.world.lock().core.serves(broker)
             }
             (Condition::Dirty | Condition::Rolling | Condition::Recovering, _) => false,
-            (Condition::At(juncture), victim) => self.is_at(victim, juncture),
+            (Condition::At(transaction_step), victim) => self.is_at(victim, transaction_step),
         }
     }
 

@@ -12,13 +12,13 @@ use crate::sim::disk::DiskModel;
 use super::image::View;
 
 /// Bytes of a small file before its payload.
-const ASIDE_HEADER_BYTES: usize = 24;
+const ATOMIC_FILE_HEADER_BYTES: usize = 24;
 
 /// How such a file begins.
-const ASIDE_MAGIC: u64 = u64::from_be_bytes(*b"ZLA1\0\0\0\0");
+const ATOMIC_FILE_MAGIC: u64 = u64::from_be_bytes(*b"ZLA1\0\0\0\0");
 
 /// The bytes of a small file, verified or not.
-pub(super) fn aside_bytes(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
+pub(super) fn atomic_file_bytes(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
     let content = match view {
         View::Cached => disk.cached_file(path)?,
         View::Durable => disk.durable_file(path)?,
@@ -27,7 +27,7 @@ pub(super) fn aside_bytes(disk: &DiskModel, path: &str, view: View) -> Option<Ve
 }
 
 /// The payload of a small file that is replaced as a whole, where it verifies.
-pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
+pub(super) fn atomic_file(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>> {
     let content = match view {
         View::Cached => disk.cached_file(path)?,
         View::Durable => disk.durable_file(path)?,
@@ -41,8 +41,8 @@ pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>>
     let mut bytes = content.to_vec();
     let word = |at: usize| Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
     let (magic, length, checksum) = (word(0)?, word(8)?, word(16)?);
-    let payload = bytes.split_off(ASIDE_HEADER_BYTES);
-    let verifies = magic == ASIDE_MAGIC
+    let payload = bytes.split_off(ATOMIC_FILE_HEADER_BYTES);
+    let verifies = magic == ATOMIC_FILE_MAGIC
         && length == payload.len() as u64
         && checksum == xxh3_64_with_seed(&payload, xxh3_64(path.as_bytes()));
     verifies.then_some(payload)
@@ -50,7 +50,7 @@ pub(super) fn aside(disk: &DiskModel, path: &str, view: View) -> Option<Vec<u8>>
 
 /// The id of a disk, once it is formatted.
 pub(super) fn disk_id(disk: &DiskModel, view: View) -> Option<u64> {
-    let payload = aside(disk, IDENTITY_FILE, view)?;
+    let payload = atomic_file(disk, IDENTITY_FILE, view)?;
     Some(u64::from_be_bytes(*payload.get(16..)?.first_chunk()?))
 }
 
@@ -64,12 +64,12 @@ pub(super) fn hard_state(disk: &DiskModel, view: View) -> Option<HardState> {
 }
 
 /// Whether a replica stores that it may have had what it cannot read.
-pub(super) fn is_in_doubt(disk: &DiskModel) -> bool {
-    stored(disk, View::Cached).is_some_and(|state| state.doubt.is_some())
+pub(super) fn has_uncertain_tail(disk: &DiskModel) -> bool {
+    stored(disk, View::Cached).is_some_and(|state| state.uncertain_tail.is_some())
 }
 
 fn stored(disk: &DiskModel, view: View) -> Option<raft::HardState> {
-    let payload = aside(disk, raft::HARD_STATE_FILE, view)?;
+    let payload = atomic_file(disk, raft::HARD_STATE_FILE, view)?;
     raft::HardState::decode(&payload)
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Base {
 
 /// A replica's base, where it has one that verifies.
 pub(super) fn base(disk: &DiskModel, view: View) -> Option<Base> {
-    let payload = aside(disk, BASE_FILE, view)?;
+    let payload = atomic_file(disk, BASE_FILE, view)?;
     // A line that says where the log begins, and then the state's lines.
     let mut lines = payload.split(|byte| *byte == b'\n');
     let stored: serde_json::Value = serde_json::from_slice(lines.next()?).ok()?;
@@ -153,7 +153,7 @@ pub(super) enum Said {
 }
 
 /// The content of a peer message: in which term.
-pub(super) fn said(packet: &raft::Packet) -> Option<(u64, Said)> {
+pub(super) fn said(packet: &raft::PeerMessage) -> Option<(u64, Said)> {
     let said = match &packet.message {
         raft::Message::Append(_) => Said::Leads(last_seats(&packet.frames)),
         raft::Message::VoteAnswer { granted: true } => Said::Voted(replica(packet.to)),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::raft::{Message, Packet};
+use crate::raft::{Message, PeerMessage};
 use crate::sim::net::NodeId;
 
 /// The last messages.
@@ -37,7 +37,7 @@ impl Heard {
         let since_ns = now_ns.saturating_sub(self.follows_for_ns);
         let own = self.last.iter().filter(|((to, _), _)| *to == node);
         let lately = own.filter(|(_, (at_ns, _))| *at_ns >= since_ns);
-        let packets = lately.filter_map(|(_, (_, bytes))| Packet::decode(bytes.clone()).ok());
+        let packets = lately.filter_map(|(_, (_, bytes))| PeerMessage::decode(bytes.clone()).ok());
         let appends = packets.filter(|packet| matches!(packet.message, Message::Append(_)));
         let last = appends.max_by_key(|packet| packet.term)?;
         Some((last.from.node as NodeId, last.term))

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::harm::Harm;
+use super::damage::Damage;
 use super::image::{Image, View, head_of};
 use crate::broker::BASE_FILE;
 use crate::check::replicas::Head;
@@ -83,7 +83,7 @@ pub(crate) struct Holdings {
     segments: BTreeMap<Ino, Seq>,
     durable_end: u64,
     /// The entries that were written to files that have no segment's name yet.
-    aside: BTreeMap<Ino, Vec<(WrittenEntry, Seq)>>,
+    unnamed: BTreeMap<Ino, Vec<(WrittenEntry, Seq)>>,
     /// Beginnings of entries whose ends were not written yet: a long one comes in
     /// pieces.
     pieces: BTreeMap<Ino, Piece>,
@@ -148,7 +148,7 @@ impl Holdings {
                 self.everything.push(entry);
                 self.add(entry, ino, seq);
             } else {
-                self.aside.entry(ino).or_default().push((entry, seq));
+                self.unnamed.entry(ino).or_default().push((entry, seq));
             }
         }
         if begins_entry(&bytes[at..], position + at as u64) {
@@ -207,16 +207,16 @@ impl Holdings {
         self.segments.insert(ino, seq);
         self.removed
             .retain(|removed| name.strip_prefix('/') != Some(removed));
-        let aside = self.aside.remove(&ino).unwrap_or_default();
+        let unnamed = self.unnamed.remove(&ino).unwrap_or_default();
         if !self.by_image {
-            for (entry, seq) in aside {
+            for (entry, seq) in unnamed {
                 self.add(entry, ino, seq);
             }
             return false;
         }
         let first = name.strip_prefix('/').and_then(|name| name.parse().ok());
         let cuts = first.is_some_and(|first: u64| first < self.cached_end());
-        let is_new = !aside.is_empty() || cuts;
+        let is_new = !unnamed.is_empty() || cuts;
         if is_new {
             self.stale = true;
             self.renamed.push(ino);
@@ -284,16 +284,16 @@ impl Holdings {
     }
 
     /// The entries that were cached only are gone, and maybe more.
-    pub(super) fn lost_cache(&mut self, disk: &DiskModel, harm: Harm<'_>) {
+    pub(super) fn lost_cache(&mut self, disk: &DiskModel, damage: Damage<'_>) {
         self.undurable.clear();
         self.unbelieved.clear();
         self.lies_before = disk.lies();
-        self.durable_end = self.measure(disk, harm);
+        self.durable_end = self.measure(disk, damage);
         self.believed_end = self.durable_end;
         self.stale = false;
         self.renamed.clear();
         self.removed.clear();
-        self.aside.clear();
+        self.unnamed.clear();
         self.pieces.clear();
         let end = self.durable_end;
         self.entries.retain(|entry| entry.end_address <= end);
@@ -309,20 +309,21 @@ impl Holdings {
 
     /// As [`Holdings::durable_end`], of a replica, whose log may have to be read
     /// off the bytes.
-    pub(super) fn look(&mut self, disk: &DiskModel, harm: Harm<'_>) -> u64 {
+    pub(super) fn look(&mut self, disk: &DiskModel, damage: Damage<'_>) -> u64 {
         if std::mem::take(&mut self.stale) {
-            self.durable_end = self.measure(disk, harm);
+            self.durable_end = self.measure(disk, damage);
             // Every sync is another look, until the names are durable.
             self.renamed.retain(|ino| !disk.is_linked_durably(*ino));
             // A segment without its header stands in the way of what a repair put in
             // its place, until its file is gone.
-            let is_beheaded = self
+            let has_corrupt_header = self
                 .image
                 .as_ref()
-                .is_some_and(|image| image.beheaded_address.is_some());
+                .is_some_and(|image| image.corrupt_header_address.is_some());
             let names = disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default();
             self.removed.retain(|name| names.contains(name));
-            self.stale = !(self.renamed.is_empty() && self.removed.is_empty()) || is_beheaded;
+            self.stale =
+                !(self.renamed.is_empty() && self.removed.is_empty()) || has_corrupt_header;
             let end = self.durable_end;
             self.undurable.retain(|entry| entry.end_address > end);
             if disk.lies() > self.lies_before {
@@ -332,9 +333,9 @@ impl Holdings {
         self.durable_end(disk)
     }
 
-    fn measure(&mut self, disk: &DiskModel, harm: Harm<'_>) -> u64 {
+    fn measure(&mut self, disk: &DiskModel, damage: Damage<'_>) -> u64 {
         let image = match self.by_image {
-            true => Image::of(disk, View::Durable, harm),
+            true => Image::of(disk, View::Durable, damage),
             false => Image::alone(disk),
         };
         self.image.insert(image).end_address()
@@ -481,5 +482,5 @@ fn place_of(record: &[u8]) -> Option<(u32, u64)> {
 fn told_address(disk: &DiskModel) -> u64 {
     let mut arrived = disk.clone();
     arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
-    Image::of(&arrived, View::Durable, Harm::None).end_address()
+    Image::of(&arrived, View::Durable, Damage::None).end_address()
 }

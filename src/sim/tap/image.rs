@@ -6,7 +6,7 @@
 //! follow each other, zero-padded to a sector where a write ended. The prefix ends
 //! where an entry does not verify or does not continue the chain. Where a bad sector
 //! is known to have taken entries from between others, it goes on behind them, so
-//! that a replica's own cut is told from the fault's doing: [`Harm`].
+//! that a replica's own cut is told from the fault's doing: [`Damage`].
 //!
 //! A base in a file of its own stands for all up to an entry (D8). The bytes on the
 //! disk below it need not verify; where the chain does not lead up to it, the log is
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::codecs::{Base, base, expired_address_of, seats_of};
-use super::harm::Harm;
+use super::damage::Damage;
 use crate::check::replicas::{Entry, Head};
 use crate::log::COMMIT_LOG_DIR;
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Parsed, parse};
@@ -48,7 +48,7 @@ pub(super) struct Image {
     /// The log address of the first segment whose header does not verify: what
     /// stands in the segment, a replica that opens it cannot say, and whether
     /// something was meant to.
-    pub(super) beheaded_address: Option<u64>,
+    pub(super) corrupt_header_address: Option<u64>,
 }
 
 impl Image {
@@ -62,7 +62,7 @@ impl Image {
     /// says that this is all.
     pub(super) fn certain_end(&self) -> u64 {
         let end = self.end_address();
-        self.beheaded_address
+        self.corrupt_header_address
             .map_or(end, |address| end.min(address))
     }
 
@@ -85,47 +85,47 @@ impl Image {
 
     /// Log addresses of the entries that do not verify any more. A repair may make a
     /// hole whole from its beginning on, in part: the rest is a hole as well.
-    pub(super) fn harmed_addresses(&self) -> Vec<u64> {
+    pub(super) fn damaged_addresses(&self) -> Vec<u64> {
         let ends = self.entries.iter().map(|entry| entry.head.end_address);
         let begins = std::iter::once(self.base.end_address).chain(ends);
-        let is_harmed = |address: &u64| self.holes.iter().any(|hole| hole.contains(address));
-        begins.filter(is_harmed).collect()
+        let is_damaged = |address: &u64| self.holes.iter().any(|hole| hole.contains(address));
+        begins.filter(is_damaged).collect()
     }
 
     /// The durable log of a broker that stands alone. Without the segment that it
     /// begins with, or the one that has its base, nothing chains to anything.
     pub(super) fn alone(disk: &DiskModel) -> Self {
-        let image = Self::of(disk, View::Durable, Harm::None);
+        let image = Self::of(disk, View::Durable, Damage::None);
         match image.base.end_address == 0 || image.stands.is_some() {
             true => image,
             false => Self::default(),
         }
     }
 
-    /// The log that the disk holds; `harm`: what is known of its bad sectors.
-    pub(super) fn of(disk: &DiskModel, view: View, harm: Harm<'_>) -> Self {
+    /// The log that the disk holds; `damage`: what is known of its bad sectors.
+    pub(super) fn of(disk: &DiskModel, view: View, damage: Damage<'_>) -> Self {
         let mut image = Self {
             stands: base(disk, view),
             ..Self::default()
         };
-        let (segments, beheaded_address) = live(disk, view, harm);
-        image.beheaded_address = beheaded_address;
+        let (segments, corrupt_header_address) = live(disk, view, damage);
+        image.corrupt_header_address = corrupt_header_address;
         let mut successors = segments.keys().copied().skip(1);
         for (number, segment) in segments.values().enumerate() {
             let successor = successors.next();
             if number == 0 {
                 image.base = segment.base;
-            } else if !image.reaches(&segment.base, harm) {
-                if !image.is_below_base(&segment.base, harm) {
+            } else if !image.reaches(&segment.base, damage) {
+                if !image.is_below_base(&segment.base, damage) {
                     image.begin_at_base();
                     return image;
                 }
                 image.begin(segment.base);
             }
-            image.follow(segment, successor, harm);
+            image.follow(segment, successor, damage);
         }
-        if let Some(last) = harm.uncut_end(image.end_address()) {
-            image.reaches(&last, harm);
+        if let Some(last) = damage.uncut_end(image.end_address()) {
+            image.reaches(&last, damage);
         }
         image.begin_at_base();
         image
@@ -133,7 +133,7 @@ impl Image {
 
     /// Whether the log goes on behind that entry: it is the last one, or what is
     /// missing up to it was harmed.
-    fn reaches(&mut self, entry: &Head, harm: Harm<'_>) -> bool {
+    fn reaches(&mut self, entry: &Head, damage: Damage<'_>) -> bool {
         let last = self.last();
         // A segment that was made while the entry before it was bad does not know
         // that one's term; hash and place say which it was.
@@ -143,24 +143,24 @@ impl Image {
         }
         match self.stands.as_ref().map(|stands| stands.head) {
             Some(base) if last.index < base.index && base.index < entry.index => {
-                self.bridges_from_base(base, entry, harm)
+                self.bridges_from_base(base, entry, damage)
             }
-            _ => self.bridges(last, entry, self.known(harm)),
+            _ => self.bridges(last, entry, self.known(damage)),
         }
     }
 
     /// Where holes may be from here on: below the base, nobody misses what is
     /// missing, and they are not kept account of.
-    fn known<'a>(&self, harm: Harm<'a>) -> Harm<'a> {
+    fn known<'a>(&self, damage: Damage<'a>) -> Damage<'a> {
         let last = self.last();
         let stands = self.stands.as_ref();
         let is_below = stands.is_some_and(|stands| last.index < stands.head.index);
-        if is_below { harm.anywhere() } else { harm }
+        if is_below { damage.anywhere() } else { damage }
     }
 
     /// Whether what a hole behind `last` took is known, up to `entry`.
-    fn bridges(&mut self, last: Head, entry: &Head, harm: Harm<'_>) -> bool {
-        let Some(missing) = harm.between(last, entry) else {
+    fn bridges(&mut self, last: Head, entry: &Head, damage: Damage<'_>) -> bool {
+        let Some(missing) = damage.between(last, entry) else {
             return false;
         };
         self.holes.push(last.end_address..entry.end_address);
@@ -169,10 +169,10 @@ impl Image {
     }
 
     /// The log begins at the base, and goes on up to that entry.
-    fn bridges_from_base(&mut self, base: Head, entry: &Head, harm: Harm<'_>) -> bool {
+    fn bridges_from_base(&mut self, base: Head, entry: &Head, damage: Damage<'_>) -> bool {
         let before = self.clone();
         self.begin(base);
-        let goes_on = self.bridges(base, entry, harm);
+        let goes_on = self.bridges(base, entry, damage);
         if !goes_on {
             *self = before;
         }
@@ -187,9 +187,9 @@ impl Image {
 
     /// Whether the base stands for that entry. Where a bad sector took its file, what
     /// the file said is remembered.
-    fn is_below_base(&self, head: &Head, harm: Harm<'_>) -> bool {
+    fn is_below_base(&self, head: &Head, damage: Damage<'_>) -> bool {
         let stands = self.stands.as_ref().map(|stands| stands.head);
-        let base = stands.or_else(|| harm.base());
+        let base = stands.or_else(|| damage.base());
         base.is_some_and(|base| head.index <= base.index)
     }
 
@@ -210,7 +210,7 @@ impl Image {
         self.holes.retain(|hole| hole.start >= head.end_address);
     }
 
-    fn follow(&mut self, segment: &Segment, successor: Option<u64>, harm: Harm<'_>) {
+    fn follow(&mut self, segment: &Segment, successor: Option<u64>, damage: Damage<'_>) {
         let mut position = segment.data_from();
         self.has_ragged_end = false;
         while let Some(bytes) = segment.bytes.get(position..)
@@ -222,7 +222,7 @@ impl Image {
             let counts = |part: &LogPart| successor.is_none_or(|address| part.address < address);
             match parse(bytes, segment.incarnation, position as u64) {
                 Parsed::Entry(envelope)
-                    if counts(&envelope.log) && self.is_next(&envelope.log, harm) =>
+                    if counts(&envelope.log) && self.is_next(&envelope.log, damage) =>
                 {
                     let framed_bytes = envelope.log.framed_bytes() as usize;
                     let record = &bytes[ENVELOPE_BYTES..framed_bytes];
@@ -240,7 +240,7 @@ impl Image {
                 _ => {
                     let sector = &bytes[..bytes.len().min(next_sector - position)];
                     self.has_ragged_end |= sector.iter().any(|byte| *byte != 0);
-                    let resumed = self.known(harm).resumes(self.last(), segment, position);
+                    let resumed = self.known(damage).resumes(self.last(), segment, position);
                     // The base may end within a sector, and rot below it is nobody's loss.
                     let rest = position + 1..next_sector.min(segment.bytes.len());
                     let resumed = resumed.or_else(|| self.first_behind_base(segment, rest));
@@ -270,12 +270,12 @@ impl Image {
         (self.last().index < base.index).then(|| positions.find(begins))?
     }
 
-    fn is_next(&mut self, part: &LogPart, harm: Harm<'_>) -> bool {
+    fn is_next(&mut self, part: &LogPart, damage: Damage<'_>) -> bool {
         let last = self.last();
         if part.index > last.index + 1
-            && let Some(before) = harm.before(part)
+            && let Some(before) = damage.before(part)
         {
-            return self.reaches(&before, harm);
+            return self.reaches(&before, damage);
         }
         follows(&last, part)
     }
@@ -351,7 +351,7 @@ impl Segment {
 
     /// A file whose header does not verify, by what stands behind it and by the
     /// entry that it is known to follow.
-    fn headless(bytes: Vec<u8>, base: Head, sector_bytes: usize) -> Self {
+    fn corrupt_header(bytes: Vec<u8>, base: Head, sector_bytes: usize) -> Self {
         let sectors = (sector_bytes..bytes.len()).step_by(sector_bytes);
         let mut incarnations = sectors.filter_map(|position| {
             let told = *bytes[position..].get(8..)?.first_chunk()?;
@@ -385,12 +385,12 @@ impl Segment {
 /// The segments that count, by first address: the newest, and below it what the
 /// older ones still have. One whose header has gone bad takes nothing with it, where
 /// it is known what it follows; and whether there is one.
-fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>, Option<u64>) {
+fn live(disk: &DiskModel, view: View, damage: Damage<'_>) -> (BTreeMap<u64, Segment>, Option<u64>) {
     let names = match view {
         View::Cached => disk.list(COMMIT_LOG_DIR).unwrap_or_default(),
         View::Durable => disk.durable_list(COMMIT_LOG_DIR).unwrap_or_default(),
     };
-    let (mut whole, mut beheaded) = (Vec::new(), Vec::new());
+    let (mut whole, mut corrupt_headers) = (Vec::new(), Vec::new());
     for name in &names {
         let path = format!("{COMMIT_LOG_DIR}/{name}");
         // A whole one that was getting its name once more when the power went.
@@ -402,7 +402,7 @@ fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>
         };
         match Segment::read(&bytes, address) {
             Some(read) => whole.push((address, Segment { bytes, ..read })),
-            None => beheaded.push((address, bytes)),
+            None => corrupt_headers.push((address, bytes)),
         }
     }
     whole.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.generation));
@@ -415,14 +415,14 @@ fn live(disk: &DiskModel, view: View, harm: Harm<'_>) -> (BTreeMap<u64, Segment>
             live.insert(address, segment);
         }
     }
-    let beheaded_address = beheaded.iter().map(|(address, _)| *address).min();
-    for (address, bytes) in beheaded {
-        if let Some(base) = harm.ends_at(address) {
+    let corrupt_header_address = corrupt_headers.iter().map(|(address, _)| *address).min();
+    for (address, bytes) in corrupt_headers {
+        if let Some(base) = damage.ends_at(address) {
             let sector_bytes = disk.sector_bytes() as usize;
-            live.insert(address, Segment::headless(bytes, base, sector_bytes));
+            live.insert(address, Segment::corrupt_header(bytes, base, sector_bytes));
         }
     }
-    (live, beheaded_address)
+    (live, corrupt_header_address)
 }
 
 /// A file's bytes; a sector that the medium does not give back holds nothing that

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::Tap;
-use super::codecs::is_in_doubt;
+use super::codecs::has_uncertain_tail;
 use crate::check::Promise;
 use crate::check::replicas::Medium;
 use crate::env::{FoundEnd, FoundTail, Notice, Reopening, Stop};
 use crate::history::Happening;
-use crate::raft::{Message, Packet};
+use crate::raft::{Message, PeerMessage};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 use crate::sim::world::Core;
@@ -34,7 +34,7 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
         Notice::StoreReopened { reason, .. } => match reason {
             Reopening::BaseInstalled => vec![Happening::BaseInstalled],
             Reopening::Repaired => vec![Happening::StoreReopened, Happening::DamageRepaired],
-            Reopening::Headless => vec![Happening::StoreReopened, Happening::HeaderRemade],
+            Reopening::CorruptHeader => vec![Happening::StoreReopened, Happening::HeaderRemade],
             Reopening::Failure
             | Reopening::Full
             | Reopening::QueueDamaged
@@ -47,7 +47,7 @@ fn told_by(notice: &Notice) -> Vec<Happening> {
         Notice::GoesOnWhileFull { .. } => vec![Happening::WentOnWhileFull],
         Notice::ReserveUsed { .. } => vec![Happening::ReserveUsed],
         Notice::OwnFileRewritten { .. } => vec![Happening::OwnFileRewritten],
-        Notice::DoubtOver => vec![Happening::DoubtResolved],
+        Notice::TailCertain => vec![Happening::UncertainTailResolved],
         Notice::StoodBack => vec![Happening::StoodBack],
         Notice::Promoted => vec![Happening::Promoted],
         Notice::LeaderSteppedDown { .. } => vec![Happening::LeaderSteppedDown],
@@ -87,12 +87,12 @@ impl Tap {
         let is_of_damage = match notice {
             Notice::EntriesDamaged { .. } => true,
             Notice::StoreReopened { reason, .. } => {
-                matches!(reason, Reopening::Damaged | Reopening::Headless)
+                matches!(reason, Reopening::Damaged | Reopening::CorruptHeader)
             }
             _ => false,
         };
         if is_of_damage {
-            self.finds_no_harm(core, node, notice);
+            self.finds_no_damage(core, node, notice);
         }
     }
 
@@ -108,11 +108,11 @@ impl Tap {
         };
         // From a page cache alone anything may be gone.
         if is_of_lack && self.medium == Medium::Durable {
-            self.finds_no_harm(core, node, notice);
+            self.finds_no_damage(core, node, notice);
         }
     }
 
-    fn finds_no_harm(&mut self, core: &Core, node: NodeId, notice: &Notice) {
+    fn finds_no_damage(&mut self, core: &Core, node: NodeId, notice: &Notice) {
         if !self.rolled_back.contains(&node) {
             let line = format!("b{node} told of damage, and nothing has harmed its disk:");
             self.finds(core, Promise::Liveness, vec![line, notice.to_string()]);
@@ -143,7 +143,7 @@ impl Tap {
         term: u64,
         waiting: impl Iterator<Item = &'b Bytes>,
     ) {
-        let packets = waiting.filter_map(|bytes| Packet::decode(bytes.clone()).ok());
+        let packets = waiting.filter_map(|bytes| PeerMessage::decode(bytes.clone()).ok());
         let answers = packets
             .filter(|packet| packet.term == term)
             .filter(|packet| matches!(packet.message, Message::AppendAnswer(_)));
@@ -165,8 +165,8 @@ impl Tap {
             Message::VoteAnswer { granted: false }
             | Message::PreVoteAnswer { granted: false, .. } => {
                 self.happens(Happening::VoteRefused);
-                if is_in_doubt(disk) {
-                    self.happens(Happening::VoteRefusedInDoubt);
+                if has_uncertain_tail(disk) {
+                    self.happens(Happening::VoteRefusedUncertain);
                 }
             }
             Message::AppendAnswer(answer) if !answer.accepted => {
@@ -176,9 +176,9 @@ impl Tap {
             Message::Join { .. } => self.happens(Happening::BlankAnnounced),
             Message::Expired { .. } => self.happens(Happening::HoleExpired),
             Message::BasePiece { .. } => self.happens(Happening::BaseInPieces),
-            Message::Ask { .. } => self.happens(Happening::DoubtAsked),
+            Message::Ask { .. } => self.happens(Happening::UncertainTailAsked),
             // Lost, and its log goes on behind it: a hole.
-            Message::Tail(tail) if tail.doubtful_from.is_some_and(|it| it <= tail.last.index) => {
+            Message::Tail(tail) if tail.uncertain_from.is_some_and(|it| it <= tail.last.index) => {
                 self.happens(Happening::HoleAnswered);
             }
             _ => {}

@@ -18,8 +18,8 @@ mod notes;
 
 use std::ops::RangeFrom;
 
-use super::codecs::{Base, Said, aside_bytes, base, disk_id, hard_state, said};
-use super::harm::{Harm, Holes, Remembered};
+use super::codecs::{Base, Said, atomic_file_bytes, base, disk_id, hard_state, said};
+use super::damage::{Damage, Holes, Remembered};
 use super::holdings::Holdings;
 use super::image::{Image, View};
 use crate::broker::BASE_FILE;
@@ -27,7 +27,7 @@ use crate::check::replicas::{
     Cause, Cluster, Entry, Fact, Forgot, HardState, Head, Media, Medium, Moment,
 };
 use crate::log::IDENTITY_FILE;
-use crate::raft::{HARD_STATE_FILE, Packet};
+use crate::raft::{HARD_STATE_FILE, PeerMessage};
 use crate::sim::disk::DiskModel;
 use crate::sim::net::NodeId;
 
@@ -168,13 +168,13 @@ impl Replicas {
     }
 
     /// Whether a sector of a node's disk went bad.
-    pub(super) fn is_harmed(&self, node: NodeId) -> bool {
+    pub(super) fn is_damaged(&self, node: NodeId) -> bool {
         self.nodes[node as usize].holes.is_some()
     }
 
     /// The cached log is read off the bytes.
     pub(super) fn read_cached(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
-        let image = Image::of(disk, View::Cached, self.harm(node));
+        let image = Image::of(disk, View::Cached, self.damage(node));
         // A write that failed took what is gone, where one did since: the process
         // learns of it only when its sync returns.
         let reverts = std::mem::replace(
@@ -240,11 +240,11 @@ impl Replicas {
         if self.nodes[node as usize].is_renamed {
             self.read_state(moment, disk, node, Cause::Replica);
         }
-        let held_end = holdings.look(disk, self.harm(node));
+        let held_end = holdings.look(disk, self.damage(node));
         if let Some(image) = holdings.take_image() {
-            let named = match self.harm(node) {
-                Harm::None => Vec::new(),
-                harm => Image::of(disk, View::Cached, harm).harmed_addresses(),
+            let named = match self.damage(node) {
+                Damage::None => Vec::new(),
+                damage => Image::of(disk, View::Cached, damage).damaged_addresses(),
             };
             self.read_durable(moment, node, image, Cause::Replica);
             self.nodes[node as usize].adds(&named);
@@ -308,7 +308,7 @@ impl Replicas {
     }
 
     /// A sector of the disk went bad.
-    pub(super) fn harmed(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
+    pub(super) fn damaged(&mut self, moment: Moment, disk: &DiskModel, node: NodeId) {
         let remembered = Remembered {
             log: self.cluster.log(node, Medium::Cached),
             upto: match self.has_lied(disk, node) {
@@ -317,10 +317,10 @@ impl Replicas {
             },
             base: self.nodes[node as usize].base,
         };
-        let harm = Harm::Anywhere(remembered);
-        let image = Image::of(disk, View::Durable, harm);
+        let damage = Damage::Anywhere(remembered);
+        let image = Image::of(disk, View::Durable, damage);
         // A segment that was just named anew is not that of the durable name yet.
-        let named = Image::of(disk, View::Cached, harm).harmed_addresses();
+        let named = Image::of(disk, View::Cached, damage).damaged_addresses();
         let durable = self.cluster.log(node, Medium::Durable);
         let upto = durable.last().index;
         let took = image.prefix().last().index < upto;
@@ -334,7 +334,7 @@ impl Replicas {
         if took {
             self.read_durable(moment, node, image, Cause::Detected);
         } else {
-            self.nodes[node as usize].sees(&image.harmed_addresses());
+            self.nodes[node as usize].sees(&image.damaged_addresses());
         }
         self.nodes[node as usize].adds(&named);
         self.nodes[node as usize].is_spoiled = true;
@@ -356,7 +356,7 @@ impl Replicas {
     }
 
     /// A replica sent a message to a peer; returns whether it gave a vote.
-    pub(super) fn sent(&mut self, moment: Moment, node: NodeId, packet: &Packet) -> bool {
+    pub(super) fn sent(&mut self, moment: Moment, node: NodeId, packet: &PeerMessage) -> bool {
         let fact = match said(packet) {
             Some((term, Said::Leads(seated))) => {
                 self.cluster.note(moment, Fact::Leads { node, term });
@@ -425,7 +425,7 @@ impl Replicas {
     }
 
     /// The knowledge about the bad sectors of a node's disk.
-    pub(super) fn harm(&self, node: NodeId) -> Harm<'_> {
+    pub(super) fn damage(&self, node: NodeId) -> Damage<'_> {
         let cached = self.cluster.log(node, Medium::Cached);
         let durable = self.cluster.log(node, Medium::Durable);
         // A base that stands for more than the log had is stored, and not durable yet.
@@ -436,8 +436,8 @@ impl Replicas {
         let base = self.nodes[node as usize].base;
         let remembered = Remembered { log, upto, base };
         match &self.nodes[node as usize].holes {
-            None => Harm::None,
-            Some(holes) => Harm::At(holes, remembered),
+            None => Damage::None,
+            Some(holes) => Damage::At(holes, remembered),
         }
     }
 
@@ -475,7 +475,7 @@ impl Replicas {
             self.note_cut(moment, node, Medium::Durable, hole, Cause::Detected);
         }
         if cause == Cause::Detected || self.nodes[node as usize].holes.is_some() {
-            self.nodes[node as usize].sees(&image.harmed_addresses());
+            self.nodes[node as usize].sees(&image.damaged_addresses());
         }
         self.becomes(moment, node, Medium::Durable, prefix, cause);
     }
@@ -491,8 +491,10 @@ impl Replicas {
         let mut state = hard_state(disk, view);
         let cached = hard_state(disk, View::Cached);
         let known = &mut self.nodes[node as usize];
-        let stands =
-            |path| aside_bytes(disk, path, View::Durable) == aside_bytes(disk, path, View::Cached);
+        let stands = |path| {
+            atomic_file_bytes(disk, path, View::Durable)
+                == atomic_file_bytes(disk, path, View::Cached)
+        };
         known.named_disk = disk_id(disk, View::Cached).or(known.named_disk);
         // A file that got its name durably, and whose sector was bad by then, has the
         // id that its replica wrote: the bad sector is no fault of the replica's.

@@ -121,7 +121,7 @@ fn terms_and_votes_that_change_are_reported() {
         [Promise::PromisesKept, Promise::PromisesKept]
     );
     // A vote that is only cached is no vote yet.
-    bench.harm(1, Taken::Cache, |disk| {
+    bench.damage(1, Taken::Cache, |disk| {
         disk.power_loss(Survival::None, &mut Stream::new(7, Purpose::Survival));
     });
     assert_eq!(bench.findings(), []);
@@ -171,7 +171,7 @@ fn a_blank_disk_is_outstanding_and_not_a_broken_promise() {
     bench.leads(0, 1);
     bench.write(&[0, 1], 1, b"one");
     bench.sync(&[0, 1]);
-    bench.harm(1, Taken::Disk, DiskModel::replace);
+    bench.damage(1, Taken::Disk, DiskModel::replace);
     assert_eq!(bench.outstanding(), [1]);
     assert_eq!(bench.durable_end(1), 0);
     bench.format(1, 99);
@@ -186,7 +186,7 @@ fn a_blank_disk_is_outstanding_and_not_a_broken_promise() {
 fn a_name_whose_sector_goes_bad_before_it_is_durable_is_durable_all_the_same() {
     let voted = || raft::Message::VoteAnswer { granted: false };
     let mut bench = Bench::new(SYNCED);
-    bench.harm(1, Taken::Disk, DiskModel::replace);
+    bench.damage(1, Taken::Disk, DiskModel::replace);
     let names = ArmedFault::next(DiskFault::DirSyncError, IDENTITY_FILE, 1);
     bench.world.lock().disks[1].model.arm(names);
     bench
@@ -214,11 +214,11 @@ fn rot_is_outstanding_and_what_was_said_is_the_ledger_s() {
         let Inner {
             core, tap, disks, ..
         } = &mut *inner;
-        let harmed = disks[1]
+        let damaged = disks[1]
             .model
-            .harm_some_sector(("commitlog/0", false), None, 3, 0);
-        harmed.expect("a sector with data");
-        tap.harmed(core, &disks[1], 1);
+            .damage_some_sector(("commitlog/0", false), None, 3, 0);
+        damaged.expect("a sector with data");
+        tap.damaged(core, &disks[1], 1);
     }
     assert_eq!(bench.findings(), []);
     assert!(bench.durable_end(1) < staged.end_address);
@@ -349,7 +349,7 @@ fn the_end_that_a_power_loss_left_may_be_ambiguous() {
     assert!(bench.is_ambiguous(1));
     bench.open(1);
     assert!(!bench.is_ambiguous(1), "cut");
-    bench.doubts(1);
+    bench.uncertain_tails(1);
     assert!(bench.is_ambiguous(1), "and it may have had it");
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{Core, Due, Inner, Timers, World, address, node_of};
 use crate::env::{Disk, Env, File, Net, Timer};
-use crate::scenario::{Blow, Fate, Kept};
+use crate::scenario::{BoundaryCrash, Fate, Kept};
 use crate::sim::boundary::Boundaries;
 use crate::sim::disk::{DiskConfig, DiskModel, DiskSpeed, Survival};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
@@ -137,15 +137,15 @@ fn run_to(world: &World, at_ns: u64) {
     core.now_ns = at_ns;
 }
 
-/// Whether a file synced under way was durable after the disk met `harm`, which
+/// Whether a file synced under way was durable after the disk met `damage`, which
 /// came before the sync's completion; and whether the sync returned.
-fn sync_meets(harm: impl FnOnce(&World), upto_ns: u64) -> (bool, bool) {
+fn sync_meets(damage: impl FnOnce(&World), upto_ns: u64) -> (bool, bool) {
     let (world, env) = world();
     let file = at_once(env.disk().create("f")).unwrap();
     at_once(file.write_at(0, Bytes::from_static(b"x"))).unwrap();
     let mut sync = pin!(file.sync_data());
     assert!(poll(sync.as_mut()).is_pending());
-    harm(&world);
+    damage(&world);
     run_to(&world, upto_ns);
     let returned = poll(sync).is_ready();
     let inner = world.lock();
@@ -237,11 +237,11 @@ fn handles_of_a_dead_process_do_nothing() {
 /// returned.
 fn crashed_at(boundary: u64) -> (Option<u64>, [bool; 2]) {
     let (world, env) = world();
-    let blow = Blow {
+    let crash = BoundaryCrash {
         boundary,
         victims: vec![(0, Fate::Power(Kept::None))],
     };
-    let boundaries = Boundaries::new(1, u64::MAX, &[blow], 0, false);
+    let boundaries = Boundaries::new(1, u64::MAX, &[crash], 0, false);
     world.lock().boundaries = Some(boundaries);
     let disk = env.disk();
     let mut returned = [false; 2];

@@ -39,7 +39,7 @@
 //! with `--members`, nobody is left who knows that there was a cluster, and another
 //! one is founded. An operator who wants a halt (D16) formats with `--replacement`.
 
-mod packet;
+mod message;
 mod record;
 mod run;
 #[cfg(test)]
@@ -48,8 +48,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::raft::{Epoch, ReplicaId};
-pub use packet::founding_speaker;
-pub(super) use packet::{Packet, Said};
+pub use message::founding_speaker;
+pub(super) use message::{FoundingMessage, Said};
 pub use record::FOUNDING_FILE;
 pub(super) use record::Record;
 pub(super) use run::Founded;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::error::StoreError;
 use crate::env::Disk;
-use crate::log::{Aside, DiskKind, Identity, read_aside, replace_aside};
+use crate::log::{AtomicFile, DiskKind, Identity, read_atomic_file, replace_atomic_file};
 use crate::raft::Epoch;
 
 /// At the root of a replica's disk, from `format` on.
@@ -39,20 +39,20 @@ impl Record {
             path: FOUNDING_FILE,
             why,
         };
-        let read = read_aside(disk, FOUNDING_FILE).await;
+        let read = read_atomic_file(disk, FOUNDING_FILE).await;
         match read.map_err(|source| StoreError::Io {
             doing: "reading how the cluster was founded",
             source,
         })? {
-            Aside::Missing if identity.kind == Some(DiskKind::Replica) => {
+            AtomicFile::Missing if identity.kind == Some(DiskKind::Replica) => {
                 Err(forgotten("it is missing".to_owned()))
             }
-            Aside::Missing => Ok(Self {
+            AtomicFile::Missing => Ok(Self {
                 members: Vec::new(),
                 epoch: Epoch::OLD,
             }),
-            Aside::Corrupt { why } => Err(forgotten(why)),
-            Aside::Whole(payload) => {
+            AtomicFile::Corrupt { why } => Err(forgotten(why)),
+            AtomicFile::Whole(payload) => {
                 serde_json::from_slice(&payload).map_err(|why| forgotten(why.to_string()))
             }
         }
@@ -60,7 +60,7 @@ impl Record {
 
     /// Durably.
     pub(in crate::broker) async fn store<D: Disk>(&self, disk: &D) -> Result<(), StoreError> {
-        let stored = replace_aside(disk, FOUNDING_FILE, &self.encode()).await;
+        let stored = replace_atomic_file(disk, FOUNDING_FILE, &self.encode()).await;
         stored.map_err(|source| StoreError::Io {
             doing: "storing how the cluster was founded",
             source,

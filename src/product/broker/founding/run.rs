@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use super::{Action, First, Packet, Record, Said, Unfounded};
+use super::{Action, First, FoundingMessage, Record, Said, Unfounded};
 use crate::broker::base::Base;
 use crate::broker::closed::PauseEnd;
 use crate::broker::config::{RaftConfig, Replication};
@@ -214,7 +214,8 @@ impl<E: Env> Broker<E> {
         bytes: &Bytes,
     ) -> Result<bool, StoreError> {
         let identity = serving.store.log.identity();
-        let (Some(replica), Some(packet)) = (&serving.replica, Packet::decode(bytes)) else {
+        let (Some(replica), Some(packet)) = (&serving.replica, FoundingMessage::decode(bytes))
+        else {
             return Ok(false);
         };
         let is_blank = serving.store.base.is_none();
@@ -257,8 +258,8 @@ fn is_founder(from: ReplicaId, members: &[u64], own: &[u64]) -> bool {
     own.first() == Some(&from.node) && members == own
 }
 
-fn packet(identity: Identity, to_node: u64, said: Said) -> Packet {
-    Packet {
+fn packet(identity: Identity, to_node: u64, said: Said) -> FoundingMessage {
+    FoundingMessage {
         cluster_id: identity.cluster_id,
         from: ReplicaId {
             node: identity.node_id,
@@ -270,10 +271,10 @@ fn packet(identity: Identity, to_node: u64, said: Said) -> Packet {
 }
 
 fn heard(bytes: &Bytes, identity: Identity) -> Option<(ReplicaId, Said)> {
-    for_me(Packet::decode(bytes)?, identity)
+    for_me(FoundingMessage::decode(bytes)?, identity)
 }
 
-fn for_me(packet: Packet, identity: Identity) -> Option<(ReplicaId, Said)> {
+fn for_me(packet: FoundingMessage, identity: Identity) -> Option<(ReplicaId, Said)> {
     let mine = packet.cluster_id == identity.cluster_id && packet.to_node == identity.node_id;
     (mine && packet.from.node != identity.node_id).then_some((packet.from, packet.said))
 }

@@ -151,19 +151,19 @@ fn packets_come_back_as_they_were_and_nothing_else_does() {
             epoch,
         },
     ] {
-        let packet = Packet {
+        let packet = FoundingMessage {
             cluster_id: 77,
             from: replica(1, 11),
             to_node: 2,
             said,
         };
         let bytes = packet.encode();
-        assert_eq!(Packet::decode(&bytes), Some(packet));
+        assert_eq!(FoundingMessage::decode(&bytes), Some(packet));
         for length in 0..bytes.len() {
-            assert_eq!(Packet::decode(&bytes.slice(..length)), None);
+            assert_eq!(FoundingMessage::decode(&bytes.slice(..length)), None);
         }
         let longer = Bytes::from([&bytes[..], &[0]].concat());
-        assert_eq!(Packet::decode(&longer), None);
+        assert_eq!(FoundingMessage::decode(&longer), None);
     }
 }
 

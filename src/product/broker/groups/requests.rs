@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::is_name;
-use crate::broker::foreign::Missing;
+use crate::broker::refusals::Missing;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
 use crate::remoting::group::{ConsumerList, GroupChanged, ListConsumers, Unregister};

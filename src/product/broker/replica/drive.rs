@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::condemned::Condemned;
-use super::packets::Cargo;
+use super::peer_messages::Payload;
+use super::quarantined::Quarantined;
 use super::saving::save;
 use crate::broker::change::Unapplied;
 use crate::broker::error::StoreError;
@@ -23,20 +23,20 @@ fn hash_at(end: Position, last: EntryId) -> u64 {
 }
 
 impl<E: Env> Broker<E> {
-    /// Tells the core what happened, and does what follows. `cargo` came with
+    /// Tells the core what happened, and does what follows. `payload` came with
     /// the message, where it is one.
     pub(super) async fn consensus(
         &mut self,
         serving: &mut Serving<E>,
         input: Input,
-        cargo: &Cargo,
+        payload: &Payload,
     ) -> Result<(), StoreError> {
         self.propose(serving);
         let now_ns = self.env.now_ns();
         if let Some(replica) = &mut serving.replica {
             replica.raft.step(now_ns, input);
         }
-        self.drive(serving, cargo).await
+        self.drive(serving, payload).await
     }
 
     /// As [`Broker::consensus`], of what is no message.
@@ -45,7 +45,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         input: Input,
     ) -> Result<(), StoreError> {
-        self.consensus(serving, input, &Cargo::default()).await
+        self.consensus(serving, input, &Payload::default()).await
     }
 
     /// Does everything that the core wants done of what it was told before.
@@ -54,16 +54,20 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
         self.propose(serving);
-        self.drive(serving, &Cargo::default()).await
+        self.drive(serving, &Payload::default()).await
     }
 
-    async fn drive(&mut self, serving: &mut Serving<E>, cargo: &Cargo) -> Result<(), StoreError> {
+    async fn drive(
+        &mut self,
+        serving: &mut Serving<E>,
+        payload: &Payload,
+    ) -> Result<(), StoreError> {
         while let Some(output) = serving
             .replica
             .as_mut()
             .and_then(|replica| replica.raft.next_output())
         {
-            self.obey(serving, output, cargo).await?;
+            self.obey(serving, output, payload).await?;
         }
         Ok(())
     }
@@ -72,7 +76,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         output: Output,
-        cargo: &Cargo,
+        payload: &Payload,
     ) -> Result<(), StoreError> {
         match output {
             Output::Send {
@@ -118,11 +122,11 @@ impl<E: Env> Broker<E> {
                 upto_index,
             } => {
                 for index in from_index..=upto_index {
-                    self.store_frame(serving, cargo.frame(index)).await?;
+                    self.store_frame(serving, payload.frame(index)).await?;
                 }
             }
             Output::InstallBase { .. } => {
-                let base = cargo.base.as_ref().expect("a base came with the message");
+                let base = payload.base.as_ref().expect("a base came with the message");
                 return self.install(serving, base).await;
             }
             Output::AppendNoOp { term } => {
@@ -145,7 +149,7 @@ impl<E: Env> Broker<E> {
             Output::ReadFailed { id } => self.refuse_read(serving, id),
             Output::ChangeRefused(change) => self.change_refused(serving, change),
             Output::AlreadyChanged(_) => self.already_changed(serving),
-            Output::DoubtOver => self.env.report(Notice::DoubtOver),
+            Output::TailCertain => self.env.report(Notice::TailCertain),
             Output::Halted {
                 blank_nodes,
                 configuration_index,
@@ -154,12 +158,12 @@ impl<E: Env> Broker<E> {
                 configuration_index,
             }),
             Output::Diverged(found) => {
-                return Err(Condemned::Diverged(found).store(&self.env.disk()).await);
+                return Err(Quarantined::Diverged(found).store(&self.env.disk()).await);
             }
             Output::Overruled(found) => return Err(StoreError::Overruled(found)),
             Output::RolledBack { acknowledged, last } => {
-                let condemned = Condemned::RolledBack { acknowledged, last };
-                return Err(condemned.store(&self.env.disk()).await);
+                let quarantined = Quarantined::RolledBack { acknowledged, last };
+                return Err(quarantined.store(&self.env.disk()).await);
             }
         }
         Ok(())

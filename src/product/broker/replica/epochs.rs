@@ -10,7 +10,7 @@
 //! one is not cut by old disks that come back; unless they are a majority of the old
 //! cluster and none of them ever meets a disk of the new one.
 
-use super::condemned::Condemned;
+use super::quarantined::Quarantined;
 use crate::broker::error::StoreError;
 use crate::broker::founding::Said;
 use crate::broker::server::{Broker, Serving};
@@ -90,20 +90,20 @@ impl<E: Env> Broker<E> {
         if relation != Relation::Newer || !is_to_me {
             self.inform(serving, from.node, back);
         }
-        let condemned = match relation {
-            Relation::Newer if is_to_me => Condemned::Superseded {
+        let quarantined = match relation {
+            Relation::Newer if is_to_me => Quarantined::Superseded {
                 own,
                 theirs,
                 by: from,
             },
-            Relation::Rival if is_to_me => Condemned::Rival {
+            Relation::Rival if is_to_me => Quarantined::Rival {
                 own,
                 theirs,
                 by: from,
             },
             _ => return Ok(()),
         };
-        Err(condemned.store(&self.env.disk()).await)
+        Err(quarantined.store(&self.env.disk()).await)
     }
 }
 

@@ -6,7 +6,7 @@
 //!                              ├─ they have expired: a base came that stands for
 //!                              │  them ─▶ stored, the log begins behind it
 //!                              └─ another entry is committed in it or below:
-//!                                 what stands behind it never was ─▶ doubted, cut
+//!                                 what stands behind it never was ─▶ uncertain, cut
 //! ```
 //!
 //! A replica with a hole applies nothing behind it, so nothing expires there; with
@@ -19,7 +19,7 @@
 
 use bytes::Bytes;
 
-use super::packets::Cargo;
+use super::peer_messages::Payload;
 use super::saving::{load, load_or_begin_anew, save};
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
@@ -75,9 +75,9 @@ impl Fetching {
     }
 
     /// Takes what continues the chain.
-    fn take(&mut self, cargo: &Cargo) -> Took {
+    fn take(&mut self, payload: &Payload) -> Took {
         let before = self.frames.len();
-        for (part, frame) in &cargo.frames {
+        for (part, frame) in &payload.frames {
             let (index, hash) = self.at;
             let wanted = part.index == index + 1 && part.previous_hash == hash;
             if wanted && part.index < self.hole.upto.next_index {
@@ -228,13 +228,13 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         from: ReplicaId,
-        (cargo, committed): (Cargo, EntryId),
+        (payload, committed): (Payload, EntryId),
     ) -> Result<(), StoreError> {
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let Some(fetching) = replica.fetching.as_mut() else {
             return Ok(());
         };
-        let parts: Vec<LogPart> = cargo.frames.iter().map(|(part, _)| *part).collect();
+        let parts: Vec<LogPart> = payload.frames.iter().map(|(part, _)| *part).collect();
         let log = &serving.store.log;
         if is_superseded(
             &fetching.hole,
@@ -245,7 +245,7 @@ impl<E: Env> Broker<E> {
             let hole = fetching.hole;
             return self.give_up_hole(serving, hole).await;
         }
-        match fetching.take(&cargo) {
+        match fetching.take(&payload) {
             Took::TheLast => {}
             // A peer that has these may have more. One that brought nothing is asked
             // again when everybody is.
@@ -270,7 +270,7 @@ impl<E: Env> Broker<E> {
             Err(RepairError::Log(error)) => Err(error.into()),
             // More has gone bad meanwhile: opening finds all of it.
             Err(RepairError::Damaged { address }) => Err(StoreError::Damaged { address }),
-            Err(RepairError::Aside(source)) => Err(StoreError::Io {
+            Err(RepairError::AtomicFile(source)) => Err(StoreError::Io {
                 doing: "writing a repaired segment",
                 source,
             }),
@@ -294,11 +294,11 @@ impl<E: Env> Broker<E> {
     pub(super) async fn expired_there(
         &mut self,
         serving: &mut Serving<E>,
-        cargo: &Cargo,
+        payload: &Payload,
     ) -> Result<(), StoreError> {
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let hole = replica.fetching.as_ref().map(|fetching| fetching.hole);
-        match (hole, &cargo.base) {
+        match (hole, &payload.base) {
             (Some(hole), Some(base)) if base.0.position.next_index > hole.from.next_index => {
                 replica.saved().await?;
                 let sync = replica.hard_state_sync;
@@ -310,7 +310,7 @@ impl<E: Env> Broker<E> {
     }
 
     /// Cuts the log where the hole begins. The entries in the hole may have been
-    /// acknowledged: until others have said what is there, this replica is in doubt about
+    /// acknowledged: until others have said what is there, this replica is uncertain about
     /// them.
     async fn give_up_hole(
         &mut self,
@@ -324,7 +324,7 @@ impl<E: Env> Broker<E> {
         replica.saved().await?;
         let (disk, sync) = (self.env.disk(), replica.hard_state_sync);
         let hard = stored(&disk, sync).await?;
-        let hard = hard.doubting(hole.from.next_index, hole.from.address);
+        let hard = hard.is_uncertain(hole.from.next_index, hole.from.address);
         save(disk, hard, sync).await?;
         serving.store.log.truncate(hole.from.address).await?;
         Err(StoreError::Superseded {

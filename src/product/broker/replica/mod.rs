@@ -14,7 +14,6 @@
 //! anything about consensus.
 
 mod admin;
-mod condemned;
 mod cursors;
 mod drive;
 mod epochs;
@@ -22,8 +21,9 @@ mod fetch;
 mod install;
 mod leading;
 mod open;
-mod packets;
+mod peer_messages;
 mod pieces;
+mod quarantined;
 mod reads;
 mod recent;
 mod recover;
@@ -46,10 +46,10 @@ use pieces::{Incoming, Outgoing};
 use recent::RecentFrames;
 use waits::Waits;
 
-pub use condemned::CONDEMNED_FILE;
 pub(super) use open::open;
 pub use open::{FirstMembers, format_replica};
 pub(super) use pieces::BASE_BYTES_MAX;
+pub use quarantined::QUARANTINE_FILE;
 pub(super) use reads::{READ_BYTES_MAX, Reads, Wanted};
 pub use recover::{Survivor, recover_unsafe, survivor};
 pub(super) use saving::renew_unfounded;

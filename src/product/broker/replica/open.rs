@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   identity ─▶ hard state ─▶ base ─▶ log ─▶ snapshot, or base ─▶ replay ─▶ core
-//!                  │           │       └ in doubt: doubt first, then cut (D12)
+//!                  │           │       └ uncertain: uncertain tail first, then cut (D12)
 //!                  │           └ none: blank, waits to be let in (D14)
 //!                  └ none: forgotten, must not take part (D1), but in a preset
 //! ```
@@ -10,10 +10,10 @@
 use bytes::Bytes;
 
 use super::Replica;
-use super::condemned::Condemned;
 use super::cursors::Cursors;
 use super::fetch::Fetching;
 use super::pieces::Outgoing;
+use super::quarantined::Quarantined;
 use super::recent::RecentFrames;
 use super::saving::{load, load_or_begin_anew, renew, save};
 use super::scrub::ROUND_BYTES;
@@ -82,7 +82,7 @@ pub(in crate::broker) async fn open<E: Env>(
             wanted: raft.node_id,
         });
     }
-    Condemned::heed(&disk).await?;
+    Quarantined::heed(&disk).await?;
     let hard = match raft.hard_state_sync {
         true => load(&disk).await?,
         false => load_or_begin_anew(&disk).await?,
@@ -169,7 +169,7 @@ pub(in crate::broker) async fn open<E: Env>(
     Ok((store, replica, notices))
 }
 
-/// Opens the log; where its end is in doubt, the doubt is durable before the
+/// Opens the log; where its end is uncertain, the uncertain tail is durable before the
 /// log is cut.
 pub(super) async fn open_log<E: Env>(
     env: &E,
@@ -179,21 +179,22 @@ pub(super) async fn open_log<E: Env>(
 ) -> Result<(CommitLog<StoreDisk<E>>, Recovery, HardState), StoreError> {
     let (disk, log_config) = (store_disk(env, config), config.log_config());
     let opened = CommitLog::open_at(disk.clone(), log_config, base, env.random_u64()).await;
-    let in_doubt = match opened {
+    let is_uncertain = match opened {
         Ok((log, recovery)) => return Ok((log, recovery, hard)),
-        Err(OpenError::InDoubt(in_doubt)) => in_doubt,
+        Err(OpenError::TailUncertain(is_uncertain)) => is_uncertain,
         Err(error) => return Err(error.into()),
     };
-    let hard = hard.doubting(in_doubt.from.next_index, in_doubt.had_upto_address);
+    let hard = hard.is_uncertain(is_uncertain.from.next_index, is_uncertain.had_upto_address);
     save(disk.clone(), hard, true).await?;
     let entropy = env.random_u64();
-    let (log, recovery) = CommitLog::open_cutting_doubt(disk, log_config, base, entropy).await?;
+    let (log, recovery) =
+        CommitLog::open_cutting_uncertain_tail(disk, log_config, base, entropy).await?;
     Ok((log, recovery, hard))
 }
 
 /// Opens the log of a replica without a base: it was never let in, so no entry
 /// of it can have been acknowledged, and what does not verify was never one.
-/// Doubting would raise its term above that of the leader it waits for.
+/// To call it uncertain would raise its term above that of the leader it waits for.
 async fn open_blank_log<E: Env>(
     env: &E,
     config: &BrokerConfig,
@@ -201,7 +202,8 @@ async fn open_blank_log<E: Env>(
 ) -> Result<(CommitLog<StoreDisk<E>>, Recovery, HardState), StoreError> {
     let disk = store_disk(env, config);
     let (config, entropy) = (config.log_config(), env.random_u64());
-    let opened = CommitLog::open_cutting_doubt(disk, config, Position::START, entropy).await;
+    let opened =
+        CommitLog::open_cutting_uncertain_tail(disk, config, Position::START, entropy).await;
     let (log, recovery) = opened?;
     Ok((log, recovery, hard))
 }

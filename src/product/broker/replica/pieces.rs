@@ -22,7 +22,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::packets::Cargo;
+use super::peer_messages::Payload;
 use crate::broker::base::Base;
 use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
@@ -284,7 +284,7 @@ impl<E: Env> Broker<E> {
             term,
             message,
         };
-        self.consensus(serving, input, &Cargo::default()).await
+        self.consensus(serving, input, &Payload::default()).await
     }
 
     /// A piece came. Once the base is whole, what it was offered for is done; until
@@ -359,19 +359,19 @@ impl<E: Env> Broker<E> {
                 return Ok(());
             }
         };
-        let cargo = Cargo {
+        let payload = Payload {
             base: Some(whole),
-            ..Cargo::default()
+            ..Payload::default()
         };
         if matches!(message, Message::Expired { .. }) {
-            self.expired_there(serving, &cargo).await
+            self.expired_there(serving, &payload).await
         } else {
             let input = Input::Message {
                 from,
                 term,
                 message,
             };
-            self.consensus(serving, input, &cargo).await
+            self.consensus(serving, input, &payload).await
         }
     }
 

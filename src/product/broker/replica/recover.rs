@@ -3,8 +3,8 @@
 //! Promise: nothing is done without the operator's word, and what it may cost
 //! is said before and after. Offline: no broker runs on the disk.
 
-use super::condemned::Condemned;
 use super::open::open_log;
+use super::quarantined::Quarantined;
 use super::saving::{load, renew, save};
 use crate::broker::base::Base;
 use crate::broker::config::BrokerConfig;
@@ -35,7 +35,7 @@ pub struct Survivor {
     /// The nodes that had seats, this one included.
     pub nodes: Vec<u64>,
     /// Its log may once have had more (D12).
-    pub in_doubt: bool,
+    pub is_uncertain: bool,
 }
 
 /// Looks at a survivor's disk. Damage at the end of its log is cut, as a start
@@ -66,10 +66,10 @@ pub async fn recover_unsafe<E: Env>(
     } = look(env, config).await?;
     let disk = env.disk();
     // Cut short, it is served as neither what it was nor what it shall be.
-    let met = Condemned::read(&disk)
+    let met = Quarantined::read(&disk)
         .await?
-        .map_or(0, Condemned::epoch_number);
-    if let failed @ StoreError::Io { .. } = Condemned::Recovering.store(&disk).await {
+        .map_or(0, Quarantined::epoch_number);
+    if let failed @ StoreError::Io { .. } = Quarantined::Recovering.store(&disk).await {
         return Err(failed);
     }
     let epoch = Epoch {
@@ -86,7 +86,7 @@ pub async fn recover_unsafe<E: Env>(
     let hard = HardState {
         term: hard.term.max(survivor.last.term) + 1,
         vote: Some(me),
-        doubt: None,
+        uncertain_tail: None,
     };
     // The term first: no entry is of a later one than the hard state (D1).
     save(env.disk(), hard, true).await?;
@@ -95,7 +95,7 @@ pub async fn recover_unsafe<E: Env>(
         Ok(())
     })?;
     log.close().await?;
-    Condemned::lift(&env.disk()).await?;
+    Quarantined::lift(&env.disk()).await?;
     Ok(survivor)
 }
 
@@ -125,7 +125,7 @@ async fn look<E: Env>(env: &E, config: &BrokerConfig) -> Result<Looked<E>, Store
         end_address: end.address,
         applied_index: base.state.applied_index,
         nodes: configuration.seats.keys().copied().collect(),
-        in_doubt: hard.doubt.is_some(),
+        is_uncertain: hard.uncertain_tail.is_some(),
     };
     Ok(Looked {
         log,

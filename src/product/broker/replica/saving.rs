@@ -1,4 +1,4 @@
-//! Term, vote and doubt on the disk (D1).
+//! Term, vote and uncertain tail on the disk (D1).
 
 use bytes::Bytes;
 
@@ -7,7 +7,8 @@ use crate::broker::error::StoreError;
 use crate::broker::founding::{FOUNDING_FILE, Record};
 use crate::env::Disk;
 use crate::log::{
-    Aside, IDENTITY_FILE, Identity, read_aside, renew_aside, replace_aside, replace_aside_unsynced,
+    AtomicFile, IDENTITY_FILE, Identity, read_atomic_file, renew_atomic_files, replace_atomic_file,
+    replace_atomic_file_unsynced,
 };
 use crate::raft::{HARD_STATE_FILE, HardState};
 
@@ -19,8 +20,8 @@ pub(super) async fn save<D: Disk>(
 ) -> Result<HardState, StoreError> {
     let payload = hard.encode();
     let stored = match sync {
-        true => replace_aside(&disk, HARD_STATE_FILE, &payload).await,
-        false => replace_aside_unsynced(&disk, HARD_STATE_FILE, &payload).await,
+        true => replace_atomic_file(&disk, HARD_STATE_FILE, &payload).await,
+        false => replace_atomic_file_unsynced(&disk, HARD_STATE_FILE, &payload).await,
     };
     stored.map_err(|source| StoreError::Io {
         doing: "storing term and vote",
@@ -96,7 +97,7 @@ pub(super) async fn write_again<D: Disk>(
     files: &[(&'static str, Bytes)],
 ) -> Result<(), StoreError> {
     let files: Vec<(&str, &[u8])> = files.iter().map(|(path, it)| (*path, &**it)).collect();
-    let renewed = renew_aside(disk, &files).await;
+    let renewed = renew_atomic_files(disk, &files).await;
     renewed.map_err(|source| StoreError::Io {
         doing: "writing its own files once more",
         source,
@@ -109,8 +110,8 @@ pub(super) async fn write_again<D: Disk>(
 pub(super) async fn damaged<D: Disk>(disk: &D, own: Own) -> Files {
     let mut damaged = Files::new();
     for (path, payload) in own.files() {
-        match read_aside(disk, path).await {
-            Ok(Aside::Whole(found)) if found == payload => {}
+        match read_atomic_file(disk, path).await {
+            Ok(AtomicFile::Whole(found)) if found == payload => {}
             Ok(_) => damaged.push((path, payload)),
             Err(_) => {}
         }
@@ -134,15 +135,15 @@ pub(super) async fn load<D: Disk>(disk: &D) -> Result<HardState, StoreError> {
         path: HARD_STATE_FILE,
         why: why.to_owned(),
     };
-    let read = read_aside(disk, HARD_STATE_FILE).await;
+    let read = read_atomic_file(disk, HARD_STATE_FILE).await;
     let read = read.map_err(|source| StoreError::Io {
         doing: "reading term and vote",
         source,
     })?;
     match read {
-        Aside::Missing => Err(forgotten("it is missing")),
-        Aside::Corrupt { why } => Err(forgotten(&why)),
-        Aside::Whole(payload) => {
+        AtomicFile::Missing => Err(forgotten("it is missing")),
+        AtomicFile::Corrupt { why } => Err(forgotten(&why)),
+        AtomicFile::Whole(payload) => {
             HardState::decode(&payload).ok_or_else(|| forgotten("it does not decode"))
         }
     }

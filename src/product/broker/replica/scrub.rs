@@ -49,8 +49,8 @@ impl<E: Env> Broker<E> {
         while left > 0 {
             let log = &mut serving.store.log;
             let scrubbed = log.scrub_step(at, left).await?;
-            if let Some(address) = scrubbed.headless {
-                return Err(StoreError::Headless { address });
+            if let Some(address) = scrubbed.corrupt_header {
+                return Err(StoreError::CorruptHeader { address });
             }
             let bytes = scrubbed.next_address.saturating_sub(at);
             at = scrubbed.next_address;
@@ -122,7 +122,7 @@ impl<E: Env> Broker<E> {
 }
 
 impl Replica {
-    /// Term, vote and doubt as they are stored; `None` while others are on their
+    /// Term, vote and uncertain tail as they are stored; `None` while others are on their
     /// way, and where nothing is promised of them.
     fn stored_hard_state(&self) -> Option<crate::raft::HardState> {
         let is_stored = self.saving.is_none() && self.hard_state_sync;

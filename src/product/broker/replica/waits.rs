@@ -52,10 +52,10 @@ impl Replica {
             let nodes = peers().collect();
             return Some(WaitedFor::LettingIn { nodes });
         }
-        let unheard = self.raft.unheard_in_doubt();
-        Some(match self.raft.hard_state().doubt {
-            Some(doubt) if !unheard.is_empty() => WaitedFor::Word {
-                from_index: doubt.from_index,
+        let unheard = self.raft.unheard_about_tail();
+        Some(match self.raft.hard_state().uncertain_tail {
+            Some(uncertain_tail) if !unheard.is_empty() => WaitedFor::Word {
+                from_index: uncertain_tail.from_index,
                 nodes: unheard,
             },
             _ => WaitedFor::Leader {

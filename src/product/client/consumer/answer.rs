@@ -96,7 +96,7 @@ impl<E: Env> Consumer<E> {
         state.phase = phase;
         state.not_before_ns = now_ns.saturating_add(pause_ns);
         let topic = state.topic;
-        self.session.doubt(self.topics[topic].id);
+        self.session.uncertain_tail(self.topics[topic].id);
     }
 
     fn on_pull(&mut self, claim: Claim, op: OpId, command: &Command) {

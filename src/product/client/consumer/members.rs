@@ -82,7 +82,7 @@ impl<E: Env> Consumer<E> {
             consumer_id_list: mut ids,
         }) = list
         else {
-            self.session.doubt(self.topics[0].id);
+            self.session.uncertain_tail(self.topics[0].id);
             return;
         };
         ids.sort();

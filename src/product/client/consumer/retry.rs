@@ -98,7 +98,7 @@ impl<E: Env> Consumer<E> {
             returned.op = None;
             returned.not_before_ns = now_ns.saturating_add(ms(returned.pause_ms));
             returned.pause_ms = pause_ms_max.min(returned.pause_ms * 2);
-            self.session.doubt(self.topics[0].id);
+            self.session.uncertain_tail(self.topics[0].id);
         }
         self.events
             .push_back(ConsumerEvent::SendBackEnded { op, acknowledged });

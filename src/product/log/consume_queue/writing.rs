@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{ENTRY_BYTES, QueueError, QueueTail, Shared, Stored};
 use crate::env::{Disk, File};
 use crate::log::CONSUME_QUEUE_DIR;
-use crate::log::aside::create_afresh;
+use crate::log::atomic_file::create_afresh;
 
 /// The work of a sync, alone.
 #[derive(Debug)]

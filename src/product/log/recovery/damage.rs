@@ -3,12 +3,12 @@
 //!
 //! ```text
 //!   ── entries ──▶ ✗ ✗ ──▶ entries ──▶ ✗ zeros
-//!                  hole                └ ambiguous or corrupt: in doubt
+//!                  hole                └ ambiguous or corrupt: uncertain
 //! ```
 
 use std::io;
 
-use super::headless;
+use super::corrupt_header;
 use super::survey::{Named, Survey, Verdict};
 use crate::env::Disk;
 use crate::log::error::{Corruption, Proof};
@@ -26,7 +26,7 @@ impl<D: Disk> Survey<D> {
         live: Vec<Named<D>>,
         checkpoint_address: u64,
     ) -> io::Result<()> {
-        let mut generations = headless::generations(&live).into_iter();
+        let mut generations = corrupt_header::generations(&live).into_iter();
         let mut live = live.into_iter().peekable();
         if live.peek().is_none() {
             self.verdict = self.judge_no_segments();
@@ -86,7 +86,7 @@ impl<D: Disk> Survey<D> {
             _ => (segment_path(self.end.address), 0, Flaw::Missing),
         };
         self.leave_hole(base, path, position, flaw);
-        if !segment.headless {
+        if !segment.corrupt_header {
             // The header tells the last one's term, at least.
             self.terms.push(base.next_index - 1, base.term);
         }

@@ -15,14 +15,14 @@
 //! ```
 
 mod chain;
+mod corrupt_header;
 mod damage;
-mod doubt;
-mod headless;
 mod judge;
 mod renew;
 pub(super) mod strays;
 mod survey;
 mod tail;
+mod uncertain_tail;
 
 use super::checkpoint::{self, Checkpoint, CheckpointState};
 use super::commit_log::{CommitLog, incarnation};
@@ -35,12 +35,12 @@ use super::{Hole, LogConfig, Position, hole};
 use crate::env::Disk;
 use crate::record::ENVELOPE_BYTES;
 
-use doubt::Doubtful;
+use uncertain_tail::Uncertain;
 
 pub(super) use chain::before;
-pub use doubt::InDoubt;
 pub use strays::Stray;
 pub(super) use survey::{Survey, Verdict, survey};
+pub use uncertain_tail::TailUncertain;
 
 /// Reads ahead so many bytes when going through whole segments.
 pub(super) const WINDOW_BYTES: u64 = 256 << 10;
@@ -118,7 +118,7 @@ impl<D: Disk> CommitLog<D> {
         config: LogConfig,
         base: Position,
         entropy: u64,
-        doubtful: Doubtful,
+        uncertain: Uncertain,
     ) -> Result<(Self, Recovery), OpenError> {
         let config = checked(&disk, config)?;
         let identity = read_identity(&disk).await?;
@@ -140,7 +140,7 @@ impl<D: Disk> CommitLog<D> {
             return Err(OpenError::Unrecognizable { path });
         }
         let end = match config.replicated {
-            true => survey.replica_end(doubtful)?,
+            true => survey.replica_end(uncertain)?,
             false => survey.log_end()?,
         };
         if !config.replicated && survey.end.address < base.address {
@@ -151,7 +151,7 @@ impl<D: Disk> CommitLog<D> {
         }
         let strays = strays::move_aside(&opening.disk, &survey.strays).await?;
         opening.remove_drafts(&survey).await?;
-        opening.remake_headless(&mut survey).await?;
+        opening.remake_headers(&mut survey).await?;
         let clean = opening.stopped_cleanly(&survey, &end).await?;
         let copied = match clean {
             true => None,
@@ -207,7 +207,7 @@ impl<D: Disk> Opening<D> {
         Ok(!aborted
             && *end == LogEnd::Clean
             && survey.checkpoint == CheckpointState::Whole(clean_stop)
-            && !active.headless
+            && !active.corrupt_header
             && active.header.sector_bytes as usize == self.disk.sector_bytes())
     }
 

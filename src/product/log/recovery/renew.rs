@@ -86,7 +86,7 @@ impl<D: Disk> Opening<D> {
         // A segment that is hardly begun is copied as a whole: the copy takes its name,
         // and no kill leaves another preallocated file behind.
         let begun = survey.write_position.saturating_mul(HARDLY_BEGUN);
-        if old.headless || begun <= old.header.segment_bytes {
+        if old.corrupt_header || begun <= old.header.segment_bytes {
             return Ok(old.header.base);
         }
         let mut walk = Walk::of(old, survey.known_holes());
@@ -128,7 +128,7 @@ impl<D: Disk> Opening<D> {
         let made_anew = |(number, segment): &(usize, &Segment<D>)| {
             let header = &segment.header;
             let is_repaired = header.durable_address > header.base.address;
-            (is_repaired || *number == last) && !segment.headless
+            (is_repaired || *number == last) && !segment.corrupt_header
         };
         let mut any = false;
         for (_, segment) in survey.segments.iter().enumerate().filter(made_anew) {

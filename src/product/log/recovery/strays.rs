@@ -16,7 +16,7 @@
 //!
 //! A segment gets its name once its size and its header are durable, and no fault
 //! that is accounted for changes a size: so what is too short was never one. A
-//! replica takes what is left for a segment that it lost: it doubts, and asks the
+//! replica takes what is left for a segment that it lost: it is uncertain, and asks the
 //! others (D12).
 
 use std::io;

@@ -79,8 +79,11 @@ impl<D: Disk> Survey<D> {
             CheckpointState::Whole(checkpoint) => checkpoint.generation,
             _ => 0,
         };
-        let headless = self.segments.iter().filter(|segment| segment.headless);
-        let untold = self.lost.len() + headless.count();
+        let corrupt_header = self
+            .segments
+            .iter()
+            .filter(|segment| segment.corrupt_header);
+        let untold = self.lost.len() + corrupt_header.count();
         match untold {
             0 => self.generation,
             _ => self.generation.max(recorded) + untold as u64,

@@ -223,7 +223,7 @@ impl Cluster {
                     "{node} reports: rolled back to {last}, had acknowledged {acknowledged}"
                 ));
             }
-            Output::DoubtOver => self.told.push(format!("{node}: the doubt is over")),
+            Output::TailCertain => self.told.push(format!("{node}: the tail is certain")),
             Output::Diverged(found) | Output::Overruled(found) => {
                 panic!("state machine safety: {node} diverged: {found:?}")
             }
@@ -437,7 +437,7 @@ impl Cluster {
     /// a driver does before it starts (D12).
     pub(super) fn tear(&mut self, node: u64, from_index: u64) {
         let disk = &mut self.node(node).disk;
-        disk.hard = disk.hard.doubting(from_index, 0);
+        disk.hard = disk.hard.is_uncertain(from_index, 0);
         disk.truncate(from_index);
     }
 
@@ -478,7 +478,7 @@ impl Cluster {
         }
         if Self::is_superseded(hole, disk, other, commit_index) {
             self.reopen_after(node, |disk| {
-                disk.hard = disk.hard.doubting(hole.from_index, 0);
+                disk.hard = disk.hard.is_uncertain(hole.from_index, 0);
                 disk.truncate(hole.from_index);
             });
         }

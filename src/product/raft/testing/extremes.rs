@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::raft::{
     Append, AppendAnswer, Configuration, EntryId, Epoch, HardState, Input, LogView, Message,
-    NUMBER_MAX, Output, Packet, Raft, ReplicaId, Role, Settings, Start, TERMS_AHEAD_MAX, Tail,
+    NUMBER_MAX, Output, PeerMessage, Raft, ReplicaId, Role, Settings, Start, TERMS_AHEAD_MAX, Tail,
     WireError,
 };
 
@@ -32,7 +32,7 @@ fn messages(number: u64, request: u64) -> Vec<Message> {
         matched_index: number,
         last_index: number,
         hint: id,
-        in_doubt: false,
+        is_uncertain: false,
     };
     vec![
         Message::PreVote {
@@ -77,7 +77,7 @@ fn messages(number: u64, request: u64) -> Vec<Message> {
             chained: true,
             last: id,
             base_index: number,
-            doubtful_from: Some(number),
+            uncertain_from: Some(number),
             silent_from: Some(number),
             heads: Vec::new(),
         }),
@@ -103,7 +103,7 @@ fn messages(number: u64, request: u64) -> Vec<Message> {
 }
 
 fn packet(term: u64, message: Message) -> Bytes {
-    let packet = Packet {
+    let packet = PeerMessage {
         cluster_id: 1,
         from: replica(1),
         to: replica(0),
@@ -206,14 +206,14 @@ fn a_number_above_the_greatest_is_refused_in_every_field() {
     for number in [NUMBER_MAX + 1, 1 << 63, u64::MAX - 1, u64::MAX] {
         for message in messages(number, 1) {
             let told = format!("{message:?}");
-            let decoded = Packet::decode(packet(TERM, message));
+            let decoded = PeerMessage::decode(packet(TERM, message));
             assert_eq!(decoded, Err(WireError::Beyond), "{told}");
         }
-        let decoded = Packet::decode(packet(number, Message::TimeoutNow));
+        let decoded = PeerMessage::decode(packet(number, Message::TimeoutNow));
         assert_eq!(decoded, Err(WireError::Beyond));
     }
     for message in messages(NUMBER_MAX, u64::MAX) {
-        assert!(Packet::decode(packet(NUMBER_MAX, message)).is_ok());
+        assert!(PeerMessage::decode(packet(NUMBER_MAX, message)).is_ok());
     }
 }
 

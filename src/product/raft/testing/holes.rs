@@ -2,12 +2,12 @@
 
 use super::lone::{Lone, id, replica};
 use crate::raft::{
-    Configuration, Doubt, EntryId, Input, Message, Output, Settings, Tail, Unreadable,
+    Configuration, EntryId, Input, Message, Output, Settings, Tail, UncertainTail, Unreadable,
 };
 
 /// The replica of three with entries of terms 1 1 3 3 3 3, of which 3 and 4 cannot be
-/// read; and one with a doubt about its end beside that.
-fn holed(doubt: Option<Doubt>) -> Lone {
+/// read; and one with an uncertain tail beside that.
+fn holed(uncertain_tail: Option<UncertainTail>) -> Lone {
     let hole = Unreadable {
         from_index: 3,
         upto_index: 5,
@@ -19,7 +19,7 @@ fn holed(doubt: Option<Doubt>) -> Lone {
         settings,
         configuration,
         &[1, 1, 3, 3, 3, 3],
-        doubt,
+        uncertain_tail,
         vec![hole],
     )
 }
@@ -53,17 +53,17 @@ fn a_hole_is_answered_for_durably_and_truly() {
     let mut lone = holed(None);
     // Below: copies up to the hole, or a denial.
     let (tail, upto_index) = tail_behind(&mut lone, id(1, 1), 0);
-    assert!(tail.chained && tail.doubtful_from.is_none() && tail.silent_from.is_none());
+    assert!(tail.chained && tail.uncertain_from.is_none() && tail.silent_from.is_none());
     assert_eq!(upto_index, 2);
     let (tail, _) = tail_behind(&mut lone, id(2, 2), 0);
     assert!(
-        !tail.chained && tail.doubtful_from.is_none(),
+        !tail.chained && tail.uncertain_from.is_none(),
         "another one is there"
     );
     // In it: it had something there, and cannot read it.
     for previous in [id(2, 1), id(3, 3), id(3, 1)] {
         let (tail, upto_index) = tail_behind(&mut lone, previous, 0);
-        assert_eq!(tail.doubtful_from, Some(previous.index + 1));
+        assert_eq!(tail.uncertain_from, Some(previous.index + 1));
         assert_eq!(upto_index, previous.index, "nothing is sent");
     }
     // Right behind it: its end is known by its hash alone.
@@ -74,19 +74,19 @@ fn a_hole_is_answered_for_durably_and_truly() {
     ] {
         let (tail, upto_index) = tail_behind(&mut lone, id(4, 3), hash);
         assert_eq!((tail.chained, tail.silent_from), (chained, silent_from));
-        assert_eq!((tail.doubtful_from, upto_index), (None, sent));
+        assert_eq!((tail.uncertain_from, upto_index), (None, sent));
     }
     // Further behind.
     let (tail, upto_index) = tail_behind(&mut lone, id(5, 3), 0);
     assert!(tail.chained);
     assert_eq!(upto_index, 6);
-    let doubt = Doubt {
+    let uncertain_tail = UncertainTail {
         from_index: 7,
         term_before: 4,
         had_upto_address: 0,
     };
-    let (tail, _) = tail_behind(&mut holed(Some(doubt)), id(6, 3), 0);
-    assert_eq!(tail.doubtful_from, Some(7), "and its own end is in doubt");
+    let (tail, _) = tail_behind(&mut holed(Some(uncertain_tail)), id(6, 3), 0);
+    assert_eq!(tail.uncertain_from, Some(7), "and its own end is uncertain");
 }
 
 /// D12: nothing else is said, taken or wished for.

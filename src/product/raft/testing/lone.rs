@@ -1,8 +1,8 @@
 //! One replica alone: a test says what it hears, and sees what it does.
 
 use crate::raft::{
-    Append, AppendAnswer, Configuration, Doubt, EntryHead, EntryId, HardState, Input, LogView,
-    Message, Output, Raft, ReplicaId, Role, Settings, Start, Unreadable,
+    Append, AppendAnswer, Configuration, EntryHead, EntryId, HardState, Input, LogView, Message,
+    Output, Raft, ReplicaId, Role, Settings, Start, UncertainTail, Unreadable,
 };
 
 pub(super) const fn replica(node: u64) -> ReplicaId {
@@ -23,29 +23,34 @@ pub(super) struct Lone {
 }
 
 impl Lone {
-    pub(super) fn new(n: u64, terms: &[u64], doubt: Option<Doubt>) -> Self {
-        Self::with(Settings::default(), n, terms, doubt)
+    pub(super) fn new(n: u64, terms: &[u64], uncertain_tail: Option<UncertainTail>) -> Self {
+        Self::with(Settings::default(), n, terms, uncertain_tail)
     }
 
-    pub(super) fn with(settings: Settings, n: u64, terms: &[u64], doubt: Option<Doubt>) -> Self {
+    pub(super) fn with(
+        settings: Settings,
+        n: u64,
+        terms: &[u64],
+        uncertain_tail: Option<UncertainTail>,
+    ) -> Self {
         let configuration = Configuration::of_voters((0..n).map(replica));
-        Self::of(settings, configuration, terms, doubt)
+        Self::of(settings, configuration, terms, uncertain_tail)
     }
 
     pub(super) fn of(
         settings: Settings,
         configuration: Configuration,
         terms: &[u64],
-        doubt: Option<Doubt>,
+        uncertain_tail: Option<UncertainTail>,
     ) -> Self {
-        Self::holed(settings, configuration, terms, doubt, Vec::new())
+        Self::holed(settings, configuration, terms, uncertain_tail, Vec::new())
     }
 
     pub(super) fn holed(
         settings: Settings,
         configuration: Configuration,
         terms: &[u64],
-        doubt: Option<Doubt>,
+        uncertain_tail: Option<UncertainTail>,
         holes: Vec<Unreadable>,
     ) -> Self {
         let peers = configuration.members().map(|it| it.node).collect();
@@ -56,7 +61,7 @@ impl Lone {
         let hard = HardState {
             term: 5,
             vote: None,
-            doubt,
+            uncertain_tail,
         };
         let raft = Raft::new(Start {
             me: replica(0),
@@ -208,6 +213,6 @@ pub(super) fn accepted(request: u64, matched_index: u64) -> Message {
         matched_index,
         last_index: matched_index,
         hint: EntryId::ZERO,
-        in_doubt: false,
+        is_uncertain: false,
     })
 }

@@ -18,5 +18,5 @@ mod holes;
 mod lone;
 mod random;
 mod rules;
-mod story;
-mod tales;
+mod script;
+mod scripts;

@@ -253,7 +253,7 @@ impl Run {
             return false;
         };
         let committed = self.cluster.check.committed.range(..=lost).next_back();
-        place.disk.hard.doubt.is_some()
+        place.disk.hard.uncertain_tail.is_some()
             || committed.is_some_and(|(index, _)| *index > place.disk.durable_index)
     }
 

@@ -2,28 +2,28 @@
 
 use super::lone::{Lone, accepted, answer, asked, granted, id, replica};
 use crate::raft::{
-    Append, Change, Configuration, Divergence, Doubt, EntryHead, EntryId, HardState, Input,
-    Message, Output, ReplicaId, Role, Settings, Tail,
+    Append, Change, Configuration, Divergence, EntryHead, EntryId, HardState, Input, Message,
+    Output, ReplicaId, Role, Settings, Tail, UncertainTail,
 };
 
 /// V05, D12: a log of terms 1 1 3 votes for what is at least as up to date; in
-/// doubt, for what lies beyond the doubt.
+/// uncertain tail, for what lies beyond it.
 #[test]
 fn votes() {
-    let doubt = Doubt {
+    let uncertain_tail = UncertainTail {
         from_index: 4,
         term_before: 4,
         had_upto_address: 0,
     };
-    for (last, clear, doubtful) in [
+    for (last, clear, uncertain) in [
         (id(3, 3), true, false),
         (id(2, 3), false, false),
         (id(9, 2), false, false),
         (id(4, 4), true, false),
         (id(1, 5), true, true),
     ] {
-        for (doubt, expected) in [(None, clear), (Some(doubt), doubtful)] {
-            let mut lone = Lone::new(3, &[1, 1, 3], doubt);
+        for (uncertain_tail, expected) in [(None, clear), (Some(uncertain_tail), uncertain)] {
+            let mut lone = Lone::new(3, &[1, 1, 3], uncertain_tail);
             let next_term = 6;
             let asked = lone.hear(1, 5, Message::PreVote { next_term, last });
             assert_eq!(granted(&asked), Some(expected), "pre-vote, {last}");
@@ -35,28 +35,31 @@ fn votes() {
     }
 }
 
-/// D12: a replica that is in doubt acknowledges what a leader sends it; what it
+/// D12: a replica that is uncertain acknowledges what a leader sends it; what it
 /// loses of that by a second cut, it must not help to overrule.
 #[test]
-fn a_second_doubt_reaches_up_to_the_term_that_it_was_acknowledged_in() {
+fn a_second_uncertain_tail_reaches_up_to_the_term_that_it_was_acknowledged_in() {
     let first = HardState {
         term: 2,
         vote: None,
-        doubt: None,
+        uncertain_tail: None,
     }
-    .doubting(3, 700);
+    .is_uncertain(3, 700);
     // It voted for the leader of term 4, and acknowledged an entry of that.
     let heard = HardState { term: 4, ..first };
-    let second = heard.doubting(4, 600);
-    let doubt = Doubt {
+    let second = heard.is_uncertain(4, 600);
+    let uncertain_tail = UncertainTail {
         from_index: 3,
         term_before: 4,
         had_upto_address: 700,
     };
-    assert_eq!((second.term, second.doubt), (5, Some(doubt)));
+    assert_eq!(
+        (second.term, second.uncertain_tail),
+        (5, Some(uncertain_tail))
+    );
     // The loser of that election has entries of term 3, and not that one.
     for (term, expected) in [(3, false), (4, false), (5, true)] {
-        let mut lone = Lone::new(3, &[1, 1], second.doubt);
+        let mut lone = Lone::new(3, &[1, 1], second.uncertain_tail);
         let (last, transfer) = (id(4, term), false);
         let voted = lone.hear(1, 6, Message::Vote { last, transfer });
         assert_eq!(granted(&voted), Some(expected), "last term {term}");
@@ -68,13 +71,13 @@ fn a_second_doubt_reaches_up_to_the_term_that_it_was_acknowledged_in() {
 /// that index.
 #[test]
 fn of_two_copies_the_one_in_the_later_log_is_taken() {
-    let doubt = Doubt {
+    let uncertain_tail = UncertainTail {
         from_index: 3,
         term_before: 4,
         had_upto_address: 0,
     };
     for order in [[1, 2], [2, 1]] {
-        let mut lone = Lone::new(3, &[1, 1], Some(doubt));
+        let mut lone = Lone::new(3, &[1, 1], Some(uncertain_tail));
         let request = asked(&lone.step(Input::Timeout)).expect("it asks at once");
         let tail = |heads: &[EntryId]| {
             let head = |id: &EntryId| EntryHead {
@@ -87,7 +90,7 @@ fn of_two_copies_the_one_in_the_later_log_is_taken() {
                 chained: true,
                 last: heads[heads.len() - 1],
                 base_index: 0,
-                doubtful_from: None,
+                uncertain_from: None,
                 silent_from: None,
                 heads: heads.iter().map(head).collect(),
             })
@@ -146,7 +149,7 @@ fn nothing_leaves_before_the_save() {
     let hard = HardState {
         term,
         vote: Some(from),
-        doubt: None,
+        uncertain_tail: None,
     };
     assert_eq!(outputs, [Output::SaveHardState(hard)]);
     let other = HardState { term: 9, ..hard };
@@ -375,8 +378,8 @@ fn a_question_of_an_earlier_leadership_is_not_answered() {
 /// Finding 014: what made a learner a voter may be what it lost. Without its
 /// vote nobody might lead, so it does not wait for a leader.
 #[test]
-fn a_learner_in_doubt_asks_too() {
-    let doubt = Doubt {
+fn a_learner_with_an_uncertain_tail_asks_too() {
+    let uncertain_tail = UncertainTail {
         from_index: 2,
         term_before: 3,
         had_upto_address: 0,
@@ -391,7 +394,12 @@ fn a_learner_in_doubt_asks_too() {
             Some(change) => voters.after(change).expect("one more"),
             None => voters.clone(),
         };
-        let mut lone = Lone::of(Settings::default(), configuration, &[1], Some(doubt));
+        let mut lone = Lone::of(
+            Settings::default(),
+            configuration,
+            &[1],
+            Some(uncertain_tail),
+        );
         assert_eq!(asked(&lone.wait()).is_some(), asks);
     }
 }
@@ -400,14 +408,14 @@ fn a_learner_in_doubt_asks_too() {
 /// is not refused like a leader's: its number is the asker's own.
 #[test]
 fn a_repair_is_not_answered() {
-    let doubt = Doubt {
+    let uncertain_tail = UncertainTail {
         from_index: 2,
         term_before: 3,
         had_upto_address: 0,
     };
-    let mut lone = Lone::new(3, &[1], Some(doubt));
+    let mut lone = Lone::new(3, &[1], Some(uncertain_tail));
     let install = Message::Install {
-        request: asked(&lone.wait()).expect("a doubtful replica asks"),
+        request: asked(&lone.wait()).expect("an uncertain replica asks"),
         base: id(9, 4),
         configuration: Configuration::of_voters((0..3).map(replica)),
     };

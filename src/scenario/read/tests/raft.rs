@@ -229,9 +229,9 @@ fn bad_files_are_shown_where_they_are_bad() {
             "when = \"has-leader\"",
             "within_budget = true",
         ),
-        ("a second blow without a time", "after_ms = [5, 40], ", ""),
+        ("a second action without a time", "after_ms = [5, 40], ", ""),
         (
-            "a second blow that needs a plan",
+            "a second action that needs a plan",
             "kind = \"power-loss\", after_ms = [5, 40], survival = \"none\"",
             "kind = \"partition\", after_ms = 5",
         ),

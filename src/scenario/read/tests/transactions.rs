@@ -1,6 +1,6 @@
 //! Scenarios with transactions: who pays, who dies where, what is needed.
 
-use crate::history::{Happening, Juncture, Mortal};
+use crate::history::{Happening, TransactionStep, VictimRole};
 use crate::scenario::{Condition, FaultAction, Need, Scenario, Victim, parse, plan};
 
 const GOOD: &str = r#"
@@ -52,7 +52,7 @@ fn instances_share_a_group_and_a_database() {
     assert_eq!(scenario.consumers(), [6]);
     assert_eq!(scenario.databases(), [7, 8]);
     let needs = [
-        Need::DeathAt(Mortal::OrderService, Juncture::PaidNotEnded),
+        Need::DeathAt(VictimRole::OrderService, TransactionStep::PaidNotEnded),
         Need::Happening(Happening::HalfDiscarded),
     ];
     assert_eq!(scenario.expect.needs, needs);
@@ -72,14 +72,14 @@ fn a_group_dies_at_once_and_a_database_comes_back() {
             let victims: Vec<Victim> = fault.hits.iter().map(|hit| hit.victim).collect();
             let hit = &fault.hits[0];
             match fault.trigger.when {
-                Condition::At(Juncture::PaidNotEnded) => {
+                Condition::At(TransactionStep::PaidNotEnded) => {
                     let groups = [[0, 1, 2], [3, 4, 5]].map(|group| group.map(Victim::Client));
                     assert!(groups.iter().any(|group| victims == group));
                     assert!(matches!(&hit.action, FaultAction::ClientKill { down }
                         if down.ns().is_none()));
                 }
                 other => {
-                    assert_eq!(other, Condition::At(Juncture::CheckOpen));
+                    assert_eq!(other, Condition::At(TransactionStep::CheckOpen));
                     assert!([7, 8].map(Victim::Client).contains(&hit.victim));
                     let comes_back = Some(100_000_000)..=Some(1_000_000_000);
                     assert!(matches!(&hit.action, FaultAction::ClientPower { down, .. }
@@ -91,9 +91,13 @@ fn a_group_dies_at_once_and_a_database_comes_back() {
 }
 
 #[test]
-fn junctures_need_transactions() {
+fn transaction_steps_need_transactions() {
     let cases = [
-        ("a juncture misspelt", "\"check-open\"", "\"check-opened\""),
+        (
+            "a transaction step misspelt",
+            "\"check-open\"",
+            "\"check-opened\"",
+        ),
         (
             "a broker where none is",
             "kind = \"client-power\"\ntarget = \"database\"\nwhen = \"check-open\"",

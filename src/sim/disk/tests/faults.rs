@@ -370,7 +370,7 @@ fn a_sector_goes_bad_where_data_lies() {
     for seed in 0..50 {
         let mut disk = disk.clone();
         let (path, position) = disk
-            .harm_some_sector(("f", false), Some(RotKind::Bit), seed, 0)
+            .damage_some_sector(("f", false), Some(RotKind::Bit), seed, 0)
             .unwrap();
         assert_eq!(path, "f");
         assert!([512, 1024].contains(&position), "the first is pending");
@@ -378,10 +378,10 @@ fn a_sector_goes_bad_where_data_lies() {
         let changed = bytes.iter().filter(|byte| **byte != b'a').count();
         assert_eq!(changed, 1, "one bit of one byte");
     }
-    assert_eq!(disk.harm_some_sector(("other", false), None, 1, 0), None);
+    assert_eq!(disk.damage_some_sector(("other", false), None, 1, 0), None);
     disk.rename("f", "f.tmp").unwrap();
     assert_eq!(
-        disk.harm_some_sector(("f", false), None, 1, 0),
+        disk.damage_some_sector(("f", false), None, 1, 0),
         None,
         "being made"
     );

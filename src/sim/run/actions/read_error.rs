@@ -5,6 +5,6 @@ use crate::sim::run::phases::Run;
 
 impl Run<'_> {
     pub(super) fn read_error(&mut self, machine: usize, file: FileClass, seed: u64) {
-        self.harm_sector(machine, None, file, seed);
+        self.damage_sector(machine, None, file, seed);
     }
 }

@@ -11,6 +11,6 @@ impl Run<'_> {
             RotForm::Zeros => RotKind::Zeros,
             RotForm::Garbage => RotKind::Garbage,
         };
-        self.harm_sector(machine, Some(rot), file, seed);
+        self.damage_sector(machine, Some(rot), file, seed);
     }
 }

@@ -9,7 +9,7 @@ use crate::sim::run::phases::Run;
 
 impl Run<'_> {
     /// A sector goes bad where it lies: a read of it shows that.
-    pub(super) fn harm_sector(
+    pub(super) fn damage_sector(
         &mut self,
         machine: usize,
         rot: Option<RotKind>,
@@ -22,7 +22,7 @@ impl Run<'_> {
         };
         let dirty = self.dirty(machine as u32);
         let entry = self.ledger.fired.len();
-        let (reached, harmed) = {
+        let (reached, damaged) = {
             let mut inner = self.world.lock();
             let inner = &mut *inner;
             let disk = &mut inner.disks[machine];
@@ -31,12 +31,14 @@ impl Run<'_> {
             // The durable log ends before its first hole. What was synced behind that
             // one can be lost as well.
             let reached = inner.tap.believed_end(disk, machine as u32);
-            let harmed = disk.model.harm_some_sector(aim_of(file), rot, seed, entry);
-            let harmed = harmed.map(|place| (place, inner.tap.held_now(disk)));
-            inner.tap.harmed(&inner.core, disk, machine as u32);
-            (reached, harmed)
+            let damaged = disk
+                .model
+                .damage_some_sector(aim_of(file), rot, seed, entry);
+            let damaged = damaged.map(|place| (place, inner.tap.held_now(disk)));
+            inner.tap.damaged(&inner.core, disk, machine as u32);
+            (reached, damaged)
         };
-        let Some(((path, position), held_after)) = harmed else {
+        let Some(((path, position), held_after)) = damaged else {
             return;
         };
         let note = format!("b{machine} {kind} in {path} at {position}");

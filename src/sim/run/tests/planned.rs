@@ -33,7 +33,7 @@ fn a_plan_gives_the_run_of_its_seed() {
         "raft/disk-destroyed",
         "raft/membership-crashes",
         "raft/rolled-back-harmless",
-        "transactions/raft-all-lose-power-at-every-juncture",
+        "transactions/raft-all-lose-power-at-every-step",
         "transactions/single-order-services-die-and-come-back",
         "raft/clocks-jump",
         "raft/limping-link",

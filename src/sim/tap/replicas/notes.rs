@@ -7,7 +7,7 @@ use crate::sim::tap::image::Image;
 
 impl Replicas {
     /// A replica cuts its log. Where the cached one is what counts, a fault took
-    /// what lies behind a sector that went bad, which the replica doubts from then
+    /// what lies behind a sector that went bad, which is uncertain to the replica from then
     /// on (D12), and what a failed sync left neither durable nor to be trusted. (A
     /// durable log is read anew as soon as a sector goes bad.)
     pub(super) fn note_taken(&mut self, moment: Moment, node: NodeId, from_index: u64) {

@@ -11,7 +11,7 @@ use crate::check::replicas::Media;
 use crate::env::{ConnId, Disk as _, Env};
 use crate::log::{
     CommitLog, FormatError, IDENTITY_FILE, Identity, LogConfig, Position, Staged, format,
-    replace_aside,
+    replace_atomic_file,
 };
 use crate::raft;
 use crate::record::EntryKind;
@@ -96,24 +96,30 @@ impl Bench {
     }
 
     /// A node stores that it may have had an entry of term 1 at index 2.
-    pub(super) fn doubts(&self, node: usize) {
-        let doubt = raft::Doubt {
+    pub(super) fn uncertain_tails(&self, node: usize) {
+        let uncertain_tail = raft::UncertainTail {
             from_index: 2,
             term_before: 1,
             had_upto_address: 0,
         };
-        self.store(node, 2, None, Some(doubt));
+        self.store(node, 2, None, Some(uncertain_tail));
     }
 
-    fn store(&self, node: usize, term: u64, vote: Option<usize>, doubt: Option<raft::Doubt>) {
+    fn store(
+        &self,
+        node: usize,
+        term: u64,
+        vote: Option<usize>,
+        uncertain_tail: Option<raft::UncertainTail>,
+    ) {
         let state = raft::HardState {
             term,
             vote: vote.map(|node| self.replica(node)),
-            doubt,
+            uncertain_tail,
         };
         let disk = self.envs[node].disk();
         let path = raft::HARD_STATE_FILE;
-        self.wait(replace_aside(&disk, path, &state.encode()))
+        self.wait(replace_atomic_file(&disk, path, &state.encode()))
             .expect("writes");
     }
 
@@ -128,7 +134,7 @@ impl Bench {
         let state = serde_json::json!({ "head": { "configuration": "" } });
         let payload = format!("{payload}\n{state}\n");
         let disk = self.envs[node].disk();
-        self.wait(replace_aside(&disk, BASE_FILE, payload.as_bytes()))
+        self.wait(replace_atomic_file(&disk, BASE_FILE, payload.as_bytes()))
             .expect("writes");
     }
 
@@ -198,7 +204,7 @@ impl Bench {
     }
 
     pub(super) fn says(&self, from: usize, to: usize, term: u64, message: raft::Message) {
-        let packet = raft::Packet {
+        let packet = raft::PeerMessage {
             epoch: raft::Epoch::OLD,
             cluster_id: 1,
             from: self.replica(from),
@@ -232,7 +238,7 @@ impl Bench {
             matched_index,
             last_index: matched_index,
             hint: raft::EntryId::ZERO,
-            in_doubt: false,
+            is_uncertain: false,
         };
         self.says(node, to, term, raft::Message::AppendAnswer(answer));
     }
@@ -246,8 +252,13 @@ impl Bench {
         tap.stream_write(core, disks, node as u32, ConnId(1), &frame.freeze());
     }
 
-    /// The machine goes down; its disk is changed by `harm`; it is up again.
-    pub(super) fn harm(&mut self, node: usize, taken: Taken, harm: impl FnOnce(&mut DiskModel)) {
+    /// The machine goes down; its disk is changed by `damage`; it is up again.
+    pub(super) fn damage(
+        &mut self,
+        node: usize,
+        taken: Taken,
+        damage: impl FnOnce(&mut DiskModel),
+    ) {
         self.logs[node] = None;
         self.world.process_dies(node as u32, true);
         {
@@ -255,7 +266,7 @@ impl Bench {
             let Inner {
                 core, tap, disks, ..
             } = &mut *inner;
-            harm(&mut disks[node].model);
+            damage(&mut disks[node].model);
             disks[node].machine_died();
             tap.lost_cache(core, &disks[node], node as u32, taken);
         }
@@ -264,7 +275,7 @@ impl Bench {
     }
 
     pub(super) fn power_loss(&mut self, node: usize, survival: Survival) {
-        self.harm(node, Taken::Cache, |disk| {
+        self.damage(node, Taken::Cache, |disk| {
             disk.power_loss(survival, &mut Stream::new(7, Purpose::Survival));
         });
     }
@@ -298,7 +309,7 @@ impl Bench {
         } = &mut *inner;
         let spoilt = disks[node].model.make_unreadable(path, position);
         spoilt.expect("there");
-        tap.harmed(core, &disks[node], node as u32);
+        tap.damaged(core, &disks[node], node as u32);
     }
 
     pub(super) fn findings(&self) -> Vec<Promise> {

@@ -90,7 +90,7 @@ impl Run {
         }
     }
 
-    /// All vote, nothing is in doubt, all know and hold what is committed.
+    /// All vote, nothing is uncertain, all know and hold what is committed.
     fn is_well(&self) -> bool {
         let committed = self
             .cluster
@@ -109,7 +109,7 @@ impl Run {
                     raft.commit_index() == committed
                         && raft.last().index == committed
                         && raft.configuration().is_voter(node.me)
-                        && raft.hard_state().doubt.is_none()
+                        && raft.hard_state().uncertain_tail.is_none()
                 })
             })
     }
@@ -118,7 +118,7 @@ impl Run {
         let line = |node: &Node| match &node.raft {
             None => format!("{} off", node.me.node),
             Some(raft) => format!(
-                "{}:{} {:?} term {} last {} commit {} durable {} rotten {:?} doubt {:?} {:?}",
+                "{}:{} {:?} term {} last {} commit {} durable {} rotten {:?} uncertain tail {:?} {:?}",
                 node.me.node,
                 node.me.disk,
                 raft.role(),
@@ -127,7 +127,7 @@ impl Run {
                 raft.commit_index(),
                 node.disk.durable_index,
                 node.disk.rotten,
-                raft.hard_state().doubt,
+                raft.hard_state().uncertain_tail,
                 raft.configuration(),
             ),
         };

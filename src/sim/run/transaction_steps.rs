@@ -1,9 +1,9 @@
-//! At which junctures transactions are, for the process that may die: from what
+//! The steps of transactions, for the process that may die: from what
 //! clients recorded and from what brokers' logs say.
 
 use super::follower::{Follower, Transaction};
 use super::phases::Run;
-use crate::history::{ClientId, Death, Juncture, Mortal};
+use crate::history::{ClientId, Death, TransactionStep, VictimRole};
 use crate::scenario::{Victim, Workload};
 use crate::sim::net::NodeId;
 use crate::sim::world::Inner;
@@ -22,8 +22,8 @@ impl Run<'_> {
         });
     }
 
-    /// Whether a transaction that a victim has to do with is at a juncture.
-    pub(super) fn is_at(&self, victim: Victim, juncture: Juncture) -> bool {
+    /// Whether a transaction that a victim has to do with is at a transaction step.
+    pub(super) fn is_at(&self, victim: Victim, transaction_step: TransactionStep) -> bool {
         let mut inner = self.world.lock();
         let mut look = Look {
             brokers: inner.tap.brokers(),
@@ -31,15 +31,15 @@ impl Run<'_> {
             inner: &mut inner,
         };
         match victim {
-            Victim::Broker(node) => look.broker_is_at(node, juncture),
-            Victim::Client(client) => match (self.mortal(victim), juncture) {
-                (Mortal::RedPacket, Juncture::ProcessedNotCommitted) => {
+            Victim::Broker(node) => look.broker_is_at(node, transaction_step),
+            Victim::Client(client) => match (self.victim_role(victim), transaction_step) {
+                (VictimRole::RedPacket, TransactionStep::ProcessedNotCommitted) => {
                     self.clients[client as usize].progress.uncommitted() > 0
                 }
-                (Mortal::OrderService, _) => look.service_is_at(&[client], juncture),
-                (Mortal::Database, _) => {
+                (VictimRole::OrderService, _) => look.service_is_at(&[client], transaction_step),
+                (VictimRole::Database, _) => {
                     let processes = self.follower.processes_of(client);
-                    look.service_is_at(&processes, juncture)
+                    look.service_is_at(&processes, transaction_step)
                 }
                 _ => false,
             },
@@ -52,31 +52,31 @@ impl Run<'_> {
         // Where there are no transactions, nobody asks.
         self.world.lock().tap.trail()?;
         self.follow();
-        let at = Juncture::ALL.into_iter();
+        let at = TransactionStep::ALL.into_iter();
         Some(Death {
-            who: self.mortal(victim),
+            who: self.victim_role(victim),
             at: at
-                .filter(|juncture| self.is_at(victim, *juncture))
+                .filter(|transaction_step| self.is_at(victim, *transaction_step))
                 .collect(),
         })
     }
 
     /// The kind of process that a victim is.
-    pub(super) fn mortal(&self, victim: Victim) -> Mortal {
+    pub(super) fn victim_role(&self, victim: Victim) -> VictimRole {
         let Victim::Client(client) = victim else {
-            return Mortal::Broker;
+            return VictimRole::Broker;
         };
         let mut first = 0;
         for workload in &self.scenario.workloads {
             first += workload.client_count();
             if client < first {
                 return match workload {
-                    Workload::Send(_) | Workload::Pay(_) => Mortal::OrderService,
-                    Workload::Consume(_) | Workload::RedPacket(_) => Mortal::RedPacket,
+                    Workload::Send(_) | Workload::Pay(_) => VictimRole::OrderService,
+                    Workload::Consume(_) | Workload::RedPacket(_) => VictimRole::RedPacket,
                 };
             }
         }
-        Mortal::Database
+        VictimRole::Database
     }
 }
 
@@ -94,32 +94,32 @@ impl Look<'_> {
         nodes.any(|node| tap.is_decision_held(&disks[node as usize], node, half_address))
     }
 
-    fn broker_is_at(&mut self, node: NodeId, juncture: Juncture) -> bool {
+    fn broker_is_at(&mut self, node: NodeId, transaction_step: TransactionStep) -> bool {
         let follower = self.follower;
         let Some(trail) = self.inner.tap.trail() else {
             return false;
         };
         let here = node..node + 1;
         let decides = |half: &u64| trail.decision(node, *half).is_some();
-        match juncture {
-            Juncture::HalfUnacknowledged => {
+        match transaction_step {
+            TransactionStep::HalfUnacknowledged => {
                 let mut halves = follower.halves.values();
                 halves.any(|order| trail.half(node, *order).is_some())
             }
-            Juncture::PaidNotEnded => {
+            TransactionStep::PaidNotEnded => {
                 let mut undecided = follower.undecided.iter();
                 undecided.any(|(order, half)| {
                     let untouched = trail.any_decision(node, *half).is_none();
                     untouched && follower.paid.contains(order)
                 })
             }
-            Juncture::EndNotDurable => {
+            TransactionStep::EndNotDurable => {
                 let undecided = follower.undecided.values().copied();
                 let decided: Vec<u64> = undecided.filter(decides).collect();
                 let mut decided = decided.into_iter();
                 decided.any(|half| !self.is_held(here.clone(), half))
             }
-            Juncture::DecidedNotApplied => {
+            TransactionStep::DecidedNotApplied => {
                 let untold = |it: &&Transaction| it.ending || it.unread;
                 let untold = follower.open.values().filter(untold);
                 let untold = untold.filter_map(|it| it.half_address);
@@ -127,14 +127,14 @@ impl Look<'_> {
                 let mut decided = decided.into_iter();
                 decided.any(|half| self.is_held(here.clone(), half))
             }
-            Juncture::CheckOpen => !trail.asked(node).is_empty(),
-            Juncture::RollbackWhileRunning => follower.open.values().any(|it| it.barred),
-            Juncture::ProcessedNotCommitted => false,
+            TransactionStep::CheckOpen => !trail.asked(node).is_empty(),
+            TransactionStep::RollbackWhileRunning => follower.open.values().any(|it| it.barred),
+            TransactionStep::ProcessedNotCommitted => false,
         }
     }
 
     /// `processes`: of one producer group, those whose transactions count.
-    fn service_is_at(&mut self, processes: &[ClientId], juncture: Juncture) -> bool {
+    fn service_is_at(&mut self, processes: &[ClientId], transaction_step: TransactionStep) -> bool {
         let follower = self.follower;
         let own = |client: ClientId| processes.contains(&client);
         let open = || {
@@ -142,20 +142,20 @@ impl Look<'_> {
             open.filter(|((client, _), _)| own(*client))
                 .map(|(_, it)| it)
         };
-        match juncture {
-            Juncture::HalfUnacknowledged => {
+        match transaction_step {
+            TransactionStep::HalfUnacknowledged => {
                 let mut halves = follower.halves.keys();
                 halves.any(|(client, _)| own(*client))
             }
-            Juncture::PaidNotEnded => open().any(|it| it.unended),
-            Juncture::EndNotDurable | Juncture::DecidedNotApplied => {
-                let held = juncture == Juncture::DecidedNotApplied;
+            TransactionStep::PaidNotEnded => open().any(|it| it.unended),
+            TransactionStep::EndNotDurable | TransactionStep::DecidedNotApplied => {
+                let held = transaction_step == TransactionStep::DecidedNotApplied;
                 let ending = open().filter(|it| it.ending);
                 let ending: Vec<u64> = ending.filter_map(|it| it.half_address).collect();
                 let mut ending = ending.into_iter();
                 ending.any(|half| self.is_held(0..self.brokers, half) == held)
             }
-            Juncture::CheckOpen => {
+            TransactionStep::CheckOpen => {
                 let Some(trail) = self.inner.tap.trail() else {
                     return false;
                 };
@@ -166,8 +166,8 @@ impl Look<'_> {
                     order.map(|(client, _)| follower.group(*client)) == group
                 })
             }
-            Juncture::RollbackWhileRunning => open().any(|it| it.barred),
-            Juncture::ProcessedNotCommitted => false,
+            TransactionStep::RollbackWhileRunning => open().any(|it| it.barred),
+            TransactionStep::ProcessedNotCommitted => false,
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) type Holes = BTreeMap<u64, bool>;
 
 /// Where holes may be, and what stood there.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Harm<'a> {
+pub(super) enum Damage<'a> {
     /// No bad sector is known.
     None,
     /// Holes begin at these log addresses.
@@ -36,7 +36,7 @@ pub(super) struct Remembered<'a> {
     pub(super) base: Option<Head>,
 }
 
-impl<'a> Harm<'a> {
+impl<'a> Damage<'a> {
     /// The entries that are remembered, where a hole may begin at that log address.
     fn known_at(self, address: u64) -> Option<Remembered<'a>> {
         match self {
@@ -123,7 +123,7 @@ impl<'a> Harm<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Harm, Holes, Remembered};
+    use super::{Damage, Holes, Remembered};
     use crate::check::replicas::{Entry, Head, Log};
 
     fn head(index: u64) -> Head {
@@ -158,17 +158,17 @@ mod tests {
             upto: 8,
             base: Some(head(5)),
         };
-        let harm = Harm::Anywhere(remembered);
-        let between = |from, upto| harm.between(head(from), &head(upto));
+        let damage = Damage::Anywhere(remembered);
+        let between = |from, upto| damage.between(head(from), &head(upto));
         let joined = between(5, 7).expect("both are known");
         assert_eq!(joined.len(), 2);
         assert_eq!(between(3, 7), None, "entries 4 and 5 are below the base");
         assert_eq!(between(5, 9), None, "it was never synced");
         let holes = Holes::from([(500, false)]);
-        let at = Harm::At(&holes, remembered);
+        let at = Damage::At(&holes, remembered);
         assert!(at.between(head(5), &head(7)).is_some());
         assert_eq!(at.between(head(6), &head(7)), None, "no hole begins there");
         assert_eq!(at.base(), Some(head(5)));
-        assert_eq!(Harm::None.base(), None);
+        assert_eq!(Damage::None.base(), None);
     }
 }

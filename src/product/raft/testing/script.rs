@@ -4,7 +4,7 @@
 //!   L2 1 2|2 3~     leads term 2; entries of terms 1, 2, 2, 3; two committed as
 //!                   far as it knows; the last not durable
 //!   F C P B         follows, stands, asks before standing, is blank
-//!   F3 1 …?         in doubt what stood there
+//!   F3 1 …?         nobody knows what stood there
 //!   #               off
 //!   ·               as before
 //! ```
@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use super::cluster::{Cluster, Flight, Node};
 use crate::raft::{Input, Message, Raft, Role};
 
-pub(super) struct Story {
+pub(super) struct Script {
     pub(super) cluster: Cluster,
     late: Vec<Flight>,
     columns: Vec<String>,
@@ -27,9 +27,9 @@ pub(super) struct Story {
 /// Width of what happened, and of a column.
 const WIDTHS: (usize, usize) = (50, 17);
 
-impl Story {
+impl Script {
     pub(super) fn new(n: u64) -> Self {
-        let mut story = Self {
+        let mut script = Self {
             cluster: Cluster::new(n, 7),
             late: Vec::new(),
             columns: vec![String::new(); usize::try_from(n).expect("few")],
@@ -38,14 +38,14 @@ impl Story {
         let heads = (0..n).map(|node| format!("{node:<width$}", width = WIDTHS.1));
         let heads: String = heads.collect();
         let _ = writeln!(
-            story.text,
+            script.text,
             "{:width$}{}",
             "",
             heads.trim_end(),
             width = WIDTHS.0
         );
-        story.line("all formatted");
-        story
+        script.line("all formatted");
+        script
     }
 
     pub(super) fn told(self) -> String {
@@ -329,7 +329,7 @@ fn column(place: &Node) -> String {
     if committed > 0 && committed == disk.last().index {
         column.push('|');
     }
-    if raft.hard_state().doubt.is_some() {
+    if raft.hard_state().uncertain_tail.is_some() {
         column.push_str(" …?");
     }
     column
@@ -366,7 +366,7 @@ fn words(flight: &Flight) -> String {
         Message::Ask { previous, .. } => format!("what stands behind {previous}?"),
         Message::Tail(tail) => match tail.heads.first() {
             Some(head) => format!("{} does", head.id),
-            None if tail.doubtful_from.is_some() => "I lost it, too".to_owned(),
+            None if tail.uncertain_from.is_some() => "I lost it, too".to_owned(),
             None => "nothing".to_owned(),
         },
         Message::YouForgot { acknowledged_index } => format!("you had {acknowledged_index}!"),

@@ -14,7 +14,7 @@ use super::snapshot::Lines;
 use super::state::QueueTails;
 use super::store::Store;
 use crate::env::{Disk, Env};
-use crate::log::{LogError, replace_aside_in_pieces};
+use crate::log::{LogError, replace_atomic_file_in_pieces};
 use crate::raft::Input;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -22,11 +22,11 @@ const NS_PER_MS: u64 = 1_000_000;
 /// A snapshot that waits until the log is durable up to its address.
 pub(super) struct Snapshot {
     applied_address: u64,
-    write: Chore,
+    write: BackgroundWork,
 }
 
 /// Something durable to do beside serving.
-pub(super) type Chore = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+pub(super) type BackgroundWork = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
 impl<E: Env> Broker<E> {
     /// The earliest moment at which something is due.
@@ -41,7 +41,7 @@ impl<E: Env> Broker<E> {
         [
             Some(serving.checkpoint_due_ns),
             serving.waiters.deadline_ns(),
-            serving.parked.deadline_ns(),
+            serving.held_pulls.deadline_ns(),
             self.refusals.deadline_ns(),
             serving.mark_due_ns,
             serving.checks.deadline_ns(),
@@ -66,7 +66,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
         self.expire_waiters(serving);
-        self.expire_parked(serving).await?;
+        self.expire_held_pulls(serving).await?;
         self.release_refusals();
         self.expire_members();
         self.expire_streams(serving);
@@ -105,7 +105,7 @@ impl<E: Env> Broker<E> {
 
     /// A snapshot that failed because something ran out, and that poisoned nothing, is tried
     /// again when the next one is due: the log has it all.
-    pub(super) fn chore_done(
+    pub(super) fn background_done(
         &mut self,
         serving: &mut Serving<E>,
         done: Result<(), StoreError>,
@@ -137,7 +137,7 @@ impl<E: Env> Serving<E> {
         let applied_address = self.store.state.applied_address;
         // One at a time: a snapshot holds its queues' syncs, and a sync that is
         // given up leaves its queue poisoned.
-        let under_way = self.chore.is_some() || self.snapshot.is_some();
+        let under_way = self.background.is_some() || self.snapshot.is_some();
         if under_way || applied_address == self.snapshot_address {
             return;
         }
@@ -163,7 +163,7 @@ impl<E: Env> Serving<E> {
     pub(super) fn start_checkpoint(&mut self) {
         let flushed = self.store.log.flushed().address;
         let ready = |snapshot: &mut Snapshot| snapshot.applied_address <= flushed;
-        if self.chore.is_some() {
+        if self.background.is_some() {
             return;
         }
         let Some(snapshot) = self.snapshot.take_if(ready) else {
@@ -171,7 +171,7 @@ impl<E: Env> Serving<E> {
         };
         self.snapshot_address = snapshot.applied_address;
         let checkpoint = self.store.log.checkpoint();
-        self.chore = Some(Box::pin(async move {
+        self.background = Some(Box::pin(async move {
             snapshot.write.await?;
             checkpoint.await.map_err(|source| StoreError::Io {
                 doing: "a checkpoint",
@@ -229,7 +229,7 @@ impl<D: Disk> Store<D> {
                 }
             }
             let lines = Lines::of(&state, tails);
-            let written = replace_aside_in_pieces(&disk, STATE_FILE, lines).await;
+            let written = replace_atomic_file_in_pieces(&disk, STATE_FILE, lines).await;
             written.map_err(|source| StoreError::Io {
                 doing: "writing the state",
                 source,

@@ -8,12 +8,12 @@ use crate::log::error::{OpenError, Proof};
 use crate::log::frames::Flaw;
 use crate::log::{LogConfig, Position};
 
-/// The treatment of an entry that is in doubt, at an opening.
+/// The treatment of an entry that is uncertain, at an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubtful {
+pub(super) enum Uncertain {
     /// Nothing: the owner has to store it first.
     Report,
-    /// Cuts the log where the doubt begins.
+    /// Cuts the log where the uncertain tail begins.
     Cut,
     /// Cuts only what no whole entry follows.
     Keep,
@@ -22,12 +22,12 @@ pub(super) enum Doubtful {
 /// Behind `from` stands something that does not verify: maybe torn and never
 /// acknowledged, maybe acknowledged and rotten. The disk is as it was.
 ///
-/// The owner stores its doubt durably, then opens with
-/// [`CommitLog::open_cutting_doubt`] or [`CommitLog::open_keeping_doubt`].
+/// The owner stores its uncertain tail durably, then opens with
+/// [`CommitLog::open_cutting_uncertain_tail`] or [`CommitLog::open_keeping_uncertain_tail`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InDoubt {
-    /// The log as far as nothing is in doubt: `from.next_index` is the first
-    /// index in doubt.
+pub struct TailUncertain {
+    /// The log as far as nothing is uncertain: `from.next_index` is the first
+    /// uncertain index.
     pub from: Position,
     /// Something durable says that the log reached at least this address;
     /// `from.address` where nothing does.
@@ -51,75 +51,75 @@ impl<D: Disk> CommitLog<D> {
     /// [`CommitLog::reset_to`] that a crash cut short).
     ///
     /// # Errors
-    /// See [`OpenError`]; with `config.replicated` also [`OpenError::InDoubt`].
+    /// See [`OpenError`]; with `config.replicated` also [`OpenError::TailUncertain`].
     pub async fn open_at(
         disk: D,
         config: LogConfig,
         base: Position,
         entropy: u64,
     ) -> Result<(Self, Recovery), OpenError> {
-        Self::open_with(disk, config, base, entropy, Doubtful::Report).await
+        Self::open_with(disk, config, base, entropy, Uncertain::Report).await
     }
 
-    /// As [`CommitLog::open_at`], once the owner has durably stored its doubt:
+    /// As [`CommitLog::open_at`], once the owner has durably stored its uncertain tail:
     /// the log is cut, durably, where it begins.
     ///
     /// # Errors
-    /// See [`OpenError`]; not [`OpenError::InDoubt`].
-    pub async fn open_cutting_doubt(
+    /// See [`OpenError`]; not [`OpenError::TailUncertain`].
+    pub async fn open_cutting_uncertain_tail(
         disk: D,
         config: LogConfig,
         base: Position,
         entropy: u64,
     ) -> Result<(Self, Recovery), OpenError> {
-        Self::open_with(disk, config, base, entropy, Doubtful::Cut).await
+        Self::open_with(disk, config, base, entropy, Uncertain::Cut).await
     }
 
-    /// As [`CommitLog::open_cutting_doubt`], but whole entries behind the
-    /// doubtful ones stay, and those are a [`crate::log::Hole`]: to be filled
+    /// As [`CommitLog::open_cutting_uncertain_tail`], but whole entries behind the
+    /// uncertain ones stay, and those are a [`crate::log::Hole`]: to be filled
     /// from another replica, or cut by [`CommitLog::truncate`] once no replica
     /// can have them.
     ///
     /// # Errors
-    /// See [`OpenError`]; not [`OpenError::InDoubt`].
-    pub async fn open_keeping_doubt(
+    /// See [`OpenError`]; not [`OpenError::TailUncertain`].
+    pub async fn open_keeping_uncertain_tail(
         disk: D,
         config: LogConfig,
         base: Position,
         entropy: u64,
     ) -> Result<(Self, Recovery), OpenError> {
-        Self::open_with(disk, config, base, entropy, Doubtful::Keep).await
+        Self::open_with(disk, config, base, entropy, Uncertain::Keep).await
     }
 }
 
 impl<D: Disk> Survey<D> {
-    /// How a replica's log ends, with what is in doubt dealt with.
-    pub(super) fn replica_end(&mut self, doubtful: Doubtful) -> Result<LogEnd, OpenError> {
+    /// How a replica's log ends, with what is uncertain dealt with.
+    pub(super) fn replica_end(&mut self, uncertain: Uncertain) -> Result<LogEnd, OpenError> {
         if let Verdict::Inconsistent(corruption) = self.verdict.clone() {
             return Err(OpenError::Corrupt(Box::new(corruption)));
         }
-        let doubt = match (self.unproved_hole(), doubtful) {
-            (Some(doubt), Doubtful::Report | Doubtful::Cut) => Some(doubt),
-            _ => self.doubtful_end(),
+        let uncertain_tail = match (self.unproved_hole(), uncertain) {
+            (Some(uncertain_tail), Uncertain::Report | Uncertain::Cut) => Some(uncertain_tail),
+            _ => self.uncertain_end(),
         };
-        let Some(doubt) = doubt else {
+        let Some(uncertain_tail) = uncertain_tail else {
             return Ok(LogEnd::Clean);
         };
-        if doubtful == Doubtful::Report {
-            return Err(OpenError::InDoubt(Box::new(doubt)));
+        if uncertain == Uncertain::Report {
+            return Err(OpenError::TailUncertain(Box::new(uncertain_tail)));
         }
-        self.cut(doubt.from);
+        self.cut(uncertain_tail.from);
         Ok(LogEnd::Ambiguous {
-            address: doubt.from.address,
-            path: doubt.path,
-            position: doubt.position,
-            flaw: doubt.flaw,
+            address: uncertain_tail.from.address,
+            path: uncertain_tail.path,
+            position: uncertain_tail.position,
+            flaw: uncertain_tail.flaw,
         })
     }
 
     /// The first hole of which nothing says that it had been synced: so much may
-    /// have been torn as well. All behind it is as doubtful.
-    fn unproved_hole(&self) -> Option<InDoubt> {
+    /// have been torn as well. All behind it is as uncertain.
+    fn unproved_hole(&self) -> Option<TailUncertain> {
         let proved = self.claimed_address();
         let known = proved.max(self.base.address);
         let unproved = |damage: &Damage| damage.hole.upto.address > known;
@@ -132,7 +132,7 @@ impl<D: Disk> Survey<D> {
         } = self.holes[first].clone();
         let later_holes = &self.holes[first + 1..];
         let holes_entries: u64 = later_holes.iter().map(|damage| damage.hole.entries()).sum();
-        Some(InDoubt {
+        Some(TailUncertain {
             from: hole.from,
             had_upto_address: proved.max(hole.from.address),
             proof: None,
@@ -143,9 +143,9 @@ impl<D: Disk> Survey<D> {
         })
     }
 
-    /// The doubt about bytes behind the last whole entry, if they may have been more
+    /// The uncertain tail behind the last whole entry, if the bytes there may have been more
     /// entries.
-    fn doubtful_end(&self) -> Option<InDoubt> {
+    fn uncertain_end(&self) -> Option<TailUncertain> {
         let (path, position, flaw, proof) = match self.verdict.clone() {
             Verdict::Clean => return None,
             Verdict::Ambiguous {
@@ -157,7 +157,7 @@ impl<D: Disk> Survey<D> {
                 (c.path, c.position, c.flaw, Some(c.proof))
             }
         };
-        Some(InDoubt {
+        Some(TailUncertain {
             from: self.end,
             had_upto_address: self.claimed_address().max(self.end.address),
             proof,

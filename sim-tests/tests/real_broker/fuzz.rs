@@ -135,7 +135,7 @@ const ODD: &[&str] = &[
 ];
 
 /// A request with some of its fields missing, replaced or made up.
-fn soup() -> impl Strategy<Value = Vec<u8>> {
+fn fuzz() -> impl Strategy<Value = Vec<u8>> {
     let value = prop_oneof![
         4 => prop::sample::select(ODD).prop_map(str::to_owned),
         1 => any::<i64>().prop_map(|number| number.to_string()),
@@ -177,26 +177,26 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
 
 /// Frames as they are, with lengths that lie, with bytes changed; and bytes.
 fn portion() -> impl Strategy<Value = Vec<u8>> {
-    let lying = (soup(), 0..8usize, any::<u8>()).prop_map(|(mut frame, at, byte)| {
+    let lying = (fuzz(), 0..8usize, any::<u8>()).prop_map(|(mut frame, at, byte)| {
         frame[at] = byte;
         frame
     });
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4);
-    let changed = (soup(), changes).prop_map(|(mut frame, changes)| {
+    let changed = (fuzz(), changes).prop_map(|(mut frame, changes)| {
         for (at, byte) in changes {
             let at = at.index(frame.len());
             frame[at] = byte;
         }
         frame
     });
-    let cut = (soup(), any::<prop::sample::Index>()).prop_map(|(mut frame, at)| {
+    let cut = (fuzz(), any::<prop::sample::Index>()).prop_map(|(mut frame, at)| {
         frame.truncate(at.index(frame.len()));
         frame
     });
     let header = prop::collection::vec(any::<u8>(), 0..80);
     let binary = header.prop_map(|header| framed(1, &header, b""));
     prop_oneof![
-        6 => soup(),
+        6 => fuzz(),
         2 => lying,
         2 => changed,
         1 => cut,
@@ -303,7 +303,7 @@ async fn started(root: &std::path::Path) -> Server {
 }
 
 #[test]
-fn no_soup_costs_anybody_a_message() {
+fn no_fuzz_costs_anybody_a_message() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -340,7 +340,7 @@ fn no_soup_costs_anybody_a_message() {
     assert_eq!(opened.count(), 1, "the store was opened once: {told:?}");
     let reopened = told.iter().filter(|line| line.contains("opened again"));
     assert_eq!(reopened.count(), 0, "{told:?}");
-    // A life later nothing is different: what the soup left in the log can be
+    // A life later nothing is different: what the fuzz left in the log can be
     // read by the next start.
     runtime.block_on(async {
         broker.drop_dead().await;

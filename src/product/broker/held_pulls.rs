@@ -28,9 +28,9 @@ struct Waiting {
 
 /// All pulls that wait.
 #[derive(Debug, Default)]
-pub(crate) struct Parked(Vec<Waiting>);
+pub(crate) struct HeldPulls(Vec<Waiting>);
 
-impl Parked {
+impl HeldPulls {
     pub(crate) fn add(&mut self, pull: Pull, deadline_ns: u64) {
         self.0.push(Waiting { pull, deadline_ns });
     }

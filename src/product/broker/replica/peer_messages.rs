@@ -12,7 +12,7 @@ use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
 use crate::log::{Batch, RECORD_BYTES_MAX};
 use crate::raft::{
-    ANY_DISK, Append, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, Packet,
+    ANY_DISK, Append, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, PeerMessage,
     ReplicaId,
 };
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
@@ -31,34 +31,34 @@ const HEADER_BYTES_MAX: usize = 4 << 10;
 
 /// The entries that came with a message, verified; or a base, or a piece of one.
 #[derive(Debug, Default)]
-pub(super) struct Cargo {
+pub(super) struct Payload {
     pub(super) frames: Vec<(LogPart, Bytes)>,
     pub(super) base: Option<(Base, Bytes)>,
     pub(super) piece: Option<Piece>,
 }
 
-impl Cargo {
+impl Payload {
     /// Takes apart what stands behind a message, and tells the message what it
     /// is. `None` where any of it does not verify: then the message is as good
     /// as lost.
     pub(super) fn load(message: &mut Message, bytes: Bytes) -> Option<Self> {
-        let mut cargo = Self::default();
+        let mut payload = Self::default();
         match message {
             Message::Append(append) => {
-                cargo.frames = parse_frames(bytes)?;
-                append.heads = heads(&cargo.frames)?;
+                payload.frames = parse_frames(bytes)?;
+                append.heads = heads(&payload.frames)?;
             }
             Message::Tail(tail) => {
-                cargo.frames = parse_frames(bytes)?;
-                tail.heads = heads(&cargo.frames)?;
+                payload.frames = parse_frames(bytes)?;
+                tail.heads = heads(&payload.frames)?;
             }
-            Message::Fetched { .. } => cargo.frames = parse_frames(bytes)?,
+            Message::Fetched { .. } => payload.frames = parse_frames(bytes)?,
             Message::Install { .. } | Message::Expired { .. } | Message::BasePiece { .. } => {
-                cargo.piece = Some(Piece::decode(bytes)?);
+                payload.piece = Some(Piece::decode(bytes)?);
             }
             _ => {}
         }
-        Some(cargo)
+        Some(payload)
     }
 
     /// The entry at `index`.
@@ -127,7 +127,7 @@ impl<E: Env> Broker<E> {
         let Some(replica) = &mut serving.replica else {
             return Ok(());
         };
-        let Ok(packet) = Packet::decode(bytes) else {
+        let Ok(packet) = PeerMessage::decode(bytes) else {
             return Ok(());
         };
         if !packet.is_for_node(replica.cluster_id, replica.me.node) {
@@ -149,14 +149,14 @@ impl<E: Env> Broker<E> {
         if serving.store.base.is_none() && packet.epoch.number > 0 {
             replica.epoch = packet.epoch;
         }
-        let Packet {
+        let PeerMessage {
             from,
             term,
             mut message,
             frames,
             ..
         } = packet;
-        let Some(cargo) = Cargo::load(&mut message, frames) else {
+        let Some(payload) = Payload::load(&mut message, frames) else {
             return Ok(());
         };
         match message {
@@ -165,7 +165,7 @@ impl<E: Env> Broker<E> {
                 upto_index,
             } => self.answer_fetch(serving, from, first, upto_index).await,
             Message::Fetched { committed, .. } => {
-                self.fetched(serving, from, (cargo, committed)).await
+                self.fetched(serving, from, (payload, committed)).await
             }
             Message::WantBase {
                 base,
@@ -176,11 +176,11 @@ impl<E: Env> Broker<E> {
                 Ok(())
             }
             Message::BasePiece { base } => {
-                let piece = cargo.piece.expect("it was loaded");
+                let piece = payload.piece.expect("it was loaded");
                 self.base_piece(serving, base, &piece).await
             }
             Message::Install { .. } | Message::Expired { .. } => {
-                let piece = cargo.piece.expect("it was loaded");
+                let piece = payload.piece.expect("it was loaded");
                 self.base_offered(serving, (from, term), message, &piece)
                     .await
             }
@@ -190,7 +190,7 @@ impl<E: Env> Broker<E> {
                     term,
                     message,
                 };
-                self.consensus(serving, input, &cargo).await
+                self.consensus(serving, input, &payload).await
             }
         }
     }
@@ -208,7 +208,7 @@ impl<E: Env> Broker<E> {
         let Some(peer) = replica.peers.get(&to.node) else {
             return;
         };
-        let packet = Packet {
+        let packet = PeerMessage {
             cluster_id: replica.cluster_id,
             from: replica.me,
             to,

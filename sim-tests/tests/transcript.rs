@@ -17,18 +17,18 @@ fn scenario() -> Scenario {
 
 /// A run on a thread of its own: madsim's repeatability begins there.
 #[expect(clippy::disallowed_methods, reason = "one thread for each simulation")]
-fn tale(seed: u64) -> Option<String> {
-    let run = std::thread::spawn(move || sim::tell_tale(&scenario(), seed));
+fn transcript(seed: u64) -> Option<String> {
+    let run = std::thread::spawn(move || sim::transcript_of(&scenario(), seed));
     run.join().expect("a run without a panic")
 }
 
 #[test]
 fn a_commit_is_lost_with_its_leader_and_the_red_packet_comes() {
     let (seed, told) = (0..SEEDS)
-        .find_map(|seed| Some((seed, tale(seed)?)))
+        .find_map(|seed| Some((seed, transcript(seed)?)))
         .expect("a transaction that survived its leader");
     assert_eq!(
-        tale(seed).as_ref(),
+        transcript(seed).as_ref(),
         Some(&told),
         "equal seeds tell the same"
     );

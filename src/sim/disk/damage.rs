@@ -82,7 +82,7 @@ impl DiskModel {
     /// sector of each is meant. Gives the path and the position, or `None` where
     /// there is no such sector. `mark` comes back from [`DiskModel::take_met`] once
     /// somebody reads it.
-    pub fn harm_some_sector(
+    pub fn damage_some_sector(
         &mut self,
         aim: (&str, bool),
         rot: Option<RotKind>,
@@ -103,11 +103,11 @@ impl DiskModel {
             }
             Some(kind) => self.rot_sector(ino, sector, kind, &mut dice),
         }
-        self.faults.harmed(ino, sector, mark);
+        self.faults.damaged(ino, sector, mark);
         Some((self.path_or_ino(ino), sector * sector_bytes))
     }
 
-    /// Whether [`DiskModel::harm_some_sector`] finds one.
+    /// Whether [`DiskModel::damage_some_sector`] finds one.
     pub fn has_sector_with_data(&self, aim: (&str, bool)) -> bool {
         !self.sectors_with_data(aim).is_empty()
     }

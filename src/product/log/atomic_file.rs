@@ -27,7 +27,7 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// The content of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Aside {
+pub enum AtomicFile {
     /// The payload, verified.
     Whole(Bytes),
     /// No such file.
@@ -43,20 +43,20 @@ pub enum Aside {
 ///
 /// # Errors
 /// The disk's, except absence and what the medium alone is to blame for.
-pub async fn read<D: Disk>(disk: &D, path: &str) -> io::Result<Aside> {
+pub async fn read<D: Disk>(disk: &D, path: &str) -> io::Result<AtomicFile> {
     let bytes = match read_all(disk, path).await {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Aside::Missing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(AtomicFile::Missing),
         Err(error) if medium_lost_data(&error) => {
-            return Ok(Aside::Corrupt {
+            return Ok(AtomicFile::Corrupt {
                 why: error.to_string(),
             });
         }
         Err(error) => return Err(error),
     };
     Ok(match verify(path, &bytes) {
-        Ok(()) => Aside::Whole(bytes.slice(HEADER_BYTES..)),
-        Err(why) => Aside::Corrupt {
+        Ok(()) => AtomicFile::Whole(bytes.slice(HEADER_BYTES..)),
+        Err(why) => AtomicFile::Corrupt {
             why: why.to_owned(),
         },
     })
@@ -68,12 +68,12 @@ pub async fn read<D: Disk>(disk: &D, path: &str) -> io::Result<Aside> {
 /// The disk's. The file then holds the old payload or the new one; another call
 /// starts from a fresh file, so it does not rest on the failed sync (D23).
 pub async fn replace<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> io::Result<()> {
-    let aside = format!("{path}.tmp");
-    let file = create_afresh(disk, &aside).await?;
+    let atomic_file = format!("{path}.tmp");
+    let file = create_afresh(disk, &atomic_file).await?;
     file.write_at(0, encode(path, payload)).await?;
     // The rename may become durable before it is asked to: the bytes come first.
     file.sync_all().await?;
-    disk.rename(&aside, path).await?;
+    disk.rename(&atomic_file, path).await?;
     disk.sync_dir(parent(path)).await
 }
 
@@ -87,8 +87,8 @@ pub async fn replace_in_pieces<D: Disk>(
     path: &str,
     pieces: impl Iterator<Item = Vec<u8>>,
 ) -> io::Result<()> {
-    let aside = format!("{path}.tmp");
-    let file = create_afresh(disk, &aside).await?;
+    let atomic_file = format!("{path}.tmp");
+    let file = create_afresh(disk, &atomic_file).await?;
     let mut sum = Xxh3::with_seed(xxh3_64(path.as_bytes()));
     let (mut at, mut buffer) = (HEADER_BYTES as u64, Vec::new());
     for piece in pieces {
@@ -107,7 +107,7 @@ pub async fn replace_in_pieces<D: Disk>(
     }
     file.write_at(0, header(length, sum.digest())).await?;
     file.sync_all().await?;
-    disk.rename(&aside, path).await?;
+    disk.rename(&atomic_file, path).await?;
     disk.sync_dir(parent(path)).await
 }
 
@@ -155,10 +155,10 @@ pub async fn remove<D: Disk>(disk: &D, path: &str) -> io::Result<()> {
 /// # Errors
 /// The disk's.
 pub async fn replace_unsynced<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> io::Result<()> {
-    let aside = format!("{path}.tmp");
-    let file = create_afresh(disk, &aside).await?;
+    let atomic_file = format!("{path}.tmp");
+    let file = create_afresh(disk, &atomic_file).await?;
     file.write_at(0, encode(path, payload)).await?;
-    disk.rename(&aside, path).await
+    disk.rename(&atomic_file, path).await
 }
 
 /// Creates `path` as a new empty file, whatever a crash left under that name.

@@ -1,4 +1,4 @@
-//! The junctures of a transaction: where a crash is worth aiming at.
+//! The steps of a transaction: where a crash is worth aiming at.
 //!
 //! ```text
 //!   half ──▶ stored ──▶ acknowledged ──▶ payment ──▶ settled ──▶ end ──▶ decision ──▶ durable ──▶ told
@@ -14,7 +14,7 @@ use std::fmt;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Juncture {
+pub enum TransactionStep {
     /// The half message was appended (or sent, where a service dies), and its
     /// acknowledgement has not arrived.
     HalfUnacknowledged,
@@ -39,7 +39,7 @@ pub enum Juncture {
     RollbackWhileRunning,
 }
 
-impl Juncture {
+impl TransactionStep {
     /// All of them, in the order of a transaction's life.
     pub const ALL: [Self; 7] = [
         Self::HalfUnacknowledged,
@@ -65,7 +65,7 @@ impl Juncture {
     }
 }
 
-impl fmt::Display for Juncture {
+impl fmt::Display for TransactionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -73,7 +73,7 @@ impl fmt::Display for Juncture {
 
 /// The process that dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mortal {
+pub enum VictimRole {
     /// A broker.
     Broker,
     /// An instance of an order service.
@@ -84,7 +84,7 @@ pub enum Mortal {
     RedPacket,
 }
 
-impl Mortal {
+impl VictimRole {
     /// All of them, in the order of reports.
     pub const ALL: [Self; 4] = [
         Self::Broker,
@@ -104,8 +104,8 @@ impl Mortal {
     }
 
     /// Whether he can die there: red packets are nobody else's.
-    pub fn can_be_at(self, juncture: Juncture) -> bool {
-        (self == Self::RedPacket) == (juncture == Juncture::ProcessedNotCommitted)
+    pub fn can_be_at(self, transaction_step: TransactionStep) -> bool {
+        (self == Self::RedPacket) == (transaction_step == TransactionStep::ProcessedNotCommitted)
     }
 
     /// The name in reports.
@@ -119,11 +119,11 @@ impl Mortal {
     }
 }
 
-/// A death: whose, and at which junctures of transactions.
+/// A death: whose, and at which steps of transactions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
     /// The process that died.
-    pub who: Mortal,
+    pub who: VictimRole,
     /// Each once, in their order.
-    pub at: Vec<Juncture>,
+    pub at: Vec<TransactionStep>,
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::error::StoreError;
 use crate::env::Disk;
-use crate::log::{Aside, read_aside, replace_aside};
+use crate::log::{AtomicFile, read_atomic_file, replace_atomic_file};
 use crate::raft::{Divergence, EntryId, Epoch, ReplicaId};
 
 /// At the root of a replica's disk, from its refusal to the operator's decision.
-pub const CONDEMNED_FILE: &str = "condemned";
+pub const QUARANTINE_FILE: &str = "condemned";
 /// In place of a refusal: the operator has decided. A file that was removed may come
 /// back with the power; this one is written again by every start that reads it, as
 /// all is that a start rests on (D24).
@@ -21,7 +21,7 @@ const LIFTED: &[u8] = br#""lifted""#;
 /// Why it must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Condemned {
+pub(super) enum Quarantined {
     /// See [`StoreError::Diverged`].
     Diverged(Divergence),
     /// See [`StoreError::RolledBack`].
@@ -45,19 +45,21 @@ pub(super) enum Condemned {
     Recovering,
 }
 
-impl From<Condemned> for StoreError {
-    fn from(condemned: Condemned) -> Self {
-        match condemned {
-            Condemned::Diverged(found) => Self::Diverged(found),
-            Condemned::RolledBack { acknowledged, last } => Self::RolledBack { acknowledged, last },
-            Condemned::Superseded { own, theirs, by } => Self::NewerEpoch { own, theirs, by },
-            Condemned::Rival { own, theirs, by } => Self::RivalEpoch { own, theirs, by },
-            Condemned::Recovering => Self::Recovering,
+impl From<Quarantined> for StoreError {
+    fn from(quarantined: Quarantined) -> Self {
+        match quarantined {
+            Quarantined::Diverged(found) => Self::Diverged(found),
+            Quarantined::RolledBack { acknowledged, last } => {
+                Self::RolledBack { acknowledged, last }
+            }
+            Quarantined::Superseded { own, theirs, by } => Self::NewerEpoch { own, theirs, by },
+            Quarantined::Rival { own, theirs, by } => Self::RivalEpoch { own, theirs, by },
+            Quarantined::Recovering => Self::Recovering,
         }
     }
 }
 
-impl Condemned {
+impl Quarantined {
     /// The highest epoch that the refusal tells of, by number.
     pub(super) fn epoch_number(self) -> u64 {
         match self {
@@ -70,7 +72,7 @@ impl Condemned {
     /// what is given: the store is opened again, and finds out again.
     pub(super) async fn store<D: Disk>(self, disk: &D) -> StoreError {
         let encoded = serde_json::to_vec(&self).expect("plain data");
-        match replace_aside(disk, CONDEMNED_FILE, &encoded).await {
+        match replace_atomic_file(disk, QUARANTINE_FILE, &encoded).await {
             Ok(()) => self.into(),
             Err(source) => StoreError::Io {
                 doing: "storing why this replica must stop",
@@ -85,7 +87,7 @@ impl Condemned {
     /// The disk's; a file that cannot be read is a refusal all the same.
     pub(super) async fn read<D: Disk>(disk: &D) -> Result<Option<Self>, StoreError> {
         Ok(match Word::read(disk).await? {
-            Word::Refused(condemned) => Some(condemned),
+            Word::Refused(quarantined) => Some(quarantined),
             Word::None | Word::Lifted => None,
         })
     }
@@ -96,13 +98,13 @@ impl Condemned {
         match Word::read(disk).await? {
             Word::None => Ok(()),
             Word::Lifted => Self::lift(disk).await,
-            Word::Refused(condemned) => Err(condemned.store(disk).await),
+            Word::Refused(quarantined) => Err(quarantined.store(disk).await),
         }
     }
 
     /// The operator has decided for what this disk holds.
     pub(super) async fn lift<D: Disk>(disk: &D) -> Result<(), StoreError> {
-        let lifted = replace_aside(disk, CONDEMNED_FILE, LIFTED).await;
+        let lifted = replace_atomic_file(disk, QUARANTINE_FILE, LIFTED).await;
         lifted.map_err(|source| StoreError::Io {
             doing: "lifting the refusal",
             source,
@@ -114,24 +116,24 @@ impl Condemned {
 enum Word {
     None,
     Lifted,
-    Refused(Condemned),
+    Refused(Quarantined),
 }
 
 impl Word {
     async fn read<D: Disk>(disk: &D) -> Result<Self, StoreError> {
         let unreadable = |why| StoreError::Amnesia {
-            path: CONDEMNED_FILE,
+            path: QUARANTINE_FILE,
             why,
         };
-        let read = read_aside(disk, CONDEMNED_FILE).await;
+        let read = read_atomic_file(disk, QUARANTINE_FILE).await;
         match read.map_err(|source| StoreError::Io {
             doing: "reading whether this replica must stop",
             source,
         })? {
-            Aside::Missing => Ok(Self::None),
-            Aside::Corrupt { why } => Err(unreadable(why)),
-            Aside::Whole(payload) if payload == LIFTED => Ok(Self::Lifted),
-            Aside::Whole(payload) => serde_json::from_slice(&payload)
+            AtomicFile::Missing => Ok(Self::None),
+            AtomicFile::Corrupt { why } => Err(unreadable(why)),
+            AtomicFile::Whole(payload) if payload == LIFTED => Ok(Self::Lifted),
+            AtomicFile::Whole(payload) => serde_json::from_slice(&payload)
                 .map(Self::Refused)
                 .map_err(|why| unreadable(why.to_string())),
         }

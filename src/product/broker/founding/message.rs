@@ -45,7 +45,7 @@ pub(in crate::broker) enum Said {
 
 /// A message, with its sender and its receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::broker) struct Packet {
+pub(in crate::broker) struct FoundingMessage {
     pub(in crate::broker) cluster_id: u64,
     pub(in crate::broker) from: ReplicaId,
     pub(in crate::broker) to_node: u64,
@@ -56,10 +56,10 @@ pub(in crate::broker) struct Packet {
 /// any other message. Never panics.
 #[must_use]
 pub fn founding_speaker(bytes: &Bytes) -> Option<ReplicaId> {
-    Packet::decode(bytes).map(|packet| packet.from)
+    FoundingMessage::decode(bytes).map(|packet| packet.from)
 }
 
-impl Packet {
+impl FoundingMessage {
     pub(in crate::broker) fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(128);
         out.put_u32(MAGIC);

@@ -77,7 +77,7 @@ impl<D: Disk> Survey<D> {
             header,
             file,
             groups: Vec::new(),
-            headless: true,
+            corrupt_header: true,
         }))
     }
 }
@@ -85,10 +85,10 @@ impl<D: Disk> Survey<D> {
 impl<D: Disk> Opening<D> {
     /// Gives the segments without a header one, but for the last, which is
     /// copied as a whole anyway.
-    pub(super) async fn remake_headless(&self, survey: &mut Survey<D>) -> Result<(), OpenError> {
+    pub(super) async fn remake_headers(&self, survey: &mut Survey<D>) -> Result<(), OpenError> {
         for number in 1..survey.segments.len() {
             let (old, next) = (&survey.segments[number - 1], &survey.segments[number]);
-            if !old.headless {
+            if !old.corrupt_header {
                 continue;
             }
             let (base, end) = (old.header.base, next.header.base);

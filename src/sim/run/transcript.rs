@@ -1,4 +1,4 @@
-//! The tale of one transaction, for a newcomer: who did what, and when.
+//! The transcript of one transaction, for a newcomer: who did what, and when.
 //!
 //! Promise: told from a real run's history, its brokers' logs and its faults;
 //! nothing in it is made up, and equal seeds tell the same.
@@ -8,7 +8,9 @@ use std::fmt::Write;
 
 use super::phases::Run;
 use crate::check::At;
-use crate::history::{Entry, Event, FaultEvent, FaultKind, History, Mortal, SendOutcome, Value};
+use crate::history::{
+    Entry, Event, FaultEvent, FaultKind, History, SendOutcome, Value, VictimRole,
+};
 use crate::scenario::Victim;
 use crate::sim::net::NodeId;
 use crate::sim::tap::{Leadership, Ruling, Said, Step, Tap};
@@ -17,7 +19,7 @@ use crate::sim::world::NodeName;
 /// A line, by when it was and what comes first of one moment.
 type Line = (u64, String, String);
 
-/// Everything that a tale is told from.
+/// Everything that a transcript is told from.
 struct Teller<'a> {
     run: &'a Run<'a>,
     history: &'a History,
@@ -26,7 +28,7 @@ struct Teller<'a> {
     half_address: u64,
 }
 
-/// The tale of the first order whose end was lost with the one leader that died
+/// The transcript of the first order whose end was lost with the one leader that died
 /// meanwhile, and that got its red packet all the same; `None`: there is none in
 /// this run.
 pub(super) fn tell(run: &Run<'_>, history: &History) -> Option<String> {
@@ -235,9 +237,9 @@ impl Teller<'_> {
     }
 
     fn client(&self, client: u32) -> String {
-        let who = self.run.mortal(Victim::Client(client));
+        let who = self.run.victim_role(Victim::Client(client));
         let name = match who {
-            Mortal::Database => "order database",
+            VictimRole::Database => "order database",
             other => other.name(),
         };
         format!("{name} {}", NodeName::Client(client))

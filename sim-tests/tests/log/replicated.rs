@@ -178,26 +178,27 @@ async fn run<D: Disk>(disk: &D, script: &[Op], witness: &mut Witness) -> Option<
     Some(())
 }
 
-/// Opens the log of a disk and checks it: in doubt is at most what was not
+/// Opens the log of a disk and checks it: at most that is uncertain which was not
 /// synced, and what comes back is durable (D24).
 fn recover(model: &DiskModel, witness: &mut Witness, context: &str) -> (DiskModel, bool) {
     let disk = boot(model);
     let opened = block_on(open_at(&disk, Position::START));
-    let (log, recovery, doubt) = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
-    if let Some(doubt) = &doubt {
-        let sure = (doubt.from.next_index - 1) as usize;
-        assert!(sure >= witness.synced, "{context}: {doubt:?}");
+    let (log, recovery, uncertain_tail) =
+        opened.unwrap_or_else(|error| panic!("{context}: {error}"));
+    if let Some(uncertain_tail) = &uncertain_tail {
+        let sure = (uncertain_tail.from.next_index - 1) as usize;
+        assert!(sure >= witness.synced, "{context}: {uncertain_tail:?}");
     }
     assert!(recovery.holes.is_empty(), "{context}: nothing has rotted");
     block_on(witness.admit(&log, context));
     drop(log);
     let model = disk.model().clone();
-    (model, doubt.is_some())
+    (model, uncertain_tail.is_some())
 }
 
 #[test]
 fn entries_come_back_as_a_leader_sealed_them() {
-    let (mut doubts, mut cuts_undone) = (0, 0);
+    let (mut uncertain_tails, mut cuts_undone) = (0, 0);
     for seed in 0..12 {
         let script = script(seed);
         for operation in operations() {
@@ -214,19 +215,22 @@ fn entries_come_back_as_a_leader_sealed_them() {
                 let context = format!("script {seed}, operation {operation}, death {number}");
                 let mut witness = witness.clone();
                 let cutting = witness.before.is_some();
-                let (recovered, doubted) = recover(dead, &mut witness, &context);
-                doubts += u64::from(doubted);
+                let (recovered, uncertain) = recover(dead, &mut witness, &context);
+                uncertain_tails += u64::from(uncertain);
                 cuts_undone += u64::from(cutting);
                 let dark = powerless(&recovered, Survival::None, 0);
-                let (_, doubted) = recover(&dark, &mut witness, &format!("{context}, dark"));
-                assert!(!doubted, "{context}: what was cut is cut for good");
+                let (_, uncertain) = recover(&dark, &mut witness, &format!("{context}, dark"));
+                assert!(!uncertain, "{context}: what was cut is cut for good");
             }
             if ended {
                 break;
             }
         }
     }
-    assert!(doubts > 50 && cuts_undone > 50, "{doubts} {cuts_undone}");
+    assert!(
+        uncertain_tails > 50 && cuts_undone > 50,
+        "{uncertain_tails} {cuts_undone}"
+    );
 }
 
 #[test]
@@ -239,10 +243,10 @@ fn scripts_run_on_a_real_disk() {
     }
 }
 
-/// D12: the disk stays as it is until the owner has stored its doubt, however
+/// D12: the disk stays as it is until the owner has stored its uncertain tail, however
 /// often it is opened; then the cut is durable, wherever it crashes.
 #[test]
-fn a_doubt_is_reported_until_it_is_stored_and_then_cut_for_good() {
+fn an_uncertain_tail_is_reported_until_it_is_stored_and_then_cut_for_good() {
     let chain = Chain::of(9, |number| 100 + 150 * number);
     let disk = boot(&formatted());
     block_on(async {
@@ -258,13 +262,13 @@ fn a_doubt_is_reported_until_it_is_stored_and_then_cut_for_good() {
     let file = block_on(read_file(&boot(&model), &last));
     let at = file.iter().rposition(|byte| *byte != 0).unwrap();
     model.rot(&last, at as u64, RotKind::Garbage, 1).unwrap();
-    let in_doubt = |disk: &StepDisk| match block_on(try_open_at(disk, Position::START)) {
-        Err(zeroloss::log::OpenError::InDoubt(doubt)) => *doubt,
+    let is_uncertain = |disk: &StepDisk| match block_on(try_open_at(disk, Position::START)) {
+        Err(zeroloss::log::OpenError::TailUncertain(uncertain_tail)) => *uncertain_tail,
         other => panic!("{:?}", other.map(|(_, recovery)| recovery)),
     };
     let disk = boot(&model);
-    let doubt = in_doubt(&disk);
-    assert_eq!(in_doubt(&disk), doubt);
+    let uncertain_tail = is_uncertain(&disk);
+    assert_eq!(is_uncertain(&disk), uncertain_tail);
     let written_again = 2 * 5;
     assert_eq!(
         disk.operations(),
@@ -274,15 +278,19 @@ fn a_doubt_is_reported_until_it_is_stored_and_then_cut_for_good() {
     for crash in operations() {
         let disk = boot(&model);
         disk.crash_at(crash);
-        let cut =
-            CommitLog::open_cutting_doubt(disk.clone(), replica(&disk), Position::START, ENTROPY);
+        let cut = CommitLog::open_cutting_uncertain_tail(
+            disk.clone(),
+            replica(&disk),
+            Position::START,
+            ENTROPY,
+        );
         let done = block_on(cut).is_ok();
         for survival in Survival::ALL {
             let after = boot(&powerless(&disk.model(), survival, crash));
             let context = format!("crash {crash}, {survival:?}");
             let (log, _, again) = block_on(open_at(&after, Position::START)).unwrap();
             assert!(again.is_none() || !done, "{context}");
-            assert_eq!(log.flushed(), doubt.from, "{context}");
+            assert_eq!(log.flushed(), uncertain_tail.from, "{context}");
             block_on(assert_is(&log, &chain, &context));
         }
         if done {

@@ -12,7 +12,7 @@
 //!                      them would have it, had it been committed
 //! ```
 //!
-//! An append from a leader of at least that term ends the doubt sooner.
+//! An append from a leader of at least that term ends the uncertain tail sooner.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(super) const ROUND: u64 = 1 << 63;
 /// Answers are about what stands behind this replica's *present* last entry;
 /// when that changes, they are forgotten.
 #[derive(Debug)]
-pub(super) struct Doubtful {
+pub(super) struct Uncertain {
     ask_due_ns: u64,
     /// Names the present round; 0 before the first.
     round: u64,
@@ -42,7 +42,7 @@ pub(super) struct Doubtful {
     covered_index: Option<u64>,
 }
 
-impl Doubtful {
+impl Uncertain {
     pub(super) fn new(now_ns: u64) -> Self {
         Self {
             ask_due_ns: now_ns,
@@ -54,7 +54,7 @@ impl Doubtful {
     }
 }
 
-/// The action at the lowest index in doubt.
+/// The action at the lowest uncertain index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
     /// Too few have answered.
@@ -66,28 +66,28 @@ enum Verdict {
 }
 
 impl Raft {
-    pub(super) fn doubt_deadline_ns(&self) -> u64 {
-        self.doubtful
+    pub(super) fn uncertain_tail_deadline_ns(&self) -> u64 {
+        self.uncertain
             .as_ref()
-            .map_or(u64::MAX, |doubtful| doubtful.ask_due_ns)
+            .map_or(u64::MAX, |uncertain| uncertain.ask_due_ns)
     }
 
     /// The nodes that have not said what they hold behind the end of this log, while
-    /// that is in doubt.
+    /// that is uncertain.
     #[must_use]
-    pub fn unheard_in_doubt(&self) -> Vec<u64> {
-        let Some(doubtful) = &self.doubtful else {
+    pub fn unheard_about_tail(&self) -> Vec<u64> {
+        let Some(uncertain) = &self.uncertain else {
             return Vec::new();
         };
         let seats = self.configurations.latest().seats.keys().copied();
-        let heard = |node: &u64| *node == self.me.node || doubtful.answers.contains_key(node);
+        let heard = |node: &u64| *node == self.me.node || uncertain.answers.contains_key(node);
         seats.filter(|node| !heard(node)).collect()
     }
 
-    pub(super) fn tick_doubt(&mut self) {
-        let due = self.doubt_deadline_ns() <= self.now_ns;
-        if due && let Some(doubtful) = &mut self.doubtful {
-            doubtful.ask_due_ns = self.now_ns + self.settings.election_timeout_ns;
+    pub(super) fn tick_uncertain_tail(&mut self) {
+        let due = self.uncertain_tail_deadline_ns() <= self.now_ns;
+        if due && let Some(uncertain) = &mut self.uncertain {
+            uncertain.ask_due_ns = self.now_ns + self.settings.election_timeout_ns;
             self.ask_all();
         }
     }
@@ -115,11 +115,11 @@ impl Raft {
     /// The question is the same whatever disk the node has now: if it is another than the
     /// one that sat there, that one is gone.
     fn ask(&mut self, node: u64) {
-        if let Some(doubtful) = &self.doubtful
+        if let Some(uncertain) = &self.uncertain
             && node != self.me.node
         {
-            let request = doubtful.round;
-            let previous = doubtful.previous;
+            let request = uncertain.round;
+            let previous = uncertain.previous;
             let disk = ANY_DISK;
             let ask = Message::Ask {
                 request,
@@ -134,12 +134,12 @@ impl Raft {
     fn open_round(&mut self) {
         let last = self.log.last();
         let fresh = self.rng.next() | ROUND;
-        if let Some(doubtful) = &mut self.doubtful
-            && (doubtful.round == 0 || doubtful.previous != last)
+        if let Some(uncertain) = &mut self.uncertain
+            && (uncertain.round == 0 || uncertain.previous != last)
         {
-            doubtful.round = fresh;
-            doubtful.previous = last;
-            doubtful.answers.clear();
+            uncertain.round = fresh;
+            uncertain.previous = last;
+            uncertain.answers.clear();
         }
     }
 
@@ -182,14 +182,14 @@ impl Raft {
         };
         let is_unknown = !is_lost && hash == 0 && in_hole(previous.index).is_some();
         let has_lost = is_lost && (chained || in_hole(previous.index).is_some());
-        let forgot = self.doubtful.is_some() || self.is_blank();
+        let forgot = self.uncertain.is_some() || self.is_blank();
         let tail = Tail {
             request,
             previous,
             chained,
             last,
             base_index,
-            doubtful_from: match has_lost {
+            uncertain_from: match has_lost {
                 true => Some(index),
                 false => forgot.then_some(last.index + 1),
             },
@@ -216,18 +216,18 @@ impl Raft {
 
     /// A base that comes as the answer to an ask; its sender need not lead.
     pub(super) fn is_repair(&self, request: u64, base: EntryId) -> bool {
-        self.doubtful
-            .as_ref()
-            .is_some_and(|doubtful| doubtful.round == request && base.index > self.log.last().index)
+        self.uncertain.as_ref().is_some_and(|uncertain| {
+            uncertain.round == request && base.index > self.log.last().index
+        })
     }
 
     pub(super) fn on_tail(&mut self, from: ReplicaId, tail: Tail) {
         let last = self.log.last();
-        if let Some(doubtful) = &mut self.doubtful
-            && tail.request == doubtful.round
+        if let Some(uncertain) = &mut self.uncertain
+            && tail.request == uncertain.round
             && tail.previous == last
         {
-            doubtful.answers.insert(from.node, (from, tail));
+            uncertain.answers.insert(from.node, (from, tail));
             self.check_answers(Some(from.node));
         }
     }
@@ -250,8 +250,8 @@ impl Raft {
                     self.ask(node);
                 }
             }
-            // The entries that were taken must be durable before the doubt is erased.
-            Verdict::End if self.durable_index == self.log.last().index => self.end_doubt(),
+            // The entries that were taken must be durable before the uncertain tail is erased.
+            Verdict::End if self.durable_index == self.log.last().index => self.end_uncertainty(),
             Verdict::End => {}
         }
     }
@@ -260,10 +260,10 @@ impl Raft {
     /// lost it, and the others are among those who answered.
     fn verdict(&self, stepped: Option<u64>) -> Verdict {
         let configuration = self.configurations.latest();
-        let (Some(doubtful), true) = (&self.doubtful, self.may_have_counted()) else {
+        let (Some(uncertain), true) = (&self.uncertain, self.may_have_counted()) else {
             return Verdict::Wait;
         };
-        if doubtful.previous != self.log.last() {
+        if uncertain.previous != self.log.last() {
             // The answers are about another end.
             return Verdict::Wait;
         }
@@ -276,7 +276,7 @@ impl Raft {
             if *node == self.me.node {
                 continue;
             }
-            let answer = doubtful.answers.get(node);
+            let answer = uncertain.answers.get(node);
             let other_disk = answer.is_some_and(|(replica, _)| replica.disk != seat.disk);
             let forgot = other_disk || seat.state == SeatState::Replaced;
             match answer.map(|(_, tail)| tail.word_on(index)) {
@@ -303,7 +303,7 @@ impl Raft {
             return Verdict::Wait;
         }
         best.map_or(Verdict::End, |(_, node, head)| {
-            let said = stepped.and_then(|node| doubtful.answers.get(&node));
+            let said = stepped.and_then(|node| uncertain.answers.get(&node));
             let same = said.is_some_and(|(_, tail)| tail.heads.first() == Some(head));
             // Its frames are at hand.
             let node = stepped.filter(|_| same).unwrap_or(node);
@@ -311,44 +311,44 @@ impl Raft {
         })
     }
 
-    /// Remembers that a leader's append covers what is in doubt.
+    /// Remembers that a leader's append covers what is uncertain.
     pub(super) fn note_cover(&mut self, leader_commit_index: u64) {
         let of_its_term = self
             .log
             .id_at(leader_commit_index)
             .is_some_and(|id| id.term == self.gate.hard().term);
-        if let Some(doubtful) = &mut self.doubtful
+        if let Some(uncertain) = &mut self.uncertain
             && of_its_term
             && self.matched_index >= leader_commit_index
         {
-            doubtful.covered_index = Some(leader_commit_index);
+            uncertain.covered_index = Some(leader_commit_index);
         }
     }
 
     /// The leader has everything that was committed before its term, and this
     /// replica durably has it, too.
-    pub(super) fn check_doubt(&mut self) {
-        let Some(doubtful) = &self.doubtful else {
+    pub(super) fn check_uncertain_tail(&mut self) {
+        let Some(uncertain) = &self.uncertain else {
             return;
         };
-        if doubtful
+        if uncertain
             .covered_index
             .is_some_and(|index| self.durable_index >= index)
         {
-            self.end_doubt();
+            self.end_uncertainty();
         } else {
             self.check_answers(None);
         }
     }
 
-    fn end_doubt(&mut self) {
+    fn end_uncertainty(&mut self) {
         let hard = self.gate.hard();
-        self.doubtful = None;
+        self.uncertain = None;
         self.change_hard(HardState {
-            doubt: None,
+            uncertain_tail: None,
             ..hard
         });
-        self.outputs.push_back(Output::DoubtOver);
+        self.outputs.push_back(Output::TailCertain);
         if !matches!(self.state, State::Leader(_)) {
             self.reset_election_timer();
         }
@@ -378,7 +378,7 @@ impl Tail {
         if let (true, Some(head)) = (self.chained, self.heads.first()) {
             return Word::Has(head);
         }
-        if self.doubtful_from.is_some_and(|from| from <= index) {
+        if self.uncertain_from.is_some_and(|from| from <= index) {
             return Word::MayHaveHad;
         }
         if self.chained && self.last.index >= index {
