@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
+use zeroloss::broker::served_requests;
 use zeroloss::record::Message;
-use zeroloss::remoting::Command;
+use zeroloss::remoting::{Command, RequestCode};
 
 use crate::raw::{Raw, framed, json};
 use crate::support::{Clients, Server, TOPIC, config, formatted};
@@ -21,8 +22,8 @@ type Plain = &'static [(&'static str, &'static str)];
 /// A request's code, fields and body.
 type Known = (i32, Plain, &'static str);
 
-/// The requests that a broker knows, but for 29, 32 and 46, and two that only a broker sends
-/// (39, 40); and what makes sense to it.
+/// Requests that a broker serves, and two that only a broker sends (39, 40); and what
+/// makes sense to it. See [`requests`].
 const REQUESTS: &[Known] = &[
     (SEND, SEND_FIELDS, "body"),
     (10, SEND_FIELDS, "body"),
@@ -30,8 +31,10 @@ const REQUESTS: &[Known] = &[
     (361, PULL_FIELDS, ""),
     (14, OFFSET_FIELDS, ""),
     (15, OFFSET_FIELDS, ""),
+    (29, TIME_FIELDS, ""),
     (30, OFFSET_FIELDS, ""),
     (31, OFFSET_FIELDS, ""),
+    (32, OFFSET_FIELDS, ""),
     (34, &[], HEARTBEAT),
     (35, &[("clientID", "m"), ("consumerGroup", "g")], ""),
     (36, BACK_FIELDS, ""),
@@ -41,6 +44,7 @@ const REQUESTS: &[Known] = &[
     (40, &[("consumerGroup", "g")], ""),
     (41, &[], LOCKS),
     (42, &[], LOCKS),
+    (46, &[], CHECK),
     (105, &[("topic", TOPIC)], ""),
     (
         9_001,
@@ -79,6 +83,11 @@ const OFFSET_FIELDS: Plain = &[
     ("queueId", "0"),
     ("commitOffset", "1"),
 ];
+const TIME_FIELDS: Plain = &[
+    ("topic", TOPIC),
+    ("queueId", "0"),
+    ("timestamp", "1700000000000"),
+];
 const BACK_FIELDS: Plain = &[
     ("offset", "80"),
     ("group", "g"),
@@ -93,8 +102,26 @@ const END_FIELDS: Plain = &[
 ];
 const HEARTBEAT: &str = r#"{"clientID":"m","producerDataSet":[{"groupName":"p"}],
     "consumerDataSet":[{"groupName":"g","subscriptionDataSet":[{"topic":"t","subString":"*"}]}]}"#;
+const CHECK: &str = r#"{"clientId":"m","group":"g","namespace":"",
+    "subscriptionData":{"topic":"t","subString":"a = 1","expressionType":"SQL92"}}"#;
 const LOCKS: &str = r#"{"consumerGroup":"g","clientId":"m",
     "mqSet":[{"topic":"t","brokerName":"broker-a","queueId":0}]}"#;
+
+/// Those of [`REQUESTS`], and of all others that are served, with every field that any of
+/// them has.
+fn requests() -> Vec<(i32, Vec<(&'static str, &'static str)>, &'static str)> {
+    let known = REQUESTS
+        .iter()
+        .map(|(code, fields, body)| (*code, fields.to_vec(), *body));
+    let mut all: Vec<_> = known.collect();
+    let fields: BTreeMap<&str, &str> = all.iter().flat_map(|(_, of, _)| of.clone()).collect();
+    for RequestCode(code) in served_requests() {
+        if !all.iter().any(|(known, ..)| *known == code) {
+            all.push((code, fields.clone().into_iter().collect(), ""));
+        }
+    }
+    all
+}
 
 /// Values that somebody once forgot to think of.
 const ODD: &[&str] = &[
@@ -149,12 +176,12 @@ fn fuzz() -> impl Strategy<Value = Vec<u8>> {
     let code = prop::option::weighted(0.1, any::<i32>());
     let body = prop::option::weighted(0.2, prop::collection::vec(any::<u8>(), 0..64));
     let changes = prop::collection::vec(change, 0..4);
-    let request = prop::sample::select(REQUESTS);
+    let request = prop::sample::select(requests());
     (request, 0..4i32, code, changes, body).prop_map(
         |((known, plain, text), flag, code, changes, body)| {
             let mut fields: Vec<(String, Option<String>)> = plain
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
                 .collect();
             for (at, value) in changes {
                 match fields.is_empty() {

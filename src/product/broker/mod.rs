@@ -70,6 +70,7 @@ pub use open::{STATE_FILE, salvage};
 pub use pull::suspended_ms;
 pub use replica::{FirstMembers, QUARANTINE_FILE, Survivor, format_replica};
 pub use replica::{recover_unsafe, survivor};
+pub use requests::served_requests;
 pub use reserve::RESERVE_FILE;
 pub use server::Broker;
 pub use state::AppliedState;

@@ -1,4 +1,10 @@
-//! The handler of each request, and the requests that are answered at once.
+//! The requests that a broker serves, a row each; their way to their handlers; and the
+//! handlers of the small ones.
+//!
+//! ```text
+//! CODE: who answers, what the answer rests on, |broker, asked| handler;
+//! ```
+//! A row without one of its columns does not compile.
 
 use super::entries::OffsetCommit;
 use super::error::StoreError;
@@ -16,6 +22,139 @@ use crate::remoting::route::{
 use crate::remoting::send::DEFAULT_TOPIC;
 use crate::remoting::{Command, FieldError, ReadFields, RequestCode, ResponseCode};
 
+/// The replicas that answer a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// The leader only; the others refuse.
+    Leader,
+    /// Each replica.
+    Any,
+}
+
+/// The state that an answer rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rests {
+    /// On where something ends, or whose something is, *now*: from a leader that was
+    /// replaced without knowing it, that would be an earlier now (D18). The leader finds
+    /// out first that it still leads.
+    OnNow,
+    /// On what is here, or on an entry of its own that is committed.
+    OnWhatIsHere,
+}
+
+/// The columns of a request, its handler aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    code: RequestCode,
+    who: Who,
+    rests: Rests,
+}
+
+/// A request on its way to its handler.
+struct Asked<'a, E: Env> {
+    serving: &'a mut Serving<E>,
+    conn: ConnId,
+    command: &'a Command,
+    /// This replica was found to lead after the request came, or is none, and everything
+    /// committed is applied.
+    leads_still: bool,
+}
+
+macro_rules! requests {
+    ($(
+        $code:ident: $who:ident, $rests:ident, |$broker:ident, $asked:ident| $handler:expr;
+    )+) => {
+        /// Every request that is served.
+        const ROWS: &[Row] = &[
+            $(Row {
+                code: RequestCode::$code,
+                who: Who::$who,
+                rests: Rests::$rests,
+            },)+
+        ];
+
+        impl<E: Env> Broker<E> {
+            /// Handles a request; one that is not served is refused (D35).
+            async fn dispatch(
+                &mut self,
+                asked: Asked<'_, E>,
+            ) -> Result<(), StoreError> {
+                match RequestCode(asked.command.code) {
+                    $(RequestCode::$code => {
+                        let ($broker, $asked) = (self, asked);
+                        $handler
+                    })+
+                    RequestCode(code) => {
+                        let missing = Missing::Request(code);
+                        self.refuse_missing(asked.conn, asked.command.reply_to(), missing);
+                        Ok(())
+                    }
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    SEND_MESSAGE: Leader, OnWhatIsHere,
+        |broker, it| broker.send(it.serving, it.conn, it.command).await;
+    SEND_MESSAGE_V2: Leader, OnWhatIsHere,
+        |broker, it| broker.send(it.serving, it.conn, it.command).await;
+    PULL_MESSAGE: Leader, OnWhatIsHere,
+        |broker, it| broker.pull(it.serving, it.conn, it.command, it.leads_still).await;
+    LITE_PULL_MESSAGE: Leader, OnWhatIsHere,
+        |broker, it| broker.pull(it.serving, it.conn, it.command, it.leads_still).await;
+    QUERY_CONSUMER_OFFSET: Leader, OnNow,
+        |broker, it| done(broker.query_offset(it.serving, it.conn, it.command));
+    UPDATE_CONSUMER_OFFSET: Leader, OnWhatIsHere,
+        |broker, it| broker.update_offset(it.serving, it.conn, it.command);
+    SEARCH_OFFSET_BY_TIMESTAMP: Leader, OnNow,
+        |broker, it| broker.search_offset(it.serving, it.conn, it.command).await;
+    GET_MAX_OFFSET: Leader, OnNow,
+        |broker, it| done(broker.max_offset(it.serving, it.conn, it.command));
+    GET_MIN_OFFSET: Leader, OnNow,
+        |broker, it| done(broker.min_offset(it.serving, it.conn, it.command));
+    GET_EARLIEST_MSG_STORETIME: Leader, OnNow,
+        |broker, it| broker.earliest_time(it.serving, it.conn, it.command).await;
+    HEART_BEAT: Any, OnWhatIsHere,
+        |broker, it| done(broker.heartbeat(it.conn, it.command));
+    UNREGISTER_CLIENT: Any, OnWhatIsHere,
+        |broker, it| done(broker.unregister(it.conn, it.command));
+    CONSUMER_SEND_MSG_BACK: Leader, OnWhatIsHere,
+        |broker, it| broker.send_back(it.serving, it.conn, it.command).await;
+    END_TRANSACTION: Leader, OnWhatIsHere,
+        |broker, it| broker.end_transaction(it.serving, it.conn, it.command, it.leads_still).await;
+    GET_CONSUMER_LIST_BY_GROUP: Leader, OnWhatIsHere,
+        |broker, it| done(broker.list_consumers(it.conn, it.command));
+    LOCK_BATCH_MQ: Leader, OnNow,
+        |broker, it| done(broker.lock_queues(it.serving, it.conn, it.command));
+    UNLOCK_BATCH_MQ: Leader, OnWhatIsHere,
+        |broker, it| done(broker.unlock_queues(it.serving, it.conn, it.command));
+    CHECK_CLIENT_CONFIG: Any, OnWhatIsHere,
+        |broker, it| done(broker.check_client(it.conn, it.command));
+    GET_ROUTEINFO_BY_TOPIC: Any, OnWhatIsHere,
+        |broker, it| done(broker.route(it.serving, it.conn, it.command, it.leads_still));
+    CHANGE_MEMBERS: Leader, OnWhatIsHere,
+        |broker, it| broker.change_members(it.serving, it.conn, it.command).await;
+    TRANSFER_LEADERSHIP: Leader, OnWhatIsHere,
+        |broker, it| broker.transfer_leadership(it.serving, it.conn, it.command).await;
+}
+
+/// Of a handler that cannot fail.
+fn done((): ()) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// The row of a request; `None`: it is not served.
+fn row_of(code: RequestCode) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.code == code)
+}
+
+/// The codes of all requests that a broker serves, in the order of the table.
+pub fn served_requests() -> impl Iterator<Item = RequestCode> {
+    ROWS.iter().map(|row| row.code)
+}
+
 impl<E: Env> Broker<E> {
     pub(super) async fn handle_command(
         &mut self,
@@ -26,11 +165,11 @@ impl<E: Env> Broker<E> {
         if command.is_response() {
             return Ok(());
         }
-        let code = RequestCode(command.code);
-        if needs_leader(code) && !self.serves(serving, conn, &command) {
+        let row = row_of(RequestCode(command.code));
+        if row.is_some_and(|row| row.who == Who::Leader) && !self.serves(serving, conn, &command) {
             return Ok(());
         }
-        if reads_the_end(code) && serving.replica.is_some() {
+        if row.is_some_and(|row| row.rests == Rests::OnNow) && serving.replica.is_some() {
             self.read_later(serving, conn, command);
             return Ok(());
         }
@@ -38,70 +177,23 @@ impl<E: Env> Broker<E> {
     }
 
     /// Serves a command; one that meets a failure is refused.
-    /// `known`: this replica was found to lead after it came, or is none, and
-    /// everything committed is applied.
+    /// `leads_still`: see [`Asked`].
     async fn serve_command(
         &mut self,
         serving: &mut Serving<E>,
         conn: ConnId,
         command: &Command,
-        known: bool,
+        leads_still: bool,
     ) -> Result<(), StoreError> {
-        match self.dispatch(serving, conn, command, known).await {
+        let asked = Asked {
+            serving,
+            conn,
+            command,
+            leads_still,
+        };
+        match self.dispatch(asked).await {
             Err(failed) => self.refuse_unread(conn, command.reply_to(), failed),
             done => done,
-        }
-    }
-
-    async fn dispatch(
-        &mut self,
-        serving: &mut Serving<E>,
-        conn: ConnId,
-        command: &Command,
-        known: bool,
-    ) -> Result<(), StoreError> {
-        match RequestCode(command.code) {
-            RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 => {
-                self.send(serving, conn, command).await
-            }
-            RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => {
-                self.pull(serving, conn, command, known).await
-            }
-            RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(serving, conn, command),
-            RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(serving, conn, command).await,
-            RequestCode::END_TRANSACTION => {
-                self.end_transaction(serving, conn, command, known).await
-            }
-            RequestCode::CHANGE_MEMBERS => self.change_members(serving, conn, command).await,
-            RequestCode::TRANSFER_LEADERSHIP => {
-                self.transfer_leadership(serving, conn, command).await
-            }
-            RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => {
-                self.search_offset(serving, conn, command).await
-            }
-            RequestCode::GET_EARLIEST_MSG_STORETIME => {
-                self.earliest_time(serving, conn, command).await
-            }
-            RequestCode::QUERY_CONSUMER_OFFSET => {
-                self.query_offset(serving, conn, command);
-                Ok(())
-            }
-            RequestCode::GET_ROUTEINFO_BY_TOPIC => {
-                self.route(serving, conn, command, known);
-                Ok(())
-            }
-            RequestCode::LOCK_BATCH_MQ => {
-                self.lock_queues(serving, conn, command);
-                Ok(())
-            }
-            RequestCode::UNLOCK_BATCH_MQ => {
-                self.unlock_queues(serving, conn, command);
-                Ok(())
-            }
-            _ => {
-                self.answer_at_once(serving, conn, command);
-                Ok(())
-            }
         }
     }
 
@@ -123,41 +215,32 @@ impl<E: Env> Broker<E> {
         served
     }
 
-    fn answer_at_once(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
-        match RequestCode(command.code) {
-            RequestCode::GET_MAX_OFFSET => {
-                let Some(request) = self.parse::<MaxOffset<'_>>(conn, command) else {
-                    return;
-                };
-                let end = u32::try_from(request.queue_id).map_or(0, |queue_id| {
-                    serving.store.queue_end(request.topic, queue_id)
-                });
-                let fields = OffsetResponse { offset: end as i64 };
-                self.outbox
-                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
-            }
-            RequestCode::GET_MIN_OFFSET => {
-                let Some(request) = self.parse::<MinOffset<'_>>(conn, command) else {
-                    return;
-                };
-                let first = u32::try_from(request.queue_id).map_or(0, |queue_id| {
-                    serving.store.queue_start(request.topic, queue_id)
-                });
-                let fields = OffsetResponse {
-                    offset: first as i64,
-                };
-                self.outbox
-                    .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
-            }
-            RequestCode::HEART_BEAT => self.heartbeat(conn, command),
-            RequestCode::UNREGISTER_CLIENT => self.unregister(conn, command),
-            RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.list_consumers(conn, command),
-            RequestCode::CHECK_CLIENT_CONFIG => self.check_client(conn, command),
-            RequestCode(code) => {
-                let missing = Missing::Request(code);
-                self.refuse_missing(conn, command.reply_to(), missing);
-            }
-        }
+    /// One past the last offset of a queue; 0 of one that is not there.
+    fn max_offset(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
+        let Some(request) = self.parse::<MaxOffset<'_>>(conn, command) else {
+            return;
+        };
+        let end = u32::try_from(request.queue_id).map_or(0, |queue_id| {
+            serving.store.queue_end(request.topic, queue_id)
+        });
+        let fields = OffsetResponse { offset: end as i64 };
+        self.outbox
+            .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
+    }
+
+    /// The first offset that a queue still has; 0 of one that is not there.
+    fn min_offset(&mut self, serving: &Serving<E>, conn: ConnId, command: &Command) {
+        let Some(request) = self.parse::<MinOffset<'_>>(conn, command) else {
+            return;
+        };
+        let first = u32::try_from(request.queue_id).map_or(0, |queue_id| {
+            serving.store.queue_start(request.topic, queue_id)
+        });
+        let fields = OffsetResponse {
+            offset: first as i64,
+        };
+        self.outbox
+            .answer(conn, command.reply_to(), ResponseCode::SUCCESS, &fields);
     }
 
     /// Every topic has a route: one that is not there is made by its first send
@@ -297,45 +380,6 @@ impl<E: Env> Broker<E> {
     }
 }
 
-/// Requests that only a leader may answer.
-fn needs_leader(code: RequestCode) -> bool {
-    matches!(
-        code,
-        RequestCode::SEND_MESSAGE
-            | RequestCode::SEND_MESSAGE_V2
-            | RequestCode::PULL_MESSAGE
-            | RequestCode::LITE_PULL_MESSAGE
-            | RequestCode::UPDATE_CONSUMER_OFFSET
-            | RequestCode::CONSUMER_SEND_MSG_BACK
-            | RequestCode::END_TRANSACTION
-            | RequestCode::QUERY_CONSUMER_OFFSET
-            | RequestCode::GET_MAX_OFFSET
-            | RequestCode::GET_MIN_OFFSET
-            | RequestCode::SEARCH_OFFSET_BY_TIMESTAMP
-            | RequestCode::GET_EARLIEST_MSG_STORETIME
-            | RequestCode::GET_CONSUMER_LIST_BY_GROUP
-            | RequestCode::LOCK_BATCH_MQ
-            | RequestCode::UNLOCK_BATCH_MQ
-            | RequestCode::CHANGE_MEMBERS
-            | RequestCode::TRANSFER_LEADERSHIP
-    )
-}
-
-/// Requests that tell a client where something ends, or whose something is, *now*:
-/// from a leader that was replaced without knowing it, that would be an earlier now
-/// (D18).
-fn reads_the_end(code: RequestCode) -> bool {
-    matches!(
-        code,
-        RequestCode::QUERY_CONSUMER_OFFSET
-            | RequestCode::GET_MAX_OFFSET
-            | RequestCode::GET_MIN_OFFSET
-            | RequestCode::SEARCH_OFFSET_BY_TIMESTAMP
-            | RequestCode::GET_EARLIEST_MSG_STORETIME
-            | RequestCode::LOCK_BATCH_MQ
-    )
-}
-
 /// An offset commit that makes sense: of a queue that is there, not past its
 /// end. Anything else would be state that no consumer can ever use, kept for
 /// ever.
@@ -381,5 +425,28 @@ fn checked<D: Disk>(
             );
             Err((ResponseCode::SYSTEM_ERROR, remark))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{ROWS, Rests, Who, row_of, served_requests};
+    use crate::remoting::RequestCode;
+
+    #[test]
+    fn each_request_has_one_row() {
+        let codes: BTreeSet<RequestCode> = served_requests().collect();
+        assert_eq!(codes.len(), ROWS.len());
+        assert_eq!(row_of(RequestCode(-1)), None);
+        let max = row_of(RequestCode::GET_MAX_OFFSET).expect("it is served");
+        assert_eq!((max.who, max.rests), (Who::Leader, Rests::OnNow));
+    }
+
+    #[test]
+    fn an_answer_about_now_comes_from_the_leader() {
+        let on_now = |row: &&super::Row| row.rests == Rests::OnNow;
+        assert!(ROWS.iter().filter(on_now).all(|row| row.who == Who::Leader));
     }
 }
