@@ -9,7 +9,7 @@ use crate::history::Happening;
 
 /// The result that a scenario must have over its seeds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
+pub enum ExpectedOutcome {
     /// Every non-void run passes.
     ZeroLoss,
     /// At least `share` of the non-void runs lose what was not promised, and
@@ -28,7 +28,7 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl ExpectedOutcome {
     /// Whether a run of this verdict fits the outcome by itself; void runs fit
     /// any, and are bounded by their share.
     pub fn allows(self, verdict: Verdict) -> bool {
@@ -54,7 +54,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for ExpectedOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::ZeroLoss => "zero-loss",
@@ -180,7 +180,7 @@ impl Assessment {
 }
 
 /// Judges a scenario over its seeds.
-pub fn assess(outcome: Outcome, void_max: f64, tally: &Tally) -> Assessment {
+pub fn assess(outcome: ExpectedOutcome, void_max: f64, tally: &Tally) -> Assessment {
     let mut assessment = Assessment {
         exit: Exit::Success,
         shortfalls: Vec::new(),
@@ -203,11 +203,11 @@ pub fn assess(outcome: Outcome, void_max: f64, tally: &Tally) -> Assessment {
 }
 
 /// Runs that failed otherwise say nothing about the share.
-fn too_few_losses(outcome: Outcome, tally: &Tally) -> Option<String> {
+fn too_few_losses(outcome: ExpectedOutcome, tally: &Tally) -> Option<String> {
     let (share, what) = match outcome {
-        Outcome::Loss { share } => (share, "loss"),
-        Outcome::Breaks { share } => (share, "a broken promise"),
-        Outcome::ZeroLoss | Outcome::Halt => return None,
+        ExpectedOutcome::Loss { share } => (share, "loss"),
+        ExpectedOutcome::Breaks { share } => (share, "a broken promise"),
+        ExpectedOutcome::ZeroLoss | ExpectedOutcome::Halt => return None,
     };
     let losing = tally.count(Verdict::ExpectedLoss);
     let judged = losing + tally.count(Verdict::Pass);
@@ -230,7 +230,7 @@ fn too_many_void(void_max: f64, tally: &Tally) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Exit, Outcome, Tally, assess};
+    use super::{Exit, ExpectedOutcome, Tally, assess};
     use crate::check::Verdict;
     use crate::history::Happening;
 
@@ -242,19 +242,19 @@ mod tests {
         tally
     }
 
-    fn exit(outcome: Outcome, runs: &[(Verdict, u64)]) -> u8 {
+    fn exit(outcome: ExpectedOutcome, runs: &[(Verdict, u64)]) -> u8 {
         assess(outcome, 0.2, &tally(runs)).exit.code()
     }
 
-    const LOSS: Outcome = Outcome::Loss { share: 0.5 };
+    const LOSS: ExpectedOutcome = ExpectedOutcome::Loss { share: 0.5 };
 
     #[test]
     fn zero_loss_is_passes_only() {
-        assert_eq!(exit(Outcome::ZeroLoss, &[(Verdict::Pass, 8)]), 0);
+        assert_eq!(exit(ExpectedOutcome::ZeroLoss, &[(Verdict::Pass, 8)]), 0);
         let lossy = [(Verdict::Pass, 7), (Verdict::ExpectedLoss, 1)];
-        assert_eq!(exit(Outcome::ZeroLoss, &lossy), 10);
+        assert_eq!(exit(ExpectedOutcome::ZeroLoss, &lossy), 10);
         let halted = [(Verdict::Pass, 7), (Verdict::Halted, 1)];
-        assert_eq!(exit(Outcome::ZeroLoss, &halted), 10);
+        assert_eq!(exit(ExpectedOutcome::ZeroLoss, &halted), 10);
     }
 
     #[test]
@@ -276,20 +276,24 @@ mod tests {
 
     #[test]
     fn halting_is_all_or_nothing() {
-        assert_eq!(exit(Outcome::Halt, &[(Verdict::Halted, 8)]), 0);
+        assert_eq!(exit(ExpectedOutcome::Halt, &[(Verdict::Halted, 8)]), 0);
         let some = [(Verdict::Halted, 7), (Verdict::Pass, 1)];
-        assert_eq!(exit(Outcome::Halt, &some), 10);
+        assert_eq!(exit(ExpectedOutcome::Halt, &some), 10);
     }
 
     #[test]
     fn void_runs_are_bounded_and_never_all() {
         let few = [(Verdict::Pass, 8), (Verdict::Void, 2)];
-        assert_eq!(exit(Outcome::ZeroLoss, &few), 0);
+        assert_eq!(exit(ExpectedOutcome::ZeroLoss, &few), 0);
         let many = [(Verdict::Pass, 7), (Verdict::Void, 3)];
-        assert_eq!(exit(Outcome::ZeroLoss, &many), 14);
+        assert_eq!(exit(ExpectedOutcome::ZeroLoss, &many), 14);
         assert_eq!(exit(LOSS, &[(Verdict::Void, 1)]), 14);
         assert_eq!(exit(LOSS, &[]), 14);
-        let all = assess(Outcome::ZeroLoss, 1.0, &tally(&[(Verdict::Void, 3)]));
+        let all = assess(
+            ExpectedOutcome::ZeroLoss,
+            1.0,
+            &tally(&[(Verdict::Void, 3)]),
+        );
         assert_eq!(all.exit, Exit::Void);
     }
 
@@ -304,7 +308,7 @@ mod tests {
         ];
         let codes = (0..order.len()).map(|first| {
             let runs: Vec<_> = order[first..].iter().map(|verdict| (*verdict, 1)).collect();
-            exit(Outcome::ZeroLoss, &runs)
+            exit(ExpectedOutcome::ZeroLoss, &runs)
         });
         assert_eq!(codes.collect::<Vec<_>>(), [13, 12, 10, 11, 14]);
         assert!(Exit::Void > Exit::TestbedIo && Exit::TestbedIo > Exit::Usage);
@@ -314,7 +318,11 @@ mod tests {
 
     #[test]
     fn a_happening_of_no_run_is_missed() {
-        let mut passed = assess(Outcome::ZeroLoss, 0.2, &tally(&[(Verdict::Pass, 8)]));
+        let mut passed = assess(
+            ExpectedOutcome::ZeroLoss,
+            0.2,
+            &tally(&[(Verdict::Pass, 8)]),
+        );
         passed.miss(&[]);
         assert_eq!(passed.exit, Exit::Success);
         passed.miss(&[Happening::DeadLetter, Happening::Promoted]);
@@ -324,7 +332,7 @@ mod tests {
             @"happened in no run: dead-letter, promoted"
         );
         let crashed = tally(&[(Verdict::Crashed, 1)]);
-        let mut crashed = assess(Outcome::ZeroLoss, 0.2, &crashed);
+        let mut crashed = assess(ExpectedOutcome::ZeroLoss, 0.2, &crashed);
         crashed.miss(&[Happening::Promoted]);
         assert_eq!(crashed.exit, Exit::Crashed, "the worse one stays");
     }

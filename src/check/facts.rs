@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{ClientId, Entry, Event, History, Ledger, OpId, Queue, SendOutcome, Value};
+use crate::history::{ClientId, Event, History, Ledger, OpId, Queue, Recorded, SendOutcome, Value};
 
 use super::business::BusinessFacts;
 use super::clocks::Clocks;
@@ -218,7 +218,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Everything, in order.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &'a Entry)> + use<'a> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &'a Recorded)> + use<'a> {
         self.history.entries.iter().enumerate()
     }
 
@@ -254,7 +254,7 @@ impl<'a> Facts<'a> {
         open && self.business.is_discarded(value)
     }
 
-    fn add(&mut self, index: usize, entry: &'a Entry, pairs: &mut Pairs<'a>) {
+    fn add(&mut self, index: usize, entry: &'a Recorded, pairs: &mut Pairs<'a>) {
         let client = entry.client;
         match &entry.event {
             Event::SendBegan { op, value } => {

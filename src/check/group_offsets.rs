@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::groups::{GroupFacts, Key, Step};
+use super::groups::{GroupEvent, GroupFacts, Key};
 use super::{At, Facts, Finding, Lost, LostThing, Missed, Promise};
 
 /// A problem with recorded offsets.
@@ -114,8 +114,8 @@ fn check_register(facts: &Facts<'_>, key: Key<'_>, group: &GroupFacts, out: &mut
     let mut commits = Commits::default();
     for step in &group.steps {
         match *step {
-            Step::CommitBegan { offset, .. } => commits.began(offset),
-            Step::CommitEnded {
+            GroupEvent::CommitBegan { offset, .. } => commits.began(offset),
+            GroupEvent::CommitEnded {
                 began,
                 ended,
                 offset,
@@ -124,7 +124,7 @@ fn check_register(facts: &Facts<'_>, key: Key<'_>, group: &GroupFacts, out: &mut
                 ended,
                 offset,
             }),
-            Step::Recorded {
+            GroupEvent::Recorded {
                 began,
                 ended,
                 offset,

@@ -18,7 +18,7 @@ pub(super) struct GroupFacts {
     pub(super) first_resumed: Option<Option<u64>>,
     /// Commits and answers about the recorded offset, in the order in which
     /// they ended, or began where they never ended.
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<GroupEvent>,
     /// The offset of the first pull that was answered.
     pub(super) began: Option<u64>,
     /// When a consumer was told that nothing is recorded, before any pull was answered:
@@ -69,7 +69,7 @@ impl Wanted {
 /// Something that concerns a group's recorded offset. Numbers are indices into
 /// the history.
 #[derive(Clone, Copy)]
-pub(super) enum Step {
+pub(super) enum GroupEvent {
     /// A commit was sent.
     CommitBegan { began: usize, offset: u64 },
     /// It was acknowledged.
@@ -129,7 +129,7 @@ impl GroupFacts {
     /// that was not read, the largest acknowledged commit.
     pub(super) fn done_below(&self) -> u64 {
         let committed = self.steps.iter().filter_map(|step| match step {
-            Step::CommitEnded { offset, .. } => Some(*offset),
+            GroupEvent::CommitEnded { offset, .. } => Some(*offset),
             _ => None,
         });
         match self.final_offset {
@@ -272,7 +272,7 @@ pub(super) fn add<'a>(
             let commit = Commit { key, began, offset };
             pairs.commits.insert((client, *op), commit);
             let facts = groups.entry(key).or_default();
-            facts.steps.push(Step::CommitBegan { began, offset });
+            facts.steps.push(GroupEvent::CommitBegan { began, offset });
             facts.asked_since.insert(offset);
         }
         Event::CommitEnded { op, acknowledged } => {
@@ -280,7 +280,7 @@ pub(super) fn add<'a>(
             let Commit { key, began, offset } = commit.expect("a commit ends once, once begun");
             if *acknowledged {
                 let steps = &mut groups.entry(key).or_default().steps;
-                steps.push(Step::CommitEnded {
+                steps.push(GroupEvent::CommitEnded {
                     began,
                     ended: index,
                     offset,
@@ -303,7 +303,7 @@ pub(super) fn add<'a>(
                 facts.told_none = Some(index);
                 facts.asked_since.clear();
             }
-            facts.steps.push(Step::Recorded {
+            facts.steps.push(GroupEvent::Recorded {
                 began: began.unwrap_or(index),
                 ended: index,
                 offset: *offset,
@@ -320,7 +320,7 @@ pub(super) fn add<'a>(
                 index,
                 offset: *offset,
             });
-            facts.steps.push(Step::Recorded {
+            facts.steps.push(GroupEvent::Recorded {
                 began: began.unwrap_or(index),
                 ended: index,
                 offset: *offset,

@@ -54,7 +54,7 @@ mod story;
 pub mod transactions;
 
 pub use counts::Counts;
-pub use expectation::{Assessment, Exit, Outcome, Tally, assess};
+pub use expectation::{Assessment, Exit, ExpectedOutcome, Tally, assess};
 pub use facts::Facts;
 pub use finding::{Finding, Promise};
 pub use judge::{Ending, Evidence, Judgement, Verdict, judge};

@@ -5,7 +5,7 @@
 //! One pass over a queue's messages says, for every offset, when all below it
 //! was done; each commit is then one look.
 
-use super::groups::{GroupFacts, Key, Step};
+use super::groups::{GroupEvent, GroupFacts, Key};
 use super::{At, Facts, Finding, Promise, Waived};
 
 /// The first commit of each group on each queue that passes a message which is
@@ -59,7 +59,7 @@ fn check_queue(
         });
     }
     group.steps.iter().find_map(|step| {
-        let Step::CommitBegan { began, offset } = *step else {
+        let GroupEvent::CommitBegan { began, offset } = *step else {
             return None;
         };
         let below = behind.partition_point(|it| it.offset < offset);

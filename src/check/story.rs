@@ -24,7 +24,7 @@
 
 use std::sync::Arc;
 
-use crate::history::{ClientId, EndOutcome, Entry, Event, History, Queue, SendOutcome, Value};
+use crate::history::{ClientId, EndOutcome, Event, History, Queue, Recorded, SendOutcome, Value};
 
 /// Reads a story.
 pub(super) fn story(text: &str) -> History {
@@ -70,7 +70,7 @@ struct Teller {
 
 impl Teller {
     fn add(&mut self, event: Event) {
-        self.history.entries.push(Entry {
+        self.history.entries.push(Recorded {
             at_ns: self.at_ns,
             client: self.client,
             event,

@@ -366,7 +366,7 @@ pub enum Event {
 
 /// An event, whose, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Entry {
+pub struct Recorded {
     /// Nanoseconds since the start of the run.
     pub at_ns: u64,
     /// The client that saw it.
@@ -379,7 +379,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// In the order recorded; times never fall.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Recorded>,
 }
 
 /// Entries that a history has room for from the start. Pages of it that are not
@@ -440,7 +440,7 @@ impl Recorder {
         let mut history = self.lock();
         let begun = begin();
         let event = event(&begun);
-        history.entries.push(Entry {
+        history.entries.push(Recorded {
             at_ns,
             client,
             event,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::check::{Assessment, Counts, Finding, Outcome, Promise, Tally, Verdict, assess};
+use crate::check::{Assessment, Counts, ExpectedOutcome, Finding, Promise, Tally, Verdict, assess};
 use crate::history::{FaultKind, Happening, TransactionStep, VictimRole};
 
 use crate::scenario::Scenario;
@@ -19,7 +19,7 @@ pub struct About {
     /// Its file, as a user would name it.
     pub file: String,
     /// The outcome that must come out.
-    pub outcome: Outcome,
+    pub outcome: ExpectedOutcome,
     /// The share of runs that may be void.
     pub void_max: f64,
     /// Whether it means to have no faults.

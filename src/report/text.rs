@@ -397,7 +397,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{fail_block, replay, scenario, summary, timeline};
-    use crate::check::{Counts, Exit, Finding, Outcome, Promise, Tally, Verdict};
+    use crate::check::{Counts, Exit, ExpectedOutcome, Finding, Promise, Tally, Verdict};
     use crate::history::FaultKind;
     use crate::report::{About, FaultCount, RunReport, ScenarioReport, TimelineLine};
 
@@ -415,7 +415,7 @@ mod tests {
         }
     }
 
-    fn report(outcome: Outcome, faultless: bool, runs: Vec<RunReport>) -> String {
+    fn report(outcome: ExpectedOutcome, faultless: bool, runs: Vec<RunReport>) -> String {
         let mut report = ScenarioReport::new(About {
             id: "x".to_owned(),
             file: "scenarios/x.toml".to_owned(),
@@ -443,7 +443,11 @@ mod tests {
 
     #[test]
     fn without_faults_by_intent_there_is_no_warning() {
-        let text = report(Outcome::ZeroLoss, true, vec![run(Verdict::Pass, &[])]);
+        let text = report(
+            ExpectedOutcome::ZeroLoss,
+            true,
+            vec![run(Verdict::Pass, &[])],
+        );
         assert!(text.ends_with("  no faults\n"), "{text}");
     }
 
@@ -454,7 +458,7 @@ mod tests {
             faults: BTreeMap::new(),
             ..run(Verdict::Void, &[])
         };
-        insta::assert_snapshot!(report(Outcome::ZeroLoss, false, vec![idle]), @"
+        insta::assert_snapshot!(report(ExpectedOutcome::ZeroLoss, false, vec![idle]), @"
         FAIL  x     zero-loss  c77b3abb6f87acd9            0 events          0 acked        0 lost  1 void                    no fault armed
               warning: nothing was acknowledged
               warning: no fault was armed
@@ -464,7 +468,11 @@ mod tests {
             (FaultKind::Rot, count(4, 0, 0)),
             (FaultKind::Kill, count(4, 4, 0)),
         ];
-        let text = report(Outcome::ZeroLoss, false, vec![run(Verdict::Pass, &faults)]);
+        let text = report(
+            ExpectedOutcome::ZeroLoss,
+            false,
+            vec![run(Verdict::Pass, &faults)],
+        );
         let warnings: Vec<_> = text.lines().skip(1).map(str::trim).collect();
         assert_eq!(
             warnings,
@@ -479,7 +487,7 @@ mod tests {
     fn a_run_that_does_not_fit_and_broke_nothing_is_shown_too() {
         let faults = [(FaultKind::Kill, count(1, 1, 1))];
         let text = report(
-            Outcome::ZeroLoss,
+            ExpectedOutcome::ZeroLoss,
             false,
             vec![run(Verdict::Halted, &faults)],
         );
@@ -506,7 +514,7 @@ mod tests {
             .into(),
             ..run(Verdict::ExpectedLoss, &[(set_back, count(2, 2, 2))])
         };
-        let text = report(Outcome::Loss { share: 0.5 }, false, vec![losing]);
+        let text = report(ExpectedOutcome::Loss { share: 0.5 }, false, vec![losing]);
         insta::assert_snapshot!(text.lines().nth(1).expect("a line").trim(), @"taken by disk-rolled-back: 41; excused by it: election-safety 1, state-machine-safety 3; excused by disk-lying: promises-kept 2");
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::broker::{self, FlushDiskType};
-use crate::check::{Configuration, Flush, Outcome};
+use crate::check::{Configuration, ExpectedOutcome, Flush};
 use crate::history::{Happening, TransactionStep, VictimRole};
 
 use super::random::Stream;
@@ -422,7 +422,7 @@ pub struct RunSettings {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
     /// The outcome that must come out.
-    pub outcome: Outcome,
+    pub outcome: ExpectedOutcome,
     /// After healing, a probe is acknowledged and every lag is zero within
     /// this.
     pub converge_within_ms: u64,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::disk::{DiskModel, Pending, Survival};
+use super::disk::{DiskModel, DiskSurvival, Pending};
 use super::net::NodeId;
 use super::random::{Purpose, Stream};
 use super::world::Inner;
@@ -249,13 +249,13 @@ fn kept(pending_pieces: u32) -> impl Iterator<Item = Kept> {
 
 fn leave(disk: &mut DiskModel, kept: Kept, seed: u64, (node, operations): (NodeId, u64)) {
     let (survival, draw) = match kept {
-        Kept::None => (Survival::None, 0),
-        Kept::All => (Survival::All, 0),
-        Kept::Prefix(pieces) => (Survival::PrefixOf(pieces as usize), 0),
-        Kept::NoData => (Survival::SizeWithoutData, 0),
-        Kept::NoSize => (Survival::DataWithoutSize, 0),
-        Kept::Subset(draw) => (Survival::SectorSubset, 2 * u64::from(draw)),
-        Kept::Torn(draw) => (Survival::Torn, 2 * u64::from(draw) + 1),
+        Kept::None => (DiskSurvival::None, 0),
+        Kept::All => (DiskSurvival::All, 0),
+        Kept::Prefix(pieces) => (DiskSurvival::PrefixOf(pieces as usize), 0),
+        Kept::NoData => (DiskSurvival::SizeWithoutData, 0),
+        Kept::NoSize => (DiskSurvival::DataWithoutSize, 0),
+        Kept::Subset(draw) => (DiskSurvival::SectorSubset, 2 * u64::from(draw)),
+        Kept::Torn(draw) => (DiskSurvival::Torn, 2 * u64::from(draw) + 1),
     };
     let own = [operations.to_le_bytes(), draw.to_le_bytes()].concat();
     let seed = xxh3_64_with_seed(&own, seed);

@@ -59,7 +59,7 @@ pub(crate) use probes::Happened;
 use replicas::Replicas;
 pub(crate) use replicas::Taken;
 pub(crate) use roles::Leadership;
-pub(crate) use trail::{DiscardLimits, Order, Ruling, Said, Step};
+pub(crate) use trail::{DiscardLimits, Order, Ruling, Said, ToldStep};
 
 /// The tap of a run.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use zeroloss::log::{
 };
 use zeroloss::record::EncodeError;
 use zeroloss::record::EntryKind;
-use zeroloss::sim::disk::{Survival, block_on};
+use zeroloss::sim::disk::{DiskSurvival, block_on};
 
 macro_rules! on_both {
     ($($body:ident)*) => {$(
@@ -315,7 +315,7 @@ fn a_log_is_cut_at_any_entry() {
             assert_eq!(records(&log).await, expected);
             let listed = disk.list(COMMIT_LOG_DIR).await.unwrap();
             assert_eq!(listed.len(), segments, "{keep}: {listed:?}");
-            let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+            let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
             assert_eq!(records(&open(&dark).await.0).await, expected);
         });
     }

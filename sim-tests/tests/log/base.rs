@@ -3,7 +3,7 @@
 
 use zeroloss::env::Disk;
 use zeroloss::log::{COMMIT_LOG_DIR, CommitLog, OpenError, Position, ReadError};
-use zeroloss::sim::disk::{DiskModel, RotKind, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskModel, DiskSurvival, RotKind, StepDisk, block_on};
 
 use crate::chain::{Chain, assert_is, holdings, open_at, try_open_at};
 use crate::support::*;
@@ -39,7 +39,7 @@ fn segments(disk: &StepDisk) -> usize {
 
 /// The disk after the death of the process, and after every power loss.
 fn deaths(model: &DiskModel, seed: u64) -> Vec<DiskModel> {
-    let powerless = Survival::ALL.map(|survival| powerless(model, survival, seed));
+    let powerless = DiskSurvival::ALL.map(|survival| powerless(model, survival, seed));
     [vec![reborn(model)], powerless.to_vec()].concat()
 }
 
@@ -89,7 +89,7 @@ fn goes_on(disk: StepDisk, mut log: Log, mut chain: Chain, context: &str) {
     }
     block_on(assert_is(&log, &chain, context));
     drop(log);
-    let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+    let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
     let (log, _, uncertain_tail) = block_on(open_at(&dark, chain.base)).unwrap();
     assert!(uncertain_tail.is_none(), "{context}: {uncertain_tail:?}");
     block_on(assert_is(&log, &chain, context));

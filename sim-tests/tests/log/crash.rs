@@ -8,7 +8,7 @@
 
 use crate::support::*;
 use zeroloss::log::{LogEnd, Recovery};
-use zeroloss::sim::disk::{DiskModel, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskModel, DiskSurvival, StepDisk, block_on};
 use zeroloss::sim::random::{Purpose, Stream};
 
 /// How many operations each.
@@ -176,14 +176,14 @@ fn recover(model: &DiskModel, witness: &mut Witness, context: &str) -> (DiskMode
 }
 
 /// Ways for a machine to die that differ for the process that comes after.
-const FEW: [Survival; 3] = [
-    Survival::None,
-    Survival::SectorSubset,
-    Survival::EntrySubset,
+const FEW: [DiskSurvival; 3] = [
+    DiskSurvival::None,
+    DiskSurvival::SectorSubset,
+    DiskSurvival::EntrySubset,
 ];
 
 /// The disk after the death of the process, and after power losses.
-fn deaths(model: &DiskModel, survivals: &[Survival], seed: u64) -> Vec<(String, DiskModel)> {
+fn deaths(model: &DiskModel, survivals: &[DiskSurvival], seed: u64) -> Vec<(String, DiskModel)> {
     let mut deaths = vec![("kill".to_owned(), reborn(model))];
     for survival in survivals {
         deaths.push((
@@ -215,7 +215,7 @@ impl Seen {
 /// Calls `check` with every death at every operation of so many scripts.
 fn at_every_death(
     scripts: u64,
-    survivals: &[Survival],
+    survivals: &[DiskSurvival],
     mut check: impl FnMut(&str, &DiskModel, &Witness, &mut Seen),
 ) {
     let mut seen = Seen::default();
@@ -240,11 +240,11 @@ fn at_every_death(
 /// which nothing unsynced survives (D24, mutant K01).
 #[test]
 fn synced_entries_come_back_and_those_that_come_back_are_durable() {
-    at_every_death(12, &Survival::ALL, |context, dead, before, seen| {
+    at_every_death(12, &DiskSurvival::ALL, |context, dead, before, seen| {
         let mut witness = before.clone();
         let (recovered, recovery) = recover(dead, &mut witness, context);
         seen.count(&recovery, before, &witness);
-        let dark = powerless(&recovered, Survival::None, 0);
+        let dark = powerless(&recovered, DiskSurvival::None, 0);
         let context = format!("{context}, then recovered, then dark");
         recover(&dark, &mut witness, &context);
     });
@@ -263,7 +263,7 @@ fn recovery_may_crash_anywhere_and_be_repeated() {
                 break;
             }
             let model = disk.model().clone();
-            for (death, dead) in deaths(&model, &[Survival::EntrySubset], operation) {
+            for (death, dead) in deaths(&model, &[DiskSurvival::EntrySubset], operation) {
                 let context = format!("{context}, recovery crashed at {operation}, {death}");
                 recover(&dead, &mut before.clone(), &context);
             }
@@ -275,7 +275,11 @@ fn recovery_may_crash_anywhere_and_be_repeated() {
 /// between, or behind, what is appended after it (D6, mutant S14).
 #[test]
 fn cut_entries_stay_cut_when_the_log_goes_on() {
-    let survivals = [Survival::SectorSubset, Survival::Torn, Survival::Prefix];
+    let survivals = [
+        DiskSurvival::SectorSubset,
+        DiskSurvival::Torn,
+        DiskSurvival::Prefix,
+    ];
     at_every_death(8, &survivals, |context, dead, before, seen| {
         let mut witness = before.clone();
         let disk = boot(dead);

@@ -7,7 +7,7 @@ use zeroloss::log::{
     IDENTITY_FILE, Identity, IdentityError, OpenError, format, read_atomic_file, read_identity,
     replace_atomic_file,
 };
-use zeroloss::sim::disk::{DiskConfig, DiskModel, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskConfig, DiskModel, DiskSurvival, StepDisk, block_on};
 
 /// Overwrites bytes of a file, as another program might.
 pub(crate) async fn scribble<D: Disk>(disk: &D, path: &str, position: u64, bytes: &[u8]) {
@@ -32,7 +32,7 @@ fn a_replaced_file_is_old_or_new_whatever_happens() {
     };
     let (mut old, mut new) = (0, 0);
     for crash in 0..=operations {
-        for (number, survival) in Survival::ALL.into_iter().enumerate() {
+        for (number, survival) in DiskSurvival::ALL.into_iter().enumerate() {
             let disk = boot(&before);
             disk.crash_at(crash);
             let done = block_on(replace_atomic_file(&disk, "state", b"new, and longer")).is_ok();
@@ -138,7 +138,7 @@ fn nothing_starts_on_a_disk_that_is_not_formatted() {
 /// can be.
 #[test]
 fn formatting_may_crash_anywhere() {
-    for survival in Survival::ALL {
+    for survival in DiskSurvival::ALL {
         for crash in operations() {
             let disk = boot(&DiskModel::new(DiskConfig::default()));
             disk.crash_at(crash);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use zeroloss::env::{Disk, File};
 use zeroloss::log::{COMMIT_LOG_DIR, CommitLog, Hole, OpenError, Position, Recovery, RepairError};
 use zeroloss::record::{Parsed, parse};
-use zeroloss::sim::disk::{DiskModel, RotKind, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskModel, DiskSurvival, RotKind, StepDisk, block_on};
 use zeroloss::sim::random::{Purpose, Stream};
 
 use crate::chain::{Chain, assert_is, holdings, log_part, open_at, try_open_at};
@@ -249,7 +249,7 @@ fn a_hole_is_as_small_as_the_damage_and_is_filled_for_good() {
             seen.segments += u64::from(log.holes().iter().any(|hole| entries(hole) > 3));
             block_on(heal(&mut log, &chain, &mut dice));
             block_on(is_whole(&log, &chain, &context));
-            let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+            let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
             let (log, _, uncertain_tail) = block_on(open_at(&dark, Position::START)).unwrap();
             assert!(uncertain_tail.is_none(), "{context}: {uncertain_tail:?}");
             block_on(is_whole(&log, &chain, &format!("{context}, dark")));
@@ -294,7 +294,7 @@ fn a_log_with_holes_is_cut_at_any_of_its_places() {
             block_on(assert_is(&log, &chain, &context));
             block_on(heal(&mut log, &chain, &mut dice));
             block_on(is_whole(&log, &chain, &context));
-            let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+            let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
             let (log, _, uncertain_tail) = block_on(open_at(&dark, Position::START)).unwrap();
             assert!(uncertain_tail.is_none(), "{context}: {uncertain_tail:?}");
             block_on(is_whole(&log, &chain, &format!("{context}, dark")));
@@ -357,7 +357,7 @@ fn a_repair_may_crash_anywhere() {
                 disk.crash_at(disk.operations() + crash);
                 let done = block_on(log.repair(hole, frames_of(&chain, hole))).is_ok();
                 let crashed = disk.model().clone();
-                for survival in Survival::ALL {
+                for survival in DiskSurvival::ALL {
                     let context = format!("{path}, sector {sector}, crash {crash}, {survival:?}");
                     let dead = powerless(&crashed, survival, crash);
                     after_a_repair(&dead, &chain, hole, done, &context);
@@ -410,7 +410,7 @@ fn a_header_that_rots_takes_no_entry_with_it() {
             let disk = boot(&rotten);
             disk.crash_at(crash);
             let done = block_on(open_at(&disk, Position::START)).is_ok();
-            for survival in Survival::ALL {
+            for survival in DiskSurvival::ALL {
                 let context = format!("{path}, crash {crash}, {survival:?}");
                 let dead = boot(&powerless(&disk.model(), survival, crash));
                 let (log, _, _) = block_on(open_keeping(&dead, &context));
@@ -443,7 +443,7 @@ fn a_missing_segment_is_a_hole_and_comes_back() {
             block_on(assert_is(&log, &chain, &context));
             block_on(heal(&mut log, &chain, &mut Stream::new(1, Purpose::Faults)));
             block_on(is_whole(&log, &chain, &context));
-            let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+            let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
             let log = block_on(try_open_at(&dark, Position::START)).unwrap().0;
             block_on(is_whole(&log, &chain, &context));
         }
@@ -518,7 +518,7 @@ fn the_last_segment_is_repaired_while_the_log_goes_on() {
         }
         flush(&mut log).await.unwrap();
         is_whole(&log, &chain, "at once").await;
-        let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+        let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
         let log = try_open_at(&dark, Position::START).await.unwrap().0;
         is_whole(&log, &chain, "dark").await;
     });

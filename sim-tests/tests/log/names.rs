@@ -7,7 +7,7 @@ use zeroloss::log::{
     read_atomic_file, read_identity, remove_atomic_file, renew_atomic_files, replace_atomic_file,
 };
 use zeroloss::sim::disk::{
-    ArmedFault, DiskConfig, DiskFault, DiskModel, RotKind, StepDisk, Survival, block_on,
+    ArmedFault, DiskConfig, DiskFault, DiskModel, DiskSurvival, RotKind, StepDisk, block_on,
 };
 
 use crate::chain::{Chain, assert_is, open_at, try_open_at};
@@ -22,7 +22,7 @@ fn fail_directory(disk: &StepDisk, skip: u64, seed: u64) {
 }
 
 fn without_power(disk: &StepDisk) -> StepDisk {
-    let mut after = powerless(&disk.model(), Survival::None, 0);
+    let mut after = powerless(&disk.model(), DiskSurvival::None, 0);
     after.disarm();
     boot(&after)
 }
@@ -152,8 +152,8 @@ fn naming_once_more_may_be_cut_short_anywhere() {
         let crashed = disk.model().clone();
         for after in [
             boot(&reborn(&crashed)),
-            boot(&powerless(&crashed, Survival::EntrySubset, operation)),
-            boot(&powerless(&crashed, Survival::Prefix, operation)),
+            boot(&powerless(&crashed, DiskSurvival::EntrySubset, operation)),
+            boot(&powerless(&crashed, DiskSurvival::Prefix, operation)),
         ] {
             let context = format!("crash at {operation}");
             let (log, recovery, _) = block_on(open_at(&after, Position::START)).unwrap();

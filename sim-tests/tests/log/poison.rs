@@ -8,7 +8,7 @@ use crate::support::*;
 use zeroloss::log::{LogEnd, LogError, Position};
 use zeroloss::record::EntryKind;
 use zeroloss::sim::disk::{
-    ArmedFault, CacheAfterError, DiskFault, DiskModel, StepDisk, Survival, block_on,
+    ArmedFault, CacheAfterError, DiskFault, DiskModel, DiskSurvival, StepDisk, block_on,
 };
 
 /// A disk on which the next matching operation fails.
@@ -66,7 +66,7 @@ fn survives_reopening(disk: &StepDisk, synced: &[Vec<u8>], context: &str) -> Log
     let recovered = block_on(records(&log));
     assert!(recovered.starts_with(synced), "{context}");
     let model: DiskModel = disk.model().clone();
-    for survival in [Survival::None, Survival::SectorSubset] {
+    for survival in [DiskSurvival::None, DiskSurvival::SectorSubset] {
         let dark = boot(&powerless(&model, survival, 1));
         assert_eq!(
             block_on(records(&block_on(open(&dark)).0)),
@@ -123,7 +123,7 @@ fn entries_behind_a_cut_of_copies_are_not_proved_by_their_birth() {
             assert_eq!(recovered[0], record(1, 300), "{context}");
             drop(log);
             let model = disk.model().clone();
-            let dark = boot(&powerless(&model, Survival::None, 1));
+            let dark = boot(&powerless(&model, DiskSurvival::None, 1));
             let log = reopen(&dark).unwrap().0;
             assert_eq!(block_on(records(&log)), recovered, "{context}");
         }

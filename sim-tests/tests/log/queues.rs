@@ -4,7 +4,7 @@ use crate::files::scribble;
 use crate::support::*;
 use zeroloss::env::Disk;
 use zeroloss::log::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
-use zeroloss::sim::disk::{ArmedFault, CacheAfterError, DiskFault, Survival, block_on};
+use zeroloss::sim::disk::{ArmedFault, CacheAfterError, DiskFault, DiskSurvival, block_on};
 
 const PER_FILE: u64 = 100;
 
@@ -71,7 +71,7 @@ async fn entries_are_read_back_across_files<D: Disk>(disk: D) {
 #[test]
 fn trusted_entries_survive_any_power_loss() {
     for trusted_entries in [0, 1, 24, 25, 26, 99, 100, 101, 230] {
-        for (seed, survival) in Survival::ALL.into_iter().enumerate() {
+        for (seed, survival) in DiskSurvival::ALL.into_iter().enumerate() {
             let disk = boot(&formatted());
             let mut queue = open_queue(&disk, &QueueTail::default()).unwrap();
             queue.append(&numbered(0..trusted_entries));
@@ -225,7 +225,7 @@ fn a_sync_that_could_not_begin_is_tried_again() {
     assert_eq!(block_on(all(&queue)), numbered(0..130));
     let later = block_on(queue.sync()).unwrap();
     assert_eq!((trusted.entries, later.entries), (10, 130));
-    let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+    let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
     let queue = open_queue(&dark, &later).unwrap();
     assert_eq!(block_on(all(&queue)), numbered(0..130));
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use zeroloss::env::Disk;
 use zeroloss::log::{CommitLog, FrameError, LogError, Position, RECORD_BYTES_MAX};
 use zeroloss::record::Defect;
-use zeroloss::sim::disk::{DiskModel, RotKind, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskModel, DiskSurvival, RotKind, StepDisk, block_on};
 use zeroloss::sim::random::{Purpose, Stream};
 
 use crate::chain::{Chain, assert_is, open_at, try_open_at};
@@ -209,7 +209,8 @@ fn entries_come_back_as_a_leader_sealed_them() {
             let model = disk.model().clone();
             let mut deaths = vec![reborn(&model)];
             deaths.extend(
-                Survival::ALL.map(|survival| powerless(&model, survival, seed * 999 + operation)),
+                DiskSurvival::ALL
+                    .map(|survival| powerless(&model, survival, seed * 999 + operation)),
             );
             for (number, dead) in deaths.iter().enumerate() {
                 let context = format!("script {seed}, operation {operation}, death {number}");
@@ -218,7 +219,7 @@ fn entries_come_back_as_a_leader_sealed_them() {
                 let (recovered, uncertain) = recover(dead, &mut witness, &context);
                 uncertain_tails += u64::from(uncertain);
                 cuts_undone += u64::from(cutting);
-                let dark = powerless(&recovered, Survival::None, 0);
+                let dark = powerless(&recovered, DiskSurvival::None, 0);
                 let (_, uncertain) = recover(&dark, &mut witness, &format!("{context}, dark"));
                 assert!(!uncertain, "{context}: what was cut is cut for good");
             }
@@ -285,7 +286,7 @@ fn an_uncertain_tail_is_reported_until_it_is_stored_and_then_cut_for_good() {
             ENTROPY,
         );
         let done = block_on(cut).is_ok();
-        for survival in Survival::ALL {
+        for survival in DiskSurvival::ALL {
             let after = boot(&powerless(&disk.model(), survival, crash));
             let context = format!("crash {crash}, {survival:?}");
             let (log, _, again) = block_on(open_at(&after, Position::START)).unwrap();

@@ -8,7 +8,7 @@ use zeroloss::log::{
     CHECKPOINT_FILE, COMMIT_LOG_DIR, Flaw, OpenError, Position, SalvageError, SalvageReport,
     salvage,
 };
-use zeroloss::sim::disk::{DiskModel, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskModel, DiskSurvival, StepDisk, block_on};
 
 /// Record length: two sectors each, three to a segment.
 const LENGTH: u64 = 900;
@@ -97,7 +97,7 @@ fn records_below_the_first_corrupt_one_are_kept_and_the_rest_is_named() {
             14 * FRAME,
             "{path} {position}"
         );
-        let dark = boot(&powerless(&disk.model(), Survival::None, 0));
+        let dark = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
         let mut log = block_on(open(&dark)).0;
         let expected: Vec<_> = (0..kept as u64)
             .map(|number| record(number, LENGTH))
@@ -138,7 +138,11 @@ fn a_tail_that_only_a_checkpoint_could_judge_is_salvaged() {
 fn salvage_may_crash_anywhere_and_be_repeated() {
     for (path, position, kept) in DAMAGES {
         let model = damaged(path, position);
-        for survival in [Survival::None, Survival::All, Survival::EntrySubset] {
+        for survival in [
+            DiskSurvival::None,
+            DiskSurvival::All,
+            DiskSurvival::EntrySubset,
+        ] {
             for crash in operations() {
                 let disk = boot(&model);
                 disk.crash_at(crash);
@@ -174,7 +178,7 @@ fn a_cut_reaches_the_checkpoint_that_claims_more() {
         let disk = boot(&model);
         disk.crash_at(crash);
         assert!(block_on(run(&disk)).is_err());
-        let again = boot(&powerless(&disk.model(), Survival::None, 0));
+        let again = boot(&powerless(&disk.model(), DiskSurvival::None, 0));
         assert_eq!(block_on(records(&block_on(open(&again)).0)).len(), 7);
     }
 }

@@ -1,7 +1,7 @@
 //! Where the log of a broker that stands alone begins, once something has expired.
 
 use zeroloss::log::{COMMIT_LOG_DIR, CommitLog, OpenError, Position, ReadError, salvage};
-use zeroloss::sim::disk::{DiskModel, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskModel, DiskSurvival, StepDisk, block_on};
 
 use crate::files::scribble;
 use crate::support::*;
@@ -67,7 +67,7 @@ fn what_is_below_the_base_goes_wherever_it_crashes() {
             }
             let died = disk.model().clone();
             let mut deaths = vec![reborn(&died)];
-            deaths.extend(Survival::ALL.map(|survival| powerless(&died, survival, crash)));
+            deaths.extend(DiskSurvival::ALL.map(|survival| powerless(&died, survival, crash)));
             for (number, dead) in deaths.iter().enumerate() {
                 let context = format!("first {first}, crash {crash}, death {number}");
                 let log = block_on(open_at(&boot(dead), base)).unwrap();

@@ -8,7 +8,7 @@ use zeroloss::log::{
     Staged, format,
 };
 use zeroloss::record::{EntryKind, Message};
-use zeroloss::sim::disk::{DiskConfig, DiskModel, StepDisk, Survival, block_on};
+use zeroloss::sim::disk::{DiskConfig, DiskModel, DiskSurvival, StepDisk, block_on};
 use zeroloss::sim::random::{Purpose, Stream};
 
 pub(crate) const IDENTITY: Identity = Identity {
@@ -68,7 +68,7 @@ pub(crate) fn reborn(model: &DiskModel) -> DiskModel {
 }
 
 /// The disk after a power loss.
-pub(crate) fn powerless(model: &DiskModel, survival: Survival, seed: u64) -> DiskModel {
+pub(crate) fn powerless(model: &DiskModel, survival: DiskSurvival, seed: u64) -> DiskModel {
     let mut model = model.clone();
     model.power_loss(survival, &mut Stream::new(seed, Purpose::Survival));
     model

@@ -21,6 +21,8 @@ const PULL: i32 = 11;
 type Plain = &'static [(&'static str, &'static str)];
 /// A request's code, fields and body.
 type Known = (i32, Plain, &'static str);
+/// As [`Known`], its fields put together.
+type Sent = (i32, Vec<(&'static str, &'static str)>, &'static str);
 
 /// Requests that a broker serves, and two that only a broker sends (39, 40); and what
 /// makes sense to it. See [`requests`].
@@ -109,7 +111,7 @@ const LOCKS: &str = r#"{"consumerGroup":"g","clientId":"m",
 
 /// Those of [`REQUESTS`], and of all others that are served, with every field that any of
 /// them has.
-fn requests() -> Vec<(i32, Vec<(&'static str, &'static str)>, &'static str)> {
+fn requests() -> Vec<Sent> {
     let known = REQUESTS
         .iter()
         .map(|(code, fields, body)| (*code, fields.to_vec(), *body));

@@ -12,7 +12,7 @@ use zeroloss::env::real::RealEnv;
 use zeroloss::env::{Env, Notice};
 use zeroloss::log::{AtomicFile, read_atomic_file, read_identity, replace_atomic_file};
 use zeroloss::sim::disk::{
-    ArmedFault, DiskConfig, DiskFault, DiskModel, StepDisk, Survival, block_on,
+    ArmedFault, DiskConfig, DiskFault, DiskModel, DiskSurvival, StepDisk, block_on,
 };
 use zeroloss::sim::random::{Purpose, Stream};
 
@@ -114,7 +114,7 @@ async fn an_epoch_that_was_read_stays_whatever_the_power_takes() {
 fn without_power(disk: &StepDisk) -> StepDisk {
     let mut model = disk.model().clone();
     let mut dice = Stream::new(0, Purpose::Survival);
-    model.power_loss(Survival::None, &mut dice);
+    model.power_loss(DiskSurvival::None, &mut dice);
     model.disarm();
     booted(model)
 }

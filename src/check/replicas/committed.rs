@@ -154,7 +154,7 @@ impl Committed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fact::{Cause, Entry, Head, Replica, Seats};
+    use super::super::fact::{Cause, Head, LogEntry, Replica, Seats};
     use super::super::log::Log;
     use super::Committed;
 
@@ -171,7 +171,7 @@ mod tests {
                 hash: 100 * term + index,
                 end_address: index,
             };
-            let entry = Entry {
+            let entry = LogEntry {
                 head,
                 seats: None,
                 expired_address: None,
@@ -250,7 +250,7 @@ mod tests {
         let mut log = log(&[1]);
         let mut five = seats(5);
         five.0.insert(4, None);
-        let configured = Entry {
+        let configured = LogEntry {
             head: Head {
                 index: 2,
                 term: 1,

@@ -46,7 +46,7 @@ impl Head {
 
 /// An entry as it stands in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LogEntry {
     /// The entry.
     pub head: Head,
     /// The replicas with a seat from here on, where it says so (D15).
@@ -142,7 +142,7 @@ pub enum Fact {
         /// The one of its two logs.
         medium: Medium,
         /// The entry; its index follows the last one's.
-        entry: Entry,
+        entry: LogEntry,
     },
     /// The disk said that all up to there is durable, and it is not: a lie, or a
     /// bad sector below that nobody has met.

@@ -1,6 +1,6 @@
 //! One log of one replica, as it is and as it was.
 
-use super::fact::{Cause, Entry, Head, Seats};
+use super::fact::{Cause, Head, LogEntry, Seats};
 
 /// A log, and what was ever in it.
 ///
@@ -54,11 +54,11 @@ impl Log {
 
     /// As [`Log::get`], with the configuration that the entry carries. Its word about
     /// expiry was noted when it was written.
-    pub fn entry(&self, index: u64) -> Option<Entry> {
+    pub fn entry(&self, index: u64) -> Option<LogEntry> {
         let head = self.get(index)?;
         let carried = self.seats.binary_search_by_key(&index, |(from, _)| *from);
         let seats = carried.ok().map(|place| self.seats[place].1.clone());
-        Some(Entry {
+        Some(LogEntry {
             head,
             seats,
             expired_address: None,
@@ -126,7 +126,7 @@ impl Log {
     ///
     /// # Panics
     /// Its index does not follow.
-    pub fn push(&mut self, entry: &Entry, event: u64) {
+    pub fn push(&mut self, entry: &LogEntry, event: u64) {
         assert_eq!(entry.head.index, self.last().index + 1, "entries follow");
         self.entries.push(Present {
             head: entry.head,
@@ -182,7 +182,7 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fact::{Cause, Entry, Head, Seats};
+    use super::super::fact::{Cause, Head, LogEntry, Seats};
     use super::Log;
 
     fn head(index: u64, hash: u64) -> Head {
@@ -194,8 +194,8 @@ mod tests {
         }
     }
 
-    fn entry(index: u64, hash: u64) -> Entry {
-        Entry {
+    fn entry(index: u64, hash: u64) -> LogEntry {
+        LogEntry {
             head: head(index, hash),
             seats: None,
             expired_address: None,
@@ -272,7 +272,7 @@ mod tests {
         for index in 1..=3 {
             let seats = (index != 2).then(|| seats(index as u32));
             log.push(
-                &Entry {
+                &LogEntry {
                     seats,
                     ..entry(index, index)
                 },

@@ -4,14 +4,14 @@
 
 use super::Broken;
 use super::committed::Committed;
-use super::fact::{Entry, Replica};
+use super::fact::{LogEntry, Replica};
 use crate::check::Promise;
 
 /// A leader of `led` wrote an entry into its own log.
 pub fn check(
     replica: Replica,
     led: Option<u64>,
-    entry: &Entry,
+    entry: &LogEntry,
     committed: &Committed,
 ) -> Option<Broken> {
     let term = led.filter(|term| *term == entry.head.term && entry.seats.is_some())?;

@@ -46,5 +46,5 @@ pub use bases::Expiries;
 pub use broken::Broken;
 pub use cluster::{Cluster, Media};
 pub use committed::{Committed, Conflict};
-pub use fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica, Seats};
+pub use fact::{Cause, Fact, HardState, Head, LogEntry, Medium, Moment, Replica, Seats};
 pub use log::{Gone, Log};

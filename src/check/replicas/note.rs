@@ -1,7 +1,7 @@
 //! Each fact, to every check that it concerns.
 
 use super::cluster::{Cluster, Node, Seated};
-use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica, Seats};
+use super::fact::{Cause, Fact, HardState, Head, LogEntry, Medium, Moment, Replica, Seats};
 use super::halts::{self, Announced};
 use super::{
     acknowledgement, bases, founding, leader_append_only, leader_completeness, log::Log,
@@ -119,7 +119,7 @@ impl Cluster {
         }
     }
 
-    fn note_appended(&mut self, moment: Moment, node: u32, medium: Medium, entry: &Entry) {
+    fn note_appended(&mut self, moment: Moment, node: u32, medium: Medium, entry: &LogEntry) {
         self.log_mut(node, medium).push(entry, moment.event);
         if let Some(below_address) = entry.expired_address {
             self.expiries.says(entry.head, below_address);

@@ -27,7 +27,7 @@
 
 use super::amnesia::Forgot;
 use super::cluster::{Cluster, Media};
-use super::fact::{Cause, Entry, Fact, HardState, Head, Medium, Moment, Replica, Seats};
+use super::fact::{Cause, Fact, HardState, Head, LogEntry, Medium, Moment, Replica, Seats};
 
 /// The breaches in a story of replicas that acknowledge what is synced.
 pub(super) fn findings(text: &str) -> String {
@@ -218,7 +218,7 @@ impl Teller {
             end_address: 100 * index,
         };
         let (medium, expired_address) = (Medium::Cached, expired);
-        let entry = Entry {
+        let entry = LogEntry {
             head,
             seats,
             expired_address,

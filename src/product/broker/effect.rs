@@ -8,18 +8,18 @@ use crate::record::Message;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
     /// On half messages.
-    Transaction(transactions::Effect),
+    Transaction(transactions::TransactionEffect),
     /// On what waits for its time.
-    Delay(delays::Effect),
+    Delay(delays::DelayEffect),
 }
 
 impl Effect {
     /// Of the message at `address`, if it has one.
     pub(super) fn of(message: &Message<'_>, address: u64, record_bytes: u32) -> Option<Self> {
-        let of_transaction = transactions::Effect::of(message, address, record_bytes);
+        let of_transaction = transactions::TransactionEffect::of(message, address, record_bytes);
         of_transaction
             .map(Self::Transaction)
-            .or_else(|| delays::Effect::of(message, address, record_bytes).map(Self::Delay))
+            .or_else(|| delays::DelayEffect::of(message, address, record_bytes).map(Self::Delay))
     }
 }
 

@@ -74,4 +74,4 @@ pub use requests::served_requests;
 pub use reserve::RESERVE_FILE;
 pub use server::Broker;
 pub use state::AppliedState;
-pub use transactions::{DISCARD_TOPIC, HALF_TOPIC, Half, OP_TOPIC, Outcome, Transactions};
+pub use transactions::{DISCARD_TOPIC, Decision, HALF_TOPIC, Half, OP_TOPIC, Transactions};

@@ -105,44 +105,39 @@ requests! {
     LITE_PULL_MESSAGE: Leader, OnWhatIsHere,
         |broker, it| broker.pull(it.serving, it.conn, it.command, it.leads_still).await;
     QUERY_CONSUMER_OFFSET: Leader, OnNow,
-        |broker, it| done(broker.query_offset(it.serving, it.conn, it.command));
+        |broker, it| { broker.query_offset(it.serving, it.conn, it.command); Ok(()) };
     UPDATE_CONSUMER_OFFSET: Leader, OnWhatIsHere,
         |broker, it| broker.update_offset(it.serving, it.conn, it.command);
     SEARCH_OFFSET_BY_TIMESTAMP: Leader, OnNow,
         |broker, it| broker.search_offset(it.serving, it.conn, it.command).await;
     GET_MAX_OFFSET: Leader, OnNow,
-        |broker, it| done(broker.max_offset(it.serving, it.conn, it.command));
+        |broker, it| { broker.max_offset(it.serving, it.conn, it.command); Ok(()) };
     GET_MIN_OFFSET: Leader, OnNow,
-        |broker, it| done(broker.min_offset(it.serving, it.conn, it.command));
+        |broker, it| { broker.min_offset(it.serving, it.conn, it.command); Ok(()) };
     GET_EARLIEST_MSG_STORETIME: Leader, OnNow,
         |broker, it| broker.earliest_time(it.serving, it.conn, it.command).await;
     HEART_BEAT: Any, OnWhatIsHere,
-        |broker, it| done(broker.heartbeat(it.conn, it.command));
+        |broker, it| { broker.heartbeat(it.conn, it.command); Ok(()) };
     UNREGISTER_CLIENT: Any, OnWhatIsHere,
-        |broker, it| done(broker.unregister(it.conn, it.command));
+        |broker, it| { broker.unregister(it.conn, it.command); Ok(()) };
     CONSUMER_SEND_MSG_BACK: Leader, OnWhatIsHere,
         |broker, it| broker.send_back(it.serving, it.conn, it.command).await;
     END_TRANSACTION: Leader, OnWhatIsHere,
         |broker, it| broker.end_transaction(it.serving, it.conn, it.command, it.leads_still).await;
     GET_CONSUMER_LIST_BY_GROUP: Leader, OnWhatIsHere,
-        |broker, it| done(broker.list_consumers(it.conn, it.command));
+        |broker, it| { broker.list_consumers(it.conn, it.command); Ok(()) };
     LOCK_BATCH_MQ: Leader, OnNow,
-        |broker, it| done(broker.lock_queues(it.serving, it.conn, it.command));
+        |broker, it| { broker.lock_queues(it.serving, it.conn, it.command); Ok(()) };
     UNLOCK_BATCH_MQ: Leader, OnWhatIsHere,
-        |broker, it| done(broker.unlock_queues(it.serving, it.conn, it.command));
+        |broker, it| { broker.unlock_queues(it.serving, it.conn, it.command); Ok(()) };
     CHECK_CLIENT_CONFIG: Any, OnWhatIsHere,
-        |broker, it| done(broker.check_client(it.conn, it.command));
+        |broker, it| { broker.check_client(it.conn, it.command); Ok(()) };
     GET_ROUTEINFO_BY_TOPIC: Any, OnWhatIsHere,
-        |broker, it| done(broker.route(it.serving, it.conn, it.command, it.leads_still));
+        |broker, it| { broker.route(it.serving, it.conn, it.command, it.leads_still); Ok(()) };
     CHANGE_MEMBERS: Leader, OnWhatIsHere,
         |broker, it| broker.change_members(it.serving, it.conn, it.command).await;
     TRANSFER_LEADERSHIP: Leader, OnWhatIsHere,
         |broker, it| broker.transfer_leadership(it.serving, it.conn, it.command).await;
-}
-
-/// Of a handler that cannot fail.
-fn done((): ()) -> Result<(), StoreError> {
-    Ok(())
 }
 
 /// The row of a request; `None`: it is not served.

@@ -12,7 +12,7 @@ use super::refusals::{Missing, is_half};
 use super::retry::dead_letter_of;
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};
-use super::transactions::Outcome;
+use super::transactions::Decision;
 use super::waiters::Waiter;
 use crate::env::{ConnId, Env, Notice};
 use crate::log::Staged;
@@ -59,9 +59,9 @@ pub(crate) enum Answered {
     /// How its transaction ended.
     Ended {
         /// As the client would have it.
-        asked: Outcome,
+        asked: Decision,
         /// As it is.
-        outcome: Outcome,
+        outcome: Decision,
     },
 }
 

@@ -26,7 +26,7 @@ use super::names::{is_brokers_own, queues_of_new};
 use super::producers::{Origin, Sent, Stored};
 use super::state::AppliedState;
 use super::topics::{Topics, open_queues};
-use super::transactions::Outcome;
+use super::transactions::Decision;
 use super::{delays, transactions};
 use crate::env::Disk;
 use crate::log::{CommitLog, LogError, QueueTail, Staged};
@@ -102,7 +102,7 @@ pub(crate) struct Store<D: Disk> {
     pub(super) whole: bool,
     /// Transactions that an entry above the applied ones decides, by the log
     /// address of their half messages (D21).
-    pub(super) deciding: BTreeMap<u64, Outcome>,
+    pub(super) deciding: BTreeMap<u64, Decision>,
     /// Scheduled messages that an entry above the applied ones delivers, by log
     /// address (D29).
     pub(super) delivering: BTreeSet<u64>,
@@ -243,13 +243,13 @@ impl<D: Disk> Store<D> {
             self.tentative.entry(origin.clone()).or_insert(stored);
         }
         match change.effect() {
-            Some(Effect::Transaction(transactions::Effect::Decided {
+            Some(Effect::Transaction(transactions::TransactionEffect::Decided {
                 half_address,
                 outcome,
             })) => {
                 self.deciding.insert(*half_address, *outcome);
             }
-            Some(Effect::Delay(delays::Effect::Delivered { scheduled_address })) => {
+            Some(Effect::Delay(delays::DelayEffect::Delivered { scheduled_address })) => {
                 self.delivering.insert(*scheduled_address);
             }
             _ => {}
@@ -264,10 +264,13 @@ impl<D: Disk> Store<D> {
             self.tentative.remove(origin);
         }
         match change.effect() {
-            Some(Effect::Transaction(transactions::Effect::Decided { half_address, .. })) => {
+            Some(Effect::Transaction(transactions::TransactionEffect::Decided {
+                half_address,
+                ..
+            })) => {
                 self.deciding.remove(half_address);
             }
-            Some(Effect::Delay(delays::Effect::Delivered { scheduled_address })) => {
+            Some(Effect::Delay(delays::DelayEffect::Delivered { scheduled_address })) => {
                 self.delivering.remove(scheduled_address);
             }
             _ => {}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::config::ClientConfig;
-use super::wire::{Happening, Wire, ms};
+use super::wire::{Wire, WireEvent, ms};
 use crate::env::Env;
 use crate::remoting::heartbeat::Heartbeat;
 use crate::remoting::route::{PRIMARY_ID, QueueData, RouteRequest, TopicRouteData};
@@ -46,9 +46,9 @@ pub(super) enum SessionEvent<T> {
     Ready(TopicId),
     /// No broker that was asked knows the topic.
     NoSuchTopic(TopicId),
-    /// As [`Happening::Answer`].
+    /// As [`WireEvent::Answer`].
     Answer { tag: T, command: Command },
-    /// As [`Happening::Unanswered`].
+    /// As [`WireEvent::Unanswered`].
     Unanswered { tag: T },
     /// A broker asks something of its own.
     Asked { peer: SocketAddr, command: Command },
@@ -217,12 +217,12 @@ impl<E: Env, T: Copy> Session<E, T> {
             let wake_ns = self.first_wake_ns();
             self.wire.set_wake(Some(wake_ns));
             match self.wire.next().await {
-                Happening::Up(peer) => self.on_up(peer),
-                Happening::Down(peer) => self.on_down(peer),
-                Happening::Due => self.on_due(),
-                Happening::Answer { tag, command } => self.on_answer(tag, command),
-                Happening::Unanswered { tag } => self.on_unanswered(tag),
-                Happening::Asked { peer, command } => {
+                WireEvent::Up(peer) => self.on_up(peer),
+                WireEvent::Down(peer) => self.on_down(peer),
+                WireEvent::Due => self.on_due(),
+                WireEvent::Answer { tag, command } => self.on_answer(tag, command),
+                WireEvent::Unanswered { tag } => self.on_unanswered(tag),
+                WireEvent::Asked { peer, command } => {
                     return SessionEvent::Asked { peer, command };
                 }
             }

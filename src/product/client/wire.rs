@@ -38,7 +38,7 @@ pub(super) fn ms(milliseconds: u64) -> u64 {
 
 /// A report of [`Wire::next`].
 #[derive(Debug)]
-pub(super) enum Happening<T> {
+pub(super) enum WireEvent<T> {
     /// Requests can be written to this peer.
     Up(SocketAddr),
     /// The stream to this peer ended; its requests were reported before.
@@ -99,7 +99,7 @@ pub(super) struct Wire<E: Env, T> {
     by_conn: BTreeMap<ConnId, SocketAddr>,
     deadlines: BinaryHeap<Reverse<(u64, Deadline)>>,
     wake_ns: Option<u64>,
-    happened: VecDeque<Happening<T>>,
+    happened: VecDeque<WireEvent<T>>,
     out: BytesMut,
     next_opaque: i32,
     streak: u32,
@@ -200,7 +200,7 @@ impl<E: Env, T: Copy> Wire<E, T> {
     }
 
     /// The next thing that happens. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Happening<T> {
+    pub(super) async fn next(&mut self) -> WireEvent<T> {
         loop {
             if let Some(happening) = self.happened.pop_front() {
                 return happening;
@@ -280,7 +280,7 @@ impl<E: Env, T: Copy> Wire<E, T> {
         }
         if self.wake_ns.is_some_and(|at_ns| at_ns <= now_ns) {
             self.wake_ns = None;
-            self.happened.push_back(Happening::Due);
+            self.happened.push_back(WireEvent::Due);
         }
     }
 
@@ -292,7 +292,7 @@ impl<E: Env, T: Copy> Wire<E, T> {
         if let Some(pending) = pending.find(|it| it.opaque == opaque) {
             pending.given_up = true;
             let tag = pending.tag;
-            self.happened.push_back(Happening::Unanswered { tag });
+            self.happened.push_back(WireEvent::Unanswered { tag });
         }
         let silence_ns_max = ms(self.config.silence_ms_max);
         let dead = peer
@@ -325,7 +325,7 @@ impl<E: Env, T: Copy> Wire<E, T> {
         };
         if let Some(peer) = self.peers.get_mut(&address) {
             peer.link = Link::Up(conn);
-            self.happened.push_back(Happening::Up(address));
+            self.happened.push_back(WireEvent::Up(address));
         }
     }
 
@@ -344,14 +344,14 @@ impl<E: Env, T: Copy> Wire<E, T> {
                 Err(_) => break false,
                 Ok(Some(command)) if !command.is_response() => {
                     let peer = address;
-                    self.happened.push_back(Happening::Asked { peer, command });
+                    self.happened.push_back(WireEvent::Asked { peer, command });
                 }
                 Ok(Some(command)) => {
                     let mut pending = peer.pending.iter();
                     let asked = pending.position(|it| it.opaque == command.opaque);
                     if let Some(asked) = asked {
                         let Pending { tag, .. } = peer.pending.remove(asked);
-                        self.happened.push_back(Happening::Answer { tag, command });
+                        self.happened.push_back(WireEvent::Answer { tag, command });
                     }
                 }
             }
@@ -393,10 +393,10 @@ impl<E: Env, T: Copy> Wire<E, T> {
         for pending in std::mem::take(&mut peer.pending) {
             let tag = pending.tag;
             if !pending.given_up {
-                self.happened.push_back(Happening::Unanswered { tag });
+                self.happened.push_back(WireEvent::Unanswered { tag });
             }
         }
-        self.happened.push_back(Happening::Down(address));
+        self.happened.push_back(WireEvent::Down(address));
         let failures = peer.failures;
         peer.failures = failures.saturating_add(1);
         let at_ns = self.env.now_ns().saturating_add(self.pause_ns(failures));

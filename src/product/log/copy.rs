@@ -5,7 +5,7 @@ use std::io;
 use super::Position;
 use super::hole::Hole;
 use super::segment::{Draft, Group, Segment};
-use super::walk::{Step, Walk};
+use super::walk::{Walk, WalkStep};
 use crate::env::{Disk, File};
 use crate::record::{Placement, place};
 
@@ -51,8 +51,8 @@ impl<D: Disk> Copy<D> {
             let before = walk.at;
             match walk.next().await? {
                 _ if walk.at.address <= from.address => {}
-                Step::Entry(frame) => self.push(before, &frame).await?,
-                Step::Hole(hole) => self.leave(hole).await?,
+                WalkStep::Entry(frame) => self.push(before, &frame).await?,
+                WalkStep::Hole(hole) => self.leave(hole).await?,
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ use super::error::LogError;
 use super::hole::Hole;
 use super::replicated::{FrameError, next_entry, parse_frame};
 use super::segment::{Draft, Segment, SegmentHeader, header_bytes, remove_dead};
-use super::walk::{Step, Walk};
+use super::walk::{Walk, WalkStep};
 use crate::env::Disk;
 use crate::record::LogPart;
 
@@ -125,9 +125,9 @@ impl<D: Disk> CommitLog<D> {
                 _ => RepairError::AtomicFile(source),
             })?;
             let copied = match step {
-                Step::Entry(frame) => copy.push(before, &frame).await,
-                Step::Hole(hole) if hole == filling.hole => filling.copy_into(&mut copy).await,
-                Step::Hole(hole) => copy.leave(hole).await,
+                WalkStep::Entry(frame) => copy.push(before, &frame).await,
+                WalkStep::Hole(hole) if hole == filling.hole => filling.copy_into(&mut copy).await,
+                WalkStep::Hole(hole) => copy.leave(hole).await,
             };
             copied.map_err(RepairError::AtomicFile)?;
         }

@@ -10,7 +10,7 @@ use super::COMMIT_LOG_DIR;
 use super::error::{Corruption, Doing, OpenError};
 use super::frames::{Frame, Frames};
 use super::identity::read_identity;
-use super::recovery::{Opening, Survey, Verdict, WINDOW_BYTES, checked, strays, survey};
+use super::recovery::{EndVerdict, Opening, Survey, WINDOW_BYTES, checked, strays, survey};
 use super::segment::{GIVEN_UP, Segment, finish_naming, remove_dead, segment_path};
 use super::{LogConfig, Position};
 use crate::env::Disk;
@@ -73,7 +73,7 @@ pub async fn salvage<D: Disk>(
         .strays
         .extend(unrecognizable.iter().map(|address| segment_path(*address)));
     let strays = strays::move_aside(&disk, &survey.strays).await?;
-    let Verdict::Corrupt(corruption) = survey.verdict.clone() else {
+    let EndVerdict::Corrupt(corruption) = survey.verdict.clone() else {
         return Err(SalvageError::NotCorrupt);
     };
     let mut report = SalvageReport {

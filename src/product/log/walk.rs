@@ -26,7 +26,7 @@ pub(super) struct Walk<D: Disk> {
 }
 
 /// The result of a step of a walk.
-pub(super) enum Step {
+pub(super) enum WalkStep {
     /// Envelope and record.
     Entry(Bytes),
     /// Nothing that can be read.
@@ -115,9 +115,9 @@ impl<D: Disk> Walk<D> {
     /// # Errors
     /// The disk's, or [`ErrorKind::InvalidData`]: the entry at `at`, which was
     /// whole, does not verify any more.
-    pub(super) async fn next(&mut self) -> io::Result<Step> {
+    pub(super) async fn next(&mut self) -> io::Result<WalkStep> {
         if let Some(hole) = self.skip() {
-            return Ok(Step::Hole(hole));
+            return Ok(WalkStep::Hole(hole));
         }
         loop {
             match self.frames.at(self.position).await? {
@@ -127,7 +127,7 @@ impl<D: Disk> Walk<D> {
                 Frame::Entry { envelope, frame } if follow(self.at, &envelope.log).is_ok() => {
                     self.at = follow(self.at, &envelope.log).expect("it follows");
                     self.position += envelope.log.framed_bytes();
-                    return Ok(Step::Entry(frame));
+                    return Ok(WalkStep::Entry(frame));
                 }
                 _ => {
                     let next = begins_behind(&self.groups, self.at.address, self.position);

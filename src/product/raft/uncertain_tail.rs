@@ -56,7 +56,7 @@ impl Uncertain {
 
 /// The action at the lowest uncertain index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
+enum TailVerdict {
     /// Too few have answered.
     Wait,
     /// Nobody has anything: nothing was committed there.
@@ -236,8 +236,8 @@ impl Raft {
     /// stepped, since only its frames are at hand.
     fn check_answers(&mut self, stepped: Option<u64>) {
         match self.verdict(stepped) {
-            Verdict::Wait => {}
-            Verdict::Copy(node, head) if stepped == Some(node) => {
+            TailVerdict::Wait => {}
+            TailVerdict::Copy(node, head) if stepped == Some(node) => {
                 if !self.gate.is_durable() {
                     // No entry of a term before that term; asked again later.
                     return;
@@ -245,27 +245,29 @@ impl Raft {
                 self.store([head]);
                 self.ask_all();
             }
-            Verdict::Copy(node, _) => {
+            TailVerdict::Copy(node, _) => {
                 if stepped.is_some() {
                     self.ask(node);
                 }
             }
             // The entries that were taken must be durable before the uncertain tail is erased.
-            Verdict::End if self.durable_index == self.log.last().index => self.end_uncertainty(),
-            Verdict::End => {}
+            TailVerdict::End if self.durable_index == self.log.last().index => {
+                self.end_uncertainty()
+            }
+            TailVerdict::End => {}
         }
     }
 
     /// An entry that was committed is held by a quorum; at most f of them have
     /// lost it, and the others are among those who answered.
-    fn verdict(&self, stepped: Option<u64>) -> Verdict {
+    fn verdict(&self, stepped: Option<u64>) -> TailVerdict {
         let configuration = self.configurations.latest();
         let (Some(uncertain), true) = (&self.uncertain, self.may_have_counted()) else {
-            return Verdict::Wait;
+            return TailVerdict::Wait;
         };
         if uncertain.previous != self.log.last() {
             // The answers are about another end.
-            return Verdict::Wait;
+            return TailVerdict::Wait;
         }
         let index = self.log.last().index + 1;
         let minority = configuration.seats.len() - configuration.quorum();
@@ -300,14 +302,14 @@ impl Raft {
             }
         }
         if amnesiac.min(minority) + unheard > minority {
-            return Verdict::Wait;
+            return TailVerdict::Wait;
         }
-        best.map_or(Verdict::End, |(_, node, head)| {
+        best.map_or(TailVerdict::End, |(_, node, head)| {
             let said = stepped.and_then(|node| uncertain.answers.get(&node));
             let same = said.is_some_and(|(_, tail)| tail.heads.first() == Some(head));
             // Its frames are at hand.
             let node = stepped.filter(|_| same).unwrap_or(node);
-            Verdict::Copy(node, head.clone())
+            TailVerdict::Copy(node, head.clone())
         })
     }
 

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::sections::{MS, window};
 use super::table::{Table, union};
 use super::target::target;
-use crate::check::Outcome;
+use crate::check::ExpectedOutcome;
 use crate::history::{FaultKind, TransactionStep, VictimRole};
 use crate::scenario::parameter::Unit;
 use crate::scenario::{
@@ -35,7 +35,7 @@ pub(super) struct Frame<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) workloads: &'a [Workload],
     pub(super) run: &'a RunSettings,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: ExpectedOutcome,
 }
 
 /// Reads one fault.
@@ -175,7 +175,7 @@ fn within_budget(
     let replicated = frame.cluster.is_replicated();
     let bound = kinds.iter().any(|kind| kind.takes_what_was_synced());
     let never_harmless = kinds.iter().find(|kind| is_never_harmless(**kind));
-    let is_default = replicated && bound && frame.outcome == Outcome::ZeroLoss;
+    let is_default = replicated && bound && frame.outcome == ExpectedOutcome::ZeroLoss;
     let Some(field) = table.get("within_budget") else {
         return match never_harmless {
             Some(kind) if is_default => {

@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::problem::Problem;
 use super::table::Table;
-use crate::check::Outcome;
+use crate::check::ExpectedOutcome;
 use crate::history::{Happening, TransactionStep, VictimRole};
 use crate::scenario::{
     Between, ClientSettings, Cluster, Core, DiskSettings, Expectation, Need, NetworkSettings, Rest,
@@ -268,17 +268,24 @@ fn rest(table: &Table<'_>, cluster: &Cluster) -> Result<Rest, Problem> {
     }
 }
 
-fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outcome, Problem> {
+fn outcome(
+    table: &Table<'_>,
+    cluster: &Cluster,
+    faultless: bool,
+) -> Result<ExpectedOutcome, Problem> {
     let share = table.share("share", 0.5)?;
     let field = table.require("outcome")?;
     let outcome = field.word(&[
-        ("zero-loss", Outcome::ZeroLoss),
-        ("loss", Outcome::Loss { share }),
-        ("halt", Outcome::Halt),
-        ("breaks", Outcome::Breaks { share }),
+        ("zero-loss", ExpectedOutcome::ZeroLoss),
+        ("loss", ExpectedOutcome::Loss { share }),
+        ("halt", ExpectedOutcome::Halt),
+        ("breaks", ExpectedOutcome::Breaks { share }),
     ])?;
     breaks(table, cluster, outcome)?;
-    let is_loss = matches!(outcome, Outcome::Loss { .. } | Outcome::Breaks { .. });
+    let is_loss = matches!(
+        outcome,
+        ExpectedOutcome::Loss { .. } | ExpectedOutcome::Breaks { .. }
+    );
     match table.get("share") {
         Some(share) if !is_loss => {
             return Err(share.problem("`share` is the share of losing runs", "no loss is expected"));
@@ -291,7 +298,7 @@ fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outc
     if is_loss && faultless {
         return Err(field.problem("nothing is lost without a fault", "faults = \"none\""));
     }
-    if outcome == Outcome::Halt && cluster.brokers < 3 {
+    if outcome == ExpectedOutcome::Halt && cluster.brokers < 3 {
         let label = "there is no majority to lose";
         return Err(field.problem("\"halt\" needs three brokers at least", label));
     }
@@ -299,8 +306,8 @@ fn outcome(table: &Table<'_>, cluster: &Cluster, faultless: bool) -> Result<Outc
 }
 
 /// The promise that a preset is seen to break, by its name.
-fn breaks(table: &Table<'_>, cluster: &Cluster, outcome: Outcome) -> Result<(), Problem> {
-    let is_expected = matches!(outcome, Outcome::Breaks { .. });
+fn breaks(table: &Table<'_>, cluster: &Cluster, outcome: ExpectedOutcome) -> Result<(), Problem> {
+    let is_expected = matches!(outcome, ExpectedOutcome::Breaks { .. });
     let Some(field) = table.get("breaks") else {
         return match is_expected {
             true => Err(table

@@ -7,7 +7,7 @@ mod transactions;
 
 use super::parse;
 use crate::broker::FlushDiskType;
-use crate::check::Outcome;
+use crate::check::ExpectedOutcome;
 use crate::history::FaultKind;
 use crate::scenario::{
     Between, Condition, FaultAction, LinkEnd, Scenario, Survival, Survivors, Target, Victim,
@@ -87,7 +87,7 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(scenario.producers(), [0, 1, 2, 3]);
     assert_eq!(scenario.consumers(), [4, 5]);
     assert_eq!(scenario.run.seeds, 0..8);
-    assert_eq!(scenario.expect.outcome, Outcome::ZeroLoss);
+    assert_eq!(scenario.expect.outcome, ExpectedOutcome::ZeroLoss);
     let Workload::Send(send) = &scenario.workloads[0] else {
         panic!("the first workload sends");
     };

@@ -4,7 +4,7 @@
 
 use super::fault::{CacheAfterError, DiskFault, RotKind};
 use super::row::Row;
-use super::survival::Survival;
+use super::survival::DiskSurvival;
 
 /// See the module. Counted by bits: it is noted in every operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl DiskFault {
     }
 }
 
-impl Survival {
+impl DiskSurvival {
     /// The row that a power loss of that kind shows.
     pub(super) fn row(self) -> Row {
         match self {

@@ -53,7 +53,7 @@ pub use row::Row;
 #[cfg(test)]
 pub(crate) use step::Woken;
 pub use step::{StepDisk, StepFile, block_on};
-pub use survival::Survival;
+pub use survival::DiskSurvival;
 pub use sync::{DirSyncDone, SyncDone, SyncId, SyncKind};
 
 /// A file or directory, whatever its name. Never reused on a disk.

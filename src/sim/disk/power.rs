@@ -9,7 +9,7 @@ use super::file::{Change, Fate, FileNode, PendingOp, Stray};
 use super::model::DiskModel;
 use super::names::Names;
 use super::row::Row;
-use super::survival::{Arrival, Fates, PieceKind, Survival};
+use super::survival::{Arrival, DiskSurvival, Fates, PieceKind};
 use super::{Ino, Seq};
 use crate::sim::random::{Purpose, Stream};
 
@@ -200,7 +200,7 @@ impl DiskModel {
     /// gone, of the pending pieces there is what `survival` says, and the cache
     /// is cold. Entry changes come with the earlier changes of the same names,
     /// or not at all; files that no durable name leads to are gone.
-    pub fn power_loss(&mut self, survival: Survival, dice: &mut Stream) -> PowerLossReport {
+    pub fn power_loss(&mut self, survival: DiskSurvival, dice: &mut Stream) -> PowerLossReport {
         let pieces = self.pending_pieces();
         if pieces > 0 {
             self.met.row(survival.row());

@@ -6,7 +6,7 @@
 //! ```
 //! use std::sync::{Arc, Mutex};
 //! use zeroloss::env::{Disk, File};
-//! use zeroloss::sim::disk::{DiskConfig, DiskModel, StepDisk, Survival, block_on};
+//! use zeroloss::sim::disk::{DiskConfig, DiskModel, StepDisk, DiskSurvival, block_on};
 //! use zeroloss::sim::random::{Purpose, Stream};
 //!
 //! async fn work(disk: &StepDisk) -> std::io::Result<()> {
@@ -23,7 +23,7 @@
 //!     let ended = block_on(work(&disk));
 //!     assert_eq!(ended.is_ok(), crash == 4);
 //!     let mut dice = Stream::new(1, Purpose::Survival);
-//!     model.lock().unwrap().power_loss(Survival::None, &mut dice);
+//!     model.lock().unwrap().power_loss(DiskSurvival::None, &mut dice);
 //!     let again = StepDisk::new(model);
 //!     assert_eq!(block_on(again.list("")).unwrap().len(), usize::from(crash >= 2));
 //! }

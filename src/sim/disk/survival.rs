@@ -10,7 +10,7 @@ use crate::sim::random::Stream;
 
 /// The part that survives of writes that were not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Survival {
+pub enum DiskSurvival {
     /// Nothing.
     None,
     /// Everything.
@@ -34,9 +34,9 @@ pub enum Survival {
     EntrySubset,
 }
 
-impl Survival {
+impl DiskSurvival {
     /// Every mode, once (`PrefixOf` with half a dozen pieces).
-    pub const ALL: [Survival; 10] = [
+    pub const ALL: [DiskSurvival; 10] = [
         Self::None,
         Self::All,
         Self::Prefix,
@@ -75,7 +75,7 @@ pub(super) enum Arrival {
 
 /// Decides piece after piece, in order.
 pub(super) struct Fates<'a> {
-    survival: Survival,
+    survival: DiskSurvival,
     dice: &'a mut Stream,
     /// Where it was said which pieces survive.
     kept: Option<&'a BTreeSet<usize>>,
@@ -89,10 +89,10 @@ pub(super) struct Fates<'a> {
 }
 
 impl<'a> Fates<'a> {
-    pub(super) fn new(survival: Survival, pieces: usize, dice: &'a mut Stream) -> Self {
+    pub(super) fn new(survival: DiskSurvival, pieces: usize, dice: &'a mut Stream) -> Self {
         let prefix = match survival {
-            Survival::Prefix => dice.between(0, pieces as u64) as usize,
-            Survival::PrefixOf(pieces) => pieces,
+            DiskSurvival::Prefix => dice.between(0, pieces as u64) as usize,
+            DiskSurvival::PrefixOf(pieces) => pieces,
             _ => 0,
         };
         let share_of_8 = dice.between(1, 7);
@@ -112,13 +112,13 @@ impl<'a> Fates<'a> {
     pub(super) fn keeping(kept: &'a BTreeSet<usize>, dice: &'a mut Stream) -> Self {
         Self {
             kept: Some(kept),
-            ..Self::new(Survival::All, 0, dice)
+            ..Self::new(DiskSurvival::All, 0, dice)
         }
     }
 
     /// Half of all pieces, more or less: what a failed writeback got done.
     pub(super) fn subset(dice: &'a mut Stream) -> Self {
-        Self::new(Survival::SectorSubset, 0, dice)
+        Self::new(DiskSurvival::SectorSubset, 0, dice)
     }
 
     /// Whether a later piece arrived and an earlier one did not.
@@ -130,13 +130,15 @@ impl<'a> Fates<'a> {
         let index = self.decided;
         self.decided += 1;
         let survives = match self.survival {
-            Survival::None => false,
-            Survival::All => self.kept.is_none_or(|kept| kept.contains(&index)),
-            Survival::Prefix | Survival::PrefixOf(_) => index < self.prefix,
-            Survival::SectorSubset | Survival::Torn | Survival::Garbage => self.chosen(),
-            Survival::SizeWithoutData => kind != PieceKind::Sector,
-            Survival::DataWithoutSize => kind != PieceKind::Size,
-            Survival::EntrySubset => kind == PieceKind::Entry && self.chosen(),
+            DiskSurvival::None => false,
+            DiskSurvival::All => self.kept.is_none_or(|kept| kept.contains(&index)),
+            DiskSurvival::Prefix | DiskSurvival::PrefixOf(_) => index < self.prefix,
+            DiskSurvival::SectorSubset | DiskSurvival::Torn | DiskSurvival::Garbage => {
+                self.chosen()
+            }
+            DiskSurvival::SizeWithoutData => kind != PieceKind::Sector,
+            DiskSurvival::DataWithoutSize => kind != PieceKind::Size,
+            DiskSurvival::EntrySubset => kind == PieceKind::Entry && self.chosen(),
         };
         self.gap |= self.lost && survives;
         self.lost |= !survives;
@@ -153,8 +155,8 @@ impl<'a> Fates<'a> {
 
     fn sector(&mut self) -> Arrival {
         let shapes: &[Arrival] = match self.survival {
-            Survival::Torn => &[Arrival::Bytewise, Arrival::Head, Arrival::Tail],
-            Survival::Garbage => &[
+            DiskSurvival::Torn => &[Arrival::Bytewise, Arrival::Head, Arrival::Tail],
+            DiskSurvival::Garbage => &[
                 Arrival::Bytewise,
                 Arrival::Head,
                 Arrival::Tail,
@@ -204,7 +206,7 @@ mod tests {
     use crate::sim::random::Purpose;
 
     /// How `mode` treats eight writes, each a sector and a size, and an entry.
-    fn arrivals(mode: Survival, seed: u64) -> Vec<Arrival> {
+    fn arrivals(mode: DiskSurvival, seed: u64) -> Vec<Arrival> {
         let mut dice = Stream::new(seed, Purpose::Survival);
         let mut fates = Fates::new(mode, 24, &mut dice);
         let kinds = [PieceKind::Sector, PieceKind::Size, PieceKind::Entry];
@@ -214,12 +216,12 @@ mod tests {
     #[test]
     fn a_prefix_has_one_end() {
         for seed in 0..50 {
-            let all = arrivals(Survival::Prefix, seed);
+            let all = arrivals(DiskSurvival::Prefix, seed);
             let kept = all.iter().take_while(|a| **a == Arrival::Whole).count();
             assert!(all[kept..].iter().all(|a| *a == Arrival::Lost));
         }
         let kept = |all: Vec<Arrival>| all.iter().filter(|a| **a == Arrival::Whole).count();
-        assert_eq!(kept(arrivals(Survival::PrefixOf(5), 0)), 5);
+        assert_eq!(kept(arrivals(DiskSurvival::PrefixOf(5), 0)), 5);
     }
 
     #[test]
@@ -227,7 +229,7 @@ mod tests {
         let whole_or_lost = |a: &Arrival| matches!(a, Arrival::Whole | Arrival::Lost);
         let mut gaps = 0;
         for seed in 0..50 {
-            let all = arrivals(Survival::SectorSubset, seed);
+            let all = arrivals(DiskSurvival::SectorSubset, seed);
             assert!(all.iter().all(whole_or_lost));
             gaps += all
                 .windows(2)
@@ -241,19 +243,19 @@ mod tests {
                 .filter(|a| !whole_or_lost(a))
                 .count()
         };
-        assert!(torn(Survival::Torn) > 50 && torn(Survival::Garbage) > 50);
+        assert!(torn(DiskSurvival::Torn) > 50 && torn(DiskSurvival::Garbage) > 50);
         let garbled = |mode| {
             (0..50)
                 .flat_map(|s| arrivals(mode, s))
                 .any(|a| a == Arrival::Garbled)
         };
-        assert!(garbled(Survival::Garbage) && !garbled(Survival::Torn));
+        assert!(garbled(DiskSurvival::Garbage) && !garbled(DiskSurvival::Torn));
     }
 
     #[test]
     fn a_torn_sector_has_old_or_new_at_every_byte() {
         let mut dice = Stream::new(3, Purpose::Survival);
-        let mut fates = Fates::new(Survival::Torn, 0, &mut dice);
+        let mut fates = Fates::new(DiskSurvival::Torn, 0, &mut dice);
         let (old, new) = ([0u8; 512], [1u8; 512]);
         for arrival in [Arrival::Bytewise, Arrival::Head, Arrival::Tail] {
             let mixed = fates.mix(arrival, &old, &new);

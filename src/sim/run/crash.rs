@@ -2,7 +2,7 @@
 //! carried out when the world says that one fell.
 
 use super::actions::Left;
-use super::phases::{Run, Step};
+use super::phases::{Run, RunStep};
 use crate::history::FaultKind;
 use crate::scenario::{BoundaryCrash, CrashPoint, Fate};
 use crate::sim::boundary::Boundaries;
@@ -21,7 +21,7 @@ impl Run<'_> {
             };
             *self.ledger.armed.entry(kind).or_default() += 1;
         }
-        let step = self.number(Step::BoundaryCrash);
+        let step = self.number(RunStep::BoundaryCrash);
         let upto_ns = self.setting.stop_at_ns;
         let boundaries = Boundaries::new(self.seed, upto_ns, &point.crashes, step, record);
         self.world.lock().boundaries = Some(boundaries);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::actions::Strike;
-use super::phases::{Phase, Run, Step};
+use super::phases::{Phase, Run, RunStep};
 use super::process::Operator;
 use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Then, ThenOn, Trigger, Victim};
 use crate::sim::net::NodeId;
@@ -32,10 +32,10 @@ impl Run<'_> {
             }
             if let FaultAction::DiskRolledBack { age, .. } = hit.action {
                 let at_ns = from_ns.saturating_sub(age.ns());
-                self.at(at_ns, Step::TakeImages(fault, number));
+                self.at(at_ns, RunStep::TakeImages(fault, number));
             }
         }
-        self.at(from_ns, Step::Fault(fault));
+        self.at(from_ns, RunStep::Fault(fault));
     }
 
     /// Takes images of every disk that a hit may roll back.
@@ -83,7 +83,7 @@ impl Run<'_> {
         // Room may come late: it is waited for as long as anything fires.
         let waits = self.postponed.contains(&(fault, None));
         if waits || next_ns <= planned.trigger.until_ns {
-            self.at(next_ns, Step::Fault(fault));
+            self.at(next_ns, RunStep::Fault(fault));
         }
     }
 
@@ -153,7 +153,7 @@ impl Run<'_> {
             self.act(&hit.action, &strike);
             if let Some(then) = &hit.then {
                 let at_ns = self.world.now_ns() + then.after_ns;
-                self.at(at_ns, Step::Then(fault, number, machine));
+                self.at(at_ns, RunStep::Then(fault, number, machine));
             }
         }
         self.images.retain(|(of, _, _), _| *of != fault);
@@ -183,7 +183,7 @@ impl Run<'_> {
         let forgets = then.action.kind().takes_what_was_synced();
         let machines = self.hit_by(&then, machine);
         let group: Vec<u32> = machines.iter().map(|machine| *machine as u32).collect();
-        let again = Step::Then(fault, number, machine);
+        let again = RunStep::Then(fault, number, machine);
         let is_met = |broker: &u32| self.meets(Victim::Broker(*broker), then.when);
         if !group.iter().any(is_met) {
             let next_ns = self.world.now_ns() + LOOK_NS;

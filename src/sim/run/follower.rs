@@ -278,7 +278,7 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::{Follower, Transaction};
-    use crate::history::{Entry, Event, Happening, History, Queue, SendOutcome, Value};
+    use crate::history::{Event, Happening, History, Queue, Recorded, SendOutcome, Value};
 
     const VALUE: Value = Value {
         client: 1,
@@ -287,7 +287,7 @@ mod tests {
     };
 
     fn follow(events: Vec<(u32, Event)>) -> Follower {
-        let entry = |(client, event)| Entry {
+        let entry = |(client, event)| Recorded {
             at_ns: 0,
             client,
             event,

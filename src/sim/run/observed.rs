@@ -127,7 +127,7 @@ fn lost_queues(history: &History) -> Vec<Upset> {
 #[cfg(test)]
 mod tests {
     use super::late_requests;
-    use crate::history::{Entry, Event, History, SendOutcome, Value};
+    use crate::history::{Event, History, Recorded, SendOutcome, Value};
 
     #[test]
     fn late_is_what_took_longer_than_an_attempt_or_was_never_answered() {
@@ -138,7 +138,7 @@ mod tests {
         };
         let mut history = History::default();
         let mut add = |at_ns, event| {
-            history.entries.push(Entry {
+            history.entries.push(Recorded {
                 at_ns,
                 client: 1,
                 event,

@@ -6,10 +6,10 @@
 
 use super::clients::Client;
 use super::cluster::Machine;
-use super::phases::{Phase, Run, Step};
+use super::phases::{Phase, Run, RunStep};
 use super::process::{Blames, Exit, NewDisk, Operator};
 use crate::check::replicas::Cluster;
-use crate::check::{At, Flush, Outcome, Promise};
+use crate::check::{At, ExpectedOutcome, Flush, Promise};
 use crate::history::{FaultKind, Happening};
 use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::{Operation, Victim};
@@ -29,7 +29,7 @@ impl Run<'_> {
     /// Plans the start of a broker, and the operator's work before it.
     pub(super) fn plan_start(&mut self, machine: usize, at_ns: u64, operator: Operator) {
         let start = self.machines[machine].plan_start(operator);
-        self.at(at_ns, Step::StartBroker(machine, start));
+        self.at(at_ns, RunStep::StartBroker(machine, start));
     }
 
     pub(super) fn start_broker(&mut self, machine: usize, start: u64) {
@@ -62,7 +62,8 @@ impl Run<'_> {
             inner.tap.cluster().is_some_and(Cluster::is_founded)
         };
         let mut drawn = Stream::lane(self.seed, Purpose::Operator, REFORMATS + machine as u32);
-        let by_script = self.scenario.expect.outcome == Outcome::ZeroLoss && drawn.chance(0.5);
+        let by_script =
+            self.scenario.expect.outcome == ExpectedOutcome::ZeroLoss && drawn.chance(0.5);
         match !cluster.is_replicated() || first && (!is_founded || by_script) {
             true => NewDisk::First,
             false => NewDisk::Replacement,

@@ -35,7 +35,7 @@ const FIRST_STARTS: u32 = 200;
 
 /// Something the run does at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RunStep {
     /// A broker starts, unless another start was planned since: machine, number
     /// of the start.
     StartBroker(usize, u64),
@@ -121,7 +121,7 @@ pub(super) struct Run<'a> {
     pub(super) stranger: Option<Stranger>,
     pub(super) probe: Probe,
     pub(super) last_reader: LastReader,
-    steps: Vec<Step>,
+    steps: Vec<RunStep>,
     pub(super) phase: Phase,
     pub(super) healed_ns: u64,
     pub(super) probed_ns: Option<u64>,
@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
             self.plan_start(machine, at_ns, Operator::None);
         }
         for client in 0..self.clients.len() {
-            self.at(0, Step::StartClient(client));
+            self.at(0, RunStep::StartClient(client));
         }
         for fault in 0..self.plan.faults.len() {
             self.arm(fault);
@@ -221,45 +221,45 @@ impl<'a> Run<'a> {
         self.let_stranger_in();
         for operation in 0..self.plan.operations.len() {
             let at_ns = self.plan.operations[operation].at_ns;
-            self.at(at_ns, Step::Operate(operation));
+            self.at(at_ns, RunStep::Operate(operation));
         }
-        self.at(TICK_NS, Step::Tick);
+        self.at(TICK_NS, RunStep::Tick);
     }
 
     /// Plans one step.
-    pub(super) fn at(&mut self, at_ns: u64, step: Step) {
+    pub(super) fn at(&mut self, at_ns: u64, step: RunStep) {
         let number = self.number(step);
         self.world.plan_control(at_ns, number);
     }
 
     /// The number of a step that is taken when something asks for it.
-    pub(super) fn number(&mut self, step: Step) -> u64 {
+    pub(super) fn number(&mut self, step: RunStep) -> u64 {
         self.steps.push(step);
         self.steps.len() as u64 - 1
     }
 
     /// The step of that number.
-    pub(super) fn step_of(&self, number: u64) -> Step {
+    pub(super) fn step_of(&self, number: u64) -> RunStep {
         self.steps[number as usize].clone()
     }
 
     /// Does the step of that number.
     pub(super) fn step(&mut self, number: u64) -> ControlFlow<()> {
         match self.step_of(number) {
-            Step::StartBroker(machine, start) => self.start_broker(machine, start),
-            Step::StartClient(client) => self.start_client(client),
-            Step::Fault(fault) => self.try_fault(fault),
-            Step::Sprung(fault) => self.sprung(fault),
-            Step::Room(trap) => self.look_for_room(trap),
-            Step::Then(fault, hit, machine) => self.then(fault, hit, machine),
-            Step::TakeImages(fault, hit) => self.take_images(fault, hit),
-            Step::Operate(operation) => self.operate(operation),
+            RunStep::StartBroker(machine, start) => self.start_broker(machine, start),
+            RunStep::StartClient(client) => self.start_client(client),
+            RunStep::Fault(fault) => self.try_fault(fault),
+            RunStep::Sprung(fault) => self.sprung(fault),
+            RunStep::Room(trap) => self.look_for_room(trap),
+            RunStep::Then(fault, hit, machine) => self.then(fault, hit, machine),
+            RunStep::TakeImages(fault, hit) => self.take_images(fault, hit),
+            RunStep::Operate(operation) => self.operate(operation),
             // A fault that outlasts the safety phase does so for good.
-            Step::Close(window) if self.phase == Phase::Safety => self.close_window(window),
-            Step::Close(_) => {}
-            Step::BoundaryCrash => self.hear_of_crash(),
-            Step::Tick => {
-                self.at(self.world.now_ns() + TICK_NS, Step::Tick);
+            RunStep::Close(window) if self.phase == Phase::Safety => self.close_window(window),
+            RunStep::Close(_) => {}
+            RunStep::BoundaryCrash => self.hear_of_crash(),
+            RunStep::Tick => {
+                self.at(self.world.now_ns() + TICK_NS, RunStep::Tick);
                 return self.tick();
             }
         }

@@ -9,7 +9,7 @@
 //! Where a majority of old disks comes back at once, the scenario has to see to it
 //! that they meet the survivor: those that never do may serve (guarantee.md, D16).
 
-use super::phases::{MS_NS, Run, Step};
+use super::phases::{MS_NS, Run, RunStep};
 use super::process::Operator;
 use crate::check::replicas::{Cluster, Medium};
 use crate::history::Happening;
@@ -46,7 +46,7 @@ impl Run<'_> {
             return;
         };
         let Some(survivor) = self.may_go_on_alone(survivor) else {
-            self.at(now_ns + LOOK_NS, Step::Operate(number));
+            self.at(now_ns + LOOK_NS, RunStep::Operate(number));
             return;
         };
         for machine in 0..self.machines.len() {

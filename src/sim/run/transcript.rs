@@ -9,11 +9,11 @@ use std::fmt::Write;
 use super::phases::Run;
 use crate::check::At;
 use crate::history::{
-    Entry, Event, FaultEvent, FaultKind, History, SendOutcome, Value, VictimRole,
+    Event, FaultEvent, FaultKind, History, Recorded, SendOutcome, Value, VictimRole,
 };
 use crate::scenario::Victim;
 use crate::sim::net::NodeId;
-use crate::sim::tap::{Leadership, Ruling, Said, Step, Tap};
+use crate::sim::tap::{Leadership, Ruling, Said, Tap, ToldStep};
 use crate::sim::world::NodeName;
 
 /// A line, by when it was and what comes first of one moment.
@@ -70,7 +70,7 @@ impl Teller<'_> {
         else {
             return false;
         };
-        let decided = |step: &&Step| matches!(step.said, Said::Decided(..));
+        let decided = |step: &&ToldStep| matches!(step.said, Said::Decided(..));
         let decided_ns = self.steps().find(decided).map(|step| step.at_ns);
         let deaths = self.deaths().map(|fault| fault.at_ns);
         let deaths: Vec<u64> = deaths
@@ -81,7 +81,7 @@ impl Teller<'_> {
     }
 
     /// The records of clients about it.
-    fn own(&self) -> impl Iterator<Item = &Entry> {
+    fn own(&self) -> impl Iterator<Item = &Recorded> {
         let mut open = BTreeSet::new();
         let entries = self.history.entries.iter();
         entries.filter(move |entry| match &entry.event {
@@ -99,7 +99,7 @@ impl Teller<'_> {
         })
     }
 
-    fn steps(&self) -> impl Iterator<Item = &Step> {
+    fn steps(&self) -> impl Iterator<Item = &ToldStep> {
         let order = (self.value.client, self.value.sequence);
         let steps = self.tap.trail().map_or(&[][..], |trail| trail.steps());
         steps.iter().filter(move |step| match step.said {
@@ -165,7 +165,7 @@ impl Teller<'_> {
         text
     }
 
-    fn of_client(&self, entry: &Entry) -> Option<Line> {
+    fn of_client(&self, entry: &Recorded) -> Option<Line> {
         let what = match &entry.event {
             Event::HalfBegan { .. } => {
                 let number = self.value.sequence;
@@ -207,7 +207,7 @@ impl Teller<'_> {
         Some((entry.at_ns, self.client(entry.client), what))
     }
 
-    fn of_broker(&self, step: &Step) -> Line {
+    fn of_broker(&self, step: &ToldStep) -> Line {
         let what = match step.said {
             Said::Half(_) => format!("has the half message in its log, at {}", step.address),
             Said::Checked(_) => {

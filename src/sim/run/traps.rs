@@ -2,7 +2,7 @@
 //! budget, sprung.
 
 use super::faults::LOOK_AT_BUDGET_NS;
-use super::phases::{Phase, Run, Step};
+use super::phases::{Phase, Run, RunStep};
 use crate::history::FaultKind;
 use crate::scenario::{AtEvent, FaultAction, PlannedFault, Victim};
 use crate::sim::world::{Room, Trap};
@@ -18,7 +18,7 @@ fn is_deadly(action: &FaultAction) -> bool {
 impl Run<'_> {
     /// Sets the trap of a fault: from now on events are counted.
     pub(super) fn set_trap(&mut self, fault: usize, planned: &PlannedFault, at: AtEvent) {
-        let step = self.number(Step::Sprung(fault));
+        let step = self.number(RunStep::Sprung(fault));
         let bound = planned.trigger.within_budget;
         let trap = Trap {
             step,
@@ -49,7 +49,7 @@ impl Run<'_> {
         let is_set = self.world.lock().traps.give_room(trap, room);
         if is_set {
             let at_ns = self.world.now_ns() + LOOK_AT_BUDGET_NS;
-            self.at(at_ns, Step::Room(trap));
+            self.at(at_ns, RunStep::Room(trap));
         }
     }
 
@@ -57,7 +57,7 @@ impl Run<'_> {
     pub(super) fn note_waited(&mut self) {
         let waited = self.world.lock().traps.take_waited();
         for step in waited {
-            if let Step::Sprung(fault) = self.step_of(step) {
+            if let RunStep::Sprung(fault) = self.step_of(step) {
                 self.is_postponed(fault);
             }
         }

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::phases::{Run, Step};
+use super::phases::{Run, RunStep};
 use crate::history::FaultKind;
 use crate::sim::net::NodeId;
 
@@ -94,7 +94,7 @@ impl Run<'_> {
         });
         self.watch_windows();
         if let Some(lasts_ns) = lasts_ns {
-            self.at(self.world.now_ns() + lasts_ns, Step::Close(number));
+            self.at(self.world.now_ns() + lasts_ns, RunStep::Close(number));
         }
     }
 

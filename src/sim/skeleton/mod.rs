@@ -29,7 +29,7 @@ pub use script::Script;
 use self::player::{Player, Progress, Shared};
 use self::script::Death;
 use super::costs::RunCosts;
-use super::disk::Survival;
+use super::disk::DiskSurvival;
 use super::env::SimEnv;
 use super::random::{Purpose, Stream};
 use super::run::empty_world;
@@ -73,13 +73,13 @@ async fn run_here(scenario: &Scenario, seed: u64, script: Script) -> RunCosts {
 
 /// The events of the skeleton's machines.
 #[derive(Debug)]
-enum Step {
+enum ScriptStep {
     Begin(script::Life),
     Death(Death),
     Tick(u64),
 }
 
-impl Step {
+impl ScriptStep {
     fn at_ns(&self) -> u64 {
         match self {
             Self::Begin(life) => life.begins_ns,
@@ -90,12 +90,12 @@ impl Step {
 }
 
 /// In the order of their times; a death comes before the birth that follows it.
-fn steps_of(script: Script) -> Vec<Step> {
-    let ticks = (1..=script.ends_ns.div_ceil(TICK_NS)).map(|tick| Step::Tick(tick * TICK_NS));
-    let deaths = script.deaths.into_iter().map(Step::Death);
-    let lives = script.lives.into_iter().map(Step::Begin);
-    let mut steps: Vec<Step> = deaths.chain(lives).chain(ticks).collect();
-    steps.sort_by_key(Step::at_ns);
+fn steps_of(script: Script) -> Vec<ScriptStep> {
+    let ticks = (1..=script.ends_ns.div_ceil(TICK_NS)).map(|tick| ScriptStep::Tick(tick * TICK_NS));
+    let deaths = script.deaths.into_iter().map(ScriptStep::Death);
+    let lives = script.lives.into_iter().map(ScriptStep::Begin);
+    let mut steps: Vec<ScriptStep> = deaths.chain(lives).chain(ticks).collect();
+    steps.sort_by_key(ScriptStep::at_ns);
     steps
 }
 
@@ -103,17 +103,17 @@ struct Stage {
     world: Arc<World>,
     handle: Handle,
     shared: Arc<Shared>,
-    steps: Vec<Step>,
+    steps: Vec<ScriptStep>,
     players: Vec<(u32, madsim::task::NodeId, Progress)>,
 }
 
 impl Stage {
     fn step(&mut self, number: usize) {
         let now_ns = self.world.now_ns();
-        match std::mem::replace(&mut self.steps[number], Step::Tick(now_ns)) {
-            Step::Begin(life) => self.begin(life),
-            Step::Death(death) => self.die(death),
-            Step::Tick(_) => {
+        match std::mem::replace(&mut self.steps[number], ScriptStep::Tick(now_ns)) {
+            ScriptStep::Begin(life) => self.begin(life),
+            ScriptStep::Death(death) => self.die(death),
+            ScriptStep::Tick(_) => {
                 for (_, _, progress) in &self.players {
                     progress.wake_if_late(now_ns);
                 }
@@ -143,7 +143,7 @@ impl Stage {
             true => {
                 // Operations that did not survive could not be called on any more.
                 let mut dice = Stream::new(0, Purpose::Survival);
-                disk.model.power_loss(Survival::All, &mut dice);
+                disk.model.power_loss(DiskSurvival::All, &mut dice);
                 disk.machine_died();
             }
             false => disk.process_died(),

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::image::{Segment, follows};
-use crate::check::replicas::{Entry, Head, Log};
+use crate::check::replicas::{Head, Log, LogEntry};
 use crate::record::LogPart;
 
 /// Log addresses of entries that do not verify, at each of which a hole may begin, and
@@ -94,7 +94,7 @@ impl<'a> Damage<'a> {
 
     /// The entries that a hole behind `last` took, up to `entry`. All of them, or it is
     /// not known what stood there: a log knows nothing of what lies below its base.
-    pub(super) fn between(self, last: Head, entry: &Head) -> Option<Vec<Entry>> {
+    pub(super) fn between(self, last: Head, entry: &Head) -> Option<Vec<LogEntry>> {
         let Remembered { log, upto, .. } = self.known_at(last.end_address)?;
         let there = log.get(entry.index)?;
         let chained = log.has(&last) && there.hash == entry.hash;
@@ -124,7 +124,7 @@ impl<'a> Damage<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Damage, Holes, Remembered};
-    use crate::check::replicas::{Entry, Head, Log};
+    use crate::check::replicas::{Head, Log, LogEntry};
 
     fn head(index: u64) -> Head {
         Head {
@@ -140,7 +140,7 @@ mod tests {
         let mut log = Log::default();
         log.rebase(head(5), None, 0);
         for index in 6..=8 {
-            let entry = Entry {
+            let entry = LogEntry {
                 head: head(index),
                 seats: None,
                 expired_address: None,

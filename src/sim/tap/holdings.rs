@@ -19,7 +19,7 @@ use crate::check::replicas::Head;
 use crate::log::COMMIT_LOG_DIR;
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Message, Parsed, parse};
 use crate::remoting::transaction::sys_flag;
-use crate::sim::disk::{DiskModel, Ino, Seq, Survival};
+use crate::sim::disk::{DiskModel, DiskSurvival, Ino, Seq};
 use crate::sim::disk_io::Synced;
 use crate::sim::random::{Purpose, Stream};
 
@@ -481,6 +481,6 @@ fn place_of(record: &[u8]) -> Option<(u32, u64)> {
 /// the truth: recovery's copies that it lied about are there.
 fn told_address(disk: &DiskModel) -> u64 {
     let mut arrived = disk.clone();
-    arrived.power_loss(Survival::All, &mut Stream::new(0, Purpose::Survival));
+    arrived.power_loss(DiskSurvival::All, &mut Stream::new(0, Purpose::Survival));
     Image::of(&arrived, View::Durable, Damage::None).end_address()
 }

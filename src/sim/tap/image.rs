@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use super::codecs::{Base, base, expired_address_of, seats_of};
 use super::damage::Damage;
-use crate::check::replicas::{Entry, Head};
+use crate::check::replicas::{Head, LogEntry};
 use crate::log::COMMIT_LOG_DIR;
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, Parsed, parse};
 use crate::sim::disk::DiskModel;
@@ -36,7 +36,7 @@ pub(super) enum View {
 pub(super) struct Image {
     /// The entry before the first.
     pub(super) base: Head,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<LogEntry>,
     /// Log addresses between which entries do not verify any more. They are among
     /// the entries as they were.
     pub(super) holes: Vec<Range<u64>>,
@@ -288,10 +288,10 @@ pub(super) fn follows(last: &Head, part: &LogPart) -> bool {
 }
 
 /// The part of an entry that a checker needs.
-pub(super) fn entry_of(part: &LogPart, record: &[u8]) -> Entry {
+pub(super) fn entry_of(part: &LogPart, record: &[u8]) -> LogEntry {
     let is_configuration = part.kind == EntryKind::Configuration;
     let is_expiry = part.kind == EntryKind::Expire;
-    Entry {
+    LogEntry {
         head: head_of(part),
         seats: is_configuration.then(|| seats_of(record)).flatten(),
         expired_address: is_expiry.then(|| expired_address_of(record)).flatten(),

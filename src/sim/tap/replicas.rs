@@ -24,7 +24,7 @@ use super::holdings::Holdings;
 use super::image::{Image, View};
 use crate::broker::BASE_FILE;
 use crate::check::replicas::{
-    Cause, Cluster, Entry, Fact, Forgot, HardState, Head, Media, Medium, Moment,
+    Cause, Cluster, Fact, Forgot, HardState, Head, LogEntry, Media, Medium, Moment,
 };
 use crate::log::IDENTITY_FILE;
 use crate::raft::{HARD_STATE_FILE, PeerMessage};
@@ -115,7 +115,7 @@ impl Replicas {
     }
 
     /// Whether a node's log, durable or not, has exactly that entry.
-    pub(super) fn is_there(&self, node: NodeId, entry: &Entry) -> bool {
+    pub(super) fn is_there(&self, node: NodeId, entry: &LogEntry) -> bool {
         let log = self.cluster.log(node, Medium::Cached);
         log.get(entry.head.index)
             .is_some_and(|here| here.is(&entry.head))
@@ -130,7 +130,13 @@ impl Replicas {
     }
 
     /// An entry was written behind the one with that hash.
-    pub(super) fn wrote(&mut self, moment: Moment, node: NodeId, entry: Entry, previous_hash: u64) {
+    pub(super) fn wrote(
+        &mut self,
+        moment: Moment,
+        node: NodeId,
+        entry: LogEntry,
+        previous_hash: u64,
+    ) {
         let (medium, from_index) = (Medium::Cached, entry.head.index);
         let log = self.cluster.log(node, medium);
         let base = log.base();
@@ -532,7 +538,7 @@ impl Replicas {
         loop {
             let durable = self.cluster.log(node, medium).last();
             let log = self.cluster.log(node, cached);
-            let within = |next: &Entry| next.head.end_address <= end_address;
+            let within = |next: &LogEntry| next.head.end_address <= end_address;
             let next = log.entry(durable.index + 1).filter(within);
             // Where the cached log lacks the durable one's end, that was cut, and
             // the cut is not durable yet.
@@ -557,7 +563,7 @@ impl Replicas {
         let overlaps = image.base.index <= last.index
             && base.index <= image.last().index
             && log.has(&image.base);
-        let is_new = |entry: &&Entry| entry.head.index > base.index && !log.has(&entry.head);
+        let is_new = |entry: &&LogEntry| entry.head.index > base.index && !log.has(&entry.head);
         let first_new = image.entries.iter().find(is_new);
         let from_index = match first_new {
             Some(entry) => entry.head.index,

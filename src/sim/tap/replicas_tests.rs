@@ -9,7 +9,7 @@ use crate::check::Promise;
 use crate::check::replicas::Media;
 use crate::log::{IDENTITY_FILE, Position, Staged};
 use crate::raft;
-use crate::sim::disk::{ArmedFault, DiskFault, DiskModel, Survival};
+use crate::sim::disk::{ArmedFault, DiskFault, DiskModel, DiskSurvival};
 use crate::sim::random::{Purpose, Stream};
 use crate::sim::world::Inner;
 
@@ -52,7 +52,7 @@ fn with_cached_acknowledgements_power_takes_and_waives() {
     let staged = bench.write(&[0, 2], 1, b"one");
     bench.acknowledges(0, staged);
     assert_eq!(bench.findings(), []);
-    bench.power_loss(0, Survival::None);
+    bench.power_loss(0, DiskSurvival::None);
     assert_eq!(bench.committed_end(), staged.end_address, "it was");
     bench.open(0);
     bench.hard(0, 2, Some(1));
@@ -122,7 +122,7 @@ fn terms_and_votes_that_change_are_reported() {
     );
     // A vote that is only cached is no vote yet.
     bench.damage(1, Taken::Cache, |disk| {
-        disk.power_loss(Survival::None, &mut Stream::new(7, Purpose::Survival));
+        disk.power_loss(DiskSurvival::None, &mut Stream::new(7, Purpose::Survival));
     });
     assert_eq!(bench.findings(), []);
 }
@@ -148,7 +148,8 @@ fn the_account_is_the_truth_over_rolls_cuts_kills_and_power_losses() {
         }
         bench.cut(0, cut_at);
         bench.write(&[0], life + 1, b"written and not synced");
-        let survival = [Survival::None, Survival::All, Survival::Prefix][life as usize % 3];
+        let survival =
+            [DiskSurvival::None, DiskSurvival::All, DiskSurvival::Prefix][life as usize % 3];
         bench.power_loss(0, survival);
         bench.open(0);
         assert_eq!(
@@ -256,7 +257,7 @@ fn a_lie_counts_as_held_until_the_power_goes() {
     assert_eq!(bench.findings(), []);
     assert_eq!(bench.durable_end(1), 0);
     bench.world.lock().disks[1].model.disarm();
-    bench.power_loss(1, Survival::None);
+    bench.power_loss(1, DiskSurvival::None);
     assert_eq!(bench.outstanding(), [1]);
     bench.leads(2, 2);
     assert_eq!(bench.findings(), [], "waived from here on");
@@ -343,8 +344,8 @@ fn the_end_that_a_power_loss_left_may_be_ambiguous() {
     bench.sync(&[0, 1]);
     assert!(!bench.is_ambiguous(1));
     bench.write(&[0, 1], 1, &[8; 3000]);
-    bench.power_loss(0, Survival::None);
-    bench.power_loss(1, Survival::Garbage);
+    bench.power_loss(0, DiskSurvival::None);
+    bench.power_loss(1, DiskSurvival::Garbage);
     assert!(!bench.is_ambiguous(0), "nothing of it is left");
     assert!(bench.is_ambiguous(1));
     bench.open(1);

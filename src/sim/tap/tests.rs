@@ -20,7 +20,7 @@ use crate::remoting::offset::UpdateOffset;
 use crate::remoting::pull::PullResponse;
 use crate::remoting::{NO_BODY, ResponseCode, SerializeType, encode_request, encode_response};
 use crate::sim::disk::{
-    ArmedFault, DiskConfig, DiskFault, DiskModel, StepDisk, Survival, block_on,
+    ArmedFault, DiskConfig, DiskFault, DiskModel, DiskSurvival, StepDisk, block_on,
 };
 use crate::sim::disk_io::{SimDisk, Synced};
 use crate::sim::env::SimEnv;
@@ -106,7 +106,7 @@ impl Bench {
         self.env = Self::process(&self.world);
     }
 
-    fn power_loss(&mut self, survival: Survival) {
+    fn power_loss(&mut self, survival: DiskSurvival) {
         self.world.process_dies(0, true);
         {
             let mut inner = self.world.lock();
@@ -218,8 +218,8 @@ fn the_watermark_is_exact_over_rolls_kills_power_losses_and_recoveries() {
         drop(log);
         match life % 3 {
             0 => bench.kill(),
-            1 => bench.power_loss(Survival::None),
-            _ => bench.power_loss(Survival::All),
+            1 => bench.power_loss(DiskSurvival::None),
+            _ => bench.power_loss(DiskSurvival::All),
         }
         bench.exact();
     }
@@ -249,7 +249,7 @@ fn nothing_is_held_behind_the_first_segment_once_its_header_is_gone() {
             .expect("a sync");
         disk.finish_sync(sync).expect("it ends");
     }
-    bench.power_loss(Survival::None);
+    bench.power_loss(DiskSurvival::None);
     assert_eq!(bench.durable_end(), 0);
     let inner = bench.world.lock();
     assert_eq!(inner.tap.held_now(&inner.disks[0]), 0);

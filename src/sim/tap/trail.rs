@@ -44,7 +44,7 @@ impl Said {
 
 /// An entry that a broker wrote.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step {
+pub(crate) struct ToldStep {
     pub(crate) at_ns: u64,
     pub(crate) node: NodeId,
     pub(crate) address: u64,
@@ -96,7 +96,7 @@ pub(crate) struct TooEarly {
 #[derive(Debug)]
 pub(crate) struct Trail {
     nodes: Vec<OfNode>,
-    steps: Vec<Step>,
+    steps: Vec<ToldStep>,
     limits: DiscardLimits,
     /// By address, the newest half message there: whose, and since when any
     /// broker has it.
@@ -137,7 +137,7 @@ impl Trail {
             .any_decision(node, said.half_address(address))
             .is_none();
         self.nodes[node as usize].add(address, part.end_address(), said);
-        self.steps.push(Step {
+        self.steps.push(ToldStep {
             at_ns,
             node,
             address,
@@ -257,7 +257,7 @@ impl Trail {
     }
 
     /// Everything that was ever written, in the order of the writes.
-    pub(crate) fn steps(&self) -> &[Step] {
+    pub(crate) fn steps(&self) -> &[ToldStep] {
         &self.steps
     }
 }

@@ -12,7 +12,7 @@ use super::{Core, Due, Inner, Timers, World, address, node_of};
 use crate::env::{Disk, Env, File, Net, Timer};
 use crate::scenario::{BoundaryCrash, Fate, Kept};
 use crate::sim::boundary::Boundaries;
-use crate::sim::disk::{DiskConfig, DiskModel, DiskSpeed, Survival};
+use crate::sim::disk::{DiskConfig, DiskModel, DiskSpeed, DiskSurvival};
 use crate::sim::disk_io::{DiskIo, DiskLatency};
 use crate::sim::env::SimEnv;
 use crate::sim::latency::Latency;
@@ -167,7 +167,9 @@ fn a_sync_survives_its_process_and_not_its_machine() {
         world.process_dies(0, true);
         let mut inner = world.lock();
         let mut dice = Stream::new(1, Purpose::Survival);
-        inner.disks[0].model.power_loss(Survival::None, &mut dice);
+        inner.disks[0]
+            .model
+            .power_loss(DiskSurvival::None, &mut dice);
         inner.disks[0].machine_died();
     };
     assert_eq!(sync_meets(power_loss, 2 * MS), (false, false));

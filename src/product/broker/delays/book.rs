@@ -20,14 +20,14 @@ pub struct Delayed {
 /// The effect of a message in the log on those that wait. They are named by their log
 /// address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::broker) enum Effect {
+pub(in crate::broker) enum DelayEffect {
     /// One that waits.
     Scheduled { address: u64, delayed: Delayed },
     /// One that waited is where it was to go.
     Delivered { scheduled_address: u64 },
 }
 
-impl Effect {
+impl DelayEffect {
     /// The message that it is about.
     pub(in crate::broker) fn scheduled_address(&self) -> u64 {
         match self {
@@ -104,17 +104,21 @@ impl Delays {
 
     /// Applies an entry. False where what it delivers does not wait: the log
     /// delivers nothing twice.
-    pub(in crate::broker) fn apply(&mut self, effect: Effect) -> bool {
+    pub(in crate::broker) fn apply(&mut self, effect: DelayEffect) -> bool {
         match effect {
-            Effect::Scheduled { address, delayed } => self.0.insert(address, delayed).is_none(),
-            Effect::Delivered { scheduled_address } => self.0.remove(&scheduled_address).is_some(),
+            DelayEffect::Scheduled { address, delayed } => {
+                self.0.insert(address, delayed).is_none()
+            }
+            DelayEffect::Delivered { scheduled_address } => {
+                self.0.remove(&scheduled_address).is_some()
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Delayed, Delays, Effect};
+    use super::{DelayEffect, Delayed, Delays};
 
     fn delayed(queue_id: u32) -> Delayed {
         Delayed {
@@ -124,9 +128,9 @@ mod tests {
         }
     }
 
-    fn scheduled(address: u64) -> Effect {
+    fn scheduled(address: u64) -> DelayEffect {
         let delayed = delayed(address as u32 % 18);
-        Effect::Scheduled { address, delayed }
+        DelayEffect::Scheduled { address, delayed }
     }
 
     #[test]
@@ -135,7 +139,7 @@ mod tests {
         for address in [500, 700, 900] {
             assert!(delays.apply(scheduled(address)));
         }
-        let delivered = Effect::Delivered {
+        let delivered = DelayEffect::Delivered {
             scheduled_address: 500,
         };
         assert_eq!(delays.oldest(), Some(500));

@@ -113,7 +113,7 @@ fn delay_ms(levels_ms: &[u64], queue_id: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Delayed, Delays, Effect};
+    use super::super::{DelayEffect, Delayed, Delays};
     use super::{AGAIN_NS, DelayClock, LOOK_MAX, NS_PER_MS, PAUSE_NS, delay_ms};
 
     const LEVELS_MS: [u64; 2] = [100, 500];
@@ -124,7 +124,7 @@ mod tests {
             record_bytes: 1,
             stored_ms,
         };
-        delays.apply(Effect::Scheduled { address, delayed });
+        delays.apply(DelayEffect::Scheduled { address, delayed });
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(clock.take_due(&delays, 102 * NS_PER_MS, u64::MAX), [20]);
-        delays.apply(Effect::Delivered {
+        delays.apply(DelayEffect::Delivered {
             scheduled_address: 20,
         });
         assert_eq!(clock.take_due(&delays, 501 * NS_PER_MS, u64::MAX), [10]);
@@ -178,7 +178,7 @@ mod tests {
         );
         assert_eq!(clock.deadline_ns(), Some(AGAIN_NS));
         for scheduled_address in 1..LOOK_MAX as u64 + 1 {
-            delays.apply(Effect::Delivered { scheduled_address });
+            delays.apply(DelayEffect::Delivered { scheduled_address });
         }
         assert_eq!(clock.take_due(&delays, AGAIN_NS, u64::MAX), [0]);
         let last_ns = PAUSE_NS + AGAIN_NS;

@@ -23,7 +23,7 @@ mod clock;
 mod delivering;
 mod keeping;
 
-pub(super) use book::Effect;
+pub(super) use book::DelayEffect;
 pub use book::{Delayed, Delays};
 pub(super) use clock::DelayClock;
 pub(super) use keeping::{Scheduled, at_most, level_of};

@@ -14,7 +14,7 @@ const DECIDED_MAX: usize = 2_000;
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum Decision {
     /// Its message is in the real topic.
     Committed,
     /// It never will be.
@@ -45,7 +45,7 @@ pub struct Half {
 /// A transaction that was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Decided {
-    outcome: Outcome,
+    outcome: Decision,
     queue_offset: u64,
     group: String,
     transaction_id: String,
@@ -54,16 +54,19 @@ pub(in crate::broker) struct Decided {
 /// The effect of a message in the log on the transactions. Half messages are named by
 /// their log address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::broker) enum Effect {
+pub(in crate::broker) enum TransactionEffect {
     /// A half message is there.
     Half { address: u64, half: Half },
     /// Its group was asked once more.
     Checked { half_address: u64 },
     /// It is decided.
-    Decided { half_address: u64, outcome: Outcome },
+    Decided {
+        half_address: u64,
+        outcome: Decision,
+    },
 }
 
-impl Effect {
+impl TransactionEffect {
     /// The half message that it is about.
     pub(in crate::broker) fn half_address(&self) -> u64 {
         match self {
@@ -90,11 +93,11 @@ impl Effect {
                 half: Half::of(message, record_bytes),
             }),
             // Written in buffered operations only: else the message says it.
-            (OP_TOPIC, sys_flag::COMMIT) => Some(decided(Outcome::Committed)),
-            (OP_TOPIC, sys_flag::ROLLBACK) => Some(decided(Outcome::RolledBack)),
+            (OP_TOPIC, sys_flag::COMMIT) => Some(decided(Decision::Committed)),
+            (OP_TOPIC, sys_flag::ROLLBACK) => Some(decided(Decision::RolledBack)),
             (OP_TOPIC, _) => Some(Self::Checked { half_address }),
-            (DISCARD_TOPIC, _) => Some(decided(Outcome::Discarded)),
-            (_, sys_flag::COMMIT) => Some(decided(Outcome::Committed)),
+            (DISCARD_TOPIC, _) => Some(decided(Decision::Discarded)),
+            (_, sys_flag::COMMIT) => Some(decided(Decision::Committed)),
             _ => None,
         }
     }
@@ -122,7 +125,7 @@ impl Half {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Pending,
-    Decided(Outcome),
+    Decided(Decision),
     /// Another group's.
     OtherGroup,
     Nothing,
@@ -183,24 +186,28 @@ impl Transactions {
 
     /// Applies an entry. False where its half message is not pending: the log
     /// decides nothing twice.
-    pub(in crate::broker) fn apply(&mut self, effect: Effect) -> bool {
+    pub(in crate::broker) fn apply(&mut self, effect: TransactionEffect) -> bool {
         match effect {
-            Effect::Half { address, half } => self.pending.insert(address, half).is_none(),
-            Effect::Checked { half_address } => match self.pending.get_mut(&half_address) {
-                Some(half) => {
-                    half.checks += 1;
-                    true
+            TransactionEffect::Half { address, half } => {
+                self.pending.insert(address, half).is_none()
+            }
+            TransactionEffect::Checked { half_address } => {
+                match self.pending.get_mut(&half_address) {
+                    Some(half) => {
+                        half.checks += 1;
+                        true
+                    }
+                    None => false,
                 }
-                None => false,
-            },
-            Effect::Decided {
+            }
+            TransactionEffect::Decided {
                 half_address,
                 outcome,
             } => self.decide(half_address, outcome),
         }
     }
 
-    fn decide(&mut self, half_address: u64, outcome: Outcome) -> bool {
+    fn decide(&mut self, half_address: u64, outcome: Decision) -> bool {
         let Some(half) = self.pending.remove(&half_address) else {
             return false;
         };
@@ -263,8 +270,8 @@ mod tests {
         }
     }
 
-    fn decided(half_address: u64, outcome: Outcome) -> Effect {
-        Effect::Decided {
+    fn decided(half_address: u64, outcome: Decision) -> TransactionEffect {
+        TransactionEffect::Decided {
             half_address,
             outcome,
         }
@@ -273,25 +280,25 @@ mod tests {
     #[test]
     fn the_first_decision_is_the_only_one() {
         let mut book = Transactions::default();
-        let effect = Effect::Half {
+        let effect = TransactionEffect::Half {
             address: 500,
             half: half(0),
         };
         assert!(book.apply(effect));
-        assert!(book.apply(Effect::Checked { half_address: 500 }));
+        assert!(book.apply(TransactionEffect::Checked { half_address: 500 }));
         assert_eq!(book.pending().next().map(|(_, half)| half.checks), Some(1));
-        assert!(book.apply(decided(500, Outcome::RolledBack)));
-        assert!(!book.apply(decided(500, Outcome::Committed)));
-        assert!(!book.apply(Effect::Checked { half_address: 500 }));
+        assert!(book.apply(decided(500, Decision::RolledBack)));
+        assert!(!book.apply(decided(500, Decision::Committed)));
+        assert!(!book.apply(TransactionEffect::Checked { half_address: 500 }));
         let found = book.find(500, 0, "pay", &["t0"]);
-        assert_eq!(found, Found::Decided(Outcome::RolledBack));
+        assert_eq!(found, Found::Decided(Decision::RolledBack));
         assert_eq!(book.pending().count(), 0);
     }
 
     #[test]
     fn a_name_is_all_of_its_parts() {
         let mut book = Transactions::default();
-        let effect = Effect::Half {
+        let effect = TransactionEffect::Half {
             address: 500,
             half: half(3),
         };
@@ -316,14 +323,14 @@ mod tests {
         let mut book = Transactions::default();
         for address in 0..DECIDED_MAX as u64 + 1 {
             let half = half(address);
-            book.apply(Effect::Half { address, half });
-            book.apply(decided(address, Outcome::Committed));
+            book.apply(TransactionEffect::Half { address, half });
+            book.apply(decided(address, Decision::Committed));
         }
         assert_eq!(book.find(0, 0, "pay", &["t0"]), Found::Nothing);
-        assert!(!book.apply(decided(0, Outcome::Committed)));
+        assert!(!book.apply(decided(0, Decision::Committed)));
         assert_eq!(
             book.find(1, 1, "pay", &["t1"]),
-            Found::Decided(Outcome::Committed)
+            Found::Decided(Decision::Committed)
         );
     }
 }

@@ -22,7 +22,7 @@ use super::super::store::{NewMessage, Store};
 use super::checking::note;
 use super::ending::DecideError;
 use super::halves::{Destination, deciding};
-use super::{HALF_TOPIC, Outcome};
+use super::{Decision, HALF_TOPIC};
 use crate::env::{ConnId, Disk, Env};
 use crate::log::Staged;
 use crate::record::Message;
@@ -33,7 +33,7 @@ use crate::remoting::{ReplyTo, ResponseCode};
 /// their half messages.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Operations {
-    waiting: BTreeMap<u64, Outcome>,
+    waiting: BTreeMap<u64, Decision>,
     due_ns: u64,
 }
 
@@ -44,7 +44,7 @@ impl Operations {
     }
 
     /// The first operation on a half message stays.
-    fn note(&mut self, half_address: u64, outcome: Outcome, due_ns: u64) {
+    fn note(&mut self, half_address: u64, outcome: Decision, due_ns: u64) {
         if self.waiting.is_empty() {
             self.due_ns = due_ns;
         }
@@ -66,7 +66,7 @@ impl<E: Env> Broker<E> {
         conn: ConnId,
         reply_to: ReplyTo,
         request: &EndTransaction<'_>,
-        outcome: Outcome,
+        outcome: Decision,
     ) -> Result<(), StoreError> {
         let Some(place) = serving.store.half_place(request).await? else {
             let code = ResponseCode::SYSTEM_ERROR;
@@ -74,7 +74,7 @@ impl<E: Env> Broker<E> {
             self.outbox.refuse(conn, reply_to, code, remark);
             return Ok(());
         };
-        if outcome == Outcome::Committed {
+        if outcome == Decision::Committed {
             if let Err((code, remark)) =
                 self.admit_what_goes_on(serving, self.config.max_message_bytes)
             {
@@ -160,7 +160,7 @@ impl<D: Disk> Store<D> {
                 what: "a half message that does not say where it is to go".to_owned(),
             })
         })?;
-        let message = deciding(&half, place.address, &to, Outcome::Committed, now_ms);
+        let message = deciding(&half, place.address, &to, Decision::Committed, now_ms);
         let message = NewMessage {
             sys_flag: half.sys_flag,
             prepared_transaction_offset: 0,
@@ -173,15 +173,15 @@ impl<D: Disk> Store<D> {
     async fn append_operation(
         &mut self,
         half_address: u64,
-        outcome: Outcome,
+        outcome: Decision,
         now_ms: u64,
     ) -> Result<(), AppendError> {
         if self.open_half(half_address).is_none() {
             return Ok(());
         }
         let flag = match outcome {
-            Outcome::Committed => sys_flag::COMMIT,
-            Outcome::RolledBack | Outcome::Discarded => sys_flag::ROLLBACK,
+            Decision::Committed => sys_flag::COMMIT,
+            Decision::RolledBack | Decision::Discarded => sys_flag::ROLLBACK,
         };
         let note = note(half_address, flag as u32, self.config.listen, now_ms);
         self.append_message(note).await.map(|_| ())

@@ -18,7 +18,7 @@ use super::super::error::StoreError;
 use super::super::server::{Broker, Serving};
 use super::super::store::{NewMessage, Store};
 use super::ending::DecideError;
-use super::{Half, OP_TOPIC, Outcome};
+use super::{Decision, Half, OP_TOPIC};
 use crate::env::{ConnId, Disk, Env, Net, Source};
 use crate::remoting::MessageId;
 use crate::remoting::transaction::CheckTransactionState;
@@ -224,7 +224,7 @@ impl<E: Env> Broker<E> {
         let now_ms = self.env.wall_ms();
         let decided = serving
             .store
-            .decide(half_address, Outcome::Discarded, now_ms);
+            .decide(half_address, Decision::Discarded, now_ms);
         match decided.await {
             Ok(_) => Ok(()),
             Err(error) => self.own_append_failed(error),

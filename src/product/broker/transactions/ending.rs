@@ -4,7 +4,7 @@ use super::super::error::{AppendError, StoreError};
 use super::super::send::{Answered, SendAnswer};
 use super::super::server::{Broker, Serving};
 use super::super::store::Store;
-use super::Outcome;
+use super::Decision;
 use super::book::Found;
 use super::halves::{Destination, deciding};
 use crate::env::{ConnId, Disk, Env};
@@ -20,9 +20,9 @@ enum Standing {
         half_address: u64,
     },
     /// It was decided, and everyone may know.
-    Decided(Outcome),
+    Decided(Decision),
     /// It was decided by an entry that may yet vanish.
-    Deciding(Outcome),
+    Deciding(Decision),
     Refused(ResponseCode, &'static str),
 }
 
@@ -42,8 +42,8 @@ impl<E: Env> Broker<E> {
             return Ok(());
         };
         let asked = match request.commit_or_rollback {
-            sys_flag::COMMIT => Outcome::Committed,
-            sys_flag::ROLLBACK => Outcome::RolledBack,
+            sys_flag::COMMIT => Decision::Committed,
+            sys_flag::ROLLBACK => Decision::RolledBack,
             0 => {
                 self.outbox
                     .answer(conn, reply_to, ResponseCode::SUCCESS, &());
@@ -88,8 +88,8 @@ impl<E: Env> Broker<E> {
             Standing::Open { half_address } => {
                 let half = serving.store.open_half(half_address);
                 let bytes = match asked {
-                    Outcome::Committed => half.map_or(0, |half| half.record_bytes as usize),
-                    Outcome::RolledBack | Outcome::Discarded => 0,
+                    Decision::Committed => half.map_or(0, |half| half.record_bytes as usize),
+                    Decision::RolledBack | Decision::Discarded => 0,
                 };
                 if let Err((code, remark)) = self.admit_what_goes_on(serving, bytes) {
                     self.outbox.refuse(conn, reply_to, code, &remark);
@@ -115,8 +115,8 @@ impl<E: Env> Broker<E> {
         &mut self,
         conn: ConnId,
         reply_to: ReplyTo,
-        asked: Outcome,
-        outcome: Outcome,
+        asked: Decision,
+        outcome: Decision,
     ) {
         let (code, remark) = match outcome {
             _ if asked == outcome => {
@@ -124,15 +124,15 @@ impl<E: Env> Broker<E> {
                     .answer(conn, reply_to, ResponseCode::SUCCESS, &());
                 return;
             }
-            Outcome::Committed => (
+            Decision::Committed => (
                 ResponseCode::TRANSACTION_SHOULD_COMMIT,
                 "the transaction was committed before",
             ),
-            Outcome::RolledBack => (
+            Decision::RolledBack => (
                 ResponseCode::TRANSACTION_SHOULD_ROLLBACK,
                 "the transaction was rolled back before",
             ),
-            Outcome::Discarded => (
+            Decision::Discarded => (
                 ResponseCode::TRANSACTION_SHOULD_ROLLBACK,
                 "the transaction was discarded: nobody decided it in time",
             ),
@@ -191,7 +191,7 @@ impl<D: Disk> Store<D> {
     pub(super) async fn decide(
         &mut self,
         half_address: u64,
-        outcome: Outcome,
+        outcome: Decision,
         now_ms: u64,
     ) -> Result<Staged, DecideError> {
         let half = self.state.transactions.half(half_address);

@@ -4,7 +4,7 @@
 use super::super::error::AppendError;
 use super::super::groups::NAME_BYTES_MAX;
 use super::super::store::{Appended, NewMessage, Store};
-use super::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC, Outcome};
+use super::{DISCARD_TOPIC, Decision, HALF_TOPIC, OP_TOPIC};
 use crate::broker::send::SENT_PROPERTIES_BYTES_MAX;
 use crate::env::Disk;
 use crate::record::{Message, Properties, PropertyBuf, PropertyError, key};
@@ -120,7 +120,7 @@ pub(super) fn deciding<'a>(
     half: &Message<'a>,
     half_address: u64,
     to: &'a Destination,
-    outcome: Outcome,
+    outcome: Decision,
     now_ms: u64,
 ) -> NewMessage<'a> {
     let copy = NewMessage {
@@ -137,18 +137,18 @@ pub(super) fn deciding<'a>(
         body: half.body,
     };
     match outcome {
-        Outcome::Committed => NewMessage {
+        Decision::Committed => NewMessage {
             sys_flag: half.sys_flag | sys_flag::COMMIT as u32,
             ..copy
         },
-        Outcome::RolledBack => NewMessage {
+        Decision::RolledBack => NewMessage {
             topic: OP_TOPIC,
             queue_id: 0,
             sys_flag: sys_flag::ROLLBACK as u32,
             body: &[],
             ..copy
         },
-        Outcome::Discarded => NewMessage {
+        Decision::Discarded => NewMessage {
             topic: DISCARD_TOPIC,
             queue_id: 0,
             properties: &to.discarded,

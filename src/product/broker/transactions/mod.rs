@@ -19,8 +19,8 @@ mod checking;
 mod ending;
 mod halves;
 
-pub(super) use book::{Decided, Effect};
-pub use book::{Half, Outcome, Transactions};
+pub(super) use book::{Decided, TransactionEffect};
+pub use book::{Decision, Half, Transactions};
 pub(super) use buffered::Operations;
 pub(super) use checking::Checks;
 

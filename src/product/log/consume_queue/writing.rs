@@ -64,7 +64,7 @@ impl Writing {
             let removed = remove_expired(disk, &self.directory, below).await;
             removed.map_err(failed(&self.directory))?;
         }
-        let outcome = Outcome {
+        let outcome = WriteOutcome {
             shared,
             succeeded: false,
         };
@@ -127,12 +127,12 @@ async fn remove_expired<D: Disk>(disk: &D, directory: &str, below: u64) -> io::R
 
 /// Poisons the queue unless the sync is known to have succeeded: one that was
 /// given up halfway leaves as little to rest on as one that failed.
-struct Outcome<'a> {
+struct WriteOutcome<'a> {
     shared: &'a Shared,
     succeeded: bool,
 }
 
-impl Outcome<'_> {
+impl WriteOutcome<'_> {
     fn of(mut self, synced: io::Result<()>, stored: &Stored) -> io::Result<()> {
         self.succeeded = synced.is_ok();
         if self.succeeded {
@@ -142,7 +142,7 @@ impl Outcome<'_> {
     }
 }
 
-impl Drop for Outcome<'_> {
+impl Drop for WriteOutcome<'_> {
     fn drop(&mut self) {
         if !self.succeeded {
             self.shared.failed.store(true, Ordering::Relaxed);

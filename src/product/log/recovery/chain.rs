@@ -3,7 +3,7 @@
 use std::io;
 
 use super::WINDOW_BYTES;
-use super::survey::{Damage, Named, Survey, Verdict};
+use super::survey::{Damage, EndVerdict, Named, Survey};
 use super::tail::{Tail, search_tail};
 use crate::env::Disk;
 use crate::log::Position;
@@ -45,7 +45,7 @@ impl<D: Disk> Survey<D> {
                 Ok(segment) => segment,
                 Err(corruption) => {
                     self.beyond.push(address);
-                    self.verdict = Verdict::Corrupt(corruption);
+                    self.verdict = EndVerdict::Corrupt(corruption);
                     break;
                 }
             };
@@ -54,7 +54,7 @@ impl<D: Disk> Survey<D> {
                 Some(successor) => self.judge_sealed(stop, successor),
                 None => self.judge_last(stop, checkpoint_address).await?,
             };
-            if self.verdict != Verdict::Clean {
+            if self.verdict != EndVerdict::Clean {
                 break;
             }
         }

@@ -9,7 +9,7 @@
 use std::io;
 
 use super::corrupt_header;
-use super::survey::{Named, Survey, Verdict};
+use super::survey::{EndVerdict, Named, Survey};
 use crate::env::Disk;
 use crate::log::error::{Corruption, Proof};
 use crate::log::frames::Flaw;
@@ -43,7 +43,7 @@ impl<D: Disk> Survey<D> {
                 continue;
             };
             if let Err(flaw) = self.arrive(&segment) {
-                self.verdict = Verdict::Inconsistent(self.corruption_of_birth(address, flaw));
+                self.verdict = EndVerdict::Inconsistent(self.corruption_of_birth(address, flaw));
                 return Ok(());
             }
             let stop = self.follow(segment, successor).await?;
@@ -60,8 +60,8 @@ impl<D: Disk> Survey<D> {
     fn lose(&mut self, address: u64, flaw: HeaderFlaw) {
         self.lost.push(address);
         self.proved_address = self.proved_address.max(address);
-        if self.verdict == Verdict::Clean {
-            self.verdict = Verdict::Corrupt(self.corruption_of_birth(address, flaw.into()));
+        if self.verdict == EndVerdict::Clean {
+            self.verdict = EndVerdict::Corrupt(self.corruption_of_birth(address, flaw.into()));
         }
     }
 
@@ -82,7 +82,7 @@ impl<D: Disk> Survey<D> {
         }
         // The verdict so far says what is wrong with what lies between.
         let (path, position, flaw) = match self.verdict.clone() {
-            Verdict::Corrupt(c) => (c.path, c.position, c.flaw),
+            EndVerdict::Corrupt(c) => (c.path, c.position, c.flaw),
             _ => (segment_path(self.end.address), 0, Flaw::Missing),
         };
         self.leave_hole(base, path, position, flaw);

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::chain::Stop;
-use super::survey::{Survey, Verdict};
+use super::survey::{EndVerdict, Survey};
 use super::tail::{Claim, Tail, search_tail};
 use super::{LogEnd, WINDOW_BYTES};
 use crate::env::Disk;
@@ -16,16 +16,16 @@ use crate::log::segment::segment_path;
 impl<D: Disk> Survey<D> {
     /// No segments: right for a disk that never had a log, and a log has a
     /// checkpoint before it has an entry.
-    pub(super) fn judge_no_segments(&self) -> Verdict {
+    pub(super) fn judge_no_segments(&self) -> EndVerdict {
         let proof = match &self.checkpoint {
-            CheckpointState::Missing => return Verdict::Clean,
+            CheckpointState::Missing => return EndVerdict::Clean,
             CheckpointState::Corrupt { why } => Proof::CheckpointUnreadable { why: why.clone() },
             CheckpointState::Whole(checkpoint) => Proof::Checkpoint {
                 durable_address: checkpoint.durable.address,
             },
         };
         let path = segment_path(Position::START.address);
-        Verdict::Corrupt(Corruption {
+        EndVerdict::Corrupt(Corruption {
             path,
             position: 0,
             address: 0,
@@ -35,9 +35,9 @@ impl<D: Disk> Survey<D> {
     }
 
     /// A segment with a successor: all of it had been synced when that was made.
-    pub(super) fn judge_sealed(&self, stop: Stop, successor: u64) -> Verdict {
+    pub(super) fn judge_sealed(&self, stop: Stop, successor: u64) -> EndVerdict {
         if self.end.address == successor {
-            return Verdict::Clean;
+            return EndVerdict::Clean;
         }
         let proof = Proof::Successor {
             path: segment_path(successor),
@@ -50,7 +50,7 @@ impl<D: Disk> Survey<D> {
         &self,
         stop: Stop,
         checkpoint_address: u64,
-    ) -> io::Result<Verdict> {
+    ) -> io::Result<EndVerdict> {
         let segment = self.segments.last().expect("just followed");
         let (file, header) = (segment.file.clone(), &segment.header);
         let mut frames = Frames::new(file, header, header.segment_bytes, WINDOW_BYTES);
@@ -68,8 +68,8 @@ impl<D: Disk> Survey<D> {
             return Ok(self.corrupt(stop.position, flaw, proof));
         }
         Ok(match (tail.dirty, &self.checkpoint) {
-            (None, _) => Verdict::Clean,
-            (Some((position, flaw)), CheckpointState::Whole(_)) => Verdict::Ambiguous {
+            (None, _) => EndVerdict::Clean,
+            (Some((position, flaw)), CheckpointState::Whole(_)) => EndVerdict::Ambiguous {
                 path,
                 position,
                 flaw,
@@ -90,11 +90,11 @@ impl<D: Disk> Survey<D> {
     /// reported.
     pub(super) fn log_end(&self) -> Result<LogEnd, OpenError> {
         match self.verdict.clone() {
-            Verdict::Corrupt(corruption) | Verdict::Inconsistent(corruption) => {
+            EndVerdict::Corrupt(corruption) | EndVerdict::Inconsistent(corruption) => {
                 Err(OpenError::Corrupt(Box::new(corruption)))
             }
-            Verdict::Clean => Ok(LogEnd::Clean),
-            Verdict::Ambiguous {
+            EndVerdict::Clean => Ok(LogEnd::Clean),
+            EndVerdict::Ambiguous {
                 path,
                 position,
                 flaw,
@@ -134,9 +134,9 @@ impl<D: Disk> Survey<D> {
         })
     }
 
-    fn corrupt(&self, position: u64, flaw: Flaw, proof: Proof) -> Verdict {
+    fn corrupt(&self, position: u64, flaw: Flaw, proof: Proof) -> EndVerdict {
         let path = self.segments.last().expect("it has records").path();
-        Verdict::Corrupt(Corruption {
+        EndVerdict::Corrupt(Corruption {
             path,
             position,
             address: self.end.address,

@@ -39,7 +39,7 @@ use uncertain_tail::Uncertain;
 
 pub(super) use chain::before;
 pub use strays::Stray;
-pub(super) use survey::{Survey, Verdict, survey};
+pub(super) use survey::{EndVerdict, Survey, survey};
 pub use uncertain_tail::TailUncertain;
 
 /// Reads ahead so many bytes when going through whole segments.

@@ -13,7 +13,7 @@ use crate::log::segment::{HeaderFlaw, Segment, list, segment_path};
 
 /// The judgement of a survey about the log's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::log) enum Verdict {
+pub(in crate::log) enum EndVerdict {
     Clean,
     Ambiguous {
         path: String,
@@ -69,7 +69,7 @@ pub(in crate::log) struct Survey<D: Disk> {
     pub(in crate::log) terms: TermRuns,
     /// The parts that do not verify and are followed by parts that do; a replica's only.
     pub(in crate::log) holes: Vec<Damage>,
-    pub(in crate::log) verdict: Verdict,
+    pub(in crate::log) verdict: EndVerdict,
 }
 
 impl<D: Disk> Survey<D> {
@@ -163,7 +163,7 @@ pub(in crate::log) async fn survey<D: Disk>(
         checkpoint,
         terms: TermRuns::default(),
         holes: Vec::new(),
-        verdict: Verdict::Clean,
+        verdict: EndVerdict::Clean,
     };
     match replicated {
         false => survey.walk(live, checkpoint_address).await,

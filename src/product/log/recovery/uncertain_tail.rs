@@ -1,6 +1,6 @@
 //! A replica's log whose end may have had more (D11, D12).
 
-use super::survey::{Damage, Survey, Verdict};
+use super::survey::{Damage, EndVerdict, Survey};
 use super::{LogEnd, Recovery};
 use crate::env::Disk;
 use crate::log::commit_log::CommitLog;
@@ -95,7 +95,7 @@ impl<D: Disk> CommitLog<D> {
 impl<D: Disk> Survey<D> {
     /// How a replica's log ends, with what is uncertain dealt with.
     pub(super) fn replica_end(&mut self, uncertain: Uncertain) -> Result<LogEnd, OpenError> {
-        if let Verdict::Inconsistent(corruption) = self.verdict.clone() {
+        if let EndVerdict::Inconsistent(corruption) = self.verdict.clone() {
             return Err(OpenError::Corrupt(Box::new(corruption)));
         }
         let uncertain_tail = match (self.unproved_hole(), uncertain) {
@@ -147,13 +147,13 @@ impl<D: Disk> Survey<D> {
     /// entries.
     fn uncertain_end(&self) -> Option<TailUncertain> {
         let (path, position, flaw, proof) = match self.verdict.clone() {
-            Verdict::Clean => return None,
-            Verdict::Ambiguous {
+            EndVerdict::Clean => return None,
+            EndVerdict::Ambiguous {
                 path,
                 position,
                 flaw,
             } => (path, position, flaw, None),
-            Verdict::Corrupt(c) | Verdict::Inconsistent(c) => {
+            EndVerdict::Corrupt(c) | EndVerdict::Inconsistent(c) => {
                 (c.path, c.position, c.flaw, Some(c.proof))
             }
         };
@@ -172,7 +172,7 @@ impl<D: Disk> Survey<D> {
     /// be it above the log's end.
     fn claimed_address(&self) -> u64 {
         let claimed = match &self.verdict {
-            Verdict::Corrupt(corruption) => corruption.proof.durable_address(),
+            EndVerdict::Corrupt(corruption) => corruption.proof.durable_address(),
             _ => 0,
         };
         claimed.max(self.proved_address)

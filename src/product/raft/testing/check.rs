@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::disk::{Disk, Entry};
+use super::disk::{Disk, TestEntry};
 use crate::raft::{Configuration, EntryId, Message, ReplicaId};
 
 /// Watches disks and messages, not the core's variables, wherever it can.
@@ -30,7 +30,7 @@ pub(super) struct Check {
 
 impl Check {
     /// Log Matching: equal names mean equal entries and equal predecessors.
-    pub(super) fn stored(&mut self, entry: &Entry, previous: EntryId) {
+    pub(super) fn stored(&mut self, entry: &TestEntry, previous: EntryId) {
         let known = self
             .entries
             .entry(entry.head.id)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::Check;
-use super::disk::{Disk, Entry};
+use super::disk::{Disk, TestEntry};
 use crate::raft::{
     ANY_DISK, Configuration, EntryHead, EntryId, Input, Message, Output, Raft, ReplicaId, Role,
     Settings, Start, Unreadable,
@@ -16,7 +16,7 @@ pub(super) struct Flight {
     pub(super) to: ReplicaId,
     pub(super) term: u64,
     pub(super) message: Message,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<TestEntry>,
 }
 
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Cluster {
         self.raft(node).map(Raft::role)
     }
 
-    pub(super) fn step(&mut self, node: u64, input: Input, entries: &[Entry]) {
+    pub(super) fn step(&mut self, node: u64, input: Input, entries: &[TestEntry]) {
         let now_ns = self.clock_ns(node);
         if let Some(raft) = &mut self.node(node).raft {
             raft.step(now_ns, input);
@@ -133,7 +133,7 @@ impl Cluster {
         }
     }
 
-    fn drain(&mut self, node: u64, entries: &[Entry]) {
+    fn drain(&mut self, node: u64, entries: &[TestEntry]) {
         while let Some(output) = self.node(node).raft.as_mut().and_then(Raft::next_output) {
             self.carry_out(node, output, entries);
             let me = self.nodes[&node].me;
@@ -141,7 +141,7 @@ impl Cluster {
         }
     }
 
-    fn carry_out(&mut self, node: u64, output: Output, entries: &[Entry]) {
+    fn carry_out(&mut self, node: u64, output: Output, entries: &[TestEntry]) {
         let me = self.nodes[&node].me;
         let leading = self.role(node) == Some(Role::Leader);
         match output {
@@ -240,7 +240,7 @@ impl Cluster {
         to: ReplicaId,
         term: u64,
         mut message: Message,
-        entries: Vec<Entry>,
+        entries: Vec<TestEntry>,
     ) {
         let disk = &self.nodes[&from.node].disk;
         if let Message::Ask { previous, hash, .. } = &mut message {
@@ -261,7 +261,7 @@ impl Cluster {
         });
     }
 
-    fn append(&mut self, node: u64, entry: Entry) {
+    fn append(&mut self, node: u64, entry: TestEntry) {
         let disk = &mut self.nodes.get_mut(&node).expect("a node").disk;
         self.check.stored(&entry, disk.last());
         disk.log.push(entry);
@@ -286,7 +286,7 @@ impl Cluster {
         let value = self.next_value;
         self.append(
             node,
-            Entry {
+            TestEntry {
                 head: head.clone(),
                 value,
             },

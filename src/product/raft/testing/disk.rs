@@ -6,7 +6,7 @@ use crate::raft::{Configuration, EntryHead, EntryId, HardState, LogView, Unreada
 
 /// An entry with a value that no other has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct TestEntry {
     pub(super) head: EntryHead,
     pub(super) value: u64,
 }
@@ -22,7 +22,7 @@ pub(super) struct Disk {
     /// None on a blank disk.
     pub(super) base_configuration: Option<Configuration>,
     /// Behind the base; cached.
-    pub(super) log: Vec<Entry>,
+    pub(super) log: Vec<TestEntry>,
     /// Up to here it is durable.
     pub(super) durable_index: u64,
     /// A sync under way: the last entry it covers, and whether the log was cut
@@ -58,13 +58,13 @@ impl Disk {
         self.entry(index).map(|entry| entry.head.id)
     }
 
-    pub(super) fn entry(&self, index: u64) -> Option<&Entry> {
+    pub(super) fn entry(&self, index: u64) -> Option<&TestEntry> {
         let at = index.checked_sub(self.base.index + 1)?;
         self.log.get(usize::try_from(at).ok()?)
     }
 
     /// The entries behind `previous_index`, up to `upto_index`.
-    pub(super) fn entries(&self, previous_index: u64, upto_index: u64) -> Vec<Entry> {
+    pub(super) fn entries(&self, previous_index: u64, upto_index: u64) -> Vec<TestEntry> {
         (previous_index + 1..=upto_index)
             .map_while(|index| self.entry(index).cloned())
             .collect()

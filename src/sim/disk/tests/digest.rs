@@ -23,7 +23,7 @@ fn how_it_came_about_does_not_matter() {
     sync(&mut by_and_by, file);
     assert_eq!(at_once.durable_digest(), by_and_by.durable_digest());
     for disk in [&mut at_once, &mut by_and_by] {
-        disk.power_loss(Survival::None, &mut Stream::new(1, Purpose::Survival));
+        disk.power_loss(DiskSurvival::None, &mut Stream::new(1, Purpose::Survival));
     }
     assert_eq!(at_once.durable_digest(), by_and_by.durable_digest());
 }

@@ -69,7 +69,7 @@ pub(super) fn retry(on: bool) -> bool {
     let before = durable(&disk, "f").unwrap();
     let done = try_sync(&mut disk, file, SyncKind::All).unwrap();
     assert_eq!(disk.durable_seq(file.ino).unwrap() < done.upto_seq, on);
-    lose_power(&mut disk, Survival::All, 0);
+    lose_power(&mut disk, DiskSurvival::All, 0);
     durable(&disk, "f").unwrap() == before && is_mixed(&before)
 }
 
@@ -166,7 +166,7 @@ pub(super) fn lost(on: bool) -> bool {
     let seq = disk.write(file, 0, sector(b'b')).unwrap();
     sync_data(&mut disk, file);
     assert_eq!(disk.durable_seq(file.ino).unwrap() < seq, on);
-    lose_power(&mut disk, Survival::All, 0);
+    lose_power(&mut disk, DiskSurvival::All, 0);
     durable(&disk, "f").unwrap() == sector(b'a')
 }
 
@@ -276,7 +276,7 @@ pub(super) fn lying(on: bool) -> bool {
     let honest = try_sync(&mut disk, file, SyncKind::All).unwrap().honest;
     assert_eq!(try_sync_dir(&mut disk, "").unwrap().honest, honest);
     assert_eq!(cached(&mut disk, "f"), sector(b'b'));
-    lose_power(&mut disk, Survival::None, 0);
+    lose_power(&mut disk, DiskSurvival::None, 0);
     !honest && durable(&disk, "f").unwrap() == sector(b'a') && disk.open("g").is_err()
 }
 
@@ -345,9 +345,9 @@ fn an_unreadable_sector_comes_back_in_every_way_a_sector_is_replaced() {
     disk.write(file, 512, sector(b'b')).unwrap();
     assert_eq!(disk.read(file, 512, 512).unwrap(), sector(b'b'));
     let mut lost = disk.clone();
-    lose_power(&mut disk, Survival::All, 0);
+    lose_power(&mut disk, DiskSurvival::All, 0);
     assert_eq!(cached(&mut disk, "f")[512..], sector(b'b'));
-    lose_power(&mut lost, Survival::None, 0);
+    lose_power(&mut lost, DiskSurvival::None, 0);
     let again = lost.open("f").unwrap();
     assert!(
         lost.read(again, 512, 1).is_err(),

@@ -61,7 +61,7 @@ fn try_sync_dir(disk: &mut DiskModel, directory: &str) -> std::io::Result<DirSyn
     disk.finish_sync_dir(sync)
 }
 
-fn lose_power(disk: &mut DiskModel, survival: Survival, seed: u64) -> PowerLossReport {
+fn lose_power(disk: &mut DiskModel, survival: DiskSurvival, seed: u64) -> PowerLossReport {
     disk.power_loss(survival, &mut Stream::new(seed, Purpose::Survival))
 }
 

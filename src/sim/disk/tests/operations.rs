@@ -140,7 +140,7 @@ pub(super) fn rename_atomic(on: bool) -> bool {
         if on {
             disk.rename("f", "g").unwrap();
         }
-        lose_power(&mut disk, Survival::EntrySubset, seed);
+        lose_power(&mut disk, DiskSurvival::EntrySubset, seed);
         let names = disk.list("").unwrap();
         let count = |name: &str| names.iter().filter(|other| *other == name).count();
         assert_eq!(count("f") + count("g"), 1);
@@ -160,7 +160,7 @@ pub(super) fn rename_unordered(on: bool) -> bool {
     }
     disk.rename("tmp", "final").unwrap();
     sync_dir(&mut disk, "");
-    lose_power(&mut disk, Survival::None, 0);
+    lose_power(&mut disk, DiskSurvival::None, 0);
     durable(&disk, "final").unwrap().is_empty()
 }
 
@@ -174,8 +174,8 @@ pub(super) fn set_len(on: bool) -> bool {
         sync(&mut disk, file);
         sync(&mut other, shrunk);
     }
-    lose_power(&mut disk, Survival::None, 0);
-    lose_power(&mut other, Survival::None, 0);
+    lose_power(&mut disk, DiskSurvival::None, 0);
+    lose_power(&mut other, DiskSurvival::None, 0);
     let sizes = [disk, other].map(|disk| disk.durable_file("f").unwrap().size_bytes());
     assert!(sizes == [512, 512] || sizes == [4096, 100]);
     sizes == [512, 512]
@@ -200,7 +200,7 @@ pub(super) fn set_len_recycled(on: bool) -> bool {
     }
     disk.write(file, 0, sector(b'b')).unwrap();
     sync(&mut disk, file);
-    lose_power(&mut disk, Survival::None, 0);
+    lose_power(&mut disk, DiskSurvival::None, 0);
     durable(&disk, "next").unwrap() == [sector(b'b'), sector(b'a')].concat()
 }
 
@@ -212,7 +212,7 @@ pub(super) fn kill(on: bool) -> bool {
     if on {
         disk.kill();
     } else {
-        lose_power(&mut disk, Survival::None, 0);
+        lose_power(&mut disk, DiskSurvival::None, 0);
     }
     disk.open("f").is_ok() && cached(&mut disk, "f") == sector(b'a')
 }
@@ -240,7 +240,7 @@ fn a_sync_does_not_outlive_the_power() {
     let (mut disk, file) = with_data(1);
     disk.write(file, 0, sector(b'b')).unwrap();
     let sync = disk.begin_sync(file, SyncKind::Data).unwrap();
-    lose_power(&mut disk, Survival::None, 0);
+    lose_power(&mut disk, DiskSurvival::None, 0);
     assert!(disk.finish_sync(sync).is_err());
     assert_eq!(durable(&disk, "f").unwrap(), sector(b'a'));
 }

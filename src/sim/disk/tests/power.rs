@@ -19,7 +19,7 @@ fn dirty() -> DiskModel {
 }
 
 /// The rest of [`dirty`].
-fn left(survival: Survival, seed: u64) -> Vec<u8> {
+fn left(survival: DiskSurvival, seed: u64) -> Vec<u8> {
     let mut disk = dirty();
     lose_power(&mut disk, survival, seed);
     let bytes = durable(&disk, "f").unwrap();
@@ -27,7 +27,7 @@ fn left(survival: Survival, seed: u64) -> Vec<u8> {
     bytes
 }
 
-fn any(survival: Survival, shows: impl Fn(&[u8]) -> bool) -> bool {
+fn any(survival: DiskSurvival, shows: impl Fn(&[u8]) -> bool) -> bool {
     (0..SEEDS).any(|seed| shows(&left(survival, seed)))
 }
 
@@ -50,40 +50,54 @@ fn has_torn_sector(bytes: &[u8]) -> bool {
 pub(super) fn any_order(on: bool) -> bool {
     any(
         if on {
-            Survival::SectorSubset
+            DiskSurvival::SectorSubset
         } else {
-            Survival::Prefix
+            DiskSurvival::Prefix
         },
         has_gap,
     )
 }
 
 pub(super) fn none(on: bool) -> bool {
-    any(if on { Survival::None } else { Survival::All }, |bytes| {
-        bytes == vec![b'a'; 2048]
-    })
+    any(
+        if on {
+            DiskSurvival::None
+        } else {
+            DiskSurvival::All
+        },
+        |bytes| bytes == vec![b'a'; 2048],
+    )
 }
 
 pub(super) fn all(on: bool) -> bool {
     let mut whole: Vec<u8> = (b'b'..b'f').flat_map(sector).collect();
     whole.extend([b'f'; 3 * 512]);
-    any(if on { Survival::All } else { Survival::None }, |bytes| {
-        bytes == whole
-    })
+    any(
+        if on {
+            DiskSurvival::All
+        } else {
+            DiskSurvival::None
+        },
+        |bytes| bytes == whole,
+    )
 }
 
 /// Some of it, never with a gap.
 pub(super) fn prefix(on: bool) -> bool {
-    let survival = if on { Survival::Prefix } else { Survival::None };
+    let survival = if on {
+        DiskSurvival::Prefix
+    } else {
+        DiskSurvival::None
+    };
     let some = |bytes: &[u8]| arrived(bytes)[0] && !arrived(bytes)[3];
     any(survival, some) && !any(survival, has_gap)
 }
 
 pub(super) fn sector_subset(on: bool) -> bool {
     let survival = if on {
-        Survival::SectorSubset
+        DiskSurvival::SectorSubset
     } else {
-        Survival::Prefix
+        DiskSurvival::Prefix
     };
     assert!(!any(survival, has_torn_sector), "whole sectors");
     any(survival, has_gap)
@@ -92,9 +106,9 @@ pub(super) fn sector_subset(on: bool) -> bool {
 /// A sector with bytes of both versions, and of nothing else.
 pub(super) fn torn(on: bool) -> bool {
     let survival = if on {
-        Survival::Torn
+        DiskSurvival::Torn
     } else {
-        Survival::SectorSubset
+        DiskSurvival::SectorSubset
     };
     assert!(!any(survival, |bytes| bytes
         .iter()
@@ -104,9 +118,9 @@ pub(super) fn torn(on: bool) -> bool {
 
 pub(super) fn garbage(on: bool) -> bool {
     let survival = if on {
-        Survival::Garbage
+        DiskSurvival::Garbage
     } else {
-        Survival::Torn
+        DiskSurvival::Torn
     };
     any(survival, |bytes| {
         bytes.iter().any(|byte| !b"\0abcdef".contains(byte))
@@ -115,9 +129,9 @@ pub(super) fn garbage(on: bool) -> bool {
 
 pub(super) fn size_without_data(on: bool) -> bool {
     let survival = if on {
-        Survival::SizeWithoutData
+        DiskSurvival::SizeWithoutData
     } else {
-        Survival::All
+        DiskSurvival::All
     };
     let mut expected = vec![b'a'; 4 * 512];
     expected.resize(7 * 512, 0);
@@ -126,9 +140,9 @@ pub(super) fn size_without_data(on: bool) -> bool {
 
 pub(super) fn data_without_size(on: bool) -> bool {
     let survival = if on {
-        Survival::DataWithoutSize
+        DiskSurvival::DataWithoutSize
     } else {
-        Survival::All
+        DiskSurvival::All
     };
     any(survival, |bytes| {
         bytes == (b'b'..b'f').flat_map(sector).collect::<Vec<u8>>()
@@ -138,9 +152,9 @@ pub(super) fn data_without_size(on: bool) -> bool {
 /// Names in every combination, data in none.
 pub(super) fn entry_subset(on: bool) -> bool {
     let survival = if on {
-        Survival::EntrySubset
+        DiskSurvival::EntrySubset
     } else {
-        Survival::Prefix
+        DiskSurvival::Prefix
     };
     (0..SEEDS).any(|seed| {
         let mut disk = blank();
@@ -158,16 +172,16 @@ fn a_caller_can_try_every_prefix() {
     let pieces = dirty().pending_pieces();
     assert_eq!(pieces, 7 + 3, "sectors, and the sizes of what was appended");
     let states: Vec<Vec<u8>> = (0..=pieces)
-        .map(|n| left(Survival::PrefixOf(n), 0))
+        .map(|n| left(DiskSurvival::PrefixOf(n), 0))
         .collect();
-    assert_eq!(states[0], left(Survival::None, 0));
-    assert_eq!(states[pieces], left(Survival::All, 0));
+    assert_eq!(states[0], left(DiskSurvival::None, 0));
+    assert_eq!(states[pieces], left(DiskSurvival::All, 0));
     assert!(states[..5].windows(2).all(|pair| pair[0] != pair[1]));
 }
 
 #[test]
 fn the_report_adds_up() {
-    for survival in Survival::ALL {
+    for survival in DiskSurvival::ALL {
         for seed in 0..8 {
             let mut disk = dirty();
             disk.create("new").unwrap();
@@ -187,10 +201,13 @@ fn the_report_adds_up() {
 
 #[test]
 fn equal_seeds_leave_equal_bytes() {
-    for survival in Survival::ALL {
+    for survival in DiskSurvival::ALL {
         assert_eq!(left(survival, 5), left(survival, 5));
     }
-    assert_ne!(left(Survival::Garbage, 5), left(Survival::Garbage, 6));
+    assert_ne!(
+        left(DiskSurvival::Garbage, 5),
+        left(DiskSurvival::Garbage, 6)
+    );
 }
 
 /// The old name given away again before anything was synced: if the new owner
@@ -202,7 +219,7 @@ fn a_file_renamed_away_from_a_reused_name_keeps_one_of_its_names() {
         let (mut disk, file) = with_data(1);
         disk.rename("f", "g").unwrap();
         disk.create("f").unwrap();
-        lose_power(&mut disk, Survival::EntrySubset, seed);
+        lose_power(&mut disk, DiskSurvival::EntrySubset, seed);
         renamed += u32::from(disk.path_of(file.ino).expect("a name") == "g");
     }
     assert!(0 < renamed && renamed < SEEDS as u32, "both were seen");
@@ -212,7 +229,7 @@ fn a_file_renamed_away_from_a_reused_name_keeps_one_of_its_names() {
 fn data_without_its_size_is_not_found_again_by_growth() {
     let (mut disk, file) = with_file();
     disk.write(file, 0, sector(b'a')).unwrap();
-    lose_power(&mut disk, Survival::DataWithoutSize, 0);
+    lose_power(&mut disk, DiskSurvival::DataWithoutSize, 0);
     let file = disk.open("f").unwrap();
     disk.set_len(file, 512).unwrap();
     assert_eq!(cached(&mut disk, "f"), sector(0));
@@ -228,7 +245,7 @@ fn a_file_below_an_unsynced_directory_is_gone() {
     sync_dir(&mut disk, "d");
     assert!(!disk.is_linked_durably(file.ino));
     assert!(!disk.durable_matches(file.ino, 0, b"a"));
-    lose_power(&mut disk, Survival::None, 0);
+    lose_power(&mut disk, DiskSurvival::None, 0);
     assert!(disk.list("").unwrap().is_empty());
     assert_eq!(disk.last_seq_of(file.ino), None);
 }

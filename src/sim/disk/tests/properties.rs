@@ -132,7 +132,7 @@ proptest! {
     fn if_all_arrives_the_power_loss_is_a_kill(ops in prop::collection::vec(op(), 0..40)) {
         let mut disk = after(&ops);
         let before = seen(&mut disk);
-        lose_power(&mut disk, Survival::All, 0);
+        lose_power(&mut disk, DiskSurvival::All, 0);
         prop_assert_eq!(seen(&mut disk), before);
     }
 
@@ -142,14 +142,14 @@ proptest! {
         let expected = safe(&disk);
         let mut fork = disk.fork_durable();
         prop_assert_eq!(&seen(&mut fork), &expected);
-        lose_power(&mut disk, Survival::None, 0);
+        lose_power(&mut disk, DiskSurvival::None, 0);
         prop_assert_eq!(seen(&mut disk), expected);
     }
 
     /// With everything synced, no survival can take anything.
     #[test]
     fn synced_bytes_are_safe(
-        ops in prop::collection::vec(op(), 0..40), mode in 0..Survival::ALL.len(), seed: u64,
+        ops in prop::collection::vec(op(), 0..40), mode in 0..DiskSurvival::ALL.len(), seed: u64,
     ) {
         let mut disk = after(&ops);
         for file in 0..4 {
@@ -159,7 +159,7 @@ proptest! {
         sync_dir(&mut disk, "d");
         let before = seen(&mut disk);
         prop_assert_eq!(disk.pending(""), Pending::default());
-        lose_power(&mut disk, Survival::ALL[mode], seed);
+        lose_power(&mut disk, DiskSurvival::ALL[mode], seed);
         prop_assert_eq!(seen(&mut disk), before);
     }
 
@@ -168,7 +168,7 @@ proptest! {
     #[test]
     fn each_byte_left_was_once_written_there(
         writes in prop::collection::vec((0..3000usize, 1..1500usize, 1..255u8), 0..12),
-        synced in 0..12usize, mode in 0..Survival::ALL.len(), seed: u64,
+        synced in 0..12usize, mode in 0..DiskSurvival::ALL.len(), seed: u64,
     ) {
         let (mut disk, file) = with_file();
         let mut may_be = vec![BTreeSet::from([0]); 4500];
@@ -181,9 +181,9 @@ proptest! {
                 may_be.iter_mut().zip(&now).for_each(|(values, byte)| *values = BTreeSet::from([*byte]));
             }
         }
-        let survival = Survival::ALL[mode];
+        let survival = DiskSurvival::ALL[mode];
         lose_power(&mut disk, survival, seed);
-        if survival != Survival::Garbage {
+        if survival != DiskSurvival::Garbage {
             let left = durable(&disk, "f").unwrap();
             prop_assert!(left.iter().zip(&may_be).all(|(byte, values)| values.contains(byte)));
         }
@@ -198,7 +198,7 @@ proptest! {
         let ended = block_on(create_and_sync(&disk, files));
         prop_assert_eq!(ended.as_ref().is_err_and(StepDisk::is_crash), at < 2 * files);
         prop_assert_eq!(disk.operations(), (at + 1).min(2 * files));
-        lose_power(&mut model.lock().unwrap(), Survival::None, 0);
+        lose_power(&mut model.lock().unwrap(), DiskSurvival::None, 0);
         let stale = block_on(disk.free_bytes()).unwrap_err();
         prop_assert_eq!(StepDisk::is_crash(&stale), at < 2 * files);
         let left = block_on(StepDisk::new(model).list("")).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::history::{ClientId, FaultKind};
 use crate::scenario::Victim;
-use crate::sim::run::phases::{Run, Step};
+use crate::sim::run::phases::{Run, RunStep};
 
 impl Run<'_> {
     pub(super) fn kill_client(&mut self, node: usize, down_ns: Option<u64>) {
@@ -34,7 +34,7 @@ impl Run<'_> {
         if let Some(down_ns) = down_ns {
             // madsim wants a millisecond between a death and the next life.
             let at_ns = self.world.now_ns() + down_ns.max(2_000_000);
-            self.at(at_ns, Step::StartClient(index));
+            self.at(at_ns, RunStep::StartClient(index));
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::history::FaultKind;
 use crate::scenario;
 use crate::scenario::{Fate, Kept, Survivors, Victim};
-use crate::sim::disk::{DiskModel, Pending, Survival};
+use crate::sim::disk::{DiskModel, DiskSurvival, Pending};
 use crate::sim::random::{Purpose, Stream};
 use crate::sim::run::faults::COMMIT_LOG;
 use crate::sim::run::phases::Run;
@@ -74,16 +74,16 @@ impl Run<'_> {
     }
 }
 
-fn survival_of(survival: scenario::Survival) -> Survival {
+fn survival_of(survival: scenario::Survival) -> DiskSurvival {
     match survival {
-        scenario::Survival::None => Survival::None,
-        scenario::Survival::All => Survival::All,
-        scenario::Survival::Prefix => Survival::Prefix,
-        scenario::Survival::SectorSubset => Survival::SectorSubset,
-        scenario::Survival::Torn => Survival::Torn,
-        scenario::Survival::Garbage => Survival::Garbage,
-        scenario::Survival::SizeWithoutData => Survival::SizeWithoutData,
-        scenario::Survival::DataWithoutSize => Survival::DataWithoutSize,
-        scenario::Survival::EntrySubset => Survival::EntrySubset,
+        scenario::Survival::None => DiskSurvival::None,
+        scenario::Survival::All => DiskSurvival::All,
+        scenario::Survival::Prefix => DiskSurvival::Prefix,
+        scenario::Survival::SectorSubset => DiskSurvival::SectorSubset,
+        scenario::Survival::Torn => DiskSurvival::Torn,
+        scenario::Survival::Garbage => DiskSurvival::Garbage,
+        scenario::Survival::SizeWithoutData => DiskSurvival::SizeWithoutData,
+        scenario::Survival::DataWithoutSize => DiskSurvival::DataWithoutSize,
+        scenario::Survival::EntrySubset => DiskSurvival::EntrySubset,
     }
 }

@@ -70,7 +70,7 @@ fn met_upto(ledger: &Ledger, index: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::takers;
-    use crate::check::replicas::{Cause, Cluster, Entry, Fact, Head, Media, Medium, Moment};
+    use crate::check::replicas::{Cause, Cluster, Fact, Head, LogEntry, Media, Medium, Moment};
     use crate::history::{FaultEvent, FaultKind, Ledger};
 
     const HEAD: Head = Head {
@@ -141,7 +141,7 @@ mod tests {
             event += 10;
             cluster.note(Moment { at_ns: 0, event }, fact);
         };
-        let entry = Entry {
+        let entry = LogEntry {
             head: HEAD,
             seats: None,
             expired_address: None,

@@ -1,7 +1,7 @@
 //! The account's changes, told to the checker of replicas.
 
 use super::Replicas;
-use crate::check::replicas::{Cause, Entry, Fact, Medium, Moment};
+use crate::check::replicas::{Cause, Fact, LogEntry, Medium, Moment};
 use crate::sim::net::NodeId;
 use crate::sim::tap::image::Image;
 
@@ -27,7 +27,13 @@ impl Replicas {
         }
     }
 
-    pub(super) fn appended(&mut self, moment: Moment, node: NodeId, medium: Medium, entry: Entry) {
+    pub(super) fn appended(
+        &mut self,
+        moment: Moment,
+        node: NodeId,
+        medium: Medium,
+        entry: LogEntry,
+    ) {
         self.cluster.note(
             moment,
             Fact::Appended {

@@ -15,7 +15,7 @@ use crate::log::{
 };
 use crate::raft;
 use crate::record::EntryKind;
-use crate::sim::disk::{DiskModel, Survival};
+use crate::sim::disk::{DiskModel, DiskSurvival};
 use crate::sim::disk_io::SimDisk;
 use crate::sim::env::SimEnv;
 use crate::sim::net::LinkConfig;
@@ -274,7 +274,7 @@ impl Bench {
         self.envs[node] = SimEnv::new(Arc::clone(&self.world), node as u32, incarnation);
     }
 
-    pub(super) fn power_loss(&mut self, node: usize, survival: Survival) {
+    pub(super) fn power_loss(&mut self, node: usize, survival: DiskSurvival) {
         self.damage(node, Taken::Cache, |disk| {
             disk.power_loss(survival, &mut Stream::new(7, Purpose::Survival));
         });
