@@ -42,7 +42,7 @@ struct Arguments {
 enum Grounds {
     /// The scenarios that the patch names.
     Aimed,
-    /// The swarm and one sweep, whatever the mutant is.
+    /// The swarms and one sweep, whatever the mutant is.
     Blind,
     /// One after the other.
     Both,

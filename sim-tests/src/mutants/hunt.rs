@@ -18,8 +18,12 @@ const FIRST_ROUND: u64 = 8;
 /// The grounds of a hunt that has no hint where to look: everything at once, and
 /// every crash point of one short run.
 const BLIND_SWEEP: &str = "scenarios/sweep/single-sync.toml";
-const BLIND_SWARM: &str = "scenarios/swarm.toml";
-/// Seeds of the swarm, at most.
+const BLIND_SWARMS: [&str; 3] = [
+    "scenarios/swarm.toml",
+    "scenarios/swarm-expiry.toml",
+    "scenarios/swarm-single.toml",
+];
+/// Seeds of each swarm, at most.
 pub const BLIND_SEEDS: u64 = 2_000;
 /// A run that takes longer than this hangs, CPU seconds.
 const HANGS_AFTER_S: u64 = 60;
@@ -36,7 +40,7 @@ const TICKS_PER_S: f64 = 100.0;
 pub enum Ground {
     /// The scenarios that the mutant's own file names.
     Aimed,
-    /// The same for every mutant: the swarm and a sweep.
+    /// The same for every mutant: the swarms and a sweep.
     Blind,
 }
 
@@ -99,16 +103,16 @@ struct FindingLine {
     promise: String,
 }
 
-/// Runs the swarm, and after its first round one sweep, until a run is not as it
+/// Runs the swarms, and after their first round one sweep, until a run is not as it
 /// should be or `cap_cpu_s` is used up. The sweep is done whole.
 ///
 /// # Errors
 /// As [`hunt`].
 pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<Hunted> {
-    let swarm = [BLIND_SWARM.to_owned()];
+    let swarms = BLIND_SWARMS.map(str::to_owned);
     let begun = Hunted::default();
     let first = 0..FIRST_ROUND;
-    let mut hunted = go_on(begun, tree, &swarm, &first, judging, cap_cpu_s)?;
+    let mut hunted = go_on(begun, tree, &swarms, &first, judging, cap_cpu_s)?;
     if hunted.kill.is_some() {
         return Ok(hunted);
     }
@@ -122,7 +126,7 @@ pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<H
         return Ok(hunted);
     }
     let rest = FIRST_ROUND..BLIND_SEEDS;
-    go_on(hunted, tree, &swarm, &rest, judging, cap_cpu_s)
+    go_on(hunted, tree, &swarms, &rest, judging, cap_cpu_s)
 }
 
 /// Runs `scenarios` over their own seeds, as the gate does, and where they meet what is
@@ -141,7 +145,10 @@ pub fn hunt(
     let mut begun = Hunted::default();
     if judging == Judging::AllChecks {
         let before_s = children_cpu_s()?;
-        for scenario in scenarios.iter().filter(|scenario| *scenario != BLIND_SWARM) {
+        for scenario in scenarios
+            .iter()
+            .filter(|scenario| *scenario != BLIND_SWARMS[0])
+        {
             let own = own_seeds(tree, Binary::Planted, scenario)?;
             begun.runs += own.runs;
             if own.falls_short && !own_seeds(tree, Binary::Tree, scenario)?.falls_short {
