@@ -51,14 +51,25 @@ pub struct ThenRule {
 }
 
 /// The brokers that a second action hits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThenOn {
     /// The victim of the first.
-    #[default]
     Same,
     /// Every broker, at the same instant.
     All,
+}
+
+impl ThenOn {
+    /// Each.
+    pub const ALL: [Self; 2] = [Self::Same, Self::All];
+
+    /// The name in scenario and plan files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::All => "all",
+        }
+    }
 }
 
 /// The targets that a rule may hit.

@@ -18,12 +18,14 @@ const FIRST_ROUND: u64 = 8;
 /// The grounds of a hunt that has no hint where to look: everything at once, and
 /// every crash point of one short run.
 const BLIND_SWEEP: &str = "scenarios/sweep/single-sync.toml";
-const BLIND_SWARMS: [&str; 3] = [
-    "scenarios/swarm.toml",
-    "scenarios/swarm-expiry.toml",
-    "scenarios/swarm-single.toml",
+/// Each with its share: so many seeds of it come for one of the first. A cheap swarm gets
+/// more of them.
+const BLIND_SWARMS: [(&str, u64); 3] = [
+    ("scenarios/swarm.toml", 1),
+    ("scenarios/swarm-expiry.toml", 1),
+    ("scenarios/swarm-single.toml", 8),
 ];
-/// Seeds of each swarm, at most.
+/// Seeds of the first swarm, at most; of each other one as many times its share.
 pub const BLIND_SEEDS: u64 = 2_000;
 /// A run that takes longer than this hangs, CPU seconds.
 const HANGS_AFTER_S: u64 = 60;
@@ -109,7 +111,7 @@ struct FindingLine {
 /// # Errors
 /// As [`hunt`].
 pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<Hunted> {
-    let swarms = BLIND_SWARMS.map(str::to_owned);
+    let swarms = BLIND_SWARMS.map(|(swarm, share)| (swarm.to_owned(), share));
     let begun = Hunted::default();
     let first = 0..FIRST_ROUND;
     let mut hunted = go_on(begun, tree, &swarms, &first, judging, cap_cpu_s)?;
@@ -147,7 +149,7 @@ pub fn hunt(
         let before_s = children_cpu_s()?;
         for scenario in scenarios
             .iter()
-            .filter(|scenario| *scenario != BLIND_SWARMS[0])
+            .filter(|scenario| *scenario != BLIND_SWARMS[0].0)
         {
             let own = own_seeds(tree, Binary::Planted, scenario)?;
             begun.runs += own.runs;
@@ -164,7 +166,10 @@ pub fn hunt(
     }
     match begun.kill {
         Some(_) => Ok(begun),
-        None => go_on(begun, tree, scenarios, seeds, judging, cap_cpu_s),
+        None => {
+            let each: Vec<_> = scenarios.iter().map(|it| (it.clone(), 1)).collect();
+            go_on(begun, tree, &each, seeds, judging, cap_cpu_s)
+        }
     }
 }
 
@@ -195,10 +200,11 @@ fn own_seeds(tree: &Tree, binary: Binary, scenario: &str) -> io::Result<Own> {
     })
 }
 
+/// `scenarios`: each with its share, see [`BLIND_SWARMS`].
 fn go_on(
     mut hunted: Hunted,
     tree: &Tree,
-    scenarios: &[String],
+    scenarios: &[(String, u64)],
     seeds: &Range<u64>,
     judging: Judging,
     cap_cpu_s: f64,
@@ -207,8 +213,8 @@ fn go_on(
     let mut from = seeds.start;
     while from < seeds.end && hunted.cpu_s < cap_cpu_s {
         let upto = seeds.end.min(from + round);
-        for scenario in scenarios {
-            let mut left = from..upto;
+        for (scenario, share) in scenarios {
+            let mut left = from * share..upto * share;
             while !left.is_empty() && hunted.cpu_s < cap_cpu_s {
                 let before_s = children_cpu_s()?;
                 let kill = run(tree, Binary::Planted, scenario, &left, judging)?;

@@ -75,7 +75,7 @@ fn write_hit(text: &mut String, hit: &Hit) {
         let after_ns = Value::Integer(then.after_ns as i64);
         table.insert("after_ns".to_owned(), after_ns);
         if then.on != ThenOn::Same {
-            let on = Value::try_from(then.on).expect("a word");
+            let on = Value::String(then.on.name().to_owned());
             table.insert("on".to_owned(), on);
         }
         if then.when != Condition::Always {

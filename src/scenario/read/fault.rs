@@ -246,7 +246,7 @@ fn then(
 
 /// `on` of a second action.
 pub(super) fn then_on(table: &Table<'_>) -> Result<ThenOn, Problem> {
-    let words = [("same", ThenOn::Same), ("all", ThenOn::All)];
+    let words = ThenOn::ALL.map(|on| (on.name(), on));
     match table.get("on") {
         Some(field) => field.word(&words),
         None => Ok(ThenOn::Same),

@@ -26,7 +26,7 @@ pub(super) fn draw(rules: &mut [FaultRule], chance: f64, seed: u64) {
     }
 }
 
-/// Whether a crash is news: a broker that was asked to stop, or has died, does not run.
+/// Whether a crash is news: behind a kill, a stop or a power loss it is more of the same.
 fn may_be_followed(rule: &FaultRule, kind: FaultKind) -> bool {
     let ends_it = matches!(
         kind,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::actions::Strike;
 use super::phases::{Phase, Run, RunStep};
 use super::process::Operator;
-use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Then, ThenOn, Trigger, Victim};
+use crate::scenario::{Condition, FaultAction, Hit, PlannedFault, Then, ThenOn, Victim};
 use crate::sim::net::NodeId;
 
 /// Pause between two looks at a condition, nanoseconds.
@@ -171,18 +171,13 @@ impl Run<'_> {
     /// room in the budget waits for it.
     pub(super) fn then(&mut self, fault: usize, number: usize, machine: usize) {
         let planned = &self.plan.faults[fault];
-        let Trigger {
-            within_budget: bound,
-            until_ns,
-            ..
-        } = planned.trigger;
-        let then = planned.hits[number].then.clone();
-        let (Phase::Safety, Some(then)) = (self.phase, then) else {
+        let (bound, until_ns) = (planned.trigger.within_budget, planned.trigger.until_ns);
+        let (Phase::Safety, Some(then)) = (self.phase, &planned.hits[number].then) else {
             return;
         };
-        let forgets = then.action.kind().takes_what_was_synced();
-        let machines = self.hit_by(&then, machine);
+        let machines = self.hit_by(then, machine);
         let group: Vec<u32> = machines.iter().map(|machine| *machine as u32).collect();
+        let kind = then.action.kind();
         let again = RunStep::Then(fault, number, machine);
         let is_met = |broker: &u32| self.meets(Victim::Broker(*broker), then.when);
         if !group.iter().any(is_met) {
@@ -190,9 +185,11 @@ impl Run<'_> {
             if next_ns <= until_ns {
                 self.at(next_ns, again);
             }
-        } else if bound && forgets && !self.has_room_for(&group) {
+            return;
+        }
+        let then = then.clone();
+        if bound && kind.takes_what_was_synced() && !self.has_room_for(&group) {
             if self.postponed.insert((fault, Some(number))) {
-                let kind = then.action.kind();
                 *self.ledger.postponed.entry(kind).or_default() += group.len() as u64;
             }
             self.at(self.world.now_ns() + LOOK_AT_BUDGET_NS, again);

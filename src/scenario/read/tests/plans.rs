@@ -65,6 +65,8 @@ fn a_written_plan_is_read() {
         "kind = \"disk-destroyed\"\nat_event = { event = \"sync\", nth = [1, 9] }",
         "kind = \"disk-rolled-back\"\nage_ms = 100",
         "kind = \"rot\"\ntarget = 2\nwhen = \"rolling\"",
+        "kind = \"sync-error\"\nskip = [3, 8]\n\
+         then = { kind = \"power-loss\", on = \"all\", after_ms = [0, 9], when = \"dirty\" }",
     ];
     let rules = every.map(|keys| format!("[[fault]]\n{keys}\n"));
     let scenario = scenario(&RAFT.replacen("[[fault]]", &(rules.concat() + "[[fault]]"), 1));

@@ -235,6 +235,11 @@ fn bad_files_are_shown_where_they_are_bad() {
             "kind = \"power-loss\", after_ms = [5, 40], survival = \"none\"",
             "kind = \"partition\", after_ms = 5",
         ),
+        (
+            "a second action on all behind one on several",
+            "target = \"leader\"\nwhen = \"has-leader\"\nthen = {",
+            "target = \"quorum\"\nthen = { on = \"all\",",
+        ),
         ("no spare", "spares = 1\n", ""),
         (
             "a member added",
