@@ -109,6 +109,9 @@ impl<D: Disk> Pool<D> {
         let mut surplus = Vec::new();
         let Self { files, held, .. } = self;
         let mut too_many = held.len().saturating_sub(self.held_max);
+        if too_many == 0 {
+            return surplus;
+        }
         held.retain(|_, number| {
             let slot = files.get_mut(number).expect("what is held has its slot");
             let closes = too_many > 0 && slot.may_be_closed();

@@ -168,7 +168,7 @@ impl DiskModel {
     /// Frees the file where neither a name nor a descriptor holds it.
     pub(super) fn reap(&mut self, ino: Ino) {
         let unused = self.files.get(&ino).is_some_and(|file| file.opened == 0);
-        if unused && !self.names.mentioned().contains(&ino) {
+        if unused && !self.names.mention(ino) {
             self.files.remove(&ino);
         }
     }
@@ -289,9 +289,9 @@ impl DiskModel {
     }
 
     pub(super) fn reap_all(&mut self) {
-        let mentioned = self.names.mentioned();
+        let names = &self.names;
         self.files
-            .retain(|ino, file| file.opened > 0 || mentioned.contains(ino));
+            .retain(|ino, file| file.opened > 0 || names.mention(*ino));
     }
 
     /// The happenings that its processes met so far.

@@ -295,20 +295,14 @@ impl Names {
         reached
     }
 
-    /// Every inode that some name means, cached, durable or pending.
-    pub(super) fn mentioned(&self) -> BTreeSet<Ino> {
-        let stands = self
-            .pending
-            .iter()
-            .filter_map(|change| change.stands.as_ref());
-        let entries = self.directories.values().flat_map(|directory| {
-            directory
-                .cached
-                .values()
-                .chain(directory.durable.values())
-                .copied()
-        });
-        stands.map(|(_, ino)| *ino).chain(entries).collect()
+    /// Whether some name means `ino`, cached, durable or pending. Allocates nothing.
+    pub(super) fn mention(&self, ino: Ino) -> bool {
+        let is_named = |directory: &Directory| {
+            let trees = [&directory.cached, &directory.durable];
+            trees.iter().any(|tree| tree.names.contains_key(&ino))
+        };
+        let mut stands = self.pending.iter().filter_map(|it| it.stands.as_ref());
+        self.directories.values().any(is_named) || stands.any(|(_, named)| *named == ino)
     }
 
     /// The path under which the cached (durable) tree has `ino`.

@@ -213,8 +213,9 @@ impl Image {
     fn follow(&mut self, segment: &Segment, successor: Option<u64>, damage: Damage<'_>) {
         let mut position = segment.data_from();
         self.has_ragged_end = false;
+        let written_end = segment.written_end();
         while let Some(bytes) = segment.bytes.get(position..)
-            && !bytes.is_empty()
+            && position < written_end
             && successor.is_none_or(|address| self.end_address() < address)
         {
             let next_sector = (position + 1).next_multiple_of(segment.sector_bytes);
@@ -316,6 +317,9 @@ pub(super) struct Segment {
     bytes: Vec<u8>,
 }
 
+/// Bytes of a file that are looked at together for anything but zeros.
+const BLANK_PIECE_BYTES: usize = 256;
+
 /// Bytes of a header that carry something.
 const HEADER_BYTES: usize = 96;
 
@@ -379,6 +383,15 @@ impl Segment {
 
     fn data_from(&self) -> usize {
         HEADER_BYTES.next_multiple_of(self.sector_bytes)
+    }
+
+    /// The end of the last piece that has a byte other than zero: a file is allocated
+    /// long before it is written, and zeros say nothing.
+    fn written_end(&self) -> usize {
+        // All bytes of a piece are looked at together, which is many at a time.
+        let is_blank = |piece: &&[u8]| piece.iter().fold(0, |all, byte| all | byte) == 0;
+        let pieces = self.bytes.rchunks(BLANK_PIECE_BYTES);
+        self.bytes.len() - pieces.take_while(is_blank).map(<[u8]>::len).sum::<usize>()
     }
 }
 
