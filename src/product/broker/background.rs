@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use super::config::{FlushDiskType, Replication};
 use super::error::StoreError;
+use super::interruption::Interruption;
 use super::open::STATE_FILE;
 use super::replica::Replica;
 use super::server::{Broker, Serving};
@@ -64,7 +65,7 @@ impl<E: Env> Broker<E> {
     pub(super) async fn handle_deadlines(
         &mut self,
         serving: &mut Serving<E>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         self.expire_waiters(serving);
         self.expire_held_pulls(serving).await?;
         self.release_refusals();

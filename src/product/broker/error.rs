@@ -120,13 +120,6 @@ pub enum StoreError {
         .0.leader.node, .0.theirs, .0.ours, .0.commit_index, .0.term, .0.ours
     )]
     Diverged(Divergence),
-    /// The same where acknowledgements, terms or votes were not durable.
-    #[error(
-        "node {} leads with entry {} where entry {} was committed here, as was all up to {}: what \
-         was acknowledged from page caches is lost",
-        .0.leader.node, .0.theirs, .0.ours, .0.commit_index
-    )]
-    Overruled(Divergence),
     /// The cluster was recovered without this disk.
     #[error(
         "the cluster was recovered without this disk: broker {} is of epoch {theirs}, and this \
@@ -181,10 +174,6 @@ pub enum StoreError {
         /// The node that it belongs to.
         node_id: u64,
     },
-    /// The founder asks a disk that had stood back: the cluster that it had heard of
-    /// may be gone.
-    #[error("the founder of the cluster asks this disk, which holds nothing, again")]
-    FoundingAgain,
     /// Nobody knows where one of the first members is reached.
     #[error(
         "broker {node} is one of the first members that the disk was formatted with, and no --peer \
@@ -201,38 +190,6 @@ pub enum StoreError {
         found: u64,
         /// By the configuration.
         wanted: u64,
-    },
-    /// A base was stored: the log begins anew at it when it is opened again.
-    #[error("a base was installed; the log begins at address {address}")]
-    BaseInstalled {
-        /// Where it begins.
-        address: u64,
-    },
-    /// While a hole was filled, more of the log turned out to be damaged.
-    #[error("the entry at log address {address} is damaged, too")]
-    Damaged {
-        /// Where.
-        address: u64,
-    },
-    /// A segment's header has rotted while the replica ran: opened again, the log
-    /// makes it anew from what stands behind it, before a restart needs it (D28).
-    #[error("the header of the segment at log address {address} does not verify")]
-    CorruptHeader {
-        /// Where the segment begins.
-        address: u64,
-    },
-    /// A hole in the log cannot be filled: the cluster has committed another entry
-    /// in it or below, and what stands behind it was never committed.
-    #[error("entries from address {address} on are damaged, and others were committed instead")]
-    Superseded {
-        /// Where the hole begins.
-        address: u64,
-    },
-    /// A hole in the log was filled from another replica.
-    #[error("entries from address {address} on were repaired from another replica")]
-    Repaired {
-        /// Where it began.
-        address: u64,
     },
     /// A hole in the log of a replica that is alone.
     #[error(
@@ -311,13 +268,6 @@ impl StoreError {
             Self::Open(error) => failure::io_behind(error).is_some(),
             Self::Log(_) | Self::Read(_) | Self::Queue(_) | Self::Io { .. } => true,
             Self::QueueDisagrees { .. } => true,
-            Self::BaseInstalled { .. }
-            | Self::Repaired { .. }
-            | Self::Superseded { .. }
-            | Self::Damaged { .. }
-            | Self::FoundingAgain
-            | Self::CorruptHeader { .. }
-            | Self::Overruled(_) => true,
             Self::LogBehindState { .. }
             | Self::Inconsistent { .. }
             | Self::Undecodable { .. }
@@ -343,13 +293,6 @@ impl StoreError {
     /// The reason for which the store is opened again.
     pub(super) fn reopening(&self) -> Reopening {
         match self {
-            Self::BaseInstalled { .. } => Reopening::BaseInstalled,
-            Self::Repaired { .. } => Reopening::Repaired,
-            Self::Superseded { .. } => Reopening::Superseded,
-            Self::Damaged { .. } => Reopening::Damaged,
-            Self::FoundingAgain => Reopening::FoundingAgain,
-            Self::CorruptHeader { .. } => Reopening::CorruptHeader,
-            Self::Overruled(_) => Reopening::Overruled,
             _ if self.wants_rebuild() => Reopening::QueueDamaged,
             _ if self.is_of_a_full_disk() => Reopening::Full,
             _ => Reopening::Failure,
@@ -389,19 +332,11 @@ impl StoreError {
         !matches!(Failure::of(source), Failure::LostData | Failure::Unknown)
     }
 
-    /// Whether nothing failed: the store is opened again without a pause.
-    pub(super) fn is_planned(&self) -> bool {
-        !matches!(
-            self.reopening(),
-            Reopening::Failure | Reopening::Full | Reopening::QueueDamaged
-        )
-    }
-
     /// Whether what is derived has to be made again from the log.
     pub(super) fn wants_rebuild(&self) -> bool {
         match self {
             Self::Queue(error) => error.is_damage(),
-            Self::QueueDisagrees { .. } | Self::Overruled(_) => true,
+            Self::QueueDisagrees { .. } => true,
             _ => false,
         }
     }

@@ -1,9 +1,9 @@
 //! Events of the network, as the loop takes them: peers first, then requests, and each
 //! for so long.
 
+use super::interruption::Interruption;
 use std::net::SocketAddr;
 
-use super::error::StoreError;
 use super::server::{Broker, Serving};
 use crate::env::{ConnId, Env, Net, NetEvent, Source};
 use crate::remoting::Command;
@@ -18,7 +18,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         first: NetEvent,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if serving.room_bytes < 2 * self.config.segment_bytes {
             self.look_for_room(serving).await;
         }
@@ -51,7 +51,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         until_ns: u64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         for _ in 0..self.net.waiting(Source::Peers).min(PEER_EVENTS_PER_STEP) {
             let Some(event) = self.net.try_next_of(Source::Peers) else {
                 break;
@@ -68,7 +68,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         event: NetEvent,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         match event {
             NetEvent::Data { conn, bytes } => {
                 self.sessions.feed(conn, bytes);

@@ -21,6 +21,7 @@ use super::base::{BASE_FILE, Base};
 use super::change::{Change, Unapplied};
 use super::entries::Expire;
 use super::error::StoreError;
+use super::interruption::Interruption;
 use super::replica::BASE_BYTES_MAX;
 use super::server::{Broker, Serving};
 use super::store::Store;
@@ -102,14 +103,14 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         part: Part,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let Some(expiring) = &mut serving.expiring else {
             return Ok(());
         };
         match part {
             Part::Read(Err(failed)) => {
                 serving.expiring = None;
-                return self.put_off(Err(failed.into()));
+                return self.put_off(Err(failed));
             }
             Part::Read(Ok(batch)) => {
                 for entry in &batch.entries {
@@ -139,7 +140,7 @@ impl<E: Env> Broker<E> {
     pub(super) async fn drop_expired(
         &mut self,
         serving: &mut Serving<E>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let is_stored = |it: &mut Expiring| matches!(it.doing, Doing::Stored(_));
         if serving.job.is_some() {
             return Ok(());

@@ -32,6 +32,7 @@ mod expiry;
 mod founding;
 mod groups;
 mod held_pulls;
+mod interruption;
 mod kind;
 mod names;
 mod open;

@@ -5,6 +5,7 @@ use super::entries::OffsetCommit;
 use super::error::StoreError;
 use super::groups::is_name;
 use super::held_pulls::Pull;
+use super::interruption::Interruption;
 use super::names::is_topic;
 use super::refusals::Missing;
 use super::send::{Answered, SendAnswer};
@@ -131,7 +132,10 @@ impl<E: Env> Broker<E> {
     }
 
     /// Serves the pulls whose groups begin with them, and are recorded now.
-    pub(super) async fn serve_begun(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+    pub(super) async fn serve_begun(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), Interruption> {
         let mut served = Ok(());
         for pull in std::mem::take(&mut self.begun) {
             let (conn, reply_to) = (pull.conn, pull.reply_to);
@@ -211,7 +215,7 @@ impl<E: Env> Broker<E> {
     pub(super) async fn serve_held_pulls(
         &mut self,
         serving: &mut Serving<E>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let store = &serving.store;
         let grown = |topic: &str, queue_id, offset| store.queue_end(topic, queue_id) > offset;
         let pulls = serving.held_pulls.take_served(grown);
@@ -222,7 +226,7 @@ impl<E: Env> Broker<E> {
     pub(super) async fn expire_held_pulls(
         &mut self,
         serving: &mut Serving<E>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let pulls = serving.held_pulls.take_expired(self.env.now_ns());
         self.answer_held_pulls(serving, pulls).await
     }
@@ -231,7 +235,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         pulls: Vec<Pull>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let mut served = Ok(());
         for pull in pulls {
             if served.is_err() {

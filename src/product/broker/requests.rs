@@ -9,6 +9,7 @@
 use super::entries::OffsetCommit;
 use super::error::StoreError;
 use super::groups::is_name;
+use super::interruption::Interruption;
 use super::refusals::Missing;
 use super::replica::Wanted;
 use super::send::{Answered, SendAnswer};
@@ -72,18 +73,18 @@ macro_rules! requests {
             async fn dispatch(
                 &mut self,
                 asked: Asked<'_, E>,
-            ) -> Result<(), StoreError> {
+            ) -> Result<(), Interruption> {
                 match RequestCode(asked.command.code) {
                     $(RequestCode::$code => {
                         let ($broker, $asked) = (self, asked);
-                        $handler
+                        $handler;
                     })+
                     RequestCode(code) => {
                         let missing = Missing::Request(code);
                         self.refuse_missing(asked.conn, asked.command.reply_to(), missing);
-                        Ok(())
                     }
                 }
+                Ok(())
             }
         }
     };
@@ -91,47 +92,47 @@ macro_rules! requests {
 
 requests! {
     SEND_MESSAGE: Leader, OnWhatIsHere,
-        |broker, it| broker.send(it.serving, it.conn, it.command).await;
+        |broker, it| broker.send(it.serving, it.conn, it.command).await?;
     SEND_MESSAGE_V2: Leader, OnWhatIsHere,
-        |broker, it| broker.send(it.serving, it.conn, it.command).await;
+        |broker, it| broker.send(it.serving, it.conn, it.command).await?;
     PULL_MESSAGE: Leader, OnWhatIsHere,
-        |broker, it| broker.pull(it.serving, it.conn, it.command, it.leads_still).await;
+        |broker, it| broker.pull(it.serving, it.conn, it.command, it.leads_still).await?;
     LITE_PULL_MESSAGE: Leader, OnWhatIsHere,
-        |broker, it| broker.pull(it.serving, it.conn, it.command, it.leads_still).await;
+        |broker, it| broker.pull(it.serving, it.conn, it.command, it.leads_still).await?;
     QUERY_CONSUMER_OFFSET: Leader, OnNow,
-        |broker, it| { broker.query_offset(it.serving, it.conn, it.command); Ok(()) };
+        |broker, it| broker.query_offset(it.serving, it.conn, it.command);
     UPDATE_CONSUMER_OFFSET: Leader, OnWhatIsHere,
-        |broker, it| broker.update_offset(it.serving, it.conn, it.command);
+        |broker, it| broker.update_offset(it.serving, it.conn, it.command)?;
     SEARCH_OFFSET_BY_TIMESTAMP: Leader, OnNow,
-        |broker, it| broker.search_offset(it.serving, it.conn, it.command).await;
+        |broker, it| broker.search_offset(it.serving, it.conn, it.command).await?;
     GET_MAX_OFFSET: Leader, OnNow,
-        |broker, it| { broker.max_offset(it.serving, it.conn, it.command); Ok(()) };
+        |broker, it| broker.max_offset(it.serving, it.conn, it.command);
     GET_MIN_OFFSET: Leader, OnNow,
-        |broker, it| { broker.min_offset(it.serving, it.conn, it.command); Ok(()) };
+        |broker, it| broker.min_offset(it.serving, it.conn, it.command);
     GET_EARLIEST_MSG_STORETIME: Leader, OnNow,
-        |broker, it| broker.earliest_time(it.serving, it.conn, it.command).await;
+        |broker, it| broker.earliest_time(it.serving, it.conn, it.command).await?;
     HEART_BEAT: Any, OnWhatIsHere,
-        |broker, it| { broker.heartbeat(it.conn, it.command); Ok(()) };
+        |broker, it| broker.heartbeat(it.conn, it.command);
     UNREGISTER_CLIENT: Any, OnWhatIsHere,
-        |broker, it| { broker.unregister(it.conn, it.command); Ok(()) };
+        |broker, it| broker.unregister(it.conn, it.command);
     CONSUMER_SEND_MSG_BACK: Leader, OnWhatIsHere,
-        |broker, it| broker.send_back(it.serving, it.conn, it.command).await;
+        |broker, it| broker.send_back(it.serving, it.conn, it.command).await?;
     END_TRANSACTION: Leader, OnWhatIsHere,
-        |broker, it| broker.end_transaction(it.serving, it.conn, it.command, it.leads_still).await;
+        |broker, it| broker.end_transaction(it.serving, it.conn, it.command, it.leads_still).await?;
     GET_CONSUMER_LIST_BY_GROUP: Leader, OnWhatIsHere,
-        |broker, it| { broker.list_consumers(it.conn, it.command); Ok(()) };
+        |broker, it| broker.list_consumers(it.conn, it.command);
     LOCK_BATCH_MQ: Leader, OnNow,
-        |broker, it| { broker.lock_queues(it.serving, it.conn, it.command); Ok(()) };
+        |broker, it| broker.lock_queues(it.serving, it.conn, it.command);
     UNLOCK_BATCH_MQ: Leader, OnWhatIsHere,
-        |broker, it| { broker.unlock_queues(it.serving, it.conn, it.command); Ok(()) };
+        |broker, it| broker.unlock_queues(it.serving, it.conn, it.command);
     CHECK_CLIENT_CONFIG: Any, OnWhatIsHere,
-        |broker, it| { broker.check_client(it.conn, it.command); Ok(()) };
+        |broker, it| broker.check_client(it.conn, it.command);
     GET_ROUTEINFO_BY_TOPIC: Any, OnWhatIsHere,
-        |broker, it| { broker.route(it.serving, it.conn, it.command, it.leads_still); Ok(()) };
+        |broker, it| broker.route(it.serving, it.conn, it.command, it.leads_still);
     CHANGE_MEMBERS: Leader, OnWhatIsHere,
-        |broker, it| broker.change_members(it.serving, it.conn, it.command).await;
+        |broker, it| broker.change_members(it.serving, it.conn, it.command).await?;
     TRANSFER_LEADERSHIP: Leader, OnWhatIsHere,
-        |broker, it| broker.transfer_leadership(it.serving, it.conn, it.command).await;
+        |broker, it| broker.transfer_leadership(it.serving, it.conn, it.command).await?;
 }
 
 /// The codes of all requests that a broker serves, in the order of the table.
@@ -145,7 +146,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         conn: ConnId,
         command: Command,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if command.is_response() {
             return Ok(());
         }
@@ -168,7 +169,7 @@ impl<E: Env> Broker<E> {
         conn: ConnId,
         command: &Command,
         leads_still: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let asked = Asked {
             serving,
             conn,
@@ -183,7 +184,10 @@ impl<E: Env> Broker<E> {
 
     /// Answers the reads for which this replica was found to lead, now that
     /// everything committed is applied.
-    pub(super) async fn serve_reads(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+    pub(super) async fn serve_reads(
+        &mut self,
+        serving: &mut Serving<E>,
+    ) -> Result<(), Interruption> {
         if serving.store.has_more() {
             return Ok(());
         }

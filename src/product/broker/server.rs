@@ -33,6 +33,7 @@ use super::expiry::{Expiring, Part};
 use super::founding::Founded;
 use super::groups::{Locks, Members};
 use super::held_pulls::{HeldPulls, Pull};
+use super::interruption::{Interruption, Renewal};
 use super::outbox::Outbox;
 use super::refusals::Refusals;
 use super::replica::{Reads, Replica, Wanted};
@@ -171,36 +172,39 @@ impl<E: Env> Broker<E> {
                 Ok(Founded::Open) => self.open_and_refuse(rebuild).await,
                 Err(failure) => Err(failure),
             };
-            let failure = match opened {
+            let interruption = match opened {
                 Ok(mut serving) => {
                     self.greet(&serving);
                     match self.serve(&mut serving, stop.as_mut()).await {
                         Ok(()) => return self.stop_cleanly(serving).await,
-                        Err(failure) => {
+                        Err(interruption) => {
                             told.clear();
                             self.give_up(&mut serving);
-                            failure
+                            interruption
                         }
                     }
                 }
-                Err(failure) => failure,
+                Err(failure) => failure.into(),
             };
-            if !failure.may_pass() {
-                return Err(failure.into());
-            }
-            self.stood_back &= !matches!(failure, StoreError::FoundingAgain);
-            rebuild = failure.wants_rebuild();
-            let has_room = self.give_reserve_back(&failure).await;
+            let interruption = interruption.passing()?;
+            rebuild = interruption.wants_rebuild();
+            let goes_on_at_once = match &interruption {
+                Interruption::Planned(renewal) => {
+                    self.stood_back &= !matches!(renewal, Renewal::FoundingAgain);
+                    true
+                }
+                Interruption::Failed(failure) => self.give_reserve_back(failure).await,
+            };
             // Once, however often it is tried: the operator has read it.
-            let why = failure.for_the_operator();
+            let why = interruption.for_the_operator();
             if why != told {
                 self.env.report(Notice::StoreReopened {
-                    reason: failure.reopening(),
+                    reason: interruption.reopening(),
                     why: why.clone(),
                 });
                 told = why;
             }
-            if failure.is_planned() || has_room {
+            if goes_on_at_once {
                 continue;
             }
             if self.pause(stop.as_mut()).await {
@@ -213,7 +217,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         mut stop: Pin<&mut S>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         self.fill_reserve(false).await;
         self.look_for_room(serving).await;
         loop {
@@ -308,7 +312,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         upto: Position,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if serving.replica.is_none() {
             return Ok(());
         }
@@ -320,7 +324,7 @@ impl<E: Env> Broker<E> {
     }
 
     /// Everything that follows from what was staged or became durable.
-    async fn step(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+    async fn step(&mut self, serving: &mut Serving<E>) -> Result<(), Interruption> {
         self.pursue(serving).await?;
         let rolling = matches!(
             serving.job.as_ref().map(Job::kind),
@@ -396,16 +400,20 @@ impl<E: Env> Broker<E> {
 
     /// Finishes what is under way, answers it, and leaves a store that the next
     /// start trusts. Where the operating system refuses that for now, nothing is lost:
-    /// the next start recovers from the log.
+    /// the next start recovers from the log. Nor is anything where the store would have
+    /// been opened again: the next start does it.
     async fn stop_cleanly(&mut self, mut serving: Serving<E>) -> Result<(), BrokerError> {
         let closed = match self.finish(&mut serving).await {
             Ok(()) => {
                 self.look_for_room(&mut serving).await;
                 serving.close().await
             }
-            failed => {
+            Err(interruption) => {
                 self.give_up(&mut serving);
-                failed
+                match interruption {
+                    Interruption::Planned(_) => Ok(()),
+                    Interruption::Failed(failed) => Err(failed),
+                }
             }
         };
         match closed {
@@ -419,7 +427,7 @@ impl<E: Env> Broker<E> {
     }
 
     /// Makes durable and answers what is under way.
-    async fn finish(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+    async fn finish(&mut self, serving: &mut Serving<E>) -> Result<(), Interruption> {
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }

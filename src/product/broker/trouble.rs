@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::error::StoreError;
+use super::interruption::Interruption;
 use super::server::Broker;
 use crate::env::failure;
 use crate::env::{ConnId, Env, Notice};
@@ -34,9 +35,12 @@ impl Troubles {
 impl<E: Env> Broker<E> {
     /// The broker's own work is put off where a read failed that may succeed the next
     /// time; any other failure is given back.
-    pub(super) fn put_off(&mut self, done: Result<(), StoreError>) -> Result<(), StoreError> {
-        match done {
-            Err(failed) if failed.is_of_this_read() => {
+    pub(super) fn put_off(
+        &mut self,
+        done: Result<(), impl Into<Interruption>>,
+    ) -> Result<(), Interruption> {
+        match done.map_err(Into::into) {
+            Err(Interruption::Failed(failed)) if failed.is_of_this_read() => {
                 self.tell(&failed);
                 Ok(())
             }
@@ -50,19 +54,25 @@ impl<E: Env> Broker<E> {
         &mut self,
         conn: ConnId,
         reply_to: ReplyTo,
-        failed: StoreError,
-    ) -> Result<(), StoreError> {
-        let is_of_this_read = failed.is_of_this_read();
-        let (code, remark) = match is_of_this_read {
-            true => (ResponseCode::SYSTEM_BUSY, failed.for_the_operator()),
-            false => (ResponseCode::SERVICE_NOT_AVAILABLE, failed.to_string()),
-        };
-        self.outbox.refuse(conn, reply_to, code, &remark);
-        if !is_of_this_read {
-            return Err(failed);
+        why: impl Into<Interruption>,
+    ) -> Result<(), Interruption> {
+        match why.into() {
+            Interruption::Failed(failed) if failed.is_of_this_read() => {
+                let remark = failed.for_the_operator();
+                self.outbox
+                    .refuse(conn, reply_to, ResponseCode::SYSTEM_BUSY, &remark);
+                self.tell(&failed);
+                Ok(())
+            }
+            interruption => {
+                let (code, remark) = (
+                    ResponseCode::SERVICE_NOT_AVAILABLE,
+                    interruption.to_string(),
+                );
+                self.outbox.refuse(conn, reply_to, code, &remark);
+                Err(interruption)
+            }
         }
-        self.tell(&failed);
-        Ok(())
     }
 
     /// Refuses what was taken together with something that met a failure of the store,

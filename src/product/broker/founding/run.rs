@@ -11,6 +11,7 @@ use crate::broker::base::Base;
 use crate::broker::closed::PauseEnd;
 use crate::broker::config::{RaftConfig, Replication};
 use crate::broker::error::StoreError;
+use crate::broker::interruption::{Interruption, Renewal};
 use crate::broker::kind::require;
 use crate::broker::replica::renew_unfounded;
 use crate::broker::server::{Broker, Serving};
@@ -212,7 +213,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         bytes: &Bytes,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, Interruption> {
         let identity = serving.store.log.identity();
         let (Some(replica), Some(packet)) = (&serving.replica, FoundingMessage::decode(bytes))
         else {
@@ -224,7 +225,7 @@ impl<E: Env> Broker<E> {
                 let said = match is_blank {
                     // The founding that it had stood back from may be gone.
                     true if is_founder(from, &members, &replica.members) => {
-                        return Err(StoreError::FoundingAgain);
+                        return Err(Renewal::FoundingAgain.into());
                     }
                     true => Said::Blank { question },
                     false => Said::Founded {

@@ -1,7 +1,7 @@
 //! An operator's requests about the cluster itself.
 
 use super::Replica;
-use crate::broker::error::StoreError;
+use crate::broker::interruption::Interruption;
 use crate::broker::send::{Answered, SendAnswer};
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
@@ -20,7 +20,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         conn: ConnId,
         command: &Command,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let request = command.header::<ChangeMembers<'_>>();
         let change = request
             .map_err(|error| error.to_string())
@@ -34,7 +34,8 @@ impl<E: Env> Broker<E> {
             }
         };
         let Some(replica) = &mut serving.replica else {
-            return self.not_replicated(conn, command);
+            self.not_replicated(conn, command);
+            return Ok(());
         };
         if let Err(remark) = can_be(change, replica) {
             let code = ResponseCode::SYSTEM_ERROR;
@@ -91,9 +92,10 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         conn: ConnId,
         command: &Command,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if serving.replica.is_none() {
-            return self.not_replicated(conn, command);
+            self.not_replicated(conn, command);
+            return Ok(());
         }
         match command.header::<TransferLeadership>() {
             Ok(TransferLeadership { node }) => {
@@ -111,11 +113,10 @@ impl<E: Env> Broker<E> {
         }
     }
 
-    fn not_replicated(&mut self, conn: ConnId, command: &Command) -> Result<(), StoreError> {
+    fn not_replicated(&mut self, conn: ConnId, command: &Command) {
         let code = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
         let remark = "this broker stands alone";
         self.outbox.refuse(conn, command.reply_to(), code, remark);
-        Ok(())
     }
 }
 

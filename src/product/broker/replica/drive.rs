@@ -7,6 +7,7 @@ use super::quarantined::Quarantined;
 use super::saving::save;
 use crate::broker::change::Unapplied;
 use crate::broker::error::StoreError;
+use crate::broker::interruption::{Interruption, Renewal};
 use crate::broker::server::{Broker, Serving};
 use crate::broker::store::Fresh;
 use crate::env::{Env, Notice};
@@ -30,7 +31,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         input: Input,
         payload: &Payload,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         self.propose(serving);
         let now_ns = self.env.now_ns();
         if let Some(replica) = &mut serving.replica {
@@ -44,7 +45,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         input: Input,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         self.consensus(serving, input, &Payload::default()).await
     }
 
@@ -52,7 +53,7 @@ impl<E: Env> Broker<E> {
     pub(in crate::broker) async fn pursue(
         &mut self,
         serving: &mut Serving<E>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         self.propose(serving);
         self.drive(serving, &Payload::default()).await
     }
@@ -61,7 +62,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         payload: &Payload,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         while let Some(output) = serving
             .replica
             .as_mut()
@@ -77,7 +78,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         output: Output,
         payload: &Payload,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         match output {
             Output::Send {
                 to,
@@ -158,12 +159,13 @@ impl<E: Env> Broker<E> {
                 configuration_index,
             }),
             Output::Diverged(found) => {
-                return Err(Quarantined::Diverged(found).store(&self.env.disk()).await);
+                let quarantined = Quarantined::Diverged(found);
+                return Err(quarantined.store(&self.env.disk()).await.into());
             }
-            Output::Overruled(found) => return Err(StoreError::Overruled(found)),
+            Output::Overruled(found) => return Err(Renewal::Overruled(found).into()),
             Output::RolledBack { acknowledged, last } => {
                 let quarantined = Quarantined::RolledBack { acknowledged, last };
-                return Err(quarantined.store(&self.env.disk()).await);
+                return Err(quarantined.store(&self.env.disk()).await.into());
             }
         }
         Ok(())

@@ -22,6 +22,7 @@ use bytes::Bytes;
 use super::peer_messages::Payload;
 use super::saving::{load, load_or_begin_anew, save};
 use crate::broker::error::StoreError;
+use crate::broker::interruption::{Interruption, Renewal};
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Disk, Env};
 use crate::log::{Hole, RepairError};
@@ -197,7 +198,7 @@ impl<E: Env> Broker<E> {
         to: ReplicaId,
         from: EntryId,
         upto_index: u64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if from.index < serving.store.log.base().next_index {
             self.answer_expired(serving, to);
             return Ok(());
@@ -229,7 +230,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         from: ReplicaId,
         (payload, committed): (Payload, EntryId),
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let Some(fetching) = replica.fetching.as_mut() else {
             return Ok(());
@@ -264,16 +265,18 @@ impl<E: Env> Broker<E> {
         }
         replica.saved().await?;
         match serving.store.log.repair(hole, &frames).await {
-            Ok(()) => Err(StoreError::Repaired {
+            Ok(()) => Err(Renewal::Repaired {
                 address: hole.from.address,
-            }),
+            }
+            .into()),
             Err(RepairError::Log(error)) => Err(error.into()),
             // More has gone bad meanwhile: opening finds all of it.
-            Err(RepairError::Damaged { address }) => Err(StoreError::Damaged { address }),
+            Err(RepairError::Damaged { address }) => Err(Renewal::Damaged { address }.into()),
             Err(RepairError::AtomicFile(source)) => Err(StoreError::Io {
                 doing: "writing a repaired segment",
                 source,
-            }),
+            }
+            .into()),
             // Of other entries than those that stood there: asked for again.
             Err(_) => Ok(()),
         }
@@ -295,7 +298,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         payload: &Payload,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let hole = replica.fetching.as_ref().map(|fetching| fetching.hole);
         match (hole, &payload.base) {
@@ -316,7 +319,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         hole: Hole,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }
@@ -327,9 +330,10 @@ impl<E: Env> Broker<E> {
         let hard = hard.is_uncertain(hole.from.next_index, hole.from.address);
         save(disk, hard, sync).await?;
         serving.store.log.truncate(hole.from.address).await?;
-        Err(StoreError::Superseded {
+        Err(Renewal::Superseded {
             address: hole.from.address,
-        })
+        }
+        .into())
     }
 }
 

@@ -1,10 +1,10 @@
 //! Installing a base: what a blank or far lagging replica begins with (D8, D14), or
 //! one that has a hole in what has expired.
 
+use crate::broker::interruption::{Interruption, Renewal};
 use bytes::Bytes;
 
 use crate::broker::base::Base;
-use crate::broker::error::StoreError;
 use crate::broker::founding::Record;
 use crate::broker::server::{Broker, Serving};
 use crate::env::Env;
@@ -40,7 +40,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         (base, encoded): &(Base, Bytes),
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if let Some(job) = serving.job.take() {
             serving.store.log.job_done(job.await)?;
         }
@@ -58,8 +58,9 @@ impl<E: Env> Broker<E> {
             record.store(&self.env.disk()).await?;
         }
         Base::store(&self.env.disk(), encoded).await?;
-        Err(StoreError::BaseInstalled {
+        Err(Renewal::BaseInstalled {
             address: base.position.address,
-        })
+        }
+        .into())
     }
 }

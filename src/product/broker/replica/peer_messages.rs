@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::epochs::{Relation, relation};
 use super::pieces::Piece;
 use crate::broker::base::Base;
-use crate::broker::error::StoreError;
+use crate::broker::interruption::Interruption;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
 use crate::log::{Batch, RECORD_BYTES_MAX};
@@ -120,7 +120,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         bytes: Bytes,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if self.about_the_cluster(serving, &bytes).await? {
             return Ok(());
         }
@@ -140,7 +140,9 @@ impl<E: Env> Broker<E> {
             Relation::Older | Relation::Foreign if serving.store.base.is_none() => return Ok(()),
             _ => {
                 let (to_disk, epoch) = (packet.to.disk, packet.epoch);
-                return self.meets_epoch(serving, packet.from, to_disk, epoch).await;
+                self.meets_epoch(serving, packet.from, to_disk, epoch)
+                    .await?;
+                return Ok(());
             }
         }
         if !packet.is_for(replica.cluster_id, replica.me) {
@@ -163,9 +165,9 @@ impl<E: Env> Broker<E> {
             Message::Fetch {
                 from: first,
                 upto_index,
-            } => self.answer_fetch(serving, from, first, upto_index).await,
+            } => self.answer_fetch(serving, from, first, upto_index).await?,
             Message::Fetched { committed, .. } => {
-                self.fetched(serving, from, (payload, committed)).await
+                self.fetched(serving, from, (payload, committed)).await?;
             }
             Message::WantBase {
                 base,
@@ -173,16 +175,15 @@ impl<E: Env> Broker<E> {
                 offset,
             } => {
                 self.answer_want(serving, from, (base, digest, offset));
-                Ok(())
             }
             Message::BasePiece { base } => {
                 let piece = payload.piece.expect("it was loaded");
-                self.base_piece(serving, base, &piece).await
+                self.base_piece(serving, base, &piece).await?;
             }
             Message::Install { .. } | Message::Expired { .. } => {
                 let piece = payload.piece.expect("it was loaded");
                 self.base_offered(serving, (from, term), message, &piece)
-                    .await
+                    .await?;
             }
             message => {
                 let input = crate::raft::Input::Message {
@@ -190,9 +191,10 @@ impl<E: Env> Broker<E> {
                     term,
                     message,
                 };
-                self.consensus(serving, input, &payload).await
+                self.consensus(serving, input, &payload).await?;
             }
         }
+        Ok(())
     }
 
     /// Sends a message, with what is to travel behind it.
@@ -247,7 +249,7 @@ impl<E: Env> Broker<E> {
         (to, term): (ReplicaId, u64),
         mut append: Append,
         upto_index: u64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         for _ in 0..APPEND_MESSAGES_MAX {
             let indices = append.prev.index + 1..=upto_index;
             let frames = self.frames(serving, indices).await?;
@@ -267,7 +269,7 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
         indices: RangeInclusive<u64>,
-    ) -> Result<Bytes, StoreError> {
+    ) -> Result<Bytes, Interruption> {
         let (from, upto) = (*indices.start(), *indices.end());
         if indices.is_empty() {
             return Ok(Bytes::new());
@@ -283,7 +285,7 @@ impl<E: Env> Broker<E> {
             Some(address) => log.read_batch(address, u64::MAX, bytes_max as u64).await,
             None => log.read_indices(from, upto + 1, bytes_max as u64).await,
         };
-        match batch.map_err(StoreError::from) {
+        match batch {
             Ok(batch) => {
                 let wanted = batch.entries.iter().take_while(|it| it.index <= upto);
                 let bytes = concat(wanted.map(|entry| &entry.frame), bytes_max);

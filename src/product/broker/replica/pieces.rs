@@ -19,12 +19,12 @@
 //!
 //! Memory: [`BASE_BYTES_MAX`] at most, and no more than has come.
 
+use crate::broker::interruption::Interruption;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::peer_messages::Payload;
 use crate::broker::base::Base;
-use crate::broker::error::StoreError;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Notice};
 use crate::raft::{EntryId, Input, Message, ReplicaId};
@@ -243,7 +243,7 @@ impl<E: Env> Broker<E> {
         (from, term): (ReplicaId, u64),
         message: Message,
         piece: &Piece,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let now_ns = self.env.now_ns();
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let base = match &message {
@@ -278,7 +278,7 @@ impl<E: Env> Broker<E> {
         from: ReplicaId,
         term: u64,
         message: Message,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let input = Input::Message {
             from,
             term,
@@ -294,7 +294,7 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         base: EntryId,
         piece: &Piece,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let now_ns = self.env.now_ns();
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let Some(incoming) = &mut replica.incoming else {
@@ -319,7 +319,7 @@ impl<E: Env> Broker<E> {
     pub(in crate::broker) async fn offer_again(
         &mut self,
         serving: &mut Serving<E>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let replica = serving.replica.as_ref();
         let incoming = replica.and_then(|replica| replica.incoming.as_ref());
         match incoming.is_some_and(Incoming::has_come) {
@@ -330,7 +330,7 @@ impl<E: Env> Broker<E> {
 
     /// Does what the base was offered for. The core may not be ready for it (its
     /// term is not durable yet): then it stays here.
-    async fn base_has_come(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
+    async fn base_has_come(&mut self, serving: &mut Serving<E>) -> Result<(), Interruption> {
         let replica = serving.replica.as_mut().expect("only replicas have peers");
         let Some(incoming) = &replica.incoming else {
             return Ok(());

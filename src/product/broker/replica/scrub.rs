@@ -6,6 +6,7 @@ use super::Replica;
 use super::saving::{Own, damaged, write_again};
 use crate::broker::error::StoreError;
 use crate::broker::founding::Record;
+use crate::broker::interruption::{Interruption, Renewal};
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Notice};
 
@@ -23,7 +24,7 @@ impl<E: Env> Broker<E> {
     pub(in crate::broker) async fn scrub(
         &mut self,
         serving: &mut Serving<E>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let now_ns = self.env.now_ns();
         let Some(replica) = &mut serving.replica else {
             return Ok(());
@@ -50,13 +51,13 @@ impl<E: Env> Broker<E> {
             let log = &mut serving.store.log;
             let scrubbed = log.scrub_step(at, left).await?;
             if let Some(address) = scrubbed.corrupt_header {
-                return Err(StoreError::CorruptHeader { address });
+                return Err(Renewal::CorruptHeader { address }.into());
             }
             let bytes = scrubbed.next_address.saturating_sub(at);
             at = scrubbed.next_address;
             if let Some(address) = scrubbed.damaged {
                 if log.mark_damaged(address).await?.is_some() {
-                    return Err(StoreError::Damaged { address });
+                    return Err(Renewal::Damaged { address }.into());
                 }
                 // It is whole after all: the next part begins there. A second look costs
                 // more than a part, and no part has two.
