@@ -7,15 +7,22 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use sim_tests::mutants::hunt::{Ground, Hunted, Judging, hunt, hunt_blind};
+use sim_tests::mutants::journal::Journal;
 use sim_tests::mutants::patch::{Mutant, load_all};
-use sim_tests::mutants::table::{Row, head, lines};
-use sim_tests::mutants::tree::Tree;
+use sim_tests::mutants::table::{Hunt, Row, head, json, lines};
+use sim_tests::mutants::tree::{Profile, Tree};
+use sim_tests::mutants::weave::Woven;
+
+/// From so many mutants on, runs cost more than a build that makes them fast.
+const FEW: usize = 9;
 
 /// Plants known mistakes in a copy of the tree, and hunts each by simulation.
 #[derive(Parser)]
@@ -32,6 +39,15 @@ struct Arguments {
     /// The scenarios to run: those that the patch names, or the same for all.
     #[arg(long, value_enum, default_value_t = Grounds::Aimed)]
     hunt: Grounds,
+    /// Folder of the patches, in place of sim-tests/mutants.
+    #[arg(long, value_name = "DIR")]
+    patches: Option<PathBuf>,
+    /// Writes down each mutant that is done, and goes on from what is written there.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// A line of JSON for each mutant, in place of the table.
+    #[arg(long)]
+    json: bool,
     /// Do not run the tree itself first over all that is hunted with. A run that kills
     /// is run without the mutant all the same: one that is red then kills nothing.
     #[arg(long)]
@@ -93,18 +109,45 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let workspace = workspace.canonicalize()?;
-    let mutants = chosen(&workspace, &arguments.only)?;
+    let own = workspace.join("sim-tests").join("mutants");
+    let folder = arguments.patches.as_ref().unwrap_or(&own);
+    let mutants = chosen(folder, &arguments.only)?;
     let tree = Tree::of(&workspace)?;
-    eprintln!("building the tree as it is");
-    tree.build_unplanted()?;
+    let mut woven = Woven::of(&mutants, |file| fs::read_to_string(workspace.join(file)))?;
+    let mut journal = match &arguments.journal {
+        Some(file) => Journal::open(file, &identity(&tree, &mutants, arguments)?)?,
+        None => Journal::none(),
+    };
+    eprintln!("building the tree, with a switch for each mutant that can be one");
+    let profile = match mutants.len() {
+        FEW.. => Profile::Release,
+        _ => Profile::Mutant,
+    };
+    tree.build_woven(&mut woven, profile)?;
+    for (id, why) in woven.apart() {
+        eprintln!("{id} is built by itself: {why}");
+    }
     if !arguments.trust_the_tree {
         check_the_tree(&tree, &mutants, arguments.hunt.list())?;
     }
-    print!("{}", head());
+    if !arguments.json {
+        print!("{}", head());
+    }
     let (mut unexpected, mut missed) = (Vec::new(), Vec::new());
     for mutant in &mutants {
-        let row = try_one(&tree, mutant, arguments)?;
-        print!("{}", lines(&row));
+        let hunts = match journal.done(&mutant.id) {
+            Some(done) => done.to_owned(),
+            None => {
+                let hunts = try_one(&tree, &woven, mutant, arguments)?;
+                journal.add(&mutant.id, &hunts)?;
+                hunts
+            }
+        };
+        let row = Row { mutant, hunts };
+        match arguments.json {
+            true => println!("{}", json(&row)?),
+            false => print!("{}", lines(&row)),
+        }
         if !row.is_as_expected() {
             unexpected.push(mutant.id.as_str());
         }
@@ -114,17 +157,17 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     tree.restore()?;
     match unexpected.is_empty() {
-        true => println!("\nall {} came out as expected", mutants.len()),
-        false => println!("\nnot as expected: {}", unexpected.join(" ")),
+        true => eprintln!("\nall {} came out as expected", mutants.len()),
+        false => eprintln!("\nnot as expected: {}", unexpected.join(" ")),
     }
     if !missed.is_empty() {
-        println!("missed by a blind hunt: {}", missed.join(" "));
+        eprintln!("missed by a blind hunt: {}", missed.join(" "));
     }
     Ok(unexpected.is_empty())
 }
 
-fn chosen(workspace: &Path, only: &[String]) -> Result<Vec<Mutant>, Box<dyn Error>> {
-    let mut mutants = load_all(&workspace.join("sim-tests").join("mutants"))?;
+fn chosen(folder: &Path, only: &[String]) -> Result<Vec<Mutant>, Box<dyn Error>> {
+    let mut mutants = load_all(folder)?;
     if let Some(unknown) = only
         .iter()
         .find(|id| mutants.iter().all(|mutant| mutant.id != **id))
@@ -132,7 +175,27 @@ fn chosen(workspace: &Path, only: &[String]) -> Result<Vec<Mutant>, Box<dyn Erro
         return Err(format!("there is no mutant {unknown}").into());
     }
     mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.id));
+    if mutants.is_empty() {
+        return Err(format!("{} holds no patches", folder.display()).into());
+    }
     Ok(mutants)
+}
+
+/// A hash of all that an outcome depends on.
+fn identity(
+    tree: &Tree,
+    mutants: &[Mutant],
+    arguments: &Arguments,
+) -> Result<String, Box<dyn Error>> {
+    let mut hasher = DefaultHasher::new();
+    tree.hash_sources(&mut hasher)?;
+    for mutant in mutants {
+        (&mutant.id, mutant.diff(), &mutant.scenarios).hash(&mut hasher);
+        (mutant.seeds.start, mutant.seeds.end, mutant.cap_cpu_s).hash(&mut hasher);
+    }
+    let ways = (arguments.judge as u8, arguments.hunt as u8);
+    (ways, arguments.cap_cpu_s).hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// Without a mutant every scenario must be green over every seed that a hunt may
@@ -150,15 +213,16 @@ fn check_the_tree(
             *range = range.start.min(mutant.seeds.start)..range.end.max(mutant.seeds.end);
         }
     }
+    let pair = tree.switched(0);
     let mut cpu_s = 0.0;
     if grounds.contains(&Ground::Blind) {
-        let hunted = hunt_blind(tree, Judging::AllChecks, f64::INFINITY)?;
+        let hunted = hunt_blind(&pair, Judging::AllChecks, f64::INFINITY)?;
         cpu_s += hunted.cpu_s;
         is_green(&hunted)?;
     }
     for (scenario, seeds) in needed {
         let one = std::slice::from_ref(scenario);
-        let hunted = hunt(tree, one, &seeds, Judging::AllChecks, f64::INFINITY)?;
+        let hunted = hunt(&pair, one, &seeds, Judging::AllChecks, f64::INFINITY)?;
         cpu_s += hunted.cpu_s;
         is_green(&hunted)?;
     }
@@ -177,27 +241,32 @@ fn is_green(hunted: &Hunted) -> Result<(), String> {
     }
 }
 
-fn try_one<'a>(
+fn try_one(
     tree: &Tree,
-    mutant: &'a Mutant,
+    woven: &Woven,
+    mutant: &Mutant,
     arguments: &Arguments,
-) -> Result<Row<'a>, Box<dyn Error>> {
+) -> Result<Vec<Hunt>, Box<dyn Error>> {
     eprintln!("{}: {}", mutant.id, mutant.breaks);
-    tree.restore()?;
-    tree.plant(mutant)?;
-    tree.build()
-        .map_err(|why| format!("mutant {} does not build:\n{why}", mutant.id))?;
+    let pair = match woven.number(&mutant.id) {
+        Some(number) => tree.switched(number),
+        None => tree.build_apart(mutant)?,
+    };
     let cap_cpu_s = arguments.cap_cpu_s.unwrap_or(mutant.cap_cpu_s) as f64;
     let mut hunts = Vec::new();
     for ground in arguments.hunt.list() {
         for judging in arguments.judge.list() {
             let (scenarios, seeds) = (&mutant.scenarios, &mutant.seeds);
             let hunted = match ground {
-                Ground::Aimed => hunt(tree, scenarios, seeds, *judging, cap_cpu_s)?,
-                Ground::Blind => hunt_blind(tree, *judging, cap_cpu_s)?,
+                Ground::Aimed => hunt(&pair, scenarios, seeds, *judging, cap_cpu_s)?,
+                Ground::Blind => hunt_blind(&pair, *judging, cap_cpu_s)?,
             };
-            hunts.push((*ground, *judging, hunted));
+            hunts.push(Hunt {
+                ground: *ground,
+                judging: *judging,
+                hunted,
+            });
         }
     }
-    Ok(Row { mutant, hunts })
+    Ok(hunts)
 }

@@ -8,9 +8,9 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::tree::{Binary, Tree};
+use super::tree::{Pair, Program};
 
 /// Seeds of each scenario in the first round; each further round has twice as
 /// many, so that what is found early costs little.
@@ -38,7 +38,8 @@ const PANICKED: &str = "crashed";
 const TICKS_PER_S: f64 = 100.0;
 
 /// The set of runs of a hunt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ground {
     /// The scenarios that the mutant's own file names.
     Aimed,
@@ -47,7 +48,8 @@ pub enum Ground {
 }
 
 /// How runs are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Judging {
     /// With every check, those included that look into the product.
     AllChecks,
@@ -57,7 +59,7 @@ pub enum Judging {
 }
 
 /// The outcome of a hunt.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hunted {
     /// The run that noticed the mutant, if one did.
     pub kill: Option<Kill>,
@@ -74,7 +76,7 @@ pub struct Hunted {
 }
 
 /// The first run that noticed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
     /// The promises that it saw broken, or its verdict.
     pub check: String,
@@ -110,16 +112,16 @@ struct FindingLine {
 ///
 /// # Errors
 /// As [`hunt`].
-pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<Hunted> {
+pub fn hunt_blind(pair: &Pair, judging: Judging, cap_cpu_s: f64) -> io::Result<Hunted> {
     let swarms = BLIND_SWARMS.map(|(swarm, share)| (swarm.to_owned(), share));
     let begun = Hunted::default();
     let first = 0..FIRST_ROUND;
-    let mut hunted = go_on(begun, tree, &swarms, &first, judging, cap_cpu_s)?;
+    let mut hunted = go_on(begun, pair, &swarms, &first, judging, cap_cpu_s)?;
     if hunted.kill.is_some() {
         return Ok(hunted);
     }
     let before_s = children_cpu_s()?;
-    let swept = sweep(tree, judging)?;
+    let swept = sweep(&pair.planted, judging)?;
     hunted.cpu_s += children_cpu_s()? - before_s;
     hunted.runs += swept.runs;
     hunted.panics += swept.panics;
@@ -128,7 +130,7 @@ pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<H
         return Ok(hunted);
     }
     let rest = FIRST_ROUND..BLIND_SEEDS;
-    go_on(hunted, tree, &swarms, &rest, judging, cap_cpu_s)
+    go_on(hunted, pair, &swarms, &rest, judging, cap_cpu_s)
 }
 
 /// Runs `scenarios` over their own seeds, as the gate does, and where they meet what is
@@ -138,7 +140,7 @@ pub fn hunt_blind(tree: &Tree, judging: Judging, cap_cpu_s: f64) -> io::Result<H
 /// # Errors
 /// `zeroloss` cannot be run, or says what cannot be read.
 pub fn hunt(
-    tree: &Tree,
+    pair: &Pair,
     scenarios: &[String],
     seeds: &Range<u64>,
     judging: Judging,
@@ -151,9 +153,9 @@ pub fn hunt(
             .iter()
             .filter(|scenario| *scenario != BLIND_SWARMS[0].0)
         {
-            let own = own_seeds(tree, Binary::Planted, scenario)?;
+            let own = own_seeds(&pair.planted, scenario)?;
             begun.runs += own.runs;
-            if own.falls_short && !own_seeds(tree, Binary::Tree, scenario)?.falls_short {
+            if own.falls_short && !own_seeds(&pair.unplanted, scenario)?.falls_short {
                 begun.kill = Some(Kill {
                     check: EXPECTATION.to_owned(),
                     scenario: own.scenario,
@@ -168,7 +170,7 @@ pub fn hunt(
         Some(_) => Ok(begun),
         None => {
             let each: Vec<_> = scenarios.iter().map(|it| (it.clone(), 1)).collect();
-            go_on(begun, tree, &each, seeds, judging, cap_cpu_s)
+            go_on(begun, pair, &each, seeds, judging, cap_cpu_s)
         }
     }
 }
@@ -183,8 +185,8 @@ struct Own {
     falls_short: bool,
 }
 
-fn own_seeds(tree: &Tree, binary: Binary, scenario: &str) -> io::Result<Own> {
-    let mut zeroloss = tree.zeroloss(binary);
+fn own_seeds(program: &Program, scenario: &str) -> io::Result<Own> {
+    let mut zeroloss = program.command();
     zeroloss.args(["run", scenario, "--json"]);
     let ended = zeroloss.output()?;
     let text = String::from_utf8_lossy(&ended.stdout);
@@ -203,7 +205,7 @@ fn own_seeds(tree: &Tree, binary: Binary, scenario: &str) -> io::Result<Own> {
 /// `scenarios`: each with its share, see [`BLIND_SWARMS`].
 fn go_on(
     mut hunted: Hunted,
-    tree: &Tree,
+    pair: &Pair,
     scenarios: &[(String, u64)],
     seeds: &Range<u64>,
     judging: Judging,
@@ -217,7 +219,7 @@ fn go_on(
             let mut left = from * share..upto * share;
             while !left.is_empty() && hunted.cpu_s < cap_cpu_s {
                 let before_s = children_cpu_s()?;
-                let kill = run(tree, Binary::Planted, scenario, &left, judging)?;
+                let kill = run(&pair.planted, scenario, &left, judging)?;
                 hunted.cpu_s += children_cpu_s()? - before_s;
                 let Some(kill) = kill else {
                     hunted.runs += left.end - left.start;
@@ -231,7 +233,7 @@ fn go_on(
                     continue;
                 }
                 if let Some(seed) = kill.seed
-                    && run(tree, Binary::Tree, scenario, &(seed..next), judging)?.is_some()
+                    && run(&pair.unplanted, scenario, &(seed..next), judging)?.is_some()
                 {
                     hunted.red_anyway.push((kill.scenario, seed));
                     left.start = next;
@@ -248,13 +250,12 @@ fn go_on(
 }
 
 fn run(
-    tree: &Tree,
-    binary: Binary,
+    program: &Program,
     scenario: &str,
     seeds: &Range<u64>,
     judging: Judging,
 ) -> io::Result<Option<Kill>> {
-    let mut zeroloss = tree.zeroloss(binary);
+    let mut zeroloss = program.command();
     zeroloss
         .args(["run", scenario, "--json", "--seeds"])
         .arg(format!("{}..{}", seeds.start, seeds.end))
@@ -292,8 +293,8 @@ fn hung_seed(text: &str) -> Option<u64> {
 
 /// One sweep, up to the first point that does not fit. An assertion of the
 /// product's ends it without a kill where those kill nothing.
-fn sweep(tree: &Tree, judging: Judging) -> io::Result<Hunted> {
-    let mut zeroloss = tree.zeroloss(Binary::Planted);
+fn sweep(program: &Program, judging: Judging) -> io::Result<Hunted> {
+    let mut zeroloss = program.command();
     zeroloss.args(["sweep", BLIND_SWEEP, "--first"]);
     zeroloss.args(["--watchdog-s", &HANGS_AFTER_S.to_string()]);
     if judging == Judging::BlackBox {

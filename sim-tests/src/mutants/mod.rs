@@ -5,14 +5,16 @@
 //! nothing is reported at all.
 //!
 //! ```text
-//!  sim-tests/mutants/*.patch ──▶ patch ──▶ tree: a copy of the sources
-//!                                            │ cargo build, incremental
-//!                                            ▼
-//!                              hunt: `zeroloss run`, a few seeds, then more,
-//!                                    until killed, or the cap of CPU time
+//!  *.patch ──▶ patch ──▶ weave: all in one build, each behind a number
+//!                          │      tree: the copy that is built; a build of its own
+//!                          ▼            for a mutant that cannot be a switch
+//!              hunt: `zeroloss run`, a few seeds, then more,
+//!                    until killed, or the cap of CPU time
 //! ```
 
 pub mod hunt;
+pub mod journal;
 pub mod patch;
 pub mod table;
 pub mod tree;
+pub mod weave;

@@ -142,6 +142,12 @@ impl Mutant {
         })
     }
 
+    /// The diff, as it stands in the file.
+    #[must_use]
+    pub fn diff(&self) -> &str {
+        &self.diff
+    }
+
     /// The files that it changes, from the workspace's root, with their new
     /// contents; `read` gives the present ones.
     ///

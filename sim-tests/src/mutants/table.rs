@@ -1,5 +1,7 @@
 //! The table that is printed: a line for each mutant, both ways of judging.
 
+use serde::{Deserialize, Serialize};
+
 use super::hunt::{Ground, Hunted, Judging};
 use super::patch::{Expect, Mutant};
 
@@ -9,7 +11,18 @@ pub struct Row<'a> {
     /// The mutant.
     pub mutant: &'a Mutant,
     /// The outcome of each hunt.
-    pub hunts: Vec<(Ground, Judging, Hunted)>,
+    pub hunts: Vec<Hunt>,
+}
+
+/// A hunt and its outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hunt {
+    /// The runs that it had to choose from.
+    pub ground: Ground,
+    /// How they were judged.
+    pub judging: Judging,
+    /// The outcome.
+    pub hunted: Hunted,
 }
 
 impl Row<'_> {
@@ -19,7 +32,7 @@ impl Row<'_> {
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
         let killed = self.mutant.expect == Expect::Killed;
-        self.hunts.iter().all(|(ground, _, hunted)| {
+        self.hunts.iter().all(|Hunt { ground, hunted, .. }| {
             let may_miss = *ground == Ground::Blind && killed;
             hunted.red_anyway.is_empty() && (may_miss || hunted.kill.is_some() == killed)
         })
@@ -28,11 +41,25 @@ impl Row<'_> {
     /// Whether a blind hunt missed it, though it is to be killed.
     #[must_use]
     pub fn is_missed_blind(&self) -> bool {
-        let missed = |(ground, _, hunted): &(Ground, Judging, Hunted)| {
-            *ground == Ground::Blind && hunted.kill.is_none()
-        };
+        let missed = |hunt: &Hunt| hunt.ground == Ground::Blind && hunt.hunted.kill.is_none();
         self.mutant.expect == Expect::Killed && self.hunts.iter().any(missed)
     }
+}
+
+/// A mutant's outcome as a line of JSON.
+///
+/// # Errors
+/// None that a table meets: all of it is plain data.
+pub fn json(row: &Row<'_>) -> serde_json::Result<String> {
+    serde_json::to_string(&serde_json::json!({
+        "id": row.mutant.id,
+        "expected": match row.mutant.expect {
+            Expect::Killed => "killed",
+            Expect::Survived => "survived",
+        },
+        "as_expected": row.is_as_expected(),
+        "hunts": row.hunts,
+    }))
 }
 
 /// The table's first two lines, in Markdown.
@@ -47,12 +74,13 @@ pub fn head() -> String {
 #[must_use]
 pub fn lines(row: &Row<'_>) -> String {
     let mut text = String::new();
-    for (ground, judging, hunted) in &row.hunts {
-        let ground = match ground {
+    for hunt in &row.hunts {
+        let hunted = &hunt.hunted;
+        let ground = match hunt.ground {
             Ground::Aimed => "aimed",
             Ground::Blind => "blind",
         };
-        let judged = match judging {
+        let judged = match hunt.judging {
             Judging::AllChecks => "all checks",
             Judging::BlackBox => "black box",
         };

@@ -30,8 +30,10 @@ pub(super) struct Directory {
 
 /// The entries of a directory, found by their names and by their inodes.
 ///
-/// Invariant: an inode has one name in each of the two trees, for nothing makes a hard
-/// link, and a rename takes the old name away with the change that gives the new one.
+/// Nothing makes a hard link, yet a durable tree may have two names for one inode: where
+/// a rename was lost to an error, the next one leaves the oldest name standing.
+///
+/// Invariant: `names` has an inode where `by_name` does, with one of its names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entries {
     by_name: BTreeMap<String, Ino>,
@@ -41,18 +43,27 @@ pub(super) struct Entries {
 impl Entries {
     fn insert(&mut self, name: String, ino: Ino) {
         self.names.insert(ino, name.clone());
-        if let Some(replaced) = self.by_name.insert(name, ino)
+        if let Some(replaced) = self.by_name.insert(name.clone(), ino)
             && replaced != ino
         {
-            self.names.remove(&replaced);
+            self.unname(replaced, &name);
         }
     }
 
     fn remove(&mut self, name: &str) {
-        if let Some(ino) = self.by_name.remove(name)
-            && self.names.get(&ino).is_some_and(|known| known == name)
-        {
-            self.names.remove(&ino);
+        if let Some(ino) = self.by_name.remove(name) {
+            self.unname(ino, name);
+        }
+    }
+
+    /// That name of an inode is gone; it may have another.
+    fn unname(&mut self, ino: Ino, name: &str) {
+        if self.names.get(&ino).is_some_and(|known| known == name) {
+            let mut others = self.by_name.iter().filter(|(_, named)| **named == ino);
+            match others.next() {
+                Some((other, _)) => self.names.insert(ino, other.clone()),
+                None => self.names.remove(&ino),
+            };
         }
     }
 }
@@ -342,5 +353,39 @@ impl Names {
             let name = entries.names.get(&ino)?;
             Some((*parent, name.as_str()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{EntryChange, Ino, Name, Names, ROOT};
+
+    fn name(of: &str) -> Name {
+        (ROOT, of.to_owned())
+    }
+
+    /// Seeds 802002227 and 802002837 of `swarm-expiry` met it: the file was dropped while
+    /// a durable name still led to it, and the next power loss found nothing there.
+    #[test]
+    fn an_inode_with_two_durable_names_is_there_until_both_are_gone() {
+        let file = Ino(7);
+        let mut names = Names::default();
+        let (all, none) = (|seq| BTreeSet::from([seq]), BTreeSet::new());
+        names.change(EntryChange::create(1, name("a"), file));
+        names.settle(&all(1), &none);
+        names.change(EntryChange::rename(2, name("a"), name("b"), file));
+        names.settle(&none, &all(2));
+        names.change(EntryChange::rename(3, name("b"), name("c"), file));
+        names.settle(&all(3), &none);
+        names.change(EntryChange::remove(4, name("c")));
+        names.settle(&all(4), &none);
+        assert!(names.mention(file), "the oldest name still leads to it");
+        assert!(names.is_linked_durably(file));
+        names.change(EntryChange::create(5, name("a"), Ino(8)));
+        names.settle(&all(5), &none);
+        assert!(!names.mention(file));
+        assert!(names.mention(Ino(8)));
     }
 }
