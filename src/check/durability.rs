@@ -62,7 +62,7 @@ mod tests {
     fn absent_from_the_final_read_is_lost() {
         insta::assert_snapshot!(
             lost("send 1; ack 1@0; send 2; ack 2@1; final 0..1: 1@0").join("\n"),
-            @"orders/3 offset 1 acknowledged at 4.000s, absent after convergence"
+            @"client 1 #2, acknowledged at 4.000s as orders/3@1 (log address 100), absent after convergence"
         );
     }
 
@@ -70,11 +70,11 @@ mod tests {
     fn moved_replaced_or_unreadable_is_lost() {
         insta::assert_snapshot!(
             lost("send 1; ack 1@0; final 0..2: 2@0 1@1").join("\n"),
-            @"orders/3 offset 0 acknowledged at 2.000s, replaced by client 1 #2 after convergence"
+            @"client 1 #1, acknowledged at 2.000s as orders/3@0 (log address 0), replaced by client 1 #2 after convergence"
         );
         insta::assert_snapshot!(
             lost("send 1; ack 1@0; final 0..1: ?@0").join("\n"),
-            @"orders/3 offset 0 acknowledged at 2.000s, unreadable after convergence"
+            @"client 1 #1, acknowledged at 2.000s as orders/3@0 (log address 0), unreadable after convergence"
         );
     }
 
@@ -103,7 +103,7 @@ mod tests {
         let text = "send 1; ack 1@0; send 2; ack 2@1; pull 0..2: 2@1; final 0..2: 1@0 2@1";
         insta::assert_snapshot!(
             lost(text).join("\n"),
-            @"orders/3 offset 0 acknowledged at 2.000s, absent in the pull of 0..2 answered at 5.000s"
+            @"client 1 #1, acknowledged at 2.000s as orders/3@0 (log address 0), absent in the pull of 0..2 answered at 5.000s"
         );
     }
 

@@ -202,7 +202,7 @@ fn the_same_loss_with_synchronous_flush_is_a_fail() {
     let judgement = case(Flush::Sync, FaultKind::PowerLoss).judge(LOST);
     assert_eq!(judgement.verdict, Verdict::Fail);
     insta::assert_snapshot!(judgement.findings[0].lines.join("\n"), @r"
-    orders/3 offset 0 acknowledged at 2.000s, absent after convergence
+    client 1 #1, acknowledged at 2.000s as orders/3@0 (log address 0), absent after convergence
     taken by power-loss of broker 0 at 2.500s, under which nothing may be lost
     ");
     assert_eq!(judgement.findings[0].moments_ns, [2 * S, 2 * S + S / 2]);
@@ -251,7 +251,7 @@ fn a_broker_that_serves_on_over_proved_damage_is_not_excused() {
     let judgement = rot_at(6 * S + S / 2).judge(SILENT);
     assert_eq!(judgement.verdict, Verdict::Fail);
     insta::assert_snapshot!(judgement.findings[0].lines.join("\n"), @r"
-    orders/3 offset 0 acknowledged at 2.000s, replaced by client 1 #4 after convergence
+    client 1 #1, acknowledged at 2.000s as orders/3@0 (log address 0), replaced by client 1 #4 after convergence
     taken by rot of broker 0 at 6.500s, under which the broker must stop until its operator salvages what is left, and it served on
     ");
     let mut too_late = rot_at(6 * S + S / 2);

@@ -61,13 +61,13 @@ mod tests {
     fn once_read_it_must_not_go() {
         insta::assert_snapshot!(
             lost("send 1; unknown 1; pull 0..1: 1@0; final 0..0:").join("\n"),
-            @"orders/3 offset 0 read at 3.000s, absent after convergence"
+            @"client 1 #1, read at 3.000s as orders/3@0, absent after convergence"
         );
         insta::assert_snapshot!(
             lost("send 1; pull 0..1: 1@0; pull 0..1: 2@0; final 0..1: 1@0").join("\n"),
             @r"
-        orders/3 offset 0 read at 2.000s, replaced by client 1 #2 in the pull of 0..1 answered at 3.000s
-        orders/3 offset 0 read at 3.000s, replaced by client 1 #1 after convergence
+        client 1 #1, read at 2.000s as orders/3@0, replaced by client 1 #2 in the pull of 0..1 answered at 3.000s
+        client 1 #2, read at 3.000s as orders/3@0, replaced by client 1 #1 after convergence
         "
         );
     }
@@ -76,7 +76,7 @@ mod tests {
     fn a_second_copy_that_was_read_stays_too() {
         assert_eq!(
             lost("send 1; ack 1@5; pull 4..5: 1@4; final 4..6: 1@5"),
-            ["orders/3 offset 4 read at 3.000s, absent after convergence"]
+            ["client 1 #1, read at 3.000s as orders/3@4, absent after convergence"]
         );
     }
 

@@ -142,12 +142,20 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = At(self.known_ns);
         match &self.thing {
-            LostThing::Acknowledged { queue, offset, .. } => {
-                write!(f, "{queue} offset {offset} acknowledged at {known}, ")?;
-            }
-            LostThing::Read { queue, offset, .. } => {
-                write!(f, "{queue} offset {offset} read at {known}, ")?;
-            }
+            LostThing::Acknowledged {
+                queue,
+                offset,
+                address,
+                value,
+            } => write!(
+                f,
+                "{value}, acknowledged at {known} as {queue}@{offset} (log address {address}), "
+            )?,
+            LostThing::Read {
+                queue,
+                offset,
+                value,
+            } => write!(f, "{value}, read at {known} as {queue}@{offset}, ")?,
             LostThing::GroupOffset {
                 group,
                 queue,

@@ -108,9 +108,9 @@ fault_kinds! {
     Rot = "rot", Broker, Synced;
     /// Writes fail because the disk is full.
     DiskFull = "disk-full", Broker, Service;
-    /// Operations take long.
+    /// Syncs take long. Reads and writes are the page cache's and take no time.
     DiskSlow = "disk-slow", Broker, Speed;
-    /// Operations never return.
+    /// Syncs never return.
     DiskHung = "disk-hung", Broker, ServiceWithoutEnd;
     /// Syncs return OK and do nothing.
     DiskLying = "disk-lying", Broker, SyncedUnseen;
@@ -136,7 +136,7 @@ fault_kinds! {
     ClockDrift = "clock-drift", Clocks, Nothing;
     /// A client's clocks go faster or slower.
     ClientClockDrift = "client-clock-drift", ClientClocks, Nothing;
-    /// Operations take many times as long.
+    /// Syncs take many times as long.
     DiskLimping = "disk-limping", Broker, Speed;
     /// Messages on the links take many times as long.
     LinkLimping = "link-limping", Broker, Service;

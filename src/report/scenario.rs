@@ -74,6 +74,8 @@ pub struct ScenarioReport {
     pub nothing_due: u64,
     /// In how many runs each promise was broken.
     pub broken: BTreeMap<Promise, u64>,
+    /// The first seed that lost something where nothing is promised.
+    pub first_loss: Option<u64>,
     /// The seeds of runs that do not fit the expectation, ascending.
     pub unfit: Vec<(u64, Verdict)>,
     /// The first of these.
@@ -99,6 +101,7 @@ impl ScenarioReport {
             happened: BTreeMap::new(),
             nothing_due: 0,
             broken: BTreeMap::new(),
+            first_loss: None,
             unfit: Vec::new(),
             first_unfit: None,
             hash: 0,
@@ -133,6 +136,9 @@ impl ScenarioReport {
             *self.broken.entry(promise).or_default() += 1;
         }
         self.tally.add(run.verdict);
+        if run.verdict == Verdict::ExpectedLoss {
+            self.first_loss.get_or_insert(run.seed);
+        }
         if !self.about.outcome.allows(run.verdict) {
             self.unfit.push((run.seed, run.verdict));
             self.first_unfit.get_or_insert(run);

@@ -27,6 +27,10 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     if let Some(note) = attribution(report) {
         let _ = writeln!(text, "      {note}");
     }
+    if let Some(seed) = report.first_loss {
+        let again = replay(&report.about.file, seed);
+        let _ = writeln!(text, "      first run with a loss: {again}");
+    }
     let transactions = business(report).into_iter().chain(published_again(report));
     for note in transactions.chain(deaths(report)) {
         let _ = writeln!(text, "      {note}");

@@ -53,13 +53,13 @@ pub(super) fn id(path: &Path) -> String {
     )
 }
 
-/// The file as a user of the checkout would name it. Of an absolute path only
-/// the part from `scenarios/` on is shown, or the name: reports hold no path of
-/// the machine.
+/// The file as a user of the checkout would name it: of a path only the part from
+/// `scenarios/` on is shown, so that reports are equal on every machine. Any other path
+/// is shown as it was given, for the command that shows a run again needs it.
 pub(super) fn display(path: &Path) -> String {
     match under_scenarios(path) {
         Some(inner) => format!("scenarios/{}", join(inner)),
-        None if path.is_absolute() => join(Path::new(path.file_name().unwrap_or_default())),
+        None if path.is_absolute() => path.display().to_string(),
         None => join(path),
     }
 }
@@ -94,14 +94,14 @@ mod tests {
     use super::{display, find, id};
 
     #[test]
-    fn ids_and_names_hold_no_path_of_the_machine() {
+    fn a_file_of_the_checkout_has_one_name_on_every_machine() {
         let name = |path: &str| (id(Path::new(path)), display(Path::new(path)));
         let pair = |id: &str, file: &str| (id.to_owned(), file.to_owned());
         let named = pair("raft/quorum", "scenarios/raft/quorum.toml");
         assert_eq!(name("scenarios/raft/quorum.toml"), named);
         assert_eq!(name("./scenarios/raft/quorum.toml"), named);
         assert_eq!(name("/home/me/scenarios/raft/quorum.toml"), named);
-        assert_eq!(name("/tmp/x.toml"), pair("x", "x.toml"));
+        assert_eq!(name("/tmp/x.toml"), pair("x", "/tmp/x.toml"));
         assert_eq!(name("mine/x.toml"), pair("x", "mine/x.toml"));
     }
 
