@@ -8,6 +8,7 @@
 mod allocations;
 mod bench;
 mod fresh;
+mod keys;
 mod list;
 mod plan;
 mod progress;
@@ -80,6 +81,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// List scenarios: id, expectation, seeds, faults, why.
     List(ListArgs),
+    /// Show the keys of scenario files, each with its default, meaning and values.
+    Keys(KeysArgs),
     #[command(flatten)]
     Operate(Operation),
 }
@@ -188,6 +191,13 @@ struct ListArgs {
     paths: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct KeysArgs {
+    /// A table or a key, or a part of its name; all of them where nothing is said.
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
 fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -207,6 +217,10 @@ enum CommandError {
     Operation(#[from] OperationError),
     #[error("error: {0} has faults of its own: a sweep wants a run without, `faults = \"none\"`")]
     HasFaults(String),
+    #[error(
+        "error: no table and no key has \"{0}\" in its name\n  help: `zeroloss keys` shows all of them"
+    )]
+    NoSuchKey(String),
     #[error("error: cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -226,7 +240,7 @@ impl From<Ending> for Exit {
 impl CommandError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Scenario(_) | Self::HasFaults(_) => Exit::Usage,
+            Self::Scenario(_) | Self::HasFaults(_) | Self::NoSuchKey(_) => Exit::Usage,
             Self::Operation(error) => error.ending().into(),
             Self::Explore(ExploreError::Hung(_)) => Exit::Stuck,
             Self::Explore(ExploreError::Output(_)) | Self::Output(_) => Exit::TestbedIo,
@@ -261,6 +275,7 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
         Command::Plan(args) => plan::plan(args, out),
         Command::Sweep(args) => sweep::command(args, out),
         Command::List(args) => list::list(args, out),
+        Command::Keys(args) => keys::keys(args, out),
         Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),
         Command::Operate(operation) => operation
             .execute(out)

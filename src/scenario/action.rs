@@ -6,7 +6,7 @@ use super::parameter::{
     Among, Choice, Files, LeftOut, Maybe, Parameter, Span, Survivors, Unit, Until, Way,
 };
 use super::random::Stream;
-use super::read::{Problem, Table};
+use super::read::{Key, Problem, Table};
 use super::{
     Between, CutDirection, CutLinks, DiskVerb, PartitionShape, Refusal, RotForm, SyncErrorCache,
     SyncForm,
@@ -73,10 +73,21 @@ macro_rules! fault_actions {
             }
 
             /// The keys that a kind has beside the common ones.
-            pub(super) fn keys(kind: FaultKind, unit: Unit) -> Vec<&'static str> {
+            pub(super) fn keys(kind: FaultKind, unit: Unit) -> Vec<Key> {
                 match kind {
-                    $(FaultKind::$kind => vec![$(key!(unit, $type, $key)),*],)+
+                    $(FaultKind::$kind => vec![$(Key {
+                        name: key!(unit, $type, $key),
+                        meaning: concat!($($field_doc),+),
+                    }),*],)+
                     $(FaultKind::$setting)|+ => Vec::new(),
+                }
+            }
+
+            /// What happens under a kind, in a sentence.
+            pub(super) fn meaning(kind: FaultKind) -> &'static str {
+                match kind {
+                    $(FaultKind::$kind => concat!($($doc),+),)+
+                    $(FaultKind::$setting)|+ => "",
                 }
             }
 

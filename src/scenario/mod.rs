@@ -10,6 +10,14 @@
 //!                                                              written ──┘     ▲
 //!                                                                 └─ plan.toml ┘ edited, read again
 //! ```
+//!
+//! # The keys of a scenario file
+//!
+//! As `zeroloss keys` shows them.
+//!
+//! ```text
+#![doc = include_str!("keys.txt")]
+//! ```
 
 mod action;
 mod cluster;
@@ -49,7 +57,7 @@ pub use plan::{
     plan, written,
 };
 pub(crate) use read::seeds;
-pub use read::{ScenarioError, find, load, load_plan, parse, parse_plan};
+pub use read::{ScenarioError, find, load, load_plan, parse, parse_plan, reference};
 pub use refusal::{DiskVerb, Refusal};
 pub use survival::Survival;
 pub use swarm::Swarm;

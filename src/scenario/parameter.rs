@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Value;
 
 use super::random::Stream;
-use super::read::{MS, Problem, Table};
+use super::read::{Key, MS, Problem, Table, shown};
 use super::{
     Between, CutDirection, CutLinks, DiskVerb, FileClass, PartitionShape, Refusal, RotForm,
     Survival, SyncErrorCache, SyncForm,
@@ -151,6 +151,9 @@ impl Parameter for Until {
 
     fn read(table: &Table<'_>, key: &str, rule: Self::Rule, unit: Unit) -> Result<Self, Problem> {
         let (never, default) = rule;
+        let (low, high) = default;
+        let values = format!("a number or [low, high], {}, or \"{never}\"", shown(&MS));
+        table.note(key, values, Some(format!("[{low}, {high}]")));
         match table.get(key) {
             Some(field) if field.is_string() => field.word(&[(never, Self::Never(never))]),
             _ => Span::read(table, key, default, unit).map(Self::After),
@@ -220,9 +223,7 @@ impl Parameter for Maybe {
     type Rule = Range<u64>;
 
     fn read(table: &Table<'_>, key: &str, bounds: Range<u64>, _: Unit) -> Result<Self, Problem> {
-        let field = table.get(key);
-        let number = field.map(|field| field.between(bounds)).transpose();
-        number.map(Self)
+        table.maybe_between(key, bounds).map(Self)
     }
 
     fn drawn(&self, stream: &mut Stream) -> Self {
@@ -329,15 +330,12 @@ impl<T: Word> Parameter for Choice<T> {
             LeftOut::This(value) => (Some(value), true),
             LeftOut::Only(value) => (Some(value), false),
         };
-        let Some(field) = table.get(key) else {
-            return Ok(Self(default));
-        };
         let mut choices = Vec::new();
         if may_be_drawn && unit == Unit::Ms {
             choices.push((RANDOM, None));
         }
         choices.extend(T::words().into_iter().map(|(word, it)| (word, Some(it))));
-        field.word(&choices).map(Self)
+        table.word(key, &choices, default).map(Self)
     }
 
     fn drawn(&self, stream: &mut Stream) -> Self {
@@ -384,8 +382,7 @@ impl Parameter for Way {
         if unit == Unit::Ms {
             choices.insert(0, (RANDOM, None));
         }
-        let field = table.get(key);
-        let is_first = field.map_or(Ok(None), |field| field.word(&choices))?;
+        let is_first = table.word(key, &choices, None)?;
         Ok(Self { words, is_first })
     }
 
@@ -445,10 +442,6 @@ impl Parameter for Files {
             Among::Files | Among::Sectors => FileClass::CommitLog,
             Among::AnyOrFiles => FileClass::Any,
         };
-        let Some(field) = table.get(key) else {
-            let class = Some(default);
-            return Ok(Self { among, class });
-        };
         let fits =
             |class: &FileClass| among == Among::Sectors || *class != FileClass::SegmentHeader;
         let mut words = Vec::new();
@@ -457,7 +450,7 @@ impl Parameter for Files {
         }
         let classes = FileClass::ALL.into_iter().filter(fits);
         words.extend(classes.map(|class| (class.name(), Some(class))));
-        let class = field.word(&words)?;
+        let class = table.word(key, &words, Some(default))?;
         Ok(Self { among, class })
     }
 
@@ -512,16 +505,19 @@ pub enum Survivors {
 }
 
 const KEEP_PENDING: &str = "keep_pending";
+const KEPT: &[Key] = &[Key {
+    name: KEEP_PENDING,
+    meaning: "Exactly these pieces survive, counted from 0 in the order of the operations.",
+}];
 
 impl Parameter for Survivors {
     type Rule = ();
 
     fn read(table: &Table<'_>, key: &str, (): (), unit: Unit) -> Result<Self, Problem> {
-        let Some(field) = table.get(key) else {
-            return Ok(Self::Any);
-        };
-        if unit == Unit::Ns && !field.is_string() {
-            let table = field.table("`survival`", &[KEEP_PENDING])?;
+        if unit == Unit::Ns
+            && let Some(field) = table.get(key).filter(|field| !field.is_string())
+        {
+            let table = field.table("`survival`", KEPT)?;
             let kept = table.require(KEEP_PENDING)?.integers(0..1 << 40)?;
             return Ok(Self::Kept(kept.into_iter().map(|it| it as usize).collect()));
         }

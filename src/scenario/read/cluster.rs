@@ -1,60 +1,61 @@
 //! `[cluster]`.
 
+use super::key::{Key, keys, union};
 use super::problem::Problem;
 use super::sections::{BYTES, MS};
-use super::table::{Field, Table, union};
+use super::table::{Field, Table};
 use crate::broker::{self, Bounds, BrokerConfig, FlushDiskType, RaftConfig};
 use crate::check::Replication;
 use crate::scenario::{Between, Cluster, CpuSpeed, RestartWith};
 
-const ANY: &[&str] = &[
-    "brokers",
-    "replication",
-    "flush",
-    "segment_bytes",
-    "sync_flush_timeout_ms",
-    "flush_interval_ms",
-    "checkpoint_interval_ms",
-    "idle_mark_ms",
-    "transaction_timeout_ms",
-    "transaction_check_interval_ms",
-    "transaction_check_max",
-    "half_age_max_ms",
-    "client_expired_ms",
-    "queue_lock_ms",
-    "delay_levels_ms",
-    "max_message_bytes",
-    "pending_max",
-    "producer_dedup",
-    "reserve_bytes",
-    "holds_reserve",
-    "open_files_max",
-    "recent_bytes",
-    "cpu_slowdown",
-    "slice_bytes",
-    "restart_with_segment_bytes",
-    "restart_with_queues",
-    "connections_max",
-    "partial_bytes_max",
-    "idle_ms",
-    "peer_message_bytes",
-    "retention_ms",
-    "restart_with_retention_ms",
-    "restart_with_events_per_step",
-];
+const ANY: &[Key] = keys! {
+    "brokers": "Members from the start, numbered from 0: 1 alone, an odd number from 3 on with Raft.";
+    "replication": "How they replicate.";
+    "flush": "`SYNC_FLUSH` or `ASYNC_FLUSH` (`flushDiskType`).";
+    "segment_bytes": "Size of a file of the commit log (`mapedFileSizeCommitLog`).";
+    "sync_flush_timeout_ms": "A send that is not flushed within this is answered `FLUSH_DISK_TIMEOUT` (`syncFlushTimeout`).";
+    "flush_interval_ms": "Asynchronous flush: pause between flushes (`flushIntervalCommitLog`).";
+    "checkpoint_interval_ms": "Pause between checkpoints of the derived state (`flushConsumerOffsetInterval`).";
+    "idle_mark_ms": "After this much idleness a durable mark is written behind the last record (D12).";
+    "transaction_timeout_ms": "A half message is not asked about before it is this old (`transactionTimeOut`).";
+    "transaction_check_interval_ms": "Pause between two looks at the half messages (`transactionCheckInterval`).";
+    "transaction_check_max": "After so many questions a half message is discarded (`transactionCheckMax`).";
+    "half_age_max_ms": "A half message that is pending for longer is discarded.";
+    "client_expired_ms": "A client that sent no heartbeat for this long is not asked anything (`channelExpiredTimeout`).";
+    "queue_lock_ms": "A consumer that locked a queue holds it for so long, unless it asks again (`rebalanceLockMaxLiveTime`).";
+    "delay_levels_ms": "How long a message waits at each delay level, from level 1 on (`messageDelayLevel`).";
+    "max_message_bytes": "Longest message body that is accepted (`maxMessageSize`).";
+    "pending_max": "Requests that may wait for a flush before sends are refused (`sendThreadPoolQueueCapacity`).";
+    "producer_dedup": "A send that names its producer and its number is stored once (D19).";
+    "reserve_bytes": "Sends are refused once less than this is free (D31).";
+    "holds_reserve": "The reserve is held as a file, so that nobody else can take it.";
+    "open_files_max": "Descriptors that the store keeps of files that it may close and open again.";
+    "recent_bytes": "Frames that a replica keeps in memory for followers that keep up.";
+    "cpu_slowdown": "The brokers' work takes CPU time, so many times as long as the cost model says; left out, it takes none.";
+    "slice_bytes": "Long work is done in parts of so many bytes, and requests are served between two of them.";
+    "restart_with_segment_bytes": "A broker that starts again has a segment size from this range.";
+    "restart_with_queues": "The same, of the queues of topics that are made later.";
+    "connections_max": "Streams that a broker bears.";
+    "partial_bytes_max": "Bytes of frames that have begun and not ended that a broker bears.";
+    "idle_ms": "A stream that nobody uses for so long is closed.";
+    "peer_message_bytes": "Size of one message between brokers, at most.";
+    "retention_ms": "Messages that are older may be dropped, whole segments at a time (`fileReservedTime`); left out, nothing expires.";
+    "restart_with_retention_ms": "A broker that starts again has a retention from this range; never below `retention_ms`.";
+    "restart_with_events_per_step": "The same, of the network's events that are handled in one step.";
+};
 
 /// The keys that only brokers that replicate by Raft know.
-const RAFT: &[&str] = &[
-    "spares",
-    "preset",
-    "heartbeat_ms",
-    "first_start_ms",
-    "election_timeout_ms",
-    "own_sync_timeout_ms",
-    "scrub_interval_ms",
-    "preferred_leader",
-    "preferences_differ",
-];
+const RAFT: &[Key] = keys! {
+    "spares": "Further machines, formatted and running, members of nothing until the operator adds them.";
+    "preset": "RocketMQ's DLedger as it is: acknowledges from the page cache (guarantee.md, section 6).";
+    "heartbeat_ms": "Pause between a leader's heartbeats.";
+    "first_start_ms": "Each member starts for the first time at a moment of this range.";
+    "election_timeout_ms": "Each broker's own election timeout is drawn from here; at least twice the heartbeat.";
+    "own_sync_timeout_ms": "A leader whose own sync takes longer steps down.";
+    "scrub_interval_ms": "Pause between two looks at the log for rot (D28).";
+    "preferred_leader": "The broker that leads where it can, by its number.";
+    "preferences_differ": "Each broker prefers another leader, the next after the one before it.";
+};
 
 /// The keys that `preset = "dledger"` decides, whatever RocketMQ's own keys say.
 const DECIDED_BY_PRESET: &[&str] = &["flush", "flush_interval_ms"];
@@ -68,7 +69,9 @@ const OP_BATCH_INTERVAL_MS: u64 = 3_000;
 /// Reads `[cluster]`.
 pub(super) fn read(top: &Table<'_>) -> Result<Cluster, Problem> {
     let keys = union([ANY, RAFT]);
-    let table = top.require("cluster")?.table("[cluster]", &keys)?;
+    let table = top.required_table("cluster")?.table("[cluster]", &keys)?;
+    let numbers = "1 alone; 3, 5, 7 and so on up to 15 with Raft";
+    table.note("brokers", numbers, Some("1, alone".to_owned()));
     match replication(&table)? {
         Replication::None => single(&table),
         Replication::Raft => raft(&table),
@@ -76,23 +79,22 @@ pub(super) fn read(top: &Table<'_>) -> Result<Cluster, Problem> {
 }
 
 fn replication(table: &Table<'_>) -> Result<Replication, Problem> {
-    let Some(field) = table.get("replication") else {
-        return Ok(Replication::None);
-    };
     let words = [
         ("none", Some(Replication::None)),
         ("primary-backup", None),
         ("raft", Some(Replication::Raft)),
     ];
-    field.word(&words)?.ok_or_else(|| {
-        field
-            .problem("this replication is not built yet", "not built yet")
+    let replication = table.word("replication", &words, Some(Replication::None))?;
+    replication.ok_or_else(|| {
+        let field = table.get("replication");
+        let span = field.map_or(table.span.clone(), |field| field.span);
+        Problem::new(span, "this replication is not built yet", "not built yet")
             .help("replication = \"none\" or \"raft\"")
     })
 }
 
 fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
-    if let Some(field) = RAFT.iter().find_map(|key| table.get(key)) {
+    if let Some(field) = RAFT.iter().find_map(|key| table.get(key.name)) {
         let message = format!("`{}` is a setting of Raft", field.key);
         return Err(field
             .problem(message, "replication is \"none\"")
@@ -122,8 +124,7 @@ fn single(table: &Table<'_>) -> Result<Cluster, Problem> {
 }
 
 fn cpu(table: &Table<'_>) -> Result<Option<CpuSpeed>, Problem> {
-    let field = table.get("cpu_slowdown");
-    let slowdown = field.map(|field| field.integer(SLOWDOWN)).transpose()?;
+    let slowdown = table.maybe_integer("cpu_slowdown", SLOWDOWN)?;
     Ok(slowdown.map(|slowdown| CpuSpeed { slowdown }))
 }
 
@@ -131,13 +132,14 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
     let brokers = members(&table.require("brokers")?)?;
     let election_timeout_ms = table.between("election_timeout_ms", 1..MS.end, (100, 200))?;
     let raft = raft_config(table, brokers, election_timeout_ms)?;
+    table.maybe_word("preset", &[("dledger", ())])?;
     let preset = table.get("preset");
     let broker = match &preset {
         None => BrokerConfig {
             replication: broker::Replication::Raft(raft),
             ..broker(table, flush(table)?)?
         },
-        Some(field) => dledger(table, field, raft)?,
+        Some(_) => dledger(table, raft)?,
     };
     Ok(Cluster {
         brokers,
@@ -154,21 +156,18 @@ fn raft(table: &Table<'_>) -> Result<Cluster, Problem> {
 
 /// Only where there is a preference that can differ.
 fn preferences_differ(table: &Table<'_>) -> Result<bool, Problem> {
+    let differ = table.boolean("preferences_differ", false)?;
     match table.get("preferences_differ") {
-        None => Ok(false),
         Some(field) if table.get("preferred_leader").is_none() => Err(field
             .problem("no broker prefers any other", "without `preferred_leader`")
             .help("preferred_leader = 0")),
-        Some(field) => field.boolean(),
+        _ => Ok(differ),
     }
 }
 
 /// A retention is never made shorter: it is by the shortest that runs are judged.
 fn restart_with(table: &Table<'_>, retention_ms: Option<u64>) -> Result<RestartWith, Problem> {
-    let range = |key, bounds| {
-        let field = table.get(key);
-        field.map(|field| field.between(bounds)).transpose()
-    };
+    let range = |key, bounds| table.maybe_between(key, bounds);
     let least_ms = retention_ms.unwrap_or(1);
     Ok(RestartWith {
         segment_bytes: range("restart_with_segment_bytes", 8_192..BYTES.end)?,
@@ -202,12 +201,7 @@ fn members(field: &Field<'_>) -> Result<u32, Problem> {
 
 /// RocketMQ's DLedger as it is: acknowledges from the page cache, forces in the
 /// background, and writes its vote without a sync (guarantee.md, section 6).
-fn dledger(
-    table: &Table<'_>,
-    preset: &Field<'_>,
-    raft: RaftConfig,
-) -> Result<BrokerConfig, Problem> {
-    preset.word(&[("dledger", ())])?;
+fn dledger(table: &Table<'_>, raft: RaftConfig) -> Result<BrokerConfig, Problem> {
     if let Some(field) = DECIDED_BY_PRESET.iter().find_map(|key| table.get(key)) {
         let message = format!("`{}` contradicts the preset", field.key);
         return Err(field
@@ -246,6 +240,7 @@ fn raft_config(
         return Err(Problem::new(span, message, label)
             .help("an election timeout is twice the heartbeat at least"));
     }
+    table.note("preferred_leader", "a broker's number, from 0", None);
     let preferred = table.get("preferred_leader");
     let preferred = preferred.map(|field| member(&field, brokers)).transpose()?;
     Ok(RaftConfig {
@@ -271,10 +266,11 @@ fn member(field: &Field<'_>, brokers: u32) -> Result<u32, Problem> {
 }
 
 fn flush(table: &Table<'_>) -> Result<FlushDiskType, Problem> {
-    table.require("flush")?.word(&[
+    let words = [
         ("sync", FlushDiskType::Sync),
         ("async", FlushDiskType::Async),
-    ])
+    ];
+    table.required_word("flush", &words)
 }
 
 /// Segments and reserves are small by default, so that short runs roll over
@@ -283,17 +279,9 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
     let default = BrokerConfig::default();
     let bytes = |key, default| table.integer(key, BYTES, default);
     let ms = |key, default| table.integer(key, 1..MS.end, default);
-    let dedup = table.get("producer_dedup");
-    let dedup = dedup.map(|field| field.boolean()).transpose()?;
-    let holds_reserve = table.get("holds_reserve");
-    let holds_reserve = holds_reserve.map(|field| field.boolean()).transpose()?;
-    let retention = table.get("retention_ms");
-    let retention = retention
-        .map(|field| field.integer(1..MS.end))
-        .transpose()?;
     Ok(BrokerConfig {
         flush_disk_type: flush,
-        retention_ms: retention,
+        retention_ms: table.maybe_integer("retention_ms", 1..MS.end)?,
         segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
         sync_flush_timeout_ms: ms("sync_flush_timeout_ms", default.sync_flush_timeout_ms)?,
         flush_interval_ms: ms("flush_interval_ms", default.flush_interval_ms)?,
@@ -312,9 +300,9 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         delay_levels_ms: delay_levels(table, default.delay_levels_ms)?,
         max_message_bytes: bytes("max_message_bytes", 65_536)? as usize,
         pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
-        producer_dedup: dedup.unwrap_or(default.producer_dedup),
+        producer_dedup: table.boolean("producer_dedup", default.producer_dedup)?,
         reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
-        holds_reserve: holds_reserve.unwrap_or(false),
+        holds_reserve: table.boolean("holds_reserve", false)?,
         open_files_max: table.count("open_files_max", 4)? as usize,
         recent_bytes: bytes("recent_bytes", default.recent_bytes as u64)? as usize,
         slice_bytes: bytes("slice_bytes", default.slice_bytes)?,
@@ -341,16 +329,15 @@ fn bounds(table: &Table<'_>, default: Bounds) -> Result<Bounds, Problem> {
 }
 
 fn delay_levels(table: &Table<'_>, default: Vec<u64>) -> Result<Vec<u64>, Problem> {
-    let Some(field) = table.get("delay_levels_ms") else {
+    let Some(levels_ms) = table.maybe_integers("delay_levels_ms", MS)? else {
         return Ok(default);
     };
-    let levels_ms = field.integers(MS)?;
     let most = broker::LEVELS_MAX as usize;
-    match levels_ms.len() <= most {
-        true => Ok(levels_ms),
-        false => {
+    match table.get("delay_levels_ms") {
+        Some(field) if levels_ms.len() > most => {
             let label = format!("these are {}", levels_ms.len());
             Err(field.problem(format!("there are at most {most} delay levels"), label))
         }
+        _ => Ok(levels_ms),
     }
 }

@@ -1,12 +1,18 @@
 //! `at_event` of a `[[fault]]`.
 
 use super::fault::Frame;
+use super::key::{Key, keys};
 use super::problem::Problem;
 use super::table::{Field, Table};
 use crate::history::FaultKind;
 use crate::scenario::{Event, EventRule, FileClass};
 
-const KEYS: &[&str] = &["event", "file", "nth", "every_nth"];
+const KEYS: &[Key] = keys! {
+    "event": "What is counted, from the window's begin on.";
+    "file": "Of which files: of a write, a sync asked for, a sync done.";
+    "nth": "The fault comes with the event of that number, from 1.";
+    "every_nth": "Further faults of the rule come each so many events after the one before; needs `count`.";
+};
 /// Bounds of the number of an event.
 const NTH: std::ops::Range<u64> = 1..1_000_001;
 
@@ -16,6 +22,7 @@ pub(super) fn at_event(
     kind: FaultKind,
     frame: &Frame<'_>,
 ) -> Result<Option<EventRule>, Problem> {
+    table.note("at_event", "a table { event = …, nth = …, … }", None);
     let Some(field) = table.get("at_event") else {
         return Ok(None);
     };
@@ -40,8 +47,8 @@ pub(super) fn at_event(
     Ok(Some(EventRule {
         event,
         file: file(&rule, event)?,
-        nth: rule.require("nth")?.between(NTH)?,
-        every_nth: every_nth.map(|every| every.between(NTH)).transpose()?,
+        nth: rule.required_between("nth", NTH)?,
+        every_nth: rule.maybe_between("every_nth", NTH)?,
     }))
 }
 
@@ -61,8 +68,9 @@ fn fits(field: &Field<'_>, kind: FaultKind) -> Result<(), Problem> {
 }
 
 fn event(rule: &Table<'_>, frame: &Frame<'_>) -> Result<Event, Problem> {
+    let events = Event::ALL.map(|event| (event.name(), event));
+    let event = rule.required_word("event", &events)?;
     let field = rule.require("event")?;
-    let event = field.word(&Event::ALL.map(|event| (event.name(), event)))?;
     if event.is_of_replicas() && !frame.cluster.is_replicated() {
         let message = format!("a single broker has no {}", event.name());
         return Err(field.problem(message, "replication is \"none\""));
@@ -75,12 +83,13 @@ fn file(rule: &Table<'_>, event: Event) -> Result<Option<FileClass>, Problem> {
     // A header is written with its segment.
     let classes = classes.filter(|class| *class != FileClass::SegmentHeader);
     let words: Vec<_> = classes.map(|class| (class.name(), class)).collect();
+    let file = rule.maybe_word("file", &words)?;
     match rule.get("file") {
         Some(field) if !event.has_file() => {
             let message = format!("an event of kind \"{}\" has no `file`", event.name());
             Err(field.problem(message, "only write, sync and synced have"))
         }
-        Some(field) => field.word(&words).map(Some),
+        Some(_) => Ok(file),
         None => Ok(event.has_file().then_some(FileClass::CommitLog)),
     }
 }

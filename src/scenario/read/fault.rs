@@ -1,13 +1,10 @@
 //! `[[fault]]`.
 
-use std::ops::Range;
-
-use toml::de::DeTable;
-
 use super::event::at_event;
+use super::key::{Key, keys, union};
 use super::problem::Problem;
 use super::sections::{MS, window};
-use super::table::{Table, union};
+use super::table::{Entries, Table};
 use super::target::target;
 use crate::check::ExpectedOutcome;
 use crate::history::{FaultKind, TransactionStep, VictimRole};
@@ -17,18 +14,25 @@ use crate::scenario::{
     RunSettings, Target, ThenOn, ThenRule, Workload,
 };
 
-const COMMON: &[&str] = &[
-    "kind",
-    "target",
-    "at_ms",
-    "when",
-    "at_event",
-    "count",
-    "every_ms",
-    "spread_ms",
-    "within_budget",
-    "then",
-];
+const COMMON: &[Key] = keys! {
+    "kind": "What happens; each kind has further keys.";
+    "target": "Whom it may hit; drawn for each fault where it is not one machine.";
+    "at_ms": "When it may fire, since the start of the run; by default the whole run.";
+    "when": "The condition that it waits for within that window; left out, the time alone decides.";
+    "at_event": "In place of a time: it comes with an event of its victims.";
+    "count": "How many are planned; with `every_ms`, at most, and left out as many as there is time for.";
+    "every_ms": "They follow each other, each so long after the one before; left out, each comes at a moment of its own.";
+    "spread_ms": "Several victims are hit one after another, each so long after the one before; left out, at one instant.";
+    "within_budget": "Held back while replicas would forget more than the budget allows (guarantee.md, section 3).";
+    "then": "A second action that follows soon.";
+};
+const FROM_THE_START: &[Key] = &[COMMON[0], COMMON[1]];
+const THEN: &[Key] = keys! {
+    "kind": "What happens then; with the kind's own keys.";
+    "after_ms": "After the first.";
+    "on": "The same victim, or all brokers at one instant.";
+    "when": "The condition of one of them, which it waits for until the rule's window ends.";
+};
 
 /// The facts that a fault has to fit.
 pub(super) struct Frame<'a> {
@@ -39,18 +43,13 @@ pub(super) struct Frame<'a> {
 }
 
 /// Reads one fault.
-pub(super) fn read(
-    span: Range<usize>,
-    entries: &DeTable<'_>,
-    frame: &Frame<'_>,
-) -> Result<FaultRule, Problem> {
+pub(super) fn read(entries: Entries<'_>, frame: &Frame<'_>) -> Result<FaultRule, Problem> {
     let own = FaultKind::ALL.map(own_keys);
     let any = union(std::iter::once(COMMON).chain(own.iter().map(Vec::as_slice)));
-    let table = Table::new("[[fault]]", span.clone(), entries, &any)?;
-    let kind = kind(&table)?;
+    let kind = kind(&entries.clone().table("[[fault]]", &any)?)?;
     let keys = union([common_keys(kind), &own_keys(kind)]);
-    let name = format!("a fault of kind \"{kind}\"");
-    let table = Table::new(name, span, entries, &keys)?;
+    let table = entries.table(format!("a fault of kind \"{kind}\""), &keys)?;
+    table.note_required("kind", format!("\"{kind}\""));
     let target = target(&table, kind, frame.cluster, frame.workloads)?;
     let at_ms = match kind {
         FaultKind::ClockSkew => Between { low: 0, high: 0 },
@@ -78,7 +77,7 @@ pub(super) fn read(
 }
 
 /// The keys that one kind has beside the common ones.
-fn own_keys(kind: FaultKind) -> Vec<&'static str> {
+fn own_keys(kind: FaultKind) -> Vec<Key> {
     FaultAction::keys(kind, Unit::Ms)
 }
 
@@ -86,14 +85,14 @@ pub(super) fn kind(table: &Table<'_>) -> Result<FaultKind, Problem> {
     let kinds = FaultKind::ALL.into_iter();
     let kinds = kinds.filter(|kind| !kind.is_a_setting());
     let kinds: Vec<_> = kinds.map(|kind| (kind.name(), kind)).collect();
-    table.require("kind")?.word(&kinds)
+    table.required_word("kind", &kinds)
 }
 
 /// The keys that a kind shares with others: what is so from the start has no
 /// moment.
-fn common_keys(kind: FaultKind) -> &'static [&'static str] {
+fn common_keys(kind: FaultKind) -> &'static [Key] {
     match kind {
-        FaultKind::ClockSkew => &["kind", "target"],
+        FaultKind::ClockSkew => FROM_THE_START,
         _ => COMMON,
     }
 }
@@ -101,23 +100,15 @@ fn common_keys(kind: FaultKind) -> &'static [&'static str] {
 /// `every_ms` and `count`: without the first, each comes at a moment of its own;
 /// with it, as many as there is time for unless `count` ends them.
 pub(super) fn repetition(table: &Table<'_>) -> Result<(Option<Between>, u32), Problem> {
-    match table.get("every_ms") {
-        None => Ok((None, table.count("count", 1)?)),
-        Some(every) => {
-            let every_ms = Some(every.between(1..MS.end)?);
-            let count = match table.get("count") {
-                Some(_) => table.count("count", 1)?,
-                None => u32::MAX,
-            };
-            Ok((every_ms, count))
-        }
-    }
+    let every_ms = table.maybe_between("every_ms", 1..MS.end)?;
+    let count = table.count("count", 1)?;
+    Ok(match (every_ms, table.get("count")) {
+        (Some(_), None) => (every_ms, u32::MAX),
+        _ => (every_ms, count),
+    })
 }
 
 fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Condition, Problem> {
-    let Some(field) = table.get("when") else {
-        return Ok(Condition::Always);
-    };
     let conditions = [
         ("dirty", Condition::Dirty),
         ("in-flight", Condition::InFlight),
@@ -127,7 +118,11 @@ fn when(table: &Table<'_>, kind: FaultKind, frame: &Frame<'_>) -> Result<Conditi
     ];
     let transaction_steps = TransactionStep::ALL
         .map(|transaction_step| (transaction_step.name(), Condition::At(transaction_step)));
-    let when = field.word(&[&conditions[..], &transaction_steps[..]].concat())?;
+    let words = [&conditions[..], &transaction_steps[..]].concat();
+    let Some(when) = table.maybe_word("when", &words)? else {
+        return Ok(Condition::Always);
+    };
+    let field = table.require("when")?;
     let of_client = match when {
         _ if !kind.is_client_s() => None,
         Condition::Dirty => Some(("a client has no commit log", "never dirty")),
@@ -176,6 +171,12 @@ fn within_budget(
     let bound = kinds.iter().any(|kind| kind.takes_what_was_synced());
     let never_harmless = kinds.iter().find(|kind| is_never_harmless(**kind));
     let is_default = replicated && bound && frame.outcome == ExpectedOutcome::ZeroLoss;
+    let by_default = "true for what takes synced bytes of replicas of which no loss is expected";
+    table.note(
+        "within_budget",
+        "true or false",
+        Some(by_default.to_owned()),
+    );
     let Some(field) = table.get("within_budget") else {
         return match never_harmless {
             Some(kind) if is_default => {
@@ -209,10 +210,10 @@ fn then(
     (first, target): (FaultKind, Target),
     frame: &Frame<'_>,
 ) -> Result<Option<ThenRule>, Problem> {
+    table.note("then", "a table { kind = …, after_ms = …, … }", None);
     let Some(field) = table.get("then") else {
         return Ok(None);
     };
-    const THEN: &[&str] = &["kind", "after_ms", "on", "when"];
     let own = FaultKind::ALL.map(own_keys);
     let keys = union(std::iter::once(THEN).chain(own.iter().map(Vec::as_slice)));
     let any = field.table("`then`", &keys)?;
@@ -237,7 +238,7 @@ fn then(
         return Err(field.problem(message, "the first has several victims"));
     }
     Ok(Some(ThenRule {
-        after_ms: table.require("after_ms")?.between(0..MS.end)?,
+        after_ms: table.required_between("after_ms", 0..MS.end)?,
         on,
         when: when(&table, kind, frame)?,
         action: FaultAction::read(kind, &table, Unit::Ms)?,
@@ -247,10 +248,7 @@ fn then(
 /// `on` of a second action.
 pub(super) fn then_on(table: &Table<'_>) -> Result<ThenOn, Problem> {
     let words = ThenOn::ALL.map(|on| (on.name(), on));
-    match table.get("on") {
-        Some(field) => field.word(&words),
-        None => Ok(ThenOn::Same),
-    }
+    table.word("on", &words, ThenOn::Same)
 }
 
 /// `spread_ms`: several victims, one after another.
@@ -259,6 +257,7 @@ fn spread(
     target: Target,
     action: &FaultAction,
 ) -> Result<Option<Between>, Problem> {
+    let spread_ms = table.maybe_between("spread_ms", MS)?;
     let Some(field) = table.get("spread_ms") else {
         return Ok(None);
     };
@@ -281,7 +280,7 @@ fn spread(
     };
     match problem {
         Some((message, label)) => Err(field.problem(message, label)),
-        None => field.between(MS).map(Some),
+        None => Ok(spread_ms),
     }
 }
 

@@ -1,21 +1,25 @@
 //! `[[link]]`.
 
+use super::key::{Key, keys, union};
 use super::problem::Problem;
 use super::sections::{NETWORK, network_settings};
-use super::table::{Field, Table, union};
+use super::table::{Entries, Table};
 use crate::scenario::{LinkEnd, LinkRule, NetworkSettings};
 
-const ENDS: &[&str] = &["from", "to"];
+const ENDS: &[Key] = keys! {
+    "from": "The sender.";
+    "to": "The receiver.";
+};
 
 /// Reads every rule; what one leaves out is as in `[network]`.
 pub(super) fn read_all(
-    field: &Field<'_>,
+    rules: Vec<Entries<'_>>,
     network: NetworkSettings,
     brokers: u32,
 ) -> Result<Vec<LinkRule>, Problem> {
     let keys = union([ENDS, NETWORK]);
-    let rules = field.tables()?.into_iter().map(|(span, entries)| {
-        let table = Table::new("[[link]]", span, entries, &keys)?;
+    let rules = rules.into_iter().map(|entries| {
+        let table = entries.table("[[link]]", &keys)?;
         Ok(LinkRule {
             from: end(&table, "from", brokers)?,
             to: end(&table, "to", brokers)?,
@@ -26,6 +30,8 @@ pub(super) fn read_all(
 }
 
 fn end(table: &Table<'_>, key: &str, brokers: u32) -> Result<LinkEnd, Problem> {
+    let values = "a broker's number, from 0, or \"brokers\", \"clients\", \"any\"";
+    table.note(key, values, Some("\"any\"".to_owned()));
     let Some(field) = table.get(key) else {
         return Ok(LinkEnd::Any);
     };

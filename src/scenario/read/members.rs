@@ -2,8 +2,8 @@
 
 use super::problem::Problem;
 use super::sections::MS;
-use super::table::Table;
-use crate::scenario::{Between, Failing, Membership, Stays, Tags};
+use super::table::{COUNT_MAX, Table};
+use crate::scenario::{Failing, Membership, Stays, Tags};
 
 /// Keys that only members of a group have.
 const OF_MEMBERS: &[&str] = &[
@@ -36,12 +36,11 @@ pub(super) fn membership(table: &Table<'_>, sent_tags: u32) -> Result<Option<Mem
         let message = "`consumers` have fixed shares, `members` agree on theirs";
         return Err(field.problem(message, "one of the two"));
     }
-    let is_set = |key| table.get(key).map_or(Ok(false), |field| field.boolean());
     Ok(Some(Membership {
         rebalance_interval_ms: table.integer("rebalance_interval_ms", 1..MS.end, 1_000)?,
         in_hand_max: table.count("in_hand_max", 64)?,
-        ordered: is_set("ordered")?,
-        equal_ids: is_set("equal_ids")?,
+        ordered: table.boolean("ordered", false)?,
+        equal_ids: table.boolean("equal_ids", false)?,
         tags: tags(table, sent_tags)?,
         failing: failing(table)?,
         stays: stays(table)?,
@@ -49,6 +48,11 @@ pub(super) fn membership(table: &Table<'_>, sent_tags: u32) -> Result<Option<Mem
 }
 
 fn tags(table: &Table<'_>, of: u32) -> Result<Option<Tags>, Problem> {
+    table.note(
+        "tags",
+        "a number or [low, high], of those that are sent",
+        None,
+    );
     let Some(field) = table.get("tags") else {
         return Ok(None);
     };
@@ -63,24 +67,18 @@ fn tags(table: &Table<'_>, of: u32) -> Result<Option<Tags>, Problem> {
 }
 
 fn failing(table: &Table<'_>) -> Result<Option<Failing>, Problem> {
-    if table.get("fail_one_in").is_none() {
-        return Ok(None);
-    }
-    Ok(Some(Failing {
-        one_in: table.count("fail_one_in", 1)?,
+    let one_in = table.maybe_integer("fail_one_in", 1..COUNT_MAX)?;
+    let failing = Failing {
+        one_in: one_in.unwrap_or(0) as u32,
         times: table.between("fail_times", 1..1 << 20, (1, 3))?,
         retries_max: table.count("retries_max", 16)?,
         delay_level: table.integer("retry_delay_level", 0..19, 0)? as u32,
-    }))
+    };
+    Ok(one_in.map(|_| failing))
 }
 
 fn stays(table: &Table<'_>) -> Result<Option<Stays>, Problem> {
-    if table.get("stay_ms").is_none() {
-        return Ok(None);
-    }
-    let between = |key, default| -> Result<Between, Problem> { table.between(key, MS, default) };
-    Ok(Some(Stays {
-        stay_ms: between("stay_ms", (1_000, 1_000))?,
-        away_ms: between("away_ms", (100, 500))?,
-    }))
+    let away_ms = table.between("away_ms", MS, (100, 500))?;
+    let stay_ms = table.maybe_between("stay_ms", MS)?;
+    Ok(stay_ms.map(|stay_ms| Stays { stay_ms, away_ms }))
 }

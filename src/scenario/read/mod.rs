@@ -6,12 +6,14 @@ mod cluster;
 mod event;
 mod fault;
 mod files;
+mod key;
 mod link;
 mod members;
 mod operation;
 mod plan;
 mod plan_fits;
 mod problem;
+mod reference;
 mod sections;
 mod swarm;
 mod table;
@@ -25,13 +27,16 @@ use std::path::Path;
 use toml::de::DeTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::table::Field;
+use self::key::Notes;
+use self::table::Entries;
 use super::{Cluster, FaultRule, OperationRule, RunSettings, Scenario, Workload};
 
 pub use files::find;
+pub(super) use key::{Key, keys, shown};
 pub use plan::{load_plan, parse_plan};
 pub(super) use problem::Problem;
 pub use problem::ScenarioError;
+pub use reference::reference;
 pub(super) use sections::MS;
 pub(crate) use sections::seeds;
 pub(super) use table::Table;
@@ -59,14 +64,24 @@ pub fn parse(id: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError
         let span = error.span().unwrap_or(0..0);
         Problem::new(span, "this is not TOML", error.message()).render(file, text)
     })?;
+    let scenario = of_document(id, file, text, document.get_ref(), None);
+    scenario.map_err(|problem| problem.render(file, text))
+}
+
+/// `notes`: where it is written down what the readers ask.
+fn of_document<'a>(
+    id: &str,
+    file: &str,
+    text: &str,
+    document: &'a DeTable<'a>,
+    notes: Option<&'a Notes>,
+) -> Result<Scenario, Problem> {
     // A key that is missing altogether is shown at the first thing that is there.
     let start = text.len() - text.trim_start().len();
-    let top = Table::new("a scenario", start..start, document.get_ref(), KEYS);
-    let scenario = top.and_then(|top| read(id, file, &top));
-    let scenario = scenario.map_err(|problem| problem.render(file, text))?;
+    let top = Entries::new(start, document, notes).table("a scenario", KEYS)?;
     Ok(Scenario {
         digest: digest(text),
-        ..scenario
+        ..read(id, file, &top)?
     })
 }
 
@@ -81,10 +96,23 @@ fn digest(text: &str) -> u64 {
     xxh3_64(said.to_string().as_bytes())
 }
 
-const KEYS: &[&str] = &[
-    "title", "why", "faults", "cluster", "disk", "network", "link", "client", "workload",
-    "stranger", "fault", "operator", "swarm", "run", "expect",
-];
+const KEYS: &[Key] = keys! {
+    "title": "What happens, in a few words.";
+    "why": "Why the scenario exists: the claim that it tests.";
+    "faults": "`\"none\"` of a scenario without a [[fault]].";
+    "cluster": "The brokers and how they are set up.";
+    "disk": "Sizes and latencies of every broker's disk.";
+    "network": "Every link, both ways.";
+    "link": "What links from some machines to others are like instead.";
+    "client": "What all producers and consumers have in common.";
+    "workload": "What a number of clients do.";
+    "stranger": "A client that keeps to no rule.";
+    "fault": "A rule from which each seed draws faults.";
+    "operator": "What the operator does by itself, faults or not.";
+    "swarm": "Each seed leaves features and kinds of faults out, and draws sizes.";
+    "run": "How long, over which seeds.";
+    "expect": "The result that must come out.";
+};
 
 fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
     let cluster = cluster::read(top)?;
@@ -99,10 +127,7 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         outcome: expect.outcome,
     };
     let faults = faults(top, &frame)?;
-    let operations = match top.get("operator") {
-        Some(field) => operations(&field, &cluster, &run)?,
-        None => Vec::new(),
-    };
+    let operations = operations(top.tables("operator")?, &cluster, &run)?;
     let swarm = swarm::read(
         top,
         &swarm::Frame {
@@ -111,15 +136,12 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
         },
     )?;
     let network = sections::network(top)?;
-    let links = match top.get("link") {
-        Some(field) => link::read_all(&field, network, cluster.machines())?,
-        None => Vec::new(),
-    };
+    let links = link::read_all(top.tables("link")?, network, cluster.machines())?;
     Ok(Scenario {
         id: id.to_owned(),
         file: file.to_owned(),
-        title: top.require("title")?.string()?,
-        why: top.require("why")?.string()?,
+        title: top.required_string("title")?,
+        why: top.required_string("why")?,
         network,
         links,
         client: sections::client(top)?,
@@ -138,21 +160,18 @@ fn read(id: &str, file: &str, top: &Table<'_>) -> Result<Scenario, Problem> {
 }
 
 fn workloads(top: &Table<'_>, cluster: &Cluster) -> Result<Vec<Workload>, Problem> {
-    let field = top.require("workload")?;
     let mut workloads = Vec::new();
-    for (span, entries) in field.tables()? {
-        let workload = workload::read(span, entries, cluster, &workloads)?;
+    for entries in top.required_tables("workload")? {
+        let workload = workload::read(entries, cluster, &workloads)?;
         workloads.push(workload);
     }
     Ok(workloads)
 }
 
 fn faults(top: &Table<'_>, frame: &fault::Frame<'_>) -> Result<Vec<FaultRule>, Problem> {
-    let none = top.get("faults");
-    if let Some(none) = &none {
-        none.word(&[("none", ())])?;
-    }
-    match (none, top.get("fault")) {
+    top.maybe_word("faults", &[("none", ())])?;
+    let rules = top.tables("fault")?;
+    match (top.get("faults"), top.get("fault")) {
         (None, None) => Err(Problem::new(
             top.span.clone(),
             "a scenario without faults must say so",
@@ -164,22 +183,20 @@ fn faults(top: &Table<'_>, frame: &fault::Frame<'_>) -> Result<Vec<FaultRule>, P
             "one of the two",
         )),
         (Some(_), None) => Ok(Vec::new()),
-        (None, Some(field)) => {
-            let tables = field.tables()?.into_iter();
-            tables
-                .map(|(span, entries)| fault::read(span, entries, frame))
-                .collect()
+        (None, Some(_)) => {
+            let rules = rules.into_iter();
+            rules.map(|entries| fault::read(entries, frame)).collect()
         }
     }
 }
 
 fn operations(
-    field: &Field<'_>,
+    rules: Vec<Entries<'_>>,
     cluster: &Cluster,
     run: &RunSettings,
 ) -> Result<Vec<OperationRule>, Problem> {
-    let tables = field.tables()?.into_iter();
-    tables
-        .map(|(span, entries)| operation::read(span, entries, cluster, run))
+    let rules = rules.into_iter();
+    rules
+        .map(|entries| operation::read(entries, cluster, run))
         .collect()
 }

@@ -1,28 +1,32 @@
 //! `[[operator]]`.
 
-use std::ops::Range;
-
-use toml::de::DeTable;
-
 use super::fault::repetition;
+use super::key::{Key, keys};
 use super::problem::Problem;
 use super::sections::window;
-use super::table::Table;
+use super::table::{Entries, Table};
 use super::target::machine;
 use crate::scenario::{Cluster, OperationKind, OperationRule, RunSettings, Subject};
 
-const KEYS: &[&str] = &["kind", "target", "at_ms", "every_ms", "count", "one_by_one"];
+const KEYS: &[Key] = keys! {
+    "kind": "What the operator does.";
+    "target": "To whom; what is fitting depends on the kind.";
+    "at_ms": "When, since the start of the run.";
+    "every_ms": "They follow each other, each so long after the one before; left out, each comes at a moment of its own.";
+    "count": "How many are planned; with `every_ms`, at most.";
+    "one_by_one": "Of `recover`: an old disk comes back once those before it were replaced.";
+};
 
 /// Reads one rule.
 pub(super) fn read(
-    span: Range<usize>,
-    entries: &DeTable<'_>,
+    entries: Entries<'_>,
     cluster: &Cluster,
     run: &RunSettings,
 ) -> Result<OperationRule, Problem> {
-    let table = Table::new("[[operator]]", span, entries, KEYS)?;
+    let table = entries.table("[[operator]]", KEYS)?;
+    let kinds = OperationKind::ALL.map(|kind| (kind.name(), kind));
+    let kind = table.required_word("kind", &kinds)?;
     let field = table.require("kind")?;
-    let kind = field.word(&OperationKind::ALL.map(|kind| (kind.name(), kind)))?;
     if !cluster.is_replicated() {
         let message = "a single broker has no members to change";
         return Err(field.problem(message, "replication is \"none\""));
@@ -48,11 +52,14 @@ pub(super) fn read(
         at_ms: window(&table, "at_ms", run)?,
         every_ms,
         count,
-        one_by_one: one_by_one.map_or(Ok(false), |field| field.boolean())?,
+        one_by_one: table.boolean("one_by_one", false)?,
     })
 }
 
 fn subject(table: &Table<'_>, kind: OperationKind, cluster: &Cluster) -> Result<Subject, Problem> {
+    let values =
+        "a broker's number, from 0, or \"any-broker\", \"leader\", \"follower\", \"spare\"";
+    table.note("target", values, None);
     let adds = kind == OperationKind::AddNode;
     let Some(field) = table.get("target") else {
         return Ok(match kind {

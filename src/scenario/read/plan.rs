@@ -8,9 +8,10 @@ use toml::de::DeTable;
 
 use super::fault::{kind, then_on};
 use super::files;
+use super::key::{Key, keys, names, union};
 use super::plan_fits::{Frame, fault_fits, operation_fits};
 use super::problem::{Problem, ScenarioError};
-use super::table::{Field, Table, union};
+use super::table::{Entries, Field, Table};
 use crate::history::FaultKind;
 use crate::scenario::parameter::Unit;
 use crate::scenario::{
@@ -18,20 +19,46 @@ use crate::scenario::{
     Trigger, VERSION,
 };
 
-const KEYS: &[&str] = &["plan", "fault", "operation", "end"];
-const HEADER: &[&str] = &["version", "scenario", "digest", "seed"];
-const FAULT: &[&str] = &[
-    "from_ns",
-    "until_ns",
-    "when",
-    "at_event",
-    "within_budget",
-    "hit",
-];
-const HIT: &[&str] = &["victim", "does", "draw", "then"];
-const THEN: &[&str] = &["after_ns", "on", "when", "does", "draw"];
-const KIND: &[&str] = &["kind"];
-const OPERATION: &[&str] = &["at_ns", "does"];
+const KEYS: &[Key] = keys! {
+    "plan": "The scenario and the seed that the plan is for.";
+    "fault": "A fault, with nothing left to draw.";
+    "operation": "An operation of the operator.";
+    "end": "The last line: without it the file was cut off.";
+};
+const HEADER: &[Key] = keys! {
+    "version": "Of the form of plans.";
+    "scenario": "The scenario's id.";
+    "digest": "Of all in the scenario's file that a run depends on.";
+    "seed": "It decides everything but the faults: workload, latencies, elections.";
+};
+const FAULT: &[Key] = keys! {
+    "from_ns": "When it may fire, since the start of the run.";
+    "until_ns": "Until then; left out, at that moment or never.";
+    "when": "The condition that it waits for.";
+    "at_event": "The event that it comes with.";
+    "within_budget": "Held back while it would exceed the fault budget.";
+    "hit": "A victim, and what happens to it.";
+};
+pub(super) const HIT: &[Key] = keys! {
+    "victim": "Whom it hits.";
+    "does": "What happens: a kind, and its keys with one value each, times in nanoseconds.";
+    "draw": "Decides what the keys leave open, such as the sector that rots.";
+    "then": "A second action.";
+};
+const THEN: &[Key] = keys! {
+    "after_ns": "After the first.";
+    "on": "The same victim, or all brokers.";
+    "when": "The condition that it waits for.";
+    "does": "What happens.";
+    "draw": "As of a hit.";
+};
+const KIND: &[Key] = keys! {
+    "kind": "The kind of the fault.";
+};
+const OPERATION: &[Key] = keys! {
+    "at_ns": "When, since the start of the run.";
+    "does": "What the operator does.";
+};
 const ANY: Range<u64> = 0..i64::MAX as u64;
 
 /// Reads a plan for `scenario`: the seed of everything but the faults, and the
@@ -68,7 +95,7 @@ pub fn parse_plan(
         Problem::new(span, "this is not TOML", error.message()).render(file, text)
     })?;
     let start = text.len() - text.trim_start().len();
-    let top = Table::new("a plan", start..start, document.get_ref(), KEYS);
+    let top = Entries::new(start, document.get_ref(), None).table("a plan", KEYS);
     top.and_then(|top| read(&top, text, scenario, seed))
         .map_err(|problem| problem.render(file, text))
 }
@@ -90,16 +117,11 @@ fn read(
     let drawn = scenario.drawn(seed);
     let frame = Frame::new(&drawn);
     let mut plan = FaultPlan::default();
-    if let Some(field) = top.get("fault") {
-        for (span, entries) in field.tables()? {
-            plan.faults.push(fault(span, entries, text, &frame)?);
-        }
+    for entries in top.tables("fault")? {
+        plan.faults.push(fault(entries, text, &frame)?);
     }
-    if let Some(field) = top.get("operation") {
-        for (span, entries) in field.tables()? {
-            plan.operations
-                .push(operation(span, entries, text, &frame)?);
-        }
+    for entries in top.tables("operation")? {
+        plan.operations.push(operation(entries, text, &frame)?);
     }
     // Stable: what comes at one moment stays in the order of the file.
     plan.faults.sort_by_key(|fault| fault.trigger.from_ns);
@@ -154,19 +176,14 @@ fn header(top: &Table<'_>, scenario: &Scenario, wanted: Option<u64>) -> Result<u
     }
 }
 
-fn fault(
-    span: Range<usize>,
-    entries: &DeTable<'_>,
-    text: &str,
-    frame: &Frame<'_>,
-) -> Result<PlannedFault, Problem> {
-    let table = Table::new("[[fault]]", span, entries, FAULT)?;
+fn fault(entries: Entries<'_>, text: &str, frame: &Frame<'_>) -> Result<PlannedFault, Problem> {
+    let table = entries.table("[[fault]]", FAULT)?;
     let from = table.require("from_ns")?;
     let until = table.get("until_ns");
     let from_ns = from.integer(ANY)?;
     let mut hits = Vec::new();
-    for (span, entries) in table.require("hit")?.tables()? {
-        let hit = Table::new("[[fault.hit]]", span, entries, HIT)?;
+    for entries in table.required_tables("hit")? {
+        let hit = entries.table("[[fault.hit]]", HIT)?;
         hits.push(self::hit(&hit, text)?);
     }
     let at_event = table.get("at_event").map(|field| field.decoded(text));
@@ -229,18 +246,17 @@ fn action(field: &Field<'_>) -> Result<FaultAction, Problem> {
             .problem("a plan leaves nothing to draw", "something is open here")
             .help(format!(
                 "keys of {name}: {}, each with one value",
-                own.join(", ")
+                names(&own).join(", ")
             ))),
     }
 }
 
 fn operation(
-    span: Range<usize>,
-    entries: &DeTable<'_>,
+    entries: Entries<'_>,
     text: &str,
     frame: &Frame<'_>,
 ) -> Result<PlannedOperation, Problem> {
-    let table = Table::new("[[operation]]", span, entries, OPERATION)?;
+    let table = entries.table("[[operation]]", OPERATION)?;
     let planned = PlannedOperation {
         at_ns: table.require("at_ns")?.integer(ANY)?,
         operation: table.require("does")?.decoded(text)?,

@@ -1,5 +1,6 @@
 //! Whether what a plan says can happen in its scenario.
 
+use super::plan::HIT;
 use super::problem::Problem;
 use super::table::{Field, Table};
 use crate::history::FaultKind;
@@ -103,13 +104,8 @@ pub(super) fn fault_fits(
         ));
     }
     let tables = table.require("hit")?.tables()?;
-    for ((span, entries), hit) in tables.into_iter().zip(&fault.hits) {
-        let table = Table::new(
-            "[[fault.hit]]",
-            span,
-            entries,
-            &["victim", "does", "draw", "then"],
-        )?;
+    for (entries, hit) in tables.into_iter().zip(&fault.hits) {
+        let table = entries.table("[[fault.hit]]", HIT)?;
         hit_fits(&table, hit, frame)?;
     }
     waiting_fits(table, fault, frame)?;

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::key::{Key, keys};
 use super::problem::Problem;
-use super::table::Table;
+use super::table::{Entries, Table};
 use crate::check::ExpectedOutcome;
 use crate::history::{Happening, TransactionStep, VictimRole};
 use crate::scenario::{
@@ -23,25 +24,26 @@ pub(super) const US: Range<u64> = 0..60_000_001;
 fn section<T>(
     top: &Table<'_>,
     key: &str,
-    keys: &[&str],
+    keys: &[Key],
     read: impl FnOnce(&Table<'_>) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
+    top.note(key, format!("a table [{key}]"), None);
     match top.get(key) {
         Some(field) => read(&field.table(&format!("[{key}]"), keys)?),
         None => {
             let empty = DeTable::new();
-            read(&Table::new(format!("[{key}]"), 0..0, &empty, keys)?)
+            read(&Entries::new(0, &empty, top.notes()).table(format!("[{key}]"), keys)?)
         }
     }
 }
 
-const DISK: &[&str] = &[
-    "sector_bytes",
-    "capacity_bytes",
-    "sync_us",
-    "sync_tail",
-    "sync_tail_max_us",
-];
+const DISK: &[Key] = keys! {
+    "sector_bytes": "Size of a sector: 512 or 4096. A power loss may leave one whole and the next not.";
+    "capacity_bytes": "The disk's size.";
+    "sync_us": "How long a sync of a file or a directory takes, drawn for each.";
+    "sync_tail": "Share of syncs that take longer.";
+    "sync_tail_max_us": "How long those take at most; at least the longest of `sync_us`, by default 20 times.";
+};
 
 pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, Problem> {
     section(top, "disk", DISK, |table| {
@@ -76,15 +78,15 @@ pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, P
     })
 }
 
-pub(super) const NETWORK: &[&str] = &[
-    "latency_us",
-    "loss",
-    "retransmit_ms",
-    "duplicate",
-    "reorder",
-    "garbage",
-    "split",
-];
+pub(super) const NETWORK: &[Key] = keys! {
+    "latency_us": "The time of a message, one way, drawn for each.";
+    "loss": "Share of what is sent that is lost: on a stream it comes late, a peer message never comes. Below 1.";
+    "retransmit_ms": "The delay that a loss costs on a stream, and twice that after each further loss.";
+    "duplicate": "Share of peer messages that come twice.";
+    "reorder": "Share of peer messages held back long enough to be overtaken.";
+    "garbage": "Share of peer messages beside which something garbled comes.";
+    "split": "Share of writes to a stream that come in two pieces.";
+};
 
 pub(super) fn network(top: &Table<'_>) -> Result<NetworkSettings, Problem> {
     let default = NetworkSettings {
@@ -124,7 +126,11 @@ pub(super) fn network_settings(
     })
 }
 
-const CLIENT: &[&str] = &["send_timeout_ms", "send_retries", "pull_suspend_ms"];
+const CLIENT: &[Key] = keys! {
+    "send_timeout_ms": "The time of one attempt of a send (`sendMsgTimeout`).";
+    "send_retries": "Further attempts after the first (`retryTimesWhenSendFailed`).";
+    "pull_suspend_ms": "How long the broker may hold a pull that finds nothing (`brokerSuspendMaxTimeMillis`).";
+};
 
 pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
     section(top, "client", CLIENT, |table| {
@@ -136,9 +142,14 @@ pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
     })
 }
 
-const STRANGER: &[&str] = &["rate_per_s", "streams_max", "partial_bytes"];
+const STRANGER: &[Key] = keys! {
+    "rate_per_s": "Its acts in a second: it opens a stream, begins a frame, or sends a request with extremes in its fields.";
+    "streams_max": "Streams that it holds open, at most.";
+    "partial_bytes": "How much comes of a frame that it begins.";
+};
 
 pub(super) fn stranger(top: &Table<'_>) -> Result<Option<Stranger>, Problem> {
+    top.note("stranger", "a table [stranger]", None);
     let Some(field) = top.get("stranger") else {
         return Ok(None);
     };
@@ -150,10 +161,15 @@ pub(super) fn stranger(top: &Table<'_>) -> Result<Option<Stranger>, Problem> {
     }))
 }
 
-const RUN: &[&str] = &["seeds", "duration_ms", "events_per_s_max"];
+const RUN: &[Key] = keys! {
+    "seeds": "The seeds that `zeroloss run` takes by itself.";
+    "duration_ms": "Workloads and faults last so long; then everything heals.";
+    "events_per_s_max": "More events than this in one simulated second are a storm: the run ends, and is `stuck`.";
+};
 
 pub(super) fn run(top: &Table<'_>) -> Result<RunSettings, Problem> {
-    let table = top.require("run")?.table("[run]", RUN)?;
+    let table = top.required_table("run")?.table("[run]", RUN)?;
+    table.note_required("seeds", "a range such as \"0..8\", the end excluded");
     let field = table.require("seeds")?;
     let seeds =
         seeds(&field.string()?).map_err(|(message, label)| field.problem(message, label))?;
@@ -183,24 +199,24 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, (String, String)> {
     }
 }
 
-const EXPECT: &[&str] = &[
-    "outcome",
-    "breaks",
-    "share",
-    "converge_within_ms",
-    "void_max",
-    "core",
-    "rest",
-    "needs",
-    "sometimes",
-];
+const EXPECT: &[Key] = keys! {
+    "outcome": "The result over all seeds (guarantee.md, section 3).";
+    "breaks": "The promises that a preset is seen to break, with `outcome = \"breaks\"`.";
+    "share": "With `loss` and `breaks`: the least share of runs that lose.";
+    "converge_within_ms": "After healing, a probe is acknowledged and every lag is zero within this.";
+    "void_max": "The share of runs that may be void.";
+    "core": "The brokers that come back when everything heals.";
+    "rest": "The state of the others, with `core = \"majority\"`: switched off, or as they are then.";
+    "needs": "Happenings without which a run is void.";
+    "sometimes": "Happenings that some run over the scenario's seeds needs.";
+};
 
 pub(super) fn expect(
     top: &Table<'_>,
     cluster: &Cluster,
     faultless: bool,
 ) -> Result<Expectation, Problem> {
-    let table = top.require("expect")?.table("[expect]", EXPECT)?;
+    let table = top.required_table("expect")?.table("[expect]", EXPECT)?;
     Ok(Expectation {
         outcome: outcome(&table, cluster, faultless)?,
         converge_within_ms: table.integer("converge_within_ms", 1..MS.end, 30_000)?,
@@ -214,9 +230,6 @@ pub(super) fn expect(
 
 /// One word or several; a death is written `"broker-at-check-open"`.
 fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Vec<Need>, Problem> {
-    let Some(field) = table.get("needs") else {
-        return Ok(Vec::new());
-    };
     let mut words = vec![("base-installed".to_owned(), Need::BaseInstalled)];
     words.extend(Happening::ALL.map(|what| (what.name().to_owned(), Need::Happening(what))));
     for who in VictimRole::ALL {
@@ -228,43 +241,42 @@ fn needs(table: &Table<'_>, cluster: &Cluster) -> Result<Vec<Need>, Problem> {
         }));
     }
     let words = words.iter().map(|(word, need)| (word.as_str(), *need));
-    let needs = field.words(&words.collect::<Vec<_>>())?;
-    if needs.contains(&Need::BaseInstalled) && !cluster.is_replicated() {
-        let message = "a single broker is given no base";
-        return Err(field.problem(message, "replication is \"none\""));
+    let needs = table.words("needs", &words.collect::<Vec<_>>())?;
+    match table.get("needs") {
+        Some(field) if needs.contains(&Need::BaseInstalled) && !cluster.is_replicated() => {
+            let message = "a single broker is given no base";
+            Err(field.problem(message, "replication is \"none\""))
+        }
+        _ => Ok(needs),
     }
-    Ok(needs)
 }
 
 fn sometimes(table: &Table<'_>) -> Result<Vec<Happening>, Problem> {
     let words = Happening::ALL.map(|what| (what.name(), what));
-    let field = table.get("sometimes");
-    field.map_or(Ok(Vec::new()), |field| field.words(&words))
+    table.words("sometimes", &words)
 }
 
 fn core(table: &Table<'_>, cluster: &Cluster) -> Result<Core, Problem> {
-    let Some(field) = table.get("core") else {
-        return Ok(Core::All);
-    };
-    let core = field.word(&[("all", Core::All), ("majority", Core::Majority)])?;
-    if core == Core::Majority && !cluster.is_replicated() {
-        let message = "a single broker has no majority but itself";
-        return Err(field.problem(message, "replication is \"none\""));
+    let words = [("all", Core::All), ("majority", Core::Majority)];
+    let core = table.word("core", &words, Core::All)?;
+    match table.get("core") {
+        Some(field) if core == Core::Majority && !cluster.is_replicated() => {
+            let message = "a single broker has no majority but itself";
+            Err(field.problem(message, "replication is \"none\""))
+        }
+        _ => Ok(core),
     }
-    Ok(core)
 }
 
 /// The state of the brokers outside the core.
 fn rest(table: &Table<'_>, cluster: &Cluster) -> Result<Rest, Problem> {
-    let Some(field) = table.get("rest") else {
-        return Ok(Rest::Down);
-    };
-    let rest = field.word(&[("down", Rest::Down), ("as-it-is", Rest::AsItIs)])?;
-    match core(table, cluster)? {
-        Core::Majority => Ok(rest),
-        Core::All => Err(field
+    let words = [("down", Rest::Down), ("as-it-is", Rest::AsItIs)];
+    let rest = table.word("rest", &words, Rest::Down)?;
+    match (table.get("rest"), core(table, cluster)?) {
+        (Some(field), Core::All) => Err(field
             .problem("everybody heals", "there is no rest")
             .help("core = \"majority\"")),
+        _ => Ok(rest),
     }
 }
 
@@ -274,13 +286,14 @@ fn outcome(
     faultless: bool,
 ) -> Result<ExpectedOutcome, Problem> {
     let share = table.share("share", 0.5)?;
-    let field = table.require("outcome")?;
-    let outcome = field.word(&[
+    let words = [
         ("zero-loss", ExpectedOutcome::ZeroLoss),
         ("loss", ExpectedOutcome::Loss { share }),
         ("halt", ExpectedOutcome::Halt),
         ("breaks", ExpectedOutcome::Breaks { share }),
-    ])?;
+    ];
+    let outcome = table.required_word("outcome", &words)?;
+    let field = table.require("outcome")?;
     breaks(table, cluster, outcome)?;
     let is_loss = matches!(
         outcome,
@@ -308,6 +321,7 @@ fn outcome(
 /// The promise that a preset is seen to break, by its name.
 fn breaks(table: &Table<'_>, cluster: &Cluster, outcome: ExpectedOutcome) -> Result<(), Problem> {
     let is_expected = matches!(outcome, ExpectedOutcome::Breaks { .. });
+    table.words("breaks", &[("transactions", ())])?;
     let Some(field) = table.get("breaks") else {
         return match is_expected {
             true => Err(table
@@ -317,7 +331,6 @@ fn breaks(table: &Table<'_>, cluster: &Cluster, outcome: ExpectedOutcome) -> Res
             false => Ok(()),
         };
     };
-    field.words(&[("transactions", ())])?;
     if cluster.broker.op_batch_interval_ms.is_none() {
         let message = "only a preset breaks what this broker promises";
         return Err(field.problem(message, "`preset` is missing in [cluster]"));

@@ -1,32 +1,33 @@
 //! `[swarm]`.
 
 use super::cluster::SLOWDOWN;
+use super::key::{Key, keys};
 use super::problem::Problem;
 use super::sections::{BYTES, MS};
 use super::table::Table;
 use crate::broker::Replication;
 use crate::scenario::{Cluster, FaultRule, Swarm, Target};
 
-const KEYS: &[&str] = &[
-    "brokers",
-    "segment_bytes",
-    "checkpoint_interval_ms",
-    "cpu_slowdown",
-    "in_flight",
-    "batch_max",
-    "open_files_max",
-    "recent_bytes",
-    "peer_message_bytes",
-    "connections_max",
-    "partial_bytes_max",
-    "calm_ms",
-    "calm",
-    "keep_feature",
-    "keep_fault",
-    "habits",
-    "crash_after",
-    "rate_percent",
-];
+const KEYS: &[Key] = keys! {
+    "brokers": "One of these numbers of brokers.";
+    "segment_bytes": "Size of a file of the commit log.";
+    "checkpoint_interval_ms": "Pause between checkpoints.";
+    "cpu_slowdown": "How many times as long brokers' work takes; in some runs it takes no time.";
+    "in_flight": "Of each workload that has such a thing.";
+    "batch_max": "Of each workload that consumes.";
+    "open_files_max": "Descriptors that a store keeps.";
+    "recent_bytes": "Frames that a replica keeps in memory for its followers.";
+    "peer_message_bytes": "Size of one message between brokers.";
+    "connections_max": "Streams that a broker bears.";
+    "partial_bytes_max": "Bytes of frames that have begun and not ended that it bears.";
+    "calm_ms": "In a calm run no fault comes before: the cluster is founded, and clients have begun.";
+    "calm": "The chance of a run to begin calmly.";
+    "keep_feature": "The chance of every feature to stay: a topic, a trouble of the network, deduplication, and so on.";
+    "keep_fault": "The chance of every kind of fault to stay.";
+    "habits": "The chance of each habit that other clients have, for each workload.";
+    "crash_after": "The chance of every kind of fault that stays to have a crash follow each of its faults soon.";
+    "rate_percent": "How often the faults of a kind that stays come, in percent of what their rules say.";
+};
 
 /// The facts that a swarm has to fit.
 pub(super) struct Frame<'a> {
@@ -37,6 +38,7 @@ pub(super) struct Frame<'a> {
 /// Reads `[swarm]`, if there is one. Every draw of a seed is a valid scenario: a
 /// swarm with any other draw is refused here.
 pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, Problem> {
+    top.note("swarm", "a table [swarm]", None);
     let Some(field) = top.get("swarm") else {
         return Ok(None);
     };
@@ -49,10 +51,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
         let message = "a swarm leaves faults out, and one that harms brokers stays";
         return Err(field.problem(message, "no [[fault]] here harms a broker"));
     }
-    let range = |key, bounds| {
-        let field = table.get(key);
-        field.map(|field| field.between(bounds)).transpose()
-    };
+    let range = |key, bounds| table.maybe_between(key, bounds);
     Ok(Some(Swarm {
         brokers: brokers(&table, frame)?,
         segment_bytes: range("segment_bytes", 8_192..BYTES.end)?,
@@ -87,6 +86,7 @@ fn share(table: &Table<'_>, key: &str) -> Result<f64, Problem> {
 
 /// Numbers of brokers, each of which every fault and every role fits.
 fn brokers(table: &Table<'_>, frame: &Frame<'_>) -> Result<Vec<u32>, Problem> {
+    table.note("brokers", "a list of odd numbers, each 3 to 15", None);
     let Some(field) = table.get("brokers") else {
         return Ok(Vec::new());
     };

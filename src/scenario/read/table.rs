@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::key::{Key, Note, Notes, names, quoted, shown};
 use super::problem::Problem;
 use crate::scenario::Between;
 
@@ -16,6 +17,7 @@ pub(in crate::scenario) struct Table<'a> {
     pub(in crate::scenario) name: String,
     pub(in crate::scenario) span: Range<usize>,
     entries: &'a DeTable<'a>,
+    notes: Option<&'a Notes>,
 }
 
 /// A key that is present.
@@ -24,30 +26,57 @@ pub(in crate::scenario) struct Field<'a> {
     pub(in crate::scenario) key: String,
     pub(in crate::scenario) span: Range<usize>,
     value: &'a DeValue<'a>,
+    notes: Option<&'a Notes>,
 }
 
-impl<'a> Table<'a> {
-    /// Takes a table and refuses what is not in `keys`.
-    pub(in crate::scenario) fn new(
-        name: impl Into<String>,
-        span: Range<usize>,
-        entries: &'a DeTable<'a>,
-        keys: &[&str],
-    ) -> Result<Self, Problem> {
-        let name = name.into();
-        match entries
-            .keys()
-            .find(|key| !keys.contains(&key.get_ref().as_ref()))
-        {
-            Some(unknown) => Err(unknown_key(&name, unknown, keys)),
-            None => Ok(Self {
-                name,
-                span,
-                entries,
-            }),
+/// A table whose keys are not looked at yet.
+#[derive(Clone)]
+pub(in crate::scenario) struct Entries<'a> {
+    span: Range<usize>,
+    entries: &'a DeTable<'a>,
+    notes: Option<&'a Notes>,
+}
+
+impl<'a> Entries<'a> {
+    /// Of a whole file, or of what it leaves out; `notes`: where it is written down what
+    /// its readers ask.
+    pub(super) fn new(start: usize, entries: &'a DeTable<'a>, notes: Option<&'a Notes>) -> Self {
+        let span = start..start;
+        Self {
+            span,
+            entries,
+            notes,
         }
     }
 
+    /// Takes the table as one with `keys`, and refuses any other key.
+    pub(in crate::scenario) fn table(
+        self,
+        name: impl Into<String>,
+        keys: &[Key],
+    ) -> Result<Table<'a>, Problem> {
+        let name = name.into();
+        let mut written = self.entries.keys();
+        let is_unknown = |key: &&Spanned<std::borrow::Cow<'_, str>>| {
+            let name = key.get_ref();
+            keys.iter().all(|known| known.name != name)
+        };
+        if let Some(unknown) = written.find(is_unknown) {
+            return Err(unknown_key(&name, unknown, &names(keys)));
+        }
+        if let Some(notes) = self.notes {
+            notes.meet(&name, keys);
+        }
+        Ok(Table {
+            name,
+            span: self.span,
+            entries: self.entries,
+            notes: self.notes,
+        })
+    }
+}
+
+impl<'a> Table<'a> {
     /// The value of a key, where there is one.
     pub(in crate::scenario) fn get(&self, key: &str) -> Option<Field<'a>> {
         let value = self.entries.get(key)?;
@@ -55,7 +84,40 @@ impl<'a> Table<'a> {
             key: key.to_owned(),
             span: value.span(),
             value: value.get_ref(),
+            notes: self.notes,
         })
+    }
+
+    /// The notes of its readers.
+    pub(super) fn notes(&self) -> Option<&'a Notes> {
+        self.notes
+    }
+
+    /// Writes down what is taken as the value of a key, where that is asked for.
+    pub(in crate::scenario) fn note(
+        &self,
+        key: &str,
+        values: impl Into<String>,
+        default: Option<String>,
+    ) {
+        self.write_down(key, values.into(), default, false);
+    }
+
+    /// As [`Table::note`], of a key that must be there.
+    pub(super) fn note_required(&self, key: &str, values: impl Into<String>) {
+        self.write_down(key, values.into(), None, true);
+    }
+
+    fn write_down(&self, key: &str, values: String, default: Option<String>, is_required: bool) {
+        if let Some(notes) = self.notes {
+            notes.add(Note {
+                table: self.name.clone(),
+                key: key.to_owned(),
+                values,
+                default,
+                is_required,
+            });
+        }
     }
 
     /// The value of a key that must be there.
@@ -73,8 +135,20 @@ impl<'a> Table<'a> {
         bounds: Range<u64>,
         default: u64,
     ) -> Result<u64, Problem> {
+        self.note(key, shown(&bounds), Some(default.to_string()));
         self.get(key)
             .map_or(Ok(default), |field| field.integer(bounds))
+    }
+
+    /// An integer in `bounds`, where there is one.
+    pub(in crate::scenario) fn maybe_integer(
+        &self,
+        key: &str,
+        bounds: Range<u64>,
+    ) -> Result<Option<u64>, Problem> {
+        self.note(key, shown(&bounds), None);
+        let field = self.get(key);
+        field.map(|field| field.integer(bounds)).transpose()
     }
 
     /// As [`Table::integer`], for counts.
@@ -91,24 +165,154 @@ impl<'a> Table<'a> {
         default: (u64, u64),
     ) -> Result<Between, Problem> {
         let (low, high) = default;
+        let shown_default = match low == high {
+            true => low.to_string(),
+            false => format!("[{low}, {high}]"),
+        };
+        self.note(key, range_of(&bounds), Some(shown_default));
         self.get(key)
             .map_or(Ok(Between { low, high }), |field| field.between(bounds))
     }
 
+    /// An inclusive range of integers in `bounds`, where there is one.
+    pub(in crate::scenario) fn maybe_between(
+        &self,
+        key: &str,
+        bounds: Range<u64>,
+    ) -> Result<Option<Between>, Problem> {
+        self.note(key, range_of(&bounds), None);
+        let field = self.get(key);
+        field.map(|field| field.between(bounds)).transpose()
+    }
+
+    /// An inclusive range of integers in `bounds` that must be there.
+    pub(in crate::scenario) fn required_between(
+        &self,
+        key: &str,
+        bounds: Range<u64>,
+    ) -> Result<Between, Problem> {
+        self.note_required(key, range_of(&bounds));
+        self.require(key)?.between(bounds)
+    }
+
+    /// A list of integers in `bounds`, where there is one.
+    pub(in crate::scenario) fn maybe_integers(
+        &self,
+        key: &str,
+        bounds: Range<u64>,
+    ) -> Result<Option<Vec<u64>>, Problem> {
+        self.note(
+            key,
+            format!("a list of numbers, each {}", shown(&bounds)),
+            None,
+        );
+        let field = self.get(key);
+        field.map(|field| field.integers(bounds)).transpose()
+    }
+
+    /// True or false; false where nothing is said, or as `default` says.
+    pub(in crate::scenario) fn boolean(&self, key: &str, default: bool) -> Result<bool, Problem> {
+        self.note(key, "true or false", Some(default.to_string()));
+        self.get(key).map_or(Ok(default), |field| field.boolean())
+    }
+
+    /// One of several words, or `default`.
+    pub(in crate::scenario) fn word<T: Copy + PartialEq>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+        default: T,
+    ) -> Result<T, Problem> {
+        let of_default = words.iter().find(|(_, meaning)| *meaning == default);
+        let of_default = of_default.map(|(word, _)| format!("\"{word}\""));
+        self.note(key, one_of(words), of_default);
+        self.get(key).map_or(Ok(default), |field| field.word(words))
+    }
+
+    /// One of several words, where there is one.
+    pub(in crate::scenario) fn maybe_word<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Problem> {
+        self.note(key, one_of(words), None);
+        let field = self.get(key);
+        field.map(|field| field.word(words)).transpose()
+    }
+
+    /// One of several words that must be there.
+    pub(in crate::scenario) fn required_word<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<T, Problem> {
+        self.note_required(key, one_of(words));
+        self.require(key)?.word(words)
+    }
+
+    /// One or several of some words; none where nothing is said.
+    pub(in crate::scenario) fn words<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<Vec<T>, Problem> {
+        let list = quoted(words.iter().map(|(word, _)| word));
+        self.note(key, format!("one or a list of {list}"), None);
+        self.get(key)
+            .map_or(Ok(Vec::new()), |field| field.words(words))
+    }
+
+    /// A string that must be there.
+    pub(in crate::scenario) fn required_string(&self, key: &str) -> Result<String, Problem> {
+        self.note_required(key, "a text");
+        self.require(key)?.string()
+    }
+
+    /// A table of its own that must be there: `[key]`.
+    pub(in crate::scenario) fn required_table(&self, key: &str) -> Result<Field<'a>, Problem> {
+        self.note_required(key, format!("a table [{key}]"));
+        self.require(key)
+    }
+
+    /// Tables of their own that must be there: `[[key]]`.
+    pub(in crate::scenario) fn required_tables(
+        &self,
+        key: &str,
+    ) -> Result<Vec<Entries<'a>>, Problem> {
+        self.note_required(key, format!("tables [[{key}]]"));
+        self.require(key)?.tables()
+    }
+
+    /// Tables of their own: `[[key]]`.
+    pub(in crate::scenario) fn tables(&self, key: &str) -> Result<Vec<Entries<'a>>, Problem> {
+        self.note(key, format!("tables [[{key}]]"), None);
+        self.get(key).map_or(Ok(Vec::new()), |field| field.tables())
+    }
+
     /// A string, or `default`.
     pub(in crate::scenario) fn string(&self, key: &str, default: &str) -> Result<String, Problem> {
+        self.note(key, "a text", Some(format!("\"{default}\"")));
         self.get(key)
             .map_or(Ok(default.to_owned()), |field| field.string())
     }
 
     /// A number in 0..=1, or `default`.
     pub(in crate::scenario) fn share(&self, key: &str, default: f64) -> Result<f64, Problem> {
+        self.note(key, "a number from 0 to 1", Some(default.to_string()));
         self.get(key).map_or(Ok(default), |field| field.share())
     }
 }
 
+fn range_of(bounds: &Range<u64>) -> String {
+    format!("a number or [low, high], {}", shown(bounds))
+}
+
+fn one_of<T>(words: &[(&str, T)]) -> String {
+    quoted(words.iter().map(|(word, _)| word))
+}
+
 /// Counts of clients, brokers, queues and faults stay below this.
-const COUNT_MAX: u64 = 10_001;
+pub(super) const COUNT_MAX: u64 = 10_001;
 
 impl<'a> Field<'a> {
     fn wrong_type(&self, wanted: &str) -> Problem {
@@ -230,6 +434,7 @@ impl<'a> Field<'a> {
             key: self.key.clone(),
             span: item.span(),
             value: item.get_ref(),
+            notes: self.notes,
         });
         items.map(|item| item.word(words)).collect()
     }
@@ -258,24 +463,35 @@ impl<'a> Field<'a> {
     pub(in crate::scenario) fn table(
         &self,
         name: &str,
-        keys: &[&str],
+        keys: &[Key],
     ) -> Result<Table<'a>, Problem> {
+        self.entries()?.table(name, keys)
+    }
+
+    /// As a table whose keys are not looked at yet.
+    pub(in crate::scenario) fn entries(&self) -> Result<Entries<'a>, Problem> {
         match self.value {
-            DeValue::Table(entries) => Table::new(name, self.span.clone(), entries, keys),
+            DeValue::Table(entries) => Ok(Entries {
+                span: self.span.clone(),
+                entries,
+                notes: self.notes,
+            }),
             _ => Err(self.wrong_type("a table")),
         }
     }
 
-    /// As an array of tables, each with its span.
-    pub(in crate::scenario) fn tables(
-        &self,
-    ) -> Result<Vec<(Range<usize>, &'a DeTable<'a>)>, Problem> {
+    /// As an array of tables.
+    pub(in crate::scenario) fn tables(&self) -> Result<Vec<Entries<'a>>, Problem> {
         let DeValue::Array(array) = self.value else {
             let written = format!("written [[{}]]", self.key);
             return Err(self.wrong_type(&format!("an array of tables, {written}")));
         };
         let tables = array.iter().map(|item| match item.get_ref() {
-            DeValue::Table(entries) => Ok((item.span(), entries)),
+            DeValue::Table(entries) => Ok(Entries {
+                span: item.span(),
+                entries,
+                notes: self.notes,
+            }),
             _ => Err(self.wrong_type("an array of tables")),
         });
         tables.collect()
@@ -339,17 +555,4 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// The keys of several shapes of one table, each once.
-pub(in crate::scenario) fn union<'k>(
-    shapes: impl IntoIterator<Item = &'k [&'static str]>,
-) -> Vec<&'static str> {
-    let mut keys = Vec::new();
-    for key in shapes.into_iter().flatten() {
-        if !keys.contains(key) {
-            keys.push(key);
-        }
-    }
-    keys
 }

@@ -1,5 +1,6 @@
 //! `target`: whom a fault may hit.
 
+use super::key::quoted;
 use super::problem::Problem;
 use super::table::{Field, Table};
 use crate::history::FaultKind;
@@ -13,6 +14,7 @@ pub(super) fn target(
     workloads: &[Workload],
 ) -> Result<Target, Problem> {
     let is_client = kind.is_client_s();
+    table.note("target", values(is_client), Some("\"any\"".to_owned()));
     let Some(field) = table.get("target") else {
         return Ok(if is_client {
             Target::AnyClient
@@ -27,15 +29,36 @@ pub(super) fn target(
     }
 }
 
+const OF_CLIENTS: [(&str, Target); 6] = [
+    ("any", Target::AnyClient),
+    ("producer", Target::AnyProducer),
+    ("living-producer", Target::LivingProducer),
+    ("producer-group", Target::AnyProducerGroup),
+    ("database", Target::AnyDatabase),
+    ("consumer", Target::AnyConsumer),
+];
+const OF_BROKERS: [(&str, Target); 7] = [
+    ("any", Target::AnyBroker),
+    ("any-broker", Target::AnyBroker),
+    ("leader", Target::Leader),
+    ("follower", Target::Follower),
+    ("minority", Target::Minority),
+    ("quorum", Target::Quorum),
+    ("all", Target::All),
+];
+
+fn values(is_client: bool) -> String {
+    match is_client {
+        true => quoted(OF_CLIENTS.iter().map(|(word, _)| word)),
+        false => {
+            let words = quoted(OF_BROKERS.iter().map(|(word, _)| word));
+            format!("{words}, or a broker's number, from 0")
+        }
+    }
+}
+
 fn client_target(field: &Field<'_>, workloads: &[Workload]) -> Result<Target, Problem> {
-    let target = field.word(&[
-        ("any", Target::AnyClient),
-        ("producer", Target::AnyProducer),
-        ("living-producer", Target::LivingProducer),
-        ("producer-group", Target::AnyProducerGroup),
-        ("database", Target::AnyDatabase),
-        ("consumer", Target::AnyConsumer),
-    ])?;
+    let target = field.word(&OF_CLIENTS)?;
     let has = |wanted: fn(&Workload) -> bool| workloads.iter().any(wanted);
     match target {
         Target::AnyConsumer if !has(|workload| workload.consumers().is_some()) => {
@@ -58,22 +81,9 @@ fn broker_target(field: &Field<'_>, cluster: &Cluster) -> Result<Target, Problem
     if !field.is_string() {
         return Ok(Target::Broker(machine(field, cluster)?));
     }
-    let words = [
-        ("any", Target::AnyBroker),
-        ("any-broker", Target::AnyBroker),
-        ("leader", Target::Leader),
-        ("follower", Target::Follower),
-        ("minority", Target::Minority),
-        ("quorum", Target::Quorum),
-        ("all", Target::All),
-    ];
-    let target = field.word(&words).map_err(|problem| {
-        let words = words.map(|(word, _)| format!("\"{word}\""));
-        problem.help(format!(
-            "{}, or a broker's number, from 0",
-            words.join(", ")
-        ))
-    })?;
+    let target = field
+        .word(&OF_BROKERS)
+        .map_err(|problem| problem.help(values(false)))?;
     if target != Target::AnyBroker && !cluster.is_replicated() {
         return Err(field
             .problem(
