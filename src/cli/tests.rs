@@ -570,3 +570,14 @@ fn usage() {
         assert_eq!(error.exit_code(), 2, "{arguments}");
     }
 }
+
+#[test]
+fn help_is_a_result_and_what_is_said_of_wrong_usage_is_none() {
+    let never = |_: &Scenario, _: u64, _: &RunOptions| -> RunReport { panic!("nothing is run") };
+    let help = zeroloss("run --help", never);
+    assert_eq!((help.exit, help.err.as_str()), (0, ""));
+    assert!(help.out.contains("--ledger"), "{}", help.out);
+    let wrong = zeroloss("fly", never);
+    assert_eq!((wrong.exit, wrong.out.as_str()), (2, ""));
+    assert!(wrong.err.contains("'fly'"), "{}", wrong.err);
+}
