@@ -33,6 +33,34 @@
 //! on real sockets as in a simulation. Only `sim` and what is above it know
 //! everything. A test keeps the layers (`sim-tests/tests/layers.rs`).
 //!
+//! The power fails while a broker takes messages. With synchronous flush nothing that it
+//! acknowledged is lost, with asynchronous flush some of it is:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use zeroloss::check::Verdict;
+//! use zeroloss::explore::{Runner, run_once};
+//! use zeroloss::scenario::{RunOptions, parse};
+//!
+//! let verdict = |flush: &str| {
+//!     let scenario = parse("example", "example.toml", &format!(r#"
+//! title = "the power fails"
+//! why = "Flush decides what that takes."
+//! cluster = {{ brokers = 1, flush = "{flush}" }}
+//! workload = [{{ kind = "send", rate_per_s = 1_000 }}]
+//! fault = [{{ kind = "power-loss", target = 0, at_ms = 300, survival = "none" }}]
+//! run = {{ seeds = "0..1", duration_ms = 600 }}
+//! expect = {{ outcome = "zero-loss" }}
+//! "#)).unwrap();
+//!     let runner: Arc<dyn Runner> = Arc::new(zeroloss::sim::run);
+//!     let (scenario, options) = (Arc::new(scenario), RunOptions::default());
+//!     run_once(&runner, &scenario, 0, options, Duration::from_secs(60)).unwrap().verdict
+//! };
+//! assert_eq!((verdict("sync"), verdict("async")), (Verdict::Pass, Verdict::ExpectedLoss));
+//! ```
+//!
 #![doc = include_str!("guarantee.md")]
 
 /// Pages for contributors.

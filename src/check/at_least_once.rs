@@ -3,6 +3,31 @@
 //!
 //! That what lies above the recorded offset is reached in the end is
 //! [`liveness`](super::liveness)'s.
+//!
+//! A group commits that everything below 2 is done, and has processed only the second of the two
+//! messages there:
+//!
+//! ```
+//! use zeroloss::check::{Facts, Waived, at_least_once};
+//! use zeroloss::history::{Event, Queue, Recorder, Value};
+//!
+//! let queue = || Queue { topic: "orders".into(), queue_id: 3 };
+//! let group = || "red-packet".into();
+//! let [(first, _), (second, _)] = [1, 2].map(|number| Value::make(1, number, 64, 0));
+//! let seen = Recorder::default();
+//! seen.record(1, 2, Event::Resumed { group: group(), queue: queue(), offset: None });
+//! let (offset, value) = (1, second);
+//! seen.record(2, 2, Event::Processed { group: group(), queue: queue(), offset, value });
+//! seen.record(3, 2, Event::CommitBegan { op: 1, group: group(), queue: queue(), offset: 2 });
+//! seen.record(4, 2, Event::CommitEnded { op: 1, acknowledged: true });
+//! let messages = vec![(0, Some(first)), (1, Some(second))];
+//! seen.record(5, 3, Event::FinalRead { queue: queue(), min_offset: 0, max_offset: 2, messages });
+//!
+//! let history = seen.take();
+//! let skipped = at_least_once::check(&Facts::new(&history), &Waived::none());
+//! assert_eq!(skipped.len(), 1);
+//! assert_eq!((skipped[0].first, skipped[0].last, skipped[0].done_below), (0, 0, 2));
+//! ```
 
 use std::fmt;
 

@@ -5,6 +5,28 @@
 //! nobody of its producer group answered a check before the limit; one whose loss
 //! the configuration allows; and one that stands where something else was lost so:
 //! the group had passed that place before.
+//!
+//! Three orders in the database of their service: two are paid, and the packets of the last two
+//! were issued:
+//!
+//! ```
+//! use zeroloss::check::business::{self, What};
+//! use zeroloss::check::{Facts, Waived};
+//! use zeroloss::history::{Event, Recorder, Value};
+//!
+//! let orders = [1, 2, 3].map(|number| Value::make(1, number, 64, 0).0);
+//! let [without, right, unpaid] = orders;
+//! let seen = Recorder::default();
+//! let paid = vec![(without, true), (right, true), (unpaid, false)];
+//! seen.record(1, 1, Event::FinalOrders { orders: paid });
+//! seen.record(2, 2, Event::FinalPackets { packets: vec![right, unpaid] });
+//!
+//! let history = seen.take();
+//! // No loss is excused here.
+//! let found = business::check(&Facts::new(&history), [], &Waived::none());
+//! let found: Vec<_> = found.iter().map(|violation| (violation.value, violation.what)).collect();
+//! assert_eq!(found, [(without, What::NoPacket), (unpaid, What::NotPaid)]);
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,5 +1,28 @@
 //! Durability: no acknowledged message is lost (guarantee.md, section 1,
 //! "Lost(m)").
+//!
+//! A message is acknowledged at offset 0, and after healing everything is read:
+//!
+//! ```
+//! use zeroloss::check::{Facts, durability};
+//! use zeroloss::history::{Event, Queue, Recorder, SendOutcome, Value};
+//!
+//! const S: u64 = 1_000_000_000;
+//! let queue = Queue { topic: "orders".into(), queue_id: 3 };
+//! let (value, _body) = Value::make(1, 1, 64, 0);
+//! let lost = |found: &[(u64, Option<Value>)]| {
+//!     let seen = Recorder::default();
+//!     let outcome = SendOutcome::Acknowledged { queue: queue.clone(), offset: 0, address: 0 };
+//!     seen.record(1 * S, 1, Event::SendBegan { op: 1, value });
+//!     seen.record(2 * S, 1, Event::SendEnded { op: 1, outcome });
+//!     let (queue, messages) = (queue.clone(), found.to_vec());
+//!     seen.record(9 * S, 2, Event::FinalRead { queue, min_offset: 0, max_offset: 1, messages });
+//!     let lost = durability::check(&Facts::new(&seen.take()));
+//!     lost.iter().map(ToString::to_string).collect::<Vec<_>>()
+//! };
+//! assert!(lost(&[(0, Some(value))]).is_empty());
+//! assert_eq!(lost(&[]), ["orders/3 offset 0 acknowledged at 2.000s, absent after convergence"]);
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,31 @@
 //! an answer is right if some commit of that offset is not wholly older than
 //! another one that was acknowledged before the question was asked. A commit
 //! that was never answered may be applied at any later time.
+//!
+//! A commit of 9 is acknowledged, and the next consumer is told where its group stands:
+//!
+//! ```
+//! use zeroloss::check::group_offsets::{self, Violation};
+//! use zeroloss::check::Facts;
+//! use zeroloss::history::{Event, Queue, Recorder};
+//!
+//! const S: u64 = 1_000_000_000;
+//! let told = |offset: Option<u64>| {
+//!     let queue = || Queue { topic: "orders".into(), queue_id: 3 };
+//!     let group = || "red-packet".into();
+//!     let seen = Recorder::default();
+//!     let commit = Event::CommitBegan { op: 1, group: group(), queue: queue(), offset: 9 };
+//!     seen.record(1 * S, 1, commit);
+//!     seen.record(2 * S, 1, Event::CommitEnded { op: 1, acknowledged: true });
+//!     seen.record(3 * S, 2, Event::Resumed { group: group(), queue: queue(), offset });
+//!     let found = group_offsets::check(&Facts::new(&seen.take()));
+//!     found.iter().flat_map(|found| found.finding().lines).collect::<Vec<_>>()
+//! };
+//! assert!(told(Some(9)).is_empty());
+//! let lost = "group red-packet on orders/3: commit of 9 acknowledged at 2.000s, recorded as 5 at \
+//!             3.000s";
+//! assert_eq!(told(Some(5)), [lost]);
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,33 @@
 //! This covers unknown messages and also the further copies that a retry of an
 //! acknowledged one leaves behind: a client that read a copy at an offset may rely on
 //! that offset. Acknowledged places are durability's.
+//!
+//! Nobody knows whether a message was stored, until somebody reads it:
+//!
+//! ```
+//! use zeroloss::check::{Facts, known_stored};
+//! use zeroloss::history::{Event, Queue, Recorder, SendOutcome, Value};
+//!
+//! let queue = Queue { topic: "orders".into(), queue_id: 3 };
+//! let (value, _body) = Value::make(1, 1, 64, 0);
+//! let lost = |is_pulled: bool| {
+//!     let seen = Recorder::default();
+//!     seen.record(1, 1, Event::SendBegan { op: 1, value });
+//!     seen.record(2, 1, Event::SendEnded { op: 1, outcome: SendOutcome::Unknown });
+//! #   let queue = queue.clone();
+//!     if is_pulled {
+//!         let (queue, messages) = (queue.clone(), vec![(0, Some(value))]);
+//!         let (offset, next_begin_offset, found) = (0, 1, true);
+//!         let pulled = Event::Pulled { op: 1, queue, offset, next_begin_offset, messages, found };
+//!         seen.record(3, 2, pulled);
+//!     }
+//!     // In the end it is not there.
+//!     let read = Event::FinalRead { queue, min_offset: 0, max_offset: 0, messages: Vec::new() };
+//!     seen.record(4, 3, read);
+//!     known_stored::check(&Facts::new(&seen.take())).len()
+//! };
+//! assert_eq!((lost(false), lost(true)), (0, 1));
+//! ```
 
 use super::facts::QueueFacts;
 use super::places::Places;

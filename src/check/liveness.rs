@@ -1,5 +1,31 @@
 //! Liveness: once healed, the cluster serves again within a stated simulated
 //! time: probes are acknowledged, every queue can be read, every lag is zero.
+//!
+//! Everything was healed at 10 s, and had to work again within 30 s:
+//!
+//! ```
+//! use zeroloss::check::{Facts, Liveness, liveness};
+//! use zeroloss::history::History;
+//!
+//! const S: u64 = 1_000_000_000;
+//! let in_time = Liveness {
+//!     core: true,
+//!     healed_ns: 10 * S,
+//!     bound_ns: 30 * S,
+//!     probed_ns: Some(11 * S),
+//!     caught_up_ns: Some(15 * S),
+//!     level_ns: Some(12 * S),
+//!     held_in_the_end: Vec::new(),
+//!     leaderships_ns: vec![11 * S],
+//!     operations_ns: Vec::new(),
+//! };
+//! let history = History::default();
+//! assert!(liveness::check(&Facts::new(&history), &in_time).is_empty());
+//!
+//! let never = Liveness { probed_ns: None, ..in_time };
+//! let late = liveness::check(&Facts::new(&history), &never);
+//! assert_eq!(late[0].lines, ["no probe was acknowledged within 30.000s of healing at 10.000s"]);
+//! ```
 
 use super::{At, Facts, Finding, Promise};
 

@@ -14,6 +14,43 @@
 //!                          redelivery, delays, consume_order, rebalancing,
 //!                          liveness ────────────────────────> Finding ─────> Verdict
 //! ```
+//!
+//! A run without faults, in which an acknowledged message is gone in the end:
+//!
+//! ```
+//! use zeroloss::check::{Blame, Configuration, Ending, Evidence, Flush, Promise, Verdict, judge};
+//! # use zeroloss::check::Liveness;
+//! use zeroloss::history::{Event, Ledger, Queue, Recorder, SendOutcome, Value};
+//!
+//! let queue = Queue { topic: "orders".into(), queue_id: 3 };
+//! let (value, _body) = Value::make(1, 1, 64, 0);
+//! let seen = Recorder::default();
+//! seen.record(1, 1, Event::SendBegan { op: 1, value });
+//! let outcome = SendOutcome::Acknowledged { queue: queue.clone(), offset: 0, address: 0 };
+//! seen.record(2, 1, Event::SendEnded { op: 1, outcome });
+//! let messages = Vec::new();
+//! seen.record(3, 2, Event::FinalRead { queue, min_offset: 0, max_offset: 0, messages });
+//!
+//! # let core = false;
+//! # let (healed_ns, bound_ns) = (0, 0);
+//! # let (probed_ns, caught_up_ns, level_ns) = (None, None, None);
+//! # let (held_in_the_end, leaderships_ns, operations_ns) = (Vec::new(), Vec::new(), Vec::new());
+//! # let liveness = Liveness {
+//! #     core, healed_ns, bound_ns, probed_ns, caught_up_ns, level_ns, held_in_the_end,
+//! #     leaderships_ns, operations_ns,
+//! # };
+//! let judged = judge(Evidence {
+//!     configuration: Configuration::single(Flush::Sync),
+//!     history: &seen.take(),
+//!     ledger: &Ledger::default(),
+//!     blame: &|_lost| Blame::StillHeld,
+//!     ending: Ending::Completed,
+//! #   liveness, faultless: true, lacks: false, has_lapsed: false,
+//! #   commit_facts: &[], oracle: Vec::new(), waived: Vec::new(),
+//!     // … and what oracles saw: here there were none.
+//! });
+//! assert_eq!((judged.verdict, judged.findings[0].promise), (Verdict::Fail, Promise::Durability));
+//! ```
 
 pub mod at_least_once;
 pub mod business;

@@ -1,5 +1,26 @@
 //! No phantom: every value read was sent, and its send was not rejected. Never
 //! waived.
+//!
+//! A message comes out that nobody had sent:
+//!
+//! ```
+//! use zeroloss::check::no_phantom::{self, Why};
+//! use zeroloss::check::Facts;
+//! use zeroloss::history::{Event, Queue, Recorder, Value};
+//!
+//! let queue = Queue { topic: "orders".into(), queue_id: 3 };
+//! let [(sent, _), (phantom, _)] = [1, 2].map(|number| Value::make(1, number, 64, 0));
+//! let seen = Recorder::default();
+//! seen.record(1, 1, Event::SendBegan { op: 1, value: sent });
+//! let messages = vec![(0, Some(sent)), (1, Some(phantom))];
+//! seen.record(2, 2, Event::FinalRead { queue, min_offset: 0, max_offset: 2, messages });
+//!
+//! let history = seen.take();
+//! let found = no_phantom::check(&Facts::new(&history));
+//! // The first one was sent, and may have been stored, acknowledged or not.
+//! assert_eq!(found.len(), 1);
+//! assert_eq!((found[0].offset, found[0].why), (1, Why::NeverSent(phantom)));
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt;

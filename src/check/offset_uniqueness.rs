@@ -1,5 +1,30 @@
 //! Offset uniqueness: among values acknowledged or read, a queue offset names
 //! one.
+//!
+//! Offset 0 is given to two messages:
+//!
+//! ```
+//! use zeroloss::check::{Facts, Waived, offset_uniqueness};
+//! use zeroloss::history::{Event, Queue, Recorder, SendOutcome, Value};
+//!
+//! const S: u64 = 1_000_000_000;
+//! let queue = Queue { topic: "orders".into(), queue_id: 3 };
+//! let reused = |offsets: [u64; 2]| {
+//!     let seen = Recorder::default();
+//!     for (op, offset) in (1..).zip(offsets) {
+//!         let (value, _body) = Value::make(1, op, 64, 0);
+//!         seen.record(op * S, 1, Event::SendBegan { op, value });
+//!         let (queue, address) = (queue.clone(), 100 * op);
+//!         let outcome = SendOutcome::Acknowledged { queue, offset, address };
+//!         seen.record(op * S, 1, Event::SendEnded { op, outcome });
+//!     }
+//!     let reused = offset_uniqueness::check(&Facts::new(&seen.take()), &Waived::none());
+//!     reused.iter().map(ToString::to_string).collect::<Vec<_>>()
+//! };
+//! assert!(reused([0, 1]).is_empty());
+//! let twice = "orders/3 offset 0 named client 1 #1 at 1.000s, and client 1 #2 at 2.000s";
+//! assert_eq!(reused([0, 0]), [twice]);
+//! ```
 
 use std::fmt;
 

@@ -2,6 +2,23 @@
 //!
 //! The table is a claim that the testbed tests. A cell that comes out otherwise
 //! is a finding, and is corrected here and there together.
+//!
+//! The same power loss, under three configurations:
+//!
+//! ```
+//! use zeroloss::check::promises::{Configuration, Flush, Hit, Promised, promised};
+//! use zeroloss::history::FaultKind::{DiskDestroyed, PowerLoss};
+//!
+//! let [single, cached] = [Flush::Sync, Flush::Async].map(Configuration::single);
+//! assert_eq!(promised(single, PowerLoss, Hit::Majority), Promised::ZeroLoss);
+//! assert_eq!(promised(cached, PowerLoss, Hit::Majority), Promised::Nothing);
+//!
+//! // Two of three replicas without power cannot serve, and lose nothing.
+//! let raft = Configuration::raft(3, Flush::Sync);
+//! assert_eq!((raft.hit(1), raft.hit(2)), (Hit::Minority, Hit::Majority));
+//! assert_eq!(promised(raft, PowerLoss, raft.hit(2)), Promised::Unavailable);
+//! assert_eq!(promised(raft, DiskDestroyed, raft.hit(2)), Promised::Halt);
+//! ```
 
 use serde::Serialize;
 

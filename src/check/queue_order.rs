@@ -1,5 +1,31 @@
 //! Order within a queue: acknowledged before sent means the smaller offset; and
 //! an answer serves its messages in the order of their offsets.
+//!
+//! The second message is sent when the first is acknowledged, and has to stand behind it:
+//!
+//! ```
+//! use zeroloss::check::{Facts, Waived, queue_order};
+//! use zeroloss::history::{Event, Queue, Recorder, SendOutcome, Value};
+//!
+//! const S: u64 = 1_000_000_000;
+//! let queue = Queue { topic: "orders".into(), queue_id: 3 };
+//! let disorder = |offsets: [u64; 2]| {
+//!     let seen = Recorder::default();
+//!     for (op, offset) in (1..).zip(offsets) {
+//!         let (value, _body) = Value::make(1, op, 64, 0);
+//!         seen.record(op * S, 1, Event::SendBegan { op, value });
+//!         let (queue, address) = (queue.clone(), 100 * op);
+//!         let outcome = SendOutcome::Acknowledged { queue, offset, address };
+//!         seen.record(op * S, 1, Event::SendEnded { op, outcome });
+//!     }
+//!     let disorder = queue_order::check(&Facts::new(&seen.take()), &Waived::none());
+//!     disorder.iter().map(ToString::to_string).collect::<Vec<_>>()
+//! };
+//! assert!(disorder([4, 5]).is_empty());
+//! let wrong = "orders/3 offset 5 acknowledged to client 1 #1 at 1.000s, but client 1 #2, sent at \
+//!              2.000s, stands at 4";
+//! assert_eq!(disorder([5, 4]), [wrong]);
+//! ```
 
 use std::fmt;
 

@@ -4,6 +4,28 @@
 //! The limit is not the product's own variable. A white-box tracker gives it:
 //! with synchronous flush the end of the log's durable prefix, with
 //! asynchronous flush the end of what was appended.
+//!
+//! The log is durable up to address 200, and a record behind that is served:
+//!
+//! ```
+//! use zeroloss::check::read_committed::{self, CommitFact};
+//! use zeroloss::history::Queue;
+//!
+//! let limit = |end_address| CommitFact::Limit { node: 0, end_address };
+//! let served = |offset, end_address| CommitFact::Served {
+//!     at_ns: 2_500_000_000,
+//!     event: 9,
+//!     node: 0,
+//!     queue: Queue { topic: "orders".into(), queue_id: 3 },
+//!     offset,
+//!     end_address,
+//! };
+//! assert!(read_committed::check(&[limit(200), served(1, 200)]).is_empty());
+//! // Once it is durable it may be served. It was served before.
+//! let early = read_committed::check(&[limit(200), served(2, 300), limit(300), served(2, 300)]);
+//! assert_eq!(early.len(), 1);
+//! assert_eq!((early[0].offset, early[0].end_address, early[0].limit), (2, 300, 200));
+//! ```
 
 use std::fmt;
 

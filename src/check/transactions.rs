@@ -1,6 +1,30 @@
 //! Transactions: never visible unless a commit was sent; committed, visible; rolled
 //! back, never; decided once. Orders that the service's database holds as paid are
 //! visible in the end, unless they were discarded.
+//!
+//! A transaction is rolled back, and the broker says that it is. Then it is read:
+//!
+//! ```
+//! use zeroloss::check::transactions::{self, What};
+//! use zeroloss::check::Facts;
+//! use zeroloss::history::{EndOutcome, Event, Queue, Recorder, Value};
+//!
+//! let (value, _body) = Value::make(1, 1, 64, 0);
+//! let found = |read: &[Value]| {
+//!     let seen = Recorder::default();
+//!     seen.record(1, 1, Event::HalfBegan { op: 1, value });
+//!     seen.record(2, 1, Event::EndBegan { op: 2, value, half_address: 0, commit: false });
+//!     seen.record(3, 1, Event::EndEnded { op: 2, outcome: EndOutcome::Acknowledged });
+//!     let queue = Queue { topic: "paid".into(), queue_id: 0 };
+//!     let messages: Vec<_> = (0..).zip(read.iter().copied().map(Some)).collect();
+//!     let max_offset = messages.len() as u64;
+//!     seen.record(4, 2, Event::FinalRead { queue, min_offset: 0, max_offset, messages });
+//!     let found = transactions::check(&Facts::new(&seen.take()));
+//!     found.iter().map(|violation| violation.what).collect::<Vec<_>>()
+//! };
+//! assert!(found(&[]).is_empty());
+//! assert_eq!(found(&[value]), [What::RolledBackRead]);
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

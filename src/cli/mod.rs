@@ -4,6 +4,28 @@
 //! depend on scenarios and seeds alone; what is for a person who waits
 //! (progress, hung runs) goes to standard error. Exit codes: guarantee.md,
 //! section 3.
+//!
+//! The program `zeroloss` is [`main`] around [`sim::run`](crate::sim::run). [`call`] is the same
+//! for a program that goes on afterwards:
+//!
+//! ```
+//! use zeroloss::check::Exit;
+//! use zeroloss::cli::call;
+//!
+//! let zeroloss = |arguments: &str| {
+//!     let arguments = ["zeroloss"].into_iter().chain(arguments.split(' '));
+//!     let (mut out, mut err) = (Vec::new(), Vec::new());
+//!     let exit = call(arguments, zeroloss::sim::run, &mut out, &mut err);
+//!     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+//! };
+//! let (exit, out, _progress) = zeroloss("run scenarios/sweep/single-sync.toml");
+//! assert_eq!(exit, Exit::Success);
+//! assert!(out.starts_with("pass  sweep/single-sync"));
+//!
+//! let (exit, out, err) = zeroloss("run scenarios/sweep --sed 7");
+//! assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+//! assert!(err.contains("'--seed'"), "a tip");
+//! ```
 
 mod allocations;
 mod bench;
@@ -18,6 +40,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -266,6 +289,24 @@ pub fn main(runner: impl Runner) -> ExitCode {
     let runner: Arc<dyn Runner> = Arc::new(runner);
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     ExitCode::from(execute(&cli, &runner, &mut out, &mut err).code())
+}
+
+/// As [`main`], with arguments of the caller's own, the program's name first, and with
+/// streams of its own; and the process goes on.
+pub fn call<A: Into<OsString> + Clone>(
+    arguments: impl IntoIterator<Item = A>,
+    runner: impl Runner,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    let runner: Arc<dyn Runner> = Arc::new(runner);
+    let (ended, answer) = match Cli::try_parse_from(arguments) {
+        Ok(cli) => return execute(&cli, &runner, out, err),
+        // It was asked for help, or for its version.
+        Err(answer) if !answer.use_stderr() => (write!(out, "{answer}"), Exit::Success),
+        Err(error) => (write!(err, "{error}"), Exit::Usage),
+    };
+    ended.map_or(Exit::TestbedIo, |()| answer)
 }
 
 fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut dyn Write) -> Exit {

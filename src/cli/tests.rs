@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use clap::Parser;
 
-use super::{Cli, execute};
+use super::{Cli, call, execute};
 use crate::check::{Blame, Counts, Exit, Finding, Instead, Judgement, Lost, LostThing, Missed};
 use crate::check::{Promise, Verdict};
 use crate::explore::{ExploreError, Job, Observer, Runner, Settings, explore};
@@ -55,10 +55,9 @@ fn zeroloss(arguments: &str, runner: impl Runner) -> Ran {
 fn ran_in(dir: &Path, arguments: &str, runner: impl Runner) -> Ran {
     let dir = dir.display().to_string();
     let arguments = arguments.split(' ').map(|word| word.replace("DIR", &dir));
-    let cli = Cli::try_parse_from(std::iter::once("zeroloss".to_owned()).chain(arguments));
+    let arguments = std::iter::once("zeroloss".to_owned()).chain(arguments);
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let runner: Arc<dyn Runner> = Arc::new(runner);
-    let exit = execute(&cli.expect("right usage"), &runner, &mut out, &mut err);
+    let exit = call(arguments, runner, &mut out, &mut err);
     Ran {
         exit: exit.code(),
         out: String::from_utf8(out).expect("text"),
@@ -570,4 +569,15 @@ fn usage() {
         let error = Cli::try_parse_from(words).expect_err(arguments);
         assert_eq!(error.exit_code(), 2, "{arguments}");
     }
+}
+
+#[test]
+fn help_is_a_result_and_what_is_said_of_wrong_usage_is_none() {
+    let never = |_: &Scenario, _: u64, _: &RunOptions| -> RunReport { panic!("nothing is run") };
+    let help = zeroloss("run --help", never);
+    assert_eq!((help.exit, help.err.as_str()), (0, ""));
+    assert!(help.out.contains("--ledger"), "{}", help.out);
+    let wrong = zeroloss("fly", never);
+    assert_eq!((wrong.exit, wrong.out.as_str()), (2, ""));
+    assert!(wrong.err.contains("'fly'"), "{}", wrong.err);
 }

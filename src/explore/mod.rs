@@ -11,6 +11,45 @@
 //!                                                     │
 //!        first unfit seed once more, with timeline <──┴──> report
 //! ```
+//!
+//! A runner that only pretends, over four seeds, with one of which it panics:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use std::time::Duration;
+//! #
+//! use zeroloss::explore::{Job, Observer, Runner, Settings, explore};
+//! use zeroloss::report::ScenarioReport;
+//! # use zeroloss::report::RunReport;
+//! use zeroloss::scenario::{RunOptions, Scenario, load};
+//!
+//! #[derive(Default)]
+//! struct Reports(Vec<ScenarioReport>);
+//! impl Observer for Reports {
+//!     fn run_ended(&mut self) {}
+//!     fn scenario_ended(&mut self, report: ScenarioReport) -> std::io::Result<()> {
+//!         Ok(self.0.push(report))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn passed(scenario: &Scenario, seed: u64) -> RunReport {
+//! #     let passed = zeroloss::check::Verdict::Pass;
+//! #     let report = RunReport::crashed(&scenario.id, seed, "");
+//! #     RunReport { verdict: passed, findings: Vec::new(), ..report }
+//! # }
+//! let runner: Arc<dyn Runner> = Arc::new(|scenario: &Scenario, seed, _: &RunOptions| match seed {
+//!     2 => panic!("index out of bounds"),
+//!     _ => passed(scenario, seed),
+//! });
+//! let scenario = Arc::new(load("scenarios/single/power-any.toml".as_ref())?);
+//! let settings = Settings { jobs: 2, oracle: true, hang_after: Duration::from_secs(60) };
+//! let mut reports = Reports::default();
+//! explore(&runner, &[Job { scenario, seeds: 0..4 }], &settings, &mut reports)?;
+//! assert_eq!(reports.0[0].tally.to_string(), "3 pass, 1 crashed");
+//! # Ok(())
+//! # }
+//! ```
 
 mod panics;
 mod progress;

@@ -6,6 +6,27 @@
 //! the same checkers.
 //!
 //! Times are nanoseconds since the start of the run.
+//!
+//! A client writes down what it does. Of a message, its body says whose it is:
+//!
+//! ```
+//! use zeroloss::history::{Event, Queue, Recorder, SendOutcome, Value};
+//!
+//! let recorder = Recorder::default();
+//! let client = recorder.clone(); // writes into the same history
+//! let (value, body) = Value::make(7, 1, 64, 0);
+//! client.record(1_000, 7, Event::SendBegan { op: 1, value });
+//! let queue = Queue { topic: "orders".into(), queue_id: 3 };
+//! let outcome = SendOutcome::Acknowledged { queue, offset: 5, address: 4_096 };
+//! client.record(2_000, 7, Event::SendEnded { op: 1, outcome });
+//!
+//! let history = recorder.take();
+//! assert_eq!(history.entries.len(), 2);
+//! assert_eq!(history.entries[0].event, Event::SendBegan { op: 1, value });
+//! // Another one reads the message, and knows whose it is, to the last byte.
+//! assert_eq!(Value::read(&body), Some(value));
+//! assert_eq!(value.to_string(), "client 7 #1");
+//! ```
 
 mod fault_kind;
 mod happening;

@@ -1,4 +1,20 @@
 //! Reports as text.
+//!
+//! A run in which the product panicked:
+//!
+//! ```
+//! use zeroloss::report::{RunReport, text};
+//!
+//! let run = RunReport::crashed("raft/figure-8", 3, "index out of bounds at src/x.rs:7");
+//! let again = text::replay("scenarios/raft/figure-8.toml", run.seed);
+//! let block = text::fail_block(&run, &again);
+//! let lines: Vec<_> = block.lines().collect();
+//! assert_eq!(lines, [
+//!     "FAIL no-panic   raft/figure-8  seed=3",
+//!     "  index out of bounds at src/x.rs:7",
+//!     "  reproduce: zeroloss replay scenarios/raft/figure-8.toml --seed 3",
+//! ]);
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -11,6 +11,31 @@
 //!                                                                 └─ plan.toml ┘ edited, read again
 //! ```
 //!
+//! A scenario is text. With a seed it says which faults come, and when:
+//!
+//! ```
+//! use zeroloss::scenario::{parse, plan};
+//!
+//! let text = r#"
+//! title = "the power fails"
+//! why = "Nothing acknowledged is lost by it."
+//! cluster = { brokers = 1, flush = "sync" }
+//! workload = [{ kind = "send", messages = 100 }]
+//! fault = [{ kind = "power-loss", target = 0, at_ms = [500, 1_500] }]
+//! run = { seeds = "0..8", duration_ms = 2_000 }
+//! expect = { outcome = "zero-loss" }
+//! "#;
+//! let scenario = parse("example", "example.toml", text)?;
+//! let faults = plan(&scenario, 3).faults;
+//! let ms = faults[0].trigger.from_ns / 1_000_000;
+//! assert!(faults.len() == 1 && (500..=1_500).contains(&ms));
+//! assert_eq!(plan(&scenario, 3).faults, faults);
+//!
+//! let wrong = parse("example", "example.toml", &text.replace("target", "targt")).unwrap_err();
+//! assert!(wrong.to_string().contains("did you mean `target`?"));
+//! # Ok::<(), zeroloss::scenario::ScenarioError>(())
+//! ```
+//!
 //! # The keys of a scenario file
 //!
 //! As `zeroloss keys` shows them.

@@ -1,5 +1,23 @@
 //! One random stream per purpose, so that a draw more in one never shifts
 //! another.
+//!
+//! The network may draw as often as it likes: the faults of a seed stay the same.
+//!
+//! ```
+//! use zeroloss::scenario::random::{Purpose, Stream};
+//!
+//! let mut network = Stream::new(7, Purpose::Network);
+//! let before: Vec<u64> = (0..1_000).map(|_| network.below(100)).collect();
+//! assert!(before.iter().all(|drawn| *drawn < 100));
+//!
+//! let mut faults = Stream::new(7, Purpose::Faults);
+//! let mut alone = Stream::new(7, Purpose::Faults);
+//! assert_eq!(faults.next_u64(), alone.next_u64());
+//!
+//! // Each broker's disk has a stream of its own.
+//! let mut disks = [0, 1].map(|broker| Stream::lane(7, Purpose::Disk, broker));
+//! assert_ne!(disks[0].next_u64(), disks[1].next_u64());
+//! ```
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

@@ -10,6 +10,31 @@
 //!                            └─ tap      what brokers write and answer
 //!                                  └──▶ history, ledger ──▶ check
 //! ```
+//!
+//! One seed, one run. [`run_once`](crate::explore::run_once) gives it the fresh thread that it
+//! needs:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use zeroloss::check::Verdict;
+//! use zeroloss::explore::{Runner, run_once};
+//! use zeroloss::scenario::{RunOptions, load};
+//!
+//! let scenario = Arc::new(load("scenarios/sweep/single-sync.toml".as_ref())?);
+//! let runner: Arc<dyn Runner> = Arc::new(zeroloss::sim::run);
+//! let run = |seed| {
+//!     let options = RunOptions { oracle: true, timeline: false };
+//!     run_once(&runner, &scenario, seed, options, Duration::from_secs(60))
+//! };
+//! let first = run(12)?;
+//! assert_eq!(first.verdict, Verdict::Pass);
+//! assert!(first.counts.acknowledged > 0 && first.simulated_ns > 0);
+//! assert_eq!(run(12)?.trace_hash, first.trace_hash);
+//! assert_ne!(run(13)?.trace_hash, first.trace_hash);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #[cfg(not(madsim))]
 compile_error!(

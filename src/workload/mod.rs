@@ -2,6 +2,51 @@
 //!
 //! Promise: the same drivers run on real sockets and in a simulation, and what
 //! they record is what the checkers of [`crate::check`] read. They never judge.
+//!
+//! A producer sends three messages to a broker on this machine, and its history says how each
+//! ended:
+//!
+//! ```
+//! # use zeroloss::broker::{Broker, BrokerConfig};
+//! use zeroloss::client::{ClientConfig, ProducerConfig, SendOutcome};
+//! # use zeroloss::env::{Env, real::RealEnv};
+//! use zeroloss::history::{Event, Recorder};
+//! # use zeroloss::log::{Identity, format};
+//! use zeroloss::workload::{Progress, SendPlan, send};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = std::env::temp_dir().join(format!("zeroloss-workload-{}", std::process::id()));
+//! # let env = RealEnv::new(dir.clone())?;
+//! # let identity = Identity { cluster_id: 1, node_id: 0, disk_id: 7, kind: None };
+//! # format(&env.disk(), identity).await?;
+//! # let listen = ([127, 0, 0, 1], 0).into();
+//! # let config = BrokerConfig { listen, segment_bytes: 1 << 20, ..BrokerConfig::default() };
+//! # let broker = Broker::bind(env.clone(), config).await?;
+//! # let address = broker.address();
+//! # let serving = tokio::spawn(broker.run(std::future::pending()));
+//! let plan = SendPlan {
+//!     client: 7, life: 0, topic: "orders".to_owned(), seed: 1,
+//!     messages: Some(3), in_flight_max: 2, pause_ns: 0, stop_at_ns: u64::MAX,
+//!     body_bytes: 64..=256, long: None, tags: 0, delays: Vec::new(), oneway_one_in: 0,
+//! };
+//! let config = ProducerConfig::new(ClientConfig::new("client-7", vec![address]), "orders");
+//! let (recorder, progress) = (Recorder::default(), Progress::default());
+//! send(env, plan, config, recorder.clone(), progress.clone()).await;
+//!
+//! assert_eq!((progress.acknowledged(), progress.in_flight()), (3, 0));
+//! let history = recorder.take();
+//! let ended = history.entries.iter().filter(|entry| {
+//!     let is_stored = |outcome: &SendOutcome| matches!(outcome, SendOutcome::Acknowledged { .. });
+//!     matches!(&entry.event, Event::SendEnded { outcome, .. } if is_stored(outcome))
+//! });
+//! assert_eq!((history.entries.len(), ended.count()), (6, 3));
+//! # serving.abort();
+//! # let _ = serving.await;
+//! # std::fs::remove_dir_all(dir)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod consume;
 mod database;

@@ -1,5 +1,50 @@
 //! The acknowledgement oracle for replicas (guarantee.md, section 2): a replica that
 //! says that something stays, to a client or to a peer, says it when it is held.
+//!
+//! With the entries of the example of [`served`](super::served): entry 1 is on two disks of
+//! three, entry 2 on the leader's alone:
+//!
+//! ```
+//! use zeroloss::check::replicas::acknowledgement::{Answer, check};
+//! use zeroloss::check::replicas::{Head, Medium, Replica};
+//!
+//! # use zeroloss::check::replicas::{Committed, Log, LogEntry, Seats};
+//! # let seats = Seats((0..3).map(|node| (node, Some(9))).collect());
+//! # let [b0, b1, b2] = [0, 1, 2].map(|node| Replica { node, disk: 9 });
+//! # let head = |index, term| {
+//! #     let (hash, end_address) = ((term << 8 | index) << 32, 100 * index);
+//! #     Head { index, term, hash, end_address }
+//! # };
+//! # let mut log = Log::default();
+//! # for index in 1..=2 {
+//! #     log.push(&LogEntry { head: head(index, 1), seats: None, expired_address: None }, 0);
+//! # }
+//! # let mut committed = Committed::default();
+//! # committed.accept(b0, 1, 2);
+//! # committed.accept(b1, 1, 1);
+//! # committed.advance(1, &log, None, &seats).unwrap();
+//! let (medium, holders) = (Medium::Durable, &[b0]);
+//! let answer = Answer { replica: b0, led: Some(1), seats: &seats, medium, holders };
+//! assert_eq!(check("order 1", log.get(1), &answer, &committed), None);
+//!
+//! let broken = check("order 2", log.get(2), &answer, &committed).unwrap();
+//! assert_eq!(broken.lines, [
+//!     "order 2 acknowledged by b0, leader of term 1, at entry 2 of term 1 (00000102)",
+//!     "synced at b0; an entry of term 1 at or above it synced at b0; 2 of 3 are needed",
+//! ]);
+//! ```
+//!
+//! A vote leaves once it is stored:
+//!
+//! ```
+//! use zeroloss::check::replicas::acknowledgement::check_voted;
+//! use zeroloss::check::replicas::{HardState, Replica};
+//!
+//! let [b0, b1] = [0, 1].map(|node| Replica { node, disk: 9 });
+//! let stored = |vote| HardState { term: 2, vote };
+//! assert!(check_voted(b0, 2, b1, stored(Some(b1))).is_none());
+//! assert!(check_voted(b0, 2, b1, stored(None)).is_some());
+//! ```
 
 use super::Broken;
 use super::committed::Committed;

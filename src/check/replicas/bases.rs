@@ -5,6 +5,42 @@
 //! when they are committed, by the checker's own table, and when an entry that is
 //! committed there says that they have expired. Any other record that a base stands
 //! for is a record left out.
+//!
+//! With the entries of the example of [`served`](super::served), of which the first is
+//! committed. A base stands in its place, before and after the cluster says that it has
+//! expired:
+//!
+//! ```
+//! use zeroloss::check::Promise;
+//! use zeroloss::check::replicas::{Expiries, Head, Replica, bases};
+//!
+//! # use zeroloss::check::replicas::{Committed, Log, LogEntry, Seats};
+//! # let seats = Seats((0..3).map(|node| (node, Some(9))).collect());
+//! # let [b0, b1, b2] = [0, 1, 2].map(|node| Replica { node, disk: 9 });
+//! # let head = |index, term| {
+//! #     let (hash, end_address) = ((term << 8 | index) << 32, 100 * index);
+//! #     Head { index, term, hash, end_address }
+//! # };
+//! # let mut log = Log::default();
+//! # for index in 1..=2 {
+//! #     log.push(&LogEntry { head: head(index, 1), seats: None, expired_address: None }, 0);
+//! # }
+//! # let mut committed = Committed::default();
+//! # committed.accept(b0, 1, 2);
+//! # committed.accept(b1, 1, 1);
+//! # committed.advance(1, &log, None, &seats).unwrap();
+//! let (base, mut expiries) = (head(1, 1), Expiries::default());
+//! let installed = |expiries: &Expiries| {
+//!     let broken = bases::check(b2, base, expiries.expired_address(&committed), &committed);
+//!     broken.map(|broken| broken.promise)
+//! };
+//! assert_eq!(installed(&expiries), Some(Promise::PromisesKept));
+//! // The word of an entry that is not committed does not count.
+//! expiries.says(head(2, 1), 100);
+//! assert_eq!(installed(&expiries), Some(Promise::PromisesKept));
+//! expiries.says(head(1, 1), 100);
+//! assert_eq!(installed(&expiries), None);
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,22 @@
 //! Election safety: "at most one leader can be elected in a given term" (Ongaro,
 //! figure 3.2).
+//!
+//! Two replicas send appends of one term:
+//!
+//! ```
+//! use zeroloss::check::replicas::Replica;
+//! use zeroloss::check::replicas::election_safety::Leaders;
+//!
+//! let [b1, b2] = [1, 2].map(|node| Replica { node, disk: 9 });
+//! let mut leaders = Leaders::default();
+//! assert_eq!(leaders.leads(b1, 1), Ok(true));
+//! assert_eq!(leaders.leads(b2, 2), Ok(true));
+//! assert_eq!(leaders.leads(b2, 2), Ok(false), "it is known");
+//!
+//! let broken = leaders.leads(b1, 2).unwrap_err();
+//! assert_eq!(broken.lines, ["b2 and b1 both lead term 2"]);
+//! assert_eq!((leaders.of(2), leaders.newest_of(b1)), (Some(b2), Some(1)));
+//! ```
 
 use std::collections::BTreeMap;
 

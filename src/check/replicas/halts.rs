@@ -1,6 +1,28 @@
 //! Halted (D16): "needless halts are a broken promise, too" (guarantee.md, section
 //! 3). A replica that tells its operator that no majority of disks is left names
 //! blank disks, and there are too many of them.
+//!
+//! One of three replicas says that it has halted, for the disks of the two others are blank:
+//!
+//! ```
+//! use zeroloss::check::replicas::halts::{Announced, Halt, check};
+//! use zeroloss::check::replicas::{Replica, Seats};
+//!
+//! let seats = Seats((0..3).map(|node| (node, Some(9))).collect());
+//! let halt = Halt {
+//!     replica: Replica { node: 0, disk: 9 },
+//!     at_ns: 5_000_000_000,
+//!     named: &[1, 2],
+//!     seats: Some(&seats),
+//!     heard: None,
+//! };
+//! let blank = |_node| Some(Announced { disk: 77, at_ns: 4_000_000_000 });
+//! assert_eq!(check(&halt, blank), None);
+//!
+//! // One blank disk is none too many: two of three are a majority.
+//! let needless = check(&Halt { named: &[2], ..halt }, blank).unwrap();
+//! assert!(needless.lines[0].ends_with("[2] are blank: that leaves a majority of 3"));
+//! ```
 
 use super::Broken;
 use super::fact::{Replica, Seats};

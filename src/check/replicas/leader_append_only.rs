@@ -1,5 +1,17 @@
 //! Leader append-only: "a leader never overwrites or deletes entries in its log;
 //! it only appends new entries" (Ongaro, figure 3.2).
+//!
+//! A leader of old may cut its log, once it has entered a higher term:
+//!
+//! ```
+//! use zeroloss::check::replicas::{HardState, Replica, leader_append_only};
+//!
+//! let b0 = Replica { node: 0, disk: 9 };
+//! let cut_in = |term| leader_append_only::check(b0, Some(1), HardState { term, vote: None }, 2);
+//! assert_eq!(cut_in(2), None);
+//! let broken = cut_in(1).unwrap();
+//! assert_eq!(broken.lines, ["b0 leads term 1 and cut its log from entry 2 on"]);
+//! ```
 
 use super::Broken;
 use super::fact::{HardState, Replica};

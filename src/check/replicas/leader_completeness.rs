@@ -1,6 +1,40 @@
 //! Leader completeness: "if a log entry is committed in a given term, then that
 //! entry will be present in the logs of the leaders for all higher-numbered terms"
 //! (Ongaro, figure 3.2).
+//!
+//! With the entries of the example of [`served`](super::served), of which the first is
+//! committed. A replica leads term 2, with that entry and with another in its place:
+//!
+//! ```
+//! use zeroloss::check::replicas::{Head, Replica, leader_completeness};
+//!
+//! # use zeroloss::check::replicas::{Committed, Log, LogEntry, Seats};
+//! # let seats = Seats((0..3).map(|node| (node, Some(9))).collect());
+//! # let [b0, b1, b2] = [0, 1, 2].map(|node| Replica { node, disk: 9 });
+//! # let head = |index, term| {
+//! #     let (hash, end_address) = ((term << 8 | index) << 32, 100 * index);
+//! #     Head { index, term, hash, end_address }
+//! # };
+//! # let mut log = Log::default();
+//! # for index in 1..=2 {
+//! #     log.push(&LogEntry { head: head(index, 1), seats: None, expired_address: None }, 0);
+//! # }
+//! # let mut committed = Committed::default();
+//! # committed.accept(b0, 1, 2);
+//! # committed.accept(b1, 1, 1);
+//! # committed.advance(1, &log, None, &seats).unwrap();
+//! assert_eq!(leader_completeness::check(b1, 2, &log, &committed), None);
+//!
+//! let mut other = Log::default();
+//! other.push(&LogEntry { head: head(1, 2), seats: None, expired_address: None }, 0);
+//! let broken = leader_completeness::check(b2, 2, &other, &committed).unwrap();
+//! assert_eq!(broken.lines, ["b2 leads term 2 without entry 1 of term 1 (00000101), which is \
+//!                            committed: it has entry 1 of term 2 (00000201)"]);
+//!
+//! // Entry 2 is b0's alone, and may go.
+//! let cuts = |index| leader_completeness::check_cut(b0, head(index, 1), &committed);
+//! assert!(cuts(2).is_none() && cuts(1).is_some());
+//! ```
 
 use super::Broken;
 use super::committed::Committed;

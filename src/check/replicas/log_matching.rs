@@ -5,6 +5,23 @@
 //! An entry's hash covers that of the entry before, so entries with one index, one
 //! term and one hash have the same logs below them. The check that is left is that no
 //! two hashes ever share an index and a term: one look for an entry.
+//!
+//! Two replicas hold an entry of one index and one term, and not the same:
+//!
+//! ```
+//! use zeroloss::check::replicas::log_matching::Matching;
+//! use zeroloss::check::replicas::{Head, Replica};
+//!
+//! let [b0, b1] = [0, 1].map(|node| Replica { node, disk: 9 });
+//! let head = |term, hash: u64| Head { index: 2, term, hash: hash << 32, end_address: 200 };
+//! let mut matching = Matching::default();
+//! assert_eq!(matching.holds(b0, head(1, 7)), Ok(()));
+//! assert_eq!(matching.holds(b1, head(2, 8)), Ok(()), "another term, another entry");
+//!
+//! let broken = matching.holds(b1, head(1, 9)).unwrap_err();
+//! let line = "b0 holds entry 2 of term 1 (00000007), and b1 holds entry 2 of term 1 (00000009)";
+//! assert_eq!(broken.lines, [line]);
+//! ```
 
 use std::collections::BTreeMap;
 

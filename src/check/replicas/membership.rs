@@ -1,6 +1,39 @@
 //! Members change "only after an own-term commit" (guarantee.md, D15): before it, a
 //! leader may not know of a change that an earlier one has committed, and the
 //! majorities of the two need not meet (Ongaro, raft-dev, 2015).
+//!
+//! With the entries of the example of [`served`](super::served): entry 1 of term 1 is committed,
+//! and nothing of term 2. Each leader writes a change of members:
+//!
+//! ```
+//! use zeroloss::check::replicas::{Head, Replica, membership};
+//!
+//! # use zeroloss::check::replicas::{Committed, Log, LogEntry, Seats};
+//! # let seats = Seats((0..3).map(|node| (node, Some(9))).collect());
+//! # let [b0, b1, b2] = [0, 1, 2].map(|node| Replica { node, disk: 9 });
+//! # let head = |index, term| {
+//! #     let (hash, end_address) = ((term << 8 | index) << 32, 100 * index);
+//! #     Head { index, term, hash, end_address }
+//! # };
+//! # let mut log = Log::default();
+//! # for index in 1..=2 {
+//! #     log.push(&LogEntry { head: head(index, 1), seats: None, expired_address: None }, 0);
+//! # }
+//! # let mut committed = Committed::default();
+//! # committed.accept(b0, 1, 2);
+//! # committed.accept(b1, 1, 1);
+//! # committed.advance(1, &log, None, &seats).unwrap();
+//! let change = |index, term| LogEntry {
+//!     head: head(index, term),
+//!     seats: Some(seats.clone()),
+//!     expired_address: None,
+//! };
+//! assert_eq!(membership::check(b0, Some(1), &change(3, 1), &committed), None);
+//! let broken = membership::check(b1, Some(2), &change(2, 2), &committed).unwrap();
+//! assert!(broken.lines[0].ends_with("before an entry of that term is committed"));
+//! // A follower copies what its leader wrote.
+//! assert_eq!(membership::check(b2, None, &change(2, 2), &committed), None);
+//! ```
 
 use super::Broken;
 use super::committed::Committed;

@@ -17,6 +17,32 @@
 //! ```
 //!
 //! The meaning of "holds" depends on the configuration: synced, or cached ([`Media`]).
+//!
+//! A leader answers its client, first when it alone of three has the entry on its disk:
+//!
+//! ```
+//! use zeroloss::check::replicas::{Cause, Cluster, Fact, HardState, Head, LogEntry, Media, Medium};
+//! use zeroloss::check::{Promise, replicas::Moment};
+//!
+//! let media = Media { log: Medium::Durable, hard_state: Medium::Durable };
+//! let (mut cluster, moment) = (Cluster::new(3, 3, media), Moment::default());
+//! let head = Head { index: 1, term: 1, hash: 7, end_address: 100 };
+//! let entry = LogEntry { head, seats: None, expired_address: None };
+//! for node in 0..2 {
+//!     let state = Some(HardState { term: 1, vote: None });
+//!     cluster.note(moment, Fact::HardState { node, state, cause: Cause::Replica });
+//! }
+//! cluster.note(moment, Fact::Leads { node: 0, term: 1 });
+//! let mut after_a_sync_of = |node| {
+//!     for medium in [Medium::Cached, Medium::Durable] {
+//!         cluster.note(moment, Fact::Appended { node, medium, entry: entry.clone() });
+//!     }
+//!     cluster.acknowledges(moment, 0, 0, "order 1");
+//!     cluster.take_findings()
+//! };
+//! assert_eq!(after_a_sync_of(0)[0].promise, Promise::Acknowledgement);
+//! assert!(after_a_sync_of(1).is_empty());
+//! ```
 
 pub mod acknowledgement;
 mod amnesia;

@@ -2,6 +2,26 @@
 //! term; an acknowledged (index, term) disappears only by truncation under a
 //! higher term or by a ledgered fault. (The commit index is volatile and may fall
 //! on restart)" (guarantee.md, section 2).
+//!
+//! What a replica said binds it: its vote, and up to where it has the leader's log:
+//!
+//! ```
+//! use zeroloss::check::replicas::Replica;
+//! use zeroloss::check::replicas::promises_kept::Promises;
+//!
+//! let [b0, b1, b2] = [0, 1, 2].map(|node| Replica { node, disk: 9 });
+//! let mut promises = Promises::default();
+//! assert_eq!(promises.votes(b0, 1, b1), Ok(()));
+//! let twice = promises.votes(b0, 1, b2).unwrap_err();
+//! assert_eq!(twice.lines, ["in term 1, b0 votes for b1 and for b2"]);
+//!
+//! promises.answers(b0, 1, 5);
+//! assert!(promises.check_cut(b0, 1, 4).is_some(), "nobody can have told it to");
+//! assert!(promises.check_cut(b0, 2, 4).is_none(), "a leader of a higher term may");
+//! // A fault took entries 4 and 5: that is no broken promise, and is forgotten.
+//! promises.lost(b0, 4);
+//! assert!(promises.check_cut(b0, 1, 4).is_none());
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,29 @@
 //! Read committed, for replicas: "every entry applied or served equals the
 //! checker's own `committed[index]` = (term, hash)" (guarantee.md, section 2).
+//!
+//! A majority of three holds entry 1 of term 1, and one replica alone entry 2:
+//!
+//! ```
+//! use zeroloss::check::replicas::{Committed, Head, Log, LogEntry, Replica, Seats, served};
+//!
+//! let [b0, b1, _] = [0, 1, 2].map(|node| Replica { node, disk: 9 });
+//! let seats = Seats((0..3).map(|node| (node, Some(9))).collect());
+//! let head = |index| Head { index, term: 1, hash: index << 32, end_address: 100 * index };
+//! let mut log = Log::default();
+//! for index in 1..=2 {
+//!     log.push(&LogEntry { head: head(index), seats: None, expired_address: None }, 0);
+//! }
+//! let mut committed = Committed::default();
+//! committed.accept(b0, 1, 2);
+//! committed.accept(b1, 1, 1);
+//! committed.advance(1, &log, None, &seats).unwrap();
+//!
+//! let serves = |index, what| served::check(what, b0, log.get(index), &committed);
+//! assert_eq!(serves(1, "orders/3 offset 0"), None);
+//! let line = "orders/3 offset 1 served by b0 is entry 2 of term 1 (00000002); committed is all \
+//!             up to 1";
+//! assert_eq!(serves(2, "orders/3 offset 1").unwrap().lines, [line]);
+//! ```
 
 use super::Broken;
 use super::committed::Committed;

@@ -5,6 +5,24 @@
 //! The applied entries show in what is served ([`super::served`]), in snapshots,
 //! which "are compared by digest of applied state at their index", and in the table
 //! of committed entries, which no two majorities may fix.
+//!
+//! Replicas that applied the same entries store the same state:
+//!
+//! ```
+//! use zeroloss::check::replicas::Replica;
+//! use zeroloss::check::replicas::state_machine_safety::Snapshots;
+//!
+//! let [b0, b1, b2] = [0, 1, 2].map(|node| Replica { node, disk: 9 });
+//! let digest_of_state = [0xaa, 0xbb];
+//! let mut snapshots = Snapshots::default();
+//! assert_eq!(snapshots.applied(b0, 5, digest_of_state[0]), Ok(()));
+//! assert_eq!(snapshots.applied(b1, 5, digest_of_state[0]), Ok(()));
+//! assert_eq!(snapshots.applied(b1, 6, digest_of_state[1]), Ok(()), "one entry more");
+//!
+//! let broken = snapshots.applied(b2, 5, digest_of_state[1]).unwrap_err();
+//! let line = "b0 and b2 applied the log up to entry 5 and came to different states";
+//! assert_eq!(broken.lines, [line]);
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -12,6 +12,27 @@
 //! Promise: nothing is left to luck but the drawn subsets and torn sectors; the
 //! report depends on scenario and seed alone. A run that leaves other disks than
 //! were recorded is not deterministic.
+//!
+//! A short run of one broker is cut short at its 40th boundary, and nothing survives that was not
+//! synced:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use zeroloss::check::Verdict;
+//! use zeroloss::explore::Settings;
+//! use zeroloss::explore::sweep::one_point;
+//! use zeroloss::scenario::{CrashPoint, load};
+//!
+//! let scenario = Arc::new(load("scenarios/sweep/single-sync.toml".as_ref())?);
+//! let point: CrashPoint = "40:b0=none".parse()?;
+//! let settings = Settings { jobs: 1, oracle: true, hang_after: Duration::from_secs(60) };
+//! let report = one_point(&scenario, 12, &point, &settings)?;
+//! assert_eq!(report.verdict, Verdict::Pass);
+//! assert!(report.timeline.iter().any(|line| line.text.contains("power")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod points;
 mod runs;

@@ -13,6 +13,40 @@
 //!     └── replica       peers and the consensus core; base and expiry: where
 //!                       the log begins
 //! ```
+//!
+//! A broker is bound, serves until it is told to stop, and says what it found on its disk:
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//!
+//! use zeroloss_broker::broker::{Broker, BrokerConfig};
+//! use zeroloss_broker::env::{Env, Notice, Stop, real::RealEnv};
+//! # use zeroloss_broker::log::{Identity, format};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = std::env::temp_dir().join(format!("zeroloss-broker-{}", std::process::id()));
+//! let (told, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(tokio::sync::Notify::new()));
+//! let (tell, opened) = (told.clone(), stop.clone());
+//! let env = RealEnv::new(dir.clone())?.reporting_to(move |notice| {
+//!     tell.lock().unwrap().push(notice.clone());
+//!     opened.notify_one();
+//! });
+//! # let identity = Identity { cluster_id: 1, node_id: 0, disk_id: env.random_u64(), kind: None };
+//! # format(&env.disk(), identity).await?;
+//! let listen = ([127, 0, 0, 1], 0).into();
+//! let config = BrokerConfig { listen, segment_bytes: 1 << 20, ..BrokerConfig::default() };
+//! for _ in 0..2 {
+//!     let broker = Broker::bind(env.clone(), config.clone()).await?;
+//!     // It is stopped as soon as it says that its log is open.
+//!     broker.run(stop.notified()).await?;
+//! }
+//! let again = told.lock().unwrap().last().cloned();
+//! assert!(matches!(again, Some(Notice::LogOpened { stop: Stop::Clean, .. })));
+//! # std::fs::remove_dir_all(dir)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod ages;
 mod background;

@@ -19,6 +19,51 @@
 //! drives everything and reports one thing at a time. There is no task, channel
 //! or timeout per request. Dropping a `next()` that has not resolved loses
 //! nothing, so it can stand in a select.
+//!
+//! What was sent is consumed, and the group's offset follows:
+//!
+//! ```
+//! # use zeroloss_broker::broker::{Broker, BrokerConfig};
+//! use zeroloss_broker::client::{ClientConfig, Consumer, ConsumerConfig, ConsumerEvent};
+//! use zeroloss_broker::client::{Producer, ProducerConfig};
+//! # use zeroloss_broker::env::{Env, real::RealEnv};
+//! # use zeroloss_broker::log::{Identity, format};
+//! #
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = std::env::temp_dir().join(format!("zeroloss-client-{}", std::process::id()));
+//! # let env = RealEnv::new(dir.clone())?;
+//! # let identity = Identity { cluster_id: 1, node_id: 0, disk_id: 7, kind: None };
+//! # format(&env.disk(), identity).await?;
+//! # let listen = ([127, 0, 0, 1], 0).into();
+//! # let config = BrokerConfig { listen, segment_bytes: 1 << 20, ..BrokerConfig::default() };
+//! # let broker = Broker::bind(env.clone(), config).await?;
+//! # let address = broker.address();
+//! # let serving = tokio::spawn(broker.run(std::future::pending()));
+//!
+//! let client = |name: &str| ClientConfig::new(name, vec![address]);
+//! let mut producer = Producer::new(env.clone(), ProducerConfig::new(client("p"), "orders"));
+//! producer.submit("paid", Some(0), "order 1".into(), "");
+//! producer.next().await;
+//!
+//! let mut consumer = Consumer::new(env, ConsumerConfig::new(client("c"), "red-packet", "paid"));
+//! loop {
+//!     match consumer.next().await {
+//!         ConsumerEvent::Pulled { queue, messages, .. } if !messages.is_empty() => {
+//!             assert_eq!(messages[0].body, "order 1");
+//!             consumer.processed(&queue, messages[0].offset);
+//!             consumer.commit_now();
+//!         }
+//!         ConsumerEvent::CommitEnded { offset: 1, acknowledged: true, .. } => break,
+//!         _ => {}
+//!     }
+//! }
+//! # serving.abort();
+//! # let _ = serving.await;
+//! # std::fs::remove_dir_all(dir)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod config;
 mod consumer;

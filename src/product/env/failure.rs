@@ -15,6 +15,26 @@
 //!
 //! A write or a sync that fails poisons whatever the class (D23): the table is
 //! for reads, opens, and everything that can be done again.
+//!
+//! A bad sector is lost data. A process without descriptors, or an error that nobody knows, is
+//! not:
+//!
+//! ```
+//! use std::io::{Error, ErrorKind};
+//!
+//! use zeroloss_broker::env::failure::{Failure, cure, medium_lost_data};
+//!
+//! let bad_sector = Error::from_raw_os_error(5); // EIO
+//! assert!(medium_lost_data(&bad_sector));
+//!
+//! let too_many_files = Error::from_raw_os_error(24); // EMFILE
+//! assert_eq!(Failure::of(&too_many_files), Failure::TryAgain);
+//! assert!(cure(&too_many_files).unwrap().contains("ulimit -n"));
+//!
+//! let strange = Error::from(ErrorKind::Other);
+//! assert_eq!(Failure::of(&strange), Failure::Unknown);
+//! assert!(!medium_lost_data(&strange));
+//! ```
 
 use std::error::Error;
 use std::io::{self, ErrorKind};

@@ -15,6 +15,32 @@
 //!
 //! Times are `u64` nanoseconds on a monotonic clock of the node's own, unless a
 //! name ends in another unit.
+//!
+//! Code that takes a [`Disk`] runs on any of them. A file that must be there after a power
+//! loss takes two syncs, one of its bytes and one of its name:
+//!
+//! ```
+//! use std::io;
+//!
+//! use zeroloss_broker::env::{Disk, Env, File, real::RealEnv};
+//!
+//! async fn keep<D: Disk>(disk: &D, path: &str, bytes: &'static [u8]) -> io::Result<()> {
+//!     let file = disk.create(path).await?;
+//!     file.write_at(0, bytes.into()).await?;
+//!     file.sync_all().await?;
+//!     disk.sync_dir("").await
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> io::Result<()> {
+//! # let dir = std::env::temp_dir().join(format!("zeroloss-env-{}", std::process::id()));
+//! let disk = RealEnv::new(dir.clone())?.disk();
+//! keep(&disk, "identity", b"broker 7").await?;
+//! assert_eq!(disk.list("").await?, ["identity"]);
+//! assert_eq!(disk.open("identity").await?.read_at(0, 100).await?, "broker 7");
+//! # std::fs::remove_dir_all(dir)
+//! # }
+//! ```
 
 use std::future::Future;
 use std::io;

@@ -1,5 +1,21 @@
 //! The rules for a [`Disk`](super::Disk) path, decided once for every implementation:
 //! relative, `/`-separated, naming nothing outside the tree.
+//!
+//! A path leads to a directory and a name, or nowhere:
+//!
+//! ```
+//! use zeroloss_broker::env::path::{components, split};
+//!
+//! let (directory, name) = split("commitlog/00000000000000000000")?;
+//! assert_eq!((directory, name), (vec!["commitlog"], "00000000000000000000"));
+//!
+//! // The root is a directory that has no name.
+//! assert!(components("")?.is_empty() && split("").is_err());
+//! for outside in ["/etc/passwd", "../other-broker", "commitlog//x"] {
+//!     assert!(components(outside).is_err());
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::io;
 

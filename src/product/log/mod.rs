@@ -32,6 +32,39 @@
 //! | `salvage` | the operator's way past a corrupt record |
 //! | `read` | entries by address, verified at every use (D28) |
 //! | `consume_queue` | a queue's entries by number; derived, rebuilt at will |
+//!
+//! One entry, from memory to the medium, and back after the process has ended:
+//!
+//! ```
+//! use zeroloss_broker::env::{Env, real::RealEnv};
+//! use zeroloss_broker::log::{CommitLog, Identity, LogConfig, format};
+//! use zeroloss_broker::record::EntryKind;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = std::env::temp_dir().join(format!("zeroloss-log-{}", std::process::id()));
+//! let env = RealEnv::new(dir.clone())?;
+//! let identity = Identity { cluster_id: 1, node_id: 0, disk_id: env.random_u64(), kind: None };
+//! format(&env.disk(), identity).await?;
+//! let config = LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() };
+//! let (mut log, _) = CommitLog::open(env.disk(), config, env.random_u64()).await?;
+//!
+//! let staged = log.stage(EntryKind::OffsetCommit, 1, |_address, record| {
+//!     record.extend_from_slice(b"red-packet: 42");
+//!     Ok(())
+//! })?;
+//! log.write().await?;
+//! assert_eq!((log.appended().address, log.flushed().address), (staged.end_address, 0));
+//! let done = log.next_job().expect("something to sync").await;
+//! assert_eq!(log.job_done(done)?.address, staged.end_address);
+//! drop(log);
+//!
+//! let (log, _) = CommitLog::open(env.disk(), config, env.random_u64()).await?;
+//! assert_eq!(log.read(staged.address, 14).await?.record(), b"red-packet: 42");
+//! # std::fs::remove_dir_all(dir)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod atomic_file;
 mod base;

@@ -3,6 +3,35 @@
 //!
 //! Promise: an error says what, where, and what to do; nothing destroys data that may
 //! be whole but by the operator's explicit word.
+//!
+//! The commands are subcommands of any program's:
+//!
+//! ```
+//! use clap::Parser;
+//! use zeroloss_broker::operator::{Ending, Operation};
+//!
+//! #[derive(Parser)]
+//! struct Program {
+//!     #[command(subcommand)]
+//!     operation: Operation,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = std::env::temp_dir().join(format!("zeroloss-operator-{}", std::process::id()));
+//! let path = dir.to_str().unwrap();
+//! let format = Program::parse_from(["program", "format", path, "--broker-id", "7"]).operation;
+//! let mut said = Vec::new();
+//! format.execute(&mut said)?;
+//! assert!(String::from_utf8(said)?.ends_with("of broker 7, cluster 1\n"));
+//!
+//! // A directory is formatted once.
+//! let refused = format.execute(&mut Vec::new()).unwrap_err();
+//! assert_eq!(refused.ending(), Ending::Usage);
+//! assert!(refused.to_string().contains(path));
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod directory;
 mod flags;

@@ -37,6 +37,37 @@
 //! Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus
 //! Algorithm" (the Raft paper); Ongaro's thesis, "Consensus: Bridging Theory
 //! and Practice". Rule numbers (D1, D2, …) are those of guarantee.md.
+//!
+//! A replica that has the only seat elects itself. It leads once its vote is durable, and not
+//! before:
+//!
+//! ```
+//! use zeroloss_broker::raft::{Configuration, EntryId, HardState, Input, LogView, Output, Raft};
+//! use zeroloss_broker::raft::{ReplicaId, Role, Settings, Start};
+//!
+//! let me = ReplicaId { node: 0, disk: 10 };
+//! let mut raft = Raft::new(Start {
+//!     me,
+//!     settings: Settings::default(),
+//!     hard: HardState::default(),
+//!     log: LogView::new(EntryId::ZERO, Vec::new(), 0),
+//!     configurations: vec![(0, Configuration::of_voters([me]))],
+//! #     commit_index: 0,
+//! #     durable_index: 0,
+//! #     holes: Vec::new(),
+//! #     peers: [0].into(),
+//! #     now_ns: 0,
+//! #     entropy: 7,
+//!     // … and a disk on which nothing else is.
+//! });
+//! raft.step(raft.deadline_ns(), Input::Timeout);
+//! let Some(Output::SaveHardState(hard)) = raft.next_output() else { panic!("a vote to save") };
+//! assert_eq!((hard.term, hard.vote, raft.role()), (1, Some(me), Role::Candidate));
+//!
+//! raft.step(raft.deadline_ns(), Input::HardStateSaved(hard));
+//! assert_eq!(raft.role(), Role::Leader);
+//! assert_eq!(raft.next_output(), Some(Output::BecameLeader { term: 1 }));
+//! ```
 
 mod codec;
 mod configuration;

@@ -10,6 +10,32 @@
 //!   │ known durable        32 B  │ chained)  48 B │ client as it is)       │
 //!   └────────────────────────────┴────────────────┴────────────────────────┘
 //! ```
+//!
+//! A record is read where it stands, and a body that changed is found out:
+//!
+//! ```
+//! use zeroloss_broker::record::{DecodeError, Message, Properties, PropertyBuf, key};
+//!
+//! # let (born_host, store_host) = (([10, 0, 0, 7], 4711).into(), ([10, 0, 0, 1], 10_911).into());
+//! let mut properties = PropertyBuf::default();
+//! properties.set(key::TAGS, "paid")?;
+//! let message = Message {
+//!     topic: "orders", queue_id: 3, queue_offset: 5, physical_offset: 4_096,
+//!     body: b"order 1", properties: properties.as_str(),
+//!     born_timestamp_ms: 1_700_000_000_000, born_host,
+//!     store_timestamp_ms: 1_700_000_000_002, store_host,
+//!     flag: 0, sys_flag: 0, reconsume_times: 0, prepared_transaction_offset: 0,
+//! };
+//! let mut record = Vec::new();
+//! message.encode(&mut record)?;
+//! assert_eq!(Message::decode(&record)?, message);
+//! assert_eq!(Properties::new(message.properties).get(key::TAGS), Some("paid"));
+//!
+//! let body = record.windows(7).position(|bytes| bytes == b"order 1").unwrap();
+//! record[body] ^= 1;
+//! assert!(matches!(Message::decode(&record), Err(DecodeError::BodyCrc { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod envelope;
 mod message;

@@ -6,6 +6,16 @@
 //! behind one could switch off what another component relies on.
 
 /// RocketMQ's property names, as far as the broker and the clients read them.
+///
+/// ```
+/// use zeroloss_broker::record::{PropertyBuf, key};
+///
+/// let mut properties = PropertyBuf::default();
+/// properties.set(key::TAGS, "paid")?;
+/// properties.set(key::DELAY, "3")?;
+/// assert_eq!(properties.as_str(), "TAGS\u{1}paid\u{2}DELAY\u{1}3\u{2}");
+/// # Ok::<(), zeroloss_broker::record::PropertyError>(())
+/// ```
 pub mod key {
     /// Business keys, separated by spaces.
     pub const KEYS: &str = "KEYS";

@@ -2,6 +2,28 @@
 //!
 //! RocketMQ's brokers have no such requests (DLedger has a protocol of its own
 //! for them); the codes lie beyond RocketMQ's.
+//!
+//! An operator's program lets the new disk of a node take the place of its old one:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::admin::ChangeMembers;
+//! use zeroloss_broker::remoting::{FrameDecoder, NO_BODY, RequestCode, SerializeType};
+//! use zeroloss_broker::remoting::encode_request;
+//!
+//! let disk_id = 0xfeed_0000_0000_0001_u64; // as `format` printed it
+//! let change = ChangeMembers { change: "replace", node: 2, disk: disk_id.cast_signed() };
+//! let mut sent = BytesMut::new();
+//! encode_request(&mut sent, SerializeType::Binary, 1, &change, NO_BODY);
+//!
+//! let mut decoder = FrameDecoder::new();
+//! decoder.feed(sent.freeze());
+//! let command = decoder.next_command()?.expect("it came whole");
+//! assert_eq!(RequestCode(command.code), RequestCode::CHANGE_MEMBERS);
+//! let change: ChangeMembers<'_> = command.header()?;
+//! assert_eq!(change.disk.cast_unsigned(), disk_id);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::codes::RequestCode;
 use super::encode::Request;

@@ -1,5 +1,28 @@
 //! The members of a consumer group: asking for it (38), being told that it has
 //! changed (40), leaving it (35). Joining is a [heartbeat](super::heartbeat).
+//!
+//! A broker says that a group has changed, and hears no answer to that. The member asks who is
+//! in it now:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::group::{ConsumerList, GroupChanged};
+//! use zeroloss_broker::remoting::{FrameDecoder, NO_BODY, SerializeType, encode_request};
+//!
+//! let mut sent = BytesMut::new();
+//! let notice = GroupChanged { consumer_group: "red-packet" };
+//! encode_request(&mut sent, SerializeType::Json, 1, &notice, NO_BODY);
+//! let mut decoder = FrameDecoder::new();
+//! decoder.feed(sent.freeze());
+//! let command = decoder.next_command()?.expect("it came whole");
+//! assert!(command.is_oneway() && command.header() == Ok(notice));
+//!
+//! // The body of the answer to `ListConsumers`.
+//! let body = r#"{"consumerIdList":["10.0.0.1@8","10.0.0.2@9"]}"#;
+//! let members: ConsumerList = serde_json::from_str(body)?;
+//! assert_eq!(members.consumer_id_list, ["10.0.0.1@8", "10.0.0.2@9"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 

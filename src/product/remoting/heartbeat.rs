@@ -1,4 +1,29 @@
 //! The description that a client gives of itself: request 34.
+//!
+//! A broker reads who a client is, whatever language it is written in:
+//!
+//! ```
+//! use zeroloss_broker::remoting::heartbeat::{ConsumerData, Heard, HeartbeatData, Spelling};
+//!
+//! let heartbeat = HeartbeatData {
+//!     client_id: "10.0.0.1@8".to_owned(),
+//!     producers: Vec::new(),
+//!     consumers: vec![ConsumerData {
+//!         group_name: "red-packet".to_owned(),
+//!         consume_type: "CONSUME_PASSIVELY".to_owned(),
+//!         message_model: "CLUSTERING".to_owned(),
+//!         consume_from_where: "CONSUME_FROM_FIRST_OFFSET".to_owned(),
+//!         subscription_data_set: Vec::new(),
+//!         unit_mode: false,
+//!     }],
+//! };
+//! let [java, cpp] = [Spelling::Java, Spelling::Cpp].map(|spelling| heartbeat.spelled(spelling));
+//! assert_ne!(java, cpp);
+//! let heard: [Heard; 2] = [serde_json::from_slice(&java)?, serde_json::from_slice(&cpp)?];
+//! assert_eq!(heard[0], heard[1]);
+//! assert_eq!(heard[0].consumers[0].group, "red-packet");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};

@@ -1,5 +1,22 @@
 //! Queues that one consumer of a group holds, for ordered consumption: locking
 //! (41) and unlocking (42).
+//!
+//! A client of RocketMQ's wants two queues, and gets the one that nobody holds:
+//!
+//! ```
+//! use zeroloss_broker::remoting::lock::{LockedQueues, QueueLocks};
+//!
+//! let body = r#"{"consumerGroup":"red-packet","clientId":"10.0.0.1@8","onlyThisBroker":false,
+//!     "mqSet":[{"topic":"orders","brokerName":"broker-a","queueId":2},
+//!              {"topic":"orders","brokerName":"broker-a","queueId":3}]}"#;
+//! let mut wanted: QueueLocks = serde_json::from_str(body)?;
+//!
+//! wanted.mq_set.retain(|queue| queue.queue_id != 2); // another client's
+//! let answer = serde_json::to_string(&LockedQueues { held: wanted.mq_set })?;
+//! let queue = r#"{"topic":"orders","brokerName":"broker-a","queueId":3}"#;
+//! assert_eq!(answer, format!(r#"{{"lockOKMQSet":[{queue}]}}"#));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 

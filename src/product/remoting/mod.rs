@@ -17,6 +17,35 @@
 //! Decoding borrows: a [`Command`] shares the frame's memory, its [`Fields`]
 //! are read in one pass by the typed requests, and only a JSON header costs an
 //! allocation. Encoding writes straight into the frame.
+//!
+//! A question and its answer, each in a stream that is cut in the middle of a frame:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::offset::{MaxOffset, OffsetResponse};
+//! use zeroloss_broker::remoting::{Command, DecodeError, FrameDecoder, NO_BODY, ResponseCode};
+//! use zeroloss_broker::remoting::{SerializeType, encode_request, encode_response};
+//!
+//! fn received(mut stream: BytesMut) -> Result<Command, DecodeError> {
+//!     let mut decoder = FrameDecoder::new();
+//!     decoder.feed(stream.split_to(11).freeze());
+//!     assert_eq!(decoder.next_command(), Ok(None));
+//!     decoder.feed(stream.freeze());
+//!     Ok(decoder.next_command()?.expect("the rest has come"))
+//! }
+//!
+//! let (mut there, mut back) = (BytesMut::new(), BytesMut::new());
+//! let question = MaxOffset { topic: "orders", queue_id: 3 };
+//! encode_request(&mut there, SerializeType::Json, 7, &question, NO_BODY);
+//! let request = received(there)?;
+//! assert_eq!(request.header(), Ok(question));
+//!
+//! let (to, answer) = (request.reply_to(), OffsetResponse { offset: 42 });
+//! encode_response(&mut back, to, ResponseCode::SUCCESS, "", &answer, NO_BODY);
+//! let response = received(back)?;
+//! assert_eq!((response.opaque, response.header()), (7, Ok(answer)));
+//! # Ok::<(), DecodeError>(())
+//! ```
 
 mod codes;
 mod command;

@@ -1,5 +1,30 @@
 //! Offsets: what a group has recorded (14, 15), where a queue begins and ends
 //! (31, 30), and when its messages were stored (29, 32).
+//!
+//! A group that has no offset here is told so, and is not told 0:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::offset::{OffsetResponse, QueryOffset};
+//! use zeroloss_broker::remoting::{FrameDecoder, NO_BODY, SerializeType, encode_request};
+//!
+//! let question = QueryOffset {
+//!     consumer_group: "red-packet",
+//!     topic: "orders",
+//!     queue_id: 3,
+//!     set_zero_if_not_found: Some(false),
+//! };
+//! let mut sent = BytesMut::new();
+//! encode_request(&mut sent, SerializeType::Json, 1, &question, NO_BODY);
+//! let mut decoder = FrameDecoder::new();
+//! decoder.feed(sent.freeze());
+//! let command = decoder.next_command()?.expect("it came whole");
+//! assert_eq!(command.header(), Ok(question));
+//!
+//! // No answer can be made of the question: the field `offset` is missing.
+//! assert!(command.header::<OffsetResponse>().is_err());
+//! # Ok::<(), zeroloss_broker::remoting::DecodeError>(())
+//! ```
 
 use super::codes::RequestCode;
 use super::encode::Request;

@@ -1,4 +1,28 @@
 //! Reading messages of one queue: requests 11 and 361.
+//!
+//! A consumer asks for up to 32 messages from offset 40 on, and waits for one if there is none:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest};
+//! use zeroloss_broker::remoting::{FrameDecoder, NO_BODY, SerializeType, encode_request};
+//!
+//! let pull = PullRequest {
+//!     consumer_group: "red-packet", topic: "orders", queue_id: 3,
+//!     queue_offset: 40, max_msg_nums: 32,
+//!     sys_flag: FLAG_SUSPEND | FLAG_SUBSCRIPTION,
+//!     suspend_timeout_millis: 15_000, commit_offset: 0,
+//!     subscription: "paid || shipped", sub_version: 1, expression_type: Some("TAG"),
+//! };
+//! let mut sent = BytesMut::new();
+//! encode_request(&mut sent, SerializeType::Binary, 1, &pull, NO_BODY);
+//! let mut decoder = FrameDecoder::new();
+//! decoder.feed(sent.freeze());
+//! let command = decoder.next_command()?.expect("it came whole");
+//! let read: PullRequest<'_> = command.header()?;
+//! assert!(read == pull && read.sys_flag & FLAG_SUSPEND != 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::codes::RequestCode;
 use super::encode::Request;

@@ -1,5 +1,28 @@
 //! Sending a message back that could not be processed (36), and the topics in
 //! which it comes again, or is given up.
+//!
+//! A consumer that fails sends the message back. It comes again in a topic of its group's:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::retry::{SendBack, dead_letter_topic, retry_topic};
+//! use zeroloss_broker::remoting::{FrameDecoder, NO_BODY, SerializeType, encode_request};
+//!
+//! assert_eq!(retry_topic("red-packet"), "%RETRY%red-packet");
+//! assert_eq!(dead_letter_topic("red-packet"), "%DLQ%red-packet");
+//!
+//! let back = SendBack {
+//!     offset: 4_096, group: "red-packet", origin_topic: "orders", origin_msg_id: "",
+//!     delay_level: 0, max_reconsume_times: Some(16), unit_mode: false,
+//! };
+//! let mut sent = BytesMut::new();
+//! encode_request(&mut sent, SerializeType::Binary, 1, &back, NO_BODY);
+//! let mut decoder = FrameDecoder::new();
+//! decoder.feed(sent.freeze());
+//! let command = decoder.next_command()?.expect("it came whole");
+//! assert_eq!((command.code, command.header()), (36, Ok(back)));
+//! # Ok::<(), zeroloss_broker::remoting::DecodeError>(())
+//! ```
 
 use super::codes::RequestCode;
 use super::encode::Request;

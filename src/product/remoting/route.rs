@@ -1,4 +1,22 @@
 //! Where a topic's queues are: request 105.
+//!
+//! From a broker's answer to the address to send to:
+//!
+//! ```
+//! use zeroloss_broker::remoting::route::{PERM_READ_WRITE, PRIMARY_ID, TopicRouteData};
+//!
+//! let body = r#"{
+//!     "brokerDatas": [{"cluster": "c", "brokerName": "broker-a",
+//!                      "brokerAddrs": {"0": "10.0.0.1:10911"}}],
+//!     "queueDatas": [{"brokerName": "broker-a", "readQueueNums": 8, "writeQueueNums": 8,
+//!                     "perm": 6, "topicSysFlag": 0}]
+//! }"#;
+//! let route: TopicRouteData = serde_json::from_str(body)?;
+//! assert_eq!(route.broker_datas[0].broker_addrs[PRIMARY_ID], "10.0.0.1:10911");
+//! let queues = &route.queue_datas[0];
+//! assert_eq!((queues.write_queue_nums, queues.perm), (8, PERM_READ_WRITE));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,30 @@
 //! Sending one message: requests 10 and 310.
+//!
+//! A message on its way, and the place that it got:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::send::{DEFAULT_TOPIC, SendRequest};
+//! use zeroloss_broker::remoting::{FrameDecoder, MessageId, SerializeType, encode_request};
+//!
+//! let send = SendRequest {
+//!     producer_group: "orders", topic: "paid", queue_id: 3, properties: "TAGS\u{1}a\u{2}",
+//!     default_topic: DEFAULT_TOPIC, default_topic_queue_nums: 8,
+//!     born_timestamp: 1_700_000_000_000, sys_flag: 0, flag: 0, reconsume_times: 0,
+//!     max_reconsume_times: None, unit_mode: false, batch: false,
+//! };
+//! let mut sent = BytesMut::new();
+//! encode_request(&mut sent, SerializeType::Json, 1, &send, [b"order 1"]);
+//! let mut decoder = FrameDecoder::new();
+//! decoder.feed(sent.freeze());
+//! let command = decoder.next_command()?.expect("it came whole");
+//! assert_eq!((command.header(), &command.body[..]), (Ok(send), &b"order 1"[..]));
+//!
+//! // The `msg_id` of the answer, a `SendResponse`, says where it stands in the broker's log.
+//! let id: MessageId = "0A00000100002A9F0000000000001000".parse()?;
+//! assert_eq!((id.host.to_string(), id.address), ("10.0.0.1:10911".to_owned(), 4_096));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::codes::RequestCode;
 use super::encode::Request;

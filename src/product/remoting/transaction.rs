@@ -1,10 +1,47 @@
 //! Transactions: ending one (37), and asking a producer about one (39).
+//!
+//! A producer that was asked about its half message says that it is committed:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use zeroloss_broker::remoting::transaction::{EndTransaction, sys_flag};
+//! use zeroloss_broker::remoting::{FrameDecoder, NO_BODY, OneWay, SerializeType, encode_request};
+//!
+//! let end = EndTransaction {
+//!     producer_group: "orders",
+//!     tran_state_table_offset: 5, // of the half message, in its queue
+//!     commit_log_offset: 4_096,
+//!     commit_or_rollback: sys_flag::COMMIT,
+//!     from_transaction_check: true,
+//!     msg_id: "",
+//!     transaction_id: "AC11000100002A9F",
+//! };
+//! let mut sent = BytesMut::new();
+//! encode_request(&mut sent, SerializeType::Binary, 1, &OneWay(&end), NO_BODY);
+//! let mut decoder = FrameDecoder::new();
+//! decoder.feed(sent.freeze());
+//! let command = decoder.next_command()?.expect("it came whole");
+//! assert!(command.is_oneway() && command.header() == Ok(end));
+//! # Ok::<(), zeroloss_broker::remoting::DecodeError>(())
+//! ```
 
 use super::codes::RequestCode;
 use super::encode::Request;
 use super::schema::header;
 
 /// Bits of a message's `sysFlag` (`MessageSysFlag`).
+///
+/// A rollback has both bits of the mask, so the mask is what to compare under:
+///
+/// ```
+/// use zeroloss_broker::remoting::transaction::sys_flag::{COMMIT, PREPARED, ROLLBACK, TRANSACTION};
+///
+/// let compressed = 1;
+/// let half = compressed | PREPARED;
+/// assert_eq!(half & TRANSACTION, PREPARED);
+/// assert!(ROLLBACK & PREPARED != 0 && ROLLBACK & COMMIT != 0);
+/// assert_ne!(ROLLBACK & TRANSACTION, COMMIT);
+/// ```
 pub mod sys_flag {
     /// All bits that say what a message is to a transaction.
     pub const TRANSACTION: i32 = 12;

@@ -20,6 +20,29 @@
 //!
 //! [`StepDisk`] puts [`crate::env::Disk`] on top of a model, every operation
 //! ending at once, for tests that crash at each operation in turn.
+//!
+//! What is written and not synced survives the process, and not the power:
+//!
+//! ```
+//! use zeroloss::sim::disk::{DiskConfig, DiskModel, DiskSurvival, SyncKind};
+//! use zeroloss::sim::random::{Purpose, Stream};
+//!
+//! let mut disk = DiskModel::new(DiskConfig::default());
+//! let file = disk.create("a")?;
+//! disk.write(file, 0, "first".into())?;
+//! let (bytes, name) = (disk.begin_sync(file, SyncKind::Data)?, disk.begin_sync_dir("")?);
+//! disk.finish_sync(bytes)?;
+//! disk.finish_sync_dir(name)?;
+//! disk.write(file, 5, ", second".into())?;
+//!
+//! disk.kill();
+//! let file = disk.open("a")?;
+//! assert_eq!(disk.read(file, 0, 100)?, "first, second");
+//! disk.power_loss(DiskSurvival::None, &mut Stream::new(1, Purpose::Survival));
+//! let file = disk.open("a")?;
+//! assert_eq!(disk.read(file, 0, 100)?, "first");
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod content;
 mod damage;

@@ -4,6 +4,31 @@
 //! Promise: nothing here decides anything. It passes the operating system's
 //! answers through the seam, and ends with its owner: a dropped endpoint takes
 //! its tasks, streams and listening sockets along.
+//!
+//! The world of a tokio runtime, with a directory as its disk:
+//!
+//! ```
+//! use zeroloss_broker::env::real::RealEnv;
+//! use zeroloss_broker::env::{Disk, Env, File, Timer};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> std::io::Result<()> {
+//! let dir = std::env::temp_dir().join(format!("zeroloss-real-{}", std::process::id()));
+//! let env = RealEnv::new(dir.clone())?;
+//!
+//! let mut timer = env.timer();
+//! let deadline_ns = env.now_ns() + 1_000_000;
+//! timer.reset(Some(deadline_ns));
+//! timer.fired().await;
+//! assert!(env.now_ns() >= deadline_ns);
+//!
+//! let file = env.disk().create("a").await?;
+//! file.write_at(0, "cached, and then durable".into()).await?;
+//! file.sync_data().await?;
+//! assert_eq!(std::fs::read_to_string(dir.join("a"))?, "cached, and then durable");
+//! # std::fs::remove_dir_all(dir)
+//! # }
+//! ```
 
 mod disk;
 mod limits;
