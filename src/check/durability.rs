@@ -21,7 +21,8 @@
 //!     lost.iter().map(ToString::to_string).collect::<Vec<_>>()
 //! };
 //! assert!(lost(&[(0, Some(value))]).is_empty());
-//! assert_eq!(lost(&[]), ["orders/3 offset 0 acknowledged at 2.000s, absent after convergence"]);
+//! let told = "client 1 #1, acknowledged at 2.000s as orders/3@0 (log address 0), absent after convergence";
+//! assert_eq!(lost(&[]), [told]);
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};

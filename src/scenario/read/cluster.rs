@@ -71,7 +71,7 @@ pub(super) fn read(top: &Table<'_>) -> Result<Cluster, Problem> {
     let keys = union([ANY, RAFT]);
     let table = top.required_table("cluster")?.table("[cluster]", &keys)?;
     let numbers = "1 alone; 3, 5, 7 and so on up to 15 with Raft";
-    table.note("brokers", numbers, Some("1, alone".to_owned()));
+    table.note("brokers", numbers, Some("1".to_owned()));
     match replication(&table)? {
         Replication::None => single(&table),
         Replication::Raft => raft(&table),
@@ -294,7 +294,11 @@ fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Probl
         )?,
         transaction_check_max: table
             .count("transaction_check_max", default.transaction_check_max)?,
-        half_age_max_ms: ms("half_age_max_ms", default.half_age_max_ms)?,
+        half_age_max_ms: table.integer(
+            "half_age_max_ms",
+            1..default.half_age_max_ms.max(MS.end) + 1,
+            default.half_age_max_ms,
+        )?,
         client_expired_ms: ms("client_expired_ms", default.client_expired_ms)?,
         queue_lock_ms: ms("queue_lock_ms", default.queue_lock_ms)?,
         delay_levels_ms: delay_levels(table, default.delay_levels_ms)?,

@@ -232,6 +232,7 @@ fn then(
         &format!("`then` of kind \"{kind}\""),
         &union([THEN, &own_keys(kind)]),
     )?;
+    table.note_required("kind", "the kind of a fault that hits one broker");
     let on = then_on(&table)?;
     if on == ThenOn::All && is_several(target) {
         let message = "all brokers are hit once for each victim of the first action";

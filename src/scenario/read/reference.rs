@@ -106,13 +106,14 @@ pub fn reference(wanted: &str) -> String {
     let mut text = String::new();
     for (table, about) in TABLES {
         let keys = keys_of(&notes, table);
+        let title = table.replace("a workload of kind ", "[[workload]] of kind = ");
         let noted = match *table {
             // Each kind has a reader's table of its own; all know the common keys.
             "[[fault]]" => "a fault of kind \"kill\"",
             "`then`" => "`then` of kind \"power-loss\"",
             table => table,
         };
-        section(&mut text, &notes, (table, noted, about), &keys, wanted);
+        section(&mut text, &notes, (&title, noted, about), &keys, wanted);
         if *table == "[[fault]]" {
             for kind in kinds() {
                 let (title, noted) = (
@@ -182,9 +183,11 @@ fn section(
     paragraph(text, about, "    ");
     let notes = notes.notes.borrow();
     for key in shown {
-        let note = notes
-            .iter()
-            .find(|note| note.table == noted && note.key == key.name);
+        let note_in = |table: &str| {
+            let mut notes = notes.iter();
+            notes.find(|note| note.table == table && note.key == key.name)
+        };
+        let note = note_in(title).or_else(|| note_in(noted));
         entry(text, key, note);
     }
 }
@@ -195,7 +198,11 @@ fn entry(text: &mut String, key: &Key, note: Option<&Note>) {
         Some(Note {
             default: Some(default),
             ..
-        }) => writeln!(text, "  {name} = {default}"),
+        }) if is_toml(default) => writeln!(text, "  {name} = {default}"),
+        Some(Note {
+            default: Some(default),
+            ..
+        }) => writeln!(text, "  {name} (by default {default})"),
         Some(note) if note.is_required => writeln!(text, "  {name} (required)"),
         _ => writeln!(text, "  {name} (may be left out)"),
     };
@@ -205,9 +212,14 @@ fn entry(text: &mut String, key: &Key, note: Option<&Note>) {
     }
 }
 
+fn is_toml(value: &str) -> bool {
+    format!("key = {value}").parse::<toml::Table>().is_ok()
+}
+
 fn paragraph(text: &mut String, words: &str, indent: &str) {
     if !words.is_empty() {
         let options = textwrap::Options::new(WIDTH)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
             .initial_indent(indent)
             .subsequent_indent(indent);
         for line in textwrap::wrap(words, options) {
@@ -272,8 +284,23 @@ mod tests {
 
     #[test]
     fn a_table_or_a_key_is_shown_alone() {
-        insta::assert_snapshot!(reference("sector_bytes"), @r"");
-        insta::assert_snapshot!(reference("kind = \"pause"), @r"");
+        insta::assert_snapshot!(reference("sector_bytes"), @r"
+        [disk]
+          sector_bytes = 512
+              Size of a sector: a power loss may leave one whole and the next not.
+              Values: 512 or 4096.
+        ");
+        insta::assert_snapshot!(reference("kind = \"lost-write"), @r#"
+        [[fault]] of kind = "lost-write"
+            The next write is reported and never done.
+          file = "commit-log"
+              Of these files.
+              Values: "random", "commit-log", "hard-state", "base", "checkpoint", "state", "queues", "ages",
+              "identity", "founding", "quarantined", "any".
+          skip (may be left out)
+              Matching operations that pass before the one that it strikes.
+              Values: a number or [low, high], 0 to 10000.
+        "#);
         assert_eq!(reference("no such key"), "");
     }
 

@@ -38,7 +38,7 @@ fn section<T>(
 }
 
 const DISK: &[Key] = keys! {
-    "sector_bytes": "Size of a sector: 512 or 4096. A power loss may leave one whole and the next not.";
+    "sector_bytes": "Size of a sector: a power loss may leave one whole and the next not.";
     "capacity_bytes": "The disk's size.";
     "sync_us": "How long a sync of a file or a directory takes, drawn for each.";
     "sync_tail": "Share of syncs that take longer.";
@@ -47,6 +47,7 @@ const DISK: &[Key] = keys! {
 
 pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, Problem> {
     section(top, "disk", DISK, |table| {
+        table.note("sector_bytes", "512 or 4096", Some("512".to_owned()));
         let sector_bytes = table.integer("sector_bytes", 512..4_097, 512)?;
         if let (Some(field), false) = (
             table.get("sector_bytes"),
