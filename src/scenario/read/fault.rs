@@ -171,7 +171,7 @@ fn within_budget(
     let bound = kinds.iter().any(|kind| kind.takes_what_was_synced());
     let never_harmless = kinds.iter().find(|kind| is_never_harmless(**kind));
     let is_default = replicated && bound && frame.outcome == ExpectedOutcome::ZeroLoss;
-    let by_default = "true for what takes synced bytes of replicas of which no loss is expected";
+    let by_default = "true where replicas must lose nothing";
     table.note(
         "within_budget",
         "true or false",
