@@ -138,7 +138,7 @@ impl Cluster {
         self.report_as_leader(moment, node, head, broken);
     }
 
-    /// A replica served a record whose last log address is below `end_address`.
+    /// A replica served the record in which the log address `address` is.
     pub fn serves(&mut self, moment: Moment, node: u32, address: u64, what: &str) {
         let replica = self.replica(node);
         if let Some(term) = self.leaders.newest_of(replica) {

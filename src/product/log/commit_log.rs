@@ -113,7 +113,9 @@ impl<D: Disk> CommitLog<D> {
     /// The record does not fit, or the log is poisoned; nothing was staged.
     ///
     /// # Panics
-    /// `term` is below the last entry's.
+    /// `term` is below the last entry's. In builds with debug assertions also where a
+    /// record of kind [`EntryKind::Message`] is no message: recovery would take it for a
+    /// damaged one.
     pub fn stage(
         &mut self,
         kind: EntryKind,
