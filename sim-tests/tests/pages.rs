@@ -1,4 +1,4 @@
-//! The pages name files and functions that are there.
+//! The pages name files and functions that are there, and the reference is of today.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,5 +113,20 @@ fn functions_that_pages_name_with_their_file_are_there() {
         missing.is_empty(),
         "no such functions:\n{}",
         missing.join("\n")
+    );
+}
+
+/// The page of the documentation is what `zeroloss keys` prints.
+#[test]
+fn the_reference_of_keys_is_up_to_date() {
+    let path = root().join("src/scenario/keys.txt");
+    let text = zeroloss::scenario::reference("");
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        fs::write(&path, &text).expect("the page is written");
+    }
+    let page = fs::read_to_string(&path).expect("the page");
+    assert!(
+        page == text,
+        "make it again: UPDATE_PAGES=1 cargo test -p sim-tests --test pages"
     );
 }

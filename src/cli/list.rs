@@ -7,36 +7,41 @@ use crate::scenario::{FaultRule, Scenario, find, load};
 
 use super::{CommandError, ListArgs};
 
+/// Columns of a line.
+const WIDTH: usize = 100;
+
 /// Lists scenarios, ordered by path.
 pub(super) fn list(args: &ListArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
-    let mut rows = Vec::new();
+    let mut scenarios = Vec::new();
     for path in find(&args.paths)? {
-        rows.push(row(&load(&path)?));
+        scenarios.push(load(&path)?);
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0));
+    let id_width = scenarios.iter().map(|it| it.id.chars().count()).max();
+    let id_width = id_width.unwrap_or(0);
     let mut text = String::new();
-    for row in &rows {
-        for (cell, width) in row.iter().zip(widths) {
-            text.push_str(&format!("{cell:<width$}  "));
-        }
-        text.push_str(&row[4]);
-        text.push('\n');
+    for scenario in &scenarios {
+        let (id, outcome) = (&scenario.id, scenario.expect.outcome.to_string());
+        let seeds = &scenario.run.seeds;
+        text.push_str(&format!(
+            "{id:<id_width$}  {outcome:<9}  seeds {}..{}\n",
+            seeds.start, seeds.end
+        ));
+        paragraph(&mut text, &scenario.why);
+        paragraph(&mut text, &format!("faults: {}", faults(scenario)));
     }
     out.write_all(text.as_bytes())?;
     Ok(Exit::Success)
 }
 
-/// id, expectation, seeds, faults, why.
-fn row(scenario: &Scenario) -> [String; 5] {
-    let seeds = &scenario.run.seeds;
-    [
-        scenario.id.clone(),
-        scenario.expect.outcome.to_string(),
-        format!("{}..{}", seeds.start, seeds.end),
-        faults(scenario),
-        scenario.why.clone(),
-    ]
+fn paragraph(text: &mut String, words: &str) {
+    let options = textwrap::Options::new(WIDTH)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .initial_indent("    ")
+        .subsequent_indent("    ");
+    for line in textwrap::wrap(words, options) {
+        text.push_str(&line);
+        text.push('\n');
+    }
 }
 
 fn faults(scenario: &Scenario) -> String {

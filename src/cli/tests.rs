@@ -402,9 +402,15 @@ fn replay_names_the_first_event_that_differs() {
 #[test]
 fn list_is_aligned() {
     insta::assert_snapshot!(zeroloss("list DIR/scenarios", mixed).out, @"
-    a         zero-loss  0..4  power-loss ×2, rot  To see a.
-    b         loss       0..4  power-loss ×2, rot  To see b.
-    single/c  zero-loss  0..4  power-loss ×2, rot  To see single/c.
+    a         zero-loss  seeds 0..4
+        To see a.
+        faults: power-loss ×2, rot
+    b         loss       seeds 0..4
+        To see b.
+        faults: power-loss ×2, rot
+    single/c  zero-loss  seeds 0..4
+        To see single/c.
+        faults: power-loss ×2, rot
     ");
 }
 
