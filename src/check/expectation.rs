@@ -164,26 +164,50 @@ pub struct Assessment {
     pub exit: Exit,
     /// The unmet expectations, a line each, beside single bad runs.
     pub shortfalls: Vec<String>,
+    /// Expectations that only many runs can meet and these few did not: no shortfall.
+    pub unjudged: Vec<String>,
 }
 
 impl Assessment {
-    /// Happenings that had to occur in some run occurred in none.
-    pub fn miss(&mut self, unseen: &[Happening]) {
-        if unseen.is_empty() {
-            return;
-        }
-        let names: Vec<_> = unseen.iter().map(|what| what.name()).collect();
-        let line = format!("happened in no run: {}", names.join(", "));
+    fn miss(&mut self, line: String) {
         self.shortfalls.push(line);
         self.exit = self.exit.max(Exit::Missed);
     }
 }
 
+/// The expectations of a scenario that its runs meet together, or not.
+#[derive(Debug, Clone, Copy)]
+pub struct Together<'a> {
+    /// Happenings that had to occur in some run and occurred in none.
+    pub unseen: &'a [Happening],
+    /// Whether there were as many runs as the scenario itself has: of fewer nobody
+    /// expects that they meet everything.
+    pub is_judged: bool,
+}
+
+impl Together<'_> {
+    fn lines(&self, outcome: ExpectedOutcome, tally: &Tally) -> Vec<String> {
+        let names: Vec<_> = self.unseen.iter().map(|what| what.name()).collect();
+        let unseen = (!names.is_empty()).then(|| names.join(", "));
+        let unseen = unseen.map(|names| format!("happened in no run: {names}"));
+        too_few_losses(outcome, tally)
+            .into_iter()
+            .chain(unseen)
+            .collect()
+    }
+}
+
 /// Judges a scenario over its seeds.
-pub fn assess(outcome: ExpectedOutcome, void_max: f64, tally: &Tally) -> Assessment {
+pub fn assess(
+    outcome: ExpectedOutcome,
+    void_max: f64,
+    tally: &Tally,
+    together: Together<'_>,
+) -> Assessment {
     let mut assessment = Assessment {
         exit: Exit::Success,
         shortfalls: Vec::new(),
+        unjudged: Vec::new(),
     };
     for (verdict, _) in tally
         .counts()
@@ -191,9 +215,10 @@ pub fn assess(outcome: ExpectedOutcome, void_max: f64, tally: &Tally) -> Assessm
     {
         assessment.exit = assessment.exit.max(outcome.exit_of(verdict));
     }
-    if let Some(line) = too_few_losses(outcome, tally) {
-        assessment.exit = assessment.exit.max(Exit::Missed);
-        assessment.shortfalls.push(line);
+    let lines = together.lines(outcome, tally);
+    match together.is_judged {
+        true => lines.into_iter().for_each(|line| assessment.miss(line)),
+        false => assessment.unjudged = lines,
     }
     if let Some(line) = too_many_void(void_max, tally) {
         assessment.exit = assessment.exit.max(Exit::Void);
@@ -230,7 +255,7 @@ fn too_many_void(void_max: f64, tally: &Tally) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Exit, ExpectedOutcome, Tally, assess};
+    use super::{Exit, ExpectedOutcome, Tally, Together, assess};
     use crate::check::Verdict;
     use crate::history::Happening;
 
@@ -242,8 +267,13 @@ mod tests {
         tally
     }
 
+    const JUDGED: Together<'_> = Together {
+        unseen: &[],
+        is_judged: true,
+    };
+
     fn exit(outcome: ExpectedOutcome, runs: &[(Verdict, u64)]) -> u8 {
-        assess(outcome, 0.2, &tally(runs)).exit.code()
+        assess(outcome, 0.2, &tally(runs), JUDGED).exit.code()
     }
 
     const LOSS: ExpectedOutcome = ExpectedOutcome::Loss { share: 0.5 };
@@ -264,7 +294,7 @@ mod tests {
         let few = [(Verdict::Pass, 5), (Verdict::ExpectedLoss, 3)];
         assert_eq!(exit(LOSS, &few), 10);
         insta::assert_snapshot!(
-            assess(LOSS, 0.2, &tally(&few)).shortfalls.join("\n"),
+            assess(LOSS, 0.2, &tally(&few), JUDGED).shortfalls.join("\n"),
             @"loss expected in 0.5 of the runs, seen in 3 of 8"
         );
         assert_eq!(
@@ -293,6 +323,7 @@ mod tests {
             ExpectedOutcome::ZeroLoss,
             1.0,
             &tally(&[(Verdict::Void, 3)]),
+            JUDGED,
         );
         assert_eq!(all.exit, Exit::Void);
     }
@@ -318,23 +349,39 @@ mod tests {
 
     #[test]
     fn a_happening_of_no_run_is_missed() {
-        let mut passed = assess(
-            ExpectedOutcome::ZeroLoss,
-            0.2,
-            &tally(&[(Verdict::Pass, 8)]),
-        );
-        passed.miss(&[]);
-        assert_eq!(passed.exit, Exit::Success);
-        passed.miss(&[Happening::DeadLetter, Happening::Promoted]);
+        let unseen = [Happening::DeadLetter, Happening::Promoted];
+        let missing = Together {
+            unseen: &unseen,
+            ..JUDGED
+        };
+        let passed = tally(&[(Verdict::Pass, 8)]);
+        let passed = assess(ExpectedOutcome::ZeroLoss, 0.2, &passed, missing);
         assert_eq!(passed.exit, Exit::Missed);
         insta::assert_snapshot!(
             passed.shortfalls.join("\n"),
             @"happened in no run: dead-letter, promoted"
         );
         let crashed = tally(&[(Verdict::Crashed, 1)]);
-        let mut crashed = assess(ExpectedOutcome::ZeroLoss, 0.2, &crashed);
-        crashed.miss(&[Happening::Promoted]);
+        let crashed = assess(ExpectedOutcome::ZeroLoss, 0.2, &crashed, missing);
         assert_eq!(crashed.exit, Exit::Crashed, "the worse one stays");
+    }
+
+    #[test]
+    fn few_runs_need_not_meet_what_many_do() {
+        let few = Together {
+            unseen: &[Happening::DeadLetter],
+            is_judged: false,
+        };
+        let judged = |runs: &[(Verdict, u64)]| assess(LOSS, 0.2, &tally(runs), few);
+        let passed = judged(&[(Verdict::Pass, 1)]);
+        assert_eq!(passed.exit, Exit::Success);
+        assert!(passed.shortfalls.is_empty());
+        insta::assert_snapshot!(passed.unjudged.join("\n"), @r"
+        loss expected in 0.5 of the runs, seen in 0 of 1
+        happened in no run: dead-letter
+        ");
+        assert_eq!(judged(&[(Verdict::Fail, 1)]).exit, Exit::Missed);
+        assert_eq!(judged(&[(Verdict::Void, 1)]).exit, Exit::Void);
     }
 
     #[test]

@@ -91,7 +91,7 @@ mod story;
 pub mod transactions;
 
 pub use counts::Counts;
-pub use expectation::{Assessment, Exit, ExpectedOutcome, Tally, assess};
+pub use expectation::{Assessment, Exit, ExpectedOutcome, Tally, Together, assess};
 pub use facts::Facts;
 pub use finding::{Finding, Promise};
 pub use judge::{Ending, Evidence, Judgement, Verdict, judge};

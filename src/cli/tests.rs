@@ -229,7 +229,7 @@ fn a_later_scenario_that_ends_first_waits_for_its_turn() {
         }
         pretend(scenario, seed, options, Verdict::Pass)
     };
-    let ran = zeroloss("run DIR/scenarios --jobs 2 --seed 5", runner);
+    let ran = zeroloss("run DIR/scenarios --jobs 2 --seeds 5..9", runner);
     let ids = ran
         .out
         .lines()

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::check::{Assessment, Counts, ExpectedOutcome, Finding, Promise, Tally, Verdict, assess};
+use crate::check::{
+    Assessment, Counts, ExpectedOutcome, Finding, Promise, Tally, Together, Verdict, assess,
+};
 use crate::history::{FaultKind, Happening, TransactionStep, VictimRole};
 
 use crate::scenario::Scenario;
@@ -28,6 +30,9 @@ pub struct About {
     pub needs: Vec<Happening>,
     /// The happenings that some of its runs need.
     pub sometimes: Vec<Happening>,
+    /// How many runs it has by itself: of fewer nobody expects that they meet together
+    /// what it expects of its runs.
+    pub own_runs: u64,
 }
 
 impl About {
@@ -41,6 +46,7 @@ impl About {
             faultless: scenario.is_faultless(),
             needs: scenario.expect.happenings_needed(),
             sometimes: scenario.expect.sometimes.clone(),
+            own_runs: scenario.run.seeds.end - scenario.run.seeds.start,
         }
     }
 }
@@ -167,9 +173,14 @@ impl ScenarioReport {
 
     /// The runs against the expectation.
     pub fn assessment(&self) -> Assessment {
-        let mut assessment = assess(self.about.outcome, self.about.void_max, &self.tally);
-        assessment.miss(&self.unseen());
-        assessment
+        let together = Together {
+            unseen: &self.unseen(),
+            is_judged: self.tally.runs() >= self.about.own_runs,
+        };
+        let About {
+            outcome, void_max, ..
+        } = self.about;
+        assess(outcome, void_max, &self.tally, together)
     }
 
     /// The happenings that were needed in some run, and occurred in none.

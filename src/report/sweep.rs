@@ -5,7 +5,7 @@ use std::fmt;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::check::{Assessment, Tally, Verdict, assess};
+use crate::check::{Assessment, Tally, Together, Verdict, assess};
 use crate::scenario::{CrashPoint, Kept};
 
 use super::{About, RunReport};
@@ -246,6 +246,10 @@ impl SweepReport {
                 tally.add(run.verdict);
             }
         }
-        assess(self.about.outcome, self.about.void_max, &tally)
+        let together = Together {
+            unseen: &[],
+            is_judged: true,
+        };
+        assess(self.about.outcome, self.about.void_max, &tally, together)
     }
 }

@@ -64,6 +64,10 @@ pub fn scenario(report: &ScenarioReport, id_width: usize) -> String {
     for shortfall in &assessment.shortfalls {
         let _ = writeln!(text, "      {shortfall}");
     }
+    for line in &assessment.unjudged {
+        let own = Grouped(report.about.own_runs);
+        let _ = writeln!(text, "      not judged below {own} runs: {line}");
+    }
     if let Some(run) = &report.first_unfit {
         let again = replay(&report.about.file, run.seed);
         text.push_str(&fail_block(run, &again));
@@ -444,6 +448,7 @@ mod tests {
             faultless,
             needs: Vec::new(),
             sometimes: Vec::new(),
+            own_runs: 1,
         });
         runs.into_iter().for_each(|run| report.add(run));
         scenario(&report, 4)
