@@ -142,7 +142,7 @@ impl ScenarioReport {
             *self.broken.entry(promise).or_default() += 1;
         }
         self.tally.add(run.verdict);
-        if run.verdict == Verdict::ExpectedLoss {
+        if run.verdict == Verdict::ExpectedLoss && !run.lost.is_empty() {
             self.first_loss.get_or_insert(run.seed);
         }
         if !self.about.outcome.allows(run.verdict) {

@@ -240,14 +240,14 @@ fault_actions! {
     DiskLimping, certain {
         /// Until the disk is fast again.
         lasts: "lasts", Span = LASTS_MS;
-        /// How many.
+        /// How many times as long.
         factor: "factor", Between = FACTOR;
     }
-    /// Operations do not return until the disk comes back; or those that were begun
+    /// Syncs do not return until the disk comes back; or those that were begun
     /// never do, and the operator starts the broker again once it is back. The hit's draw
     /// decides between the two.
     DiskHung, chance {
-        /// Until operations return.
+        /// Until syncs return.
         lasts: "lasts", Span = LASTS_MS;
     }
     /// Syncs return OK and do nothing.
@@ -275,20 +275,20 @@ fault_actions! {
         lasts: "lasts", Span = LASTS_MS;
         /// The sides that are cut off from each other.
         shape: "shape", Choice<PartitionShape> = LeftOut::Only(PartitionShape::Isolate);
-        /// The links.
+        /// The links that are meant.
         links: "links", Choice<CutLinks> = LeftOut::Only(CutLinks::All);
         /// The direction that is cut.
         cut: "cut", Choice<CutDirection> = LeftOut::Drawn;
     }
     /// Messages on links of the victim take so many times as long.
     LinkLimping, certain {
-        /// The links.
+        /// The links that are meant.
         links: "links", Choice<CutLinks> = LeftOut::Only(CutLinks::All);
         /// Until they are fast again.
         lasts: "lasts", Span = LASTS_MS;
         /// The direction.
         way: "way", Choice<CutDirection> = LeftOut::Drawn;
-        /// How many.
+        /// How many times as long.
         factor: "factor", Between = FACTOR;
     }
     /// The wall clock is wrong by so much from the start.
@@ -331,7 +331,7 @@ fault_actions! {
     }
     /// A client's machine loses power.
     ClientPower, chance {
-        /// As of a kill.
+        /// Until a client of the same kind is started in its place.
         down: "down", Until = ("never", DOWN_MS);
         /// The part that survives on its disk.
         survival: "survival", Survivors = ();
@@ -343,7 +343,7 @@ fault_actions! {
     }
     /// A client's clocks go faster or slower than time does.
     ClientClockDrift, certain {
-        /// As of a broker's.
+        /// Until they go right again, or until everything heals.
         lasts: "lasts", Until = ("to-the-end", LASTS_MS);
         /// By how much, parts per million.
         by_ppm: "by_ppm", Between = PPM;

@@ -32,7 +32,7 @@ pub struct Scenario {
     /// The path under `scenarios/` without `.toml`: names the scenario in every
     /// output.
     pub id: String,
-    /// The file as a user of the checkout would name it; never absolute.
+    /// The file as a user of the checkout would name it; elsewhere, as it was given.
     pub file: String,
     /// The subject of the scenario, in a few words.
     pub title: String,

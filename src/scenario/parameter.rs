@@ -152,7 +152,10 @@ impl Parameter for Until {
     fn read(table: &Table<'_>, key: &str, rule: Self::Rule, unit: Unit) -> Result<Self, Problem> {
         let (never, default) = rule;
         let (low, high) = default;
-        let values = format!("a number or [low, high], {}, or \"{never}\"", shown(&MS));
+        let values = format!(
+            "a number or [low, high], {}, or \"{never}\"",
+            shown(&(1..MS.end))
+        );
         table.note(key, values, Some(format!("[{low}, {high}]")));
         match table.get(key) {
             Some(field) if field.is_string() => field.word(&[(never, Self::Never(never))]),

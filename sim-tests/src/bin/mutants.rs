@@ -156,12 +156,16 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         }
     }
     tree.restore()?;
-    match unexpected.is_empty() {
-        true => eprintln!("\nall {} came out as expected", mutants.len()),
-        false => eprintln!("\nnot as expected: {}", unexpected.join(" ")),
-    }
+    let mut summary = match unexpected.is_empty() {
+        true => format!("all {} came out as expected", mutants.len()),
+        false => format!("not as expected: {}", unexpected.join(" ")),
+    };
     if !missed.is_empty() {
-        eprintln!("missed by a blind hunt: {}", missed.join(" "));
+        summary.push_str(&format!("\nmissed by a blind hunt: {}", missed.join(" ")));
+    }
+    match arguments.json {
+        true => eprintln!("{summary}"),
+        false => println!("\n{summary}"),
     }
     Ok(unexpected.is_empty())
 }

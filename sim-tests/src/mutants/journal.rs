@@ -58,6 +58,11 @@ impl Journal {
         let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
         let mut lines = whole.lines();
         let head = Head { of: of.to_owned() };
+        let is_cut_head = serde_json::to_string(&head)?.starts_with(&text);
+        if whole.is_empty() && !is_cut_head {
+            let why = "is no journal: name another file";
+            return Err(io::Error::other(format!("{} {why}", path.display())));
+        }
         let is_begun = match lines.next() {
             None => false,
             Some(line) if serde_json::from_str(line).is_ok_and(|read: Head| read == head) => true,
@@ -108,8 +113,12 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use super::Journal;
-    use std::fs;
+    use super::{File, Journal, Path, Write, fs};
+
+    fn save(path: &Path, bytes: &[u8]) {
+        let written = File::create(path).and_then(|mut file| file.write_all(bytes));
+        written.expect("it is written");
+    }
 
     /// Cut off at each byte, it has what was whole, goes on, and is refused by others.
     #[test]
@@ -121,7 +130,7 @@ mod tests {
         journal.add("S02", &[]).expect("it is written");
         let text = fs::read(&path).expect("it is there");
         for end in 0..text.len() {
-            fs::write(&path, &text[..end]).expect("it is cut");
+            save(&path, &text[..end]);
             let journal = Journal::open(&path, "a").expect("it goes on");
             let lines = text[..end].iter().filter(|byte| **byte == b'\n').count();
             let done = ["S01", "S02"].map(|id| journal.done(id).is_some());
@@ -129,5 +138,9 @@ mod tests {
         }
         let other = Journal::open(&path, "b").expect_err("another tree");
         assert!(other.to_string().contains("move it away"), "{other}");
+        save(&path, b"a letter");
+        let other = Journal::open(&path, "a").expect_err("no journal");
+        assert!(other.to_string().contains("is no journal"), "{other}");
+        assert_eq!(fs::read(&path).expect("it is there"), b"a letter");
     }
 }

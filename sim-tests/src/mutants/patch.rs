@@ -59,6 +59,8 @@ pub enum BadMutant {
     Header(PathBuf, String),
     /// The diff is none, or does not apply to the file any more.
     Diff(String, String),
+    /// Two files of a folder have one id.
+    Twice(PathBuf, String),
 }
 
 impl std::fmt::Display for BadMutant {
@@ -67,6 +69,13 @@ impl std::fmt::Display for BadMutant {
             Self::Unreadable(path, why) => write!(f, "{}: {why}", path.display()),
             Self::Header(path, why) => write!(f, "{}: {why}", path.display()),
             Self::Diff(id, why) => write!(f, "mutant {id}: {why}"),
+            Self::Twice(folder, id) => {
+                let folder = folder.display();
+                write!(
+                    f,
+                    "{folder}: two files have the id {id}: give one of them another"
+                )
+            }
         }
     }
 }
@@ -92,7 +101,10 @@ pub fn load_all(folder: &Path) -> Result<Vec<Mutant>, BadMutant> {
         }
     }
     mutants.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(mutants)
+    match mutants.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        Some(pair) => Err(BadMutant::Twice(folder.to_owned(), pair[0].id.clone())),
+        None => Ok(mutants),
+    }
 }
 
 impl Mutant {

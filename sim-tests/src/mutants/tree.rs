@@ -19,6 +19,16 @@ use super::weave::{NUMBER_VARIABLE, Woven, WovenFile};
 /// Not part of the sources.
 const LEFT_OUT: [&str; 3] = ["target", ".git", ".ci"];
 
+/// What a build or a run reads.
+const IS_READ: [&str; 6] = [
+    ".cargo",
+    "Cargo.lock",
+    "Cargo.toml",
+    "scenarios",
+    "sim-tests/src",
+    "src",
+];
+
 /// A `zeroloss` that was built from the copy.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -100,16 +110,13 @@ impl Tree {
         Ok(())
     }
 
-    /// Hashes the names and contents of all files of the sources but the patches.
+    /// Hashes the names and contents of all files that a build or a run reads.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn hash_sources(&self, hasher: &mut impl Hasher) -> io::Result<()> {
         for file in files(&self.workspace)? {
-            if file
-                .extension()
-                .is_none_or(|extension| extension != "patch")
-            {
+            if IS_READ.iter().any(|place| file.starts_with(place)) {
                 (&file, fs::read(self.workspace.join(&file))?).hash(hasher);
             }
         }

@@ -28,6 +28,7 @@ pub const NUMBER_VARIABLE: &str = "ZEROLOSS_MUTANT";
 const SWITCH_FILE: &str = "src/product/lib.rs";
 const PRODUCT_FOLDER: &str = "src/product/";
 const TESTBED_FOLDER: &str = "src/";
+const OTHER_PROGRAM: &str = "src/product/main.rs";
 
 /// The sources with all mutants that can be switches.
 #[derive(Debug, Default)]
@@ -164,8 +165,9 @@ impl Woven {
         self.read(SWITCH_FILE, &read)?;
         let mut bodies = Vec::new();
         for (file, text) in changed {
-            if !file.starts_with(TESTBED_FOLDER) {
-                return Err(format!("{file} is no source of the crates"));
+            // Another program, and tests, are not in the build that runs.
+            if !file.starts_with(TESTBED_FOLDER) || file == OTHER_PROGRAM {
+                return Err(format!("{file} is no source of `zeroloss`"));
             }
             self.read(&file, &read)?;
             let new = Source::of(text).map_err(|why| format!("{file}: {why}"))?;
@@ -235,11 +237,11 @@ impl Weave {
 impl Source {
     fn of(text: String) -> Result<Self, String> {
         let parsed = syn::parse_file(&text).map_err(|why| why.to_string())?;
-        let mut found = Functions(Vec::new());
+        let mut found = Functions::default();
         found.visit_file(&parsed);
         Ok(Self {
             text,
-            functions: found.0,
+            functions: found.found,
         })
     }
 
@@ -276,7 +278,12 @@ impl Source {
 }
 
 /// The functions of a file, those within others left out.
-struct Functions(Vec<Function>);
+#[derive(Default)]
+struct Functions {
+    found: Vec<Function>,
+    /// They are tests, or what tests need.
+    in_tests: bool,
+}
 
 impl Functions {
     fn add(&mut self, signature: &syn::Signature, block: &syn::Block) {
@@ -285,15 +292,30 @@ impl Functions {
         let mut hidden = HiddenType(false);
         hidden.visit_return_type(&signature.output);
         let unfit = match (signature.constness, hidden.0) {
+            _ if self.in_tests => Some("tests are not in the build"),
             (Some(_), _) => Some("a const function cannot read a number"),
             (None, true) => Some("two bodies are two types where one is hidden by `impl`"),
             (None, false) => None,
         };
-        self.0.push(Function { body, unfit });
+        self.found.push(Function { body, unfit });
     }
 }
 
+fn is_of_tests(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let is_test = |meta: syn::Path| meta.is_ident("test");
+        attribute.path().is_ident("cfg") && attribute.parse_args().is_ok_and(is_test)
+    })
+}
+
 impl Visit<'_> for Functions {
+    fn visit_item_mod(&mut self, it: &syn::ItemMod) {
+        let before = self.in_tests;
+        self.in_tests |= is_of_tests(&it.attrs);
+        syn::visit::visit_item_mod(self, it);
+        self.in_tests = before;
+    }
+
     fn visit_item_fn(&mut self, it: &syn::ItemFn) {
         self.add(&it.sig, &it.block);
     }

@@ -1,9 +1,9 @@
 //! Events of the network, as the loop takes them: peers first, then requests, and each
 //! for so long.
 
-use super::interruption::Interruption;
 use std::net::SocketAddr;
 
+use super::interruption::Interruption;
 use super::server::{Broker, Serving};
 use crate::env::{ConnId, Env, Net, NetEvent, Source};
 use crate::remoting::Command;

@@ -400,8 +400,8 @@ impl<E: Env> Broker<E> {
 
     /// Finishes what is under way, answers it, and leaves a store that the next
     /// start trusts. Where the operating system refuses that for now, nothing is lost:
-    /// the next start recovers from the log. Nor is anything where the store would have
-    /// been opened again: the next start does it.
+    /// the next start recovers from the log. Where the store was to be opened again,
+    /// nothing is lost either: the next start opens it.
     async fn stop_cleanly(&mut self, mut serving: Serving<E>) -> Result<(), BrokerError> {
         let closed = match self.finish(&mut serving).await {
             Ok(()) => {

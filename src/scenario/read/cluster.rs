@@ -9,9 +9,9 @@ use crate::check::Replication;
 use crate::scenario::{Between, Cluster, CpuSpeed, RestartWith};
 
 const ANY: &[Key] = keys! {
-    "brokers": "Members from the start, numbered from 0: 1 alone, an odd number from 3 on with Raft.";
-    "replication": "How they replicate.";
-    "flush": "`SYNC_FLUSH` or `ASYNC_FLUSH` (`flushDiskType`).";
+    "brokers": "Members from the start, numbered from 0. With Raft it must be there.";
+    "replication": "How they replicate. `\"primary-backup\"` is not built yet.";
+    "flush": "`SYNC_FLUSH` or `ASYNC_FLUSH` (`flushDiskType`). A preset decides it: then it is left out.";
     "segment_bytes": "Size of a file of the commit log (`mapedFileSizeCommitLog`).";
     "sync_flush_timeout_ms": "A send that is not flushed within this is answered `FLUSH_DISK_TIMEOUT` (`syncFlushTimeout`).";
     "flush_interval_ms": "Asynchronous flush: pause between flushes (`flushIntervalCommitLog`).";
@@ -34,27 +34,27 @@ const ANY: &[Key] = keys! {
     "cpu_slowdown": "The brokers' work takes CPU time, so many times as long as the cost model says; left out, it takes none.";
     "slice_bytes": "Long work is done in parts of so many bytes, and requests are served between two of them.";
     "restart_with_segment_bytes": "A broker that starts again has a segment size from this range.";
-    "restart_with_queues": "The same, of the queues of topics that are made later.";
+    "restart_with_queues": "A broker that starts again gives later topics a number of queues from this range.";
     "connections_max": "Streams that a broker bears.";
     "partial_bytes_max": "Bytes of frames that have begun and not ended that a broker bears.";
     "idle_ms": "A stream that nobody uses for so long is closed.";
     "peer_message_bytes": "Size of one message between brokers, at most.";
     "retention_ms": "Messages that are older may be dropped, whole segments at a time (`fileReservedTime`); left out, nothing expires.";
     "restart_with_retention_ms": "A broker that starts again has a retention from this range; never below `retention_ms`.";
-    "restart_with_events_per_step": "The same, of the network's events that are handled in one step.";
+    "restart_with_events_per_step": "A broker that starts again handles so many events of the network in one step.";
 };
 
 /// The keys that only brokers that replicate by Raft know.
 const RAFT: &[Key] = keys! {
-    "spares": "Further machines, formatted and running, members of nothing until the operator adds them.";
-    "preset": "RocketMQ's DLedger as it is: acknowledges from the page cache (guarantee.md, section 6).";
-    "heartbeat_ms": "Pause between a leader's heartbeats.";
-    "first_start_ms": "Each member starts for the first time at a moment of this range.";
-    "election_timeout_ms": "Each broker's own election timeout is drawn from here; at least twice the heartbeat.";
-    "own_sync_timeout_ms": "A leader whose own sync takes longer steps down.";
-    "scrub_interval_ms": "Pause between two looks at the log for rot (D28).";
-    "preferred_leader": "The broker that leads where it can, by its number.";
-    "preferences_differ": "Each broker prefers another leader, the next after the one before it.";
+    "spares": "With Raft: further machines, formatted and running, members of nothing until the operator adds them.";
+    "preset": "With Raft: RocketMQ's DLedger as it is: acknowledges from the page cache (guarantee.md, section 6).";
+    "heartbeat_ms": "With Raft: pause between a leader's heartbeats.";
+    "first_start_ms": "With Raft: each member starts for the first time at a moment of this range.";
+    "election_timeout_ms": "With Raft: each broker's own election timeout is drawn from here; at least twice the heartbeat.";
+    "own_sync_timeout_ms": "With Raft: a leader whose own sync takes longer steps down.";
+    "scrub_interval_ms": "With Raft: pause between two looks at the log for rot (D28).";
+    "preferred_leader": "With Raft: the broker that leads where it can, by its number.";
+    "preferences_differ": "With `preferred_leader`: each broker prefers another leader, the next after the one before it.";
 };
 
 /// The keys that `preset = "dledger"` decides, whatever RocketMQ's own keys say.

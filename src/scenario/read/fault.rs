@@ -16,14 +16,14 @@ use crate::scenario::{
 
 const COMMON: &[Key] = keys! {
     "kind": "What happens; each kind has further keys.";
-    "target": "Whom it may hit; drawn for each fault where it is not one machine.";
+    "target": "Whom it may hit: a machine of that role is drawn for each fault. Faults of clients have targets of their own.";
     "at_ms": "When it may fire, since the start of the run; by default the whole run.";
     "when": "The condition that it waits for within that window; left out, the time alone decides.";
     "at_event": "In place of a time: it comes with an event of its victims.";
-    "count": "How many are planned; with `every_ms`, at most, and left out as many as there is time for.";
+    "count": "How many are planned; with `every_ms`, at most. Left out beside `every_ms`: as many as there is time for.";
     "every_ms": "They follow each other, each so long after the one before; left out, each comes at a moment of its own.";
     "spread_ms": "Several victims are hit one after another, each so long after the one before; left out, at one instant.";
-    "within_budget": "Held back while replicas would forget more than the budget allows (guarantee.md, section 3).";
+    "within_budget": "Of what takes synced bytes: held back while replicas would forget more than the budget allows (guarantee.md, section 3).";
     "then": "A second action that follows soon.";
 };
 const FROM_THE_START: &[Key] = &[COMMON[0], COMMON[1]];
@@ -232,7 +232,7 @@ fn then(
         &format!("`then` of kind \"{kind}\""),
         &union([THEN, &own_keys(kind)]),
     )?;
-    table.note_required("kind", "the kind of a fault that hits one broker");
+    table.note_required("kind", "the kind of a fault of brokers, but for \"clock-skew\", \"disk-rolled-back\", \"partition\"");
     let on = then_on(&table)?;
     if on == ThenOn::All && is_several(target) {
         let message = "all brokers are hit once for each victim of the first action";

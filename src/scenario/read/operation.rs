@@ -11,9 +11,9 @@ use crate::scenario::{Cluster, OperationKind, OperationRule, RunSettings, Subjec
 const KEYS: &[Key] = keys! {
     "kind": "What the operator does.";
     "target": "To whom; what is fitting depends on the kind.";
-    "at_ms": "When, since the start of the run.";
+    "at_ms": "When, since the start of the run; by default the whole run.";
     "every_ms": "They follow each other, each so long after the one before; left out, each comes at a moment of its own.";
-    "count": "How many are planned; with `every_ms`, at most.";
+    "count": "How many are planned; with `every_ms`, at most. Left out beside `every_ms`: as many as there is time for.";
     "one_by_one": "Of `recover`: an old disk comes back once those before it were replaced.";
 };
 

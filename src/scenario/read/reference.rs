@@ -93,7 +93,10 @@ const TABLES: &[(&str, &str)] = &[
     ("`at_event`", "In a [[fault]]."),
     ("`then`", "In a [[fault]]."),
     ("[[operator]]", ""),
-    ("[swarm]", "What is left out stays as the other tables say."),
+    (
+        "[swarm]",
+        "A key without a default here leaves what the other tables say.",
+    ),
     ("[run]", ""),
     ("[expect]", ""),
 ];
@@ -120,7 +123,10 @@ pub fn reference(wanted: &str) -> String {
                     format!("[[fault]] of kind = \"{kind}\""),
                     format!("a fault of kind \"{kind}\""),
                 );
-                let own = FaultAction::keys(kind, crate::scenario::parameter::Unit::Ms);
+                let mut own = FaultAction::keys(kind, crate::scenario::parameter::Unit::Ms);
+                if kind.is_client_s() {
+                    own.extend(keys.iter().filter(|key| key.name == "target"));
+                }
                 let about = FaultAction::meaning(kind).trim();
                 section(&mut text, &notes, (&title, &noted, about), &own, wanted);
             }
@@ -187,7 +193,12 @@ fn section(
             let mut notes = notes.iter();
             notes.find(|note| note.table == table && note.key == key.name)
         };
-        let note = note_in(title).or_else(|| note_in(noted));
+        // The first look at a table with kinds knows all kinds; that at a second action
+        // knows too many.
+        let note = match title {
+            "`then`" => note_in(noted).or_else(|| note_in(title)),
+            _ => note_in(title).or_else(|| note_in(noted)),
+        };
         entry(text, key, note);
     }
 }

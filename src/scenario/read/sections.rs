@@ -14,8 +14,8 @@ use crate::scenario::{
     RunSettings, Stranger,
 };
 
-/// No time or size of a scenario is above this (a day of milliseconds, a disk
-/// of a tebibyte): products of two such numbers still fit 64 bits.
+/// No time or size of a scenario is above this (a day of milliseconds, but for an age
+/// that is RocketMQ's default; a disk of a tebibyte): products of two such numbers still fit 64 bits.
 pub(super) const BYTES: Range<u64> = 1..(1 << 40) + 1;
 pub(in crate::scenario) const MS: Range<u64> = 0..86_400_001;
 pub(super) const US: Range<u64> = 0..60_000_001;
@@ -203,13 +203,13 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, (String, String)> {
 const EXPECT: &[Key] = keys! {
     "outcome": "The result over all seeds (guarantee.md, section 3).";
     "breaks": "The promises that a preset is seen to break, with `outcome = \"breaks\"`.";
-    "share": "With `loss` and `breaks`: the least share of runs that lose.";
+    "share": "With `loss` and `breaks`: the least share of runs that lose, or break the promise; void ones are not counted. Judged where at least as many runs are made as `seeds` has.";
     "converge_within_ms": "After healing, a probe is acknowledged and every lag is zero within this.";
     "void_max": "The share of runs that may be void.";
     "core": "The brokers that come back when everything heals.";
     "rest": "The state of the others, with `core = \"majority\"`: switched off, or as they are then.";
     "needs": "Happenings without which a run is void.";
-    "sometimes": "Happenings that some run over the scenario's seeds needs.";
+    "sometimes": "Each of these has to occur in at least one run. Judged where at least as many runs are made as `seeds` has.";
 };
 
 pub(super) fn expect(

@@ -13,14 +13,14 @@ const KEYS: &[Key] = keys! {
     "segment_bytes": "Size of a file of the commit log.";
     "checkpoint_interval_ms": "Pause between checkpoints.";
     "cpu_slowdown": "How many times as long brokers' work takes; in some runs it takes no time.";
-    "in_flight": "Of each workload that has such a thing.";
-    "batch_max": "Of each workload that consumes.";
+    "in_flight": "Sends or orders in flight, for each workload that sends.";
+    "batch_max": "Messages that one pull asks for, for each workload that consumes.";
     "open_files_max": "Descriptors that a store keeps.";
     "recent_bytes": "Frames that a replica keeps in memory for its followers.";
     "peer_message_bytes": "Size of one message between brokers.";
     "connections_max": "Streams that a broker bears.";
     "partial_bytes_max": "Bytes of frames that have begun and not ended that it bears.";
-    "calm_ms": "In a calm run no fault comes before: the cluster is founded, and clients have begun.";
+    "calm_ms": "In a calm run no fault comes before this time: the cluster is founded by then, and clients have begun.";
     "calm": "The chance of a run to begin calmly.";
     "keep_feature": "The chance of every feature to stay: a topic, a trouble of the network, deduplication, and so on.";
     "keep_fault": "The chance of every kind of fault to stay.";

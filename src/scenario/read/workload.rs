@@ -255,6 +255,8 @@ fn consume(table: &Table<'_>, kind: Kind, before: &[Workload]) -> Result<Consume
     if kind == Kind::RedPacket {
         return Ok(consumers);
     }
+    // Without it there are no members, so it has no default.
+    table.note("members", "1 to 10000", None);
     consumers.membership = membership(table, tags)?;
     consumers.consumers = match consumers.membership {
         Some(_) => table.count("members", 1)?,

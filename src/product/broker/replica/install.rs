@@ -1,11 +1,11 @@
 //! Installing a base: what a blank or far lagging replica begins with (D8, D14), or
 //! one that has a hole in what has expired.
 
-use crate::broker::interruption::{Interruption, Renewal};
 use bytes::Bytes;
 
 use crate::broker::base::Base;
 use crate::broker::founding::Record;
+use crate::broker::interruption::{Interruption, Renewal};
 use crate::broker::server::{Broker, Serving};
 use crate::env::Env;
 use crate::raft::{Message, ReplicaId};

@@ -19,12 +19,12 @@
 //!
 //! Memory: [`BASE_BYTES_MAX`] at most, and no more than has come.
 
-use crate::broker::interruption::Interruption;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::peer_messages::Payload;
 use crate::broker::base::Base;
+use crate::broker::interruption::Interruption;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Notice};
 use crate::raft::{EntryId, Input, Message, ReplicaId};

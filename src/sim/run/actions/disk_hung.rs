@@ -1,4 +1,4 @@
-//! Operations do not return until the disk comes back, or never.
+//! Syncs do not return until the disk comes back, or never.
 
 use crate::history::FaultKind;
 use crate::sim::disk::DiskSpeed;
