@@ -83,7 +83,7 @@ macro_rules! fault_actions {
                 }
             }
 
-            /// What happens under a kind, in a sentence.
+            /// The meaning of a kind, in a sentence.
             pub(super) fn meaning(kind: FaultKind) -> &'static str {
                 match kind {
                     $(FaultKind::$kind => concat!($($doc),+),)+

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Hunt;
 
-/// What the lines behind it are of.
+/// The subject of the lines behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     of: String,

@@ -111,7 +111,7 @@ impl Mutant {
     /// Reads a patch file's text.
     ///
     /// # Errors
-    /// What of the header is missing or makes no sense.
+    /// The part of the header that is missing or makes no sense.
     pub fn parse(path: &Path, text: &str) -> Result<Self, BadMutant> {
         let bad = |why: String| BadMutant::Header(path.to_owned(), why);
         let (header, diff) = text

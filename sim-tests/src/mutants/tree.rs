@@ -19,7 +19,7 @@ use super::weave::{NUMBER_VARIABLE, Woven, WovenFile};
 /// Not part of the sources.
 const LEFT_OUT: [&str; 3] = ["target", ".git", ".ci"];
 
-/// What a build or a run reads.
+/// The places that a build or a run reads.
 const IS_READ: [&str; 6] = [
     ".cargo",
     "Cargo.lock",

@@ -156,7 +156,7 @@ impl Woven {
         files
     }
 
-    /// What a mutant changes, as bodies of functions; or why it is more than that.
+    /// The bodies of functions that a mutant changes; or why it changes more than those.
     fn bodies_of(
         &mut self,
         changed: Vec<(String, String)>,

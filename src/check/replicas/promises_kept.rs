@@ -3,7 +3,7 @@
 //! higher term or by a ledgered fault. (The commit index is volatile and may fall
 //! on restart)" (guarantee.md, section 2).
 //!
-//! What a replica said binds it: its vote, and up to where it has the leader's log:
+//! A replica is bound by its words: its vote, and up to where it has the leader's log:
 //!
 //! ```
 //! use zeroloss::check::replicas::Replica;

@@ -65,10 +65,8 @@ impl<E: Env> Broker<E> {
                 Ok(())
             }
             interruption => {
-                let (code, remark) = (
-                    ResponseCode::SERVICE_NOT_AVAILABLE,
-                    interruption.to_string(),
-                );
+                let code = ResponseCode::SERVICE_NOT_AVAILABLE;
+                let remark = interruption.to_string();
                 self.outbox.refuse(conn, reply_to, code, &remark);
                 Err(interruption)
             }

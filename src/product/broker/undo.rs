@@ -18,7 +18,7 @@ impl<D: Disk> Store<D> {
     /// The log's.
     ///
     /// # Panics
-    /// What is cut was applied, or a job of the log is under way.
+    /// An entry that is cut was applied, or a job of the log is under way.
     pub(super) async fn truncate(&mut self, index: u64) -> Result<(), StoreError> {
         assert!(
             index > self.state.applied_index,

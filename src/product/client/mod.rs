@@ -20,7 +20,7 @@
 //! or timeout per request. Dropping a `next()` that has not resolved loses
 //! nothing, so it can stand in a select.
 //!
-//! What was sent is consumed, and the group's offset follows:
+//! A message that was sent is consumed, and the group's offset follows:
 //!
 //! ```
 //! # use zeroloss_broker::broker::{Broker, BrokerConfig};

@@ -36,7 +36,7 @@ pub(in crate::scenario) fn names(keys: &[Key]) -> Vec<&'static str> {
     keys.iter().map(|key| key.name).collect()
 }
 
-/// What a reader takes as the value of a key.
+/// The values of a key that a reader takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) table: String,

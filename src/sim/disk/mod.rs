@@ -21,7 +21,7 @@
 //! [`StepDisk`] puts [`crate::env::Disk`] on top of a model, every operation
 //! ending at once, for tests that crash at each operation in turn.
 //!
-//! What is written and not synced survives the process, and not the power:
+//! Bytes that are written and not synced survive the process, and not the power:
 //!
 //! ```
 //! use zeroloss::sim::disk::{DiskConfig, DiskModel, DiskSurvival, SyncKind};

@@ -189,7 +189,7 @@ fn parse_record(bytes: &[u8], envelope: Envelope) -> Parsed {
 /// replica's disk and is not looked at. Never panics.
 ///
 /// # Errors
-/// What failed; a frame of another length fails by its hash.
+/// The part that failed; a frame of another length fails by its hash.
 pub fn parse_sealed(frame: &[u8]) -> Result<LogPart, Defect> {
     let header = frame
         .first_chunk::<ENVELOPE_BYTES>()
