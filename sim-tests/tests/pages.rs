@@ -122,7 +122,7 @@ fn functions_that_pages_name_with_their_file_are_there() {
 #[test]
 fn the_reference_of_keys_is_up_to_date() {
     let path = root().join("src/scenario/keys.txt");
-    let text = zeroloss::scenario::reference("");
+    let text = zeroloss::report::keys("");
     if std::env::var_os("UPDATE_PAGES").is_some() {
         let written = File::create(&path).and_then(|mut page| page.write_all(text.as_bytes()));
         written.expect("the page is written");

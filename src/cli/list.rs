@@ -3,12 +3,10 @@
 use std::io::Write;
 
 use crate::check::Exit;
+use crate::report::paragraph;
 use crate::scenario::{FaultRule, Scenario, find, load};
 
 use super::{CommandError, ListArgs};
-
-/// Columns of a line.
-const WIDTH: usize = 100;
 
 /// Lists scenarios, ordered by path.
 pub(super) fn list(args: &ListArgs, out: &mut dyn Write) -> Result<Exit, CommandError> {
@@ -26,22 +24,11 @@ pub(super) fn list(args: &ListArgs, out: &mut dyn Write) -> Result<Exit, Command
             "{id:<id_width$}  {outcome:<9}  seeds {}..{}\n",
             seeds.start, seeds.end
         ));
-        paragraph(&mut text, &scenario.why);
-        paragraph(&mut text, &format!("faults: {}", faults(scenario)));
+        paragraph(&mut text, &scenario.why, "    ");
+        paragraph(&mut text, &format!("faults: {}", faults(scenario)), "    ");
     }
     out.write_all(text.as_bytes())?;
     Ok(Exit::Success)
-}
-
-fn paragraph(text: &mut String, words: &str) {
-    let options = textwrap::Options::new(WIDTH)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .initial_indent("    ")
-        .subsequent_indent("    ");
-    for line in textwrap::wrap(words, options) {
-        text.push_str(&line);
-        text.push('\n');
-    }
 }
 
 fn faults(scenario: &Scenario) -> String {

@@ -31,8 +31,11 @@
 
 mod excerpt;
 mod json;
+mod keys;
 mod ledger;
+mod notes;
 mod numbers;
+mod paragraph;
 mod run;
 mod scenario;
 mod sweep;
@@ -40,7 +43,9 @@ mod sweep_text;
 pub mod text;
 
 pub use json::json;
+pub use keys::keys;
 pub use ledger::ledger;
+pub use paragraph::paragraph;
 pub use run::{FaultCount, RunReport, TimelineLine, Trace};
 pub use scenario::{About, ScenarioReport};
 pub use sweep::{Crash, Ends, Survives, SweepReport, SweepRow, Victims};

@@ -82,7 +82,9 @@ pub use plan::{
     plan, written,
 };
 pub(crate) use read::seeds;
-pub use read::{ScenarioError, find, load, load_plan, parse, parse_plan, reference};
+pub use read::{
+    KeyRow, KeyTable, ScenarioError, find, load, load_plan, parse, parse_plan, reference,
+};
 pub use refusal::{DiskVerb, Refusal};
 pub use survival::Survival;
 pub use swarm::Swarm;

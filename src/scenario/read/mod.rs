@@ -36,7 +36,7 @@ pub(super) use key::{Key, keys, shown};
 pub use plan::{load_plan, parse_plan};
 pub(super) use problem::Problem;
 pub use problem::ScenarioError;
-pub use reference::reference;
+pub use reference::{KeyRow, KeyTable, reference};
 pub(super) use sections::MS;
 pub(crate) use sections::seeds;
 pub(super) use table::Table;

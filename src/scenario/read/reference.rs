@@ -2,17 +2,39 @@
 //! their meanings are the readers' own lists, the values and defaults are what the
 //! readers ask for.
 
-use std::fmt::Write;
-
 use toml::de::DeTable;
 
-use super::key::{Key, Note, Notes};
+use super::key::{Key, Notes};
 use super::of_document;
 use crate::history::FaultKind;
 use crate::scenario::FaultAction;
+use crate::scenario::parameter::Unit;
 
-/// Columns of a line.
-const WIDTH: usize = 100;
+/// A table of a scenario file, or the keys that one kind of it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyTable {
+    /// As it is written: `[disk]`, `[[fault]] of kind = "kill"`.
+    pub title: String,
+    /// A sentence about it; may be empty.
+    pub about: String,
+    /// Its keys, in the order of their reader.
+    pub keys: Vec<KeyRow>,
+}
+
+/// A key of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// As it is written.
+    pub name: String,
+    /// Its meaning, in a sentence.
+    pub meaning: String,
+    /// The values that its reader takes, in words.
+    pub values: String,
+    /// The value where nothing is said, as a file writes it or in words.
+    pub default: Option<String>,
+    /// It must be there.
+    pub is_required: bool,
+}
 
 /// A file that has every table. The faults, one of each kind, are added.
 const SPECIMEN: &str = r#"
@@ -101,38 +123,74 @@ const TABLES: &[(&str, &str)] = &[
     ("[expect]", ""),
 ];
 
-/// The keys of all tables whose name or keys contain `wanted`, as text of 100 columns.
+/// The tables of a scenario file, with all their keys.
 #[must_use]
-pub fn reference(wanted: &str) -> String {
+pub fn reference() -> Vec<KeyTable> {
     let notes = Notes::default();
     read_specimen(&notes);
-    let mut text = String::new();
+    let mut tables = Vec::new();
     for (table, about) in TABLES {
         let keys = keys_of(&notes, table);
         let title = table.replace("a workload of kind ", "[[workload]] of kind = ");
-        let noted = match *table {
-            // Each kind has a reader's table of its own; all know the common keys.
-            "[[fault]]" => "a fault of kind \"kill\"",
-            "`then`" => "`then` of kind \"power-loss\"",
-            table => table,
+        // The first look at a table with kinds knows all kinds; that at a second action
+        // knows too many.
+        let places: &[&str] = match *table {
+            "[[fault]]" => &["[[fault]]", "a fault of kind \"kill\""],
+            "`then`" => &["`then` of kind \"power-loss\"", "`then`"],
+            table => &[table],
         };
-        section(&mut text, &notes, (&title, noted, about), &keys, wanted);
+        tables.push(key_table(&notes, (title, about), &keys, places));
         if *table == "[[fault]]" {
-            for kind in kinds() {
-                let (title, noted) = (
-                    format!("[[fault]] of kind = \"{kind}\""),
-                    format!("a fault of kind \"{kind}\""),
-                );
-                let mut own = FaultAction::keys(kind, crate::scenario::parameter::Unit::Ms);
-                if kind.is_client_s() {
-                    own.extend(keys.iter().filter(|key| key.name == "target"));
-                }
-                let about = FaultAction::meaning(kind).trim();
-                section(&mut text, &notes, (&title, &noted, about), &own, wanted);
-            }
+            tables.extend(kinds().map(|kind| table_of(&notes, kind, &keys)));
         }
     }
-    text
+    tables
+}
+
+/// The keys that a kind of fault has beside the `common` ones. Those of clients have
+/// targets of their own.
+fn table_of(notes: &Notes, kind: FaultKind, common: &[Key]) -> KeyTable {
+    let mut own = FaultAction::keys(kind, Unit::Ms);
+    if kind.is_client_s() {
+        own.extend(common.iter().filter(|key| key.name == "target"));
+    }
+    let title = format!("[[fault]] of kind = \"{kind}\"");
+    let place = format!("a fault of kind \"{kind}\"");
+    let about = FaultAction::meaning(kind).trim();
+    key_table(notes, (title, about), &own, &[&place])
+}
+
+/// `places`: the tables in which the readers' notes about the keys are looked for, one
+/// after the other.
+fn key_table(
+    notes: &Notes,
+    (title, about): (String, &str),
+    keys: &[Key],
+    places: &[&str],
+) -> KeyTable {
+    let notes = notes.notes.borrow();
+    let note_of = |key: &Key| {
+        let mut found = places.iter().filter_map(|place| {
+            let mut notes = notes.iter();
+            notes.find(|note| note.table == *place && note.key == key.name)
+        });
+        found.next().expect("its reader says what it takes")
+    };
+    let row = |key: &Key| {
+        let note = note_of(key);
+        KeyRow {
+            name: key.name.to_owned(),
+            meaning: key.meaning.trim().to_owned(),
+            values: note.values.clone(),
+            default: note.default.clone(),
+            is_required: note.is_required,
+        }
+    };
+    KeyTable {
+        title,
+        about: about.to_owned(),
+        keys: keys.iter().map(row).collect(),
+    }
 }
 
 fn kinds() -> impl Iterator<Item = FaultKind> {
@@ -162,115 +220,37 @@ fn keys_of(notes: &Notes, table: &str) -> Vec<Key> {
     let found = shapes.iter().find(|shape| shape.table == table);
     let keys = found.map(|shape| shape.keys.clone()).unwrap_or_default();
     let own: Vec<Key> = kinds()
-        .flat_map(|kind| FaultAction::keys(kind, crate::scenario::parameter::Unit::Ms))
+        .flat_map(|kind| FaultAction::keys(kind, Unit::Ms))
         .collect();
     let is_common = |key: &Key| !matches!(table, "[[fault]]" | "`then`") || !own.contains(key);
     keys.into_iter().filter(is_common).collect()
 }
 
-fn section(
-    text: &mut String,
-    notes: &Notes,
-    (title, noted, about): (&str, &str, &str),
-    keys: &[Key],
-    wanted: &str,
-) {
-    let shown: Vec<&Key> = keys
-        .iter()
-        .filter(|key| title.contains(wanted) || key.name.contains(wanted))
-        .collect();
-    if shown.is_empty() {
-        return;
-    }
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    let _ = writeln!(text, "{title}");
-    paragraph(text, about, "    ");
-    let notes = notes.notes.borrow();
-    for key in shown {
-        let note_in = |table: &str| {
-            let mut notes = notes.iter();
-            notes.find(|note| note.table == table && note.key == key.name)
-        };
-        // The first look at a table with kinds knows all kinds; that at a second action
-        // knows too many.
-        let note = match title {
-            "`then`" => note_in(noted).or_else(|| note_in(title)),
-            _ => note_in(title).or_else(|| note_in(noted)),
-        };
-        entry(text, key, note);
-    }
-}
-
-fn entry(text: &mut String, key: &Key, note: Option<&Note>) {
-    let name = key.name;
-    let _ = match note {
-        Some(Note {
-            default: Some(default),
-            ..
-        }) if is_toml(default) => writeln!(text, "  {name} = {default}"),
-        Some(Note {
-            default: Some(default),
-            ..
-        }) => writeln!(text, "  {name} (by default {default})"),
-        Some(note) if note.is_required => writeln!(text, "  {name} (required)"),
-        _ => writeln!(text, "  {name} (may be left out)"),
-    };
-    paragraph(text, key.meaning.trim(), "      ");
-    if let Some(note) = note {
-        paragraph(text, &format!("Values: {}.", note.values), "      ");
-    }
-}
-
-fn is_toml(value: &str) -> bool {
-    format!("key = {value}").parse::<toml::Table>().is_ok()
-}
-
-fn paragraph(text: &mut String, words: &str, indent: &str) {
-    if !words.is_empty() {
-        let options = textwrap::Options::new(WIDTH)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .initial_indent(indent)
-            .subsequent_indent(indent);
-        for line in textwrap::wrap(words, options) {
-            let _ = writeln!(text, "{line}");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{FaultAction, Notes, TABLES, kinds, read_specimen, reference};
-    use crate::scenario::parameter::Unit;
+    use super::super::key::Note;
+    use super::{FaultAction, Notes, TABLES, Unit, kinds, read_specimen, reference};
+
+    /// Looks at a table before its kind is known: its keys are read again, kind by kind.
+    const FIRST_LOOKS: [&str; 3] = ["[[fault]]", "[[workload]]", "`then`"];
 
     /// A key without a note would be one whose values nobody knows.
     #[test]
     fn every_key_of_every_table_is_there_with_its_values() {
         let notes = Notes::default();
         read_specimen(&notes);
-        let text = reference("");
+        let (shapes, noted) = (notes.shapes.borrow(), notes.notes.borrow());
         let mut missing = Vec::new();
-        for shape in notes.shapes.borrow().iter() {
+        for shape in shapes.iter() {
             let is_of_a_kind = shape.table.contains(" of kind ");
             let is_listed = TABLES.iter().any(|(table, _)| *table == shape.table);
-            let is_any_workload = shape.table == "[[workload]]";
-            if !is_listed && !is_of_a_kind && !is_any_workload {
+            let is_first_look = FIRST_LOOKS.contains(&&*shape.table);
+            if !is_listed && !is_of_a_kind && !is_first_look {
                 missing.push(format!("table {}", shape.table));
             }
-            let noted = notes.notes.borrow();
-            // These two are read again, kind by kind.
-            let is_first_look = ["[[fault]]", "[[workload]]", "`then`"];
-            for key in shape
-                .keys
-                .iter()
-                .filter(|_| !is_first_look.contains(&&*shape.table))
-            {
-                let is_noted = |table: &str| {
-                    let is_it = |note: &&super::Note| note.table == table && note.key == key.name;
-                    noted.iter().any(|note| is_it(&note))
-                };
-                if !is_noted(&shape.table) {
+            for key in shape.keys.iter().filter(|_| !is_first_look) {
+                let is_it = |note: &Note| note.table == shape.table && note.key == key.name;
+                if !noted.iter().any(is_it) {
                     missing.push(format!("{} of {}", key.name, shape.table));
                 }
                 assert!(key.meaning.trim().ends_with('.'), "{}", key.name);
@@ -282,36 +262,15 @@ mod tests {
             "nothing is known of:\n{}",
             missing.join("\n")
         );
+        let tables = reference();
         for kind in kinds() {
-            let title = format!("[[fault]] of kind = \"{kind}\"\n");
-            let has_keys = !FaultAction::keys(kind, Unit::Ms).is_empty();
-            assert_eq!(text.contains(&title), has_keys, "{kind}");
+            let title = format!("[[fault]] of kind = \"{kind}\"");
+            let table = tables.iter().find(|table| table.title == title);
+            let least = FaultAction::keys(kind, Unit::Ms).len();
+            assert!(
+                table.is_some_and(|table| table.keys.len() >= least),
+                "{kind}"
+            );
         }
-        assert!(
-            text.lines()
-                .all(|line| line.chars().count() <= super::WIDTH)
-        );
-    }
-
-    #[test]
-    fn a_table_or_a_key_is_shown_alone() {
-        insta::assert_snapshot!(reference("sector_bytes"), @r"
-        [disk]
-          sector_bytes = 512
-              Size of a sector: a power loss may leave one whole and the next not.
-              Values: 512 or 4096.
-        ");
-        insta::assert_snapshot!(reference("kind = \"lost-write"), @r#"
-        [[fault]] of kind = "lost-write"
-            The next write is reported and never done.
-          file = "commit-log"
-              Of these files.
-              Values: "random", "commit-log", "hard-state", "base", "checkpoint", "state", "queues", "ages",
-              "identity", "founding", "quarantined", "any".
-          skip (may be left out)
-              Matching operations that pass before the one that it strikes.
-              Values: a number or [low, high], 0 to 10000.
-        "#);
-        assert_eq!(reference("no such key"), "");
     }
 }
