@@ -165,8 +165,7 @@ impl Woven {
         self.read(SWITCH_FILE, &read)?;
         let mut bodies = Vec::new();
         for (file, text) in changed {
-            // Another program, and tests, are not in the build that runs.
-            if !file.starts_with(TESTBED_FOLDER) || file == OTHER_PROGRAM {
+            if !is_in_the_build(&file) {
                 return Err(format!("{file} is no source of `zeroloss`"));
             }
             self.read(&file, &read)?;
@@ -301,6 +300,13 @@ impl Functions {
     }
 }
 
+/// Whether a file is of the program that runs; another program, and tests, are not.
+fn is_in_the_build(file: &str) -> bool {
+    let is_of_tests =
+        file.ends_with("tests.rs") || file.contains("/tests/") || file.contains("/testing/");
+    file.starts_with(TESTBED_FOLDER) && file != OTHER_PROGRAM && !is_of_tests
+}
+
 fn is_of_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let is_test = |meta: syn::Path| meta.is_ident("test");
@@ -391,6 +397,15 @@ mod tests {
         assert_eq!(files[0].text, wanted);
         assert_eq!(files[0].lines, [(4..7, 1), (7..10, 2)]);
         assert!(files[1].text.contains("ZEROLOSS_MUTANT"));
+
+        for apart in [
+            "src/product/main.rs",
+            "src/sim/run/tests.rs",
+            "src/product/raft/testing/random.rs",
+        ] {
+            assert!(!super::is_in_the_build(apart), "{apart}");
+        }
+        assert!(super::is_in_the_build("src/product/a.rs"));
 
         woven.take_out(2, "it does not build");
         assert_eq!(woven.number("B2"), None);
