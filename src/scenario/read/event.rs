@@ -8,7 +8,7 @@ use crate::history::FaultKind;
 use crate::scenario::{Event, EventRule, FileClass};
 
 const KEYS: &[Key] = keys! {
-    "event": "What is counted, from the window's begin on.";
+    "event": "The event that is counted, from the window's begin on.";
     "file": "Of a write, a sync asked for, a sync done: of which files; left out, the commit log.";
     "nth": "The fault comes with the event of that number, from 1.";
     "every_nth": "Further faults of the rule come each so many events after the one before; needs `count`.";

@@ -15,8 +15,8 @@ use crate::scenario::{
 };
 
 const COMMON: &[Key] = keys! {
-    "kind": "What happens; each kind has further keys.";
-    "target": "Whom it may hit: a machine of that role is drawn for each fault. Faults of clients have targets of their own.";
+    "kind": "The kind of the fault; each kind has further keys.";
+    "target": "Its possible victims: a machine of that role is drawn for each fault. Faults of clients have targets of their own.";
     "at_ms": "When it may fire, since the start of the run; by default the whole run.";
     "when": "The condition that it waits for within that window; left out, the time alone decides.";
     "at_event": "In place of a time: it comes with an event of its victims.";
@@ -28,7 +28,7 @@ const COMMON: &[Key] = keys! {
 };
 const FROM_THE_START: &[Key] = &[COMMON[0], COMMON[1]];
 const THEN: &[Key] = keys! {
-    "kind": "What happens then; with the kind's own keys.";
+    "kind": "The kind of the second action; that kind's own keys belong here, too.";
     "after_ms": "After the first.";
     "on": "The same victim, or all brokers at one instant.";
     "when": "The condition of one of them, which it waits for until the rule's window ends.";

@@ -68,13 +68,15 @@ fn tags(table: &Table<'_>, of: u32) -> Result<Option<Tags>, Problem> {
 
 fn failing(table: &Table<'_>) -> Result<Option<Failing>, Problem> {
     let one_in = table.maybe_integer("fail_one_in", 1..COUNT_MAX)?;
-    let failing = Failing {
-        one_in: one_in.unwrap_or(0) as u32,
-        times: table.between("fail_times", 1..1 << 20, (1, 3))?,
-        retries_max: table.count("retries_max", 16)?,
-        delay_level: table.integer("retry_delay_level", 0..19, 0)? as u32,
-    };
-    Ok(one_in.map(|_| failing))
+    let times = table.between("fail_times", 1..1 << 20, (1, 3))?;
+    let retries_max = table.count("retries_max", 16)?;
+    let delay_level = table.integer("retry_delay_level", 0..19, 0)? as u32;
+    Ok(one_in.map(|one_in| Failing {
+        one_in: one_in as u32,
+        times,
+        retries_max,
+        delay_level,
+    }))
 }
 
 fn stays(table: &Table<'_>) -> Result<Option<Stays>, Problem> {

@@ -97,18 +97,18 @@ fn digest(text: &str) -> u64 {
 }
 
 const KEYS: &[Key] = keys! {
-    "title": "What happens, in a few words.";
+    "title": "The subject, in a few words.";
     "why": "Why the scenario exists: the claim that it tests.";
     "faults": "`\"none\"` of a scenario without a [[fault]].";
     "cluster": "The brokers and how they are set up.";
     "disk": "Sizes and latencies of every broker's disk.";
     "network": "Every link, both ways.";
-    "link": "What links from some machines to others are like instead.";
-    "client": "What all producers and consumers have in common.";
-    "workload": "What a number of clients do.";
+    "link": "Settings of the links from some machines to others.";
+    "client": "Settings that all producers and consumers have in common.";
+    "workload": "The work of a number of clients.";
     "stranger": "A client that keeps to no rule.";
     "fault": "A rule from which each seed draws faults.";
-    "operator": "What the operator does by itself, faults or not.";
+    "operator": "The operations that the operator begins by itself, faults or not.";
     "swarm": "Each seed leaves features and kinds of faults out, and draws sizes.";
     "run": "How long, over which seeds.";
     "expect": "The result that must come out.";

@@ -9,8 +9,8 @@ use super::target::machine;
 use crate::scenario::{Cluster, OperationKind, OperationRule, RunSettings, Subject};
 
 const KEYS: &[Key] = keys! {
-    "kind": "What the operator does.";
-    "target": "To whom; what is fitting depends on the kind.";
+    "kind": "The operation.";
+    "target": "The broker that it is about; the kind decides which are fitting.";
     "at_ms": "When, since the start of the run; by default the whole run.";
     "every_ms": "They follow each other, each so long after the one before; left out, each comes at a moment of its own.";
     "count": "How many are planned; with `every_ms`, at most. Left out beside `every_ms`: as many as there is time for.";

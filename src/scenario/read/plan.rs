@@ -40,8 +40,8 @@ const FAULT: &[Key] = keys! {
     "hit": "A victim, and what happens to it.";
 };
 pub(super) const HIT: &[Key] = keys! {
-    "victim": "Whom it hits.";
-    "does": "What happens: a kind, and its keys with one value each, times in nanoseconds.";
+    "victim": "The machine that it hits.";
+    "does": "The action: a kind, and its keys with one value each, times in nanoseconds.";
     "draw": "Decides what the keys leave open, such as the sector that rots.";
     "then": "A second action.";
 };
@@ -49,7 +49,7 @@ const THEN: &[Key] = keys! {
     "after_ns": "After the first.";
     "on": "The same victim, or all brokers.";
     "when": "The condition that it waits for.";
-    "does": "What happens.";
+    "does": "The action.";
     "draw": "As of a hit.";
 };
 const KIND: &[Key] = keys! {
@@ -57,7 +57,7 @@ const KIND: &[Key] = keys! {
 };
 const OPERATION: &[Key] = keys! {
     "at_ns": "When, since the start of the run.";
-    "does": "What the operator does.";
+    "does": "The operation.";
 };
 const ANY: Range<u64> = 0..i64::MAX as u64;
 

@@ -11,7 +11,7 @@ use crate::scenario::{
 };
 
 const KIND: &[Key] = keys! {
-    "kind": "What its clients do: the keys of each kind are listed apart.";
+    "kind": "The work of its clients: the keys of each kind are listed apart.";
 };
 const SEND: &[Key] = keys! {
     "kind": "`\"send\"`: producers that send until the faults end, or `messages` are sent.";
