@@ -59,6 +59,7 @@ mod plan;
 pub mod random;
 mod read;
 mod refusal;
+mod setting;
 mod survival;
 mod swarm;
 

@@ -180,6 +180,8 @@ pub struct NetworkSettings {
     pub duplicate: f64,
     /// Share of peer messages held back long enough to be overtaken.
     pub reorder: f64,
+    /// How long those are held back, at most; `None`: ten times the longest latency.
+    pub reorder_ms: Option<u64>,
     /// Share of peer messages beside which something garbled comes: bytes, or a
     /// message with numbers that no replica has.
     pub garbage: f64,

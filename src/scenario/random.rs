@@ -51,6 +51,8 @@ pub enum Purpose {
     Settings = 11,
     /// Habits of clients that are not ours.
     Habits = 31,
+    /// A setting of a swarm.
+    Setting = 32,
 }
 
 /// A seeded stream of random numbers.

@@ -12,9 +12,10 @@
 use super::groups::{BODY_BYTES_MAX, GROUPS_MAX, LOCKS_MAX, MEMBERS_MAX, NAME_BYTES_MAX};
 use super::groups::{QUEUES_MAX, SEATS_MAX};
 use super::producers::{PRODUCERS_MAX, WINDOW};
-use super::pull::{ANSWER_BYTES_MAX, ANSWER_MESSAGES_MAX, SUSPEND_MS_MAX};
+use super::pull::{ANSWER_MESSAGES_MAX, SUSPEND_MS_MAX};
 use super::replica::{BASE_BYTES_MAX, READ_BYTES_MAX};
-use super::send::{SENT_PROPERTIES_BYTES_MAX, STAGED_BYTES_MAX};
+use super::send::SENT_PROPERTIES_BYTES_MAX;
+use super::sizes::Sizes;
 use super::tags::{SUBSCRIPTION_BYTES_MAX, TAGS_MAX};
 use crate::env::{
     PEER_LINKS_MAX, PEER_MESSAGE_BYTES_MAX, PEER_PARTIAL_BYTES_MAX, UNSENT_BYTES_MAX,
@@ -202,7 +203,7 @@ pub const BOUNDS: &[Bound] = &[
     client("waiters", 20_000, "answers that wait for an entry", BUSY),
     client(
         "staged",
-        STAGED_BYTES_MAX,
+        Sizes::DEFAULT.staged_bytes_max,
         "bytes that are not written",
         BUSY,
     ),
@@ -221,7 +222,7 @@ pub const BOUNDS: &[Bound] = &[
     ),
     client(
         "pull-bytes",
-        ANSWER_BYTES_MAX as u64,
+        Sizes::DEFAULT.answer_bytes as u64,
         "bytes of records in one answer, behind the first",
         Beyond::Cut,
     ),

@@ -1,4 +1,4 @@
-//! A sorted map whose copy costs a reference for every few hundred entries.
+//! A sorted map whose copy costs a reference for every few dozen entries.
 //!
 //! A snapshot is a copy of the applied state as it was at one moment, and the loop
 //! makes it between two requests. Promise: making one takes time in proportion to
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Entries of a chunk, at most.
-const CHUNK_MAX: usize = 256;
+const CHUNK_MAX: usize = 32;
 
 /// A run of entries, in order.
 pub(super) type Chunk<K, V> = Arc<Vec<(K, V)>>;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::bounds::Bounds;
 use super::delays::DEFAULT_LEVELS_MS;
+use super::sizes::Sizes;
 use serde::{Deserialize, Serialize};
 
 /// RocketMQ's `flushDiskType`.
@@ -166,6 +167,8 @@ pub struct BrokerConfig {
     pub events_per_step: usize,
     /// Bounds of the resources that clients and peers may use.
     pub bounds: Bounds,
+    /// Sizes of what is done at a time.
+    pub sizes: Sizes,
 }
 
 impl BrokerConfig {
@@ -208,6 +211,7 @@ impl Default for BrokerConfig {
             slice_bytes: 128 << 10,
             events_per_step: 256,
             bounds: Bounds::DEFAULT,
+            sizes: Sizes::DEFAULT,
         }
     }
 }

@@ -8,8 +8,6 @@ use super::server::{Broker, Serving};
 use crate::env::{ConnId, Env, Net, NetEvent, Source};
 use crate::remoting::Command;
 
-/// Messages of peers that are handled before deadlines are looked at.
-const PEER_EVENTS_PER_STEP: usize = 1_024;
 /// For how long peers are heard in a step, and then requests, nanoseconds.
 const EVENTS_NS: u64 = 5_000_000;
 
@@ -52,7 +50,11 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         until_ns: u64,
     ) -> Result<(), Interruption> {
-        for _ in 0..self.net.waiting(Source::Peers).min(PEER_EVENTS_PER_STEP) {
+        for _ in 0..self
+            .net
+            .waiting(Source::Peers)
+            .min(self.config.sizes.peer_events_per_step)
+        {
             let Some(event) = self.net.try_next_of(Source::Peers) else {
                 break;
             };
@@ -80,7 +82,7 @@ impl<E: Env> Broker<E> {
                         // Nothing else of this stream may come that would lead here again.
                         self.refuse_closed(conn, &command, "the log failed");
                     }
-                    if self.outbox.is_full() {
+                    if self.outbox.holds(self.config.sizes.waiting_answer_bytes) {
                         self.outbox.flush(&mut self.net);
                     }
                 }

@@ -35,6 +35,7 @@ impl BrokerConfig {
             segment_bytes: self.segment_bytes,
             reserve_bytes: self.reserve_bytes,
             replicated: matches!(self.replication, Replication::Raft(_)),
+            sizes: self.sizes.log,
         }
     }
 }
@@ -137,7 +138,9 @@ impl<D: Disk> Store<D> {
             (state, tails)
         };
         let (state, tails) = snapshot.unwrap_or_else(from_base);
-        let (state, topics) = match open_topics(&disk, &tails).await {
+        let (state, topics) = match open_topics(&disk, &tails, config.sizes.queue_file_entries)
+            .await
+        {
             Ok(topics) => (state, topics),
             Err(why) => {
                 notices.push(Notice::DerivedUnreadable {
@@ -145,7 +148,7 @@ impl<D: Disk> Store<D> {
                     from,
                 });
                 let (state, tails) = from_base();
-                let topics = open_topics(&disk, &tails).await?;
+                let topics = open_topics(&disk, &tails, config.sizes.queue_file_entries).await?;
                 (state, topics)
             }
         };
@@ -201,7 +204,8 @@ impl<D: Disk> Store<D> {
         match &change {
             Change::Topic(config) => {
                 let empty = vec![QueueTail::default(); config.queues as usize];
-                let queues = open_queues(&self.disk, &config.topic, &empty)?;
+                let file_entries = self.config.sizes.queue_file_entries;
+                let queues = open_queues(&self.disk, &config.topic, &empty, file_entries)?;
                 self.topics.add(&config.topic, queues);
             }
             Change::Message(message) => {
@@ -292,10 +296,14 @@ fn raise_to(base: &Base, tails: &mut QueueTails) {
     }
 }
 
-async fn open_topics<D: Disk>(disk: &D, tails: &QueueTails) -> Result<Topics<D>, StoreError> {
+async fn open_topics<D: Disk>(
+    disk: &D,
+    tails: &QueueTails,
+    file_entries: u64,
+) -> Result<Topics<D>, StoreError> {
     let mut topics = Topics::default();
     for (topic, tails) in tails {
-        topics.add(topic, open_queues(disk, topic, tails)?);
+        topics.add(topic, open_queues(disk, topic, tails, file_entries)?);
         yield_once().await;
     }
     Ok(topics)

@@ -2,7 +2,7 @@
 //!
 //! Promise: no request, whatever it says, gets an answer that does not fit a
 //! frame; one that wants none gets none; and what waits here is bounded, if its
-//! owner asks [`Outbox::is_full`] between two requests.
+//! owner asks [`Outbox::holds`] between two requests.
 
 use bytes::BytesMut;
 
@@ -12,10 +12,6 @@ use crate::remoting::{
     encode_response,
 };
 
-/// Bytes of answers that may wait before they are handed over. A request of a
-/// hundred bytes can ask for a quarter of a mebibyte: without a bound one read
-/// from a stream could ask for gigabytes.
-const WAITING_BYTES_MAX: usize = 4 << 20;
 /// Memory for the answers of one stream, to begin with, bytes.
 const STREAM_BYTES: usize = 2 << 10;
 /// Words of a refusal, bytes. They may quote the request, which may be as long
@@ -82,9 +78,10 @@ impl Outbox {
         });
     }
 
-    /// Whether it is time to [`Outbox::flush`] before more is answered.
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting_bytes >= WAITING_BYTES_MAX
+    /// Whether answers of so many bytes wait: then it is time to [`Outbox::flush`] before
+    /// more is answered.
+    pub(crate) fn holds(&self, bytes: usize) -> bool {
+        self.waiting_bytes >= bytes
     }
 
     /// Hands everything to the network.

@@ -19,14 +19,8 @@ use crate::remoting::pull::{FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest, PullRe
 use crate::remoting::{Command, ReplyTo, ResponseCode};
 use bytes::Bytes;
 
-/// Bytes of records in one answer, at most (`maxTransferBytesOnMessageInMemory`);
-/// a first record is served however long it is.
-pub(super) const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// Messages in one answer, at most (`maxTransferCountOnMessageInMemory`).
 pub(super) const ANSWER_MESSAGES_MAX: usize = 32;
-/// Bytes of records that are looked at for one answer, at most, where a
-/// subscription leaves some out; the answer says how far that was.
-const LOOKED_AT_BYTES_MAX: usize = 1 << 20;
 /// A pull waits at most so long, whatever it asks for, milliseconds: four times
 /// what RocketMQ's clients ask for. An answer that comes unasked costs a client
 /// one more pull; a wait without end costs the broker memory.
@@ -349,12 +343,13 @@ impl<D: Disk> Store<D> {
             next_begin_offset: pull.offset,
         };
         let queue = self.topics.queue(&pull.topic, pull.queue_id);
+        let sizes = self.config.sizes;
         let mut looked_at = 0;
         let mut bytes = 0;
         loop {
             let wanted = pull.max_messages - found.records.len();
             let count = wanted.min((end - found.next_begin_offset) as usize);
-            if count == 0 || looked_at >= LOOKED_AT_BYTES_MAX {
+            if count == 0 || looked_at >= sizes.looked_at_bytes {
                 return Ok(found);
             }
             found.records.reserve_exact(count);
@@ -365,7 +360,7 @@ impl<D: Disk> Store<D> {
             }
             for entry in entries {
                 let is_wanted = pull.filter.passes(entry.tag_hash);
-                let fits = |bytes: usize| bytes <= ANSWER_BYTES_MAX || found.records.is_empty();
+                let fits = |bytes: usize| bytes <= sizes.answer_bytes || found.records.is_empty();
                 // One that does not fit any more is not read to be left out. Should its
                 // queue lie about its length, it comes first in the next answer.
                 if is_wanted && !fits(bytes + entry.record_bytes as usize) {

@@ -21,9 +21,6 @@ use crate::remoting::send::{REGION, SendRequest, SendResponse};
 use crate::remoting::transaction::sys_flag;
 use crate::remoting::{Command, MessageId, ReplyTo, ResponseCode};
 
-/// Bytes that may be staged before sends are refused: during a roll nothing is
-/// written, and what arrives waits in memory.
-pub(super) const STAGED_BYTES_MAX: u64 = 64 << 20;
 /// The room that an entry takes on the disk beside its own bytes, at most: envelope,
 /// padding.
 const ENTRY_ROOM_BYTES: u64 = 8_192;
@@ -292,7 +289,7 @@ impl<E: Env> Broker<E> {
             staged_bytes: store.log.staged_bytes(),
             waiters: serving.waiters.len(),
         };
-        if !load.bears_more(self.config.pending_max) {
+        if !load.bears_more(self.config.pending_max, self.config.sizes.staged_bytes_max) {
             let remark = "too many requests wait for the disk".to_owned();
             return Err((ResponseCode::SYSTEM_BUSY, remark));
         }
@@ -486,9 +483,10 @@ impl Load {
         waits_ns <= timeout_ms * 1_000_000
     }
 
-    fn bears_more(&self, pending_max: usize) -> bool {
+    // During a roll nothing is written, and what arrives waits in memory.
+    fn bears_more(&self, pending_max: usize, staged_bytes_max: u64) -> bool {
         self.entries < pending_max
-            && self.staged_bytes < STAGED_BYTES_MAX
+            && self.staged_bytes < staged_bytes_max
             && may_wait(self.waiters, pending_max)
     }
 }
@@ -523,7 +521,7 @@ impl<E: Env> Serving<E> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Load, STAGED_BYTES_MAX};
+    use super::Load;
 
     #[test]
     fn so_much_waits_for_the_disk_and_no_more() {
@@ -533,11 +531,11 @@ mod tests {
                 staged_bytes,
                 waiters,
             };
-            load.bears_more(10)
+            load.bears_more(10, 1_000)
         };
-        assert!(bears(9, STAGED_BYTES_MAX - 1, 19));
+        assert!(bears(9, 999, 19));
         assert!(!bears(10, 0, 0));
-        assert!(!bears(0, STAGED_BYTES_MAX, 0));
+        assert!(!bears(0, 1_000, 0));
         assert!(!bears(0, 0, 20));
         assert!(Load::bears_wait(1_000_000_000, 1_000));
         assert!(!Load::bears_wait(1_000_000_001, 1_000));

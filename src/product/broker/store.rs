@@ -34,12 +34,6 @@ use crate::raft::Configuration;
 use crate::record::{EntryKind, Message};
 use crate::remoting::retry::RETRY_PREFIX;
 
-/// Entries that queues keep in memory before a snapshot is due ahead of its time:
-/// 24 MB.
-const UNWRITTEN_MAX: usize = 1 << 20;
-/// Entries that are applied in one step, at most.
-const APPLIED_PER_STEP: usize = 4_096;
-
 /// A message as a producer handed it over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewMessage<'a> {
@@ -301,7 +295,12 @@ impl<D: Disk> Store<D> {
             queues,
         };
         let empty = vec![QueueTail::default(); queues as usize];
-        let opened = open_queues(&self.disk, topic, &empty)?;
+        let opened = open_queues(
+            &self.disk,
+            topic,
+            &empty,
+            self.config.sizes.queue_file_entries,
+        )?;
         let staged = self
             .log
             .stage(EntryKind::TopicConfig, self.term, |_, out| {
@@ -440,7 +439,7 @@ impl<D: Disk> Store<D> {
     /// first, then queues. Returns whether any queue grew.
     pub(crate) fn apply(&mut self) -> Result<bool, StoreError> {
         let limit = self.read_limit();
-        for _ in 0..APPLIED_PER_STEP {
+        for _ in 0..self.config.sizes.applied_per_step {
             let Some(next) = self.unapplied.front() else {
                 break;
             };
@@ -497,7 +496,7 @@ impl<D: Disk> Store<D> {
 
     /// Whether the queues hold so much in memory that a snapshot is due.
     pub(super) fn holds_much(&self) -> bool {
-        self.unwritten >= UNWRITTEN_MAX
+        self.unwritten >= self.config.sizes.unwritten_entries_max
     }
 
     /// Writes what the queues hold where it is much, while nobody is served.

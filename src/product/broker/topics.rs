@@ -6,9 +6,6 @@ use std::sync::Arc;
 use crate::env::Disk;
 use crate::log::{ConsumeQueue, QueueEntry, QueueError, QueueTail};
 
-/// Entries of a queue's file (`mappedFileSizeConsumeQueue`, 300,000).
-const ENTRIES_PER_FILE: u64 = 300_000;
-
 /// A topic.
 pub(crate) struct Topic<D: Disk> {
     pub(crate) name: Arc<str>,
@@ -82,15 +79,17 @@ impl<D: Disk> Topics<D> {
     }
 }
 
-/// A topic's queues, each as far as its tail says. Touches no file.
+/// A topic's queues, each as far as its tail says, with so many entries in a file.
+/// Touches no file.
 pub(crate) fn open_queues<D: Disk>(
     disk: &D,
     topic: &str,
     tails: &[QueueTail],
+    file_entries: u64,
 ) -> Result<Vec<TopicQueue<D>>, QueueError> {
     let mut queues = Vec::with_capacity(tails.len());
     for (queue_id, tail) in (0..).zip(tails) {
-        let entries = ConsumeQueue::open(disk.clone(), topic, queue_id, ENTRIES_PER_FILE, tail)?;
+        let entries = ConsumeQueue::open(disk.clone(), topic, queue_id, file_entries, tail)?;
         queues.push(TopicQueue {
             next_offset: tail.entries,
             entries,

@@ -2,17 +2,12 @@
 
 use std::io;
 
-use super::Position;
 use super::hole::Hole;
 use super::segment::{Draft, Group, Segment};
 use super::walk::{Walk, WalkStep};
+use super::{LogSizes, Position};
 use crate::env::{Disk, File};
 use crate::record::{Placement, place};
-
-/// Copied bytes are written in pieces of about this size.
-const PIECE_BYTES: usize = 1 << 20;
-/// An entry so far behind the last one of the map is taken into it.
-const GROUP_BYTES: u64 = 64 << 10;
 
 /// A segment that is being filled, end to end; a hole is left as zeros of its
 /// length, so that addresses and positions advance alike.
@@ -21,18 +16,20 @@ pub(super) struct Copy<D: Disk> {
     /// Where `piece` goes.
     position: u64,
     piece: Vec<u8>,
+    sizes: LogSizes,
     /// The last thing copied was a hole.
     behind_hole: bool,
     pub(super) entries: u64,
 }
 
 impl<D: Disk> Copy<D> {
-    pub(super) fn into(draft: Draft<D>) -> Self {
+    pub(super) fn into(draft: Draft<D>, sizes: LogSizes) -> Self {
         let position = draft.segment.header.data_from();
         Self {
             draft,
             position,
             piece: Vec::new(),
+            sizes,
             behind_hole: false,
             entries: 0,
         }
@@ -46,7 +43,7 @@ impl<D: Disk> Copy<D> {
         from: Position,
         upto: Position,
     ) -> io::Result<()> {
-        let mut walk = Walk::of(old, holes);
+        let mut walk = Walk::of(old, holes, self.sizes.window_bytes);
         while walk.at.address < upto.address {
             let before = walk.at;
             match walk.next().await? {
@@ -72,7 +69,7 @@ impl<D: Disk> Copy<D> {
         place(&mut self.piece[from..], placement);
         self.map(at, position);
         self.entries += 1;
-        match self.piece.len() < PIECE_BYTES {
+        match self.piece.len() < self.sizes.piece_bytes {
             true => Ok(()),
             false => self.write_whole_sectors().await,
         }
@@ -82,7 +79,7 @@ impl<D: Disk> Copy<D> {
     pub(super) async fn leave(&mut self, hole: Hole) -> io::Result<()> {
         let mut missing = (hole.upto.address - hole.from.address) as usize;
         while missing > 0 {
-            let zeros = missing.min(PIECE_BYTES);
+            let zeros = missing.min(self.sizes.piece_bytes);
             self.piece.resize(self.piece.len() + zeros, 0);
             self.write_whole_sectors().await?;
             missing -= zeros;
@@ -94,8 +91,9 @@ impl<D: Disk> Copy<D> {
     /// Takes an entry into the segment's map where the one before does not lead
     /// to it, or is far away.
     fn map(&mut self, at: Position, position: u64) {
+        let group_bytes = self.sizes.group_bytes;
         let groups = &mut self.draft.segment.groups;
-        let near = |last: &Group| position - last.position < GROUP_BYTES;
+        let near = |last: &Group| position - last.position < group_bytes;
         if self.behind_hole || !groups.last().is_some_and(near) {
             groups.push(Group {
                 index: at.next_index,

@@ -125,7 +125,9 @@ impl<D: Disk> CommitLog<D> {
             source,
         };
         let holes = self.holes.iter().copied();
-        let mut walk = Walk::near(segment, holes, address, |index| self.term_at(index))
+        let term_of = |index| self.term_at(index);
+        let window_bytes = self.config.sizes.window_bytes;
+        let mut walk = Walk::near(segment, holes, address, term_of, window_bytes)
             .await
             .map_err(failed)?;
         while walk.at.address <= address {

@@ -141,4 +141,34 @@ pub struct LogConfig {
     /// owner has written down its uncertain tail (D12), and damage that valid entries
     /// follow is a [`Hole`], not the end of the log.
     pub replicated: bool,
+    /// Sizes of its reads and writes.
+    pub sizes: LogSizes,
+}
+
+/// Sizes of what a log reads and writes at a time. Nothing that is stored depends on
+/// them, so that every opening may have others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSizes {
+    /// Bytes of a segment that a recovery, a repair and a look for rot read at a time.
+    pub window_bytes: u64,
+    /// Bytes on their way into a new segment that are written at a time, about.
+    pub piece_bytes: usize,
+    /// Bytes behind the last entry of a copied segment's map from which on the next
+    /// entry is taken into it.
+    pub group_bytes: u64,
+}
+
+impl LogSizes {
+    /// See [`LogSizes`].
+    pub const DEFAULT: Self = Self {
+        window_bytes: 256 << 10,
+        piece_bytes: 1 << 20,
+        group_bytes: 64 << 10,
+    };
+}
+
+impl Default for LogSizes {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }

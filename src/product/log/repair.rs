@@ -115,7 +115,11 @@ impl<D: Disk> CommitLog<D> {
             header.durable_address = header.base.address;
         }
         let mut copy = self.draft(header).await?;
-        let mut walk = Walk::of(old, self.holes.iter().copied());
+        let mut walk = Walk::of(
+            old,
+            self.holes.iter().copied(),
+            self.config.sizes.window_bytes,
+        );
         while walk.at.address < end.address {
             let before = walk.at;
             let step = walk.next().await.map_err(|source| match source.kind() {
@@ -184,7 +188,9 @@ impl<D: Disk> CommitLog<D> {
 
     async fn draft(&self, header: SegmentHeader) -> Result<Copy<D>, RepairError> {
         let draft = Draft::create(&self.disk, header).await;
-        draft.map(Copy::into).map_err(RepairError::AtomicFile)
+        draft
+            .map(|draft| Copy::into(draft, self.config.sizes))
+            .map_err(RepairError::AtomicFile)
     }
 
     /// From here on a failure leaves the old segment or the new one, who knows.

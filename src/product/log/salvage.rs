@@ -10,7 +10,7 @@ use super::COMMIT_LOG_DIR;
 use super::error::{Corruption, Doing, OpenError};
 use super::frames::{Frame, Frames};
 use super::identity::read_identity;
-use super::recovery::{EndVerdict, Opening, Survey, WINDOW_BYTES, checked, strays, survey};
+use super::recovery::{EndVerdict, Opening, Survey, checked, strays, survey};
 use super::segment::{GIVEN_UP, Segment, finish_naming, remove_dead, segment_path};
 use super::{LogConfig, Position};
 use crate::env::Disk;
@@ -61,12 +61,15 @@ pub async fn salvage<D: Disk>(
     base: Position,
     entropy: u64,
 ) -> Result<SalvageReport, SalvageError> {
-    let config = checked(&disk, config)?;
+    let config = LogConfig {
+        replicated: false,
+        ..checked(&disk, config)?
+    };
     let identity = read_identity(&disk).await.map_err(OpenError::from)?;
     finish_naming(&disk)
         .await
         .doing("finishing to name a segment")?;
-    let mut survey = survey(&disk, identity, base, false).await?;
+    let mut survey = survey(&disk, identity, base, config).await?;
     // An unreadable header takes no whole entry with it.
     let unrecognizable = std::mem::take(&mut survey.unrecognizable);
     survey
@@ -107,15 +110,16 @@ async fn count_lost<D: Disk>(
     survey: &Survey<D>,
     report: &mut SalvageReport,
 ) -> Result<(), OpenError> {
+    let window_bytes = survey.config.sizes.window_bytes;
     if let Some(cut) = survey.segments.last() {
-        count_lost_in(cut, survey.stop_position, report).await?;
+        count_lost_in(cut, survey.stop_position, window_bytes, report).await?;
     }
     for address in &survey.beyond {
         if let Ok(segment) = Segment::open(disk, *address)
             .await
             .doing("opening a segment")?
         {
-            count_lost_in(&segment, segment.header.data_from(), report).await?;
+            count_lost_in(&segment, segment.header.data_from(), window_bytes, report).await?;
         }
     }
     Ok(())
@@ -124,10 +128,11 @@ async fn count_lost<D: Disk>(
 async fn count_lost_in<D: Disk>(
     segment: &Segment<D>,
     from: u64,
+    window_bytes: u64,
     report: &mut SalvageReport,
 ) -> Result<(), OpenError> {
     let end = segment.header.segment_bytes;
-    let mut frames = Frames::new(segment.file.clone(), &segment.header, end, WINDOW_BYTES);
+    let mut frames = Frames::new(segment.file.clone(), &segment.header, end, window_bytes);
     let mut position = from;
     while position < end {
         match frames.at(position).await.doing("counting what is lost")? {

@@ -6,7 +6,6 @@ use super::commit_log::CommitLog;
 use super::error::ReadError;
 use super::frames::Frame;
 use super::read::Place;
-use super::recovery::WINDOW_BYTES;
 use super::segment::{Group, begins_behind, header_stands, segment_path};
 use crate::env::Disk;
 use crate::record::LogPart;
@@ -51,10 +50,11 @@ impl<D: Disk> CommitLog<D> {
         let number = stretch.as_ref().map(|stretch| stretch.place.number);
         let segment = &self.segments[number.unwrap_or(self.segments.len() - 1)];
         let (file, header) = (segment.file.clone(), segment.header);
+        let window_bytes = self.config.sizes.window_bytes.min(bytes);
         async move {
             let scrubbed = match stretch {
                 None => Scrubbed::whole_up_to(base_address),
-                Some(stretch) => stretch.verify(WINDOW_BYTES.min(bytes)).await?,
+                Some(stretch) => stretch.verify(window_bytes).await?,
             };
             let stands = header_stands(&file, &header).await;
             let stands = stands.map_err(|source| ReadError::Io {

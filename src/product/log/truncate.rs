@@ -78,7 +78,8 @@ impl<D: Disk> CommitLog<D> {
         let segment = &self.segments[after.checked_sub(1).expect("not below the first segment")];
         let holes = self.holes.iter().copied();
         let term_of = |index| self.term_at(index);
-        let mut walk = Walk::near(segment, holes, address, term_of).await?;
+        let window_bytes = self.config.sizes.window_bytes;
+        let mut walk = Walk::near(segment, holes, address, term_of, window_bytes).await?;
         while walk.at.address < address {
             walk.next().await?;
         }

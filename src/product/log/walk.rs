@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Position;
 use super::frames::{Frame, Frames, follow};
 use super::hole::Hole;
-use super::recovery::{WINDOW_BYTES, before};
+use super::recovery::before;
 use super::segment::{Group, Segment, begins_behind};
 use crate::env::Disk;
 use crate::record::LogPart;
@@ -34,7 +34,12 @@ pub(super) enum WalkStep {
 }
 
 impl<D: Disk> Walk<D> {
-    pub(super) fn of(segment: &Segment<D>, holes: impl IntoIterator<Item = Hole>) -> Self {
+    /// From the segment's beginning on, `window_bytes` at a time.
+    pub(super) fn of(
+        segment: &Segment<D>,
+        holes: impl IntoIterator<Item = Hole>,
+        window_bytes: u64,
+    ) -> Self {
         let header = &segment.header;
         let file = segment.file.clone();
         let ahead = |hole: &Hole| hole.from.address >= header.base.address;
@@ -44,7 +49,7 @@ impl<D: Disk> Walk<D> {
             (hole, behind.map(|group| group.position))
         };
         Self {
-            frames: Frames::new(file, header, header.segment_bytes, WINDOW_BYTES),
+            frames: Frames::new(file, header, header.segment_bytes, window_bytes),
             position: header.data_from(),
             holes: holes.into_iter().filter(ahead).map(resumed).collect(),
             groups: segment.groups.clone(),
@@ -63,8 +68,9 @@ impl<D: Disk> Walk<D> {
         holes: impl IntoIterator<Item = Hole>,
         address: u64,
         term_of: impl Fn(u64) -> Option<u64>,
+        window_bytes: u64,
     ) -> io::Result<Self> {
-        let mut walk = Self::of(segment, holes);
+        let mut walk = Self::of(segment, holes, window_bytes);
         let Some(group) = segment.group_of(address) else {
             return Ok(walk);
         };

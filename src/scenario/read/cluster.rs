@@ -4,41 +4,21 @@ use super::key::{Key, keys, union};
 use super::problem::Problem;
 use super::sections::{BYTES, MS};
 use super::table::{Field, Table};
-use crate::broker::{self, Bounds, BrokerConfig, FlushDiskType, RaftConfig};
+use crate::broker::{self, BrokerConfig, FlushDiskType, RaftConfig};
 use crate::check::Replication;
+use crate::scenario::setting::{Of, SETTINGS, broker_keys};
 use crate::scenario::{Between, Cluster, CpuSpeed, RestartWith};
 
 const ANY: &[Key] = keys! {
     "brokers": "Members from the start, numbered from 0. With Raft it must be there.";
     "replication": "How they replicate. `\"primary-backup\"` is not built yet.";
     "flush": "`SYNC_FLUSH` or `ASYNC_FLUSH` (`flushDiskType`). A preset decides it: then it is left out.";
-    "segment_bytes": "Size of a file of the commit log (`mapedFileSizeCommitLog`).";
-    "sync_flush_timeout_ms": "A send that is not flushed within this is answered `FLUSH_DISK_TIMEOUT` (`syncFlushTimeout`).";
-    "flush_interval_ms": "Asynchronous flush: pause between flushes (`flushIntervalCommitLog`).";
-    "checkpoint_interval_ms": "Pause between checkpoints of the derived state (`flushConsumerOffsetInterval`).";
-    "idle_mark_ms": "After this much idleness a durable mark is written behind the last record (D12).";
-    "transaction_timeout_ms": "A half message is not asked about before it is this old (`transactionTimeOut`).";
-    "transaction_check_interval_ms": "Pause between two looks at the half messages (`transactionCheckInterval`).";
-    "transaction_check_max": "After so many questions a half message is discarded (`transactionCheckMax`).";
-    "half_age_max_ms": "A half message that is pending for longer is discarded.";
-    "client_expired_ms": "A client that sent no heartbeat for this long is not asked anything (`channelExpiredTimeout`).";
-    "queue_lock_ms": "A consumer that locked a queue holds it for so long, unless it asks again (`rebalanceLockMaxLiveTime`).";
     "delay_levels_ms": "How long a message waits at each delay level, from level 1 on (`messageDelayLevel`).";
-    "max_message_bytes": "Longest message body that is accepted (`maxMessageSize`).";
-    "pending_max": "Requests that may wait for a flush before sends are refused (`sendThreadPoolQueueCapacity`).";
     "producer_dedup": "A send that names its producer and its number is stored once (D19).";
-    "reserve_bytes": "Sends are refused once less than this is free (D31).";
     "holds_reserve": "The reserve is held as a file, so that nobody else can take it.";
-    "open_files_max": "Descriptors that the store keeps of files that it may close and open again.";
-    "recent_bytes": "Frames that a replica keeps in memory for followers that keep up.";
     "cpu_slowdown": "The brokers' work takes CPU time, so many times as long as the cost model says; left out, it takes none.";
-    "slice_bytes": "Long work is done in parts of so many bytes, and requests are served between two of them.";
     "restart_with_segment_bytes": "A broker that starts again has a segment size from this range.";
     "restart_with_queues": "A broker that starts again gives later topics a number of queues from this range.";
-    "connections_max": "Streams that a broker bears.";
-    "partial_bytes_max": "Bytes of frames that have begun and not ended that a broker bears.";
-    "idle_ms": "A stream that nobody uses for so long is closed.";
-    "peer_message_bytes": "Size of one message between brokers, at most.";
     "retention_ms": "Messages that are older may be dropped, whole segments at a time (`fileReservedTime`); left out, nothing expires.";
     "restart_with_retention_ms": "A broker that starts again has a retention from this range; never below `retention_ms`.";
     "restart_with_events_per_step": "A broker that starts again handles so many events of the network in one step.";
@@ -68,7 +48,7 @@ const OP_BATCH_INTERVAL_MS: u64 = 3_000;
 
 /// Reads `[cluster]`.
 pub(super) fn read(top: &Table<'_>) -> Result<Cluster, Problem> {
-    let keys = union([ANY, RAFT]);
+    let keys = union([ANY, &broker_keys(), RAFT]);
     let table = top.required_table("cluster")?.table("[cluster]", &keys)?;
     let numbers = "1 alone; 3, 5, 7 and so on up to 15 with Raft";
     table.note("brokers", numbers, Some("1".to_owned()));
@@ -277,59 +257,26 @@ fn flush(table: &Table<'_>) -> Result<FlushDiskType, Problem> {
 /// them and fill them.
 fn broker(table: &Table<'_>, flush: FlushDiskType) -> Result<BrokerConfig, Problem> {
     let default = BrokerConfig::default();
-    let bytes = |key, default| table.integer(key, BYTES, default);
-    let ms = |key, default| table.integer(key, 1..MS.end, default);
-    Ok(BrokerConfig {
+    let mut config = BrokerConfig {
         flush_disk_type: flush,
         retention_ms: table.maybe_integer("retention_ms", 1..MS.end)?,
-        segment_bytes: table.integer("segment_bytes", 8_192..BYTES.end, 262_144)?,
-        sync_flush_timeout_ms: ms("sync_flush_timeout_ms", default.sync_flush_timeout_ms)?,
-        flush_interval_ms: ms("flush_interval_ms", default.flush_interval_ms)?,
-        checkpoint_interval_ms: ms("checkpoint_interval_ms", default.checkpoint_interval_ms)?,
-        idle_mark_ms: ms("idle_mark_ms", default.idle_mark_ms)?,
-        transaction_timeout_ms: ms("transaction_timeout_ms", default.transaction_timeout_ms)?,
-        transaction_check_interval_ms: ms(
-            "transaction_check_interval_ms",
-            default.transaction_check_interval_ms,
-        )?,
-        transaction_check_max: table
-            .count("transaction_check_max", default.transaction_check_max)?,
-        half_age_max_ms: table.integer(
-            "half_age_max_ms",
-            1..default.half_age_max_ms.max(MS.end) + 1,
-            default.half_age_max_ms,
-        )?,
-        client_expired_ms: ms("client_expired_ms", default.client_expired_ms)?,
-        queue_lock_ms: ms("queue_lock_ms", default.queue_lock_ms)?,
         delay_levels_ms: delay_levels(table, default.delay_levels_ms)?,
-        max_message_bytes: bytes("max_message_bytes", 65_536)? as usize,
-        pending_max: table.count("pending_max", default.pending_max as u32)? as usize,
         producer_dedup: table.boolean("producer_dedup", default.producer_dedup)?,
-        reserve_bytes: bytes("reserve_bytes", 1 << 20)?,
         holds_reserve: table.boolean("holds_reserve", false)?,
-        open_files_max: table.count("open_files_max", 4)? as usize,
-        recent_bytes: bytes("recent_bytes", default.recent_bytes as u64)? as usize,
-        slice_bytes: bytes("slice_bytes", default.slice_bytes)?,
-        bounds: bounds(table, default.bounds)?,
+        segment_bytes: 262_144,
+        max_message_bytes: 65_536,
+        reserve_bytes: 1 << 20,
+        open_files_max: 4,
         ..default
-    })
-}
-
-/// The bounds of the resources that clients and peers may use.
-fn bounds(table: &Table<'_>, default: Bounds) -> Result<Bounds, Problem> {
-    let size = |key, default: usize| {
-        let bytes = table.integer(key, BYTES, default as u64)?;
-        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     };
-    let connections = table.count("connections_max", default.connections as u32)? as usize;
-    Ok(Bounds {
-        connections,
-        connections_of_host: connections,
-        idle_ms: table.integer("idle_ms", 1..MS.end, default.idle_ms)?,
-        partial_bytes: size("partial_bytes_max", default.partial_bytes)?,
-        peer_message_bytes: size("peer_message_bytes", default.peer_message_bytes)?,
-        ..default
-    })
+    for row in SETTINGS {
+        if let Of::Broker { get, set } = row.of {
+            let value = table.integer(row.key.name, row.bounds.clone(), get(&config))?;
+            set(&mut config, value);
+        }
+    }
+    config.bounds.connections_of_host = config.bounds.connections;
+    Ok(config)
 }
 
 fn delay_levels(table: &Table<'_>, default: Vec<u64>) -> Result<Vec<u64>, Problem> {

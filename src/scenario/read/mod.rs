@@ -37,8 +37,8 @@ pub use plan::{load_plan, parse_plan};
 pub(super) use problem::Problem;
 pub use problem::ScenarioError;
 pub use reference::{KeyRow, KeyTable, reference};
-pub(super) use sections::MS;
 pub(crate) use sections::seeds;
+pub(super) use sections::{BYTES, MS, US};
 pub(super) use table::Table;
 
 /// Reads and validates one scenario file.

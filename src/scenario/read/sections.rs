@@ -16,9 +16,9 @@ use crate::scenario::{
 
 /// No time or size of a scenario is above this (a day of milliseconds, but for an age
 /// that is RocketMQ's default; a disk of a tebibyte): products of two such numbers still fit 64 bits.
-pub(super) const BYTES: Range<u64> = 1..(1 << 40) + 1;
+pub(in crate::scenario) const BYTES: Range<u64> = 1..(1 << 40) + 1;
 pub(in crate::scenario) const MS: Range<u64> = 0..86_400_001;
-pub(super) const US: Range<u64> = 0..60_000_001;
+pub(in crate::scenario) const US: Range<u64> = 0..60_000_001;
 
 /// Runs `read` on a table that may be left out.
 fn section<T>(
@@ -85,6 +85,7 @@ pub(super) const NETWORK: &[Key] = keys! {
     "retransmit_ms": "The delay that a loss costs on a stream, and twice that after each further loss.";
     "duplicate": "Share of peer messages that come twice.";
     "reorder": "Share of peer messages held back long enough to be overtaken.";
+    "reorder_ms": "How long those are held back, at most; left out, ten times the longest latency.";
     "garbage": "Share of peer messages beside which something garbled comes.";
     "split": "Share of writes to a stream that come in two pieces.";
 };
@@ -96,6 +97,7 @@ pub(super) fn network(top: &Table<'_>) -> Result<NetworkSettings, Problem> {
         retransmit_ms: 200,
         duplicate: 0.0,
         reorder: 0.0,
+        reorder_ms: None,
         garbage: 0.0,
         split: 0.02,
     };
@@ -122,6 +124,9 @@ pub(super) fn network_settings(
         retransmit_ms: table.integer("retransmit_ms", 1..MS.end, default.retransmit_ms)?,
         duplicate: table.share("duplicate", default.duplicate)?,
         reorder: table.share("reorder", default.reorder)?,
+        reorder_ms: table
+            .maybe_integer("reorder_ms", 1..MS.end)?
+            .or(default.reorder_ms),
         garbage: table.share("garbage", default.garbage)?,
         split: table.share("split", default.split)?,
     })

@@ -1,29 +1,25 @@
 //! `[swarm]`.
 
 use super::cluster::SLOWDOWN;
-use super::key::{Key, keys};
+use super::key::{Key, keys, union};
 use super::problem::Problem;
-use super::sections::{BYTES, MS};
+use super::sections::MS;
 use super::table::Table;
 use crate::broker::Replication;
+use crate::scenario::setting::SETTINGS;
+use crate::scenario::swarm::Range;
 use crate::scenario::{Cluster, FaultRule, Swarm, Target};
 
 const KEYS: &[Key] = keys! {
     "brokers": "One of these numbers of brokers.";
-    "segment_bytes": "Size of a file of the commit log.";
-    "checkpoint_interval_ms": "Pause between checkpoints.";
     "cpu_slowdown": "How many times as long brokers' work takes; in some runs it takes no time.";
     "in_flight": "Sends or orders in flight, for each workload that sends.";
     "batch_max": "Messages that one pull asks for, for each workload that consumes.";
-    "open_files_max": "Descriptors that a store keeps.";
-    "recent_bytes": "Frames that a replica keeps in memory for its followers.";
-    "peer_message_bytes": "Size of one message between brokers.";
-    "connections_max": "Streams that a broker bears.";
-    "partial_bytes_max": "Bytes of frames that have begun and not ended that it bears.";
     "calm_ms": "In a calm run no fault comes before this time: the cluster is founded by then, and clients have begun.";
     "calm": "The chance of a run to begin calmly.";
     "keep_feature": "The chance of every feature to stay: a topic, a trouble of the network, deduplication, and so on.";
     "keep_fault": "The chance of every kind of fault to stay.";
+    "keep_fault_percent": "The chance of a kind of fault to stay, in percent of `keep_fault`: a run with few kinds gets further than one with many.";
     "habits": "The chance of each habit that other clients have, for each workload.";
     "crash_after": "The chance of every kind of fault that stays to have a crash follow each of its faults soon.";
     "rate_percent": "How often the faults of a kind that stays come, in percent of what their rules say.";
@@ -42,7 +38,7 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
     let Some(field) = top.get("swarm") else {
         return Ok(None);
     };
-    let table = field.table("[swarm]", KEYS)?;
+    let table = field.table("[swarm]", &keys())?;
     if !frame
         .faults
         .iter()
@@ -54,24 +50,33 @@ pub(super) fn read(top: &Table<'_>, frame: &Frame<'_>) -> Result<Option<Swarm>, 
     let range = |key, bounds| table.maybe_between(key, bounds);
     Ok(Some(Swarm {
         brokers: brokers(&table, frame)?,
-        segment_bytes: range("segment_bytes", 8_192..BYTES.end)?,
-        checkpoint_interval_ms: range("checkpoint_interval_ms", 1..MS.end)?,
         cpu_slowdown: range("cpu_slowdown", SLOWDOWN)?,
+        settings: settings(&table)?,
         in_flight: range("in_flight", 1..10_001)?,
         batch_max: range("batch_max", 1..10_001)?,
-        open_files_max: range("open_files_max", 1..10_001)?,
-        recent_bytes: range("recent_bytes", BYTES)?,
-        peer_message_bytes: range("peer_message_bytes", BYTES)?,
-        connections_max: range("connections_max", 1..10_001)?,
-        partial_bytes_max: range("partial_bytes_max", BYTES)?,
         calm_ms: table.integer("calm_ms", 0..MS.end, 0)?,
         calm: table.share("calm", 1.0)?,
         keep_feature: share(&table, "keep_feature")?,
         keep_fault: share(&table, "keep_fault")?,
+        keep_fault_percent: table.between("keep_fault_percent", 1..101, (100, 100))?,
         habits: table.share("habits", 0.0)?,
         crash_after: table.share("crash_after", 0.0)?,
         rate_percent: table.between("rate_percent", 1..10_001, (25, 200))?,
     }))
+}
+
+fn keys() -> Vec<Key> {
+    let settings: Vec<Key> = SETTINGS.iter().map(|row| row.key).collect();
+    union([KEYS, &settings])
+}
+
+fn settings(table: &Table<'_>) -> Result<Vec<Range>, Problem> {
+    let mut ranges = Vec::new();
+    for row in SETTINGS {
+        let range = table.maybe_between(row.key.name, row.bounds.clone())?;
+        ranges.extend(range.map(|values| Range { row, values }));
+    }
+    Ok(ranges)
 }
 
 fn share(table: &Table<'_>, key: &str) -> Result<f64, Problem> {

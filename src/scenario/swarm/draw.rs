@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Swarm, crash_after, habits};
+use super::{Range, Swarm, crash_after, habits};
 use crate::broker::Replication;
 use crate::history::FaultKind;
 use crate::scenario::random::{Purpose, Stream};
+use crate::scenario::setting::{DRAWN_IN_ORDER, Of};
 use crate::scenario::{
     Between, Condition, CpuSpeed, FaultRule, NetworkSettings, RestartWith, Scenario, Target,
     Workload,
@@ -24,6 +25,7 @@ pub(super) enum Lane {
     Cpu = 1_000,
     Bounds = 1_001,
     Calm = 1_002,
+    Crowd = 1_003,
     /// Kinds of faults have a lane each behind it.
     CrashAfter = 2_000,
 }
@@ -43,6 +45,7 @@ pub(super) fn lane_of(seed: u64, lane: Lane, number: u32) -> Stream {
 pub(super) fn draw(full: &Scenario, swarm: &Swarm, seed: u64) -> Scenario {
     let mut drawn = full.clone();
     drawn.swarm = None;
+    settings_of_their_own(swarm).for_each(|range| setting(&mut drawn, range, seed));
     sizes(&mut drawn, swarm, &mut lane(seed, Lane::Sizes));
     features(&mut drawn, swarm, seed, &mut lane(seed, Lane::Features));
     cpu(&mut drawn, swarm, &mut lane(seed, Lane::Cpu));
@@ -77,19 +80,46 @@ fn calm(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     operations.for_each(|rule| later(&mut rule.at_ms));
 }
 
+/// The settings that are drawn in lanes of their own.
+pub(super) fn settings_of_their_own(swarm: &Swarm) -> impl Iterator<Item = &Range> {
+    let mut ranges = swarm.settings.iter();
+    std::iter::from_fn(move || ranges.find(|of| !DRAWN_IN_ORDER.contains(&of.row.key.name)))
+}
+
+/// Draws a setting, for each workload by itself where it is theirs.
+fn setting(drawn: &mut Scenario, range: &Range, seed: u64) {
+    let mut values = values(range, seed);
+    let mut value = || values.next().expect("they do not end");
+    match range.row.of {
+        Of::Broker { set, .. } => set(&mut drawn.cluster.broker, value()),
+        Of::Scenario(set) => set(drawn, value()),
+        Of::Workload(set) => {
+            let workloads = drawn.workloads.iter_mut();
+            workloads.for_each(|workload| set(workload, value()));
+        }
+    }
+}
+
+/// The values of a setting: one, or for each workload one.
+pub(super) fn values(range: &Range, seed: u64) -> impl Iterator<Item = u64> {
+    let (range, lane) = (range.values, range.row.lane());
+    let mut stream = Stream::lane(seed, Purpose::Setting, lane);
+    std::iter::repeat_with(move || by_magnitude(range, &mut stream))
+}
+
 fn sizes(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
     if !swarm.brokers.is_empty() {
         drawn.cluster.brokers = swarm.brokers[stream.below(swarm.brokers.len() as u64) as usize];
     }
     let broker = &mut drawn.cluster.broker;
-    if let Some(bytes) = swarm.segment_bytes {
+    if let Some(bytes) = swarm.range("segment_bytes") {
         // Whole sectors, of any disk.
         broker.segment_bytes = by_magnitude(bytes, stream) & !4_095;
     }
-    if let Some(interval_ms) = swarm.checkpoint_interval_ms {
+    if let Some(interval_ms) = swarm.range("checkpoint_interval_ms") {
         broker.checkpoint_interval_ms = by_magnitude(interval_ms, stream);
     }
-    if let Some(files) = swarm.open_files_max {
+    if let Some(files) = swarm.range("open_files_max") {
         broker.open_files_max = by_magnitude(files, stream) as usize;
     }
     drawn.disk.sync_us = part_of(drawn.disk.sync_us, stream);
@@ -121,17 +151,17 @@ fn bounds(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
         let drawn = range.map(|of| by_magnitude(of, stream));
         drawn.map(|drawn| usize::try_from(drawn).unwrap_or(usize::MAX))
     };
-    if let Some(bytes) = size(swarm.peer_message_bytes) {
+    if let Some(bytes) = size(swarm.range("peer_message_bytes")) {
         bounds.peer_message_bytes = bytes;
     }
-    if let Some(connections) = size(swarm.connections_max) {
+    if let Some(connections) = size(swarm.range("connections_max")) {
         bounds.connections = connections;
         bounds.connections_of_host = connections;
     }
-    if let Some(bytes) = size(swarm.partial_bytes_max) {
+    if let Some(bytes) = size(swarm.range("partial_bytes_max")) {
         bounds.partial_bytes = bytes;
     }
-    if let Some(bytes) = size(swarm.recent_bytes) {
+    if let Some(bytes) = size(swarm.range("recent_bytes")) {
         drawn.cluster.broker.recent_bytes = bytes;
     }
     drawn.stranger = drawn.stranger.filter(|_| stream.chance(swarm.keep_feature));
@@ -228,6 +258,9 @@ fn in_time(drawn: &mut Scenario) {
 /// The longest body of a topic whose consumers multiply it, bytes.
 const MULTIPLIED_BODY_BYTES_MAX: u64 = 60_000;
 
+/// Retries of a group whose members multiply what they send back.
+const MULTIPLYING_RETRIES_MAX: u32 = 2;
+
 /// Keeps what a group sends back within the disks. Members with one id each consume
 /// every message, and send back each copy of one that fails: the third attempt at it is
 /// made of 27. Five long ones filled the disks for good.
@@ -239,6 +272,17 @@ fn in_measure(drawn: &mut Scenario) {
             .is_some_and(|members| members.equal_ids && members.failing.is_some()),
         Workload::Send(_) | Workload::Pay(_) | Workload::RedPacket(_) => false,
     };
+    for workload in &mut drawn.workloads {
+        if multiplies(workload)
+            && let Workload::Consume(consume) = workload
+            && let Some(failing) = consume
+                .membership
+                .as_mut()
+                .and_then(|it| it.failing.as_mut())
+        {
+            failing.retries_max = failing.retries_max.min(MULTIPLYING_RETRIES_MAX);
+        }
+    }
     let multiplied = drawn.workloads.iter().filter(|it| multiplies(it));
     let topics: BTreeSet<String> = multiplied.map(|it| it.topic().to_owned()).collect();
     for workload in &mut drawn.workloads {
@@ -291,10 +335,13 @@ fn faults(drawn: &Scenario, swarm: &Swarm, seed: u64) -> Vec<FaultRule> {
         .iter()
         .filter(|rule| has_victims(drawn, rule))
         .collect();
+    let mut crowd = lane(seed, Lane::Crowd);
+    let percent = by_magnitude(swarm.keep_fault_percent, &mut crowd);
+    let keep_fault = swarm.keep_fault * percent as f64 / 100.0;
     let kinds: BTreeSet<FaultKind> = possible.iter().map(|rule| rule.action.kind()).collect();
     let rates = kinds.iter().map(|kind| {
         let mut stream = lane_of(seed, Lane::Faults, *kind as u32);
-        let kept = stream.chance(swarm.keep_fault);
+        let kept = stream.chance(keep_fault);
         (*kind, kept, by_magnitude(swarm.rate_percent, &mut stream))
     });
     let mut rates: Vec<(FaultKind, bool, u64)> = rates.collect();

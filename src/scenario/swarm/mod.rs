@@ -14,6 +14,7 @@ mod draw;
 mod habits;
 mod words;
 
+use super::setting::Setting;
 use super::{Between, Scenario};
 
 /// `[swarm]`. A field that is `None` or empty stays as the file says elsewhere.
@@ -21,26 +22,14 @@ use super::{Between, Scenario};
 pub struct Swarm {
     /// One of these numbers of brokers.
     pub brokers: Vec<u32>,
-    /// Bytes of a segment.
-    pub segment_bytes: Option<Between>,
-    /// Pause between checkpoints.
-    pub checkpoint_interval_ms: Option<Between>,
+    /// The settings that are drawn.
+    pub(super) settings: Vec<Range>,
     /// How many times as long brokers' work takes; in some runs it takes no time.
     pub cpu_slowdown: Option<Between>,
     /// Of each workload that has such a thing.
     pub in_flight: Option<Between>,
     /// Of each workload that consumes.
     pub batch_max: Option<Between>,
-    /// Descriptors that a store keeps.
-    pub open_files_max: Option<Between>,
-    /// Frames that a replica keeps in memory for its followers.
-    pub recent_bytes: Option<Between>,
-    /// Of one message between brokers.
-    pub peer_message_bytes: Option<Between>,
-    /// Streams that a broker bears.
-    pub connections_max: Option<Between>,
-    /// Bytes of frames that have begun that it bears.
-    pub partial_bytes_max: Option<Between>,
     /// In a calm run no fault comes before, milliseconds: the brokers start together,
     /// found their cluster, and clients have begun.
     pub calm_ms: u64,
@@ -53,6 +42,9 @@ pub struct Swarm {
     pub keep_feature: f64,
     /// The chance of every kind of fault to stay.
     pub keep_fault: f64,
+    /// The chance of a kind of fault to stay in the run of one seed, in percent of
+    /// `keep_fault`.
+    pub keep_fault_percent: Between,
     /// The chance of each habit that other clients have, for each workload.
     pub habits: f64,
     /// The chance of every kind of fault that stays to have a crash follow each of its
@@ -61,6 +53,28 @@ pub struct Swarm {
     /// How often the faults of a kind that stays come, in percent of what their
     /// rules say.
     pub rate_percent: Between,
+}
+
+/// A setting, and the values that a seed draws from.
+#[derive(Debug, Clone)]
+pub(super) struct Range {
+    pub(super) row: &'static Setting,
+    pub(super) values: Between,
+}
+
+impl PartialEq for Range {
+    fn eq(&self, other: &Self) -> bool {
+        (self.row.key, self.values) == (other.row.key, other.values)
+    }
+}
+
+impl Swarm {
+    /// The values of a setting that stands here.
+    pub(super) fn range(&self, name: &str) -> Option<Between> {
+        let mut ranges = self.settings.iter();
+        let found = ranges.find(|range| range.row.key.name == name);
+        found.map(|range| range.values)
+    }
 }
 
 impl Scenario {
@@ -75,9 +89,9 @@ impl Scenario {
 
     /// The choices of a seed, in words, a line each; nothing where nothing is drawn.
     pub fn words_of_draw(&self, seed: u64) -> Vec<String> {
-        match self.swarm {
+        match &self.swarm {
             None => Vec::new(),
-            Some(_) => words::words(self, &self.drawn(seed)),
+            Some(swarm) => words::words(self, swarm, seed),
         }
     }
 }

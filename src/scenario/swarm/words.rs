@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::{Swarm, draw};
 use crate::scenario::{Begin, Between, EndsBy, Scenario, Spelling, Workload};
 
 /// A line for what there is, one for the faults, and one for what is left out.
-pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
+pub(super) fn words(full: &Scenario, swarm: &Swarm, seed: u64) -> Vec<String> {
+    let drawn = &full.drawn(seed);
     let cluster = &drawn.cluster;
     let (kinds, topics) = (kinds(drawn), topics(drawn));
     let mut lines = vec![
@@ -32,6 +34,14 @@ pub(super) fn words(full: &Scenario, drawn: &Scenario) -> Vec<String> {
             "brokers' work takes {} times as long",
             cpu.slowdown
         ));
+    }
+    let settings = draw::settings_of_their_own(swarm).filter_map(|range| {
+        let value = draw::values(range, seed).next()?;
+        Some(format!("{} {value}", range.row.key.name))
+    });
+    let settings: Vec<String> = settings.collect();
+    if !settings.is_empty() {
+        lines.push(format!("settings: {}", settings.join(", ")));
     }
     let habits: Vec<String> = drawn.workloads.iter().filter_map(habits).collect();
     if !habits.is_empty() {

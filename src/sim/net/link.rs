@@ -22,6 +22,8 @@ pub struct LinkConfig {
     pub duplicate: f64,
     /// Share of peer messages held back long enough to be overtaken.
     pub reorder: f64,
+    /// How long at most, nanoseconds; `None`: ten times the longest latency.
+    pub held_back_ns_max: Option<u64>,
     /// Share of peer messages beside which something garbled comes.
     pub garbage: f64,
     /// Share of stream writes that arrive in two pieces.
@@ -41,6 +43,7 @@ impl Default for LinkConfig {
             retransmit_ns: 200_000_000,
             duplicate: 0.0,
             reorder: 0.0,
+            held_back_ns_max: None,
             garbage: 0.0,
             split: 0.02,
         }

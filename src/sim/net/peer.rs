@@ -61,7 +61,10 @@ impl Network {
             let held = link.reorder > 0.0 && self.random.chance(link.reorder);
             if held {
                 self.fates.overtaken += 1;
-                at_ns += self.random.below(10 * link.latency.max_ns);
+                let most_ns = link.held_back_ns_max;
+                at_ns += self
+                    .random
+                    .below(most_ns.unwrap_or(10 * link.latency.max_ns));
             }
             let arrival = Arrival::Peer {
                 from_node,

@@ -24,6 +24,7 @@ fn plain() -> LinkConfig {
         duplicate: 0.0,
         garbage: 0.0,
         reorder: 0.0,
+        held_back_ns_max: None,
         split: 0.0,
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn config(network: &NetworkSettings) -> LinkConfig {
         retransmit_ns: network.retransmit_ms * 1_000_000,
         duplicate: network.duplicate,
         reorder: network.reorder,
+        held_back_ns_max: network.reorder_ms.map(|ms| ms * 1_000_000),
         garbage: network.garbage,
         split: network.split,
     }

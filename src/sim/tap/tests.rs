@@ -14,7 +14,7 @@ use super::{Medium, Taken, Tap};
 use crate::broker::OffsetCommit;
 use crate::check::Promise;
 use crate::env::{ConnId, Disk, Env, File};
-use crate::log::{CommitLog, Identity, LogConfig, Staged, format};
+use crate::log::{CommitLog, Identity, LogConfig, LogSizes, Staged, format};
 use crate::record::EntryKind;
 use crate::remoting::offset::UpdateOffset;
 use crate::remoting::pull::PullResponse;
@@ -29,6 +29,7 @@ use crate::sim::random::{Purpose, Stream};
 use crate::sim::world::{Inner, World};
 
 const CONFIG: LogConfig = LogConfig {
+    sizes: LogSizes::DEFAULT,
     segment_bytes: 4096,
     reserve_bytes: 0,
     replicated: false,

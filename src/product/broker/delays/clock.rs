@@ -21,8 +21,6 @@ const AGAIN_NS: u64 = 200 * NS_PER_MS;
 /// Pause between two looks, nanoseconds, so that a crowd of due messages leaves
 /// time for everything else.
 const PAUSE_NS: u64 = NS_PER_MS;
-/// Messages in one look.
-const LOOK_MAX: usize = 64;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -81,14 +79,19 @@ impl DelayClock {
 
     /// Log addresses of what is due, those due first first: as many as have so many
     /// bytes, and one at least. Each is given again after a pause while it waits.
-    pub(super) fn take_due(&mut self, delays: &Delays, now_ns: u64, bytes_max: u64) -> Vec<u64> {
+    pub(super) fn take_due(
+        &mut self,
+        delays: &Delays,
+        now_ns: u64,
+        (messages_max, bytes_max): (usize, u64),
+    ) -> Vec<u64> {
         let mut taken = Vec::new();
         let mut bytes = 0;
         if self.deadline_ns().is_none_or(|due_ns| due_ns > now_ns) {
             return taken;
         }
         self.look_at_ns = now_ns + PAUSE_NS;
-        while taken.len() < LOOK_MAX
+        while taken.len() < messages_max
             && bytes < bytes_max
             && let Some((due_ns, address)) = self.due.first().copied()
             && due_ns <= now_ns
@@ -114,7 +117,10 @@ fn delay_ms(levels_ms: &[u64], queue_id: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::{DelayEffect, Delayed, Delays};
-    use super::{AGAIN_NS, DelayClock, LOOK_MAX, NS_PER_MS, PAUSE_NS, delay_ms};
+    use super::{AGAIN_NS, DelayClock, NS_PER_MS, PAUSE_NS, delay_ms};
+
+    const LOOK_MAX: usize = 64;
+    const MOST: (usize, u64) = (LOOK_MAX, u64::MAX);
 
     const LEVELS_MS: [u64; 2] = [100, 500];
 
@@ -138,14 +144,14 @@ mod tests {
         assert_eq!(clock.deadline_ns(), Some(102 * NS_PER_MS));
         assert!(
             clock
-                .take_due(&delays, 102 * NS_PER_MS - 1, u64::MAX)
+                .take_due(&delays, 102 * NS_PER_MS - 1, MOST)
                 .is_empty()
         );
-        assert_eq!(clock.take_due(&delays, 102 * NS_PER_MS, u64::MAX), [20]);
+        assert_eq!(clock.take_due(&delays, 102 * NS_PER_MS, MOST), [20]);
         delays.apply(DelayEffect::Delivered {
             scheduled_address: 20,
         });
-        assert_eq!(clock.take_due(&delays, 501 * NS_PER_MS, u64::MAX), [10]);
+        assert_eq!(clock.take_due(&delays, 501 * NS_PER_MS, MOST), [10]);
     }
 
     #[test]
@@ -169,22 +175,19 @@ mod tests {
             with(&mut delays, address, 0, 0);
         }
         clock.follow(&delays, &LEVELS_MS, 1_000, (0, 1_000));
-        assert_eq!(clock.take_due(&delays, 0, u64::MAX).len(), LOOK_MAX);
+        assert_eq!(clock.take_due(&delays, 0, MOST).len(), LOOK_MAX);
         assert_eq!(clock.deadline_ns(), Some(PAUSE_NS));
-        assert!(clock.take_due(&delays, PAUSE_NS - 1, u64::MAX).is_empty());
-        assert_eq!(
-            clock.take_due(&delays, PAUSE_NS, u64::MAX),
-            [LOOK_MAX as u64]
-        );
+        assert!(clock.take_due(&delays, PAUSE_NS - 1, MOST).is_empty());
+        assert_eq!(clock.take_due(&delays, PAUSE_NS, MOST), [LOOK_MAX as u64]);
         assert_eq!(clock.deadline_ns(), Some(AGAIN_NS));
         for scheduled_address in 1..LOOK_MAX as u64 + 1 {
             delays.apply(DelayEffect::Delivered { scheduled_address });
         }
-        assert_eq!(clock.take_due(&delays, AGAIN_NS, u64::MAX), [0]);
+        assert_eq!(clock.take_due(&delays, AGAIN_NS, MOST), [0]);
         let last_ns = PAUSE_NS + AGAIN_NS;
         assert_eq!(clock.deadline_ns(), Some(last_ns));
         assert!(
-            clock.take_due(&delays, last_ns, u64::MAX).is_empty(),
+            clock.take_due(&delays, last_ns, MOST).is_empty(),
             "delivered"
         );
         assert_eq!(clock.deadline_ns(), Some(2 * AGAIN_NS));

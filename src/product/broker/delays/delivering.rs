@@ -32,8 +32,11 @@ impl<E: Env> Broker<E> {
         let now_ns = self.env.now_ns();
         let delays = &serving.store.state.delays;
         // Each is read whole, and nobody is served meanwhile.
-        let slice_bytes = self.config.slice_bytes;
-        for address in serving.delay_clock.take_due(delays, now_ns, slice_bytes) {
+        let most = (
+            self.config.sizes.delivered_per_step,
+            self.config.slice_bytes,
+        );
+        for address in serving.delay_clock.take_due(delays, now_ns, most) {
             if !self.accepts_own(serving) {
                 return Ok(());
             }

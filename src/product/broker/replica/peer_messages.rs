@@ -23,9 +23,6 @@ const _: () = assert!(
     RECORD_BYTES_MAX as usize + ENVELOPE_BYTES + HEADER_BYTES_MAX <= PEER_MESSAGE_BYTES_MAX
 );
 
-/// Messages that one append is sent in, at most: so much longer a step may be.
-const APPEND_MESSAGES_MAX: usize = 16;
-
 /// Bytes of a packet before its entries: all fields of fixed size, far fewer.
 const HEADER_BYTES_MAX: usize = 4 << 10;
 
@@ -250,7 +247,7 @@ impl<E: Env> Broker<E> {
         mut append: Append,
         upto_index: u64,
     ) -> Result<(), Interruption> {
-        for _ in 0..APPEND_MESSAGES_MAX {
+        for _ in 0..self.config.sizes.appends_at_once {
             let indices = append.prev.index + 1..=upto_index;
             let frames = self.frames(serving, indices).await?;
             let behind = left_behind(&frames, append.prev.index, upto_index);

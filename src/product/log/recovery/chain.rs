@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::WINDOW_BYTES;
 use super::survey::{Damage, EndVerdict, Named, Survey};
 use super::tail::{Tail, search_tail};
 use crate::env::Disk;
@@ -102,7 +101,7 @@ impl<D: Disk> Survey<D> {
     ) -> io::Result<Stop> {
         let header = segment.header;
         let (file, end) = (segment.file.clone(), header.segment_bytes);
-        let mut frames = Frames::new(file, &header, end, WINDOW_BYTES);
+        let mut frames = Frames::new(file, &header, end, self.config.sizes.window_bytes);
         self.segments.push(segment);
         self.proved_address = self.proved_address.max(born_with(&header, successor));
         self.holds_base |= self.end.is_same_place(&self.base);
@@ -156,7 +155,7 @@ impl<D: Disk> Survey<D> {
         };
         // Otherwise it was padding or a mark that has rotted.
         if upto.next_index > self.end.next_index {
-            if self.replicated {
+            if self.config.replicated {
                 let path = self.segments.last().expect("just entered").path();
                 self.leave_hole(upto, path, position, flaw.clone());
             } else if upto.address <= self.base.address {

@@ -7,9 +7,9 @@
 
 use std::io;
 
+use super::Opening;
 use super::chain::before;
 use super::survey::{Named, Survey};
-use super::{Opening, WINDOW_BYTES};
 use crate::env::{Disk, File};
 use crate::log::Position;
 use crate::log::copy::Copy;
@@ -63,7 +63,8 @@ impl<D: Disk> Survey<D> {
             base: self.end,
             durable_address: address,
         };
-        let found = find_incarnation(file.clone(), &header, address, WINDOW_BYTES).await?;
+        let window_bytes = self.config.sizes.window_bytes;
+        let found = find_incarnation(file.clone(), &header, address, window_bytes).await?;
         let Some((incarnation, first)) = found else {
             return Ok(None);
         };
@@ -96,7 +97,7 @@ impl<D: Disk> Opening<D> {
             let draft = Draft::create(&self.disk, header)
                 .await
                 .doing("making a segment anew")?;
-            let mut copy = Copy::into(draft);
+            let mut copy = Copy::into(draft, self.config.sizes);
             copy.entries(old, survey.known_holes(), base, end)
                 .await
                 .doing("copying a segment without a header")?;

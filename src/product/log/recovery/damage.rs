@@ -111,7 +111,7 @@ impl<D: Disk> Survey<D> {
     /// does neither is what a reset left that a crash cut short: it begins anew.
     pub(super) fn settle_base(&mut self) {
         let base = self.base;
-        if !self.replicated {
+        if !self.config.replicated {
             // Where it does not reach the base, its owner is told.
             if self.holds_base {
                 self.terms.raise(base.next_index, self.end.next_index);

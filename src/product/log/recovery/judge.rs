@@ -2,10 +2,10 @@
 
 use std::io;
 
+use super::LogEnd;
 use super::chain::Stop;
 use super::survey::{EndVerdict, Survey};
 use super::tail::{Claim, Tail, search_tail};
-use super::{LogEnd, WINDOW_BYTES};
 use crate::env::Disk;
 use crate::log::Position;
 use crate::log::checkpoint::CheckpointState;
@@ -53,7 +53,8 @@ impl<D: Disk> Survey<D> {
     ) -> io::Result<EndVerdict> {
         let segment = self.segments.last().expect("just followed");
         let (file, header) = (segment.file.clone(), &segment.header);
-        let mut frames = Frames::new(file, header, header.segment_bytes, WINDOW_BYTES);
+        let window_bytes = self.config.sizes.window_bytes;
+        let mut frames = Frames::new(file, header, header.segment_bytes, window_bytes);
         let mut tail = match stop.tail {
             Some(tail) => tail,
             None => search_tail(&mut frames, stop.position).await?,

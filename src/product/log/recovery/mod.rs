@@ -42,9 +42,6 @@ pub use strays::Stray;
 pub(super) use survey::{EndVerdict, Survey, survey};
 pub use uncertain_tail::TailUncertain;
 
-/// Reads ahead so many bytes when going through whole segments.
-pub(super) const WINDOW_BYTES: u64 = 256 << 10;
-
 /// How the log ended when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogEnd {
@@ -128,7 +125,7 @@ impl<D: Disk> CommitLog<D> {
         finish_naming(&disk)
             .await
             .doing("finishing to name a segment")?;
-        let mut survey = survey(&disk, identity, base, config.replicated).await?;
+        let mut survey = survey(&disk, identity, base, config).await?;
         let opening = Opening {
             disk,
             config,

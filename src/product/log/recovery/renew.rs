@@ -54,7 +54,7 @@ impl<D: Disk> Opening<D> {
         let draft = Draft::create(&self.disk, header)
             .await
             .doing("making a new segment")?;
-        let mut copy = Copy::into(draft);
+        let mut copy = Copy::into(draft, self.config.sizes);
         if let Some(old) = survey.segments.last() {
             copy.entries(old, survey.known_holes(), base, survey.end)
                 .await
@@ -89,7 +89,7 @@ impl<D: Disk> Opening<D> {
         if old.corrupt_header || begun <= old.header.segment_bytes {
             return Ok(old.header.base);
         }
-        let mut walk = Walk::of(old, survey.known_holes());
+        let mut walk = Walk::of(old, survey.known_holes(), self.config.sizes.window_bytes);
         while walk.at.address < survey.end.address {
             let before = walk.at;
             walk.next().await?;

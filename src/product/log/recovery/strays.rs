@@ -21,14 +21,13 @@
 
 use std::io;
 
-use super::WINDOW_BYTES;
 use crate::env::{Disk, File};
 use crate::log::COMMIT_LOG_DIR;
-use crate::log::Position;
 use crate::log::error::{Doing, OpenError};
 use crate::log::frames::find_incarnation;
 use crate::log::identity::Identity;
 use crate::log::segment::{HeaderFlaw, Segment, SegmentHeader, header_bytes, segment_path};
+use crate::log::{LogConfig, Position};
 
 /// Sizes and places of segments are whole multiples of this on every disk.
 const SECTOR_BYTES_MIN: u64 = 512;
@@ -71,8 +70,9 @@ pub(super) async fn look<D: Disk>(
     disk: &D,
     identity: Identity,
     address: u64,
-    replicated: bool,
+    config: LogConfig,
 ) -> io::Result<Look<D>> {
+    let window_bytes = config.sizes.window_bytes;
     let flaw = match Segment::open(disk, address).await {
         Ok(Err(flaw @ (HeaderFlaw::Unverified | HeaderFlaw::Renamed { .. }))) => flaw,
         Ok(opened) => return Ok(Look::Segment(opened)),
@@ -85,7 +85,7 @@ pub(super) async fn look<D: Disk>(
     if !could_be_segment(size_bytes) {
         return Ok(Look::Stray);
     }
-    let told = find_incarnation(file.clone(), &header, 0, WINDOW_BYTES).await?;
+    let told = find_incarnation(file.clone(), &header, 0, window_bytes).await?;
     Ok(match (&flaw, told) {
         // A header that was written in another's place is not that of the entries.
         (HeaderFlaw::Renamed { incarnation, .. }, told)
@@ -94,8 +94,8 @@ pub(super) async fn look<D: Disk>(
             Look::Stray
         }
         (_, Some((_, first))) if first.address >= address => Look::Segment(Err(flaw)),
-        _ if replicated => Look::Segment(Err(flaw)),
-        (_, None) if is_blank(&file, size_bytes).await? => Look::Stray,
+        _ if config.replicated => Look::Segment(Err(flaw)),
+        (_, None) if is_blank(&file, size_bytes, window_bytes).await? => Look::Stray,
         _ => Look::Unrecognizable,
     })
 }
@@ -126,10 +126,10 @@ fn header_for<D: Disk>(
 }
 
 /// Whether there is nothing behind where a header would be.
-async fn is_blank<F: File>(file: &F, size_bytes: u64) -> io::Result<bool> {
+async fn is_blank<F: File>(file: &F, size_bytes: u64, window_bytes: u64) -> io::Result<bool> {
     let mut position = header_bytes(SECTOR_BYTES_MIN);
     while position < size_bytes {
-        let length = WINDOW_BYTES.min(size_bytes - position);
+        let length = window_bytes.min(size_bytes - position);
         let bytes = file.read_at(position, length as usize).await?;
         if bytes.iter().any(|byte| *byte != 0) {
             return Ok(false);

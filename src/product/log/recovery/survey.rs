@@ -2,7 +2,6 @@
 
 use super::strays::{Look, look};
 use crate::env::Disk;
-use crate::log::Position;
 use crate::log::checkpoint::{self, CheckpointState};
 use crate::log::error::{Corruption, Doing, OpenError};
 use crate::log::frames::Flaw;
@@ -10,6 +9,7 @@ use crate::log::hole::Hole;
 use crate::log::identity::Identity;
 use crate::log::index::TermRuns;
 use crate::log::segment::{HeaderFlaw, Segment, list, segment_path};
+use crate::log::{LogConfig, Position};
 
 /// The judgement of a survey about the log's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(in crate::log) enum EndVerdict {
 
 /// The content of the disk.
 pub(in crate::log) struct Survey<D: Disk> {
-    /// Damage is not the end of the log: others have what it took.
-    pub(in crate::log) replicated: bool,
+    /// Where it says so, damage is not the end of the log: others have what it took.
+    pub(in crate::log) config: LogConfig,
     /// Nothing below is needed.
     pub(in crate::log) base: Position,
     /// The chain was found to go through the base.
@@ -112,7 +112,7 @@ pub(in crate::log) async fn survey<D: Disk>(
     disk: &D,
     identity: Identity,
     base: Position,
-    replicated: bool,
+    config: LogConfig,
 ) -> Result<Survey<D>, OpenError> {
     let listing = list(disk).await.doing("listing the segments")?;
     let checkpoint = checkpoint::read(disk)
@@ -120,7 +120,7 @@ pub(in crate::log) async fn survey<D: Disk>(
         .doing("reading the checkpoint")?;
     let (mut named, mut strays, mut unrecognizable) = (Vec::new(), listing.strays, Vec::new());
     for address in listing.segments {
-        let looked = look(disk, identity, address, replicated).await;
+        let looked = look(disk, identity, address, config).await;
         match looked.doing("opening a segment")? {
             Look::Segment(opened) => {
                 if let Ok(segment) = &opened {
@@ -139,12 +139,12 @@ pub(in crate::log) async fn survey<D: Disk>(
         .max()
         .unwrap_or(0);
     let checkpoint_address = checkpoint_claim(&checkpoint, headers);
-    let Split { live, dead, beyond } = match replicated {
+    let Split { live, dead, beyond } = match config.replicated {
         false => split_single(named, base),
         true => split_replica(named, base),
     };
     let mut survey = Survey {
-        replicated,
+        config,
         base,
         holds_base: false,
         segments: Vec::new(),
@@ -165,7 +165,7 @@ pub(in crate::log) async fn survey<D: Disk>(
         holes: Vec::new(),
         verdict: EndVerdict::Clean,
     };
-    match replicated {
+    match config.replicated {
         false => survey.walk(live, checkpoint_address).await,
         true => {
             let whose = (disk, identity);

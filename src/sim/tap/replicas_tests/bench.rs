@@ -10,7 +10,7 @@ use crate::check::Promise;
 use crate::check::replicas::Media;
 use crate::env::{ConnId, Disk as _, Env};
 use crate::log::{
-    CommitLog, FormatError, IDENTITY_FILE, Identity, LogConfig, Position, Staged, format,
+    CommitLog, FormatError, IDENTITY_FILE, Identity, LogConfig, LogSizes, Position, Staged, format,
     replace_atomic_file,
 };
 use crate::raft;
@@ -25,6 +25,7 @@ use crate::sim::tap::{Medium, Taken, Tap};
 use crate::sim::world::{Inner, World};
 
 const CONFIG: LogConfig = LogConfig {
+    sizes: LogSizes::DEFAULT,
     segment_bytes: 8192,
     reserve_bytes: 0,
     replicated: false,
