@@ -38,7 +38,6 @@ impl<E: Env> Broker<E> {
             FlushDiskType::Async if serving.flush_may_start() => Some(serving.flush_due_ns),
             _ => None,
         };
-        let replica = serving.replica.as_ref();
         [
             Some(serving.checkpoint_due_ns),
             serving.waiters.deadline_ns(),
@@ -51,10 +50,7 @@ impl<E: Env> Broker<E> {
             self.sessions.deadline_ns(),
             serving.delay_clock.deadline_ns(),
             flush,
-            replica.and_then(Replica::deadline_ns),
-            replica.and_then(Replica::ask_at_ns),
-            replica.map(Replica::waits_at_ns),
-            replica.and_then(Replica::scrub_at_ns),
+            serving.replica.as_ref().map(Replica::deadline_ns),
         ]
         .into_iter()
         .flatten()
@@ -72,7 +68,7 @@ impl<E: Env> Broker<E> {
         self.expire_members();
         self.expire_streams(serving);
         let now_ns = self.env.now_ns();
-        let core_ns = serving.replica.as_ref().and_then(Replica::deadline_ns);
+        let core_ns = serving.replica.as_ref().map(Replica::core_due_ns);
         if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             self.happened(serving, Input::Timeout).await?;
         }
@@ -82,11 +78,9 @@ impl<E: Env> Broker<E> {
         self.put_off(written)?;
         let delivered = self.deliver_due(serving).await;
         self.put_off(delivered)?;
-        self.fetch(serving);
-        self.tell_waits(serving);
-        self.ask_for_base(serving);
-        let scrubbed = self.scrub(serving).await;
-        self.put_off(scrubbed)?;
+        if let Some(mut view) = self.as_replica(serving) {
+            view.handle_deadlines().await?;
+        }
         if serving.mark_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             serving.mark_due_ns = None;
             // It may wait: a write that fails would close the store.

@@ -22,7 +22,7 @@ use super::change::{Change, Unapplied};
 use super::entries::Expire;
 use super::error::StoreError;
 use super::interruption::Interruption;
-use super::replica::BASE_BYTES_MAX;
+use super::replica::{BASE_BYTES_MAX, Replica};
 use super::server::{Broker, Serving};
 use super::store::Store;
 use crate::env::{Disk, Env, Notice, yield_once};
@@ -166,10 +166,7 @@ impl<E: Env> Broker<E> {
     /// this replica's to say.
     fn has_expired(&self, serving: &mut Serving<E>) -> Option<Expire> {
         let retention_ms = self.config.retention_ms?;
-        let decides = match &serving.replica {
-            Some(replica) => replica.serves && replica.raft.accepts_proposals(),
-            None => true,
-        };
+        let decides = serving.replica.as_ref().is_none_or(Replica::leads);
         let store = &mut serving.store;
         let base_address = store.base.as_ref()?.position.address;
         let said_address = store.state.expired_address.max(base_address);

@@ -94,10 +94,13 @@ impl<E: Env> Broker<E> {
                 .then(|| suspended_ms(request.suspend_timeout_millis) * 1_000_000),
         };
         let end = serving.store.queue_end(&pull.topic, pull.queue_id);
-        if pull.offset > end && !known && serving.replica.is_some() {
+        if pull.offset > end
+            && !known
+            && let Some(mut view) = self.as_replica(serving)
+        {
             // A leader that was replaced without knowing it would send the
             // client back to where the queue ended then (D18).
-            self.read_later(serving, conn, command.clone());
+            view.read_later(conn, command.clone());
             return Ok(());
         }
         if self.group_begins(serving, &pull)? {

@@ -154,8 +154,10 @@ impl<E: Env> Broker<E> {
         if row.is_some_and(|(who, _)| who == Who::Leader) && !self.serves(serving, conn, &command) {
             return Ok(());
         }
-        if row.is_some_and(|(_, rests)| rests == Rests::OnNow) && serving.replica.is_some() {
-            self.read_later(serving, conn, command);
+        if row.is_some_and(|(_, rests)| rests == Rests::OnNow)
+            && let Some(mut view) = self.as_replica(serving)
+        {
+            view.read_later(conn, command);
             return Ok(());
         }
         self.serve_command(serving, conn, &command, false).await
@@ -251,10 +253,12 @@ impl<E: Env> Broker<E> {
             (Some(queues), _) => queues,
             (None, None) => of_new(),
             (None, Some(_)) if leads_still || request.topic == DEFAULT_TOPIC => of_new(),
-            (None, Some(replica)) if replica.serves && replica.raft.accepts_proposals() => {
-                return self.read_later(serving, conn, command.clone());
-            }
             (None, Some(_)) => {
+                if let Some(mut view) = self.as_replica(serving)
+                    && view.replica.leads()
+                {
+                    return view.read_later(conn, command.clone());
+                }
                 let remark = "no such topic is known here; the leader may know it";
                 let code = ResponseCode::TOPIC_NOT_EXIST;
                 return self.outbox.refuse(conn, command.reply_to(), code, remark);

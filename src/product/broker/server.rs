@@ -174,7 +174,9 @@ impl<E: Env> Broker<E> {
             };
             let interruption = match opened {
                 Ok(mut serving) => {
-                    self.greet(&serving);
+                    if let Some(mut view) = self.as_replica(&mut serving) {
+                        view.greet();
+                    }
                     match self.serve(&mut serving, stop.as_mut()).await {
                         Ok(()) => return self.stop_cleanly(serving).await,
                         Err(interruption) => {
@@ -240,9 +242,7 @@ impl<E: Env> Broker<E> {
                     self.background_done(serving, done)?;
                 }
                 Wake::HardState(saved) => {
-                    let saved = Input::HardStateSaved(saved?);
-                    self.happened(serving, saved).await?;
-                    self.offer_again(serving).await?;
+                    self.hard_state_saved(serving, saved?).await?;
                 }
                 Wake::Net(event) => self.handle_events(serving, event).await?,
                 Wake::Deadline => {

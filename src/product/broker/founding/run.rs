@@ -13,8 +13,8 @@ use crate::broker::config::{RaftConfig, Replication};
 use crate::broker::error::StoreError;
 use crate::broker::interruption::{Interruption, Renewal};
 use crate::broker::kind::require;
-use crate::broker::replica::renew_unfounded;
-use crate::broker::server::{Broker, Serving};
+use crate::broker::replica::{ReplicaView, renew_unfounded};
+use crate::broker::server::Broker;
 use crate::broker::state::AppliedState;
 use crate::env::{Disk, Env, Net, NetEvent, Notice, Timer};
 use crate::log::{DiskKind, Identity, Position};
@@ -206,38 +206,38 @@ impl<E: Env> Broker<E> {
         })
         .await
     }
+}
 
+impl<E: Env> ReplicaView<'_, E> {
     /// Answers who asks a replica whether there is a cluster, and of which epoch.
     /// False where that is not what the message is.
     pub(in crate::broker) async fn about_the_cluster(
         &mut self,
-        serving: &mut Serving<E>,
         bytes: &Bytes,
     ) -> Result<bool, Interruption> {
-        let identity = serving.store.log.identity();
-        let (Some(replica), Some(packet)) = (&serving.replica, FoundingMessage::decode(bytes))
-        else {
+        let identity = self.store.log.identity();
+        let Some(packet) = FoundingMessage::decode(bytes) else {
             return Ok(false);
         };
-        let is_blank = serving.store.base.is_none();
+        let is_blank = self.store.base.is_none();
         match for_me(packet, identity) {
             Some((from, Said::Ask { question, members })) => {
                 let said = match is_blank {
                     // The founding that it had stood back from may be gone.
-                    true if is_founder(from, &members, &replica.members) => {
+                    true if is_founder(from, &members, &self.replica.members) => {
                         return Err(Renewal::FoundingAgain.into());
                     }
                     true => Said::Blank { question },
                     false => Said::Founded {
                         question,
-                        first: replica.first(),
-                        epoch: replica.epoch,
+                        first: self.replica.first(),
+                        epoch: self.replica.epoch,
                     },
                 };
-                self.inform(serving, from.node, said);
+                self.inform(from.node, said);
             }
             Some((from, Said::Epoch { to_disk, epoch })) if !is_blank => {
-                self.meets_epoch(serving, from, to_disk, epoch).await?;
+                self.meets_epoch(from, to_disk, epoch).await?;
             }
             _ => {}
         }
@@ -245,11 +245,10 @@ impl<E: Env> Broker<E> {
     }
 
     /// Tells a node something about the cluster.
-    pub(in crate::broker) fn inform(&mut self, serving: &Serving<E>, to_node: u64, said: Said) {
-        let peers = serving.replica.as_ref().map(|replica| replica.peers());
-        if let Some(peer) = peers.and_then(|peers| peers.get(&to_node)) {
-            let packet = packet(serving.store.log.identity(), to_node, said);
-            self.net.send(peer.peer, packet.encode());
+    pub(in crate::broker) fn inform(&mut self, to_node: u64, said: Said) {
+        if let Some(peer) = self.replica.peers().get(&to_node) {
+            let packet = packet(self.store.log.identity(), to_node, said);
+            self.broker.net.send(peer.peer, packet.encode());
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::peer_messages::Payload;
+use super::peer_messages::{Payload, Told};
 use super::quarantined::Quarantined;
 use super::saving::save;
+use super::view::ReplicaView;
 use crate::broker::change::Unapplied;
 use crate::broker::error::StoreError;
 use crate::broker::interruption::{Interruption, Renewal};
@@ -12,7 +13,7 @@ use crate::broker::server::{Broker, Serving};
 use crate::broker::store::Fresh;
 use crate::env::{Env, Notice};
 use crate::log::{Entry, Position};
-use crate::raft::{Configuration, EntryHead, EntryId, Input, Message, Output};
+use crate::raft::{Configuration, EntryHead, EntryId, HardState, Input, Message, Output};
 use crate::record::{EntryKind, LogPart};
 
 /// The hash of the log's last entry, if it still is the one that is asked about.
@@ -24,29 +25,44 @@ fn hash_at(end: Position, last: EntryId) -> u64 {
 }
 
 impl<E: Env> Broker<E> {
-    /// Tells the core what happened, and does what follows. `payload` came with
-    /// the message, where it is one.
+    /// Tells the core of a message, if there is one, with what came behind it, and does
+    /// what follows.
     pub(super) async fn consensus(
         &mut self,
         serving: &mut Serving<E>,
-        input: Input,
-        payload: &Payload,
+        told: Told,
     ) -> Result<(), Interruption> {
-        self.propose(serving);
-        let now_ns = self.env.now_ns();
-        if let Some(replica) = &mut serving.replica {
-            replica.raft.step(now_ns, input);
-        }
-        self.drive(serving, payload).await
+        let (Some(mut view), Some((input, payload))) = (self.as_replica(serving), told) else {
+            return Ok(());
+        };
+        view.propose();
+        view.replica.raft.step(view.broker.env.now_ns(), input);
+        self.drive(serving, &payload).await
     }
 
-    /// As [`Broker::consensus`], of what is no message.
+    /// Tells the core of what is no message, and does what follows.
     pub(in crate::broker) async fn happened(
         &mut self,
         serving: &mut Serving<E>,
         input: Input,
     ) -> Result<(), Interruption> {
-        self.consensus(serving, input, &Payload::default()).await
+        self.consensus(serving, Some((input, Payload::default())))
+            .await
+    }
+
+    /// A hard state is on the disk. The core may have waited for its term: a base that is
+    /// whole is offered to it once more.
+    pub(in crate::broker) async fn hard_state_saved(
+        &mut self,
+        serving: &mut Serving<E>,
+        saved: HardState,
+    ) -> Result<(), Interruption> {
+        self.happened(serving, Input::HardStateSaved(saved)).await?;
+        let Some(mut view) = self.as_replica(serving) else {
+            return Ok(());
+        };
+        let told = view.offer_again().await?;
+        self.consensus(serving, told).await
     }
 
     /// Does everything that the core wants done of what it was told before.
@@ -54,7 +70,9 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
     ) -> Result<(), Interruption> {
-        self.propose(serving);
+        if let Some(mut view) = self.as_replica(serving) {
+            view.propose();
+        }
         self.drive(serving, &Payload::default()).await
     }
 
@@ -79,6 +97,9 @@ impl<E: Env> Broker<E> {
         output: Output,
         payload: &Payload,
     ) -> Result<(), Interruption> {
+        let Some(mut view) = self.as_replica(serving) else {
+            return Ok(());
+        };
         match output {
             Output::Send {
                 to,
@@ -86,9 +107,9 @@ impl<E: Env> Broker<E> {
                 mut message,
             } => {
                 if let Message::Ask { previous, hash, .. } = &mut message {
-                    *hash = hash_at(serving.store.log.appended(), *previous);
+                    *hash = hash_at(view.store.log.appended(), *previous);
                 }
-                self.send_peer(serving, to, term, message, Bytes::new());
+                view.send_peer(to, term, message, Bytes::new());
             }
             Output::Replicate {
                 to,
@@ -96,8 +117,7 @@ impl<E: Env> Broker<E> {
                 append,
                 upto_index,
             } => {
-                self.replicate(serving, (to, term), append, upto_index)
-                    .await?;
+                view.replicate((to, term), append, upto_index).await?;
             }
             Output::SendTail {
                 to,
@@ -105,30 +125,27 @@ impl<E: Env> Broker<E> {
                 tail,
                 upto_index,
             } => {
-                let frames = self
-                    .frames(serving, tail.previous.index + 1..=upto_index)
-                    .await?;
-                self.send_peer(serving, to, term, Message::Tail(tail), frames);
+                let frames = view.frames(tail.previous.index + 1..=upto_index).await?;
+                view.send_peer(to, term, Message::Tail(tail), frames);
             }
-            Output::SendBase { to, term, request } => self.send_base(serving, to, term, request),
+            Output::SendBase { to, term, request } => view.send_base(to, term, request),
             Output::SaveHardState(hard) => {
-                let disk = self.env.disk();
-                let replica = serving.replica.as_mut().expect("it was just asked");
-                let sync = replica.hard_state_sync;
-                replica.saving = Some(Box::pin(save(disk, hard, sync)));
+                let disk = view.broker.env.disk();
+                let sync = view.replica.hard_state_sync;
+                view.replica.saving = Some(Box::pin(save(disk, hard, sync)));
             }
-            Output::Truncate { from_index } => self.cut(serving, from_index).await?,
+            Output::Truncate { from_index } => view.cut(from_index).await?,
             Output::Store {
                 from_index,
                 upto_index,
             } => {
                 for index in from_index..=upto_index {
-                    self.store_frame(serving, payload.frame(index)).await?;
+                    view.store_frame(payload.frame(index)).await?;
                 }
             }
             Output::InstallBase { .. } => {
                 let base = payload.base.as_ref().expect("a base came with the message");
-                return self.install(serving, base).await;
+                return view.install(base).await;
             }
             Output::AppendNoOp { term } => {
                 serving.store.term = term;
@@ -180,52 +197,47 @@ impl<E: Env> Broker<E> {
     ) -> Result<(), StoreError> {
         let changes = configuration.is_some();
         let staged = serving.store.append_own(kind, configuration)?;
-        self.propose(serving);
+        if let Some(mut view) = self.as_replica(serving) {
+            view.propose();
+        }
         if changes {
             self.change_taken_up(serving, staged);
         }
         Ok(())
     }
+}
 
+impl<E: Env> ReplicaView<'_, E> {
     /// Tells the core of the entries that were staged since it was told last. The outputs
     /// of the core are carried out by the next [`Broker::happened`].
-    pub(in crate::broker) fn propose(&mut self, serving: &mut Serving<E>) {
-        let now_ns = self.env.now_ns();
-        let Some(replica) = &mut serving.replica else {
-            return;
-        };
+    pub(super) fn propose(&mut self) {
+        let now_ns = self.broker.env.now_ns();
         for Fresh {
             staged,
             configuration,
-        } in serving.store.fresh.drain(..)
+        } in self.store.fresh.drain(..)
         {
-            let log = &serving.store.log;
+            let log = &self.store.log;
             let frame = Bytes::copy_from_slice(log.staged_frame(&staged));
             let unwritten_index = log.appended().next_index;
-            replica.recent.push(staged.index, frame, unwritten_index);
+            self.replica
+                .recent
+                .push(staged.index, frame, unwritten_index);
             let id = EntryId {
                 term: staged.term,
                 index: staged.index,
             };
             let head = EntryHead { id, configuration };
-            replica.raft.step(now_ns, Input::Proposed(head));
+            self.replica.raft.step(now_ns, Input::Proposed(head));
         }
     }
 
     /// A follower's append: the leader's frame as it is.
-    async fn store_frame(
-        &mut self,
-        serving: &mut Serving<E>,
-        (part, frame): &(LogPart, Bytes),
-    ) -> Result<(), StoreError> {
-        let store = &mut serving.store;
+    async fn store_frame(&mut self, (part, frame): &(LogPart, Bytes)) -> Result<(), StoreError> {
+        let store = &mut *self.store;
         let staged = store.log.stage_frame(frame)?;
-        let replica = serving
-            .replica
-            .as_mut()
-            .expect("only replicas store frames");
         let unwritten_index = store.log.appended().next_index;
-        replica
+        self.replica
             .recent
             .push(part.index, frame.clone(), unwritten_index);
         if store.whole {
@@ -240,14 +252,13 @@ impl<E: Env> Broker<E> {
     /// Durable before anything behind it is stored (D6). A sync under way began
     /// before the cut and must not speak for what replaces it: it is waited for
     /// (D25).
-    async fn cut(&mut self, serving: &mut Serving<E>, from_index: u64) -> Result<(), StoreError> {
-        if let Some(job) = serving.job.take() {
-            serving.store.log.job_done(job.await)?;
+    async fn cut(&mut self, from_index: u64) -> Result<(), StoreError> {
+        if let Some(job) = self.job.take() {
+            self.store.log.job_done(job.await)?;
         }
-        serving.store.truncate(from_index).await?;
-        let replica = serving.replica.as_mut().expect("only replicas are cut");
-        replica.recent.truncate(from_index);
-        replica.cursors.truncate(from_index);
+        self.store.truncate(from_index).await?;
+        self.replica.recent.truncate(from_index);
+        self.replica.cursors.truncate(from_index);
         Ok(())
     }
 }

@@ -11,9 +11,9 @@
 //! cluster and none of them ever meets a disk of the new one.
 
 use super::quarantined::Quarantined;
+use super::view::ReplicaView;
 use crate::broker::error::StoreError;
 use crate::broker::founding::Said;
-use crate::broker::server::{Broker, Serving};
 use crate::env::Env;
 use crate::raft::{ANY_DISK, Epoch, ReplicaId};
 
@@ -47,34 +47,29 @@ pub(super) fn relation(own: Epoch, theirs: Epoch) -> Relation {
     }
 }
 
-impl<E: Env> Broker<E> {
+impl<E: Env> ReplicaView<'_, E> {
     /// Says to everybody of which epoch this replica is, as soon as it is open: who
     /// knows of a newer one says so before there is any election.
-    pub(in crate::broker) fn greet(&mut self, serving: &Serving<E>) {
-        let Some(replica) = serving.replica.as_ref() else {
-            return;
-        };
-        if serving.store.base.is_none() {
+    pub(in crate::broker) fn greet(&mut self) {
+        if self.store.base.is_none() {
             return;
         }
-        let (me, epoch) = (replica.me.node, replica.epoch);
-        let others: Vec<u64> = replica.peers.keys().copied().collect();
+        let (me, epoch) = (self.replica.me.node, self.replica.epoch);
+        let others: Vec<u64> = self.replica.peers.keys().copied().collect();
         for node in others.into_iter().filter(|node| *node != me) {
             let to_disk = ANY_DISK;
-            self.inform(serving, node, Said::Epoch { to_disk, epoch });
+            self.inform(node, Said::Epoch { to_disk, epoch });
         }
     }
 
     /// Another replica is of that epoch; `to_disk` is whom it said that to.
     pub(in crate::broker) async fn meets_epoch(
         &mut self,
-        serving: &mut Serving<E>,
         from: ReplicaId,
         to_disk: u64,
         theirs: Epoch,
     ) -> Result<(), StoreError> {
-        let replica = serving.replica.as_ref().expect("only replicas are told");
-        let (me, own) = (replica.me, replica.epoch);
+        let (me, own) = (self.replica.me, self.replica.epoch);
         let relation = relation(own, theirs);
         if matches!(relation, Relation::Same | Relation::Foreign) {
             return Ok(());
@@ -88,7 +83,7 @@ impl<E: Env> Broker<E> {
         };
         let is_to_me = to_disk == me.disk;
         if relation != Relation::Newer || !is_to_me {
-            self.inform(serving, from.node, back);
+            self.inform(from.node, back);
         }
         let quarantined = match relation {
             Relation::Newer if is_to_me => Quarantined::Superseded {
@@ -103,7 +98,7 @@ impl<E: Env> Broker<E> {
             },
             _ => return Ok(()),
         };
-        Err(quarantined.store(&self.env.disk()).await)
+        Err(quarantined.store(&self.broker.env.disk()).await)
     }
 }
 

@@ -21,9 +21,9 @@ use bytes::Bytes;
 
 use super::peer_messages::Payload;
 use super::saving::{load, load_or_begin_anew, save};
+use super::view::ReplicaView;
 use crate::broker::error::StoreError;
 use crate::broker::interruption::{Interruption, Renewal};
-use crate::broker::server::{Broker, Serving};
 use crate::env::{Disk, Env};
 use crate::log::{Hole, RepairError};
 use crate::raft::{EntryId, HardState, Message, ReplicaId};
@@ -171,15 +171,11 @@ async fn reach_term<D: Disk>(disk: D, term: u64, sync: bool) -> Result<(), Store
     Ok(())
 }
 
-impl<E: Env> Broker<E> {
+impl<E: Env> ReplicaView<'_, E> {
     /// Asks every peer for what is missing, when it is time.
-    pub(in crate::broker) fn fetch(&mut self, serving: &mut Serving<E>) {
-        let now_ns = self.env.now_ns();
-        let Some(fetching) = serving
-            .replica
-            .as_mut()
-            .and_then(|replica| replica.fetching.as_mut())
-        else {
+    pub(super) fn fetch(&mut self) {
+        let now_ns = self.broker.env.now_ns();
+        let Some(fetching) = &mut self.replica.fetching else {
             return;
         };
         if fetching.ask_at_ns > now_ns {
@@ -187,38 +183,33 @@ impl<E: Env> Broker<E> {
         }
         fetching.ask_at_ns = now_ns + ASK_AGAIN_NS;
         let message = fetching.question();
-        self.send_all(serving, &message);
+        self.send_all(&message);
     }
 
     /// Sends a peer the entries that it lacks, as far as this log has them, and
     /// says what is committed.
     pub(super) async fn answer_fetch(
         &mut self,
-        serving: &mut Serving<E>,
         to: ReplicaId,
         from: EntryId,
         upto_index: u64,
     ) -> Result<(), Interruption> {
-        if from.index < serving.store.log.base().next_index {
-            self.answer_expired(serving, to);
+        if from.index < self.store.log.base().next_index {
+            self.answer_expired(to);
             return Ok(());
         }
-        let log = &serving.store.log;
+        let log = &self.store.log;
         let end = readable_end(log.holes(), from.index, log.flushed().next_index);
         let has_it = from.index < end;
         let frames = match has_it {
-            true => {
-                self.frames(serving, from.index..=upto_index.min(end - 1))
-                    .await?
-            }
+            true => self.frames(from.index..=upto_index.min(end - 1)).await?,
             false => Bytes::new(),
         };
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
-        let (term, index) = (replica.raft.term(), replica.raft.commit_index());
-        let committed = serving.store.log.term_at(index);
+        let (term, index) = (self.replica.raft.term(), self.replica.raft.commit_index());
+        let committed = self.store.log.term_at(index);
         let committed = committed.map_or(EntryId::ZERO, |term| EntryId { term, index });
         let message = Message::Fetched { from, committed };
-        self.send_peer(serving, to, term, message, frames);
+        self.send_peer(to, term, message, frames);
         Ok(())
     }
 
@@ -227,16 +218,14 @@ impl<E: Env> Broker<E> {
     /// committed, it is given up.
     pub(super) async fn fetched(
         &mut self,
-        serving: &mut Serving<E>,
         from: ReplicaId,
         (payload, committed): (Payload, EntryId),
     ) -> Result<(), Interruption> {
-        let replica = serving.replica.as_mut().expect("only replicas have peers");
-        let Some(fetching) = replica.fetching.as_mut() else {
+        let Some(fetching) = self.replica.fetching.as_mut() else {
             return Ok(());
         };
         let parts: Vec<LogPart> = payload.frames.iter().map(|(part, _)| *part).collect();
-        let log = &serving.store.log;
+        let log = &self.store.log;
         if is_superseded(
             &fetching.hole,
             |index| log.term_at(index),
@@ -244,27 +233,27 @@ impl<E: Env> Broker<E> {
             committed,
         ) {
             let hole = fetching.hole;
-            return self.give_up_hole(serving, hole).await;
+            return self.give_up_hole(hole).await;
         }
         match fetching.take(&payload) {
             Took::TheLast => {}
             // A peer that has these may have more. One that brought nothing is asked
             // again when everybody is.
             Took::Some => {
-                let (question, term) = (fetching.question(), replica.raft.term());
-                self.send_peer(serving, from, term, question, Bytes::new());
+                let (question, term) = (fetching.question(), self.replica.raft.term());
+                self.send_peer(from, term, question, Bytes::new());
                 return Ok(());
             }
             Took::Nothing => return Ok(()),
         }
         let (hole, frames) = (fetching.hole, std::mem::take(&mut fetching.frames));
         *fetching = Fetching::new(hole);
-        fetching.ask_at_ns = self.env.now_ns() + ASK_AGAIN_NS;
-        if let Some(job) = serving.job.take() {
-            serving.store.log.job_done(job.await)?;
+        fetching.ask_at_ns = self.broker.env.now_ns() + ASK_AGAIN_NS;
+        if let Some(job) = self.job.take() {
+            self.store.log.job_done(job.await)?;
         }
-        replica.saved().await?;
-        match serving.store.log.repair(hole, &frames).await {
+        self.replica.saved().await?;
+        match self.store.log.repair(hole, &frames).await {
             Ok(()) => Err(Renewal::Repaired {
                 address: hole.from.address,
             }
@@ -283,30 +272,24 @@ impl<E: Env> Broker<E> {
     }
 
     /// Sends a peer what stands for the entries that it lacks.
-    fn answer_expired(&mut self, serving: &Serving<E>, to: ReplicaId) {
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
-        let (term, base) = (replica.raft.term(), serving.store.base().id());
+    fn answer_expired(&mut self, to: ReplicaId) {
+        let (term, base) = (self.replica.raft.term(), self.store.base().id());
         let message = Message::Expired { base };
-        let piece = self.first_piece(serving);
-        self.send_peer(serving, to, term, message, piece);
+        let piece = self.first_piece();
+        self.send_peer(to, term, message, piece);
     }
 
     /// A base, for the hole is in what has expired elsewhere. All that it stands for is
     /// committed, so it may take the place of the hole, whatever its sender; the entries
     /// that follow it in this log stay, and the rest of the hole is asked for.
-    pub(super) async fn expired_there(
-        &mut self,
-        serving: &mut Serving<E>,
-        payload: &Payload,
-    ) -> Result<(), Interruption> {
-        let replica = serving.replica.as_mut().expect("only replicas have peers");
-        let hole = replica.fetching.as_ref().map(|fetching| fetching.hole);
+    pub(super) async fn expired_there(&mut self, payload: &Payload) -> Result<(), Interruption> {
+        let hole = self.replica.fetching.as_ref().map(|fetching| fetching.hole);
         match (hole, &payload.base) {
             (Some(hole), Some(base)) if base.0.position.next_index > hole.from.next_index => {
-                replica.saved().await?;
-                let sync = replica.hard_state_sync;
-                reach_term(self.env.disk(), base.0.id().term, sync).await?;
-                self.install(serving, base).await
+                self.replica.saved().await?;
+                let sync = self.replica.hard_state_sync;
+                reach_term(self.broker.env.disk(), base.0.id().term, sync).await?;
+                self.install(base).await
             }
             _ => Ok(()),
         }
@@ -315,21 +298,16 @@ impl<E: Env> Broker<E> {
     /// Cuts the log where the hole begins. The entries in the hole may have been
     /// acknowledged: until others have said what is there, this replica is uncertain about
     /// them.
-    async fn give_up_hole(
-        &mut self,
-        serving: &mut Serving<E>,
-        hole: Hole,
-    ) -> Result<(), Interruption> {
-        if let Some(job) = serving.job.take() {
-            serving.store.log.job_done(job.await)?;
+    async fn give_up_hole(&mut self, hole: Hole) -> Result<(), Interruption> {
+        if let Some(job) = self.job.take() {
+            self.store.log.job_done(job.await)?;
         }
-        let replica = serving.replica.as_mut().expect("only replicas have peers");
-        replica.saved().await?;
-        let (disk, sync) = (self.env.disk(), replica.hard_state_sync);
+        self.replica.saved().await?;
+        let (disk, sync) = (self.broker.env.disk(), self.replica.hard_state_sync);
         let hard = stored(&disk, sync).await?;
         let hard = hard.is_uncertain(hole.from.next_index, hole.from.address);
         save(disk, hard, sync).await?;
-        serving.store.log.truncate(hole.from.address).await?;
+        self.store.log.truncate(hole.from.address).await?;
         Err(Renewal::Superseded {
             address: hole.from.address,
         }

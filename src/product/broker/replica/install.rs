@@ -3,23 +3,17 @@
 
 use bytes::Bytes;
 
+use super::view::ReplicaView;
 use crate::broker::base::Base;
 use crate::broker::founding::Record;
 use crate::broker::interruption::{Interruption, Renewal};
-use crate::broker::server::{Broker, Serving};
 use crate::env::Env;
 use crate::raft::{Message, ReplicaId};
 
-impl<E: Env> Broker<E> {
+impl<E: Env> ReplicaView<'_, E> {
     /// Offers where this log begins, and what is before it.
-    pub(super) fn send_base(
-        &mut self,
-        serving: &Serving<E>,
-        to: ReplicaId,
-        term: u64,
-        request: u64,
-    ) {
-        let base = serving.store.base();
+    pub(super) fn send_base(&mut self, to: ReplicaId, term: u64, request: u64) {
+        let base = self.store.base();
         let message = Message::Install {
             request,
             base: base.id(),
@@ -29,8 +23,8 @@ impl<E: Env> Broker<E> {
                 .clone()
                 .expect("a base has a configuration"),
         };
-        let piece = self.first_piece(serving);
-        self.send_peer(serving, to, term, message, piece);
+        let piece = self.first_piece();
+        self.send_peer(to, term, message, piece);
     }
 
     /// Stores the base durably; the store is then opened again, and its log begins
@@ -38,26 +32,24 @@ impl<E: Env> Broker<E> {
     /// base. A crash in between is the same.
     pub(super) async fn install(
         &mut self,
-        serving: &mut Serving<E>,
         (base, encoded): &(Base, Bytes),
     ) -> Result<(), Interruption> {
-        if let Some(job) = serving.job.take() {
-            serving.store.log.job_done(job.await)?;
+        if let Some(job) = self.job.take() {
+            self.store.log.job_done(job.await)?;
         }
         // Two writers of one file would write each other's.
-        if let Some(expiring) = serving.expiring.take() {
+        if let Some(expiring) = self.expiring.take() {
             expiring.settled().await?;
         }
-        let replica = serving.replica.as_ref().expect("only replicas install");
-        if serving.store.base.is_none() {
+        if self.store.base.is_none() {
             // The cluster that this disk belongs to from now on, before it is anything.
             let record = Record {
                 members: Vec::new(),
-                epoch: replica.epoch,
+                epoch: self.replica.epoch,
             };
-            record.store(&self.env.disk()).await?;
+            record.store(&self.broker.env.disk()).await?;
         }
-        Base::store(&self.env.disk(), encoded).await?;
+        Base::store(&self.broker.env.disk(), encoded).await?;
         Err(Renewal::BaseInstalled {
             address: base.position.address,
         }

@@ -17,7 +17,7 @@ impl<E: Env> Broker<E> {
         let Some(replica) = &serving.replica else {
             return true;
         };
-        if replica.serves && replica.raft.accepts_proposals() {
+        if replica.leads() {
             return true;
         }
         let remark = match replica.leader() {

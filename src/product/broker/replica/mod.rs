@@ -29,6 +29,7 @@ mod recent;
 mod recover;
 mod saving;
 mod scrub;
+mod view;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ pub use quarantined::QUARANTINE_FILE;
 pub(super) use reads::{READ_BYTES_MAX, Reads, Wanted};
 pub use recover::{Survivor, recover_unsafe, survivor};
 pub(super) use saving::renew_unfounded;
+pub(super) use view::ReplicaView;
 
 /// A hard state on its way to the disk.
 pub(super) type Saving = Pin<Box<dyn Future<Output = Result<HardState, StoreError>> + Send>>;
@@ -99,6 +101,12 @@ impl Replica {
         self.fetching.is_none()
     }
 
+    /// Whether clients are served and entries appended: this replica leads, as far as it
+    /// knows.
+    pub(super) fn leads(&self) -> bool {
+        self.serves && self.raft.accepts_proposals()
+    }
+
     /// The disks that the cluster began with, as far as that may be said.
     pub(super) fn first(&self) -> BTreeMap<u64, u64> {
         self.raft.configuration().founders.clone()
@@ -109,14 +117,17 @@ impl Replica {
         &self.peers
     }
 
-    /// When the log is to be looked at for rot.
-    pub(super) fn scrub_at_ns(&self) -> Option<u64> {
-        self.takes_part().then_some(self.scrub_at_ns)
+    /// When the core wants to be woken.
+    pub(super) fn core_due_ns(&self) -> u64 {
+        self.raft.deadline_ns()
     }
 
-    /// When the core wants to be woken.
-    pub(super) fn deadline_ns(&self) -> Option<u64> {
-        Some(self.raft.deadline_ns())
+    /// The earliest moment at which something is due.
+    pub(super) fn deadline_ns(&self) -> u64 {
+        let scrub_at_ns = self.takes_part().then_some(self.scrub_at_ns);
+        let others = self.ask_at_ns().into_iter().chain(scrub_at_ns);
+        let always_ns = self.core_due_ns().min(self.waits.due_ns());
+        others.fold(always_ns, u64::min)
     }
 
     /// A hard state under way is on the disk before another is written there.
@@ -134,7 +145,7 @@ impl Replica {
 
     /// When peers are to be asked again, for damaged entries or for a piece of a
     /// base.
-    pub(super) fn ask_at_ns(&self) -> Option<u64> {
+    fn ask_at_ns(&self) -> Option<u64> {
         let entries = self.fetching.as_ref().map(Fetching::ask_at_ns);
         let piece = self.incoming.as_ref().and_then(Incoming::ask_at_ns);
         entries.into_iter().chain(piece).min()

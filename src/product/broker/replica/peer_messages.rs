@@ -6,14 +6,15 @@ use bytes::{Bytes, BytesMut};
 
 use super::epochs::{Relation, relation};
 use super::pieces::Piece;
+use super::view::ReplicaView;
 use crate::broker::base::Base;
 use crate::broker::interruption::Interruption;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
 use crate::log::{Batch, RECORD_BYTES_MAX};
 use crate::raft::{
-    ANY_DISK, Append, Configuration, EntryHead, EntryId, Epoch, Message, NUMBER_MAX, PeerMessage,
-    ReplicaId,
+    ANY_DISK, Append, Configuration, EntryHead, EntryId, Epoch, Input, Message, NUMBER_MAX,
+    PeerMessage, ReplicaId,
 };
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
 
@@ -33,6 +34,9 @@ pub(super) struct Payload {
     pub(super) base: Option<(Base, Bytes)>,
     pub(super) piece: Option<Piece>,
 }
+
+/// What the core is to be told of, with what came behind it; `None`: of nothing.
+pub(super) type Told = Option<(Input, Payload)>;
 
 impl Payload {
     /// Takes apart what stands behind a message, and tells the message what it
@@ -118,34 +122,42 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         bytes: Bytes,
     ) -> Result<(), Interruption> {
-        if self.about_the_cluster(serving, &bytes).await? {
+        let Some(mut view) = self.as_replica(serving) else {
             return Ok(());
+        };
+        let told = view.hears(bytes).await?;
+        self.consensus(serving, told).await
+    }
+}
+
+impl<E: Env> ReplicaView<'_, E> {
+    /// Does what a peer asks for. Gives what the core is to be told.
+    async fn hears(&mut self, bytes: Bytes) -> Result<Told, Interruption> {
+        if self.about_the_cluster(&bytes).await? {
+            return Ok(None);
         }
-        let Some(replica) = &mut serving.replica else {
-            return Ok(());
-        };
         let Ok(packet) = PeerMessage::decode(bytes) else {
-            return Ok(());
+            return Ok(None);
         };
+        let (is_blank, replica) = (self.store.base.is_none(), &mut *self.replica);
         if !packet.is_for_node(replica.cluster_id, replica.me.node) {
-            return Ok(());
+            return Ok(None);
         }
         match relation(replica.epoch, packet.epoch) {
             Relation::Same => {}
             // A blank disk goes by the newest epoch that it has heard of.
-            Relation::Newer if serving.store.base.is_none() => replica.epoch = packet.epoch,
-            Relation::Older | Relation::Foreign if serving.store.base.is_none() => return Ok(()),
+            Relation::Newer if is_blank => replica.epoch = packet.epoch,
+            Relation::Older | Relation::Foreign if is_blank => return Ok(None),
             _ => {
                 let (to_disk, epoch) = (packet.to.disk, packet.epoch);
-                self.meets_epoch(serving, packet.from, to_disk, epoch)
-                    .await?;
-                return Ok(());
+                self.meets_epoch(packet.from, to_disk, epoch).await?;
+                return Ok(None);
             }
         }
         if !packet.is_for(replica.cluster_id, replica.me) {
-            return Ok(());
+            return Ok(None);
         }
-        if serving.store.base.is_none() && packet.epoch.number > 0 {
+        if is_blank && packet.epoch.number > 0 {
             replica.epoch = packet.epoch;
         }
         let PeerMessage {
@@ -156,83 +168,69 @@ impl<E: Env> Broker<E> {
             ..
         } = packet;
         let Some(payload) = Payload::load(&mut message, frames) else {
-            return Ok(());
+            return Ok(None);
         };
         match message {
             Message::Fetch {
                 from: first,
                 upto_index,
-            } => self.answer_fetch(serving, from, first, upto_index).await?,
-            Message::Fetched { committed, .. } => {
-                self.fetched(serving, from, (payload, committed)).await?;
-            }
+            } => self.answer_fetch(from, first, upto_index).await?,
+            Message::Fetched { committed, .. } => self.fetched(from, (payload, committed)).await?,
             Message::WantBase {
                 base,
                 digest,
                 offset,
-            } => {
-                self.answer_want(serving, from, (base, digest, offset));
-            }
+            } => self.answer_want(from, (base, digest, offset)),
             Message::BasePiece { base } => {
                 let piece = payload.piece.expect("it was loaded");
-                self.base_piece(serving, base, &piece).await?;
+                return self.base_piece(base, &piece).await;
             }
             Message::Install { .. } | Message::Expired { .. } => {
                 let piece = payload.piece.expect("it was loaded");
-                self.base_offered(serving, (from, term), message, &piece)
-                    .await?;
+                return self.base_offered((from, term), message, &piece).await;
             }
             message => {
-                let input = crate::raft::Input::Message {
+                let input = Input::Message {
                     from,
                     term,
                     message,
                 };
-                self.consensus(serving, input, &payload).await?;
+                return Ok(Some((input, payload)));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Sends a message, with what is to travel behind it.
-    pub(super) fn send_peer(
-        &mut self,
-        serving: &Serving<E>,
-        to: ReplicaId,
-        term: u64,
-        message: Message,
-        frames: Bytes,
-    ) {
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
-        let Some(peer) = replica.peers.get(&to.node) else {
+    pub(super) fn send_peer(&mut self, to: ReplicaId, term: u64, message: Message, frames: Bytes) {
+        let Some(peer) = self.replica.peers.get(&to.node) else {
             return;
         };
         let packet = PeerMessage {
-            cluster_id: replica.cluster_id,
-            from: replica.me,
+            cluster_id: self.replica.cluster_id,
+            from: self.replica.me,
             to,
-            epoch: match serving.store.base {
-                Some(_) => replica.epoch,
+            epoch: match self.store.base {
+                Some(_) => self.replica.epoch,
                 None => Epoch::default(),
             },
             term,
             message,
             frames,
         };
-        self.net.send(peer.peer, packet.encode());
+        self.broker.net.send(peer.peer, packet.encode());
     }
 
     /// Sends one to every other node, whatever its disk.
-    pub(super) fn send_all(&mut self, serving: &Serving<E>, message: &Message) {
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
-        let term = replica.raft.term();
-        let others: Vec<u64> = replica.peers.keys().copied().collect();
-        for node in others.into_iter().filter(|node| *node != replica.me.node) {
+    pub(super) fn send_all(&mut self, message: &Message) {
+        let (me, term) = (self.replica.me.node, self.replica.raft.term());
+        let others: Vec<u64> = self.replica.peers.keys().copied().collect();
+        for node in others.into_iter().filter(|node| *node != me) {
             let to = ReplicaId {
                 node,
                 disk: ANY_DISK,
             };
-            self.send_peer(serving, to, term, message.clone(), Bytes::new());
+            self.send_peer(to, term, message.clone(), Bytes::new());
         }
     }
 
@@ -242,16 +240,15 @@ impl<E: Env> Broker<E> {
     /// find out otherwise one message and one round trip at a time.
     pub(super) async fn replicate(
         &mut self,
-        serving: &mut Serving<E>,
         (to, term): (ReplicaId, u64),
         mut append: Append,
         upto_index: u64,
     ) -> Result<(), Interruption> {
         for _ in 0..self.config.sizes.appends_at_once {
             let indices = append.prev.index + 1..=upto_index;
-            let frames = self.frames(serving, indices).await?;
+            let frames = self.frames(indices).await?;
             let behind = left_behind(&frames, append.prev.index, upto_index);
-            self.send_peer(serving, to, term, Message::Append(append.clone()), frames);
+            self.send_peer(to, term, Message::Append(append.clone()), frames);
             match behind {
                 Some(last) => append.prev = last,
                 None => break,
@@ -264,21 +261,19 @@ impl<E: Env> Broker<E> {
     /// memory where they are recent, otherwise from the log, verified (D28).
     pub(super) async fn frames(
         &mut self,
-        serving: &mut Serving<E>,
         indices: RangeInclusive<u64>,
     ) -> Result<Bytes, Interruption> {
         let (from, upto) = (*indices.start(), *indices.end());
         if indices.is_empty() {
             return Ok(Bytes::new());
         }
-        let replica = serving.replica.as_mut().expect("only replicas have peers");
-        let bytes_max = self.config.bounds.peer_message_bytes;
-        if let Some(recent) = replica.recent.get(from, upto) {
+        let bytes_max = self.broker.config.bounds.peer_message_bytes;
+        if let Some(recent) = self.replica.recent.get(from, upto) {
             return Ok(concat(recent, bytes_max));
         }
         // An entry that is not written yet is recent; what is read is.
-        let log = &serving.store.log;
-        let batch = match replica.cursors.address_of(from) {
+        let log = &self.store.log;
+        let batch = match self.replica.cursors.address_of(from) {
             Some(address) => log.read_batch(address, u64::MAX, bytes_max as u64).await,
             None => log.read_indices(from, upto + 1, bytes_max as u64).await,
         };
@@ -292,12 +287,12 @@ impl<E: Env> Broker<E> {
                     .first()
                     .map(|first| (first.index, first.address));
                 for (index, address) in first.into_iter().chain(behind(&batch, bytes.len())) {
-                    replica.cursors.leave(index, address);
+                    self.replica.cursors.leave(index, address);
                 }
                 Ok(bytes)
             }
             // As if they were lost on their way: they are asked for again.
-            Err(failed) => self.put_off(Err(failed)).map(|()| Bytes::new()),
+            Err(failed) => self.broker.put_off(Err(failed)).map(|()| Bytes::new()),
         }
     }
 }

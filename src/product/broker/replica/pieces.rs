@@ -22,10 +22,10 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::peer_messages::Payload;
+use super::peer_messages::{Payload, Told};
+use super::view::ReplicaView;
 use crate::broker::base::Base;
 use crate::broker::interruption::Interruption;
-use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Notice};
 use crate::raft::{EntryId, Input, Message, ReplicaId};
 
@@ -205,52 +205,53 @@ impl Incoming {
     }
 }
 
-impl<E: Env> Broker<E> {
+impl<E: Env> ReplicaView<'_, E> {
     /// The first piece of this replica's base, for an offer of it.
-    pub(super) fn first_piece(&self, serving: &Serving<E>) -> Bytes {
-        self.piece_of_base(serving, 0).encode()
+    pub(super) fn first_piece(&self) -> Bytes {
+        self.piece_of_base(0).encode()
     }
 
-    fn piece_of_base(&self, serving: &Serving<E>, offset: u64) -> Piece {
-        let replica = serving.replica.as_ref().expect("only replicas have a base");
-        let bytes_max = self.config.bounds.peer_message_bytes;
-        replica.base.piece(offset, bytes_max)
+    fn piece_of_base(&self, offset: u64) -> Piece {
+        let bytes_max = self.broker.config.bounds.peer_message_bytes;
+        self.replica.base.piece(offset, bytes_max)
     }
 
     /// Sends a piece of this replica's base, if it still is the one that is wanted.
     pub(super) fn answer_want(
         &mut self,
-        serving: &Serving<E>,
         to: ReplicaId,
         (base, digest, offset): (EntryId, u64, u64),
     ) {
-        let replica = serving.replica.as_ref().expect("only replicas have peers");
-        let term = replica.raft.term();
-        let is_mine = serving.store.base.as_ref().map(Base::id) == Some(base)
-            && replica.base.digest == digest
-            && offset < replica.base.bytes.len() as u64;
+        let term = self.replica.raft.term();
+        let is_mine = self.store.base.as_ref().map(Base::id) == Some(base)
+            && self.replica.base.digest == digest
+            && offset < self.replica.base.bytes.len() as u64;
         if is_mine {
-            let piece = self.piece_of_base(serving, offset).encode();
+            let piece = self.piece_of_base(offset).encode();
             let message = Message::BasePiece { base };
-            self.send_peer(serving, to, term, message, piece);
+            self.send_peer(to, term, message, piece);
         }
     }
 
-    /// A base is offered: its first piece came with the offer.
+    /// A base is offered: its first piece came with the offer. The core is told of the
+    /// offer alone, where it does not need the base.
     pub(super) async fn base_offered(
         &mut self,
-        serving: &mut Serving<E>,
         (from, term): (ReplicaId, u64),
         message: Message,
         piece: &Piece,
-    ) -> Result<(), Interruption> {
-        let now_ns = self.env.now_ns();
-        let replica = serving.replica.as_mut().expect("only replicas have peers");
+    ) -> Result<Told, Interruption> {
+        let now_ns = self.broker.env.now_ns();
         let base = match &message {
-            Message::Install { base, .. } if !replica.wants_base(*base, term) => {
-                return self.core_alone(serving, from, term, message).await;
+            Message::Install { base, .. } if !self.replica.wants_base(*base, term) => {
+                let input = Input::Message {
+                    from,
+                    term,
+                    message,
+                };
+                return Ok(Some((input, Payload::default())));
             }
-            Message::Expired { base } if !replica.lost_before(*base) => return Ok(()),
+            Message::Expired { base } if !self.replica.lost_before(*base) => return Ok(None),
             Message::Install { base, .. } | Message::Expired { base } => *base,
             _ => unreachable!("only these offer a base"),
         };
@@ -259,81 +260,58 @@ impl<E: Env> Broker<E> {
             term,
             message,
         };
-        match &mut replica.incoming {
+        match &mut self.replica.incoming {
             Some(incoming) if incoming.is_of(base, piece) => {
                 if offer.term >= incoming.offer.term {
                     incoming.offer = offer;
                 }
             }
-            Some(incoming) if !incoming.gives_way(&offer, now_ns) => return Ok(()),
-            _ => replica.incoming = Some(Incoming::new(base, piece, offer, now_ns)),
+            Some(incoming) if !incoming.gives_way(&offer, now_ns) => return Ok(None),
+            _ => self.replica.incoming = Some(Incoming::new(base, piece, offer, now_ns)),
         }
-        self.base_piece(serving, base, piece).await
-    }
-
-    /// Steps the core with an offer whose base it does not need.
-    async fn core_alone(
-        &mut self,
-        serving: &mut Serving<E>,
-        from: ReplicaId,
-        term: u64,
-        message: Message,
-    ) -> Result<(), Interruption> {
-        let input = Input::Message {
-            from,
-            term,
-            message,
-        };
-        self.consensus(serving, input, &Payload::default()).await
+        self.base_piece(base, piece).await
     }
 
     /// A piece came. Once the base is whole, what it was offered for is done; until
     /// then the next piece is asked for.
     pub(super) async fn base_piece(
         &mut self,
-        serving: &mut Serving<E>,
         base: EntryId,
         piece: &Piece,
-    ) -> Result<(), Interruption> {
-        let now_ns = self.env.now_ns();
-        let replica = serving.replica.as_mut().expect("only replicas have peers");
-        let Some(incoming) = &mut replica.incoming else {
-            return Ok(());
+    ) -> Result<Told, Interruption> {
+        let now_ns = self.broker.env.now_ns();
+        let Some(incoming) = &mut self.replica.incoming else {
+            return Ok(None);
         };
         if !incoming.is_of(base, piece) {
-            return Ok(());
+            return Ok(None);
         }
         let took = incoming.take(piece, now_ns);
         if incoming.has_come() {
-            return self.base_has_come(serving).await;
+            return self.base_has_come().await;
         }
         if took {
             incoming.ask_at_ns = now_ns;
-            self.ask_for_base(serving);
+            self.ask_for_base();
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The core may have waited for its term to be durable: a base that is whole is
     /// offered to it once more.
-    pub(in crate::broker) async fn offer_again(
-        &mut self,
-        serving: &mut Serving<E>,
-    ) -> Result<(), Interruption> {
-        let replica = serving.replica.as_ref();
-        let incoming = replica.and_then(|replica| replica.incoming.as_ref());
+    pub(super) async fn offer_again(&mut self) -> Result<Told, Interruption> {
+        let incoming = self.replica.incoming.as_ref();
         match incoming.is_some_and(Incoming::has_come) {
-            true => self.base_has_come(serving).await,
-            false => Ok(()),
+            true => self.base_has_come().await,
+            false => Ok(None),
         }
     }
 
     /// Does what the base was offered for. The core may not be ready for it (its
     /// term is not durable yet): then it stays here.
-    async fn base_has_come(&mut self, serving: &mut Serving<E>) -> Result<(), Interruption> {
-        let replica = serving.replica.as_mut().expect("only replicas have peers");
-        let Some(incoming) = &replica.incoming else {
-            return Ok(());
+    async fn base_has_come(&mut self) -> Result<Told, Interruption> {
+        let Some(incoming) = &self.replica.incoming else {
+            return Ok(None);
         };
         let Offer {
             from,
@@ -341,22 +319,22 @@ impl<E: Env> Broker<E> {
             message,
         } = &incoming.offer;
         let (from, term, message, base) = (*from, *term, message.clone(), incoming.base);
-        if matches!(message, Message::Install { .. }) && !replica.wants_base(base, term) {
-            if !replica.raft.lacks(base) {
-                replica.incoming = None;
+        if matches!(message, Message::Install { .. }) && !self.replica.wants_base(base, term) {
+            if !self.replica.raft.lacks(base) {
+                self.replica.incoming = None;
             }
-            return Ok(());
+            return Ok(None);
         }
-        let Some(incoming) = &mut replica.incoming else {
-            return Ok(());
+        let Some(incoming) = &mut self.replica.incoming else {
+            return Ok(None);
         };
         let whole = match incoming.finish() {
             Ok(whole) => whole.clone(),
             Err(why) => {
-                replica.incoming = None;
+                self.replica.incoming = None;
                 let node = from.node;
-                self.env.report(Notice::BaseRefused { node, why });
-                return Ok(());
+                self.broker.env.report(Notice::BaseRefused { node, why });
+                return Ok(None);
             }
         };
         let payload = Payload {
@@ -364,28 +342,26 @@ impl<E: Env> Broker<E> {
             ..Payload::default()
         };
         if matches!(message, Message::Expired { .. }) {
-            self.expired_there(serving, &payload).await
+            self.expired_there(&payload).await?;
+            Ok(None)
         } else {
             let input = Input::Message {
                 from,
                 term,
                 message,
             };
-            self.consensus(serving, input, &payload).await
+            Ok(Some((input, payload)))
         }
     }
 
     /// Asks for the piece that is missing, when it is time.
-    pub(in crate::broker) fn ask_for_base(&mut self, serving: &mut Serving<E>) {
-        let now_ns = self.env.now_ns();
-        let Some(replica) = &mut serving.replica else {
-            return;
-        };
-        let Some(incoming) = &mut replica.incoming else {
+    pub(super) fn ask_for_base(&mut self) {
+        let now_ns = self.broker.env.now_ns();
+        let Some(incoming) = &mut self.replica.incoming else {
             return;
         };
         if now_ns >= incoming.came_ns.saturating_add(GIVEN_UP_NS) {
-            replica.incoming = None;
+            self.replica.incoming = None;
             return;
         }
         if incoming
@@ -400,8 +376,8 @@ impl<E: Env> Broker<E> {
             digest: incoming.digest,
             offset: incoming.bytes.len() as u64,
         };
-        let (to, term) = (incoming.offer.from, replica.raft.term());
-        self.send_peer(serving, to, term, message, Bytes::new());
+        let (to, term) = (incoming.offer.from, self.replica.raft.term());
+        self.send_peer(to, term, message, Bytes::new());
     }
 }
 

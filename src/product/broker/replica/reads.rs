@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::view::ReplicaView;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
 use crate::raft::Input;
@@ -75,35 +76,31 @@ impl Reads {
 }
 
 impl<E: Env> Broker<E> {
-    /// Asks the core whether this replica still leads; the command is looked at
-    /// again when it does.
-    pub(in crate::broker) fn read_later(
-        &mut self,
-        serving: &mut Serving<E>,
-        conn: ConnId,
-        command: Command,
-    ) {
-        let now_ns = self.env.now_ns();
-        if !serving.reads.has_room(&command, self.config.bounds.reads) {
-            let code = ResponseCode::SYSTEM_BUSY;
-            let remark = "too many requests wait for the other replicas";
-            self.outbox.refuse(conn, command.reply_to(), code, remark);
-            return;
-        }
-        let id = serving.reads.add(Wanted { conn, command });
-        let replica = serving
-            .replica
-            .as_mut()
-            .expect("a single broker reads at once");
-        replica.raft.step(now_ns, Input::Read { id });
-    }
-
     pub(super) fn refuse_read(&mut self, serving: &mut Serving<E>, id: u64) {
         if let Some(Wanted { conn, command }) = serving.reads.take(id) {
             let code = ResponseCode::SYSTEM_BUSY;
             self.outbox
                 .refuse(conn, command.reply_to(), code, "the leader changed");
         }
+    }
+}
+
+impl<E: Env> ReplicaView<'_, E> {
+    /// Asks the core whether this replica still leads; the command is looked at
+    /// again when it does.
+    pub(in crate::broker) fn read_later(&mut self, conn: ConnId, command: Command) {
+        let now_ns = self.broker.env.now_ns();
+        if !self
+            .reads
+            .has_room(&command, self.broker.config.bounds.reads)
+        {
+            let code = ResponseCode::SYSTEM_BUSY;
+            let remark = "too many requests wait for the other replicas";
+            let reply_to = command.reply_to();
+            return self.broker.outbox.refuse(conn, reply_to, code, remark);
+        }
+        let id = self.reads.add(Wanted { conn, command });
+        self.replica.raft.step(now_ns, Input::Read { id });
     }
 }
 

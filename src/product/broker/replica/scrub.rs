@@ -4,10 +4,10 @@
 
 use super::Replica;
 use super::saving::{Own, damaged, write_again};
+use super::view::ReplicaView;
 use crate::broker::error::StoreError;
 use crate::broker::founding::Record;
 use crate::broker::interruption::{Interruption, Renewal};
-use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Notice};
 
 /// Bytes of the log that are looked at in one interval, in parts.
@@ -18,37 +18,29 @@ const PAUSE_NS: u64 = 5_000_000;
 /// messages, nothing else would have its turn.
 const PAUSE_FACTOR: u64 = 4;
 
-impl<E: Env> Broker<E> {
+impl<E: Env> ReplicaView<'_, E> {
     /// Looks at the next stretch, when it is time. Damage that is found is repaired as it
     /// is at a start: the store is opened again.
-    pub(in crate::broker) async fn scrub(
-        &mut self,
-        serving: &mut Serving<E>,
-    ) -> Result<(), Interruption> {
-        let now_ns = self.env.now_ns();
-        let Some(replica) = &mut serving.replica else {
-            return Ok(());
-        };
-        if !replica.takes_part() || replica.scrub_at_ns > now_ns {
+    pub(super) async fn scrub(&mut self) -> Result<(), Interruption> {
+        let now_ns = self.broker.env.now_ns();
+        if !self.replica.takes_part() || self.replica.scrub_at_ns > now_ns {
             return Ok(());
         }
-        let round_begins = replica.scrub_left_bytes == ROUND_BYTES;
+        let round_begins = self.replica.scrub_left_bytes == ROUND_BYTES;
         // Before anything can fail: a part that does is not tried again at once, nor
         // before anybody else has had a turn.
-        replica.scrub_at_ns = now_ns + replica.scrub_interval_ns;
-        let part_bytes = self.config.slice_bytes.min(replica.scrub_left_bytes);
-        replica.scrub_left_bytes -= part_bytes;
+        self.replica.scrub_at_ns = now_ns + self.replica.scrub_interval_ns;
+        let slice_bytes = self.broker.config.slice_bytes;
+        let part_bytes = slice_bytes.min(self.replica.scrub_left_bytes);
+        self.replica.scrub_left_bytes -= part_bytes;
         if round_begins {
-            self.scrub_own_files(serving).await?;
+            self.scrub_own_files().await?;
         }
-        let Some(replica) = &mut serving.replica else {
-            return Ok(());
-        };
-        let mut at = replica.scrubbed_address;
+        let mut at = self.replica.scrubbed_address;
         let mut left = part_bytes;
-        let mut round_ends = replica.scrub_left_bytes == 0;
+        let mut round_ends = self.replica.scrub_left_bytes == 0;
         while left > 0 {
-            let log = &mut serving.store.log;
+            let log = &mut self.store.log;
             let scrubbed = log.scrub_step(at, left).await?;
             if let Some(address) = scrubbed.corrupt_header {
                 return Err(Renewal::CorruptHeader { address }.into());
@@ -72,18 +64,16 @@ impl<E: Env> Broker<E> {
         }
         // From its end on: a part with a long entry may take longer than the pause, and a
         // time that is past already would leave nobody else a turn.
-        let took_ns = self.env.now_ns() - now_ns;
+        let took_ns = self.broker.env.now_ns() - now_ns;
         let now_ns = now_ns + took_ns;
-        if let Some(replica) = &mut serving.replica {
-            replica.scrubbed_address = at;
-            replica.scrub_at_ns = now_ns
-                + match round_ends {
-                    true => replica.scrub_interval_ns,
-                    false => PAUSE_NS.max(PAUSE_FACTOR * took_ns),
-                };
-            if round_ends {
-                replica.scrub_left_bytes = ROUND_BYTES;
-            }
+        self.replica.scrubbed_address = at;
+        self.replica.scrub_at_ns = now_ns
+            + match round_ends {
+                true => self.replica.scrub_interval_ns,
+                false => PAUSE_NS.max(PAUSE_FACTOR * took_ns),
+            };
+        if round_ends {
+            self.replica.scrub_left_bytes = ROUND_BYTES;
         }
         Ok(())
     }
@@ -91,32 +81,29 @@ impl<E: Env> Broker<E> {
     /// Looks at the small files that a start needs, and writes those again that do
     /// not say any more what this replica knows. The base, which may be large, is
     /// looked at once in a round through the log.
-    async fn scrub_own_files(&mut self, serving: &mut Serving<E>) -> Result<(), StoreError> {
-        let identity = serving.store.log.identity();
-        let base_address = serving.store.log.base().address;
-        let Some(replica) = &serving.replica else {
-            return Ok(());
-        };
+    async fn scrub_own_files(&mut self) -> Result<(), StoreError> {
+        let identity = self.store.log.identity();
+        let base_address = self.store.log.base().address;
         let own = Own {
             identity: Some(identity),
             // One that is on its way replaces what stands there.
-            hard: replica.stored_hard_state(),
-            founding: replica.stored_record(serving.store.base.is_none()),
+            hard: self.replica.stored_hard_state(),
+            founding: self.replica.stored_record(self.store.base.is_none()),
             // While a newer base is being stored, the file says more than this replica
             // knows, and has a writer.
-            base: match replica.scrubbed_address <= base_address && serving.expiring.is_none() {
-                true => replica.base.whole(),
+            base: match self.replica.scrubbed_address <= base_address && self.expiring.is_none() {
+                true => self.replica.base.whole(),
                 false => None,
             },
         };
-        let disk = self.env.disk();
+        let disk = self.broker.env.disk();
         let damaged = damaged(&disk, own).await;
         if damaged.is_empty() {
             return Ok(());
         }
         write_again(&disk, &damaged).await?;
         for (path, _) in damaged {
-            self.env.report(Notice::OwnFileRewritten { path });
+            self.broker.env.report(Notice::OwnFileRewritten { path });
         }
         Ok(())
     }

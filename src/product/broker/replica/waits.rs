@@ -3,7 +3,7 @@
 
 use super::Replica;
 use super::fetch::Fetching;
-use crate::broker::server::{Broker, Serving};
+use super::view::ReplicaView;
 use crate::env::Env;
 use crate::env::{Notice, WaitedFor};
 use crate::raft::Role;
@@ -27,14 +27,14 @@ impl Waits {
             due_ns: now_ns + PATIENCE_NS,
         }
     }
+
+    /// When it is time to see whether something is waited for.
+    pub(super) fn due_ns(&self) -> u64 {
+        self.due_ns
+    }
 }
 
 impl Replica {
-    /// When it is time to see whether something is waited for.
-    pub(in crate::broker) fn waits_at_ns(&self) -> u64 {
-        self.waits.due_ns
-    }
-
     fn waited_for(&self) -> Option<WaitedFor> {
         let me = self.me.node;
         let peers = || self.peers.keys().copied().filter(|node| *node != me);
@@ -65,22 +65,19 @@ impl Replica {
     }
 }
 
-impl<E: Env> Broker<E> {
+impl<E: Env> ReplicaView<'_, E> {
     /// Tells the operator what is waited for, when it is time.
-    pub(in crate::broker) fn tell_waits(&mut self, serving: &mut Serving<E>) {
-        let now_ns = self.env.now_ns();
-        let Some(replica) = &mut serving.replica else {
-            return;
-        };
-        if replica.waits.due_ns > now_ns {
+    pub(super) fn tell_waits(&mut self) {
+        let now_ns = self.broker.env.now_ns();
+        if self.replica.waits.due_ns > now_ns {
             return;
         }
-        let Some(what) = replica.waited_for() else {
-            replica.waits = Waits::since(now_ns);
+        let Some(what) = self.replica.waited_for() else {
+            self.replica.waits = Waits::since(now_ns);
             return;
         };
-        replica.waits.due_ns = now_ns + AGAIN_NS;
-        let for_s = (now_ns - replica.waits.since_ns) / 1_000_000_000;
-        self.env.report(Notice::Waits { for_s, what });
+        self.replica.waits.due_ns = now_ns + AGAIN_NS;
+        let for_s = (now_ns - self.replica.waits.since_ns) / 1_000_000_000;
+        self.broker.env.report(Notice::Waits { for_s, what });
     }
 }

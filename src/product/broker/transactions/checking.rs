@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::super::config::BrokerConfig;
 use super::super::error::StoreError;
+use super::super::replica::Replica;
 use super::super::server::{Broker, Serving};
 use super::super::store::{NewMessage, Store};
 use super::ending::DecideError;
@@ -179,8 +180,8 @@ impl<E: Env> Broker<E> {
 
     /// Whether this broker may append on its own account.
     pub(in crate::broker) fn accepts_own(&self, serving: &Serving<E>) -> bool {
-        let leads = |it: &super::super::replica::Replica| it.serves && it.raft.accepts_proposals();
-        serving.replica.as_ref().is_none_or(leads) && self.admit_in_time(serving, 0).is_ok()
+        serving.replica.as_ref().is_none_or(Replica::leads)
+            && self.admit_in_time(serving, 0).is_ok()
     }
 
     async fn note_check(

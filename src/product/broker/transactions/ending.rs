@@ -61,13 +61,12 @@ impl<E: Env> Broker<E> {
             return ended.await;
         }
         match serving.store.standing(&request) {
-            // A leader that was replaced without knowing it may not have it.
-            Standing::Refused(..) if !known && serving.replica.is_some() => {
-                self.read_later(serving, conn, command.clone());
-                Ok(())
-            }
             Standing::Refused(code, remark) => {
-                self.outbox.refuse(conn, reply_to, code, remark);
+                match self.as_replica(serving) {
+                    // A leader that was replaced without knowing it may not have it.
+                    Some(mut view) if !known => view.read_later(conn, command.clone()),
+                    _ => self.outbox.refuse(conn, reply_to, code, remark),
+                }
                 Ok(())
             }
             Standing::Decided(outcome) => {
