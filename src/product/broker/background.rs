@@ -44,11 +44,9 @@ impl<E: Env> Broker<E> {
             serving.held_pulls.deadline_ns(),
             self.refusals.deadline_ns(),
             serving.mark_due_ns,
-            serving.checks.deadline_ns(),
-            serving.operations.deadline_ns(),
+            serving.service_due_ns(),
             self.members.deadline_ns(),
             self.sessions.deadline_ns(),
-            serving.delay_clock.deadline_ns(),
             flush,
             serving.replica.as_ref().map(Replica::deadline_ns),
         ]
@@ -72,12 +70,7 @@ impl<E: Env> Broker<E> {
         if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {
             self.happened(serving, Input::Timeout).await?;
         }
-        let checked = self.check_halves(serving).await;
-        self.put_off(checked)?;
-        let written = self.write_operations(serving).await;
-        self.put_off(written)?;
-        let delivered = self.deliver_due(serving).await;
-        self.put_off(delivered)?;
+        self.serve_due(serving).await?;
         if let Some(mut view) = self.as_replica(serving) {
             view.handle_deadlines().await?;
         }

@@ -9,6 +9,7 @@
 //!     │                 └─ offsets, route
 //!     ├── bounds        what all of that may take
 //!     ├── open          log recovery, snapshot, replay; closed: no store yet
+//!     ├── services      what is due in time: check-backs, delays
 //!     ├── background work        checkpoints, marks, clean stop
 //!     └── replica       peers and the consensus core; base and expiry: where
 //!                       the log begins
@@ -80,6 +81,7 @@ mod reserve;
 mod retry;
 mod send;
 mod server;
+mod services;
 mod sessions;
 mod sizes;
 mod snapshot;

@@ -347,9 +347,7 @@ impl<E: Env> Broker<E> {
         self.serve_reads(serving).await?;
         self.release_waiters(serving);
         self.serve_begun(serving).await?;
-        self.watch_halves(serving);
-        self.watch_delays(serving);
-        self.ask_noted(serving);
+        self.follow_applied(serving);
         self.outbox.flush(&mut self.net);
         Ok(())
     }

@@ -107,10 +107,6 @@ impl<E: Env> Broker<E> {
         &mut self,
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
-        let due_ns = serving.operations.deadline_ns();
-        if due_ns.is_none_or(|due_ns| due_ns > self.env.now_ns()) {
-            return Ok(());
-        }
         let operations = std::mem::take(&mut serving.operations);
         let now_ms = self.env.wall_ms();
         for (half_address, outcome) in operations.waiting {

@@ -127,13 +127,6 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
     ) -> Result<(), StoreError> {
         let now_ns = self.env.now_ns();
-        if serving
-            .checks
-            .deadline_ns()
-            .is_none_or(|due_ns| due_ns > now_ns)
-        {
-            return Ok(());
-        }
         let waiting = self.net.waiting(Source::Streams);
         let unheard = serving.checks.unheard.map_or(waiting, |it| it.min(waiting));
         if unheard > 0 {
