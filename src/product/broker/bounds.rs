@@ -9,6 +9,7 @@
 //! Things that the disk bounds (the log, and with it the messages) are not in the
 //! list: a full disk refuses by itself (D31).
 
+use super::config::Bounds;
 use super::groups::{BODY_BYTES_MAX, GROUPS_MAX, LOCKS_MAX, MEMBERS_MAX, NAME_BYTES_MAX};
 use super::groups::{QUEUES_MAX, SEATS_MAX};
 use super::producers::{PRODUCERS_MAX, WINDOW};
@@ -24,58 +25,6 @@ use crate::env::{
 use crate::raft::{NUMBER_MAX, TERMS_AHEAD_MAX};
 use crate::record::TOPIC_BYTES_MAX;
 use crate::remoting::FRAME_BYTES_MAX;
-
-/// The bounds that a configuration may set. `Default` is for a machine with a few
-/// gibibytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bounds {
-    /// Streams of clients at once; never more than the network endpoint bears.
-    pub connections: usize,
-    /// Of these, such as come from one host.
-    pub connections_of_host: usize,
-    /// A stream without a whole request for this long is closed
-    /// (`serverChannelMaxIdleTimeSeconds`), milliseconds.
-    pub idle_ms: u64,
-    /// Bytes of frames whose end has not come, over all streams; the first 64 KiB
-    /// of each do not count.
-    pub partial_bytes: usize,
-    /// Requests that wait for the word that this replica still leads.
-    pub reads: usize,
-    /// Topics that clients make; as many again are left to the broker for retries
-    /// and dead letters.
-    pub topics: usize,
-    /// Offsets that groups have recorded.
-    pub group_offsets: usize,
-    /// Half messages that are not decided.
-    pub halves: usize,
-    /// Messages that wait for their time.
-    pub delayed: usize,
-    /// Bytes of entries, or of a base, in one message to a peer, about at most; an
-    /// entry goes however long it is.
-    pub peer_message_bytes: usize,
-}
-
-impl Bounds {
-    /// See [`Bounds`].
-    pub const DEFAULT: Self = Self {
-        connections: 4_096,
-        connections_of_host: 2_048,
-        idle_ms: 120_000,
-        partial_bytes: 64 << 20,
-        reads: 10_000,
-        topics: 16_384,
-        group_offsets: 262_144,
-        halves: 65_536,
-        delayed: 262_144,
-        peer_message_bytes: 1 << 20,
-    };
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
 
 /// The party that uses it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use super::entries::BadEntry;
 use super::groups::NAME_BYTES_MAX;
-use super::send::SENT_PROPERTIES_BYTES_MAX;
 use crate::env::Reopening;
 use crate::env::failure::{self, Failure};
 use crate::log::{DiskKind, LogError, OpenError, QueueError, ReadError};
@@ -368,12 +367,12 @@ pub(crate) enum AppendError {
         queues: u32,
     },
     /// The properties with which a half message would be committed cannot be stored.
-    #[error(
-        "properties of {length_bytes} bytes once it is committed; at most {SENT_PROPERTIES_BYTES_MAX}"
-    )]
+    #[error("properties of {length_bytes} bytes once it is committed; at most {bytes_max}")]
     FinalProperties {
         /// Their length.
         length_bytes: usize,
+        /// Longest ones, bytes.
+        bytes_max: usize,
     },
     /// There are as many of that as a broker bears.
     #[error("there are {most} {what}: no more are taken")]

@@ -97,8 +97,8 @@ mod waiters;
 
 pub use ages::AGES_FILE;
 pub use base::BASE_FILE;
-pub use bounds::{BOUNDS, Beyond, Bound, Bounds, TakenBy};
-pub use config::{BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
+pub use bounds::{BOUNDS, Beyond, Bound, TakenBy};
+pub use config::{Bounds, BrokerConfig, FlushDiskType, Peer, RaftConfig, Replication};
 pub use delays::{DEFAULT_LEVELS_MS, Delayed, Delays, LEVELS_MAX};
 pub use entries::{BadEntry, Expire, OffsetCommit, TopicConfig};
 pub use error::{BrokerError, StoreError};

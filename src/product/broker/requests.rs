@@ -12,9 +12,9 @@ use super::groups::is_name;
 use super::interruption::Interruption;
 use super::refusals::Missing;
 use super::replica::Wanted;
-use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
 use super::store::Store;
+use super::waiters::{Answered, SendAnswer};
 use crate::env::{ConnId, Disk, Env};
 use crate::remoting::offset::{MaxOffset, MinOffset, OffsetResponse, QueryOffset, UpdateOffset};
 use crate::remoting::route::{

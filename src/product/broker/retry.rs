@@ -14,9 +14,9 @@
 use super::delays;
 use super::error::{AppendError, StoreError};
 use super::names::{is_kept, is_topic};
-use super::send::{Answered, SendAnswer};
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage, Store};
+use super::waiters::{Answered, SendAnswer};
 use crate::env::{ConnId, Disk, Env};
 use crate::log::ReadError;
 use crate::record::{EntryKind, Message, Properties, PropertyBuf, key};

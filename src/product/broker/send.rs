@@ -5,15 +5,13 @@ use std::borrow::Cow;
 use super::delays::level_of;
 use super::error::{AppendError, StoreError};
 use super::groups::NAME_BYTES_MAX;
-use super::held_pulls::Pull;
 use super::names::{is_brokers_own, is_topic};
 use super::producers::{Origin, Sent, Stored};
 use super::refusals::{Missing, is_half};
 use super::retry::dead_letter_of;
 use super::server::{Broker, Serving};
 use super::store::{Appended, NewMessage};
-use super::transactions::Decision;
-use super::waiters::Waiter;
+use super::waiters::{Answered, SendAnswer, Waiter};
 use crate::env::{ConnId, Env, Notice};
 use crate::log::Staged;
 use crate::record::{PROPERTIES_BYTES_MAX, Properties, PropertyBuf, TOPIC_BYTES_MAX, key};
@@ -29,38 +27,6 @@ const ENTRY_ROOM_BYTES: u64 = 8_192;
 const OWN_PROPERTIES_BYTES: usize = 512;
 /// Longest properties of a send, and of a transaction once it is committed, bytes.
 pub(super) const SENT_PROPERTIES_BYTES_MAX: usize = PROPERTIES_BYTES_MAX - OWN_PROPERTIES_BYTES;
-
-/// The answer that is sent when an entry is durable enough.
-#[derive(Debug, Clone)]
-pub(crate) struct SendAnswer {
-    pub(crate) reply_to: ReplyTo,
-    pub(crate) what: Answered,
-}
-
-/// The content of an answer to a client.
-#[derive(Debug, Clone)]
-pub(crate) enum Answered {
-    /// Where its message is.
-    Message {
-        queue_id: u32,
-        queue_offset: u64,
-        address: u64,
-        /// Its own id, where it has one.
-        unique_key: Option<Box<str>>,
-        is_half: bool,
-    },
-    /// A pull: where its group begins is recorded by then.
-    Pull(Box<Pull>),
-    /// That it is done: an offset commit, a change of members.
-    Done,
-    /// How its transaction ended.
-    Ended {
-        /// As the client would have it.
-        asked: Decision,
-        /// As it is.
-        outcome: Decision,
-    },
-}
 
 impl<E: Env> Broker<E> {
     pub(super) async fn send(

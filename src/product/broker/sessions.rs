@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use super::bounds::Bounds;
+use super::config::Bounds;
 use crate::env::ConnId;
 use crate::remoting::{Command, DecodeError, FrameDecoder};
 

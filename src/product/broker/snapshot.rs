@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::chunked::Chunk;
 use super::delays::{Delayed, Delays};
 use super::producers::{Producers, Window};
-use super::state::{AppliedState, Place, QueueTails, from_hex, read_configuration, to_hex};
+use super::state::{AppliedState, Place, QueueTails};
 use super::transactions::{Decided, Half, Transactions};
 use crate::env::yield_once;
 use crate::log::QueueTail;
@@ -302,4 +302,52 @@ pub(super) async fn decode_in_parts(bytes: &[u8]) -> Result<(AppliedState, Queue
         }
     }
     reading.end()
+}
+
+impl AppliedState {
+    /// The snapshot's bytes; `tails` are the queues as this state describes
+    /// them.
+    pub fn encode(&self, tails: &QueueTails) -> Vec<u8> {
+        Lines::of(self, tails.clone()).flatten().collect()
+    }
+
+    /// Reads a snapshot; the error says why it is none.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, QueueTails), String> {
+        if is_single(bytes) {
+            return Reading::single(bytes);
+        }
+        let mut reading = Reading::default();
+        for line in lines(bytes) {
+            reading.line(line)?;
+        }
+        reading.end()
+    }
+}
+
+fn read_configuration(hex: &str) -> Result<Option<Configuration>, String> {
+    if hex.is_empty() {
+        return Ok(None);
+    }
+    let bytes = from_hex(hex).ok_or("the configuration is not hex")?;
+    let configuration = Configuration::decode(&bytes).ok_or("the configuration is unreadable")?;
+    Ok(Some(configuration))
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Formatting each byte took 4 % of a simulated run: snapshots are written often.
+        text.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+    }
+    text
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
 }

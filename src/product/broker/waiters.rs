@@ -8,7 +8,42 @@
 
 use std::collections::VecDeque;
 
+use super::held_pulls::Pull;
+use super::transactions::Decision;
 use crate::env::ConnId;
+use crate::remoting::ReplyTo;
+
+/// The answer that is sent when an entry is durable enough.
+#[derive(Debug, Clone)]
+pub(crate) struct SendAnswer {
+    pub(crate) reply_to: ReplyTo,
+    pub(crate) what: Answered,
+}
+
+/// The content of an answer to a client.
+#[derive(Debug, Clone)]
+pub(crate) enum Answered {
+    /// Where its message is.
+    Message {
+        queue_id: u32,
+        queue_offset: u64,
+        address: u64,
+        /// Its own id, where it has one.
+        unique_key: Option<Box<str>>,
+        is_half: bool,
+    },
+    /// A pull: where its group begins is recorded by then.
+    Pull(Box<Pull>),
+    /// That it is done: an offset commit, a change of members.
+    Done,
+    /// How its transaction ended.
+    Ended {
+        /// As the client would have it.
+        asked: Decision,
+        /// As it is.
+        outcome: Decision,
+    },
+}
 
 /// An answer that waits for one entry.
 #[derive(Debug)]

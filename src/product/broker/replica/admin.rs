@@ -2,16 +2,13 @@
 
 use super::Replica;
 use crate::broker::interruption::Interruption;
-use crate::broker::send::{Answered, SendAnswer};
 use crate::broker::server::{Broker, Serving};
+use crate::broker::waiters::{Answered, SendAnswer};
 use crate::env::{ConnId, Env};
 use crate::log::Staged;
 use crate::raft::{ANY_DISK, Change, Input};
 use crate::remoting::admin::{ChangeMembers, TransferLeadership};
-use crate::remoting::{Command, ReplyTo, ResponseCode};
-
-/// An operator who waits for a change that the core has not taken up yet.
-pub(in crate::broker) type Asked = Option<(ConnId, ReplyTo)>;
+use crate::remoting::{Command, ResponseCode};
 
 impl<E: Env> Broker<E> {
     /// Answered once the configuration is committed, as a message would be.

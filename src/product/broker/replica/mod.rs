@@ -38,8 +38,9 @@ use std::pin::Pin;
 
 use super::config::Peer;
 use super::error::StoreError;
+use crate::env::ConnId;
 use crate::raft::{EntryId, Epoch, HardState, Raft, ReplicaId, Role};
-use admin::Asked;
+use crate::remoting::ReplyTo;
 use bytes::Bytes;
 use cursors::Cursors;
 use fetch::Fetching;
@@ -79,7 +80,8 @@ pub(super) struct Replica {
     /// As the configuration in force says; to report a change of it.
     votes: bool,
     pub(super) fetching: Option<Fetching>,
-    pub(super) asked: Asked,
+    /// An operator who waits for a change that the core has not taken up yet.
+    pub(super) asked: Option<(ConnId, ReplyTo)>,
     scrub_interval_ns: u64,
     scrub_at_ns: u64,
     /// The rest of this round.

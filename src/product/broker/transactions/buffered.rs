@@ -16,9 +16,9 @@
 use std::collections::BTreeMap;
 
 use super::super::error::{AppendError, StoreError};
-use super::super::send::{Answered, SendAnswer};
 use super::super::server::{Broker, Serving};
 use super::super::store::{NewMessage, Store};
+use super::super::waiters::{Answered, SendAnswer};
 use super::checking::note;
 use super::ending::DecideError;
 use super::halves::{Destination, deciding};

@@ -1,9 +1,9 @@
 //! Request 37: a producer says how its transaction ended.
 
 use super::super::error::{AppendError, StoreError};
-use super::super::send::{Answered, SendAnswer};
 use super::super::server::{Broker, Serving};
 use super::super::store::Store;
+use super::super::waiters::{Answered, SendAnswer};
 use super::Decision;
 use super::book::Found;
 use super::halves::{Destination, deciding};

@@ -36,8 +36,12 @@ impl<D: Disk> Store<D> {
         properties.remove(key::DELAY);
         let length_bytes = published(properties.as_str())?.len();
         // A committed message can be sent back, as an ordinary one can.
-        if length_bytes > SENT_PROPERTIES_BYTES_MAX {
-            return Err(AppendError::FinalProperties { length_bytes });
+        let bytes_max = SENT_PROPERTIES_BYTES_MAX;
+        if length_bytes > bytes_max {
+            return Err(AppendError::FinalProperties {
+                length_bytes,
+                bytes_max,
+            });
         }
         let queue_id = self.make_queue(message.topic, message.queue_id).await?;
         properties.set(key::REAL_QUEUE_ID, &queue_id.to_string())?;
