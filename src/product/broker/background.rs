@@ -66,8 +66,8 @@ impl<E: Env> Broker<E> {
         self.expire_members();
         self.expire_streams(serving);
         let now_ns = self.env.now_ns();
-        let core_ns = serving.replica.as_ref().map(Replica::core_due_ns);
-        if core_ns.is_some_and(|due_ns| due_ns <= now_ns) {
+        let replica = serving.replica.as_ref();
+        if replica.is_some_and(|it| it.raft.deadline_ns() <= now_ns) {
             self.happened(serving, Input::Timeout).await?;
         }
         self.serve_due(serving).await?;

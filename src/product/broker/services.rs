@@ -52,12 +52,10 @@ impl<E: Env> Service<E> {
 impl<E: Env> Broker<E> {
     /// Does what is due. Where a read failed it is put off until it is due again.
     pub(super) async fn serve_due(&mut self, serving: &mut Serving<E>) -> Result<(), Interruption> {
-        for Service {
-            deadline_ns, due, ..
-        } in Service::ALL
-        {
-            if deadline_ns(serving).is_some_and(|due_ns| due_ns <= self.env.now_ns()) {
-                let done = due(self, serving).await;
+        for service in Service::ALL {
+            let due_ns = (service.deadline_ns)(serving);
+            if due_ns.is_some_and(|due_ns| due_ns <= self.env.now_ns()) {
+                let done = (service.due)(self, serving).await;
                 self.put_off(done)?;
             }
         }
@@ -66,8 +64,8 @@ impl<E: Env> Broker<E> {
 
     /// Lets every service follow what was applied.
     pub(super) fn follow_applied(&mut self, serving: &mut Serving<E>) {
-        for Service { applied, .. } in Service::ALL {
-            applied(self, serving);
+        for service in Service::ALL {
+            (service.applied)(self, serving);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An operator's requests about the cluster itself.
 
 use super::Replica;
+use super::view::ReplicaView;
 use crate::broker::interruption::Interruption;
 use crate::broker::server::{Broker, Serving};
 use crate::broker::waiters::{Answered, SendAnswer};
@@ -50,37 +51,10 @@ impl<E: Env> Broker<E> {
 
     /// The entry that the operator asked for is on its way.
     pub(super) fn change_taken_up(&mut self, serving: &mut Serving<E>, staged: Staged) {
-        let asked = serving
-            .replica
-            .as_mut()
-            .and_then(|replica| replica.asked.take());
+        let asked = serving.replica.as_mut().and_then(|it| it.asked.take());
         if let Some((conn, reply_to)) = asked {
             let what = Answered::Done;
             self.wait_for(serving, conn, staged, SendAnswer { reply_to, what });
-        }
-    }
-
-    /// The change that the operator asks for was made before, and the answer was lost.
-    pub(super) fn already_changed(&mut self, serving: &mut Serving<E>) {
-        let asked = serving
-            .replica
-            .as_mut()
-            .and_then(|replica| replica.asked.take());
-        if let Some((conn, reply_to)) = asked {
-            let code = ResponseCode::SUCCESS;
-            self.outbox.answer(conn, reply_to, code, &());
-        }
-    }
-
-    pub(super) fn change_refused(&mut self, serving: &mut Serving<E>, change: Change) {
-        let asked = serving
-            .replica
-            .as_mut()
-            .and_then(|replica| replica.asked.take());
-        if let Some((conn, reply_to)) = asked {
-            let remark = format!("{change:?} cannot be made, or not now");
-            let code = ResponseCode::SYSTEM_BUSY;
-            self.outbox.refuse(conn, reply_to, code, &remark);
         }
     }
 
@@ -114,6 +88,24 @@ impl<E: Env> Broker<E> {
         let code = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
         let remark = "this broker stands alone";
         self.outbox.refuse(conn, command.reply_to(), code, remark);
+    }
+}
+
+impl<E: Env> ReplicaView<'_, E> {
+    /// The change that the operator asks for was made before, and the answer was lost.
+    pub(super) fn already_changed(&mut self) {
+        if let Some((conn, reply_to)) = self.replica.asked.take() {
+            let code = ResponseCode::SUCCESS;
+            self.broker.outbox.answer(conn, reply_to, code, &());
+        }
+    }
+
+    pub(super) fn change_refused(&mut self, change: Change) {
+        if let Some((conn, reply_to)) = self.replica.asked.take() {
+            let remark = format!("{change:?} cannot be made, or not now");
+            let code = ResponseCode::SYSTEM_BUSY;
+            self.broker.outbox.refuse(conn, reply_to, code, &remark);
+        }
     }
 }
 

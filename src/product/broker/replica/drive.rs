@@ -12,7 +12,7 @@ use crate::broker::interruption::{Interruption, Renewal};
 use crate::broker::server::{Broker, Serving};
 use crate::broker::store::Fresh;
 use crate::env::{Env, Notice};
-use crate::log::{Entry, Position};
+use crate::log::{Entry, Position, Staged};
 use crate::raft::{Configuration, EntryHead, EntryId, HardState, Input, Message, Output};
 use crate::record::{EntryKind, LogPart};
 
@@ -61,7 +61,7 @@ impl<E: Env> Broker<E> {
         let Some(mut view) = self.as_replica(serving) else {
             return Ok(());
         };
-        let told = view.offer_again().await?;
+        let told = view.base_has_come().await?;
         self.consensus(serving, told).await
     }
 
@@ -81,10 +81,8 @@ impl<E: Env> Broker<E> {
         serving: &mut Serving<E>,
         payload: &Payload,
     ) -> Result<(), Interruption> {
-        while let Some(output) = serving
-            .replica
-            .as_mut()
-            .and_then(|replica| replica.raft.next_output())
+        while let Some(replica) = &mut serving.replica
+            && let Some(output) = replica.raft.next_output()
         {
             self.obey(serving, output, payload).await?;
         }
@@ -116,9 +114,7 @@ impl<E: Env> Broker<E> {
                 term,
                 append,
                 upto_index,
-            } => {
-                view.replicate((to, term), append, upto_index).await?;
-            }
+            } => view.replicate((to, term), append, upto_index).await?,
             Output::SendTail {
                 to,
                 term,
@@ -148,15 +144,15 @@ impl<E: Env> Broker<E> {
                 return view.install(base).await;
             }
             Output::AppendNoOp { term } => {
-                serving.store.term = term;
-                self.append_own(serving, EntryKind::NoOp, None)?;
+                view.append_own(term, EntryKind::NoOp, None)?;
             }
             Output::AppendConfiguration {
                 term,
                 configuration,
             } => {
-                serving.store.term = term;
-                self.append_own(serving, EntryKind::Configuration, Some(configuration))?;
+                let kind = EntryKind::Configuration;
+                let staged = view.append_own(term, kind, Some(configuration))?;
+                self.change_taken_up(serving, staged);
             }
             Output::Committed { index } => serving.store.commit(index),
             Output::BecameLeader { term } => {
@@ -164,9 +160,9 @@ impl<E: Env> Broker<E> {
             }
             Output::SteppedDown { term, unheard } => self.stepped_down(serving, term, unheard),
             Output::ReadReady { id, .. } => serving.reads.ready(id),
-            Output::ReadFailed { id } => self.refuse_read(serving, id),
-            Output::ChangeRefused(change) => self.change_refused(serving, change),
-            Output::AlreadyChanged(_) => self.already_changed(serving),
+            Output::ReadFailed { id } => view.refuse_read(id),
+            Output::ChangeRefused(change) => view.change_refused(change),
+            Output::AlreadyChanged(_) => view.already_changed(),
             Output::TailCertain => self.env.report(Notice::TailCertain),
             Output::Halted {
                 blank_nodes,
@@ -187,27 +183,22 @@ impl<E: Env> Broker<E> {
         }
         Ok(())
     }
-
-    /// Stages an entry of the broker's own, and tells the core at once.
-    fn append_own(
-        &mut self,
-        serving: &mut Serving<E>,
-        kind: EntryKind,
-        configuration: Option<Configuration>,
-    ) -> Result<(), StoreError> {
-        let changes = configuration.is_some();
-        let staged = serving.store.append_own(kind, configuration)?;
-        if let Some(mut view) = self.as_replica(serving) {
-            view.propose();
-        }
-        if changes {
-            self.change_taken_up(serving, staged);
-        }
-        Ok(())
-    }
 }
 
 impl<E: Env> ReplicaView<'_, E> {
+    /// Stages an entry of the broker's own, and tells the core at once.
+    fn append_own(
+        &mut self,
+        term: u64,
+        kind: EntryKind,
+        configuration: Option<Configuration>,
+    ) -> Result<Staged, StoreError> {
+        self.store.term = term;
+        let staged = self.store.append_own(kind, configuration)?;
+        self.propose();
+        Ok(staged)
+    }
+
     /// Tells the core of the entries that were staged since it was told last. The outputs
     /// of the core are carried out by the next [`Broker::happened`].
     pub(super) fn propose(&mut self) {

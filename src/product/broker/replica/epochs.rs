@@ -76,10 +76,9 @@ impl<E: Env> ReplicaView<'_, E> {
         }
         // Also a newer one is told: it answers to this very disk, and only what is
         // said to it stops it.
-        let (to_disk_back, epoch) = (from.disk, own);
         let back = Said::Epoch {
-            to_disk: to_disk_back,
-            epoch,
+            to_disk: from.disk,
+            epoch: own,
         };
         let is_to_me = to_disk == me.disk;
         if relation != Relation::Newer || !is_to_me {

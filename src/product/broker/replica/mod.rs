@@ -119,16 +119,11 @@ impl Replica {
         &self.peers
     }
 
-    /// When the core wants to be woken.
-    pub(super) fn core_due_ns(&self) -> u64 {
-        self.raft.deadline_ns()
-    }
-
     /// The earliest moment at which something is due.
     pub(super) fn deadline_ns(&self) -> u64 {
         let scrub_at_ns = self.takes_part().then_some(self.scrub_at_ns);
         let others = self.ask_at_ns().into_iter().chain(scrub_at_ns);
-        let always_ns = self.core_due_ns().min(self.waits.due_ns());
+        let always_ns = self.raft.deadline_ns().min(self.waits.due_ns);
         others.fold(always_ns, u64::min)
     }
 

@@ -38,6 +38,16 @@ pub(super) struct Payload {
 /// What the core is to be told of, with what came behind it; `None`: of nothing.
 pub(super) type Told = Option<(Input, Payload)>;
 
+/// That a message came.
+pub(super) fn told((from, term): (ReplicaId, u64), message: Message, payload: Payload) -> Told {
+    let input = Input::Message {
+        from,
+        term,
+        message,
+    };
+    Some((input, payload))
+}
+
 impl Payload {
     /// Takes apart what stands behind a message, and tells the message what it
     /// is. `None` where any of it does not verify: then the message is as good
@@ -189,14 +199,7 @@ impl<E: Env> ReplicaView<'_, E> {
                 let piece = payload.piece.expect("it was loaded");
                 return self.base_offered((from, term), message, &piece).await;
             }
-            message => {
-                let input = Input::Message {
-                    from,
-                    term,
-                    message,
-                };
-                return Ok(Some((input, payload)));
-            }
+            message => return Ok(told((from, term), message, payload)),
         }
         Ok(None)
     }

@@ -22,12 +22,12 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::peer_messages::{Payload, Told};
+use super::peer_messages::{Payload, Told, told};
 use super::view::ReplicaView;
 use crate::broker::base::Base;
 use crate::broker::interruption::Interruption;
 use crate::env::{Env, Notice};
-use crate::raft::{EntryId, Input, Message, ReplicaId};
+use crate::raft::{EntryId, Message, ReplicaId};
 
 /// Longest base that is sent or taken, bytes.
 pub(in crate::broker) const BASE_BYTES_MAX: u64 = 512 << 20;
@@ -244,12 +244,7 @@ impl<E: Env> ReplicaView<'_, E> {
         let now_ns = self.broker.env.now_ns();
         let base = match &message {
             Message::Install { base, .. } if !self.replica.wants_base(*base, term) => {
-                let input = Input::Message {
-                    from,
-                    term,
-                    message,
-                };
-                return Ok(Some((input, Payload::default())));
+                return Ok(told((from, term), message, Payload::default()));
             }
             Message::Expired { base } if !self.replica.lost_before(*base) => return Ok(None),
             Message::Install { base, .. } | Message::Expired { base } => *base,
@@ -297,20 +292,11 @@ impl<E: Env> ReplicaView<'_, E> {
         Ok(None)
     }
 
-    /// The core may have waited for its term to be durable: a base that is whole is
-    /// offered to it once more.
-    pub(super) async fn offer_again(&mut self) -> Result<Told, Interruption> {
+    /// Does what the base was offered for, once it has come. The core may not be ready for
+    /// it (its term is not durable yet): then it stays here.
+    pub(super) async fn base_has_come(&mut self) -> Result<Told, Interruption> {
         let incoming = self.replica.incoming.as_ref();
-        match incoming.is_some_and(Incoming::has_come) {
-            true => self.base_has_come().await,
-            false => Ok(None),
-        }
-    }
-
-    /// Does what the base was offered for. The core may not be ready for it (its
-    /// term is not durable yet): then it stays here.
-    async fn base_has_come(&mut self) -> Result<Told, Interruption> {
-        let Some(incoming) = &self.replica.incoming else {
+        let Some(incoming) = incoming.filter(|it| it.has_come()) else {
             return Ok(None);
         };
         let Offer {
@@ -345,12 +331,7 @@ impl<E: Env> ReplicaView<'_, E> {
             self.expired_there(&payload).await?;
             Ok(None)
         } else {
-            let input = Input::Message {
-                from,
-                term,
-                message,
-            };
-            Ok(Some((input, payload)))
+            Ok(told((from, term), message, payload))
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::view::ReplicaView;
-use crate::broker::server::{Broker, Serving};
 use crate::env::{ConnId, Env};
 use crate::raft::Input;
 use crate::remoting::{Command, ResponseCode};
@@ -75,16 +74,6 @@ impl Reads {
     }
 }
 
-impl<E: Env> Broker<E> {
-    pub(super) fn refuse_read(&mut self, serving: &mut Serving<E>, id: u64) {
-        if let Some(Wanted { conn, command }) = serving.reads.take(id) {
-            let code = ResponseCode::SYSTEM_BUSY;
-            self.outbox
-                .refuse(conn, command.reply_to(), code, "the leader changed");
-        }
-    }
-}
-
 impl<E: Env> ReplicaView<'_, E> {
     /// Asks the core whether this replica still leads; the command is looked at
     /// again when it does.
@@ -101,6 +90,14 @@ impl<E: Env> ReplicaView<'_, E> {
         }
         let id = self.reads.add(Wanted { conn, command });
         self.replica.raft.step(now_ns, Input::Read { id });
+    }
+
+    pub(super) fn refuse_read(&mut self, id: u64) {
+        if let Some(Wanted { conn, command }) = self.reads.take(id) {
+            let (reply_to, code) = (command.reply_to(), ResponseCode::SYSTEM_BUSY);
+            let remark = "the leader changed";
+            self.broker.outbox.refuse(conn, reply_to, code, remark);
+        }
     }
 }
 

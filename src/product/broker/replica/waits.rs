@@ -17,7 +17,7 @@ const AGAIN_NS: u64 = 60_000_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waits {
     since_ns: u64,
-    due_ns: u64,
+    pub(super) due_ns: u64,
 }
 
 impl Waits {
@@ -26,11 +26,6 @@ impl Waits {
             since_ns: now_ns,
             due_ns: now_ns + PATIENCE_NS,
         }
-    }
-
-    /// When it is time to see whether something is waited for.
-    pub(super) fn due_ns(&self) -> u64 {
-        self.due_ns
     }
 }
 
