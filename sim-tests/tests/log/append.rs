@@ -4,8 +4,8 @@
 use crate::support::*;
 use zeroloss::env::Disk;
 use zeroloss::log::{
-    COMMIT_LOG_DIR, CheckpointState, CommitLog, JobKind, LogConfig, LogEnd, LogError, OpenError,
-    Position, RECORD_BYTES_MAX, Staged,
+    COMMIT_LOG_DIR, CheckpointState, CommitLog, JobKind, LogConfig, LogEnd, LogError, LogSizes,
+    OpenError, Position, RECORD_BYTES_MAX, Staged,
 };
 use zeroloss::record::EncodeError;
 use zeroloss::record::EntryKind;
@@ -41,6 +41,7 @@ on_both! {
 /// Room for groups in a segment of [`SMALL`], on this disk.
 fn config_for<D: Disk>(disk: &D) -> LogConfig {
     LogConfig {
+        sizes: LogSizes::DEFAULT,
         segment_bytes: 8 * disk.sector_bytes() as u64,
         reserve_bytes: 0,
         replicated: false,
@@ -413,6 +414,7 @@ fn a_group_is_one_write_of_whole_sectors() {
 fn segments_too_small_for_any_record_are_refused() {
     on_simulated(async |disk| {
         let config = LogConfig {
+            sizes: LogSizes::DEFAULT,
             segment_bytes: 1023,
             reserve_bytes: 0,
             replicated: false,
@@ -426,6 +428,7 @@ fn segments_too_small_for_any_record_are_refused() {
             })
         ));
         let config = LogConfig {
+            sizes: LogSizes::DEFAULT,
             segment_bytes: 1024,
             reserve_bytes: 0,
             replicated: false,
@@ -447,6 +450,7 @@ fn room_leaves_the_reserve_and_what_is_staged() {
     let disk = boot(&model);
     block_on(async {
         let config = LogConfig {
+            sizes: LogSizes::DEFAULT,
             segment_bytes: 4096,
             reserve_bytes: 30_000,
             replicated: false,
@@ -476,6 +480,7 @@ fn a_header_on_the_last_byte_of_a_sector_is_no_padding() {
 async fn headers_on_the_last_byte<D: Disk>(disk: D) {
     let sector_bytes = disk.sector_bytes();
     let config = LogConfig {
+        sizes: LogSizes::DEFAULT,
         segment_bytes: 16 << 20,
         reserve_bytes: 0,
         replicated: false,

@@ -1,7 +1,7 @@
 //! A long log is gone through once: no part of it starts again from the beginning.
 
 use zeroloss::env::Disk;
-use zeroloss::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, Position};
+use zeroloss::log::{COMMIT_LOG_DIR, CommitLog, LogConfig, LogSizes, Position};
 use zeroloss::sim::disk::{StepDisk, block_on};
 
 use crate::chain::Chain;
@@ -9,6 +9,7 @@ use crate::restart::Counting;
 use crate::support::*;
 
 const CONFIG: LogConfig = LogConfig {
+    sizes: LogSizes::DEFAULT,
     segment_bytes: 256 << 10,
     reserve_bytes: 0,
     replicated: true,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use zeroloss::env::{Disk, Env, real::RealEnv};
 use zeroloss::log::{
-    CommitLog, Entry, Identity, JobKind, LogConfig, LogError, OpenError, Position, Recovery,
-    Staged, format,
+    CommitLog, Entry, Identity, JobKind, LogConfig, LogError, LogSizes, OpenError, Position,
+    Recovery, Staged, format,
 };
 use zeroloss::record::{EntryKind, Message};
 use zeroloss::sim::disk::{DiskConfig, DiskModel, DiskSurvival, StepDisk, block_on};
@@ -20,6 +20,7 @@ pub(crate) const IDENTITY: Identity = Identity {
 pub(crate) const ENTROPY: u64 = 0x5eed;
 /// Eight sectors: the header's and seven for groups.
 pub(crate) const SMALL: LogConfig = LogConfig {
+    sizes: LogSizes::DEFAULT,
     segment_bytes: 4096,
     reserve_bytes: 0,
     replicated: false,

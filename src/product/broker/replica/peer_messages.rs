@@ -247,7 +247,7 @@ impl<E: Env> ReplicaView<'_, E> {
         mut append: Append,
         upto_index: u64,
     ) -> Result<(), Interruption> {
-        for _ in 0..self.config.sizes.appends_at_once {
+        for _ in 0..self.broker.config.sizes.appends_at_once {
             let indices = append.prev.index + 1..=upto_index;
             let frames = self.frames(indices).await?;
             let behind = left_behind(&frames, append.prev.index, upto_index);
