@@ -129,6 +129,7 @@ fn a_step_may_begin_anywhere() {
             assert!(forward || address >= chain.end().address && step.next_address == 0);
         }
         let none = Scrubbed {
+            read_bytes: 0,
             next_address: 0,
             damaged: None,
             corrupt_header: None,

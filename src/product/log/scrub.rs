@@ -15,6 +15,8 @@ use crate::record::LogPart;
 pub struct Scrubbed {
     /// Where the next step begins: the log's base once the end was reached.
     pub next_address: u64,
+    /// Bytes of the file that were gone through, padding included.
+    pub read_bytes: u64,
     /// The entry at this address does not verify: for [`CommitLog::mark_damaged`].
     pub damaged: Option<u64>,
     /// The segment that begins at this address has lost its header, which the next
@@ -23,9 +25,10 @@ pub struct Scrubbed {
 }
 
 impl Scrubbed {
-    fn whole_up_to(next_address: u64) -> Self {
+    fn whole_up_to(next_address: u64, read_bytes: u64) -> Self {
         Self {
             next_address,
+            read_bytes,
             damaged: None,
             corrupt_header: None,
         }
@@ -33,8 +36,9 @@ impl Scrubbed {
 }
 
 impl<D: Disk> CommitLog<D> {
-    /// Verifies about `bytes` of the durable log from `from_address` on, at most
-    /// to the end of a segment, and that segment's header: `next_address` of the
+    /// Verifies about `bytes` of the file that holds the durable log from `from_address`
+    /// on (short entries may be little of it, and padding the rest), at most to the end of
+    /// a segment, and that segment's header: `next_address` of the
     /// step before, or 0. Known holes are passed over, and padding that has rotted,
     /// which nobody needs. Stands alone.
     ///
@@ -53,8 +57,8 @@ impl<D: Disk> CommitLog<D> {
         let window_bytes = self.config.sizes.window_bytes.min(bytes);
         async move {
             let scrubbed = match stretch {
-                None => Scrubbed::whole_up_to(base_address),
-                Some(stretch) => stretch.verify(window_bytes).await?,
+                None => Scrubbed::whole_up_to(base_address, 0),
+                Some(stretch) => stretch.verify(window_bytes, bytes).await?,
             };
             let stands = header_stands(&file, &header).await;
             let stands = stands.map_err(|source| ReadError::Io {
@@ -108,8 +112,9 @@ struct Stretch<D: Disk> {
 impl<D: Disk> Stretch<D> {
     /// From the entry on that the step before came to; where none begins there (the
     /// address may since have been cut off, and another entry may have taken it),
-    /// from the beginning of the group.
-    async fn verify(&self, window_bytes: u64) -> Result<Scrubbed, ReadError> {
+    /// from the beginning of the group. Stops behind the entry that ends `bytes` further
+    /// on in the file, or later.
+    async fn verify(&self, window_bytes: u64, bytes: u64) -> Result<Scrubbed, ReadError> {
         let mut frames = self.place.frames(window_bytes);
         let from = self.place.frame_at(&mut frames, self.place.position);
         let (mut at, mut position) = (self.from_address, self.place.position);
@@ -119,8 +124,9 @@ impl<D: Disk> Stretch<D> {
         if first.is_none() {
             (at, position) = (self.place.group.address, self.place.group.position);
         }
+        let from_position = position;
         let mut behind = None;
-        while at < self.upto_address {
+        while at < self.upto_address && (behind.is_none() || position - from_position < bytes) {
             let frame = match first.take() {
                 Some(frame) => frame,
                 None => self.place.frame_at(&mut frames, position).await?,
@@ -137,13 +143,13 @@ impl<D: Disk> Stretch<D> {
                     None => {
                         return Ok(Scrubbed {
                             damaged: Some(at),
-                            ..Scrubbed::whole_up_to(at)
+                            ..Scrubbed::whole_up_to(at, position - from_position)
                         });
                     }
                 },
             }
         }
-        Ok(Scrubbed::whole_up_to(at))
+        Ok(Scrubbed::whole_up_to(at, position - from_position))
     }
 }
 

@@ -11,9 +11,10 @@ use crate::sim::world::{Longest, Loops};
 
 /// Parts of long work that may come together, and what else a step may look up: the
 /// places in the log where followers go on, what is due for delivery, and a look for
-/// rot that reads on behind what it finds.
+/// rot that reads on behind what it finds. What is looked up is counted in sectors: an
+/// entry that was written alone fills one, and is read with it.
 const PARTS_MAX: u64 = 4;
-const LOOKED_UP_BYTES_MAX: u64 = 512 << 10;
+const LOOKED_UP_SECTORS_MAX: u64 = 1_024;
 
 /// Looks at an entry that is longer than a part: nothing of it verifies before all of
 /// it is there, so it is no work that could come in parts. A broker that sends one
@@ -70,7 +71,8 @@ fn step_bytes_max(scenario: &Scenario) -> u64 {
         true => LOOKS_AT_LONG * longest_entry + longest_entry.min(ROT_BYTES_MAX),
         false => 0,
     };
-    PARTS_MAX * broker.slice_bytes + LOOKED_UP_BYTES_MAX + long_bytes
+    let looked_up_bytes = LOOKED_UP_SECTORS_MAX * u64::from(scenario.disk.sector_bytes);
+    PARTS_MAX * broker.slice_bytes + looked_up_bytes + long_bytes
 }
 
 fn exceeds(longest: Longest, most: u64, did: impl FnOnce(u64, At) -> String) -> Option<Finding> {

@@ -45,7 +45,7 @@ impl<E: Env> ReplicaView<'_, E> {
             if let Some(address) = scrubbed.corrupt_header {
                 return Err(Renewal::CorruptHeader { address }.into());
             }
-            let bytes = scrubbed.next_address.saturating_sub(at);
+            let has_ended = scrubbed.next_address <= at;
             at = scrubbed.next_address;
             if let Some(address) = scrubbed.damaged {
                 if log.mark_damaged(address).await?.is_some() {
@@ -56,11 +56,11 @@ impl<E: Env> ReplicaView<'_, E> {
                 break;
             }
             // Round once at most: the end of the log leads back to its beginning.
-            if bytes == 0 {
+            if has_ended {
                 round_ends = true;
                 break;
             }
-            left = left.saturating_sub(bytes);
+            left = left.saturating_sub(scrubbed.read_bytes);
         }
         // From its end on: a part with a long entry may take longer than the pause, and a
         // time that is past already would leave nobody else a turn.
