@@ -12,7 +12,7 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const CHUNK_MAX: usize = 32;
 
 /// A run of entries, in order.
-pub(super) type Chunk<K, V> = Arc<Vec<(K, V)>>;
+type Chunk<K, V> = Arc<Vec<(K, V)>>;
 
 /// See the module.
 ///
@@ -164,9 +164,45 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         entries.map(|(key, value)| (key, value))
     }
 
-    /// The chunks, shared.
-    pub(super) fn chunks(&self) -> impl Iterator<Item = Chunk<K, V>> {
+    /// All entries in runs of `entries` each, shared: the same for equal maps, however
+    /// each of them came to be.
+    pub(super) fn runs(&self, entries: usize) -> Vec<Run<K, V>> {
+        let mut runs: Vec<Run<K, V>> = Vec::new();
+        let mut room = 0;
+        for chunk in self.chunks.values() {
+            let mut from = 0;
+            while from < chunk.len() {
+                if room == 0 {
+                    runs.push(Run(Vec::new()));
+                    room = entries;
+                }
+                let upto = chunk.len().min(from + room);
+                if let Some(Run(parts)) = runs.last_mut() {
+                    parts.push((Arc::clone(chunk), from..upto));
+                }
+                room -= upto - from;
+                from = upto;
+            }
+        }
+        runs
+    }
+
+    #[cfg(test)]
+    fn chunks(&self) -> impl Iterator<Item = Chunk<K, V>> {
         self.chunks.values().cloned()
+    }
+}
+
+/// A run of entries, as parts of chunks.
+pub(super) struct Run<K, V>(Vec<(Chunk<K, V>, Range<usize>)>);
+
+impl<K: Clone, V: Clone> Run<K, V> {
+    /// Its entries, in order.
+    pub(super) fn to_vec(&self) -> Vec<(K, V)> {
+        let parts = self.0.iter();
+        parts
+            .flat_map(|(chunk, part)| chunk[part.clone()].iter().cloned())
+            .collect()
     }
 }
 
@@ -229,6 +265,27 @@ mod tests {
         let own = pairs.filter(|(one, other)| !Arc::ptr_eq(one, other));
         assert_eq!(own.count(), 2, "one chunk for each change");
         assert!(copy.chunks().all(|chunk| chunk.len() <= CHUNK_MAX));
+    }
+
+    /// One grows at its end and is cut in two there; the other grows in its midst.
+    #[test]
+    fn runs_do_not_tell_how_a_map_came_to_be() {
+        let one: Chunked<u64, u64> = (0..1_000).map(|key| (key, key)).collect();
+        let other: Chunked<u64, u64> = (0..1_000).rev().map(|key| (key, key)).collect();
+        let lengths = |map: &Chunked<u64, u64>| map.chunks().map(|it| it.len()).collect::<Vec<_>>();
+        assert_ne!(lengths(&one), lengths(&other));
+        let runs = |map: &Chunked<u64, u64>| -> Vec<_> {
+            map.runs(64).iter().map(super::Run::to_vec).collect()
+        };
+        assert_eq!(runs(&one), runs(&other));
+        assert!(
+            runs(&one)
+                .concat()
+                .into_iter()
+                .eq((0..1_000).map(|key| (key, key)))
+        );
+        assert_eq!(runs(&one).len(), 16);
+        assert!(Chunked::<u64, u64>::default().runs(64).is_empty());
     }
 
     proptest! {

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chunked::Chunk;
+use super::chunked::Run;
 use super::delays::{Delayed, Delays};
 use super::producers::{Producers, Window};
 use super::state::{AppliedState, Place, QueueTails};
@@ -23,6 +23,9 @@ use crate::raft::{Configuration, NUMBER_MAX};
 const PART_BYTES: usize = 64 << 10;
 /// Queues of a topic in one line: each brings a sector.
 const QUEUES_PER_LINE: usize = 16;
+/// Entries of a map in one line. A base is the same bytes on every replica that stands
+/// there.
+const ENTRIES_PER_LINE: usize = 256;
 
 /// All that is no map.
 #[derive(Serialize, Deserialize)]
@@ -80,11 +83,11 @@ struct Single {
 enum Piece {
     Head,
     Queues(String, Vec<u64>, usize),
-    Offsets(Chunk<Place, u64>),
+    Offsets(Run<Place, u64>),
     Producer(String, std::sync::Arc<Window>),
-    Halves(Chunk<u64, Half>),
-    Decided(Chunk<u64, Decided>),
-    Delays(Chunk<u64, Delayed>),
+    Halves(Run<u64, Half>),
+    Decided(Run<u64, Decided>),
+    Delays(Run<u64, Delayed>),
     End(u64),
 }
 
@@ -105,13 +108,15 @@ impl Lines {
                 Piece::Queues(topic.to_owned(), part.to_vec(), number * QUEUES_PER_LINE)
             }));
         }
-        pieces.extend(state.offsets.chunks().map(Piece::Offsets));
+        let offsets = state.offsets.runs(ENTRIES_PER_LINE).into_iter();
+        pieces.extend(offsets.map(Piece::Offsets));
         let producers = state.producers.windows();
         pieces.extend(producers.map(|(producer, window)| Piece::Producer(producer, window)));
-        let (halves, decided) = state.transactions.chunks();
-        pieces.extend(halves.map(Piece::Halves));
-        pieces.extend(decided.map(Piece::Decided));
-        pieces.extend(state.delays.chunks().map(Piece::Delays));
+        let (halves, decided) = state.transactions.runs(ENTRIES_PER_LINE);
+        pieces.extend(halves.into_iter().map(Piece::Halves));
+        pieces.extend(decided.into_iter().map(Piece::Decided));
+        let delays = state.delays.runs(ENTRIES_PER_LINE).into_iter();
+        pieces.extend(delays.map(Piece::Delays));
         pieces.push(Piece::End(pieces.len() as u64));
         Self {
             head: Head::of(state),

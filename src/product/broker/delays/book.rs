@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::broker::chunked::{Chunk, Chunked};
+use crate::broker::chunked::{Chunked, Run};
 use crate::record::Message;
 use crate::remoting::send::SCHEDULE_TOPIC;
 
@@ -90,9 +90,9 @@ impl Delays {
         self.0.is_empty()
     }
 
-    /// All messages that wait, in chunks.
-    pub(in crate::broker) fn chunks(&self) -> impl Iterator<Item = Chunk<u64, Delayed>> {
-        self.0.chunks()
+    /// All messages that wait, in runs of so many.
+    pub(in crate::broker) fn runs(&self, entries: usize) -> Vec<Run<u64, Delayed>> {
+        self.0.runs(entries)
     }
 
     /// Some of what waits, out of a snapshot.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DISCARD_TOPIC, HALF_TOPIC, OP_TOPIC};
-use crate::broker::chunked::{Chunk, Chunked};
+use crate::broker::chunked::{Chunked, Run};
 use crate::record::{Message, Properties, key};
 use crate::remoting::transaction::sys_flag;
 
@@ -160,14 +160,12 @@ impl Transactions {
         self.pending.get(&address)
     }
 
-    /// Pending and decided transactions, in chunks.
-    pub(in crate::broker) fn chunks(
+    /// Pending and decided transactions, in runs of so many.
+    pub(in crate::broker) fn runs(
         &self,
-    ) -> (
-        impl Iterator<Item = Chunk<u64, Half>>,
-        impl Iterator<Item = Chunk<u64, Decided>>,
-    ) {
-        (self.pending.chunks(), self.decided.chunks())
+        entries: usize,
+    ) -> (Vec<Run<u64, Half>>, Vec<Run<u64, Decided>>) {
+        (self.pending.runs(entries), self.decided.runs(entries))
     }
 
     /// Some of what is pending, out of a snapshot.
