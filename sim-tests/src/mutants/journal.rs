@@ -1,8 +1,12 @@
 //! The journal of a hunt over many mutants: a line for each that is done, so that a run
-//! that was cut off goes on where it ended.
+//! that was cut off goes on where it ended. What was found out before the first of them
+//! is written down, too, and is not done again.
 //!
 //! ```text
 //!   {"of":"the sources, the patches and the arguments, as a hash"} ⏎
+//!   {"drawn":["raft/vote.rs:12 off-by-one-1",…]} ⏎
+//!   {"gate":[{"scenario":"scenarios/acts/…","cpu_s":0.4},…]} ⏎
+//!   {"green_cpu_s":812.5} ⏎
 //!   {"id":"S01","hunts":[…]} ⏎ …
 //! ```
 
@@ -13,6 +17,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::GateScenario;
 use super::table::Hunt;
 
 /// The subject of the lines behind it.
@@ -21,17 +26,27 @@ struct Head {
     of: String,
 }
 
-/// A mutant that is done.
+/// A line behind the head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Done {
-    id: String,
-    hunts: Vec<Hunt>,
+#[serde(untagged)]
+enum Line {
+    /// The generated mutants that compile, by id.
+    Drawn { drawn: Vec<String> },
+    /// The gate without a mutant, the cheapest scenario first.
+    Gate { gate: Vec<GateScenario> },
+    /// The tree was run without a mutant and is green.
+    Green { green_cpu_s: f64 },
+    /// A mutant is done.
+    Done { id: String, hunts: Vec<Hunt> },
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Journal {
     file: Option<File>,
+    drawn: Option<Vec<String>>,
+    gate: Option<Vec<GateScenario>>,
+    is_green: bool,
     done: BTreeMap<String, Vec<Hunt>>,
 }
 
@@ -39,10 +54,7 @@ impl Journal {
     /// No journal: every mutant is hunted.
     #[must_use]
     pub fn none() -> Self {
-        Self {
-            file: None,
-            done: BTreeMap::new(),
-        }
+        Self::default()
     }
 
     /// The journal in that file, which is begun where there is none. A last line that was
@@ -71,21 +83,37 @@ impl Journal {
                 return Err(io::Error::other(format!("{} {why}", path.display())));
             }
         };
-        let mut done = BTreeMap::new();
+        let mut journal = Self::default();
         for (line, number) in lines.zip(2..) {
-            let read: Done = serde_json::from_str(line)
+            let line = serde_json::from_str(line)
                 .map_err(|why| io::Error::other(format!("{}:{number}: {why}", path.display())))?;
-            done.insert(read.id, read.hunts);
+            journal.take(line);
         }
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(whole.len() as u64)?;
         if !is_begun {
             writeln!(file, "{}", serde_json::to_string(&head)?)?;
         }
-        Ok(Self {
-            file: Some(file),
-            done,
-        })
+        journal.file = Some(file);
+        Ok(journal)
+    }
+
+    /// The generated mutants that were drawn, by id.
+    #[must_use]
+    pub fn drawn(&self) -> Option<&[String]> {
+        self.drawn.as_deref()
+    }
+
+    /// The gate's scenarios and their costs, where they were measured.
+    #[must_use]
+    pub fn gate(&self) -> Option<&[GateScenario]> {
+        self.gate.as_deref()
+    }
+
+    /// Whether the tree was run without a mutant and is green.
+    #[must_use]
+    pub fn is_green(&self) -> bool {
+        self.is_green
     }
 
     /// The hunts of a mutant that is done.
@@ -94,26 +122,61 @@ impl Journal {
         self.done.get(id).map(Vec::as_slice)
     }
 
+    /// These generated mutants were drawn.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn add_drawn(&mut self, drawn: Vec<String>) -> io::Result<()> {
+        self.add_line(Line::Drawn { drawn })
+    }
+
+    /// The gate was measured.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn add_gate(&mut self, gate: Vec<GateScenario>) -> io::Result<()> {
+        self.add_line(Line::Gate { gate })
+    }
+
+    /// The tree is green.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn add_green(&mut self, green_cpu_s: f64) -> io::Result<()> {
+        self.add_line(Line::Green { green_cpu_s })
+    }
+
     /// A mutant is done.
     ///
     /// # Errors
     /// It cannot be written down.
     pub fn add(&mut self, id: &str, hunts: &[Hunt]) -> io::Result<()> {
-        let Some(file) = &mut self.file else {
-            return Ok(());
-        };
-        let done = Done {
-            id: id.to_owned(),
-            hunts: hunts.to_owned(),
-        };
-        writeln!(file, "{}", serde_json::to_string(&done)?)?;
-        file.sync_data()
+        let (id, hunts) = (id.to_owned(), hunts.to_owned());
+        self.add_line(Line::Done { id, hunts })
+    }
+
+    fn add_line(&mut self, line: Line) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            writeln!(file, "{}", serde_json::to_string(&line)?)?;
+            file.sync_data()?;
+        }
+        self.take(line);
+        Ok(())
+    }
+
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Drawn { drawn } => self.drawn = Some(drawn),
+            Line::Gate { gate } => self.gate = Some(gate),
+            Line::Green { .. } => self.is_green = true,
+            Line::Done { id, hunts } => _ = self.done.insert(id, hunts),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{File, Journal, Path, Write, fs};
+    use super::{File, GateScenario, Journal, Path, Write, fs};
 
     fn save(path: &Path, bytes: &[u8]) {
         let written = File::create(path).and_then(|mut file| file.write_all(bytes));
@@ -142,5 +205,27 @@ mod tests {
         let other = Journal::open(&path, "a").expect_err("no journal");
         assert!(other.to_string().contains("is no journal"), "{other}");
         assert_eq!(fs::read(&path).expect("it is there"), b"a letter");
+    }
+
+    /// The draw, the gate's costs and the tree's colour are read again, each with its line.
+    #[test]
+    fn what_was_found_out_first_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal");
+        let gate = vec![GateScenario {
+            scenario: "scenarios/a.toml".to_owned(),
+            cpu_s: 0.5,
+        }];
+        let drawn = vec!["log/a.rs:1 off-by-one-1".to_owned()];
+        let mut journal = Journal::open(&path, "a").expect("it is begun");
+        assert!(journal.drawn().is_none() && journal.gate().is_none() && !journal.is_green());
+        journal.add_drawn(drawn.clone()).expect("it is written");
+        journal.add_gate(gate.clone()).expect("it is written");
+        journal.add_green(2.5).expect("it is written");
+        for journal in [journal, Journal::open(&path, "a").expect("it goes on")] {
+            assert_eq!(journal.drawn(), Some(drawn.as_slice()));
+            assert_eq!(journal.gate(), Some(gate.as_slice()));
+            assert!(journal.is_green());
+        }
     }
 }

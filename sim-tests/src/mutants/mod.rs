@@ -5,16 +5,29 @@
 //! nothing is reported at all.
 //!
 //! ```text
-//!  *.patch ──▶ patch ──▶ weave: all in one build, each behind a number
-//!                          │      tree: the copy that is built; a build of its own
-//!                          ▼            for a mutant that cannot be a switch
-//!              hunt: `zeroloss run`, a few seeds, then more,
-//!                    until killed, or the cap of CPU time
+//!  *.patch ──▶ patch ──▶ mutant ──▶ weave: all in one build, each behind a number
+//!  the product ──▶ generate ─┘       │      tree: the copy that is built; a build of its
+//!                                    ▼            own for a mutant that cannot be a switch
+//!                          program, run: one call of `zeroloss run`
+//!                                    │
+//!              hunt, gate: a few seeds, then more, or the gate's scenarios,
+//!                          until killed, or the cap of CPU time; journal
+//!                                    │
+//!                     table, report: what came of it; judged: what people say of it
 //! ```
 
+pub mod commit;
+mod compiler;
+pub mod gate;
+pub mod generate;
 pub mod hunt;
 pub mod journal;
+pub mod judged;
+pub mod mutant;
 pub mod patch;
+pub mod program;
+pub mod report;
+pub mod run;
 pub mod table;
 pub mod tree;
 pub mod weave;

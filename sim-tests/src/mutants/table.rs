@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hunt::{Ground, Hunted, Judging};
-use super::patch::{Expect, Mutant};
+use super::hunt::{Ground, Hunted};
+use super::mutant::{Expect, Mutant};
+use super::run::Judging;
 
 /// The result for a mutant.
 #[derive(Debug)]
@@ -31,18 +32,30 @@ impl Row<'_> {
     /// not report.
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
-        let killed = self.mutant.expect == Expect::Killed;
         self.hunts.iter().all(|Hunt { ground, hunted, .. }| {
-            let may_miss = *ground == Ground::Blind && killed;
-            hunted.red_anyway.is_empty() && (may_miss || hunted.kill.is_some() == killed)
+            let is_met = match self.mutant.expect {
+                Expect::Killed => hunted.kill.is_some() || ground.is_blind(),
+                Expect::Survived => hunted.kill.is_none(),
+                Expect::Unknown => true,
+            };
+            hunted.red_anyway.is_empty() && is_met
         })
     }
 
-    /// Whether a blind hunt missed it, though it is to be killed.
+    /// Whether every blind hunt of one way of judging missed it, though nobody says that it
+    /// is harmless.
     #[must_use]
     pub fn is_missed_blind(&self) -> bool {
-        let missed = |hunt: &Hunt| hunt.ground == Ground::Blind && hunt.hunted.kill.is_none();
-        self.mutant.expect == Expect::Killed && self.hunts.iter().any(missed)
+        let blind = self.hunts.iter().filter(|hunt| hunt.ground.is_blind());
+        let missed = |judging: Judging| {
+            let mut of_it = blind
+                .clone()
+                .filter(|hunt| hunt.judging == judging)
+                .peekable();
+            of_it.peek().is_some() && of_it.all(|hunt| hunt.hunted.kill.is_none())
+        };
+        let is_missed = missed(Judging::AllChecks) || missed(Judging::BlackBox);
+        self.mutant.expect != Expect::Survived && is_missed
     }
 }
 
@@ -56,7 +69,10 @@ pub fn json(row: &Row<'_>) -> serde_json::Result<String> {
         "expected": match row.mutant.expect {
             Expect::Killed => "killed",
             Expect::Survived => "survived",
+            Expect::Unknown => "unknown",
         },
+        "breaks": row.mutant.breaks,
+        "replacement": row.mutant.replacement(),
         "as_expected": row.is_as_expected(),
         "hunts": row.hunts,
     }))
@@ -65,8 +81,8 @@ pub fn json(row: &Row<'_>) -> serde_json::Result<String> {
 /// The table's first two lines, in Markdown.
 #[must_use]
 pub fn head() -> String {
-    "| id | hunt | judged by | came out | check | scenario | seed | runs | panics | CPU s |\n\
-     |---|---|---|---|---|---|---|---|---|---|\n"
+    "| id | ground | judged by | came out | check | scenario | place | seed | runs | panics | CPU s |\n\
+     |---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned()
 }
 
@@ -76,38 +92,36 @@ pub fn lines(row: &Row<'_>) -> String {
     let mut text = String::new();
     for hunt in &row.hunts {
         let hunted = &hunt.hunted;
-        let ground = match hunt.ground {
-            Ground::Aimed => "aimed",
-            Ground::Blind => "blind",
-        };
+        let ground = hunt.ground.name();
         let judged = match hunt.judging {
             Judging::AllChecks => "all checks",
             Judging::BlackBox => "black box",
         };
         let out = match (&hunted.kill, row.mutant.expect) {
-            (Some(_), Expect::Killed) => "killed",
+            (Some(_), Expect::Killed | Expect::Unknown) => "killed",
             (Some(_), Expect::Survived) => "REPORTED",
-            (None, Expect::Killed) => "SURVIVED",
+            (None, Expect::Killed | Expect::Unknown) => "SURVIVED",
             (None, Expect::Survived) => "not reported",
         };
-        let (check, scenario, seed) = match &hunted.kill {
-            Some(kill) => (
-                kill.check.as_str(),
-                kill.scenario.as_str(),
-                kill.seed.map_or("-".to_owned(), |seed| seed.to_string()),
-            ),
-            None => ("-", "-", "-".to_owned()),
-        };
+        let kill = hunted.kill.as_ref();
+        let (check, scenario) = kill.map_or(("-", "-"), |it| (&it.check, &it.scenario));
+        let seed = or_dash(kill.and_then(|kill| kill.seed));
+        let place = or_dash(kill.and_then(|kill| kill.place));
         let id = &row.mutant.id;
         let (runs, panics, cpu_s) = (hunted.runs, hunted.panics, hunted.cpu_s);
         text.push_str(&format!(
-            "| {id} | {ground} | {judged} | {out} | {check} | {scenario} | {seed} | {runs} | {panics} | {cpu_s:.1} |\n"
+            "| {id} | {ground} | {judged} | {out} | {check} | {scenario} | {place} | {seed} | {runs} | {panics} | {cpu_s:.1} |\n"
         ));
         for (scenario, seed) in &hunted.red_anyway {
+            let seed = or_dash(*seed);
             text.push_str(&format!(
-                "| {id} | {ground} | {judged} | RED WITHOUT IT | - | {scenario} | {seed} | - | - | - |\n"
+                "| {id} | {ground} | {judged} | RED WITHOUT IT | - | {scenario} | - | {seed} | - | - | - |\n"
             ));
         }
     }
     text
+}
+
+fn or_dash(number: Option<impl std::fmt::Display>) -> String {
+    number.map_or("-".to_owned(), |number| number.to_string())
 }

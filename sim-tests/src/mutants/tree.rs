@@ -11,10 +11,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::Deserialize;
-
-use super::patch::Mutant;
-use super::weave::{NUMBER_VARIABLE, Woven, WovenFile};
+use super::compiler::{CompilerError, refused, said};
+use super::mutant::Mutant;
+use super::program::{Pair, Program};
+use super::weave::Woven;
 
 /// Not part of the sources.
 const LEFT_OUT: [&str; 3] = ["target", ".git", ".ci"];
@@ -29,25 +29,6 @@ const IS_READ: [&str; 6] = [
     "src",
 ];
 
-/// A `zeroloss` that was built from the copy.
-#[derive(Debug, Clone)]
-pub struct Program {
-    file: PathBuf,
-    /// Scenario files are named from here.
-    folder: PathBuf,
-    /// The mutant that is switched on; 0 for none.
-    number: u32,
-}
-
-/// The two programs that a hunt compares.
-#[derive(Debug, Clone)]
-pub struct Pair {
-    /// With the mutant.
-    pub planted: Program,
-    /// Without it.
-    pub unplanted: Program,
-}
-
 /// How a build is optimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -55,17 +36,6 @@ pub enum Profile {
     Mutant,
     /// Quick to run, for many.
     Release,
-}
-
-impl Program {
-    /// The command, without arguments.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        let mut zeroloss = Command::new(&self.file);
-        zeroloss.current_dir(&self.folder);
-        zeroloss.env(NUMBER_VARIABLE, self.number.to_string());
-        zeroloss
-    }
 }
 
 /// The copy, beside its own target folder, under the workspace's `target`.
@@ -97,6 +67,12 @@ impl Tree {
     /// # Errors
     /// A file cannot be read or written.
     pub fn restore(&self) -> io::Result<()> {
+        self.restore_but(&BTreeMap::new())
+    }
+
+    /// As [`Tree::restore`], but for files with other texts. A file that has its text
+    /// already is not touched: Cargo builds again what is newer than its last build.
+    fn restore_but(&self, texts: &BTreeMap<&Path, &String>) -> io::Result<()> {
         let wanted = files(&self.workspace)?;
         if self.copy.exists() {
             for file in files(&self.copy)?.difference(&wanted) {
@@ -104,8 +80,10 @@ impl Tree {
             }
         }
         for file in &wanted {
-            let bytes = fs::read(self.workspace.join(file))?;
-            self.put(file, &bytes)?;
+            match texts.get(file.as_path()) {
+                Some(text) => self.put(file, text.as_bytes())?,
+                None => self.put(file, &fs::read(self.workspace.join(file))?)?,
+            }
         }
         Ok(())
     }
@@ -152,19 +130,40 @@ impl Tree {
         woven: &mut Woven,
         profile: Profile,
     ) -> Result<(), Box<dyn std::error::Error>> {
+        self.without_refused(woven, || self.build(profile))?;
+        fs::copy(self.built(profile), self.woven())?;
+        Ok(())
+    }
+
+    /// Takes out the mutants of the product that the compiler refuses: a check of all of
+    /// them at once, which costs a tenth of a build.
+    ///
+    /// # Errors
+    /// As [`Tree::build_woven`].
+    pub fn check_woven(&self, woven: &mut Woven) -> Result<(), Box<dyn std::error::Error>> {
+        let arguments = ["check", "-p", "zeroloss-broker", "--lib", "--profile"];
+        let arguments = arguments.into_iter().chain([Profile::Mutant.name()]);
+        let arguments: Vec<_> = arguments.collect();
+        self.without_refused(woven, || self.cargo(&arguments))
+    }
+
+    fn without_refused(
+        &self,
+        woven: &mut Woven,
+        compile: impl Fn() -> Result<(), Vec<CompilerError>>,
+    ) -> Result<(), Box<dyn std::error::Error>> {
         loop {
-            self.restore()?;
             let files = woven.files();
-            for file in &files {
-                self.put(Path::new(&file.file), file.text.as_bytes())?;
-            }
-            let Err(errors) = self.build(profile) else {
-                fs::copy(self.built(profile), self.woven())?;
+            let texts = files
+                .iter()
+                .map(|woven| (Path::new(&woven.file), &woven.text));
+            self.restore_but(&texts.collect())?;
+            let Err(errors) = compile() else {
                 return Ok(());
             };
             let refused = refused(&errors, &files);
             if refused.is_empty() {
-                let said: String = errors.iter().map(|error| error.said.as_str()).collect();
+                let said = said(&errors);
                 return Err(format!("the tree with its switches does not build:\n{said}").into());
             }
             for (number, why) in refused {
@@ -196,7 +195,7 @@ impl Tree {
         self.restore()?;
         self.plant(mutant)?;
         self.build(Profile::Mutant).map_err(|errors| {
-            let said: String = errors.iter().map(|error| error.said.as_str()).collect();
+            let said = said(&errors);
             format!("mutant {} does not build:\n{said}", mutant.id)
         })?;
         Ok(Pair {
@@ -207,40 +206,33 @@ impl Tree {
 
     /// Builds `zeroloss` from the copy.
     fn build(&self, profile: Profile) -> Result<(), Vec<CompilerError>> {
+        let arguments = ["build", "-p", "zeroloss", "--bin", "zeroloss", "--profile"];
+        let arguments = arguments.into_iter().chain([profile.name()]);
+        self.cargo(&arguments.collect::<Vec<_>>())
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Result<(), Vec<CompilerError>> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo
-            .args(["build", "--profile", profile.name(), "-p", "zeroloss"])
-            .args(["--bin", "zeroloss", "--quiet", "--message-format", "json"])
-            .arg("--target-dir")
+            .args(arguments)
+            .args(["--quiet", "--message-format", "json", "--target-dir"])
             .arg(&self.target)
             .current_dir(&self.copy);
         // Set, even to nothing, either would switch the simulation off.
         for flags in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
             cargo.env_remove(flags);
         }
-        let built = cargo
+        let ended = cargo
             .output()
             .map_err(|why| vec![CompilerError::without_place(why.to_string())])?;
-        if built.status.success() {
-            return Ok(());
-        }
-        let messages = String::from_utf8_lossy(&built.stdout);
-        let errors: Vec<_> = messages.lines().filter_map(CompilerError::parse).collect();
-        match errors.is_empty() {
-            true => {
-                let said = String::from_utf8_lossy(&built.stderr).into_owned();
-                Err(vec![CompilerError::without_place(said)])
-            }
-            false => Err(errors),
+        match ended.status.success() {
+            true => Ok(()),
+            false => Err(CompilerError::all(&ended)),
         }
     }
 
     fn program(&self, file: PathBuf, number: u32) -> Program {
-        Program {
-            file,
-            folder: self.copy.clone(),
-            number,
-        }
+        Program::new(file, self.copy.clone(), number)
     }
 
     fn built(&self, profile: Profile) -> PathBuf {
@@ -259,78 +251,6 @@ impl Profile {
             Self::Release => "release",
         }
     }
-}
-
-/// An error of the compiler.
-#[derive(Debug)]
-struct CompilerError {
-    /// As it is shown to people.
-    said: String,
-    /// Files and lines, the one that is to blame first.
-    places: Vec<(String, usize)>,
-}
-
-/// A line of `cargo build --message-format json`, as far as it matters here.
-#[derive(Deserialize)]
-struct CargoLine {
-    message: Option<Diagnostic>,
-}
-
-#[derive(Deserialize)]
-struct Diagnostic {
-    level: String,
-    rendered: Option<String>,
-    spans: Vec<DiagnosticSpan>,
-}
-
-#[derive(Deserialize)]
-struct DiagnosticSpan {
-    file_name: String,
-    line_start: usize,
-    is_primary: bool,
-}
-
-impl CompilerError {
-    fn parse(line: &str) -> Option<Self> {
-        let message = serde_json::from_str::<CargoLine>(line).ok()?.message?;
-        if message.level != "error" {
-            return None;
-        }
-        let mut spans = message.spans;
-        spans.sort_by_key(|span| !span.is_primary);
-        Some(Self {
-            said: message.rendered.unwrap_or_default(),
-            places: spans
-                .into_iter()
-                .map(|span| (span.file_name, span.line_start))
-                .collect(),
-        })
-    }
-
-    fn without_place(said: String) -> Self {
-        Self {
-            said,
-            places: Vec::new(),
-        }
-    }
-}
-
-/// The mutants in whose lines the errors are, each with the first line of one.
-fn refused(errors: &[CompilerError], files: &[WovenFile]) -> BTreeMap<u32, String> {
-    let mut refused = BTreeMap::new();
-    for error in errors {
-        let in_places = error.places.iter().find_map(|(name, line)| {
-            let woven = files.iter().find(|woven| woven.file == *name)?;
-            let mut lines = woven.lines.iter();
-            lines.find_map(|(range, number)| range.contains(line).then_some(*number))
-        });
-        if let Some(number) = in_places {
-            let first = error.said.lines().next().unwrap_or_default();
-            let why = format!("beside the others the compiler says: {first}");
-            refused.entry(number).or_insert(why);
-        }
-    }
-    refused
 }
 
 /// All files of the sources, relative to their root.

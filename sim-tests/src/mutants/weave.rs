@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use syn::visit::Visit;
 
-use super::patch::{BadMutant, Mutant};
+use super::mutant::{BadMutant, Mutant};
 
 /// The environment variable that holds the number of the mutant that is switched on.
 pub const NUMBER_VARIABLE: &str = "ZEROLOSS_MUTANT";
@@ -288,13 +288,9 @@ impl Functions {
     fn add(&mut self, signature: &syn::Signature, block: &syn::Block) {
         let braces = &block.brace_token.span;
         let body = braces.open().byte_range().start..braces.close().byte_range().end;
-        let mut hidden = HiddenType(false);
-        hidden.visit_return_type(&signature.output);
-        let unfit = match (signature.constness, hidden.0) {
-            _ if self.in_tests => Some("tests are not in the build"),
-            (Some(_), _) => Some("a const function cannot read a number"),
-            (None, true) => Some("two bodies are two types where one is hidden by `impl`"),
-            (None, false) => None,
+        let unfit = match self.in_tests {
+            true => Some("tests are not in the build"),
+            false => unfit(signature),
         };
         self.found.push(Function { body, unfit });
     }
@@ -307,7 +303,19 @@ fn is_in_the_build(file: &str) -> bool {
     file.starts_with(TESTBED_FOLDER) && file != OTHER_PROGRAM && !is_of_tests
 }
 
-fn is_of_tests(attributes: &[syn::Attribute]) -> bool {
+/// Why a function with that signature cannot choose its body.
+pub(super) fn unfit(signature: &syn::Signature) -> Option<&'static str> {
+    let mut hidden = HiddenType(false);
+    hidden.visit_return_type(&signature.output);
+    match (signature.constness, hidden.0) {
+        (Some(_), _) => Some("a const function cannot read a number"),
+        (None, true) => Some("two bodies are two types where one is hidden by `impl`"),
+        (None, false) => None,
+    }
+}
+
+/// Whether attributes leave something out of every build but that of tests.
+pub(super) fn is_of_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let is_test = |meta: syn::Path| meta.is_ident("test");
         attribute.path().is_ident("cfg") && attribute.parse_args().is_ok_and(is_test)
@@ -348,6 +356,7 @@ impl Visit<'_> for HiddenType {
 
 #[cfg(test)]
 mod tests {
+    use super::super::patch;
     use super::{Mutant, Woven};
     use std::path::Path;
 
@@ -358,7 +367,7 @@ mod tests {
             "id: {id}\nbreaks: b\nexposed-by: e\nlevel: easy\nexpect: killed\nscenarios: s.toml\n\
              seeds: 0..8\ncap-cpu-s: 1\n\n--- a/src/product/a.rs\n+++ b/src/product/a.rs\n{hunk}"
         );
-        Mutant::parse(Path::new("x.patch"), &text).expect("a whole header")
+        patch::parse(Path::new("x.patch"), &text).expect("a whole header")
     }
 
     fn read(file: &str) -> std::io::Result<String> {
