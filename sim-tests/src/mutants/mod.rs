@@ -20,6 +20,8 @@ pub mod commit;
 mod compiler;
 pub mod gate;
 pub mod generate;
+#[cfg(test)]
+mod ground_tests;
 pub mod hunt;
 pub mod journal;
 pub mod judged;

@@ -171,6 +171,12 @@ impl Mutant {
         }
     }
 
+    /// Whether it is no mistake: nothing may report it, and no score counts it.
+    #[must_use]
+    pub fn is_harmless(&self) -> bool {
+        self.expect == Expect::Survived
+    }
+
     /// The name by which people judge it, which outlives its line.
     #[must_use]
     pub fn key(&self) -> Key {

@@ -269,7 +269,7 @@ impl Hunter<'_> {
         rows: &[Row<'_>],
     ) -> Result<Measurement, Box<dyn Error>> {
         let commit = Commit::of(workspace)?;
-        let rows = rows.iter().filter(|row| Measured::counts(row.mutant));
+        let rows = rows.iter().filter(|row| !row.mutant.is_harmless());
         Ok(Measurement {
             kind: match subjects.draw {
                 Some(_) => Kind::Sample,

@@ -13,13 +13,12 @@
 //! operator, capacities. Assertions stand in macros, where no operator looks.
 //!
 //! ```
-//! use sim_tests::mutants::generate::{in_file, shown};
+//! use sim_tests::mutants::generate::in_file;
 //!
 //! let text = "fn f(a: u8) -> bool {\n    a < 3\n}\n";
 //! let mutants = in_file("src/product/log/a.rs", text)?;
 //! let swapped = mutants.iter().find(|mutant| mutant.id == "log/a.rs:2 swapped-comparison-1");
 //! assert_eq!(swapped.unwrap().breaks, "f: `a < 3` → `a <= 3`");
-//! assert_eq!(shown("a\n    .b()"), "a .b()");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -41,8 +40,10 @@ use super::mutant::{BadMutant, Mutant, Replacement};
 const PRODUCT: &str = "src/product/";
 /// The parts of the product that are mutated.
 pub const MODULES: [&str; 5] = ["record", "log", "raft", "broker", "client"];
-/// Letters of a text that are shown.
-const SHOWN_LETTERS: usize = 160;
+/// A text with more letters is long.
+const SHOWN_LETTERS: usize = 100;
+/// Letters of a long text that are shown on both sides of what differs.
+const SHOWN_LETTERS_AROUND: usize = 40;
 
 /// All mutants of the product, in the order of the sources; `read` gives a file's text by
 /// its name from the workspace's root.
@@ -80,8 +81,12 @@ pub fn in_file(file: &str, text: &str) -> Result<Vec<Mutant>, BadMutant> {
         }
         let short = file.strip_prefix(PRODUCT).unwrap_or(file);
         let id = format!("{short}:{} {}", replacement.line, replacement.operator);
-        let (old, new) = (shown(&replacement.old), shown(&replacement.new));
-        let breaks = format!("{}: `{old}` → `{new}`", replacement.function);
+        let (old, new) = shown(&replacement.old, &replacement.new);
+        let new = match new.is_empty() {
+            true => "nothing".to_owned(),
+            false => format!("`{new}`"),
+        };
+        let breaks = format!("{}: `{old}` → {new}", replacement.function);
         let breaks = match count(&mut descriptions, &breaks) {
             1 => breaks,
             times => format!("{breaks} ({times})"),
@@ -112,15 +117,41 @@ pub fn draw(mut mutants: Vec<Mutant>, seed: u64) -> Vec<Mutant> {
     mutants
 }
 
-/// A text in one line, cut where it is long.
+/// Two texts, each in one line; of long ones the part in which they differ.
+///
+/// ```
+/// use sim_tests::mutants::generate::shown;
+///
+/// assert_eq!(shown("a\n    .b(1)", "a"), ("a .b(1)".to_owned(), "a".to_owned()));
+/// let long = "x".repeat(500);
+/// let (old, new) = shown(&format!("{long}1{long}"), &format!("{long}2{long}"));
+/// assert!(old.starts_with("…xxx") && old.ends_with("xxx…") && new.contains("xxx2xxx"));
+/// ```
 #[must_use]
-pub fn shown(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(SHOWN_LETTERS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+pub fn shown(old: &str, new: &str) -> (String, String) {
+    let in_one_line = |text: &str| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").chars().collect()
+    };
+    let [old, new]: [Vec<char>; 2] = [old, new].map(in_one_line);
+    let before = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let behind = old.iter().rev().zip(new.iter().rev());
+    let behind = behind.take_while(|(a, b)| a == b).count();
+    let behind = behind.min(old.len().min(new.len()) - before);
+    let is_long = old.len().max(new.len()) > SHOWN_LETTERS;
+    let left_out = |equal: usize| match is_long {
+        true => equal.saturating_sub(SHOWN_LETTERS_AROUND),
+        false => 0,
+    };
+    let cut = |text: Vec<char>| {
+        let part = left_out(before)..text.len() - left_out(behind);
+        let dots = |is_cut: bool| if is_cut { "…" } else { "" };
+        let upto = part.end.min(part.start + 2 * SHOWN_LETTERS);
+        let (first, last) = (dots(part.start > 0), dots(upto < text.len()));
+        let part: String = text[part.start..upto].iter().collect();
+        format!("{first}{part}{last}")
+    };
+    (cut(old), cut(new))
 }
 
 fn count(times: &mut BTreeMap<String, usize>, name: &str) -> usize {

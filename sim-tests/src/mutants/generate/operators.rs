@@ -246,7 +246,8 @@ fn dropped_call(node: Node<'_>, _: &str, edits: &mut Vec<Edit>) {
     }
 }
 
-/// Ends a function before one of its statements.
+/// Ends a function at its begin, and before each statement behind one that may have done
+/// something. A `let` alone has done nothing yet: to end before it or behind it is the same.
 fn early_return(node: Node<'_>, text: &str, edits: &mut Vec<Edit>) {
     let Node::Function(signature, block) = node else {
         return;
@@ -258,13 +259,17 @@ fn early_return(node: Node<'_>, text: &str, edits: &mut Vec<Edit>) {
         "false" => &["false", "true"],
         _ => &[value],
     };
-    for (statement, place) in block.stmts.iter().zip(0..) {
+    let mut has_done = true;
+    for (place, statement) in block.stmts.iter().enumerate() {
+        let is_let = matches!(statement, Stmt::Local(_) | Stmt::Item(_));
+        let has_done_before = has_done;
+        has_done = has_done && place > 0 || !is_let;
         let whole = range(statement);
         let old = &text[whole.clone()];
         // An expression that is the value itself, and a call that is dropped as such.
-        let is_the_rest = block.stmts.len() == place + 1;
-        let is_dropped = value.is_empty() && is_the_rest && is_dropped_at_the_end(statement);
-        if is_dropped || matches!(statement, Stmt::Item(_)) {
+        let is_last = block.stmts.len() == place + 1;
+        let is_dropped = value.is_empty() && is_last && is_dropped_at_the_end(statement);
+        if is_dropped || !has_done_before || is_let && place > 0 {
             continue;
         }
         for value in values.iter().filter(|value| **value != old) {

@@ -20,7 +20,7 @@ use super::gate::GateScenario;
 use super::generate::shown;
 use super::hunt::Ground;
 use super::judged::{Judged, Judgement, Key, Reasoned};
-use super::mutant::{Change, Expect, Mutant};
+use super::mutant::{Change, Mutant};
 use super::run::{By, Kill};
 use super::table::Hunt;
 
@@ -213,7 +213,10 @@ impl Measured {
         let kill = hunts.iter().find_map(|hunt| hunt.hunted.kill.clone());
         let (old, new) = match mutant.change() {
             Change::Diff(_) => (None, None),
-            Change::Replacement(it) => (Some(shown(&it.old)), Some(shown(&it.new))),
+            Change::Replacement(it) => {
+                let (old, new) = shown(&it.old, &it.new);
+                (Some(old), Some(new))
+            }
         };
         Self {
             id: mutant.id.clone(),
@@ -227,12 +230,6 @@ impl Measured {
             red_anyway: hunts.iter().map(|hunt| hunt.hunted.red_anyway.len()).sum(),
             judged: None,
         }
-    }
-
-    /// Whether it is of those that a score is about: a harmless one is none.
-    #[must_use]
-    pub fn counts(mutant: &Mutant) -> bool {
-        mutant.expect != Expect::Survived
     }
 }
 

@@ -76,34 +76,37 @@ fn write(page: &mut String, it: &Measurement) -> fmt::Result {
 }
 
 fn circumstances(it: &Measurement) -> String {
-    let mut text = format!("{} mutants", it.mutants.len());
-    if let (Some(seed), Some(of)) = (it.seed, it.drawn_of) {
-        text = format!("{text}, drawn with seed {seed} of {of}");
-    }
+    let of = match (it.seed, it.drawn_of) {
+        (Some(seed), Some(of)) => format!(" of {of}, drawn with seed {seed}"),
+        _ => String::new(),
+    };
     let changed = match it.is_changed {
         true => " and changes that are not committed",
         false => "",
     };
-    let commit = short(&it.commit);
-    let _ = write!(text, "; commit {commit} of {}{changed}.", it.date);
+    let (mutants, commit) = (it.mutants.len(), short(&it.commit));
     let grounds: Vec<_> = it.grounds.iter().map(|ground| ground.name()).collect();
-    let gate_s: f64 = it.gate.iter().map(|scenario| scenario.cpu_s).sum();
-    let _ = write!(text, " Grounds: {}, ", grounds.join(", then "));
-    let _ = write!(text, "each for {} CPU seconds at most.", it.cap_cpu_s);
+    let (grounds, cap_s) = (grounds.join(", then "), it.cap_cpu_s);
+    let mut text = format!(
+        "{mutants} mutants{of}; commit {commit} of {}{changed}. Grounds: {grounds}, each for {cap_s} CPU seconds at most",
+        it.date
+    );
+    if it.is_gate_whole {
+        text.push_str(", but the gate without a bound");
+    }
+    text.push('.');
     if !it.gate.is_empty() {
-        let whole = match it.is_gate_whole {
-            true => ", and is run whole",
-            false => "",
-        };
+        let gate_s: f64 = it.gate.iter().map(|scenario| scenario.cpu_s).sum();
         let scenarios = it.gate.len();
-        let _ = write!(
-            text,
-            " The gate has {scenarios} scenarios; without a mutant it takes {gate_s:.0} CPU seconds{whole}."
-        );
+        text.push_str(&format!(
+            " The gate's {scenarios} scenarios take {gate_s:.0} CPU seconds without a mutant."
+        ));
     }
     let red: usize = it.mutants.iter().map(|it| it.red_anyway).sum();
     if red > 0 {
-        let _ = write!(text, " **{red} runs were red without their mutant, too.**");
+        text.push_str(&format!(
+            " **{red} runs were red without their mutant, too.**"
+        ));
     }
     text
 }

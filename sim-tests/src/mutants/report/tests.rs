@@ -1,12 +1,11 @@
 //! The score of made-up hunts.
 
+use super::super::generate;
 use super::super::hunt::{Ground, Hunted};
 use super::super::judged::Judged;
 use super::super::run::{Judging, Kill};
 use super::super::table::Hunt;
-use super::super::{generate, patch};
 use super::{Class, GateScenario, Kind, Measured, Measurement, Score};
-use std::path::Path;
 
 fn kill(check: &str, place: Option<usize>) -> Option<Kill> {
     Some(Kill {
@@ -119,18 +118,4 @@ fn judgements_and_rows_outlive_a_measurement() {
     std::fs::create_dir(folder.path().join("reports")).expect("a folder");
     score.save(folder.path()).expect("it is written");
     assert_eq!(Score::load(folder.path()).expect("it is read"), score);
-}
-
-/// Harmless ones are no part of a score.
-#[test]
-fn a_harmless_mutant_does_not_count() {
-    let text = |expect: &str| {
-        format!(
-            "id: H01\nbreaks: b\nexposed-by: e\nlevel: -\nexpect: {expect}\nscenarios: s.toml\n\
-             seeds: 0..8\ncap-cpu-s: 1\n\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
-        )
-    };
-    let parse = |expect: &str| patch::parse(Path::new("x.patch"), &text(expect));
-    assert!(!Measured::counts(&parse("survived").expect("a mutant")));
-    assert!(Measured::counts(&parse("killed").expect("a mutant")));
 }
