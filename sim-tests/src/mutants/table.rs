@@ -125,3 +125,79 @@ pub fn lines(row: &Row<'_>) -> String {
 fn or_dash(number: Option<impl std::fmt::Display>) -> String {
     number.map_or("-".to_owned(), |number| number.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::Kill;
+    use super::{Expect, Ground, Hunt, Hunted, Judging, Mutant, Row, lines};
+
+    fn mutant(expect: Expect) -> Mutant {
+        Mutant::of_diff("X1".to_owned(), "b".to_owned(), expect, String::new())
+    }
+
+    fn hunt(ground: Ground, judging: Judging, is_killed: bool) -> Hunt {
+        let kill = is_killed.then(|| Kill {
+            check: "durability".to_owned(),
+            scenario: "acts/1".to_owned(),
+            seed: None,
+            place: Some(2),
+        });
+        let hunted = Hunted {
+            kill,
+            ..Hunted::default()
+        };
+        Hunt {
+            ground,
+            judging,
+            hunted,
+        }
+    }
+
+    /// Who is killed by a later ground was not missed; one way of judging stands for itself.
+    #[test]
+    fn blind_hunts_may_miss_what_has_to_be_aimed_at() {
+        use Ground::{Aimed, Gate, Swarm};
+        use Judging::{AllChecks, BlackBox};
+        let row = |expect, hunts: &[(Ground, Judging, bool)]| {
+            let mutant = mutant(expect);
+            let hunts = hunts
+                .iter()
+                .map(|(ground, way, killed)| hunt(*ground, *way, *killed));
+            let row = Row {
+                mutant: &mutant,
+                hunts: hunts.collect(),
+            };
+            (row.is_as_expected(), row.is_missed_blind())
+        };
+        let killed = Expect::Killed;
+        assert_eq!(row(killed, &[(Aimed, AllChecks, false)]), (false, false));
+        assert_eq!(row(killed, &[(Gate, AllChecks, false)]), (true, true));
+        let by_swarm = [(Gate, AllChecks, false), (Swarm, AllChecks, true)];
+        assert_eq!(row(killed, &by_swarm), (true, false));
+        assert_eq!(row(Expect::Unknown, &by_swarm[..1]), (true, true));
+        let one_way = [(Swarm, AllChecks, true), (Swarm, BlackBox, false)];
+        assert_eq!(row(killed, &one_way), (true, true));
+        assert_eq!(row(Expect::Survived, &one_way), (false, false));
+        assert_eq!(row(Expect::Survived, &one_way[1..]), (true, false));
+    }
+
+    /// A run that is red anyway is said in a line of its own, and is never as expected.
+    #[test]
+    fn a_kill_shows_its_place_and_a_red_run_its_seed() {
+        let mutant = mutant(Expect::Unknown);
+        let mut hunts = vec![hunt(Ground::Gate, Judging::AllChecks, true)];
+        hunts[0]
+            .hunted
+            .red_anyway
+            .push(("acts/2".to_owned(), Some(7)));
+        let row = Row {
+            mutant: &mutant,
+            hunts,
+        };
+        assert!(!row.is_as_expected());
+        insta::assert_snapshot!(lines(&row), @"
+        | X1 | gate | all checks | killed | durability | acts/1 | 2 | - | 0 | 0 | 0.0 |
+        | X1 | gate | all checks | RED WITHOUT IT | - | acts/2 | - | 7 | - | - | - |
+        ");
+    }
+}

@@ -133,3 +133,46 @@ impl Arguments {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arguments, Ground, Judging, Parser};
+
+    fn parse(arguments: &str) -> Arguments {
+        let words = ["mutants"].into_iter().chain(arguments.split_whitespace());
+        Arguments::try_parse_from(words).unwrap_or_else(|why| panic!("{arguments}: {why}"))
+    }
+
+    #[test]
+    fn grounds_and_ways_that_follow_from_arguments() {
+        let patches = parse("");
+        assert_eq!(patches.ground.list(), [Ground::Aimed]);
+        assert_eq!(patches.ways(), [Judging::AllChecks, Judging::BlackBox]);
+        let sample = parse("--generated 120 --ground all --report");
+        assert_eq!(sample.ground.list(), [Ground::Gate, Ground::Swarm]);
+        assert_eq!(sample.ways(), [Judging::AllChecks]);
+        assert_eq!(sample.blind_cap_cpu_s(), 300);
+        assert_eq!(parse("--cap-cpu-s 30").blind_cap_cpu_s(), 30);
+        assert!(patches.conflict().is_none() && sample.conflict().is_none());
+    }
+
+    #[test]
+    fn arguments_that_do_not_go_together_are_refused_with_a_way_out() {
+        for (arguments, word) in [
+            ("--ground gate --judge both", "--judge"),
+            ("--ground all --judge black-box", "--judge"),
+            ("--report", "--ground"),
+            ("--ground swarm --judge black-box --report", "--ground"),
+            ("--ground gate --only S01 --report", "--only"),
+            ("--generated 12", "--ground"),
+        ] {
+            let why = parse(arguments).conflict();
+            assert!(
+                why.is_some_and(|why| why.contains(word)),
+                "{arguments}: {why:?}"
+            );
+        }
+        let both = ["mutants", "--generated", "12", "--patches", "d"];
+        assert!(Arguments::try_parse_from(both).is_err());
+    }
+}
