@@ -86,14 +86,14 @@ pub struct Reasoned {
 #[derive(Debug, Default)]
 pub struct Judged(BTreeMap<Key, Reasoned>);
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Page {
     #[serde(default)]
     survivor: Vec<Survivor>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Survivor {
     module: String,
@@ -101,6 +101,26 @@ struct Survivor {
     description: String,
     judgement: Judgement,
     why: String,
+}
+
+/// Entries for survivors that nobody has judged, to be filled in. Without a reason they are
+/// refused.
+///
+/// # Errors
+/// None that a name meets: all of it is plain text.
+pub fn to_fill_in<'a>(keys: impl IntoIterator<Item = &'a Key>) -> io::Result<String> {
+    let survivor = |key: &Key| Survivor {
+        module: key.module.clone(),
+        function: key.function.clone(),
+        description: key.description.clone(),
+        judgement: Judgement::Hole,
+        why: String::new(),
+    };
+    let survivor: Vec<_> = keys.into_iter().map(survivor).collect();
+    match survivor.is_empty() {
+        true => Ok(String::new()),
+        false => toml::to_string(&Page { survivor }).map_err(io::Error::other),
+    }
 }
 
 impl Judged {
@@ -147,7 +167,19 @@ impl Judged {
 
 #[cfg(test)]
 mod tests {
-    use super::Judged;
+    use super::{Judged, Key, to_fill_in};
+
+    /// With a reason it is read again, whatever stands in the text.
+    #[test]
+    fn entries_to_fill_in_are_of_the_file_s_form() {
+        let key = Key::new("log/a", "f", "`\"a\\n\" | b` → `'c'` (2)");
+        let text = to_fill_in([&key]).expect("plain text");
+        let refused = Judged::parse(&text).expect_err("no reason").to_string();
+        assert!(refused.contains("no reason"), "{refused}");
+        let judged = Judged::parse(&text.replace("why = \"\"", "why = \"since\""));
+        assert!(judged.expect("it is whole").of(&key).is_some());
+        assert_eq!(to_fill_in([]).expect("no text"), "");
+    }
 
     #[test]
     fn a_judgement_has_a_reason_and_stands_once() {

@@ -49,7 +49,8 @@ pub(crate) struct Arguments {
     /// Writes reports/mutation-score.md and .json.
     #[arg(long)]
     pub(crate) report: bool,
-    /// Writes them again with what sim-tests/mutants/judged.toml says by now; hunts nothing.
+    /// Writes them again with what sim-tests/mutants/judged.toml says by now, and prints the
+    /// entries that are missing there; hunts nothing.
     #[arg(long)]
     pub(crate) report_again: bool,
     /// Shows how many mutants can be generated, by operator and part of the product, or with
@@ -124,8 +125,8 @@ impl Arguments {
             let why = "a score is of blind hunts with all checks: --ground gate, swarm or all";
             return Some(why);
         }
-        if self.report && !self.only.is_empty() {
-            return Some("a score is of a whole sample: leave out --only");
+        if self.report && !(self.only.is_empty() && self.patches.is_none()) {
+            return Some("a score is of a whole sample: leave out --only and --patches");
         }
         if self.generated.is_some() && self.ground == Grounds::Aimed {
             return Some("nobody aims at a generated mutant: --ground gate, swarm or all");
@@ -164,6 +165,7 @@ mod tests {
             ("--report", "--ground"),
             ("--ground swarm --judge black-box --report", "--ground"),
             ("--ground gate --only S01 --report", "--only"),
+            ("--ground gate --patches d --report", "--patches"),
             ("--generated 12", "--ground"),
         ] {
             let why = parse(arguments).conflict();

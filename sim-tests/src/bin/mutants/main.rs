@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use sim_tests::mutants::judged::Judged;
+use sim_tests::mutants::judged::{Judged, to_fill_in};
 use sim_tests::mutants::report::Score;
 
 use arguments::Arguments;
@@ -46,6 +46,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         let mut score = Score::load(&workspace)?;
         score.judge(&Judged::load(&judged_file(&workspace))?);
         score.save(&workspace)?;
+        print!("{}", to_fill_in(score.unjudged())?);
         return Ok(true);
     }
     measure::measure(&workspace, arguments)

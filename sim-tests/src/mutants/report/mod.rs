@@ -313,6 +313,13 @@ impl Score {
         }
     }
 
+    /// The survivors that nobody has judged.
+    pub fn unjudged(&self) -> impl Iterator<Item = &Key> {
+        let mutants = self.measurements.iter().flat_map(|it| &it.mutants);
+        let survivors = mutants.filter(|it| it.class == Class::Survived);
+        survivors.filter(|it| it.judged.is_none()).map(|it| &it.key)
+    }
+
     /// The page.
     #[must_use]
     pub fn page(&self) -> String {

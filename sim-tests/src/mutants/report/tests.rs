@@ -91,6 +91,7 @@ fn a_page_of_one_measurement() {
     let mut score = Score::default();
     score.add(measurement("0123456789abcdef"));
     score.judge(&judged());
+    assert_eq!(score.unjudged().count(), 2);
     insta::assert_snapshot!(score.page());
 }
 
