@@ -1,4 +1,4 @@
-//! What the compiler says, and which mutant it means.
+//! The errors of the compiler, and the mutants that they are of.
 
 use std::collections::BTreeMap;
 use std::process::Output;

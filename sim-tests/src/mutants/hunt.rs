@@ -11,6 +11,9 @@ use super::run::{ABORTED, EXPECTATION, Judging, Kill, PANICKED, children_cpu_s, 
 /// Seeds of each scenario in the first round; each further round has twice as
 /// many, so that what is found early costs little.
 const FIRST_ROUND: u64 = 8;
+/// Seeds of one call, times the scenario's share: what a kill cost is known as exactly as
+/// that, and a cap is kept.
+const CALL_SEEDS: u64 = 16;
 /// The grounds of a hunt that has no hint where to look: everything at once, and
 /// every crash point of one short run.
 const SWEEP: &str = "scenarios/sweep/single-sync.toml";
@@ -172,14 +175,16 @@ fn go_on(
                     hunted.is_cut = true;
                     return Ok(hunted);
                 }
+                let call = left.start..left.end.min(left.start + CALL_SEEDS * share);
                 let before_s = children_cpu_s()?;
-                let ran = run(&pair.planted, scenario, Some(&left), judging)?;
+                let ran = run(&pair.planted, scenario, Some(&call), judging)?;
                 hunted.cpu_s += children_cpu_s()? - before_s;
                 let Some(kill) = ran.noticed else {
-                    hunted.runs += left.end - left.start;
-                    break;
+                    hunted.runs += call.end - call.start;
+                    left.start = call.end;
+                    continue;
                 };
-                let next = kill.seed.map_or(left.end, |seed| seed + 1);
+                let next = kill.seed.map_or(call.end, |seed| seed + 1);
                 let noticing = kill.seed.unwrap_or(left.start)..next;
                 hunted.runs += next - left.start;
                 left.start = next;

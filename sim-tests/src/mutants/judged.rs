@@ -1,4 +1,4 @@
-//! What people say of survivors, in a file that no measurement writes
+//! Judgements of survivors by people, in a file that no measurement writes
 //! (`sim-tests/mutants/judged.toml`).
 //!
 //! A survivor is named by its place and its text, without its line, which moves:
@@ -82,7 +82,7 @@ pub struct Reasoned {
     pub why: String,
 }
 
-/// All that people said.
+/// All judgements.
 #[derive(Debug, Default)]
 pub struct Judged(BTreeMap<Key, Reasoned>);
 
@@ -158,7 +158,7 @@ impl Judged {
         Ok(Self(judged))
     }
 
-    /// What is said of a survivor.
+    /// Finds the judgement of a survivor.
     #[must_use]
     pub fn of(&self, key: &Key) -> Option<&Reasoned> {
         self.0.get(key)
@@ -169,7 +169,7 @@ impl Judged {
 mod tests {
     use super::{Judged, Key, to_fill_in};
 
-    /// With a reason it is read again, whatever stands in the text.
+    /// An entry that got its reason is read again, whatever stands in the text.
     #[test]
     fn entries_to_fill_in_are_of_the_file_s_form() {
         let key = Key::new("log/a", "f", "`\"a\\n\" | b` → `'c'` (2)");

@@ -22,10 +22,10 @@ pub enum Expect {
 /// A mutant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
-    /// Of a patch its number, behind the letter of a group of mutants (H is for harmless);
-    /// of a generated one the place and the operator.
+    /// The number of a patch, behind the letter of a group of mutants (H is for harmless);
+    /// the place and the operator of a generated one.
     pub id: String,
-    /// The promise that it breaks, and how; of a generated one the old and the new text.
+    /// The promise that it breaks, and how; the old and the new text of a generated one.
     pub breaks: String,
     /// The result that is expected of it.
     pub expect: Expect,
@@ -39,7 +39,7 @@ pub struct Mutant {
 pub struct Aim {
     /// The faults that expose it.
     pub exposed_by: String,
-    /// How hard it is to find.
+    /// The effort to find it.
     pub level: String,
     /// Scenario files, from the workspace's root.
     pub scenarios: Vec<String>,
@@ -77,7 +77,7 @@ pub struct Replacement {
     pub new: String,
 }
 
-/// Why something is no mutant.
+/// The reason that something is no mutant.
 #[derive(Debug, thiserror::Error)]
 pub enum BadMutant {
     /// A file cannot be read.
@@ -85,7 +85,7 @@ pub enum BadMutant {
     Unreadable {
         /// The file, or a folder of them.
         path: PathBuf,
-        /// What the operating system says.
+        /// The words of the operating system.
         why: io::Error,
     },
     /// A line of the header is missing or makes no sense.
@@ -109,7 +109,7 @@ pub enum BadMutant {
     Source {
         /// From the workspace's root.
         file: String,
-        /// What the parser says.
+        /// The words of the parser.
         why: String,
     },
     /// Two files of a folder have one id.

@@ -32,7 +32,7 @@ const USAGE: i32 = 2;
 /// The unit of time in `/proc`, on every Linux.
 const TICKS_PER_S: f64 = 100.0;
 
-/// How runs are judged.
+/// The way in which runs are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Judging {

@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    /// Who is killed by a later ground was not missed; one way of judging stands for itself.
+    /// A mutant that a later ground kills was not missed; one way of judging stands for itself.
     #[test]
     fn blind_hunts_may_miss_what_has_to_be_aimed_at() {
         use Ground::{Aimed, Gate, Swarm};

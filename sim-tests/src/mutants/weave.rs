@@ -303,7 +303,7 @@ fn is_in_the_build(file: &str) -> bool {
     file.starts_with(TESTBED_FOLDER) && file != OTHER_PROGRAM && !is_of_tests
 }
 
-/// Why a function with that signature cannot choose its body.
+/// The reason that a function with that signature cannot choose its body, if there is one.
 pub(super) fn unfit(signature: &syn::Signature) -> Option<&'static str> {
     let mut hidden = HiddenType(false);
     hidden.visit_return_type(&signature.output);

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     /// Only these mutants, of the patches or of all that can be generated.
     #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "generated")]
     pub(crate) only: Vec<String>,
-    /// So many generated mutants in place of the patches: a random draw of those that
+    /// Number of generated mutants in place of the patches: a random draw of those that
     /// compile.
     #[arg(long, value_name = "N", conflicts_with = "patches")]
     pub(crate) generated: Option<usize>,
@@ -26,10 +26,10 @@ pub(crate) struct Arguments {
     /// other than aimed.
     #[arg(long, value_name = "DIR")]
     pub(crate) patches: Option<PathBuf>,
-    /// What mutants are hunted with.
+    /// The runs that mutants are hunted with.
     #[arg(long, value_enum, default_value_t = Grounds::Aimed)]
     pub(crate) ground: Grounds,
-    /// How runs are judged; if not given, both ways where scenarios are aimed, and with all
+    /// The way in which runs are judged; if not given, both ways where scenarios are aimed, and with all
     /// checks elsewhere.
     #[arg(long, value_enum)]
     pub(crate) judge: Option<Ways>,
@@ -115,7 +115,7 @@ impl Arguments {
         self.cap_cpu_s.unwrap_or(CAP_CPU_S)
     }
 
-    /// Why they do not go together, if they do not.
+    /// The reason that they do not go together, if they do not.
     pub(crate) fn conflict(&self) -> Option<&'static str> {
         let is_gate = self.ground.list().contains(&Ground::Gate);
         if is_gate && self.ways() != [Judging::AllChecks] {

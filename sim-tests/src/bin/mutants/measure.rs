@@ -1,4 +1,4 @@
-//! The hunts of a call, and what came of them.
+//! The hunts of a call, and their outcome.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -21,7 +21,7 @@ const REFUSED_SHARE: usize = 3;
 /// The mutants of a call.
 pub(crate) struct Subjects {
     pub(crate) mutants: Vec<Mutant>,
-    /// Of a draw: its seed, and how many it was drawn of.
+    /// The seed of a draw, and the number of mutants that it was drawn of.
     pub(crate) draw: Option<(u64, usize)>,
 }
 

@@ -1,4 +1,4 @@
-//! The score: what came of a measurement, and how that changed from commit to commit.
+//! The score: the outcome of a measurement, and how that changed from commit to commit.
 //!
 //! ```text
 //!  hunts of each mutant ──▶ Measurement ──▶ reports/mutation-score.json ──▶ .md
@@ -28,7 +28,8 @@ use super::table::Hunt;
 const DATA: &str = "reports/mutation-score.json";
 /// The page.
 const PAGE: &str = "reports/mutation-score.md";
-/// So many of the gate's scenarios, the cheapest, kill what nearly every run would kill.
+/// The number of the gate's scenarios, the cheapest, that kill what nearly every run would
+/// kill.
 const FIRST_PLACES: usize = 3;
 /// The steps of CPU time of a swarm, seconds.
 const SWARM_STEPS_S: [f64; 2] = [60.0, 300.0];
@@ -63,7 +64,7 @@ pub enum Class {
     Survived,
 }
 
-/// All that is known.
+/// The last measurements, and the trend.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The last measurement of each kind.
@@ -120,7 +121,7 @@ pub struct Measured {
     pub cpu_s: f64,
     /// Runs that were red without it, too.
     pub red_anyway: usize,
-    /// What people say of it, where it survived.
+    /// The judgement of people, where it survived.
     pub judged: Option<Reasoned>,
 }
 
@@ -207,7 +208,7 @@ impl Class {
 }
 
 impl Measured {
-    /// What came of a mutant.
+    /// Takes together what came of a mutant.
     #[must_use]
     pub fn of(mutant: &Mutant, hunts: &[Hunt]) -> Self {
         let kill = hunts.iter().find_map(|hunt| hunt.hunted.kill.clone());
