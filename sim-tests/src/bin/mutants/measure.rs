@@ -178,7 +178,9 @@ impl Hunter<'_> {
         let pair = self.tree.switched(0);
         let mut cpu_s = 0.0;
         if grounds.contains(&Ground::Swarm) {
-            let hunted = hunt_swarm(&pair, Judging::AllChecks, f64::INFINITY)?;
+            // A hunt comes about as far, before its cap ends it.
+            let cap_s = self.arguments.blind_cap_cpu_s() as f64;
+            let hunted = hunt_swarm(&pair, Judging::AllChecks, cap_s)?;
             cpu_s += hunted.cpu_s;
             is_green(&hunted)?;
         }
