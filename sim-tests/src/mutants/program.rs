@@ -8,8 +8,9 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::weave::NUMBER_VARIABLE;
 
-/// Address space of a process, bytes: what a mistake makes grow without end is ended here,
-/// and not with the machine's memory. The whole gate fits in an eighth of it.
+/// Memory of a process, bytes: what a mistake makes grow without end ends here, and not with
+/// the machine's. A swarm takes less than 300 MB on two cores. The address space as such has
+/// no limit: on many cores much of it is set aside and not used.
 const MEMORY_BYTES: u64 = 8 << 30;
 
 /// A `zeroloss` that was built from the copy.
@@ -60,7 +61,23 @@ impl Program {
             maximum: Some(MEMORY_BYTES),
         };
         // One that has ended already needs no limit.
-        let _ = prlimit(Some(Pid::from_child(&child)), Resource::As, limit);
+        let _ = prlimit(Some(Pid::from_child(&child)), Resource::Data, limit);
         child.wait_with_output()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Program;
+
+    /// The limit comes right behind the begin, so the process waits for it.
+    #[test]
+    fn a_process_has_its_number_and_a_limit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = Program::new("/bin/sh".into(), folder.path().to_owned(), 7);
+        let script = "i=0; while [ $(ulimit -d) = unlimited ] && [ $i -lt 1000 ]; do i=$((i + 1)); done; \
+                      echo $ZEROLOSS_MUTANT $(ulimit -d)";
+        let ended = program.run(["-c", script]).expect("it is run");
+        assert_eq!(String::from_utf8_lossy(&ended.stdout), "7 8388608\n");
     }
 }
