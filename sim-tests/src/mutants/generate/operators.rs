@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use syn::{BinOp, Expr, Lit, ReturnType, Stmt};
 
-use super::places::{Node, range};
+use super::places::{Node, is_without_effect, range};
 
 /// Calls that make something durable.
 const SYNCS: [&str; 3] = ["sync_all", "sync_data", "sync_dir"];
@@ -269,7 +269,9 @@ fn early_return(node: Node<'_>, text: &str, edits: &mut Vec<Edit>) {
         // An expression that is the value itself, and a call that is dropped as such.
         let is_last = block.stmts.len() == place + 1;
         let is_dropped = value.is_empty() && is_last && is_dropped_at_the_end(statement);
-        if is_dropped || !has_done_before || is_let && place > 0 {
+        let mut rest = block.stmts[place..].iter();
+        let is_done = rest.all(|it| is_without_effect(it) || text[range(it)] == *value);
+        if is_dropped || is_done || !has_done_before || is_let && place > 0 {
             continue;
         }
         for value in values.iter().filter(|value| **value != old) {

@@ -194,10 +194,13 @@ fn is_notice(path: &syn::Path) -> bool {
     path.segments.iter().any(|segment| segment.ident == NOTICE)
 }
 
-/// Whether the statement is nothing but a call that no run shows.
-fn is_without_effect(statement: &syn::Stmt) -> bool {
+/// Whether the statement is nothing but calls that no run shows.
+pub(super) fn is_without_effect(statement: &syn::Stmt) -> bool {
+    let all = |block: &syn::Block| block.stmts.iter().all(is_without_effect);
     match statement {
         syn::Stmt::Expr(syn::Expr::MethodCall(call), _) => is_dull_call(&call.method, &call.args),
+        syn::Stmt::Expr(syn::Expr::ForLoop(it), _) => all(&it.body),
+        syn::Stmt::Expr(syn::Expr::If(it), _) => all(&it.then_branch) && it.else_branch.is_none(),
         _ => false,
     }
 }

@@ -39,6 +39,14 @@ impl Log {
         notices.push(Notice::Gone);
     }
 
+    fn tell(&mut self) -> Result<(), Error> {
+        self.damaged.clear();
+        for path in damaged {
+            self.env.report(Notice::Damaged { path });
+        }
+        Ok(())
+    }
+
     const fn fixed(at: u64) -> u64 {
         at + 1
     }
