@@ -149,3 +149,19 @@ fn an_incomplete_header_is_named() {
     let gone = parse(whole).and_then(|mutant| mutant.apply(|_| Ok("c\n".to_owned())));
     assert!(gone.is_err(), "the code moved on");
 }
+
+/// The output of `git diff` will do: its id is the file's name, and nobody aims at it.
+#[test]
+fn a_bare_diff_is_a_mutant() {
+    let part = |file: &str| {
+        format!(
+            "diff --git a/{file} b/{file}\nindex 1..2 100644\n--- a/{file}\n+++ b/{file}\n@@ -1 +1 @@\n-a\n+b\n"
+        )
+    };
+    let text = part("f") + &part("g");
+    let mutant = parse(Path::new("d/mine.patch"), &text).expect("it has no header");
+    assert_eq!((mutant.id.as_str(), mutant.aim.is_none()), ("mine", true));
+    let changed = mutant.apply(|_| Ok("a\n".to_owned())).expect("it applies");
+    let wanted = ["f", "g"].map(|file| (file.to_owned(), "b\n".to_owned()));
+    assert_eq!(changed, wanted);
+}
