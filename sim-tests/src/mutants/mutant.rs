@@ -245,19 +245,14 @@ fn apply_diff(
     }
 }
 
-/// The diff, file by file, without the lines that Git puts between files.
+/// The diff, file by file. Lines that Git puts between files are passed over.
 fn parts(diff: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
-    let mut is_between = true;
     for line in diff.split_inclusive('\n') {
         if line.starts_with("--- a/") {
             parts.push(String::new());
-            is_between = false;
         }
-        is_between |= line.starts_with("diff --git ");
-        if let Some(part) = parts.last_mut()
-            && !is_between
-        {
+        if let Some(part) = parts.last_mut() {
             part.push_str(line);
         }
     }
