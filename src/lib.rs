@@ -24,6 +24,8 @@
 //!      scenario ──▶ explore ──────────────────▶ report ──▶ cli
 //!      a file; of a swarm, what a seed draws;
 //!      faults as a plan      many seeds; a sweep of crash points
+//!
+//!      raft ◀── interleavings: every order of a few replicas' steps, without the rest
 //! ```
 //!
 //! Product: [`record`], [`mod@env`], [`remoting`], [`log`], [`raft`], [`broker`],
@@ -77,6 +79,7 @@ pub mod check;
 pub mod cli;
 pub mod explore;
 pub mod history;
+pub mod interleavings;
 pub mod report;
 pub mod scenario;
 pub mod sim;

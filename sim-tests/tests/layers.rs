@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("scenario", &["history", "check", "broker"]),
     ("report", &["history", "check", "broker", "scenario"]),
+    ("interleavings", &["raft"]),
     ("sim", &["*"]),
     ("explore", &["*"]),
     ("cli", &["*"]),

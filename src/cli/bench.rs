@@ -247,7 +247,8 @@ fn measure(sums: &mut Sums, work: impl FnOnce() -> (RunCosts, bool) + Send + 'st
     cpu_ns
 }
 
-fn thread_cpu_ns() -> u64 {
+/// CPU time of this thread, nanoseconds.
+pub(super) fn thread_cpu_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -30,6 +30,7 @@
 mod allocations;
 mod bench;
 mod fresh;
+mod interleave;
 mod keys;
 mod list;
 mod plan;
@@ -92,6 +93,12 @@ enum Command {
     /// synced surviving; and with kills, followed by a power loss at every later
     /// boundary. Each is judged with all checks, and by what clients saw alone.
     Sweep(SweepArgs),
+    /// Search all interleavings of a few replicas' consensus, without a broker around it.
+    ///
+    /// The real Raft core, with every order of messages, syncs, power losses, lost and
+    /// damaged disks and changes of members within bounds, shortest first. The shortest
+    /// way to a broken promise is shown step by step.
+    Interleave(interleave::InterleaveArgs),
     /// Measure what runs cost, beside a bare skeleton of them.
     ///
     /// The skeleton makes the calls on clock, network and disks that the run's
@@ -315,6 +322,7 @@ fn execute(cli: &Cli, runner: &Arc<dyn Runner>, out: &mut dyn Write, err: &mut d
         Command::Replay(args) => replay::replay(args, runner, out),
         Command::Plan(args) => plan::plan(args, out),
         Command::Sweep(args) => sweep::command(args, out),
+        Command::Interleave(args) => interleave::interleave(args, out, err),
         Command::List(args) => list::list(args, out),
         Command::Keys(args) => keys::keys(args, out),
         Command::Bench(args) => bench::bench(args, out).map(|()| Exit::Success),

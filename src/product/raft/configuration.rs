@@ -244,7 +244,7 @@ impl Configuration {
 ///
 /// 1. Ascending. The last one is in force, committed or not (D15).
 /// 2. The first is at or below the base; none at all means a blank disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Configurations {
     history: Vec<(u64, Configuration)>,
     /// The configuration on a blank disk: nobody.
@@ -262,6 +262,11 @@ impl Configurations {
 
     pub(super) fn is_blank(&self) -> bool {
         self.history.is_empty()
+    }
+
+    /// With their indices, ascending.
+    pub(super) fn all(&self) -> &[(u64, Configuration)] {
+        &self.history
     }
 
     /// In force as soon as it is in the log (D15).

@@ -11,7 +11,7 @@ use super::{HardState, Output};
 /// 2. Outputs keep their order.
 /// 3. One save is under way at a time; what changes meanwhile goes into the
 ///    next.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Gate {
     current: HardState,
     /// Counts the changes of `current`.
@@ -40,6 +40,24 @@ impl Gate {
     /// The state that the replica goes by is also the one it would remember.
     pub(super) fn is_durable(&self) -> bool {
         self.saved_version == self.version
+    }
+
+    /// What waits for a hard state to be durable.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Output> {
+        self.held.iter().map(|(_, output)| output)
+    }
+
+    /// As [`Gate::held`], each with whether it waits for more than the save under way.
+    pub(super) fn held_behind(&self) -> impl Iterator<Item = (bool, &Output)> {
+        let saving = self.saving.map_or(u64::MAX, |(version, _)| version);
+        self.held
+            .iter()
+            .map(move |(needs, output)| (*needs > saving, output))
+    }
+
+    /// The save under way.
+    pub(super) fn saving(&self) -> Option<HardState> {
+        self.saving.map(|(_, hard)| hard)
     }
 
     /// Changes the hard state.

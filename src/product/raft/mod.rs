@@ -71,6 +71,7 @@
 
 mod codec;
 mod configuration;
+mod digest;
 mod election;
 mod follower;
 mod gate;
@@ -94,6 +95,7 @@ mod uncertain_tail;
 mod wire;
 
 pub use configuration::{Change, Configuration, Seat, SeatState};
+pub use digest::{Names, Words};
 pub use input::{Input, Start, Unreadable};
 pub use log_view::LogView;
 pub use message::{Append, AppendAnswer, Message, Tail, UNASKED};

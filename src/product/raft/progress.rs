@@ -42,7 +42,7 @@ const PROBES_MAX: usize = 8;
 ///    rises, except where the replica says itself that it lost entries (D12).
 /// 3. An answer to a request from `floor_request` on was made after the
 ///    acknowledgement of `matched_index`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Progress {
     pub(super) disk: u64,
     pub(super) matched_index: u64,

@@ -59,6 +59,13 @@ impl Raft {
         self.is_blank() || !known
     }
 
+    /// Whether an answer to that request is about what this replica asks now (D12).
+    #[must_use]
+    pub fn asks_in_round(&self, request: u64) -> bool {
+        let uncertain = self.uncertain.as_ref();
+        uncertain.is_some_and(|uncertain| uncertain.round() == request)
+    }
+
     /// The log as the core sees it.
     #[must_use]
     pub fn log(&self) -> &LogView {

@@ -13,6 +13,16 @@ pub(super) struct PendingRead {
     from_request: u64,
 }
 
+impl PendingRead {
+    pub(super) fn index(&self) -> u64 {
+        self.index
+    }
+
+    pub(super) fn first_request(&self) -> u64 {
+        self.from_request
+    }
+}
+
 impl Raft {
     pub(super) fn on_read(&mut self, id: u64) {
         // A new leader does not know yet what is committed: its commit index

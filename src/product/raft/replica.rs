@@ -31,7 +31,7 @@ pub enum Role {
 }
 
 /// A role with what belongs to it alone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum State {
     /// Announces itself when the deadline comes, with the last challenge.
     Blank {
@@ -57,7 +57,7 @@ pub(super) enum State {
 ///    of a later term waits until that term is durable here.
 /// 4. `matched_index` was compared with the log of this term's leader, all
 ///    below it included.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Raft {
     pub(super) me: ReplicaId,
     pub(super) settings: Settings,

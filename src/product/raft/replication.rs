@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The state of one leadership alone; it ends with the term.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Leader {
     pub(super) term: u64,
     /// The first entry of the term; until it is committed nothing is served

@@ -2,7 +2,7 @@
 //! OOPSLA 2014). Not for secrets.
 
 /// Seeded with what the driver hands in, so that equal runs are equal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Rng(u64);
 
 impl Rng {

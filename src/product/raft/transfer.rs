@@ -18,6 +18,16 @@ pub(super) struct Transfer {
     told: bool,
 }
 
+impl Transfer {
+    pub(super) fn to(&self) -> ReplicaId {
+        self.to
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told
+    }
+}
+
 impl Raft {
     pub(super) fn begin_transfer(&mut self, node: u64) {
         let Some(to) = self

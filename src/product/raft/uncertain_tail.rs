@@ -28,7 +28,7 @@ pub(super) const ROUND: u64 = 1 << 63;
 ///
 /// Answers are about what stands behind this replica's *present* last entry;
 /// when that changes, they are forgotten.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Uncertain {
     ask_due_ns: u64,
     /// Names the present round; 0 before the first.
@@ -51,6 +51,22 @@ impl Uncertain {
             answers: BTreeMap::new(),
             covered_index: None,
         }
+    }
+
+    pub(super) fn round(&self) -> u64 {
+        self.round
+    }
+
+    pub(super) fn previous(&self) -> EntryId {
+        self.previous
+    }
+
+    pub(super) fn answers(&self) -> &BTreeMap<u64, (ReplicaId, Tail)> {
+        &self.answers
+    }
+
+    pub(super) fn covered_index(&self) -> Option<u64> {
+        self.covered_index
     }
 }
 
