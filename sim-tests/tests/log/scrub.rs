@@ -111,6 +111,28 @@ fn rot_of_padding_is_passed_by_at_the_first_look() {
     });
 }
 
+/// Entries that are written alone fill a sector each: a part is so much of the file, and
+/// not so much of what the entries say.
+#[test]
+fn a_part_is_so_many_bytes_of_the_file() {
+    on_simulated(async |disk| {
+        let chain = Chain::of(40, |_| 20);
+        let mut log = try_open_at(&disk, Position::START).await.unwrap().0;
+        for frame in &chain.frames {
+            log.stage_frame(frame).unwrap();
+            flush(&mut log).await.unwrap();
+        }
+        let sector = disk.sector_bytes() as u64;
+        let step = log.scrub_step(0, 4 * sector).await.unwrap();
+        assert_eq!(step.damaged, None);
+        assert!(
+            (4 * sector..=6 * sector).contains(&step.read_bytes),
+            "{step:?}"
+        );
+        assert!(step.next_address < chain.end().address / 4, "{step:?}");
+    });
+}
+
 /// Its addresses may be anybody's: of entries that were cut off since, of the
 /// inside of an entry, behind the end.
 #[test]
