@@ -36,8 +36,16 @@ struct Hunter<'a> {
 
 /// Whether everything came out as expected.
 pub(crate) fn measure(workspace: &Path, arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    // Hunts take hours: the score is of the sources as they are now.
+    let commit = match arguments.report
+        || arguments.generated.is_some() && arguments.sample_seed.is_none()
+    {
+        true => Some(Commit::of(workspace)?),
+        false => None,
+    };
     let tree = Tree::of(workspace)?;
-    let (subjects, mut journal) = subjects(workspace, &tree, arguments)?;
+    let commit_seed = commit.as_ref().map(Commit::seed);
+    let (subjects, mut journal) = subjects(workspace, &tree, arguments, commit_seed)?;
     let mutants = &subjects.mutants;
     if arguments.ground.list().contains(&Ground::Aimed)
         && let Some(mutant) = mutants.iter().find(|mutant| mutant.aim.is_none())
@@ -67,8 +75,8 @@ pub(crate) fn measure(workspace: &Path, arguments: &Arguments) -> Result<bool, B
     }
     let rows = hunter.hunt_all(mutants, &mut journal)?;
     hunter.tree.restore()?;
-    if arguments.report {
-        let measurement = hunter.measurement(workspace, &subjects, &rows)?;
+    if let Some(commit) = commit.filter(|_| arguments.report) {
+        let measurement = hunter.measurement(commit, &subjects, &rows);
         let mut score = Score::load(workspace)?;
         score.add(measurement);
         score.judge(&Judged::load(&judged_file(workspace))?);
@@ -82,6 +90,7 @@ fn subjects(
     workspace: &Path,
     tree: &Tree,
     arguments: &Arguments,
+    commit_seed: Option<u64>,
 ) -> Result<(Subjects, Journal), Box<dyn Error>> {
     let open = |mutants: &[Mutant], seed: Option<u64>| match &arguments.journal {
         Some(file) => Journal::open(file, &identity(tree, mutants, seed, arguments)?),
@@ -94,10 +103,8 @@ fn subjects(
             Ok((subjects, journal))
         }
         Some(count) => {
-            let seed = match arguments.sample_seed {
-                Some(seed) => seed,
-                None => Commit::of(workspace)?.seed(),
-            };
+            let seed = arguments.sample_seed.or(commit_seed);
+            let seed = seed.ok_or("no commit is checked out: give --sample-seed")?;
             let mut journal = open(&[], Some(seed))?;
             let subjects = drawn(workspace, tree, &mut journal, count, seed)?;
             Ok((subjects, journal))
@@ -264,15 +271,9 @@ impl Hunter<'_> {
         Ok(hunts)
     }
 
-    fn measurement(
-        &self,
-        workspace: &Path,
-        subjects: &Subjects,
-        rows: &[Row<'_>],
-    ) -> Result<Measurement, Box<dyn Error>> {
-        let commit = Commit::of(workspace)?;
+    fn measurement(&self, commit: Commit, subjects: &Subjects, rows: &[Row<'_>]) -> Measurement {
         let rows = rows.iter().filter(|row| !row.mutant.is_harmless());
-        Ok(Measurement {
+        Measurement {
             kind: match subjects.draw {
                 Some(_) => Kind::Sample,
                 None => Kind::Corpus,
@@ -289,7 +290,7 @@ impl Hunter<'_> {
             mutants: rows
                 .map(|row| Measured::of(row.mutant, &row.hunts))
                 .collect(),
-        })
+        }
     }
 }
 

@@ -210,7 +210,7 @@ fn swallowed_error(node: Node<'_>, text: &str, edits: &mut Vec<Edit>) {
         }
         Node::Function(signature, block) if ending(&signature.output) == Some("Ok(())") => {
             if let Some(Stmt::Expr(last, None)) = block.stmts.last()
-                && matches!(last, Expr::Await(_) | Expr::MethodCall(_) | Expr::Match(_))
+                && matches!(last, Expr::Await(_) | Expr::MethodCall(_))
             {
                 let inner = &text[range(last)];
                 edits.push(edit(range(last), &format!("let _ = {inner}; Ok(())")));
