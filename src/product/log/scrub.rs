@@ -113,7 +113,7 @@ impl<D: Disk> Stretch<D> {
     /// From the entry on that the step before came to; where none begins there (the
     /// address may since have been cut off, and another entry may have taken it),
     /// from the beginning of the group. Stops behind the entry that ends `bytes` further
-    /// on in the file, or later.
+    /// on in the file, and not before the one that was asked for.
     async fn verify(&self, window_bytes: u64, bytes: u64) -> Result<Scrubbed, ReadError> {
         let mut frames = self.place.frames(window_bytes);
         let from = self.place.frame_at(&mut frames, self.place.position);
@@ -126,7 +126,8 @@ impl<D: Disk> Stretch<D> {
         }
         let from_position = position;
         let mut behind = None;
-        while at < self.upto_address && (behind.is_none() || position - from_position < bytes) {
+        let goes_on = |at, position| at <= self.from_address || position - from_position < bytes;
+        while at < self.upto_address && goes_on(at, position) {
             let frame = match first.take() {
                 Some(frame) => frame,
                 None => self.place.frame_at(&mut frames, position).await?,
