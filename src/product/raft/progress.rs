@@ -30,8 +30,9 @@ impl Feed {
     };
 }
 
-/// Probes whose answers still count, at most.
-const PROBES_MAX: usize = 8;
+/// Probes whose answers still count, at most: one leaves with each heartbeat, and the
+/// answer to the first may take many of them.
+const PROBES_MAX: usize = 1_024;
 
 /// A follower, as the leader of one term sees it. Requests are numbered
 /// through the whole leadership, over all followers.
