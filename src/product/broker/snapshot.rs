@@ -112,8 +112,9 @@ impl Lines {
         pieces.extend(offsets.map(Piece::Offsets));
         let producers = state.producers.windows();
         pieces.extend(producers.map(|(producer, window)| Piece::Producer(producer, window)));
-        let (halves, decided) = state.transactions.runs(ENTRIES_PER_LINE);
+        let halves = state.transactions.pending_runs(ENTRIES_PER_LINE);
         pieces.extend(halves.into_iter().map(Piece::Halves));
+        let decided = state.transactions.decided_runs(ENTRIES_PER_LINE);
         pieces.extend(decided.into_iter().map(Piece::Decided));
         let delays = state.delays.runs(ENTRIES_PER_LINE).into_iter();
         pieces.extend(delays.map(Piece::Delays));

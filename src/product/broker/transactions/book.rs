@@ -160,12 +160,14 @@ impl Transactions {
         self.pending.get(&address)
     }
 
-    /// Pending and decided transactions, in runs of so many.
-    pub(in crate::broker) fn runs(
-        &self,
-        entries: usize,
-    ) -> (Vec<Run<u64, Half>>, Vec<Run<u64, Decided>>) {
-        (self.pending.runs(entries), self.decided.runs(entries))
+    /// Pending transactions, in runs of so many.
+    pub(in crate::broker) fn pending_runs(&self, entries: usize) -> Vec<Run<u64, Half>> {
+        self.pending.runs(entries)
+    }
+
+    /// Decided transactions, in runs of so many.
+    pub(in crate::broker) fn decided_runs(&self, entries: usize) -> Vec<Run<u64, Decided>> {
+        self.decided.runs(entries)
     }
 
     /// Some of what is pending, out of a snapshot.
