@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-/// Keys of `[cluster]` that the preset decides, and words for readers.
-const MAY_DIFFER: [&str; 5] = ["title", "why", "flush", "preset", "producer_dedup"];
+/// Keys of `[cluster]` that the preset decides, words for readers, and how many of the same
+/// seeds are run.
+const MAY_DIFFER: [&str; 6] = ["title", "why", "flush", "preset", "producer_dedup", "seeds"];
 
 /// The lines above `[expect]`, but for those that may differ.
 fn asked_of(file: &str) -> Vec<String> {
