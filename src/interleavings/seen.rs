@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn every_name_is_new_once() {
         let mut seen = Seen::default();
-        let name = |number: u128| number * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
+        let name = |number: u128| number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834);
         for number in 0..20_000 {
             assert!(seen.insert(name(number)));
         }

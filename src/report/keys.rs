@@ -49,11 +49,11 @@ mod tests {
 
     #[test]
     fn a_table_or_a_key_is_shown_alone() {
-        insta::assert_snapshot!(keys("sector_bytes"), @r"
+        insta::assert_snapshot!(keys("capacity_bytes"), @r"
         [disk]
-          sector_bytes = 512
-              Size of a sector: a power loss may leave one whole and the next not.
-              Values: 512 or 4096.
+          capacity_bytes = 268435456
+              The disk's size.
+              Values: 1 or more.
         ");
         insta::assert_snapshot!(keys("kind = \"lost-write"), @r#"
         [[fault]] of kind = "lost-write"
