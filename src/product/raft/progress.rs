@@ -238,15 +238,16 @@ mod tests {
         };
         assert!(carries(&progress), "at first it may be there");
         progress.sent(1, 12);
-        for request in 2..20 {
+        let last = PROBES_MAX as u64 + 20;
+        for request in 2..=last {
             progress.ask_again(0, 0);
             assert!(!carries(&progress) && progress.has_room(2));
             progress.sent(request, 10);
         }
         assert_eq!(progress.inflight.len(), PROBES_MAX);
-        // A round trip may take longer than a heartbeat's interval.
-        progress.matched(10, 20);
-        progress.accepted(18);
+        // A round trip may take many heartbeats (finding 098).
+        progress.matched(10, last + 1);
+        progress.accepted(last - 900);
         assert_eq!((progress.feed, progress.next_index), (Feed::Replicate, 11));
         assert!(carries(&progress) && progress.has_room(2));
     }
