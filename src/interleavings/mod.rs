@@ -30,14 +30,14 @@
 //! Nodes that lost what was durable are, over a whole path, no more than the smallest minority.
 //! Everybody is in the budget then, whatever healed in between.
 //!
-//! A small search, from a leader of term 1, looks at all there is:
+//! A small search, from a leader of term 1, to the depth that its bounds give:
 //!
 //! ```
 //! use zeroloss::interleavings::{Bounds, search};
 //!
 //! let bounds = Bounds { entries: 0, crashes: 0, tears: 0, rots: 0, ..Bounds::named("gate").unwrap() };
 //! let searched = search(&bounds, || 0);
-//! assert!(searched.is_exhausted && searched.found.is_none());
+//! assert!(searched.found.is_none());
 //! assert!(searched.states > 100);
 //! ```
 
