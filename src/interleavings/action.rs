@@ -48,7 +48,7 @@ pub(super) enum Action {
     Announce(u8),
     /// An operator asks a leader to change the place of a node.
     Change { node: u8, about: u8 },
-    /// What is committed is dropped from the front of the log.
+    /// Committed entries are dropped from the front of the log.
     Drop(u8),
 }
 

@@ -104,7 +104,7 @@ pub(super) fn fetch(world: &mut World, node: u64, peer: u64) -> Result<(), Broke
     Ok(())
 }
 
-/// What can be known without reading what is in the hole.
+/// Whether it is known without a look into the hole that other entries stand there.
 fn is_superseded(hole: Unreadable, disk: &Disk, other: &Disk, commit_index: u64) -> bool {
     let last_index = hole.upto_index - 1;
     let differs = |index: u64| {

@@ -152,7 +152,7 @@ fn is_talking(world: &World, one: u64, other: u64) -> bool {
     })
 }
 
-/// What the node asked is under way, or an answer to it.
+/// Whether a question of the node is under way, or an answer to one.
 fn is_waited_for(world: &World, node: u64) -> bool {
     world.bag.iter().any(|flight| match flight.message {
         Message::Ask { .. } | Message::Join { .. } => flight.from.node == node,
@@ -184,7 +184,7 @@ fn of_power(world: &World, bounds: &Bounds, node: u64, actions: &mut Vec<Action>
         for kept in 0..=unsynced {
             for saved in [false, true] {
                 for torn in [false, true] {
-                    // What survived whole is not torn; a tail that is torn says that a
+                    // A tail that survived whole is not torn; a torn one says that a
                     // power loss is all that happened.
                     let makes_sense =
                         (!torn || kept < unsynced && !blank) && (!saved || disk.saving.is_some());
@@ -392,8 +392,8 @@ fn stand(world: &mut World, node: u64) -> Result<(), Broken> {
     Ok(())
 }
 
-/// What a deadline makes a node say goes only to whom nothing else is on its way, and an
-/// announcement only to leaders: the rest is lost.
+/// Drops messages that a deadline makes a node say: appends to a node that others of its
+/// are on the way to, and announcements to all but leaders.
 fn filter(world: &mut World, node: u64) {
     let mut sent = std::mem::take(&mut world.sent);
     sent.retain(|flight| match flight.message {

@@ -27,7 +27,7 @@ pub enum Promise {
     StateMachineSafety,
     /// The durable term never falls, and no durable entry is of a later one.
     TermsKept,
-    /// What a message says is durable when it leaves (D1, D2).
+    /// A message says only things that are durable when it leaves (D1, D2).
     TruthTold,
     /// A leader commits what a quorum holds durably, and an entry of its own term (D3, D4).
     QuorumHolds,

@@ -45,7 +45,7 @@ pub struct Counterexample {
     pub broken: Broken,
     /// Steps.
     pub depth: u64,
-    /// What happened, line by line.
+    /// The course of events, line by line.
     pub transcript: Vec<String>,
 }
 

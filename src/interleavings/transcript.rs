@@ -3,7 +3,7 @@
 use super::world::Flight;
 use crate::raft::Message;
 
-/// Who says what to whom.
+/// The sender, the receiver and the words of a message.
 pub(super) fn flight(flight: &Flight) -> String {
     let what = match &flight.message {
         Message::Vote { last, .. } => format!("asks for a vote, last {last}"),

@@ -98,9 +98,9 @@ pub(super) struct World {
     pub(super) past: Arc<Past>,
     pub(super) spent: Spent,
     settings: Settings,
-    /// What only a look inside can tell is judged, too.
+    /// Things that only a look inside can tell are judged, too.
     inside: bool,
-    /// What happened, where somebody wants to read it.
+    /// The course of events, where somebody wants to read it.
     pub(super) told: Option<Vec<String>>,
 }
 
@@ -440,7 +440,7 @@ impl World {
         self.step(node, Input::Durable(id), &[])
     }
 
-    /// What holds after every step.
+    /// Checks the invariants that hold after every step.
     pub(super) fn check(&self) -> Result<(), Broken> {
         for node in &self.nodes {
             let (last, hard) = (node.disk.last(), node.disk.hard);
@@ -464,7 +464,7 @@ impl World {
         self.start(node)
     }
 
-    /// What happened counts no more, and nothing is under way.
+    /// Forgets what happened; nothing is under way any more.
     pub(super) fn forget(&mut self) {
         self.bag.clear();
         self.sent.clear();

@@ -42,7 +42,7 @@ impl Gate {
         self.saved_version == self.version
     }
 
-    /// What waits for a hard state to be durable.
+    /// The outputs that wait for a hard state to be durable.
     pub(super) fn held(&self) -> impl Iterator<Item = &Output> {
         self.held.iter().map(|(_, output)| output)
     }

@@ -113,7 +113,7 @@ fn each_mutant_is_another_text_that_parses() {
     }
 }
 
-/// What is above or below a mutant changes its line at most; a draw is the same each time.
+/// Text above or below a mutant changes its line at most; a draw is the same each time.
 #[test]
 fn ids_and_draws_are_stable() {
     let names = |text: &str| {

@@ -35,10 +35,10 @@ pub(super) struct Payload {
     pub(super) piece: Option<Piece>,
 }
 
-/// What the core is to be told of, with what came behind it; `None`: of nothing.
+/// An input for the core, with the payload that came behind it; `None`: there is none.
 pub(super) type Told = Option<(Input, Payload)>;
 
-/// That a message came.
+/// The input that a message came.
 pub(super) fn told((from, term): (ReplicaId, u64), message: Message, payload: Payload) -> Told {
     let input = Input::Message {
         from,
@@ -284,7 +284,7 @@ impl<E: Env> ReplicaView<'_, E> {
             Ok(batch) => {
                 let wanted = batch.entries.iter().take_while(|it| it.index <= upto);
                 let bytes = concat(wanted.map(|entry| &entry.frame), bytes_max);
-                // What is lost on its way is asked for again.
+                // A frame that is lost on its way is asked for again.
                 let first = batch
                     .entries
                     .first()
