@@ -146,7 +146,7 @@ const FIXED_SIZES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "reached by every run of some length",
+        "open: a setting is to be made of it, or shown that runs reach it",
         &[
             "PIECE_BYTES",
             "SEEK_BYTES",

@@ -10,8 +10,8 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::read::{BYTES, Key, MS, US};
-use super::{Between, Scenario, Tags, Workload};
-use crate::broker::{BrokerConfig, Replication};
+use super::{Between, Failing, Membership, Scenario, Tags, Workload};
+use crate::broker::{BrokerConfig, RaftConfig, Replication};
 
 /// A row.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ pub(super) const SETTINGS: &[Setting] = settings! {
     scenario "reorder_ms", SOME_MS, (|scenario, ms| scenario.network.reorder_ms = Some(ms)): "How long peer messages that others overtake are held back, at most.";
     scenario "sector_bytes", 512..4_097, sector: "Size of a sector of every disk: 4096 from 2048 on, else 512.";
     scenario "queues", COUNT, queues: "Queues of every topic.";
-    scenario "tags", 0..1_024, tags: "Tags that messages carry; members want half of them. In one run of the range's lower end, none.";
+    scenario "tags", 0..1_024, tags: "Tags that messages carry; members want about half of them. 0: none.";
     workload "receipt_us", US, receipt: "The longest time from a settled payment to the end of its transaction, for each workload that pays.";
     workload "changes_mind_one_in", 1..1_000_001, changes_mind: "Of so many orders one is rolled back and committed after all, for each workload that pays.";
     workload "commit_interval_ms", SOME_MS, commit_interval: "Pause between commits of a group's offsets, for each workload that consumes.";
@@ -142,30 +142,39 @@ pub(super) fn broker_keys() -> Vec<Key> {
     of_brokers.map(|row| row.key).collect()
 }
 
+/// The settings of replicas, where there are some.
+fn raft(scenario: &mut Scenario) -> Option<&mut RaftConfig> {
+    match &mut scenario.cluster.broker.replication {
+        Replication::Raft(raft) => Some(raft),
+        Replication::None => None,
+    }
+}
+
 fn heartbeat(scenario: &mut Scenario, ms: u64) {
     let most = (scenario.cluster.election_timeout_ms.low / 2).max(1);
-    if let Replication::Raft(raft) = &mut scenario.cluster.broker.replication {
+    if let Some(raft) = raft(scenario) {
         raft.heartbeat_ms = ms.min(most);
     }
 }
 
 fn election_timeout(scenario: &mut Scenario, ms: u64) {
-    if let Replication::Raft(raft) = &mut scenario.cluster.broker.replication {
-        let high = ms.saturating_mul(2);
-        scenario.cluster.election_timeout_ms = Between { low: ms, high };
-        raft.election_timeout_ms = ms;
-        raft.heartbeat_ms = raft.heartbeat_ms.min((ms / 2).max(1));
-    }
+    let Some(raft) = raft(scenario) else {
+        return;
+    };
+    raft.election_timeout_ms = ms;
+    raft.heartbeat_ms = raft.heartbeat_ms.min((ms / 2).max(1));
+    let high = ms.saturating_mul(2);
+    scenario.cluster.election_timeout_ms = Between { low: ms, high };
 }
 
 fn own_sync_timeout(scenario: &mut Scenario, ms: u64) {
-    if let Replication::Raft(raft) = &mut scenario.cluster.broker.replication {
+    if let Some(raft) = raft(scenario) {
         raft.own_sync_timeout_ms = ms;
     }
 }
 
 fn scrub_interval(scenario: &mut Scenario, ms: u64) {
-    if let Replication::Raft(raft) = &mut scenario.cluster.broker.replication {
+    if let Some(raft) = raft(scenario) {
         raft.scrub_interval_ms = ms;
     }
 }
@@ -225,36 +234,39 @@ fn commit_interval(workload: &mut Workload, ms: u64) {
     }
 }
 
+/// How a workload's members agree, where it has some.
+fn membership(workload: &mut Workload) -> Option<&mut Membership> {
+    match workload {
+        Workload::Consume(consume) => consume.membership.as_mut(),
+        Workload::Send(_) | Workload::Pay(_) | Workload::RedPacket(_) => None,
+    }
+}
+
+/// The messages that fail, where some do.
+fn failing(workload: &mut Workload) -> Option<&mut Failing> {
+    membership(workload)?.failing.as_mut()
+}
+
 fn rebalance_interval(workload: &mut Workload, ms: u64) {
-    if let Workload::Consume(consume) = workload
-        && let Some(membership) = &mut consume.membership
-    {
+    if let Some(membership) = membership(workload) {
         membership.rebalance_interval_ms = ms;
     }
 }
 
 fn in_hand(workload: &mut Workload, most: u64) {
-    if let Workload::Consume(consume) = workload
-        && let Some(membership) = &mut consume.membership
-    {
+    if let Some(membership) = membership(workload) {
         membership.in_hand_max = most as u32;
     }
 }
 
 fn retries(workload: &mut Workload, most: u64) {
-    if let Workload::Consume(consume) = workload
-        && let Some(membership) = &mut consume.membership
-        && let Some(failing) = &mut membership.failing
-    {
+    if let Some(failing) = failing(workload) {
         failing.retries_max = most as u32;
     }
 }
 
 fn retry_level(workload: &mut Workload, level: u64) {
-    if let Workload::Consume(consume) = workload
-        && let Some(membership) = &mut consume.membership
-        && let Some(failing) = &mut membership.failing
-    {
+    if let Some(failing) = failing(workload) {
         failing.delay_level = level as u32;
     }
 }
@@ -263,12 +275,18 @@ fn retry_level(workload: &mut Workload, level: u64) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::SETTINGS;
+    use super::{DRAWN_IN_ORDER, SETTINGS};
 
     #[test]
     fn every_row_has_a_name_and_a_lane_of_its_own() {
         let names: BTreeSet<_> = SETTINGS.iter().map(|row| row.key.name).collect();
         let lanes: BTreeSet<_> = SETTINGS.iter().map(super::Setting::lane).collect();
         assert_eq!((names.len(), lanes.len()), (SETTINGS.len(), SETTINGS.len()));
+    }
+    /// A name that no row has would be drawn by nobody, and nobody would see it.
+    #[test]
+    fn names_that_are_drawn_in_order_have_rows() {
+        let is_row = |name: &&&str| SETTINGS.iter().any(|row| row.key.name == **name);
+        assert_eq!(DRAWN_IN_ORDER.iter().find(|name| !is_row(name)), None);
     }
 }
