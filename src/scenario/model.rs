@@ -223,6 +223,8 @@ pub struct ClientSettings {
     /// How long the broker may hold a pull that finds nothing
     /// (`brokerSuspendMaxTimeMillis`).
     pub pull_suspend_ms: u64,
+    /// Pause between heartbeats.
+    pub heartbeat_ms: u64,
 }
 
 /// `[[workload]]`: what a number of clients do.

@@ -43,7 +43,7 @@ use super::store::Store;
 use super::transactions::{Checks, Operations};
 use super::trouble::Troubles;
 use super::waiters::{SendAnswer, Waiters};
-use crate::env::{ConnId, Env, Net, NetEvent, Notice, Pooled, Timer};
+use crate::env::{ConnId, Env, Net, NetEvent, Notice, Pooled, Timer, yield_once};
 use crate::log::{Done, Job, JobKind, Position};
 use crate::raft::{EntryId, HardState, Input};
 use crate::remoting::ResponseCode;
@@ -223,6 +223,10 @@ impl<E: Env> Broker<E> {
         self.look_for_room(serving).await;
         loop {
             self.step(serving).await?;
+            if serving.has_more() {
+                // What has come meanwhile is there when it is looked at.
+                yield_once().await;
+            }
             let deadline_ns = self.next_deadline_ns(serving);
             self.timer.reset(Some(deadline_ns));
             let wake = poll_fn(|context| self.poll_wake(serving, stop.as_mut(), context)).await;
@@ -481,9 +485,15 @@ impl<E: Env> Serving<E> {
         }
     }
 
+    /// Work that goes on in the next step, whatever comes.
+    fn has_more(&self) -> bool {
+        let replica = self.replica.as_ref();
+        self.store.has_more() || replica.is_some_and(Replica::has_more)
+    }
+
     /// Polls what is done in parts, each bounded.
     fn poll_long_work(&mut self, context: &mut Context<'_>) -> Poll<Wake<StoreDisk<E>>> {
-        if self.store.has_more() {
+        if self.has_more() {
             self.gives_way = true;
             return Poll::Ready(Wake::More);
         }

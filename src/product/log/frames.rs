@@ -86,6 +86,7 @@ pub(super) struct Frames<F: File> {
     /// The end of the shortest read ahead that failed, once one did: what the medium
     /// lost is before it.
     lost_before: u64,
+    read_bytes: u64,
 }
 
 impl<F: File> Frames<F> {
@@ -100,12 +101,18 @@ impl<F: File> Frames<F> {
             window: Bytes::new(),
             window_from: 0,
             lost_before: 0,
+            read_bytes: 0,
         }
     }
 
     /// From here on so many bytes are read at a time.
     pub(super) fn read_ahead(&mut self, window_bytes: u64) {
         self.window_bytes = window_bytes;
+    }
+
+    /// Bytes of the file that were read so far.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 
     /// One past the last position that is read.
@@ -269,6 +276,7 @@ impl<F: File> Frames<F> {
         match read {
             Ok(bytes) => {
                 let is_long = bytes.len() as u64 >= LONG_BYTES;
+                self.read_bytes += bytes.len() as u64;
                 self.window = bytes;
                 self.window_from = position;
                 if is_long {
@@ -301,6 +309,7 @@ impl<F: File> Frames<F> {
         let behind = position + kept.len() as u64;
         match self.file.read_at(behind, rest_bytes as usize).await {
             Ok(rest) => {
+                self.read_bytes += rest.len() as u64;
                 self.window = [kept, rest].concat().into();
                 self.window_from = position;
                 yield_once().await;

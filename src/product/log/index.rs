@@ -131,8 +131,8 @@ impl<D: Disk> CommitLog<D> {
     }
 
     /// As [`CommitLog::read_batch`], by index: entries from `from_index` on,
-    /// below `upto_index` (and below [`CommitLog::appended`]), about `bytes_max`
-    /// of them, at least one, and not beyond the end of a segment or into a
+    /// below `upto_index` (and below [`CommitLog::appended`]), those in about
+    /// `bytes_max` of the file, at least one, and not beyond the end of a segment or into a
     /// hole. To go on, [`CommitLog::read_batch`] from `next_address` is cheaper.
     ///
     /// # Errors
@@ -154,6 +154,7 @@ impl<D: Disk> CommitLog<D> {
                 return Ok(Batch {
                     entries: Vec::new(),
                     next_address: end.address,
+                    read_bytes: 0,
                 });
             };
             let mut place = place?;

@@ -18,7 +18,7 @@ use super::segment::{Group, SegmentHeader, segment_path};
 use crate::env::Disk;
 use crate::record::{ENVELOPE_BYTES, EntryKind, Envelope, LogPart};
 
-/// Looking for an index, or for the rest of a batch, reads ahead so many bytes.
+/// Looking for an index reads ahead so many bytes.
 const SEEK_BYTES: u64 = 16 << 10;
 
 /// An entry as read.
@@ -77,6 +77,8 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// Where the next batch begins.
     pub next_address: u64,
+    /// Bytes of the file that were read for it, padding included.
+    pub read_bytes: u64,
 }
 
 /// A length that is told is believed so far: it may come from a queue's entry, which
@@ -100,8 +102,9 @@ impl<D: Disk> CommitLog<D> {
     }
 
     /// Reads entries from the one that begins at `from_address` on, below
-    /// `upto_address` (and below [`CommitLog::appended`]): about `bytes_max` of
-    /// them, at least one, and not beyond the end of a segment.
+    /// `upto_address` (and below [`CommitLog::appended`]): those in about `bytes_max` of
+    /// the file (where each was written alone, padding is most of it), at least one, and
+    /// not beyond the end of a segment.
     ///
     /// # Errors
     /// See [`ReadError`]: the first entry does not verify. A batch ends before
@@ -123,6 +126,7 @@ impl<D: Disk> CommitLog<D> {
                 None => Ok(Batch {
                     entries: Vec::new(),
                     next_address: from_address,
+                    read_bytes: 0,
                 }),
                 Some(place) => place?.read_batch(from_address, upto, bytes_max).await,
             }
@@ -231,7 +235,6 @@ impl<D: Disk> Place<D> {
         bytes_max: u64,
     ) -> Result<Batch, ReadError> {
         let upto_address = upto.address.min(self.segment_end_address);
-        // Enough for all that is asked for, unless groups are small and padded.
         let wanted_bytes = bytes_max.min(upto_address - from_address);
         let mut frames = self.frames(wanted_bytes);
         let (envelope, frame) = self.first(&mut frames, from_address).await?;
@@ -240,16 +243,16 @@ impl<D: Disk> Place<D> {
         let mut entries = vec![Entry::from_frame(&envelope.log, frame)];
         while at.address < upto_address
             && at.next_index < upto.index
-            && at.address - from_address < bytes_max
+            && position - self.position < bytes_max
         {
             // Where groups are padded the window ends before the batch: the next one
             // reads what is left of that, and not as much again.
-            let left_bytes = wanted_bytes.saturating_sub(at.address - from_address);
-            frames.read_ahead(left_bytes.max(SEEK_BYTES));
+            let of_entries = wanted_bytes.saturating_sub(at.address - from_address);
+            let of_file = bytes_max - (position - self.position);
+            frames.read_ahead(of_entries.min(of_file));
             // One that does not fit any more is not read to be left out.
             let long = self.long_at(&mut frames, position).await?;
-            let fits =
-                |part: &LogPart| at.address - from_address + part.framed_bytes() <= bytes_max;
+            let fits = |part: &LogPart| position - self.position + part.framed_bytes() <= bytes_max;
             if long.is_some_and(|part| !fits(&part)) {
                 break;
             }
@@ -269,6 +272,7 @@ impl<D: Disk> Place<D> {
         Ok(Batch {
             entries,
             next_address: at.address,
+            read_bytes: frames.read_bytes(),
         })
     }
 

@@ -136,6 +136,7 @@ const CLIENT: &[Key] = keys! {
     "send_timeout_ms": "The time of one attempt of a send (`sendMsgTimeout`).";
     "send_retries": "Further attempts after the first (`retryTimesWhenSendFailed`).";
     "pull_suspend_ms": "How long the broker may hold a pull that finds nothing (`brokerSuspendMaxTimeMillis`).";
+    "client_heartbeat_ms": "Pause between heartbeats of order services and of members of a group (`heartbeatBrokerInterval`).";
 };
 
 pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
@@ -144,6 +145,7 @@ pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
             send_timeout_ms: table.integer("send_timeout_ms", 1..MS.end, 3_000)?,
             send_retries: table.integer("send_retries", 0..101, 2)? as u32,
             pull_suspend_ms: table.integer("pull_suspend_ms", MS, 5_000)?,
+            heartbeat_ms: table.integer("client_heartbeat_ms", 1..MS.end, 1_000)?,
         })
     })
 }

@@ -24,10 +24,6 @@ use crate::workload::{
 /// binary header, which costs a fraction.
 const JSON_ONE_IN: u64 = 16;
 
-/// An order service is asked over a stream that it was heard on, and a member of
-/// a group counts while it is heard: they say often that they are there.
-pub(super) const HEARTBEAT_MS: u64 = 1_000;
-
 /// Where order databases listen.
 const DATABASE_PORT: u16 = 5432;
 
@@ -243,7 +239,7 @@ impl Client {
                 let mut config = ProducerConfig::new(client, group.clone());
                 config.send_timeout_ms = scenario.client.send_timeout_ms;
                 config.retries = scenario.client.send_retries;
-                config.client.heartbeat_interval_ms = HEARTBEAT_MS;
+                config.client.heartbeat_interval_ms = scenario.client.heartbeat_ms;
                 config.producer_id = self.producer_id(scenario);
                 config.end_naming = match what.ends_by {
                     EndsBy::Transaction => EndNaming::Transaction,

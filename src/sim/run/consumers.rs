@@ -1,6 +1,6 @@
 //! The actions of a consumer of a scenario, and its settings.
 
-use super::clients::{HEARTBEAT_MS, Setting};
+use super::clients::Setting;
 use crate::client::{ClientConfig, ConsumeFrom, ConsumerConfig, GroupConfig, LockConfig, Share};
 use crate::history::ClientId;
 use crate::remoting::heartbeat;
@@ -139,7 +139,7 @@ pub(super) fn config(
         Some(membership) => {
             config.unprocessed_max = membership.in_hand_max as usize;
             config.retry_delay_ms = config.retry_delay_ms.min(membership.rebalance_interval_ms);
-            config.client.heartbeat_interval_ms = HEARTBEAT_MS;
+            config.client.heartbeat_interval_ms = scenario.client.heartbeat_ms;
             Share::Group(group(membership, lease_ms))
         }
     };

@@ -1,6 +1,7 @@
 //! The process on a node: a broker with its operator, or a client.
 
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -189,8 +190,19 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
     }
 }
 
+/// A process that is ahead of the run's time is not polled: others would miss what it
+/// did to them meanwhile, and it what they did.
 async fn run(env: SimEnv, config: BrokerConfig, stop: StopSignal) -> Result<(), BrokerError> {
-    Broker::bind(env, config).await?.run(stop.raised()).await
+    let (world, node) = (env.world.clone(), env.node);
+    let mut runs = pin!(async { Broker::bind(env, config).await?.run(stop.raised()).await });
+    poll_fn(|context| {
+        let is_ahead = world.lock().core.is_ahead(node, context.waker());
+        match is_ahead {
+            true => Poll::Pending,
+            false => runs.as_mut().poll(context),
+        }
+    })
+    .await
 }
 
 /// Formats a blank disk. One that a power loss left formatted stays as it is: the

@@ -308,9 +308,17 @@ impl Core {
     /// Whether a process has to wait until the run's time has come to its own;
     /// then `waker` waits.
     pub(crate) fn holds_back(&mut self, node: NodeId, waker: &Waker) -> bool {
+        let is_ahead = self.is_ahead(node, waker);
+        if !is_ahead {
+            self.nodes[node as usize].busy.stopped = false;
+        }
+        is_ahead
+    }
+
+    /// As [`Core::holds_back`], for a process that does not look at what came for it.
+    pub(crate) fn is_ahead(&mut self, node: NodeId, waker: &Waker) -> bool {
         let busy = &mut self.nodes[node as usize].busy;
         if busy.until_ns <= self.now_ns + GRACE_NS {
-            busy.stopped = false;
             return false;
         }
         if !busy.waiting.iter().any(|known| known.will_wake(waker)) {

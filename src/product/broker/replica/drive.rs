@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::behind::Appending;
 use super::peer_messages::{Payload, Told};
 use super::quarantined::Quarantined;
 use super::saving::save;
@@ -73,7 +74,11 @@ impl<E: Env> Broker<E> {
         if let Some(mut view) = self.as_replica(serving) {
             view.propose();
         }
-        self.drive(serving, &Payload::default()).await
+        self.drive(serving, &Payload::default()).await?;
+        if let Some(mut view) = self.as_replica(serving) {
+            view.serve_those_behind().await?;
+        }
+        Ok(())
     }
 
     async fn drive(
@@ -114,7 +119,15 @@ impl<E: Env> Broker<E> {
                 term,
                 append,
                 upto_index,
-            } => view.replicate((to, term), append, upto_index).await?,
+            } => {
+                let appending = Appending {
+                    to,
+                    term,
+                    append,
+                    upto_index,
+                };
+                view.replicate(appending).await?;
+            }
             Output::SendTail {
                 to,
                 term,

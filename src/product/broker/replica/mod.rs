@@ -14,6 +14,7 @@
 //! anything about consensus.
 
 mod admin;
+mod behind;
 mod cursors;
 mod drive;
 mod epochs;
@@ -41,6 +42,7 @@ use super::error::StoreError;
 use crate::env::ConnId;
 use crate::raft::{EntryId, Epoch, HardState, Raft, ReplicaId, Role};
 use crate::remoting::ReplyTo;
+use behind::Behind;
 use bytes::Bytes;
 use cursors::Cursors;
 use fetch::Fetching;
@@ -72,6 +74,7 @@ pub(super) struct Replica {
     peers: BTreeMap<u64, Peer>,
     recent: RecentFrames,
     cursors: Cursors,
+    behind: Behind,
     pub(super) saving: Option<Saving>,
     hard_state_sync: bool,
     /// Clients are served: this replica leads, and what was committed before is
@@ -96,6 +99,11 @@ pub(super) struct Replica {
 }
 
 impl Replica {
+    /// Appends wait for the next step.
+    pub(super) fn has_more(&self) -> bool {
+        self.behind.has_more()
+    }
+
     /// A replica whose log has a hole applies nothing, and says only what others ask
     /// about the ends of their logs (D12). Any peer fills it, so that takes a moment
     /// and no leader.

@@ -10,6 +10,7 @@
 use bytes::Bytes;
 
 use super::Replica;
+use super::behind::Behind;
 use super::cursors::Cursors;
 use super::fetch::Fetching;
 use super::pieces::Outgoing;
@@ -153,6 +154,7 @@ pub(in crate::broker) async fn open<E: Env>(
         peers: raft.peers.clone(),
         recent: RecentFrames::new(config.recent_bytes),
         cursors: Cursors::default(),
+        behind: Behind::default(),
         saving: None,
         hard_state_sync: raft.hard_state_sync,
         serves: false,

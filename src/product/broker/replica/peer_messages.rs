@@ -1,8 +1,6 @@
 //! Peer messages, and the frames of entries that travel behind them.
 
-use std::ops::RangeInclusive;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::epochs::{Relation, relation};
 use super::pieces::Piece;
@@ -11,10 +9,10 @@ use crate::broker::base::Base;
 use crate::broker::interruption::Interruption;
 use crate::broker::server::{Broker, Serving};
 use crate::env::{Env, Net, PEER_MESSAGE_BYTES_MAX};
-use crate::log::{Batch, RECORD_BYTES_MAX};
+use crate::log::RECORD_BYTES_MAX;
 use crate::raft::{
-    ANY_DISK, Append, Configuration, EntryHead, EntryId, Epoch, Input, Message, NUMBER_MAX,
-    PeerMessage, ReplicaId,
+    ANY_DISK, Configuration, EntryHead, EntryId, Epoch, Input, Message, NUMBER_MAX, PeerMessage,
+    ReplicaId,
 };
 use crate::record::{ENVELOPE_BYTES, EntryKind, LogPart, parse_sealed};
 
@@ -104,7 +102,7 @@ fn parse_frames(mut bytes: Bytes) -> Option<Vec<(LogPart, Bytes)>> {
 }
 
 /// Takes the first frame off, by its length alone; `None`: it is cut short.
-fn split_frame(bytes: &mut Bytes) -> Option<Bytes> {
+pub(super) fn split_frame(bytes: &mut Bytes) -> Option<Bytes> {
     let length = bytes.get(72..76)?.first_chunk::<4>()?;
     let framed_bytes = ENVELOPE_BYTES + u32::from_be_bytes(*length) as usize;
     (framed_bytes <= bytes.len()).then(|| bytes.split_to(framed_bytes))
@@ -236,107 +234,6 @@ impl<E: Env> ReplicaView<'_, E> {
             self.send_peer(to, term, message.clone(), Bytes::new());
         }
     }
-
-    /// Sends an append, in several messages where its entries do not fit one. Each is an
-    /// append of its own, behind the last entry of the one before, and all are the same
-    /// request: the core counts on all that it asked for being under way, and would
-    /// find out otherwise one message and one round trip at a time.
-    pub(super) async fn replicate(
-        &mut self,
-        (to, term): (ReplicaId, u64),
-        mut append: Append,
-        upto_index: u64,
-    ) -> Result<(), Interruption> {
-        for _ in 0..self.broker.config.sizes.appends_at_once {
-            let indices = append.prev.index + 1..=upto_index;
-            let frames = self.frames(indices).await?;
-            let behind = left_behind(&frames, append.prev.index, upto_index);
-            self.send_peer(to, term, Message::Append(append.clone()), frames);
-            match behind {
-                Some(last) => append.prev = last,
-                None => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// The frames of a run of entries, or of as many as fit a message: from
-    /// memory where they are recent, otherwise from the log, verified (D28).
-    pub(super) async fn frames(
-        &mut self,
-        indices: RangeInclusive<u64>,
-    ) -> Result<Bytes, Interruption> {
-        let (from, upto) = (*indices.start(), *indices.end());
-        if indices.is_empty() {
-            return Ok(Bytes::new());
-        }
-        let bytes_max = self.broker.config.bounds.peer_message_bytes;
-        if let Some(recent) = self.replica.recent.get(from, upto) {
-            return Ok(concat(recent, bytes_max));
-        }
-        // An entry that is not written yet is recent; what is read is.
-        let log = &self.store.log;
-        let batch = match self.replica.cursors.address_of(from) {
-            Some(address) => log.read_batch(address, u64::MAX, bytes_max as u64).await,
-            None => log.read_indices(from, upto + 1, bytes_max as u64).await,
-        };
-        match batch {
-            Ok(batch) => {
-                let wanted = batch.entries.iter().take_while(|it| it.index <= upto);
-                let bytes = concat(wanted.map(|entry| &entry.frame), bytes_max);
-                // A frame that is lost on its way is asked for again.
-                let first = batch
-                    .entries
-                    .first()
-                    .map(|first| (first.index, first.address));
-                for (index, address) in first.into_iter().chain(behind(&batch, bytes.len())) {
-                    self.replica.cursors.leave(index, address);
-                }
-                Ok(bytes)
-            }
-            // As if they were lost on their way: they are asked for again.
-            Err(failed) => self.broker.put_off(Err(failed)).map(|()| Bytes::new()),
-        }
-    }
-}
-
-/// The last entry of frames that begin behind `prev_index`, where they end before
-/// `upto_index`. Their checksums are looked at only there: most appends fit a message.
-fn left_behind(frames: &Bytes, prev_index: u64, upto_index: u64) -> Option<EntryId> {
-    let mut rest = frames.clone();
-    let (count, last) = std::iter::from_fn(|| split_frame(&mut rest))
-        .fold((0, None), |(count, _), frame| (count + 1, Some(frame)));
-    let last = last.filter(|_| prev_index + count < upto_index)?;
-    let part = parse_sealed(&last).ok()?;
-    Some(EntryId {
-        term: part.term,
-        index: part.index,
-    })
-}
-
-/// Index and address of the entry behind the first so many bytes of a batch.
-fn behind(batch: &Batch, bytes: usize) -> Option<(u64, u64)> {
-    let mut taken = 0;
-    for entry in &batch.entries {
-        if taken == bytes {
-            return Some((entry.index, entry.address));
-        }
-        taken += entry.frame.len();
-    }
-    let last = batch.entries.last()?;
-    Some((last.index + 1, batch.next_address))
-}
-
-/// As many frames as fit one message; the first one goes however long it is.
-fn concat<'a>(frames: impl Iterator<Item = &'a Bytes>, bytes_max: usize) -> Bytes {
-    let mut bytes = BytesMut::new();
-    for frame in frames {
-        if !bytes.is_empty() && bytes.len() + frame.len() > bytes_max {
-            break;
-        }
-        bytes.extend_from_slice(frame);
-    }
-    bytes.freeze()
 }
 
 #[cfg(test)]
