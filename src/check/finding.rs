@@ -59,6 +59,8 @@ pub enum Promise {
     /// No broker holds more of what others send than it bears, nor sends more of a base at
     /// once than it may.
     Bounds,
+    /// A broker's notices are true.
+    ToldTruly,
     /// The run's events stay within a budget per simulated second.
     EventBudget,
     /// Product code does not panic.
@@ -100,6 +102,7 @@ impl Promise {
             Self::Liveness => "liveness",
             Self::BoundedStep => "bounded-step",
             Self::Bounds => "bounds",
+            Self::ToldTruly => "told-truly",
             Self::EventBudget => "event-budget",
             Self::NoPanic => "no-panic",
             Self::Determinism => "determinism",

@@ -176,6 +176,8 @@ pub struct NetworkSettings {
     pub loss: f64,
     /// The delay that a loss costs on a stream, and twice that after each further loss.
     pub retransmit_ms: u64,
+    /// How long an operating system waits for the answer to a connect.
+    pub connect_ms: u64,
     /// Share of peer messages that come twice.
     pub duplicate: f64,
     /// Share of peer messages held back long enough to be overtaken.

@@ -122,6 +122,7 @@ pub(super) const SETTINGS: &[Setting] = settings! {
     scenario "pull_suspend_ms", MS, (|scenario, ms| scenario.client.pull_suspend_ms = ms): "How long the broker may hold a pull that finds nothing.";
     scenario "client_heartbeat_ms", SOME_MS, (|scenario, ms| scenario.client.heartbeat_ms = ms): "Pause between heartbeats of order services and of members of a group.";
     scenario "retransmit_ms", SOME_MS, (|scenario, ms| scenario.network.retransmit_ms = ms): "The delay that a loss costs on a stream.";
+    scenario "connect_ms", SOME_MS, (|scenario, ms| scenario.network.connect_ms = ms): "How long an operating system waits for the answer to a connect.";
     scenario "reorder_ms", SOME_MS, (|scenario, ms| scenario.network.reorder_ms = Some(ms)): "How long peer messages that others overtake are held back, at most.";
     scenario "sector_bytes", 512..4_097, sector: "Size of a sector of every disk: 4096 from 2048 on, else 512.";
     scenario "queues", COUNT, queues: "Queues of every topic.";

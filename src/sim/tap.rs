@@ -25,6 +25,7 @@ mod replicas;
 #[cfg(test)]
 mod replicas_tests;
 mod roles;
+mod stops;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub(crate) use probes::Happened;
 use replicas::Replicas;
 pub(crate) use replicas::Taken;
 pub(crate) use roles::Leadership;
+use stops::Stops;
 pub(crate) use trail::{DiscardLimits, Order, Ruling, Said, ToldStep};
 
 /// The tap of a run.
@@ -89,6 +91,7 @@ pub(crate) struct Tap {
     refusals: BTreeMap<NodeId, u64>,
     owed: Owed,
     heard: Heard,
+    stops: Stops,
     /// The nodes whose disks became older ones than they were.
     rolled_back: BTreeSet<NodeId>,
     /// The longest piece of a base that the brokers' settings allow, bytes.
@@ -134,6 +137,7 @@ impl Tap {
             refusals: BTreeMap::new(),
             owed: Owed::default(),
             heard: Heard::default(),
+            stops: Stops::default(),
             rolled_back: BTreeSet::new(),
             piece_bytes_max: usize::MAX,
             on_lies: BTreeMap::new(),
@@ -215,6 +219,12 @@ impl Tap {
         self.owed.ended(node, conn);
     }
 
+    /// A process is no more.
+    pub(crate) fn dies(&mut self, node: NodeId) {
+        self.stops.left(node);
+        self.listens_no_more(node);
+    }
+
     /// A process is no more, or does not listen any more.
     pub(crate) fn listens_no_more(&mut self, node: NodeId) {
         self.owed.died(node);
@@ -264,6 +274,9 @@ impl Tap {
         let Some(holdings) = self.holdings.get_mut(node as usize) else {
             return;
         };
+        if core.serves(node) && path.starts_with(COMMIT_LOG_DIR) {
+            self.stops.wrote(node);
+        }
         let (replicas, transactions) = (&mut self.replicas, &mut self.transactions);
         let brokers = self.brokers;
         let mut discarded_early = Vec::new();
@@ -387,6 +400,7 @@ impl Tap {
 
     /// A broker's disk lost what it had not made durable, or was replaced.
     pub(crate) fn lost_cache(&mut self, core: &Core, disk: &DiskIo, node: NodeId, taken: Taken) {
+        self.stops.forget(node);
         if taken == Taken::Newer {
             self.rolled_back.insert(node);
         }
@@ -419,6 +433,7 @@ impl Tap {
 
     /// A sector of a broker's disk went bad.
     pub(crate) fn damaged(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
+        self.stops.forget(node);
         if let Some(replicas) = &mut self.replicas {
             replicas.damaged(moment(core), &disk.model, node);
         }

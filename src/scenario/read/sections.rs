@@ -83,6 +83,7 @@ pub(super) const NETWORK: &[Key] = keys! {
     "latency_us": "The time of a message, one way, drawn for each.";
     "loss": "Share of what is sent that is lost: on a stream it comes late, a peer message never comes. Below 1.";
     "retransmit_ms": "The delay that a loss costs on a stream, and twice that after each further loss.";
+    "connect_ms": "How long an operating system waits for the answer to a connect; Linux' own is 127,000.";
     "duplicate": "Share of peer messages that come twice.";
     "reorder": "Share of peer messages held back long enough to be overtaken.";
     "reorder_ms": "How long those are held back, at most; left out, ten times the longest latency.";
@@ -95,6 +96,7 @@ pub(super) fn network(top: &Table<'_>) -> Result<NetworkSettings, Problem> {
         latency_us: Between { low: 50, high: 500 },
         loss: 0.0,
         retransmit_ms: 200,
+        connect_ms: 3_000,
         duplicate: 0.0,
         reorder: 0.0,
         reorder_ms: None,
@@ -122,6 +124,7 @@ pub(super) fn network_settings(
         latency_us: table.between("latency_us", US, (low, high))?,
         loss,
         retransmit_ms: table.integer("retransmit_ms", 1..MS.end, default.retransmit_ms)?,
+        connect_ms: table.integer("connect_ms", 1..MS.end, default.connect_ms)?,
         duplicate: table.share("duplicate", default.duplicate)?,
         reorder: table.share("reorder", default.reorder)?,
         reorder_ms: table

@@ -18,6 +18,8 @@ pub struct LinkConfig {
     /// After how long a stream's sender sends again, nanoseconds; twice that
     /// after each further loss.
     pub retransmit_ns: u64,
+    /// A connect that nobody answers ends after this.
+    pub connect_ns: u64,
     /// Share of peer messages delivered twice.
     pub duplicate: f64,
     /// Share of peer messages held back long enough to be overtaken.
@@ -41,6 +43,7 @@ impl Default for LinkConfig {
             },
             loss: 0.0,
             retransmit_ns: 200_000_000,
+            connect_ns: 3_000_000_000,
             duplicate: 0.0,
             reorder: 0.0,
             held_back_ns_max: None,

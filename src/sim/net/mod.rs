@@ -37,8 +37,6 @@ pub(crate) type EndpointId = usize;
 
 /// How long an operating system tries before it gives a stream up, nanoseconds.
 const GIVE_UP_NS: u64 = 60_000_000_000;
-/// A connect that nobody answers ends after this, nanoseconds.
-const CONNECT_TIMEOUT_NS: u64 = 3_000_000_000;
 /// Pause between two attempts to reach a machine that does not answer,
 /// nanoseconds (Linux' initial RTO).
 const RETRY_NS: u64 = 1_000_000_000;

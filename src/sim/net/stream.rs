@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::{
-    Arrival, CONNECT_TIMEOUT_NS, EndpointId, GIVE_UP_NS, Network, NodeId, RETRY_NS, Segment,
-};
+use super::{Arrival, EndpointId, GIVE_UP_NS, Network, NodeId, RETRY_NS, Segment};
 use crate::env::{CloseReason, ConnId, NetEvent};
 use crate::sim::world::{Core, TraceKind, node_of};
 
@@ -156,11 +154,9 @@ impl Network {
         });
         let at_ns = core.here_ns(from_node) + self.latency_ns(from_node, to_node);
         Self::plan(core, at_ns, Arrival::Connect { conn, to });
-        Self::plan(
-            core,
-            core.now_ns + CONNECT_TIMEOUT_NS,
-            Arrival::ConnectTimeout { conn },
-        );
+        let connect_ns = self.links.config(from_node, to_node).connect_ns;
+        let at_ns = core.now_ns + connect_ns;
+        Self::plan(core, at_ns, Arrival::ConnectTimeout { conn });
         conn_id(conn, Side::Client)
     }
 

@@ -21,6 +21,7 @@ fn plain() -> LinkConfig {
         latency: Latency::uniform(MS, MS),
         loss: 0.0,
         retransmit_ns: 200 * MS,
+        connect_ns: 3_000 * MS,
         duplicate: 0.0,
         garbage: 0.0,
         reorder: 0.0,

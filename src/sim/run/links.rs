@@ -17,6 +17,7 @@ pub(super) fn config(network: &NetworkSettings) -> LinkConfig {
         latency: Latency::uniform(latency.low * 1_000, latency.high * 1_000),
         loss: network.loss,
         retransmit_ns: network.retransmit_ms * 1_000_000,
+        connect_ns: network.connect_ms * 1_000_000,
         duplicate: network.duplicate,
         reorder: network.reorder,
         held_back_ns_max: network.reorder_ms.map(|ms| ms * 1_000_000),

@@ -77,6 +77,10 @@ impl Run<'_> {
         for machine in 0..self.machines.len() {
             self.machines[machine].note_duty();
             let exit = self.machines[machine].take_exit(&self.handle);
+            if exit == Some(Exit::Clean) {
+                let node = self.machines[machine].node;
+                self.world.lock().tap.stopped(node);
+            }
             if exit.is_some() {
                 self.world.process_dies(self.machines[machine].node, false);
             }

@@ -180,7 +180,12 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
     }
     // The run's time: the machine's own clock may be wrong.
     ear.said().operator_done_ns = Some(env.world.now_ns());
-    env.world.lock().disks[env.node as usize].may_refuse(true);
+    {
+        let mut inner = env.world.lock();
+        inner.disks[env.node as usize].may_refuse(true);
+        let is_handled = life.operator != Operator::None;
+        inner.tap.opens(env.node, is_handled);
+    }
     match run(env, life.config, stop).await {
         Ok(()) => Exit::Clean,
         Err(error) => Exit::Refused {

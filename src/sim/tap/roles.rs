@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Tap, moment};
+use crate::check::Promise;
 use crate::check::replicas::Cluster;
 use crate::env::Notice;
 use crate::history::Happening;
@@ -105,7 +106,14 @@ impl Tap {
     pub(crate) fn reported(&mut self, core: &Core, node: NodeId, notice: &Notice) {
         self.probe_notice(notice);
         match notice {
+            Notice::LogOpened { stop, .. } => {
+                if let Some(line) = self.stops.opened(node, stop) {
+                    self.finds(core, Promise::ToldTruly, vec![line]);
+                }
+            }
+            Notice::StopUnrecorded { .. } => self.stops.left(node),
             Notice::StoreReopened { .. } => {
+                self.stops.left(node);
                 self.reopened_ns.get_or_insert(core.now_ns);
             }
             Notice::LeaderSteppedDown { .. } if core.stopped_in_a_step(node) => {
@@ -128,6 +136,20 @@ impl Tap {
             }
             _ => {}
         }
+    }
+
+    /// A broker's process ended after a clean stop.
+    pub(crate) fn stopped(&mut self, node: NodeId) {
+        self.stops.stopped(node);
+    }
+
+    /// A broker's process begins to open its log, after its operator did something to the
+    /// disk where so.
+    pub(crate) fn opens(&mut self, node: NodeId, is_handled: bool) {
+        if is_handled {
+            self.stops.forget(node);
+        }
+        self.stops.opens(node);
     }
 
     /// The nodes whose blank disks wait for another formatting, as brokers told their

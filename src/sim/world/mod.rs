@@ -492,7 +492,7 @@ impl World {
                     "process dies".into()
                 }
             });
-        inner.tap.listens_no_more(node);
+        inner.tap.dies(node);
         inner.net.process_died(&mut inner.core, node);
     }
 
