@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
+use zeroloss::broker::served_requests;
+use zeroloss::remoting::RequestCode;
 use zeroloss::scenario::{KeyTable, OperationKind, reference};
 
 const SWARMS: &[&str] = &["swarm.toml", "swarm-expiry.toml", "swarm-single.toml"];
@@ -287,6 +289,21 @@ fn every_operation_is_in_some_swarm() {
 }
 
 /// A constant that is a size, in the product.
+/// Clients that keep to no rule send each request, with the ends of all ranges in its
+/// fields.
+#[test]
+fn every_request_is_sent_by_strangers() {
+    let swarms = swarms();
+    let sent: Vec<i32> = zeroloss::workload::strangers_requests().collect();
+    let missing: Vec<RequestCode> = served_requests()
+        .filter(|code| !sent.contains(&code.0))
+        .collect();
+    assert!(missing.is_empty(), "no stranger sends {missing:?}");
+    for swarm in &swarms {
+        assert!(swarm.contains_key("stranger"), "a swarm has no stranger");
+    }
+}
+
 #[test]
 fn every_size_is_a_setting_or_has_a_reason() {
     let mut folders = vec![root().join("src/product")];

@@ -66,7 +66,7 @@ pub use finish::{FinalPlan, Finished, read_everything};
 pub use packets::{PACKETS_FILE, PacketPlan, issue_packets};
 pub use pay::{PayPlan, pay};
 pub use send::{SendPlan, send};
-pub use stranger::{STRANGERS_TOPIC, StrangerPlan, Turned, stranger};
+pub use stranger::{STRANGERS_TOPIC, StrangerPlan, Turned, stranger, strangers_requests};
 pub use table::rows_in;
 
 /// The state that a workload lets others see while it runs.

@@ -68,14 +68,17 @@ type Plain = &'static [(&'static str, &'static str)];
 const REQUESTS: &[(i32, Plain, &str)] = &[
     (310, SEND, "body"),
     (310, SEND, "body"),
+    (10, SEND_IN_FULL, "body"),
     (11, PULL, ""),
     (11, PULL, ""),
     (361, PULL, ""),
     (14, OFFSET, ""),
     (15, OFFSET, ""),
     (15, OFFSET, ""),
+    (29, SEARCH, ""),
     (30, OFFSET, ""),
     (31, OFFSET, ""),
+    (32, OFFSET, ""),
     (34, &[], HEARTBEAT),
     (35, &[("clientID", "m"), ("consumerGroup", GROUP)], ""),
     (36, BACK, ""),
@@ -83,6 +86,7 @@ const REQUESTS: &[(i32, Plain, &str)] = &[
     (38, &[("consumerGroup", GROUP)], ""),
     (41, &[], LOCKS),
     (42, &[], LOCKS),
+    (46, &[], CLIENT),
     (105, &[("topic", STRANGERS_TOPIC)], ""),
     (
         9_001,
@@ -90,8 +94,16 @@ const REQUESTS: &[(i32, Plain, &str)] = &[
         "",
     ),
     (9_002, &[("node", "-1")], ""),
+    // Nobody serves it.
+    (8_999, OFFSET, ""),
 ];
 const GROUP: &str = "strangers";
+
+/// The codes of the requests that strangers send.
+pub fn strangers_requests() -> impl Iterator<Item = i32> {
+    REQUESTS.iter().map(|(code, ..)| *code)
+}
+
 const SEND: Plain = &[
     ("a", GROUP),
     ("b", STRANGERS_TOPIC),
@@ -104,6 +116,19 @@ const SEND: Plain = &[
     ("i", ""),
     ("j", "0"),
 ];
+const SEND_IN_FULL: Plain = &[
+    ("producerGroup", GROUP),
+    ("topic", STRANGERS_TOPIC),
+    ("defaultTopic", "TBW102"),
+    ("defaultTopicQueueNums", "4"),
+    ("queueId", "0"),
+    ("sysFlag", "0"),
+    ("bornTimestamp", "0"),
+    ("flag", "0"),
+    ("properties", ""),
+    ("reconsumeTimes", "0"),
+];
+const SEARCH: Plain = &[("topic", "T"), ("queueId", "0"), ("timestamp", "0")];
 const PULL: Plain = &[
     ("consumerGroup", GROUP),
     ("topic", "T"),
@@ -139,6 +164,9 @@ const LOCKS: &str = r#"{"consumerGroup":"strangers","clientId":"m",
     "mqSet":[{"topic":"T","brokerName":"broker-a","queueId":-1},
              {"topic":"T","brokerName":"broker-a","queueId":2147483647}]}"#;
 
+const CLIENT: &str = r#"{"clientId":"m","group":"strangers",
+    "subscriptionData":{"topic":"T","subString":"*","expressionType":"TAG"}}"#;
+
 /// The ends of ranges, and what is no number.
 const EXTREMES: [&str; 10] = [
     "9223372036854775807",
@@ -163,7 +191,14 @@ const PROPERTIES: [&str; 4] = [
 
 /// Fields in which an extreme could be taken for something that makes sense, and
 /// would concern others.
-const LEFT_ALONE: [&str; 4] = ["change", "commitOrRollback", "b", "f"];
+const LEFT_ALONE: [(i32, &str); 6] = [
+    (9_001, "change"),
+    (37, "commitOrRollback"),
+    (310, "b"),
+    (310, "f"),
+    (10, "topic"),
+    (10, "sysFlag"),
+];
 
 /// Does what `plan` says until its time is up.
 pub async fn stranger<E: Env>(env: E, plan: StrangerPlan, turned: Turned) {
@@ -277,9 +312,9 @@ impl<E: Env> Stranger<E> {
         };
         let mut fields = serde_json::Map::new();
         for (name, value) in plain {
-            let is_extreme = !LEFT_ALONE.contains(name) && self.dice.below(4) == 0;
+            let is_extreme = !LEFT_ALONE.contains(&(code, *name)) && self.dice.below(4) == 0;
             let value = match (*name, is_extreme) {
-                ("i", _) => self.dice.of(&PROPERTIES).copied().unwrap_or(value),
+                ("i" | "properties", _) => self.dice.of(&PROPERTIES).copied().unwrap_or(value),
                 (_, true) => self.dice.of(&EXTREMES).copied().unwrap_or(value),
                 (_, false) if *value == "T" => &topic,
                 (_, false) => value,
