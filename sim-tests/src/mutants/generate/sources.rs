@@ -7,6 +7,10 @@ use super::super::mutant::BadMutant;
 use super::super::weave::is_of_tests;
 use super::PRODUCT;
 
+/// Files of the product that no broker runs: with a mistake in them the search of
+/// interleavings takes states for equal that are not, and loses nothing.
+const OF_SEARCHES: &[&str] = &["raft/digest.rs"];
+
 /// The files of the product and their texts, in the order in which modules are declared.
 pub(super) fn product(
     read: impl Fn(&str) -> io::Result<String>,
@@ -34,7 +38,12 @@ pub(super) fn product(
                 left.push(module.inner(&it.ident.to_string(), &read));
             }
         }
-        found.push((module.file, text));
+        let is_of_searches = OF_SEARCHES
+            .iter()
+            .any(|file| module.file.strip_prefix(PRODUCT) == Some(file));
+        if !is_of_searches {
+            found.push((module.file, text));
+        }
     }
     Ok(found)
 }
