@@ -138,6 +138,11 @@ impl Tap {
         }
     }
 
+    /// A broker's process is asked to stop.
+    pub(crate) fn is_asked_to_stop(&mut self, node: NodeId) {
+        self.stops.is_asked(node);
+    }
+
     /// A broker's process ended after a clean stop.
     pub(crate) fn stopped(&mut self, node: NodeId) {
         self.stops.stopped(node);

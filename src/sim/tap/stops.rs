@@ -18,6 +18,8 @@ struct Used {
     is_open: bool,
     /// It wrote to it since.
     wrote: bool,
+    /// It was asked to stop: it may have recorded that before it died.
+    stops: bool,
     /// It closed it, as a clean stop does.
     is_closed: bool,
 }
@@ -44,6 +46,11 @@ impl Stops {
         used.is_open = false;
         // One that did not come to an end of its opening has begun to change things.
         used.is_closed &= !std::mem::take(&mut used.opens);
+    }
+
+    /// A process is asked to stop.
+    pub(super) fn is_asked(&mut self, node: NodeId) {
+        self.0.entry(node).or_default().stops = true;
     }
 
     /// A process ends after a clean stop.
@@ -76,7 +83,7 @@ impl Stops {
             Stop::Crash if last.is_closed => Some(format!(
                 "b{node} was stopped cleanly, and its next start found no trace of that"
             )),
-            Stop::Clean if last.wrote => Some(format!(
+            Stop::Clean if last.wrote && !last.stops => Some(format!(
                 "b{node} says that it was stopped cleanly; it wrote to its log, and was not"
             )),
             _ => None,
@@ -102,6 +109,9 @@ mod tests {
         assert_eq!(stops.opened(0, &Stop::Crash), None);
         stops.wrote(0);
         assert!(stops.opened(0, &Stop::Clean).is_some());
+        stops.wrote(0);
+        stops.is_asked(0);
+        assert_eq!(stops.opened(0, &Stop::Clean), None);
         stops.wrote(0);
         stops.forget(0);
         assert_eq!(stops.opened(0, &Stop::Clean), None);

@@ -12,6 +12,7 @@ impl Run<'_> {
         self.enter(FaultKind::Restart, machine as u32, eligible, dirty, note);
         self.is_observed(worked);
         self.machines[machine].down_ns = down_ns;
+        self.world.lock().tap.is_asked_to_stop(machine as u32);
         self.machines[machine].stop();
     }
 }
