@@ -94,6 +94,7 @@ fn opens_again(kind: FaultKind) -> bool {
             | FaultKind::SyncError
             | FaultKind::DiskFull
             | FaultKind::DiskError
+            | FaultKind::StrayFile
     )
 }
 

@@ -151,6 +151,8 @@ fault_kinds! {
     NetworkSplit = "network-split", Messages, Nothing;
     /// Operations of the disk are refused, and nothing of what it holds is lost.
     DiskError = "disk-error", Broker, Service;
+    /// The process dies, and while it is down somebody else leaves a file on its disk.
+    StrayFile = "stray-file", Broker, Process;
 }
 
 impl FaultKind {

@@ -8,8 +8,8 @@ use super::parameter::{
 use super::random::Stream;
 use super::read::{Key, Problem, Table};
 use super::{
-    Between, CutDirection, CutLinks, DiskVerb, PartitionShape, Refusal, RotForm, SyncErrorCache,
-    SyncForm,
+    Between, CutDirection, CutLinks, DiskVerb, PartitionShape, Refusal, RotForm, StrayContent,
+    StrayName, SyncErrorCache, SyncForm,
 };
 use crate::history::FaultKind;
 
@@ -349,6 +349,16 @@ fault_actions! {
         by_ppm: "by_ppm", Between = PPM;
         /// Faster or slower.
         way: "way", Way = ["fast", "slow"];
+    }
+    /// The process dies, and while it is down somebody else leaves a file, or a directory, on
+    /// its disk. The hit's draw decides about name, size and content further.
+    StrayFile, chance {
+        /// Until it is started again.
+        down: "down", Span = DOWN_MS;
+        /// The names that its name is like.
+        name: "name", Choice<StrayName> = LeftOut::Drawn;
+        /// The content.
+        content: "content", Choice<StrayContent> = LeftOut::Drawn;
     }
     settings: NetworkLoss NetworkDuplicate NetworkReorder NetworkSplit
 }

@@ -60,6 +60,7 @@ pub mod random;
 mod read;
 mod refusal;
 mod setting;
+mod strays;
 mod survival;
 mod swarm;
 
@@ -87,5 +88,6 @@ pub use read::{
     KeyRow, KeyTable, ScenarioError, find, load, load_plan, parse, parse_plan, reference,
 };
 pub use refusal::{DiskVerb, Refusal};
+pub use strays::{StrayContent, StrayName};
 pub use survival::Survival;
 pub use swarm::Swarm;

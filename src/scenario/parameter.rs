@@ -10,7 +10,7 @@ use super::random::Stream;
 use super::read::{Key, MS, Problem, Table, shown};
 use super::{
     Between, CutDirection, CutLinks, DiskVerb, FileClass, PartitionShape, Refusal, RotForm,
-    Survival, SyncErrorCache, SyncForm,
+    StrayContent, StrayName, Survival, SyncErrorCache, SyncForm,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -262,6 +262,8 @@ words! {
     Survival: Survival::ALL.map(|it| (it.name(), it)).to_vec();
     SyncForm: SyncForm::ALL.map(|it| (it.name(), it)).to_vec();
     RotForm: RotForm::ALL.map(|it| (it.name(), it)).to_vec();
+    StrayName: StrayName::ALL.to_vec();
+    StrayContent: StrayContent::ALL.to_vec();
     Refusal: Refusal::ALL.to_vec();
     DiskVerb: DiskVerb::ALL.to_vec();
     SyncErrorCache: vec![("keeps", Self::Keeps), ("reverts", Self::Reverts)];

@@ -54,6 +54,7 @@ use ends::Transactions;
 use heard::Heard;
 pub(crate) use holdings::WrittenEntry;
 use holdings::{Holdings, entries_in, most_written};
+pub(crate) use image::segment_address;
 use image::{Image, View};
 use owed::{Owed, Owing};
 pub(crate) use probes::Happened;

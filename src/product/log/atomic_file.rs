@@ -161,15 +161,39 @@ pub async fn replace_unsynced<D: Disk>(disk: &D, path: &str, payload: &[u8]) -> 
     disk.rename(&atomic_file, path).await
 }
 
-/// Creates `path` as a new empty file, whatever a crash left under that name.
+/// Creates `path` as a new empty file, whatever a crash left under that name. A directory
+/// is somebody else's, and is put aside.
 pub(super) async fn create_afresh<D: Disk>(disk: &D, path: &str) -> io::Result<D::File> {
     match disk.create(path).await {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            disk.remove(path).await?;
+            match disk.remove(path).await {
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                    put_aside(disk, path).await?;
+                }
+                removed => removed?,
+            }
             disk.create(path).await
         }
         created => created,
     }
+}
+
+/// Gives what is none of the store's a name that no file of the store has, in the same
+/// directory, which the caller syncs; and that path.
+pub(super) async fn put_aside<D: Disk>(disk: &D, path: &str) -> io::Result<String> {
+    let taken = disk.list(parent(path)).await?;
+    let is_taken = |path: &String| {
+        let name = path.rsplit('/').next();
+        taken.iter().any(|taken| Some(taken.as_str()) == name)
+    };
+    let mut paths = (0..).map(|number| match number {
+        0 => format!("{path}.stray"),
+        _ => format!("{path}.stray-{number}"),
+    });
+    let free = paths.find(|path| !is_taken(path));
+    let to = free.expect("numbers do not end");
+    disk.rename(path, &to).await?;
+    Ok(to)
 }
 
 /// The directory that holds `path`; `""` is the root.

@@ -27,7 +27,7 @@ use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::atomic_file::create_afresh;
+use super::atomic_file::{create_afresh, put_aside};
 use super::{COMMIT_LOG_DIR, Position};
 use crate::env::failure::medium_lost_data;
 use crate::env::{Disk, File};
@@ -337,19 +337,43 @@ pub(super) async fn remove_dead<D: Disk>(disk: &D, addresses: &[u64]) -> io::Res
 }
 
 /// A crash may have come between the two renames by which a segment gets its name
-/// once more.
+/// once more. A file that somebody else made under that name meanwhile is put aside.
 pub(super) async fn finish_naming<D: Disk>(disk: &D) -> io::Result<()> {
     let names = disk.list(COMMIT_LOG_DIR).await?;
     for name in &names {
-        let Some(named) = name.strip_suffix(AGAIN_SUFFIX) else {
+        let named = name.strip_suffix(AGAIN_SUFFIX);
+        let Some(address) = named.and_then(parse_name) else {
             continue;
         };
-        if parse_name(named).is_some() && !names.iter().any(|other| other == named) {
-            let path = |name: &str| format!("{COMMIT_LOG_DIR}/{name}");
-            disk.rename(&path(name), &path(named)).await?;
+        let (from, to) = (format!("{COMMIT_LOG_DIR}/{name}"), segment_path(address));
+        if names.iter().any(|other| Some(other.as_str()) == named) {
+            if !is_segment(disk, &from, address).await? || is_segment(disk, &to, address).await? {
+                continue;
+            }
+            put_aside(disk, &to).await?;
         }
+        disk.rename(&from, &to).await?;
     }
     Ok(())
+}
+
+/// Whether a file begins with the header of the segment at `address`.
+async fn is_segment<D: Disk>(disk: &D, path: &str, address: u64) -> io::Result<bool> {
+    let read = async {
+        disk.open(path)
+            .await?
+            .read_at(0, SEGMENT_HEADER_BYTES)
+            .await
+    };
+    match read.await {
+        Ok(bytes) => {
+            let header = SegmentHeader::decode(&bytes);
+            Ok(header.is_some_and(|header| header.base.address == address))
+        }
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(false),
+        Err(error) if medium_lost_data(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn parse_name(name: &str) -> Option<u64> {

@@ -30,7 +30,11 @@ pub(super) fn draw(rules: &mut [FaultRule], chance: f64, seed: u64) {
 fn may_be_followed(rule: &FaultRule, kind: FaultKind) -> bool {
     let ends_it = matches!(
         kind,
-        FaultKind::Kill | FaultKind::Restart | FaultKind::PowerLoss | FaultKind::ClockSkew
+        FaultKind::Kill
+            | FaultKind::Restart
+            | FaultKind::PowerLoss
+            | FaultKind::ClockSkew
+            | FaultKind::StrayFile
     );
     rule.then.is_none() && !kind.is_client_s() && !ends_it
 }

@@ -39,7 +39,8 @@ impl DiskModel {
         self.faults.take_fired()
     }
 
-    /// The marks of harmed sectors that somebody read since the last call.
+    /// The marks of harmed sectors that somebody read, and of files left by somebody else
+    /// that a process touched, since the last call.
     pub fn take_met(&mut self) -> Vec<usize> {
         self.faults.take_met()
     }

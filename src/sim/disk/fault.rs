@@ -174,6 +174,9 @@ pub(super) struct Faults {
     /// Sectors that were harmed and that nobody has read since, by the mark of the fault
     /// that did it.
     unmet: BTreeMap<(Ino, u64), usize>,
+    /// Files that somebody else left, and that no process has touched since, by the mark of
+    /// the fault that did it.
+    untouched: BTreeMap<Ino, usize>,
     met: Vec<usize>,
 }
 
@@ -274,7 +277,18 @@ impl Faults {
         }
     }
 
-    /// The marks of harmed sectors that were read since the last call.
+    /// Somebody else left a file or a directory.
+    pub(super) fn left(&mut self, ino: Ino, mark: usize) {
+        self.untouched.insert(ino, mark);
+    }
+
+    /// A process opens, renames, replaces or removes a file or a directory.
+    pub(super) fn touches(&mut self, ino: Ino) {
+        self.met.extend(self.untouched.remove(&ino));
+    }
+
+    /// The marks of harmed sectors that were read, and of files left by somebody else that
+    /// were touched, since the last call.
     pub(super) fn take_met(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.met)
     }

@@ -52,6 +52,7 @@ mod error;
 mod fault;
 mod file;
 mod image;
+mod left;
 mod met;
 mod model;
 mod names;

@@ -137,6 +137,7 @@ impl DiskModel {
         if self.names.is_directory(ino) {
             return Err(refused(io::ErrorKind::IsADirectory, path));
         }
+        self.faults.touches(ino);
         Ok(self.open_ino(ino))
     }
 
@@ -190,6 +191,9 @@ impl DiskModel {
         if self.names.is_directory(ino) && to.starts_with(&format!("{from}/")) {
             return Err(refused(io::ErrorKind::InvalidInput, to));
         }
+        for touched in replaced.into_iter().chain([ino]) {
+            self.faults.touches(touched);
+        }
         if self.file_is_dirty(ino) {
             self.met.row(Row::RenameUnordered);
         }
@@ -224,6 +228,7 @@ impl DiskModel {
         if self.names.is_directory(ino) {
             return Err(refused(io::ErrorKind::IsADirectory, path));
         }
+        self.faults.touches(ino);
         let seq = self.next_seq();
         self.names.change(EntryChange::remove(seq, name));
         self.reap(ino);
@@ -368,7 +373,7 @@ impl DiskModel {
         self.seq
     }
 
-    fn new_ino(&mut self) -> Ino {
+    pub(super) fn new_ino(&mut self) -> Ino {
         let ino = Ino(self.next_ino);
         self.next_ino += 1;
         ino

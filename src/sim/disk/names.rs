@@ -222,6 +222,13 @@ impl Names {
         self.settle(&self.with_earlier(due), &BTreeSet::new());
     }
 
+    /// Changes the names, on the medium as well, with what else is pending of the same ones.
+    pub(super) fn change_durably(&mut self, change: EntryChange) {
+        let seq = change.seq;
+        self.change(change);
+        self.settle(&self.with_earlier(BTreeSet::from([seq])), &BTreeSet::new());
+    }
+
     /// `chosen` and every earlier change of their names.
     fn with_earlier(&self, mut chosen: BTreeSet<Seq>) -> BTreeSet<Seq> {
         let mut names = BTreeSet::new();

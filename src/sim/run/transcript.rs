@@ -111,7 +111,10 @@ impl Teller<'_> {
     fn deaths(&self) -> impl Iterator<Item = &FaultEvent> {
         let fired = self.run.ledger.fired.iter();
         fired.filter(|fault| {
-            let kills = matches!(fault.kind, FaultKind::Kill | FaultKind::PowerLoss);
+            let kills = matches!(
+                fault.kind,
+                FaultKind::Kill | FaultKind::PowerLoss | FaultKind::StrayFile
+            );
             kills
                 && self
                     .tap

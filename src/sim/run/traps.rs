@@ -11,7 +11,7 @@ use crate::sim::world::{Room, Trap};
 fn is_deadly(action: &FaultAction) -> bool {
     matches!(
         action.kind(),
-        FaultKind::Kill | FaultKind::PowerLoss | FaultKind::DiskDestroyed
+        FaultKind::Kill | FaultKind::PowerLoss | FaultKind::DiskDestroyed | FaultKind::StrayFile
     )
 }
 

@@ -1,6 +1,6 @@
 //! The victims of a fault: roles resolved, conditions looked at.
 
-use super::actions::aim_of;
+use super::actions::{aim_of, is_broker_s};
 use super::faults::COMMIT_LOG;
 use super::phases::Run;
 use super::process::Operator;
@@ -69,6 +69,9 @@ impl Run<'_> {
                 // Until it is formatted nobody has stored anything there.
                 let is_formatted = self.machines[broker as usize].duty() == Operator::None;
                 is_formatted && disk.has_sector_with_data(aim_of(file.class()))
+            }
+            (FaultAction::StrayFile { .. }, Victim::Broker(broker)) => {
+                is_broker_s(&disks[broker as usize].model)
             }
             _ => true,
         })

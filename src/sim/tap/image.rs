@@ -320,12 +320,15 @@ pub(super) struct Segment {
 /// Bytes of a file that are looked at together for anything but zeros.
 const BLANK_PIECE_BYTES: usize = 256;
 
+/// Sizes of segments are whole multiples of this.
+const SECTOR_BYTES_MIN: usize = 512;
+
 /// Bytes of a header that carry something.
 const HEADER_BYTES: usize = 96;
 
 impl Segment {
-    /// A file whose header verifies and goes with its name; without its bytes.
-    fn read(bytes: &[u8], address: u64) -> Option<Self> {
+    /// A file whose header verifies; without its bytes.
+    fn read(bytes: &[u8]) -> Option<Self> {
         let mut header = *bytes.first_chunk::<HEADER_BYTES>()?;
         let crc = std::mem::take(header[4..8].first_chunk_mut::<4>()?);
         if header[..4] != *b"ZLS1" || crc32fast::hash(&header) != u32::from_be_bytes(crc) {
@@ -343,8 +346,7 @@ impl Segment {
             term: word(72)?,
             hash: word(80)?,
         };
-        let sound = sector_bytes > 0 && base.end_address == address;
-        sound.then_some(Self {
+        (sector_bytes > 0).then_some(Self {
             incarnation: word(24)?,
             generation: word(32)?,
             sector_bytes,
@@ -408,14 +410,18 @@ fn live(disk: &DiskModel, view: View, damage: Damage<'_>) -> (BTreeMap<u64, Segm
         let path = format!("{COMMIT_LOG_DIR}/{name}");
         // A whole one that was getting its name once more when the power went.
         let again = name.strip_suffix(".again");
-        let again = again.filter(|named| !names.iter().any(|other| other == named));
-        let address = again.unwrap_or(name).parse::<u64>();
-        let (Ok(address), Some(bytes)) = (address, readable(disk, &path, view)) else {
+        let is_named = |named: &str| names.iter().any(|other| other == named);
+        let address = address_of(again.unwrap_or(name));
+        let (Some(address), Some(bytes)) = (address, readable(disk, &path, view)) else {
             continue;
         };
-        match Segment::read(&bytes, address) {
-            Some(read) => whole.push((address, Segment { bytes, ..read })),
-            None => corrupt_headers.push((address, bytes)),
+        match Segment::read(&bytes) {
+            Some(read) if read.base.end_address == address => {
+                whole.push((address, Segment { bytes, ..read }));
+            }
+            _ if again.is_some_and(is_named) => {}
+            read if is_stray(&bytes, read.as_ref(), disk.sector_bytes() as usize) => {}
+            _ => corrupt_headers.push((address, bytes)),
         }
     }
     whole.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.generation));
@@ -436,6 +442,28 @@ fn live(disk: &DiskModel, view: View, damage: Damage<'_>) -> (BTreeMap<u64, Segm
         }
     }
     (live, corrupt_header_address)
+}
+
+/// The first log address of the segment whose header these bytes begin with.
+pub(crate) fn segment_address(bytes: &[u8]) -> Option<u64> {
+    Some(Segment::read(bytes)?.base.end_address)
+}
+
+/// The first log address of a segment of that name.
+fn address_of(name: &str) -> Option<u64> {
+    let is_one = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    is_one.then(|| name.parse().ok()).flatten()
+}
+
+/// Whether a file that has a segment's name, and a header that does not go with it, proves
+/// nothing: no segment has its size, or it is a copy of another (D11).
+fn is_stray(bytes: &[u8], header: Option<&Segment>, sector_bytes: usize) -> bool {
+    let has_size = bytes.len() >= 2 * SECTOR_BYTES_MIN && bytes.len() % SECTOR_BYTES_MIN == 0;
+    let is_copy = header.is_some_and(|header| {
+        let behind = Segment::corrupt_header(bytes.to_vec(), Head::default(), sector_bytes);
+        [0, header.incarnation].contains(&behind.incarnation)
+    });
+    !has_size || is_copy
 }
 
 /// A file's bytes; a sector that the medium does not give back holds nothing that

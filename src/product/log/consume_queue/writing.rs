@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::{ENTRY_BYTES, QueueError, QueueTail, Shared, Stored};
+use super::{ENTRY_BYTES, QueueError, QueueTail, Shared, Stored, file_path};
 use crate::env::{Disk, File};
 use crate::log::CONSUME_QUEUE_DIR;
 use crate::log::atomic_file::create_afresh;
@@ -110,16 +110,22 @@ impl Piece {
 }
 
 /// Removes the files that end below the first entry. Those that a crash brings
-/// back are removed by the first sync after it.
+/// back are removed by the first sync after it. A name that no file of a queue has, and a
+/// directory, are somebody else's.
 async fn remove_expired<D: Disk>(disk: &D, directory: &str, below: u64) -> io::Result<()> {
     let names = match disk.list(directory).await {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         listed => listed?,
     };
     for name in names {
+        let path = format!("{directory}/{name}");
         let begins: Option<u64> = name.parse().ok();
+        let begins = begins.filter(|begins| path == file_path(directory, *begins));
         if begins.is_some_and(|begins| begins < below) {
-            disk.remove(&format!("{directory}/{name}")).await?;
+            match disk.remove(&path).await {
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
+                removed => removed?,
+            }
         }
     }
     Ok(())

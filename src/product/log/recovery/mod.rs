@@ -24,6 +24,8 @@ mod survey;
 mod tail;
 mod uncertain_tail;
 
+use std::io;
+
 use super::checkpoint::{self, Checkpoint, CheckpointState};
 use super::commit_log::{CommitLog, incarnation};
 use super::error::{Doing, OpenError};
@@ -208,13 +210,14 @@ impl<D: Disk> Opening<D> {
             && active.header.sector_bytes as usize == self.disk.sector_bytes())
     }
 
-    /// The drafts: segments that a crash left before they were named.
+    /// The drafts: segments that a crash left before they were named. A directory of such
+    /// a name is none, and stays until the name is wanted.
     pub(super) async fn remove_drafts(&self, survey: &Survey<D>) -> Result<(), OpenError> {
         for path in &survey.drafts {
-            self.disk
-                .remove(path)
-                .await
-                .doing("removing an unfinished segment")?;
+            match self.disk.remove(path).await {
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
+                removed => removed.doing("removing an unfinished segment")?,
+            }
         }
         Ok(())
     }

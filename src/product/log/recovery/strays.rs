@@ -23,10 +23,13 @@ use std::io;
 
 use crate::env::{Disk, File};
 use crate::log::COMMIT_LOG_DIR;
+use crate::log::atomic_file::put_aside;
 use crate::log::error::{Doing, OpenError};
 use crate::log::frames::find_incarnation;
 use crate::log::identity::Identity;
-use crate::log::segment::{HeaderFlaw, Segment, SegmentHeader, header_bytes, segment_path};
+use crate::log::segment::{
+    AGAIN_SUFFIX, HeaderFlaw, Segment, SegmentHeader, header_bytes, segment_path,
+};
 use crate::log::{LogConfig, Position};
 
 /// Sizes and places of segments are whole multiples of this on every disk.
@@ -139,36 +142,18 @@ async fn is_blank<F: File>(file: &F, size_bytes: u64, window_bytes: u64) -> io::
     Ok(true)
 }
 
-/// Gives strays that have a segment's name another one, so that no segment takes
-/// their place; nothing of them is lost.
+/// Gives strays that have a name which a segment may want another one, so that no segment
+/// takes their place; nothing of them is lost.
 pub(in crate::log) async fn move_aside<D: Disk>(
     disk: &D,
     paths: &[String],
 ) -> Result<Vec<Stray>, OpenError> {
     let mut strays = Vec::new();
-    let mut taken = match paths {
-        [] => return Ok(strays),
-        _ => disk
-            .list(COMMIT_LOG_DIR)
-            .await
-            .doing("listing the segments")?,
-    };
     for path in paths {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let wanted = name.bytes().all(|byte| byte.is_ascii_digit());
         let mut moved_to = None;
-        if wanted {
-            let names = (0..).map(|number| match number {
-                0 => format!("{name}.stray"),
-                _ => format!("{name}.stray-{number}"),
-            });
-            let mut free = names.filter(|name| !taken.contains(name));
-            let to = free.next().expect("numbers do not end");
-            taken.push(to.clone());
-            let to = format!("{COMMIT_LOG_DIR}/{to}");
-            let moved = disk.rename(path, &to).await;
-            moved.doing("moving a stray file aside")?;
-            moved_to = Some(to);
+        if is_wanted(path) {
+            let moved = put_aside(disk, path).await;
+            moved_to = Some(moved.doing("moving a stray file aside")?);
         }
         let path = path.clone();
         strays.push(Stray { path, moved_to });
@@ -178,4 +163,12 @@ pub(in crate::log) async fn move_aside<D: Disk>(
         synced.doing("moving stray files aside")?;
     }
     Ok(strays)
+}
+
+/// Whether a segment may want that name: its own, or the one that it has for a moment while
+/// it is named once more.
+fn is_wanted(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.strip_suffix(AGAIN_SUFFIX).unwrap_or(name);
+    name.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -25,6 +25,7 @@ mod read_error;
 mod restart;
 mod rot;
 mod sector;
+mod stray_file;
 mod sync_error;
 
 use super::phases::Run;
@@ -36,6 +37,7 @@ use crate::sim::net::NodeId;
 use disk_slow::Slowed;
 pub(super) use power_loss::Left;
 pub(super) use sector::aim_of;
+pub(super) use stray_file::is_broker_s;
 
 /// An action that falls on a machine, or on a client.
 #[derive(Debug)]
@@ -83,6 +85,11 @@ impl Run<'_> {
             FaultAction::LostWrite { file, skip } => {
                 self.lose_write(node, (file.class(), skip.or_0()), seed);
             }
+            FaultAction::StrayFile {
+                down,
+                name,
+                content,
+            } => self.leave_file(node, (name.get(), content.get()), down.ns(), seed),
             FaultAction::DiskFull { lasts } => self.fill_disk(node, lasts.ns(), seed),
             FaultAction::DiskError {
                 lasts,
