@@ -82,6 +82,7 @@ fn a_fault_that_a_scenario_does_not_ask_for_proves_nothing() {
 fn a_fault_that_fires_when_nothing_can_matter_makes_a_scenario_void() {
     for (kind, keys) in [
         ("kill", ""),
+        ("stray-file", ""),
         ("pause", "lasts_ms = 500\n"),
         ("disk-limping", "lasts_ms = 500\n"),
         ("link-limping", "lasts_ms = 500\n"),

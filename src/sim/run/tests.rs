@@ -258,6 +258,7 @@ fn a_fault_is_eligible_only_where_it_could_matter() {
         (FaultKind::Partition, "lasts_ms = 20_000"),
         (FaultKind::PowerLoss, "when = \"dirty\"\ndown_ms = 100"),
         (FaultKind::Kill, "when = \"in-flight\"\ndown_ms = 100"),
+        (FaultKind::StrayFile, "when = \"in-flight\"\ndown_ms = 100"),
         (FaultKind::LostWrite, ""),
         (FaultKind::SyncError, ""),
     ] {
