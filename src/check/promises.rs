@@ -277,6 +277,7 @@ mod tests {
         network-reorder     OK  OK
         network-split       OK  OK
         disk-error          U   U
+        stray-file          OK  OK
         ");
     }
 
@@ -330,6 +331,7 @@ mod tests {
         network-reorder     OK/OK   OK/OK   OK/OK
         network-split       OK/OK   OK/OK   OK/OK
         disk-error          OK/U    OK/U    OK/U
+        stray-file          OK/U    OK/U    OK/U
         ");
     }
 
