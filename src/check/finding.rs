@@ -36,6 +36,8 @@ pub enum Promise {
     Rebalancing,
     /// An acknowledged offset commit is not lost.
     GroupOffsets,
+    /// A send within the documented limits is not refused for good; one beyond is not stored.
+    Limits,
     /// Nothing is served beyond the read limit.
     ReadCommitted,
     /// At most one leader in a term.
@@ -91,6 +93,7 @@ impl Promise {
             Self::Redelivery => "redelivery",
             Self::Rebalancing => "rebalancing",
             Self::GroupOffsets => "group-offsets",
+            Self::Limits => "limits",
             Self::ReadCommitted => "read-committed",
             Self::ElectionSafety => "election-safety",
             Self::LeaderAppendOnly => "leader-append-only",

@@ -347,6 +347,7 @@ pub(super) fn add<'a>(
         | Event::Taken { .. }
         | Event::Redelivered { .. }
         | Event::Noticed(_)
-        | Event::Delayed { .. } => {}
+        | Event::Delayed { .. }
+        | Event::BeyondLimit { .. } => {}
     }
 }

@@ -12,7 +12,7 @@
 //!                       └─ no_phantom, offset_uniqueness, queue_order, <────────────┘
 //!                          at_least_once, passed, transactions, business,
 //!                          redelivery, delays, consume_order, rebalancing,
-//!                          liveness ────────────────────────> Finding ─────> Verdict
+//!                          limits, liveness ────────────────────> Finding ─────> Verdict
 //! ```
 //!
 //! A run without faults, in which an acknowledged message is gone in the end:
@@ -68,6 +68,7 @@ mod groups;
 mod halted;
 mod judge;
 pub mod known_stored;
+mod limits;
 pub mod liveness;
 mod lost;
 #[cfg(test)]
@@ -134,6 +135,7 @@ const CHECKS: &[fn(&Case<'_>) -> Vec<Finding>] = &[
         true => in_words(transactions::turned_away(it.facts), |found| found.finding()),
         false => Vec::new(),
     },
+    |it| limits::check(it.facts),
     |it| match it.evidence.configuration.stores_once {
         true => stored_once::check(it.facts),
         false => Vec::new(),

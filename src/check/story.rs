@@ -80,7 +80,11 @@ impl Teller {
     fn tell(&mut self, statement: &str) {
         let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
         match verb {
-            "send" | "ack" | "reject" | "unknown" => self.tell_send(verb, rest),
+            "beyond" => {
+                let value = value(rest.parse().expect("a number"));
+                self.add(Event::BeyondLimit { value });
+            }
+            "send" | "ack" | "reject" | "illegal" | "unknown" => self.tell_send(verb, rest),
             "pull" => {
                 self.ask(rest.split_once("..").expect("a range").0);
                 self.answer(rest, true);
@@ -247,6 +251,7 @@ impl Teller {
                 address: offset.parse::<u64>().expect("an offset") * 100,
             },
             "reject" => SendOutcome::Rejected { code: 2 },
+            "illegal" => SendOutcome::Rejected { code: 13 },
             _ => SendOutcome::Unknown,
         };
         self.add(Event::SendEnded { op, outcome });

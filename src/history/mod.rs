@@ -383,6 +383,12 @@ pub enum Event {
         /// The recorded offset, if any.
         offset: Option<u64>,
     },
+    /// The message that is sent next is longer than a documented limit lets it: it is to
+    /// be refused.
+    BeyondLimit {
+        /// The value that is sent.
+        value: Value,
+    },
 }
 
 /// An event, whose, and when.

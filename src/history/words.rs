@@ -14,6 +14,7 @@ impl fmt::Display for Event {
             Self::Delayed { value, delay_ns } => {
                 write!(f, "{value} is to come in {} ms", delay_ns / 1_000_000)
             }
+            Self::BeyondLimit { value } => write!(f, "{value} is longer than the limits let it"),
             Self::SendBegan { op, value } if value.sequence == *op => {
                 write!(f, "send #{op} begins")
             }

@@ -39,11 +39,13 @@ pub enum Event {
     Snapshot,
     /// A call on the disk by a process that does not serve yet.
     Recovery,
+    /// A call on the disk by an operator's command: it formats, salvages or recovers.
+    Command,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Write,
         Self::Sync,
         Self::Synced,
@@ -54,6 +56,7 @@ impl Event {
         Self::Commit,
         Self::Snapshot,
         Self::Recovery,
+        Self::Command,
     ];
 
     /// The name in files.
@@ -69,6 +72,7 @@ impl Event {
             Self::Commit => "commit",
             Self::Snapshot => "snapshot",
             Self::Recovery => "recovery",
+            Self::Command => "command",
         }
     }
 

@@ -88,6 +88,7 @@ pub use read::{
     KeyRow, KeyTable, ScenarioError, find, load, load_plan, parse, parse_plan, reference,
 };
 pub use refusal::{DiskVerb, Refusal};
+pub(crate) use setting::padded;
 pub use strays::{StrayContent, StrayName};
 pub use survival::Survival;
 pub use swarm::Swarm;

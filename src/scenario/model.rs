@@ -164,6 +164,8 @@ pub struct DiskSettings {
     pub sync_tail: f64,
     /// How long those take at most; at least `sync_us.high`.
     pub sync_tail_max_us: u64,
+    /// An operator's commands meet the disk's errors, as brokers do.
+    pub refuses_commands: bool,
 }
 
 /// `[network]`: every link, both ways; and `[[link]]`: some of them, one way.
@@ -227,6 +229,9 @@ pub struct ClientSettings {
     pub pull_suspend_ms: u64,
     /// Pause between heartbeats.
     pub heartbeat_ms: u64,
+    /// Names of clients, of producer groups and in numbered sends are padded to so many
+    /// bytes; 0: as they are.
+    pub name_bytes: u64,
 }
 
 /// `[[workload]]`: what a number of clients do.
@@ -296,6 +301,8 @@ pub struct Producers {
     pub delay_level: Option<Between>,
     /// One message in so many is sent one-way; 0: none.
     pub oneway_one_in: u32,
+    /// One message in so many is at a limit of its length, or beside it; 0: none.
+    pub limit_one_in: u32,
 }
 
 /// Bodies that are longer than the others.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::read::{BYTES, Key, MS, US};
+use super::read::{BYTES, Key, MS, NAME_BYTES_MAX, US};
 use super::{Between, Failing, Membership, Scenario, Tags, Workload};
 use crate::broker::{BrokerConfig, RaftConfig, Replication};
 
@@ -125,8 +125,10 @@ pub(super) const SETTINGS: &[Setting] = settings! {
     scenario "connect_ms", SOME_MS, (|scenario, ms| scenario.network.connect_ms = ms): "How long an operating system waits for the answer to a connect.";
     scenario "reorder_ms", SOME_MS, (|scenario, ms| scenario.network.reorder_ms = Some(ms)): "How long peer messages that others overtake are held back, at most.";
     scenario "sector_bytes", 512..4_097, sector: "Size of a sector of every disk: 4096 from 2048 on, else 512.";
+    scenario "name_bytes", 0..1_001, names: "Names of topics, groups and clients are padded to so many bytes, as far as each may be; 0: as they are.";
     scenario "queues", COUNT, queues: "Queues of every topic.";
     scenario "tags", 0..1_024, tags: "Tags that messages carry; members want about half of them. 0: none.";
+    workload "limit_one_in", 0..1 << 20, limits: "One message in so many is as long as a limit lets it, or a byte shorter or longer, for each workload that sends; 0: none.";
     workload "receipt_us", US, receipt: "The longest time from a settled payment to the end of its transaction, for each workload that pays.";
     workload "changes_mind_one_in", 1..1_000_001, changes_mind: "Of so many orders one is rolled back and committed after all, for each workload that pays.";
     workload "commit_interval_ms", SOME_MS, commit_interval: "Pause between commits of a group's offsets, for each workload that consumes.";
@@ -186,6 +188,39 @@ fn sector(scenario: &mut Scenario, bytes: u64) {
         2_048.. => 4_096,
         _ => 512,
     };
+}
+
+/// Longest topic, bytes.
+const TOPIC_BYTES_MAX: u64 = 127;
+
+/// Longest group whose members send back, bytes: `%RETRY%` and its name are a topic.
+const GROUP_BYTES_MAX: u64 = 120;
+
+fn names(scenario: &mut Scenario, bytes: u64) {
+    scenario.client.name_bytes = bytes.min(NAME_BYTES_MAX);
+    let topic = |name: &mut String| *name = padded(name, bytes.min(TOPIC_BYTES_MAX));
+    for workload in &mut scenario.workloads {
+        match workload {
+            Workload::Send(send) => topic(&mut send.topic),
+            Workload::Pay(pay) => topic(&mut pay.topic),
+            Workload::Consume(consume) | Workload::RedPacket(consume) => {
+                topic(&mut consume.topic);
+                consume.group = padded(&consume.group, bytes.min(GROUP_BYTES_MAX));
+            }
+        }
+    }
+}
+
+/// A name with hyphens behind it, until it has so many bytes.
+pub(crate) fn padded(name: &str, bytes: u64) -> String {
+    let width = bytes as usize;
+    format!("{name:-<width$}")
+}
+
+fn limits(workload: &mut Workload, one_in: u64) {
+    if let Workload::Send(send) = workload {
+        send.limit_one_in = one_in as u32;
+    }
 }
 
 fn receipt(workload: &mut Workload, high: u64) {

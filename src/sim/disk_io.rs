@@ -68,8 +68,10 @@ pub(crate) struct DiskIo {
     is_awaited_in_vain: bool,
     /// The operations that are refused now, and with which error.
     refusing: Vec<Refused>,
-    /// A broker works on the disk, and not its operator.
+    /// Its errors strike: a broker works on it, or a command that meets them.
     may_refuse: bool,
+    /// An operator's command works on it.
+    is_commanded: bool,
     /// It refused something with an error that means lost data.
     has_told_of_loss: bool,
     /// A sync failed: what is derived may lack what it brought.
@@ -158,6 +160,7 @@ impl DiskIo {
             is_awaited_in_vain: false,
             refusing: Vec::new(),
             may_refuse: false,
+            is_commanded: false,
             has_told_of_loss: false,
             has_failed_sync: false,
             counts: DiskCounts::default(),
@@ -175,9 +178,16 @@ impl DiskIo {
         self.refusing = refused;
     }
 
-    /// Whether a broker works on the disk: an operator tries until he succeeds.
-    pub(crate) fn may_refuse(&mut self, may: bool) {
-        self.may_refuse = may;
+    /// An operator's command begins, or is done; whether it meets errors is the
+    /// scenario's.
+    pub(crate) fn command(&mut self, is_commanded: bool, may_refuse: bool) {
+        self.is_commanded = is_commanded;
+        self.may_refuse = may_refuse;
+    }
+
+    /// Whether an operator's command works on it.
+    pub(crate) fn is_commanded(&self) -> bool {
+        self.is_commanded
     }
 
     /// Whether a broker has a reason to take something on it for lost: it may be, or the
@@ -218,7 +228,7 @@ impl DiskIo {
 
     /// The process died: its futures are gone, its syncs go on.
     pub(crate) fn process_died(&mut self) {
-        self.may_refuse = false;
+        self.command(false, false);
         self.is_awaited_in_vain = false;
         self.model.kill();
         for op in self.ops.values_mut() {
@@ -228,7 +238,7 @@ impl DiskIo {
 
     /// The machine lost power: nothing in flight ends.
     pub(crate) fn machine_died(&mut self) {
-        self.may_refuse = false;
+        self.command(false, false);
         self.is_awaited_in_vain = false;
         self.ops.clear();
         self.stalled.clear();

@@ -54,7 +54,7 @@ pub async fn consume<E: Env>(
     let name = config.client.client_id.clone();
     for stay in 0_u64.. {
         if stay > 0 && !plan.equal_ids {
-            config.client.client_id = format!("{name}-{stay}");
+            config.client.client_id = numbered(&name, stay);
         }
         let mut consuming = Consuming::new(
             env.clone(),
@@ -72,6 +72,17 @@ pub async fn consume<E: Env>(
         pause.reset(Some(env.now_ns() + away_ns));
         pause.fired().await;
     }
+}
+
+/// Longest name of a client, bytes (RocketMQ's `CHARACTER_MAX_LENGTH`).
+const NAME_BYTES_MAX: usize = 255;
+
+/// The name of a member that came back: as long as a name may be, at most.
+fn numbered(name: &str, stay: u64) -> String {
+    let number = format!("-{stay}");
+    let room = NAME_BYTES_MAX - number.len();
+    let kept = name.get(..room).unwrap_or(name);
+    format!("{kept}{number}")
 }
 
 /// A message that was pulled and is not done.

@@ -12,7 +12,7 @@
 //! # use zeroloss::env::{Env, real::RealEnv};
 //! use zeroloss::history::{Event, Recorder};
 //! # use zeroloss::log::{Identity, format};
-//! use zeroloss::workload::{Progress, SendPlan, send};
+//! use zeroloss::workload::{Limits, Progress, SendPlan, send};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,6 +29,7 @@
 //!     client: 7, life: 0, topic: "orders".to_owned(), seed: 1,
 //!     messages: Some(3), in_flight_max: 2, pause_ns: 0, stop_at_ns: u64::MAX,
 //!     body_bytes: 64..=256, long: None, tags: 0, delays: Vec::new(), oneway_one_in: 0,
+//!     limits: Limits::default(),
 //! };
 //! let config = ProducerConfig::new(ClientConfig::new("client-7", vec![address]), "orders");
 //! let (recorder, progress) = (Recorder::default(), Progress::default());
@@ -51,6 +52,7 @@
 mod consume;
 mod database;
 mod finish;
+mod limits;
 mod packets;
 mod pay;
 mod send;
@@ -63,6 +65,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use consume::{ConsumePlan, Failing, Stays, Wanted, consume, share_of_queues};
 pub use database::{ORDERS_FILE, keep_orders};
 pub use finish::{FinalPlan, Finished, read_everything};
+pub use limits::Limits;
 pub use packets::{PACKETS_FILE, PacketPlan, issue_packets};
 pub use pay::{PayPlan, pay};
 pub use send::{SendPlan, send};

@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Progress;
 use super::consume::tag;
+use super::limits::{AtLimit, Limits};
 use crate::client::{Producer, ProducerConfig};
 use crate::env::{Env, Timer};
 use crate::history::{ClientId, Event, Happening, Recorder, SendOutcome, Value};
@@ -41,6 +42,8 @@ pub struct SendPlan {
     pub delays: Vec<(u32, u64)>,
     /// One message in so many is sent one-way; 0: none.
     pub oneway_one_in: u64,
+    /// The limits of a message, and how often one is met.
+    pub limits: Limits,
     /// Decides lengths, filler and delays.
     pub seed: u64,
 }
@@ -138,7 +141,9 @@ impl<E: Env> Sending<E> {
         let sequence = u64::from(self.plan.life) << 32 | self.begun;
         self.begun += 1;
         let dice = xxh3_64_with_seed(&sequence.to_be_bytes(), self.plan.seed);
+        let at_limit = self.plan.limits.draw(dice, self.plan.seed);
         let length = self.plan.length(dice) as usize;
+        let length = at_limit.body_bytes.unwrap_or(length);
         let (value, body) = Value::make(self.plan.client, sequence, length, self.plan.seed);
         let delay = match self.plan.delays.len() as u64 {
             0 => None,
@@ -147,7 +152,11 @@ impl<E: Env> Sending<E> {
         if let Some((_, delay_ns)) = delay {
             self.record(Event::Delayed { value, delay_ns });
         }
-        let properties = self.properties(sequence, delay);
+        let properties = self.properties(sequence, delay, at_limit);
+        let sent_bytes = properties.len() + self.producer.added_properties_bytes();
+        if self.plan.limits.refuse(body.len(), sent_bytes) {
+            self.record(Event::BeyondLimit { value });
+        }
         let (topic, body) = (&*self.plan.topic, body.into());
         let one_in = self.plan.oneway_one_in;
         let oneway = one_in > 0 && (dice >> 32).is_multiple_of(one_in);
@@ -169,7 +178,7 @@ impl<E: Env> Sending<E> {
         }
     }
 
-    fn properties(&self, sequence: u64, delay: Option<(u32, u64)>) -> String {
+    fn properties(&self, sequence: u64, delay: Option<(u32, u64)>, at_limit: AtLimit) -> String {
         let mut properties = PropertyBuf::default();
         if self.plan.tags > 0 {
             let tag = tag(sequence % self.plan.tags);
@@ -180,6 +189,8 @@ impl<E: Env> Sending<E> {
             let set = properties.set(key::DELAY, &level.to_string());
             set.expect("a number has no separator");
         }
+        let added_bytes = self.producer.added_properties_bytes();
+        at_limit.fill(&mut properties, added_bytes, self.plan.tags > 0);
         properties.as_str().to_owned()
     }
 

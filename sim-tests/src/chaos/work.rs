@@ -14,7 +14,7 @@ use zeroloss::env::real::RealEnv;
 use zeroloss::env::{Env, Timer};
 use zeroloss::history::{ClientId, History, Recorder};
 use zeroloss::workload::{
-    ConsumePlan, FinalPlan, Finished, PacketPlan, PayPlan, Progress, SendPlan, consume,
+    ConsumePlan, FinalPlan, Finished, Limits, PacketPlan, PayPlan, Progress, SendPlan, consume,
     issue_packets, keep_orders, pay, read_everything, send,
 };
 
@@ -98,6 +98,7 @@ impl Work {
             tags: 0,
             delays: Vec::new(),
             oneway_one_in: 0,
+            limits: Limits::default(),
             seed: settings.seed ^ u64::from(client),
         };
         let mut config = ProducerConfig::new(self.client(client), "producers");

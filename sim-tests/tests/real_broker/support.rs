@@ -17,7 +17,7 @@ use zeroloss::env::{Env, Timer};
 use zeroloss::history::{ClientId, History, Ledger, Recorder};
 use zeroloss::log::{Identity, format};
 use zeroloss::workload::{
-    ConsumePlan, FinalPlan, Finished, Progress, SendPlan, consume, read_everything, send,
+    ConsumePlan, FinalPlan, Finished, Limits, Progress, SendPlan, consume, read_everything, send,
 };
 
 pub(crate) const TOPIC: &str = "OrderPaySuccessTopic";
@@ -165,6 +165,7 @@ impl Clients {
             tags: 0,
             delays: Vec::new(),
             oneway_one_in: 0,
+            limits: Limits::default(),
             seed: u64::from(client),
         };
         let config = ProducerConfig::new(self.config(client, brokers), "orders");

@@ -143,6 +143,11 @@ impl<E: Env> Producer<E> {
         id
     }
 
+    /// Bytes that the next send's properties take beside those that it is given.
+    pub fn added_properties_bytes(&self) -> usize {
+        self.numbered(self.next_op, "").len()
+    }
+
     /// How many sends have begun and not ended.
     pub fn in_flight(&self) -> usize {
         self.ops.len()

@@ -58,7 +58,7 @@ pub(super) enum SessionEvent<T> {
 
 #[derive(Debug, Clone, Copy)]
 enum Tag<T> {
-    Route { topic: TopicId, asked: SocketAddr },
+    Route { topic: TopicId },
     Heartbeat,
     User(T),
 }
@@ -82,8 +82,8 @@ struct Topic {
 pub(super) struct Profile {
     /// The groups it is in.
     pub(super) heartbeat: Bytes,
-    /// Queues of a topic that no broker knows; such a topic is made by the
-    /// first send to the broker that was asked. `None`: there is no such topic.
+    /// Most queues that a topic is taken to have that no broker knows: its first send
+    /// makes it, as the default topic's route says. `None`: there is no such topic.
     pub(super) new_topic_queues: Option<u32>,
 }
 
@@ -274,7 +274,7 @@ impl<E: Env, T: Copy> Session<E, T> {
     fn on_answer(&mut self, tag: Tag<T>, command: Command) {
         match tag {
             Tag::Heartbeat => {}
-            Tag::Route { topic, asked } => self.on_route(topic, asked, &command),
+            Tag::Route { topic } => self.on_route(topic, &command),
             Tag::User(tag) => self.events.push_back(SessionEvent::Answer { tag, command }),
         }
     }
@@ -312,10 +312,7 @@ impl<E: Env, T: Copy> Session<E, T> {
             let Some(asked) = self.next_broker() else {
                 return;
             };
-            let tag = Tag::Route {
-                topic: TopicId(at),
-                asked,
-            };
+            let tag = Tag::Route { topic: TopicId(at) };
             let request = RouteRequest { topic: &name };
             let timeout_ms = self.config.request_timeout_ms;
             if self.wire.request(asked, &request, &[], timeout_ms, tag) {
@@ -339,7 +336,7 @@ impl<E: Env, T: Copy> Session<E, T> {
         Some(broker)
     }
 
-    fn on_route(&mut self, id: TopicId, asked: SocketAddr, command: &Command) {
+    fn on_route(&mut self, id: TopicId, command: &Command) {
         let now_ns = self.env().now_ns();
         let new_queues = self.new_topic_queues;
         let topic = &mut self.topics[id.0];
@@ -362,16 +359,15 @@ impl<E: Env, T: Copy> Session<E, T> {
         topic.denials = 0;
         let found = match ResponseCode(command.code) {
             ResponseCode::SUCCESS => read_route(&command.body),
-            // A broker without such a topic makes it itself.
-            ResponseCode::TOPIC_NOT_EXIST if was_to_be_made => new_queues.map(|queues| {
-                let broker = asked;
-                (Route { queues, broker }, String::new())
-            }),
             _ => None,
         };
+        // The broker that makes the topic gives it no more queues than it says now.
         let found = found.map(
             |(route, name)| match new_queues.filter(|_| was_to_be_made) {
-                Some(queues) => (Route { queues, ..route }, name),
+                Some(queues) => {
+                    let queues = queues.min(route.queues);
+                    (Route { queues, ..route }, name)
+                }
                 None => (route, name),
             },
         );

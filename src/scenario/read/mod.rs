@@ -38,7 +38,7 @@ pub(super) use problem::Problem;
 pub use problem::ScenarioError;
 pub use reference::{KeyRow, KeyTable, reference};
 pub(crate) use sections::seeds;
-pub(super) use sections::{BYTES, MS, US};
+pub(super) use sections::{BYTES, MS, NAME_BYTES_MAX, US};
 pub(super) use table::Table;
 
 /// Reads and validates one scenario file.

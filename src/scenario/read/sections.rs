@@ -43,6 +43,7 @@ const DISK: &[Key] = keys! {
     "sync_us": "How long a sync of a file or a directory takes, drawn for each.";
     "sync_tail": "Share of syncs that take longer.";
     "sync_tail_max_us": "How long those take at most; at least the longest of `sync_us`, by default 20 times.";
+    "refuses_commands": "An operator's commands (format, salvage, recover) meet the disk's errors, as brokers do.";
 };
 
 pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, Problem> {
@@ -75,6 +76,7 @@ pub(super) fn disk(top: &Table<'_>, cluster: &Cluster) -> Result<DiskSettings, P
                 sync_us.high..US.end,
                 default_max_us,
             )?,
+            refuses_commands: table.boolean("refuses_commands", false)?,
         })
     })
 }
@@ -135,11 +137,15 @@ pub(super) fn network_settings(
     })
 }
 
+/// Longest name of a client or a group, bytes (RocketMQ's `CHARACTER_MAX_LENGTH`).
+pub(in crate::scenario) const NAME_BYTES_MAX: u64 = 255;
+
 const CLIENT: &[Key] = keys! {
     "send_timeout_ms": "The time of one attempt of a send (`sendMsgTimeout`).";
     "send_retries": "Further attempts after the first (`retryTimesWhenSendFailed`).";
     "pull_suspend_ms": "How long the broker may hold a pull that finds nothing (`brokerSuspendMaxTimeMillis`).";
     "client_heartbeat_ms": "Pause between heartbeats of order services and of members of a group (`heartbeatBrokerInterval`).";
+    "name_bytes": "Names of clients, of producer groups and in numbered sends are padded to so many bytes; 0: as they are.";
 };
 
 pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
@@ -149,6 +155,7 @@ pub(super) fn client(top: &Table<'_>) -> Result<ClientSettings, Problem> {
             send_retries: table.integer("send_retries", 0..101, 2)? as u32,
             pull_suspend_ms: table.integer("pull_suspend_ms", MS, 5_000)?,
             heartbeat_ms: table.integer("client_heartbeat_ms", 1..MS.end, 1_000)?,
+            name_bytes: table.integer("name_bytes", 0..NAME_BYTES_MAX + 1, 0)?,
         })
     })
 }

@@ -27,6 +27,7 @@ const SEND: &[Key] = keys! {
     "tags": "Messages carry so many tags, in turn; 0: none.";
     "delay_level": "Each message waits at one of these delay levels; left out, none waits.";
     "oneway_one_in": "One message in so many is sent one-way; 0: none.";
+    "limit_one_in": "One message in so many is as long as a limit lets it, or a byte shorter or longer; 0: none.";
 };
 const PAY: &[Key] = keys! {
     "kind": "`\"pay\"`: order services with a database each: half message, payment, receipt, end.";
@@ -131,6 +132,7 @@ fn send(table: &Table<'_>, cluster: &Cluster, before: &[Workload]) -> Result<Pro
         tags: table.integer("tags", 0..1 << 10, 0)? as u32,
         delay_level: delay_level(table, cluster)?,
         oneway_one_in: table.integer("oneway_one_in", 0..1 << 20, 0)? as u32,
+        limit_one_in: table.integer("limit_one_in", 0..1 << 20, 0)? as u32,
     };
     if send.messages.is_none() && send.rate_per_s.is_none() {
         let message = "nothing bounds these sends";

@@ -8,8 +8,8 @@ use crate::history::FaultKind;
 use crate::scenario::random::{Purpose, Stream};
 use crate::scenario::setting::{DRAWN_IN_ORDER, Of};
 use crate::scenario::{
-    Between, Condition, CpuSpeed, FaultRule, NetworkSettings, RestartWith, Scenario, Target,
-    Workload,
+    Between, Condition, CpuSpeed, FaultRule, NetworkSettings, Producers, RestartWith, Scenario,
+    Target, Workload,
 };
 
 /// The lanes of [`Purpose::Swarm`], so that one more draw in one never shifts
@@ -26,6 +26,7 @@ pub(super) enum Lane {
     Bounds = 1_001,
     Calm = 1_002,
     Crowd = 1_003,
+    Commands = 1_004,
     /// Kinds of faults have a lane each behind it.
     CrashAfter = 2_000,
 }
@@ -212,6 +213,8 @@ fn features(drawn: &mut Scenario, swarm: &Swarm, seed: u64, stream: &mut Stream)
     if !Stream::lane(seed, Purpose::Operator, FIRST_STARTS).chance(swarm.keep_feature) {
         drawn.cluster.first_start_ms = Between { low: 0, high: 0 };
     }
+    let meets = lane(seed, Lane::Commands).chance(swarm.keep_feature);
+    drawn.disk.refuses_commands &= meets;
     let sync_tail = &mut drawn.disk.sync_tail;
     for trouble in [loss, duplicate, reorder, split, garbage, sync_tail] {
         let percent = stream.between(1, 100) as f64;
@@ -239,10 +242,16 @@ fn cpu(drawn: &mut Scenario, swarm: &Swarm, stream: &mut Stream) {
 /// longest message is handed to all replicas within half an election timeout. Where
 /// that takes longer, leaders come and go, and nothing is due.
 fn in_time(drawn: &mut Scenario) {
+    let limit = drawn.cluster.broker.max_message_bytes as u64;
+    let at_limit = |send: &Producers| match send.limit_one_in {
+        0 => 0,
+        _ => limit,
+    };
     let longest = drawn.workloads.iter().map(|workload| match workload {
         Workload::Send(send) => send
             .long
-            .map_or(send.body_bytes.high, |long| long.bytes.high),
+            .map_or(send.body_bytes.high, |long| long.bytes.high)
+            .max(at_limit(send)),
         Workload::Pay(_) | Workload::Consume(_) | Workload::RedPacket(_) => 0,
     });
     // It is heard once, and said to each of the others.
@@ -288,10 +297,12 @@ fn in_measure(drawn: &mut Scenario) {
     for workload in &mut drawn.workloads {
         if let Workload::Send(send) = workload
             && topics.contains(&send.topic)
-            && let Some(long) = &mut send.long
         {
-            long.bytes.high = long.bytes.high.min(MULTIPLIED_BODY_BYTES_MAX);
-            long.bytes.low = long.bytes.low.min(long.bytes.high);
+            send.limit_one_in = 0;
+            if let Some(long) = &mut send.long {
+                long.bytes.high = long.bytes.high.min(MULTIPLIED_BODY_BYTES_MAX);
+                long.bytes.low = long.bytes.low.min(long.bytes.high);
+            }
         }
     }
 }

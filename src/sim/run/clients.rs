@@ -11,12 +11,12 @@ use crate::client::{ClientConfig, EndNaming, ProducerConfig};
 use crate::env::Env;
 use crate::history::{ClientId, Recorder};
 use crate::remoting::SerializeType;
-use crate::scenario::{Consumers, EndsBy, OrderServices, Producers, Scenario, Workload};
+use crate::scenario::{Consumers, EndsBy, OrderServices, Producers, Scenario, Workload, padded};
 use crate::sim::env::SimEnv;
 use crate::sim::net::NodeId;
 use crate::sim::world::{World, address};
 use crate::workload::{
-    FinalPlan, Finished, PacketPlan, PayPlan, Progress, SendPlan, consume, issue_packets,
+    FinalPlan, Finished, Limits, PacketPlan, PayPlan, Progress, SendPlan, consume, issue_packets,
     keep_orders, pay, read_everything, send, share_of_queues,
 };
 
@@ -186,7 +186,8 @@ impl Client {
             Role::Consumer { consume, .. } => consumers::shared_id(consume),
             _ => None,
         };
-        let own = || format!("client-{}-{}", self.number, self.lives);
+        let long = |name: &str| padded(name, scenario.client.name_bytes);
+        let own = || long(&format!("client-{}-{}", self.number, self.lives));
         let client = setting.client_config(shared.unwrap_or_else(own));
         let seed = setting.seed ^ u64::from(self.number) << 32;
         let life = match &self.role {
@@ -208,9 +209,13 @@ impl Client {
                     tags: u64::from(what.tags),
                     delays: consumers::delays(what, scenario),
                     oneway_one_in: u64::from(what.oneway_one_in),
+                    limits: Limits {
+                        one_in: u64::from(what.limit_one_in),
+                        body_bytes_max: scenario.cluster.broker.max_message_bytes,
+                    },
                     seed,
                 };
-                let mut config = ProducerConfig::new(client, "producers");
+                let mut config = ProducerConfig::new(client, long("producers"));
                 config.send_timeout_ms = scenario.client.send_timeout_ms;
                 config.retries = scenario.client.send_retries;
                 config.producer_id = self.producer_id(scenario);
@@ -236,7 +241,7 @@ impl Client {
                     database: *database,
                     seed,
                 };
-                let mut config = ProducerConfig::new(client, group.clone());
+                let mut config = ProducerConfig::new(client, long(group));
                 config.send_timeout_ms = scenario.client.send_timeout_ms;
                 config.retries = scenario.client.send_retries;
                 config.client.heartbeat_interval_ms = scenario.client.heartbeat_ms;
@@ -290,7 +295,8 @@ impl Client {
     /// The id by which brokers that store a retried send once know this life.
     fn producer_id(&self, scenario: &Scenario) -> Option<String> {
         let numbered = scenario.cluster.broker.producer_dedup;
-        numbered.then(|| format!("producer-{}-{}", self.number, self.lives))
+        let name = || format!("producer-{}-{}", self.number, self.lives);
+        numbered.then(|| padded(&name(), scenario.client.name_bytes))
     }
 
     /// Its process, for madsim.
@@ -373,6 +379,7 @@ impl Probe {
             tags: u64::from(tags),
             delays: Vec::new(),
             oneway_one_in: 0,
+            limits: Limits::default(),
             seed: setting.seed,
         };
         let name = format!("probe-{}", self.lives);

@@ -31,6 +31,7 @@ pub(super) struct Machine {
     /// Whether the number of queues of new topics may change.
     queues_may_change: bool,
     members: u32,
+    refuses_commands: bool,
     process: Option<Process>,
     /// The duty of its operator before it starts.
     duty: Operator,
@@ -92,6 +93,7 @@ impl Machine {
             has_lived: false,
             queues_may_change: false,
             members: cluster.brokers,
+            refuses_commands: scenario.disk.refuses_commands,
             process: None,
             duty: Operator::Format(as_what),
             refused: None,
@@ -183,6 +185,7 @@ impl Machine {
             config: self.config.clone(),
             operator: self.duty,
             members: self.members,
+            refuses_commands: self.refuses_commands,
         };
         drop(madsim.spawn(process::broker(env, life, stop.clone(), ear.clone())));
         self.process = Some(Process {

@@ -146,6 +146,8 @@ impl Ear {
 pub(super) struct Life {
     pub(super) config: BrokerConfig,
     pub(super) operator: Operator,
+    /// Whether his command meets the disk's errors.
+    pub(super) refuses_commands: bool,
     /// How many members the cluster has at the start: nodes 0 and up.
     pub(super) members: u32,
 }
@@ -157,6 +159,9 @@ pub(super) async fn broker(env: SimEnv, life: Life, stop: StopSignal, ear: Ear) 
 }
 
 async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
+    let disk = env.node as usize;
+    let has_command = life.operator != Operator::None;
+    env.world.lock().disks[disk].command(has_command, life.refuses_commands);
     let by_hand = match life.operator {
         Operator::None => Ok(()),
         Operator::Format(as_what) => format_disk(&env, &life, as_what)
@@ -182,7 +187,7 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
     ear.said().operator_done_ns = Some(env.world.now_ns());
     {
         let mut inner = env.world.lock();
-        inner.disks[env.node as usize].may_refuse(true);
+        inner.disks[disk].command(false, true);
         let is_handled = life.operator != Operator::None;
         inner.tap.opens(env.node, is_handled);
     }

@@ -458,7 +458,8 @@ fn address_of(name: &str) -> Option<u64> {
 /// Whether a file that has a segment's name, and a header that does not go with it, proves
 /// nothing: no segment has its size, or it is a copy of another (D11).
 fn is_stray(bytes: &[u8], header: Option<&Segment>, sector_bytes: usize) -> bool {
-    let has_size = bytes.len() >= 2 * SECTOR_BYTES_MIN && bytes.len() % SECTOR_BYTES_MIN == 0;
+    let has_size =
+        bytes.len() >= 2 * SECTOR_BYTES_MIN && bytes.len().is_multiple_of(SECTOR_BYTES_MIN);
     let is_copy = header.is_some_and(|header| {
         let behind = Segment::corrupt_header(bytes.to_vec(), Head::default(), sector_bytes);
         [0, header.incarnation].contains(&behind.incarnation)

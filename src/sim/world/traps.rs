@@ -191,6 +191,9 @@ impl Inner {
     pub(crate) fn called_disk(&mut self, node: NodeId) {
         if !self.traps.set.is_empty() && !self.core.serves(node) {
             self.count(node, Event::Recovery, None, 1);
+            if self.disks[node as usize].is_commanded() {
+                self.count(node, Event::Command, None, 1);
+            }
         }
     }
 
