@@ -224,7 +224,7 @@ impl<E: Env> Broker<E> {
         loop {
             self.step(serving).await?;
             if serving.has_more() {
-                // What has come meanwhile is there when it is looked at.
+                // By the time it looks, all is there that has come meanwhile.
                 yield_once().await;
             }
             let deadline_ns = self.next_deadline_ns(serving);
