@@ -434,7 +434,7 @@ impl Tap {
 
     /// A sector of a broker's disk went bad.
     pub(crate) fn damaged(&mut self, core: &Core, disk: &DiskIo, node: NodeId) {
-        self.stops.forget(node);
+        self.stops.damaged(node);
         if let Some(replicas) = &mut self.replicas {
             replicas.damaged(moment(core), &disk.model, node);
         }

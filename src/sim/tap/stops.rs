@@ -20,6 +20,8 @@ struct Used {
     wrote: bool,
     /// It was asked to stop: it may have recorded that before it died.
     stops: bool,
+    /// Something on the disk was damaged, and may still be.
+    is_damaged: bool,
     /// It closed it, as a clean stop does.
     is_closed: bool,
 }
@@ -58,10 +60,17 @@ impl Stops {
         let used = self.0.entry(node).or_default();
         if used.is_open {
             *used = Used {
-                is_closed: true,
+                is_closed: !used.is_damaged,
+                is_damaged: used.is_damaged,
                 ..Used::default()
             };
         }
+    }
+
+    /// Something on the disk is damaged.
+    pub(super) fn damaged(&mut self, node: NodeId) {
+        self.forget(node);
+        self.0.entry(node).or_default().is_damaged = true;
     }
 
     /// A fault struck the disk, or its operator did something to it.
@@ -74,11 +83,14 @@ impl Stops {
     /// A process opened the log, and says how the last one stopped; gives the line of a
     /// finding where that is not so.
     pub(super) fn opened(&mut self, node: NodeId, stop: &Stop) -> Option<String> {
+        let last = self.0.remove(&node).unwrap_or_default();
         let opened = Used {
             is_open: true,
+            // One that finds a clean stop has read all that it rests on.
+            is_damaged: last.is_damaged && *stop == Stop::Crash,
             ..Used::default()
         };
-        let last = self.0.insert(node, opened).unwrap_or_default();
+        self.0.insert(node, opened);
         match stop {
             Stop::Crash if last.is_closed => Some(format!(
                 "b{node} was stopped cleanly, and its next start found no trace of that"
@@ -118,6 +130,11 @@ mod tests {
         stops.stopped(0);
         stops.opens(0);
         stops.left(0);
+        assert_eq!(stops.opened(0, &Stop::Crash), None);
+        // What rots while a log is opened is still there when it is opened next.
+        stops.damaged(0);
+        assert_eq!(stops.opened(0, &Stop::Crash), None);
+        stops.stopped(0);
         assert_eq!(stops.opened(0, &Stop::Crash), None);
         // It was asked to stop before it had opened its log again.
         stops.left(0);
