@@ -61,7 +61,9 @@ impl<E: Env> ReplicaView<'_, E> {
     /// step's.
     pub(super) async fn serve_those_behind(&mut self) -> Result<(), Interruption> {
         for appending in std::mem::take(&mut self.replica.behind.put_off) {
-            if appending.term == self.replica.raft.term() {
+            // What has expired meanwhile is not there to be sent: the core begins anew.
+            let is_there = appending.append.prev.index + 1 >= self.store.log.base().next_index;
+            if is_there && appending.term == self.replica.raft.term() {
                 self.replicate(appending).await?;
             }
         }
