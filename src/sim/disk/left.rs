@@ -41,7 +41,11 @@ impl DiskModel {
 
     fn leave(&mut self, path: &str, mark: usize) -> io::Result<Ino> {
         let name = self.name(path)?;
-        if self.lookup(&name).is_some() {
+        // Where the name stands for something on the disk that processes do not see, this
+        // one would take the place of a file that nobody removed.
+        let components: Vec<&str> = path.split('/').collect();
+        let is_durable = self.names.resolve(&components, true).is_some();
+        if is_durable || self.lookup(&name).is_some() {
             return Err(refused(io::ErrorKind::AlreadyExists, path));
         }
         let (ino, seq) = (self.new_ino(), self.next_seq());
@@ -55,5 +59,27 @@ impl DiskModel {
     pub fn directories(&self) -> Vec<String> {
         let inodes = self.names.directories.keys();
         inodes.filter_map(|ino| self.path_of(*ino)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::disk::DiskConfig;
+
+    /// Processes renamed `f` and do not see the name any more; the disk still has it.
+    #[test]
+    fn nothing_is_left_under_a_name_that_the_disk_alone_has() {
+        let mut disk = DiskModel::new(DiskConfig::default());
+        disk.create("f").expect("a new file");
+        let sync = disk.begin_sync_dir("").expect("the root");
+        disk.finish_sync_dir(sync).expect("no fault is armed");
+        disk.rename("f", "g").expect("it is there");
+        for taken in ["f", "g"] {
+            let left = disk.leave_directory(taken, 0);
+            let kind = left.map_err(|error| error.kind());
+            assert_eq!(kind, Err(io::ErrorKind::AlreadyExists), "{taken}");
+        }
+        assert!(disk.leave_directory("h", 0).is_ok());
     }
 }
