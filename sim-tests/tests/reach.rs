@@ -288,7 +288,6 @@ fn every_operation_is_in_some_swarm() {
     }
 }
 
-/// A constant that is a size, in the product.
 /// Clients that keep to no rule send each request, with the ends of all ranges in its
 /// fields.
 #[test]
@@ -304,6 +303,7 @@ fn every_request_is_sent_by_strangers() {
     }
 }
 
+/// A constant that is a size, in the product.
 #[test]
 fn every_size_is_a_setting_or_has_a_reason() {
     let mut folders = vec![root().join("src/product")];

@@ -81,14 +81,10 @@ fn finding(facts: &Facts<'_>, index: usize, line: String, before: usize) -> Find
 
 #[cfg(test)]
 mod tests {
-    use crate::check::Facts;
-    use crate::check::story::story;
+    use crate::check::story::lines_found;
 
     fn findings(text: &str) -> String {
-        let history = story(text);
-        let findings = super::check(&Facts::new(&history));
-        let lines = findings.into_iter().flat_map(|found| found.lines);
-        lines.collect::<Vec<_>>().join("\n")
+        lines_found(text, super::check)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! send 1 · ack 1@0 · reject 1 · unknown 1     client 1's message of that number
+//! beyond 1 · illegal 1                        the next is too long; refused for good
 //! pull 0..2: 1@0 2@1                          asked and answered
 //! ask 0 · answer 0..2: 1@0 2@1                the same in two steps
 //! nothing 0..9                                answered "not found"
@@ -24,7 +25,16 @@
 
 use std::sync::Arc;
 
+use super::{Facts, Finding};
 use crate::history::{ClientId, EndOutcome, Event, History, Queue, Recorded, SendOutcome, Value};
+
+/// The lines of what a check finds in a story.
+pub(super) fn lines_found(text: &str, check: impl Fn(&Facts<'_>) -> Vec<Finding>) -> String {
+    let history = story(text);
+    let findings = check(&Facts::new(&history));
+    let lines = findings.into_iter().flat_map(|found| found.lines);
+    lines.collect::<Vec<_>>().join("\n")
+}
 
 /// Reads a story.
 pub(super) fn story(text: &str) -> History {

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::record::{PropertyBuf, key};
 
 /// Longest properties that a send may have, bytes (the row `properties` of the broker's
-/// bounds).
+/// bounds). Said once more: the product's own number would agree with every mistake in it.
 const PROPERTIES_BYTES_MAX: usize = 32_255;
 
 /// Longest properties that fit a record, bytes: a client refuses longer ones itself.

@@ -152,9 +152,13 @@ impl<E: Env> Sending<E> {
         if let Some((_, delay_ns)) = delay {
             self.record(Event::Delayed { value, delay_ns });
         }
-        let properties = self.properties(sequence, delay, at_limit);
-        let sent_bytes = properties.len() + self.producer.added_properties_bytes();
-        if self.plan.limits.refuse(body.len(), sent_bytes) {
+        let added_bytes = self.producer.added_properties_bytes();
+        let properties = self.properties(sequence, delay, (at_limit, added_bytes));
+        if self
+            .plan
+            .limits
+            .refuse(body.len(), properties.len() + added_bytes)
+        {
             self.record(Event::BeyondLimit { value });
         }
         let (topic, body) = (&*self.plan.topic, body.into());
@@ -178,7 +182,13 @@ impl<E: Env> Sending<E> {
         }
     }
 
-    fn properties(&self, sequence: u64, delay: Option<(u32, u64)>, at_limit: AtLimit) -> String {
+    /// `at_limit`: of these, once the producer has added so many bytes.
+    fn properties(
+        &self,
+        sequence: u64,
+        delay: Option<(u32, u64)>,
+        (at_limit, added_bytes): (AtLimit, usize),
+    ) -> String {
         let mut properties = PropertyBuf::default();
         if self.plan.tags > 0 {
             let tag = tag(sequence % self.plan.tags);
@@ -189,7 +199,6 @@ impl<E: Env> Sending<E> {
             let set = properties.set(key::DELAY, &level.to_string());
             set.expect("a number has no separator");
         }
-        let added_bytes = self.producer.added_properties_bytes();
         at_limit.fill(&mut properties, added_bytes, self.plan.tags > 0);
         properties.as_str().to_owned()
     }

@@ -146,7 +146,7 @@ impl Ear {
 pub(super) struct Life {
     pub(super) config: BrokerConfig,
     pub(super) operator: Operator,
-    /// Whether his command meets the disk's errors.
+    /// Whether the operator's command meets the disk's errors.
     pub(super) refuses_commands: bool,
     /// How many members the cluster has at the start: nodes 0 and up.
     pub(super) members: u32,
@@ -188,8 +188,7 @@ async fn serve(env: SimEnv, life: Life, stop: StopSignal, ear: &Ear) -> Exit {
     {
         let mut inner = env.world.lock();
         inner.disks[disk].command(false, true);
-        let is_handled = life.operator != Operator::None;
-        inner.tap.opens(env.node, is_handled);
+        inner.tap.opens(env.node, has_command);
     }
     match run(env, life.config, stop).await {
         Ok(()) => Exit::Clean,

@@ -411,7 +411,7 @@ fn live(disk: &DiskModel, view: View, damage: Damage<'_>) -> (BTreeMap<u64, Segm
         // A whole one that was getting its name once more when the power went.
         let again = name.strip_suffix(".again");
         let is_named = |named: &str| names.iter().any(|other| other == named);
-        let address = address_of(again.unwrap_or(name));
+        let address = segment_named(again.unwrap_or(name));
         let (Some(address), Some(bytes)) = (address, readable(disk, &path, view)) else {
             continue;
         };
@@ -450,7 +450,7 @@ pub(crate) fn segment_address(bytes: &[u8]) -> Option<u64> {
 }
 
 /// The first log address of a segment of that name.
-fn address_of(name: &str) -> Option<u64> {
+pub(crate) fn segment_named(name: &str) -> Option<u64> {
     let is_one = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     is_one.then(|| name.parse().ok()).flatten()
 }

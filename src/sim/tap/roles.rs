@@ -138,25 +138,6 @@ impl Tap {
         }
     }
 
-    /// A broker's process is asked to stop.
-    pub(crate) fn is_asked_to_stop(&mut self, node: NodeId) {
-        self.stops.is_asked(node);
-    }
-
-    /// A broker's process ended after a clean stop.
-    pub(crate) fn stopped(&mut self, node: NodeId) {
-        self.stops.stopped(node);
-    }
-
-    /// A broker's process begins to open its log, after its operator did something to the
-    /// disk where so.
-    pub(crate) fn opens(&mut self, node: NodeId, is_handled: bool) {
-        if is_handled {
-            self.stops.forget(node);
-        }
-        self.stops.opens(node);
-    }
-
     /// The nodes whose blank disks wait for another formatting, as brokers told their
     /// operator since the last call.
     pub(crate) fn take_to_format(&mut self) -> BTreeSet<NodeId> {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Tap;
 use crate::env::Stop;
 use crate::sim::net::NodeId;
 
@@ -100,6 +101,33 @@ impl Stops {
             )),
             _ => None,
         }
+    }
+}
+
+impl Tap {
+    /// A broker's process is asked to stop.
+    pub(crate) fn is_asked_to_stop(&mut self, node: NodeId) {
+        self.stops.is_asked(node);
+    }
+
+    /// A broker's process ended after a clean stop.
+    pub(crate) fn stopped(&mut self, node: NodeId) {
+        self.stops.stopped(node);
+    }
+
+    /// A broker's process begins to open its log, after its operator did something to the
+    /// disk where so.
+    pub(crate) fn opens(&mut self, node: NodeId, is_handled: bool) {
+        if is_handled {
+            self.stops.forget(node);
+        }
+        self.stops.opens(node);
+    }
+
+    /// A process is no more.
+    pub(crate) fn dies(&mut self, node: NodeId) {
+        self.stops.left(node);
+        self.listens_no_more(node);
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Promise: no step reads much more than [`slice_bytes`](crate::broker::BrokerConfig) for
 //! them. An append whose turn does not come is put off until the next step, and dropped once
-//! the term has changed (rule 5 of [`crate::raft`]). Each follower has its appends in order.
+//! the term has changed (rule 5 of [`crate::raft`]), or what it would send has expired. Each
+//! follower has its appends in order. The answer to a question, for a tail or for lost entries,
+//! is one message, and read at once.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -36,7 +38,7 @@ pub(super) struct Behind {
 
 impl Behind {
     /// Appends wait for the next step.
-    pub(in crate::broker) fn has_more(&self) -> bool {
+    pub(super) fn has_more(&self) -> bool {
         !self.put_off.is_empty()
     }
 
@@ -185,4 +187,48 @@ fn concat<'a>(frames: impl Iterator<Item = &'a Bytes>, bytes_max: usize) -> Byte
         bytes.extend_from_slice(frame);
     }
     bytes.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Append, Appending, Behind, EntryId, ReplicaId};
+
+    /// Entries `from..=upto_index` for the replica on a node.
+    fn appending(node: u64, from: u64, upto_index: u64) -> Appending {
+        Appending {
+            to: ReplicaId { node, disk: 1 },
+            term: 3,
+            append: Append {
+                request: 1,
+                prev: EntryId {
+                    term: 3,
+                    index: from - 1,
+                },
+                commit_index: 0,
+                heads: Vec::new(),
+            },
+            upto_index,
+        }
+    }
+
+    #[test]
+    fn an_append_waits_behind_the_one_that_it_goes_on_from() {
+        let mut behind = Behind::default();
+        assert!(!behind.joins(&appending(1, 5, 9)), "nothing waits");
+        behind.put_off.push_back(appending(1, 5, 9));
+        assert!(behind.joins(&appending(1, 10, 12)));
+        assert!(!behind.joins(&appending(2, 10, 12)), "another follower's");
+        assert!(behind.has_more());
+    }
+
+    #[test]
+    fn an_append_that_begins_anew_takes_the_place_of_what_waits() {
+        let mut behind = Behind::default();
+        behind
+            .put_off
+            .extend([appending(1, 5, 9), appending(2, 7, 8), appending(1, 10, 12)]);
+        assert!(!behind.joins(&appending(1, 5, 6)));
+        let left: Vec<u64> = behind.put_off.iter().map(|it| it.to.node).collect();
+        assert_eq!(left, [2]);
+    }
 }

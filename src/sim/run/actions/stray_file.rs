@@ -25,7 +25,7 @@ use crate::scenario::{StrayContent, StrayName, Victim};
 use crate::sim::disk::DiskModel;
 use crate::sim::run::phases::Run;
 use crate::sim::run::process::Operator;
-use crate::sim::tap::segment_address;
+use crate::sim::tap::{segment_address, segment_named};
 
 /// The small files that the store replaces as a whole.
 const REPLACED: [&str; 8] = [
@@ -114,10 +114,7 @@ impl Leaves<'_> {
         for _ in 0..ATTEMPTS {
             let directory = self.directory(name);
             let named = self.name(name, &directory);
-            let path = match directory.is_empty() {
-                true => named.clone(),
-                false => format!("{directory}/{named}"),
-            };
+            let path = in_directory(&directory, &named);
             if content == StrayContent::Directory {
                 if self.disk.leave_directory(&path, mark).is_ok() {
                     return format!("the directory {path}");
@@ -192,8 +189,10 @@ impl Leaves<'_> {
     /// First addresses of the segments.
     fn segments(&self) -> Vec<u64> {
         let names = self.disk.list(COMMIT_LOG_DIR).unwrap_or_default();
-        let names = names.iter().filter(|name| name.len() == 20);
-        names.filter_map(|name| name.parse().ok()).collect()
+        names
+            .iter()
+            .filter_map(|name| segment_named(name))
+            .collect()
     }
 
     fn any_segment(&mut self) -> String {
@@ -217,14 +216,8 @@ impl Leaves<'_> {
             _ => (last, last + 4 * self.segment_bytes),
         };
         let address = self.drawn.between(begins, ends);
-        format!(
-            "{:020}",
-            if there.contains(&address) {
-                address + 1
-            } else {
-                address
-            }
-        )
+        let is_taken = there.contains(&address);
+        format!("{:020}", address + u64::from(is_taken))
     }
 
     /// The first bytes, and the size. `None`: nothing there can be copied.
@@ -273,12 +266,8 @@ impl Leaves<'_> {
 
     /// So much of another file of the directory, or all of it.
     fn copy(&mut self, directory: &str, size_bytes: u64) -> Option<(Bytes, u64)> {
-        let path = |name: &String| match directory.is_empty() {
-            true => name.clone(),
-            false => format!("{directory}/{name}"),
-        };
         let names = self.disk.list(directory).unwrap_or_default();
-        let paths = names.iter().map(path);
+        let paths = names.iter().map(|name| in_directory(directory, name));
         let is_file = |path: &String| self.disk.cached_file(path).is_some();
         let files: Vec<String> = paths.filter(is_file).collect();
         let original = self.one_of(&files)?;
@@ -304,7 +293,13 @@ pub(in crate::sim::run) fn is_broker_s(disk: &DiskModel) -> bool {
 
 /// The address of the segment that is called so, or will be at the next start.
 fn segment_of(name: &str) -> Option<u64> {
-    let name = name.strip_suffix(".again").unwrap_or(name);
-    let is_one = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
-    is_one.then(|| name.parse().ok()).flatten()
+    segment_named(name.strip_suffix(".again").unwrap_or(name))
+}
+
+/// The path of a name in a directory; `""` is the root.
+fn in_directory(directory: &str, name: &str) -> String {
+    match directory.is_empty() {
+        true => name.to_owned(),
+        false => format!("{directory}/{name}"),
+    }
 }
