@@ -190,7 +190,8 @@ fn sector(scenario: &mut Scenario, bytes: u64) {
     };
 }
 
-/// Longest topic, bytes.
+/// Longest topic, bytes. Said once more: names do not follow a limit that the product gets
+/// wrong.
 const TOPIC_BYTES_MAX: u64 = 127;
 
 /// Longest group whose members send back, bytes: `%RETRY%` and its name are a topic.
