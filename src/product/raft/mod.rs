@@ -32,7 +32,8 @@
 //! 4. `Store` and `InstallBase` take their bytes from the message that was just
 //!    stepped; no other is stepped before they are carried out.
 //! 5. A `Replicate` whose entries are read later than it was taken is dropped
-//!    once the term has changed: the log may have, too.
+//!    once the term has changed: the log may have, too. Outputs wait for the hard state:
+//!    what they name may have expired by then, and is left out.
 //!
 //! Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus
 //! Algorithm" (the Raft paper); Ongaro's thesis, "Consensus: Bridging Theory

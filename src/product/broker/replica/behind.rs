@@ -2,8 +2,8 @@
 //!
 //! Promise: no step reads much more than [`slice_bytes`](crate::broker::BrokerConfig) for
 //! them. An append whose turn does not come is put off until the next step, and dropped once
-//! the term has changed (rule 5 of [`crate::raft`]), or what it would send has expired. Each
-//! follower has its appends in order. The answer to a question, for a tail or for lost entries,
+//! the term has changed (rule 5 of [`crate::raft`]). Each follower has its appends in order.
+//! What has expired by then is not sent. The answer to a question, for a tail or for lost entries,
 //! is one message, and read at once.
 
 use std::collections::VecDeque;
@@ -63,9 +63,7 @@ impl<E: Env> ReplicaView<'_, E> {
     /// step's.
     pub(super) async fn serve_those_behind(&mut self) -> Result<(), Interruption> {
         for appending in std::mem::take(&mut self.replica.behind.put_off) {
-            // What has expired meanwhile is not there to be sent: the core begins anew.
-            let is_there = appending.append.prev.index + 1 >= self.store.log.base().next_index;
-            if is_there && appending.term == self.replica.raft.term() {
+            if appending.term == self.replica.raft.term() {
                 self.replicate(appending).await?;
             }
         }
@@ -117,6 +115,11 @@ impl<E: Env> ReplicaView<'_, E> {
     ) -> Result<Bytes, Interruption> {
         let (from, upto) = (*indices.start(), *indices.end());
         if indices.is_empty() {
+            return Ok(Bytes::new());
+        }
+        // It has expired since it was wanted: an output may wait for a slice's turn, or for
+        // the hard state. As if it were lost on its way: the core begins anew.
+        if from < self.store.log.base().next_index {
             return Ok(Bytes::new());
         }
         let bytes_max = self.broker.config.bounds.peer_message_bytes;
